@@ -1,0 +1,98 @@
+"""What a process computes on: device, precision, threads."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from mnist_tune.errors import UserError
+
+Precision = Literal["fp32", "bf16"]
+
+CPU_THREADS = 1  # one thread a worker and more workers beats more threads, by far on a busy machine
+CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # Intel and AMD, Intel, ARM
+CUDA_BF16_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """device: "cpu", "cuda:0" or "mps"; device_name: what its maker calls it; threads: on the CPU."""
+
+    device: str
+    device_name: str
+    precision: Precision
+    threads: int
+
+    def apply(self) -> None:
+        """Set this process up (cheap, repeatable); the same Runtime then gives the same numbers."""
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        if self.device.startswith("cuda"):
+            torch.backends.cudnn.benchmark = False  # would pick kernels by their time, so by chance
+            torch.backends.cudnn.deterministic = True
+
+    def autocast(self) -> torch.autocast:
+        """The context of a forward pass: matrix products in bf16, or nothing at all in fp32."""
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def resolve_runtime(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Runtime:
+    """Settle what "auto" means on this machine: cuda, else mps, else cpu; bf16 where the hardware has it.
+
+    Raises UserError for a device that is not there and for values that mean nothing.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise UserError(f"precision {precision!r}: write auto, fp32 or bf16")
+    if threads is not None and threads < 1:
+        raise UserError(f"threads {threads}: write 1 or more")
+    present = available_devices()
+    chosen = {"auto": present[0], "cuda": "cuda:0"}.get(device, device)
+    if chosen not in present:
+        raise UserError(f"device {device!r} is not there; write auto or one of: {', '.join(present)}")
+    chosen_precision: Precision = "fp32"
+    if precision == "bf16" or (precision == "auto" and _has_native_bf16(chosen)):
+        chosen_precision = "bf16"
+    return Runtime(chosen, _device_name(chosen), chosen_precision, threads or CPU_THREADS)
+
+
+def available_devices() -> list[str]:
+    """This machine's devices, the one that "auto" takes first."""
+    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]
+
+
+def _has_native_bf16(device: str) -> bool:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_capability(device) >= CUDA_BF16_CAPABILITY
+    if device == "cpu":
+        # Not mkldnn's own answer: it also says yes where it emulates bf16, which is slower than fp32.
+        flags = _cpu_field("flags") or _cpu_field("Features") or ""
+        has_mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        return has_mkldnn and not CPU_BF16_FLAGS.isdisjoint(flags.split())
+    return False
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    if device == "mps":
+        return f"Apple GPU ({platform.machine()})"
+    return _cpu_field("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_field(name: str) -> str | None:
+    """The first value of a field of Linux's /proc/cpuinfo; None on other systems."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        field, _, value = line.partition(":")
+        if field.strip() == name:
+            return value.strip()
+    return None

@@ -1,0 +1,149 @@
+"""TOML, JSON and YAML files to typed models and back, with errors of one line: file, key, remedy."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from mnist_tune.errors import UserError
+
+FORMATS = ("toml", "json", "yaml")
+
+
+class Section(BaseModel):
+    """A table of a document: unknown keys and converted types are errors, never guesses."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Model = TypeVar("Model", bound=Section)
+
+
+class KeyedError(ValueError):
+    """A validator's complaint about a key below the one it validates."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def load(path: Path, model: type[Model]) -> Model:
+    """Read the file at `path` as `model`.
+
+    Raises:
+        UserError: the file cannot be read, is not in the format its suffix says, or does not fit the model.
+    """
+    return validate(model, _parse(path, _read(path)), str(path))
+
+
+def validate(model: type[Model], content: Any, source: str) -> Model:
+    """Check `content` against `model`; `source` is what the error calls it."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key is also a missing one: the misspelling is what helps.
+        details = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        raise UserError(f"{source}: {describe(details[0], model)}{more}") from None
+
+
+def dump(content: dict[str, Any], format_: str) -> str:
+    """Write plain data as a document in one of `FORMATS`."""
+    if format_ == "toml":
+        import tomli_w
+
+        return tomli_w.dumps(content)
+    if format_ == "json":
+        return json.dumps(content, indent=2) + "\n"
+    import yaml
+
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """The remedy for a misspelt word: the nearest candidate, or all of them."""
+    candidates = list(candidates)
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    near = get_close_matches(word.lower(), by_lower, n=1)
+    if near:
+        return f"did you mean '{by_lower[near[0]]}'?"
+    return f"write one of {', '.join(candidates)}"
+
+
+def describe(details: ErrorDetails, model: type[BaseModel]) -> str:
+    """One pydantic error as 'key: what is wrong; what to write instead'."""
+    location = [str(part) for part in details["loc"]]
+    problem = details.get("ctx", {}).get("error")
+    if isinstance(problem, KeyedError):
+        location.append(problem.key)
+    key = ".".join(location) or "the document"
+    if details["type"] == "extra_forbidden":
+        siblings = _keys_at(model, details["loc"][:-1])
+        return f"{key}: unknown key; {did_you_mean(location[-1], siblings)}"
+    if details["type"] == "missing":
+        return f"{key}: missing"
+    if details["type"] == "value_error":
+        return f"{key}: {problem}"
+    return f"{key}: {complaint(details)}"
+
+
+def complaint(details: ErrorDetails) -> str:
+    """What is wrong with one value, in the user's words rather than the library's."""
+    given = details["input"]
+    if details["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", details["ctx"]["expected"])
+        return f"{given!r} is not known; {did_you_mean(str(given), choices)}"
+    if details["type"] == "string_pattern_mismatch":
+        return f"{given!r} is not allowed; use letters, digits, '.', '_' and '-', a letter or digit first"
+    wanted = details["msg"].replace("Input should be", "should be").replace("dictionary", "table")
+    shown = "a table" if isinstance(given, dict) else "a list" if isinstance(given, list) else repr(given)
+    return f"{wanted}, not {shown}"
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        model = annotation
+    return list(model.model_fields)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name a file in it") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not a text file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _parse(path: Path, text: str) -> Any:
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}: is not valid JSON: {error}") from None
+    if suffix in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: is not valid TOML: {error}") from None

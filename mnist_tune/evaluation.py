@@ -1,0 +1,61 @@
+"""A model's answers on labelled images."""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from mnist_tune.data import CLASSES, LabeledImages, normalize
+from mnist_tune.devices import Runtime
+
+BATCH_SIZE = 125  # stays in the cache: twice as fast on a CPU thread as 250 and more
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """loss: mean cross entropy; accuracies in percent (nan for a class without images).
+
+    confusion_matrix[true][predicted] counts images.
+    """
+
+    n_images: int
+    loss: float
+    accuracy: float
+    per_class_accuracy: tuple[float, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+
+
+def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluation:
+    """Run `model` over `data` (at least one image) on `runtime`; the caller's model is left as it is."""
+    if len(data) == 0:
+        raise ValueError("no images to evaluate on")
+    runtime.apply()
+    model = copy.deepcopy(model).to(runtime.device).to(memory_format=torch.channels_last)  # as in training
+    data = data.to(runtime.device)
+    logits = predict(model, data, runtime)
+    loss, accuracy = score(logits, data.labels)
+    counts = torch.bincount((data.labels * CLASSES + logits.argmax(1)).cpu(), minlength=CLASSES**2)
+    matrix: list[list[int]] = counts.reshape(CLASSES, CLASSES).tolist()
+    per_class = (100 * row[digit] / sum(row) if sum(row) else math.nan for digit, row in enumerate(matrix))
+    return Evaluation(len(data), loss, accuracy, tuple(per_class), tuple(tuple(row) for row in matrix))
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Tensor:
+    """Logits (n, 10) in float32; model and data are on the runtime's device already."""
+    model.eval()
+    logits = []
+    for start in range(0, len(data), BATCH_SIZE):
+        images = normalize(data.pixels[start : start + BATCH_SIZE])
+        with runtime.autocast():
+            logits.append(model(images))
+    return torch.cat(logits).float()
+
+
+def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """(mean cross entropy, accuracy in percent)."""
+    correct = int((logits.argmax(1) == labels).sum())
+    return float(F.cross_entropy(logits, labels)), 100 * correct / len(labels)

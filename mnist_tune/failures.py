@@ -1,0 +1,34 @@
+"""Why an attempt did not complete: the classes that retry budgets are counted in."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import Literal
+
+FailureClass = Literal["lost", "preempted", "exception", "out_of_memory", "non_finite"]
+
+# Stored attributes stay well under 64 KB, the smallest text column of the databases Optuna supports.
+MAX_REASON_LENGTH = 8_000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The class and the reason stored with a failed attempt."""
+
+    kind: FailureClass
+    reason: str
+
+    @classmethod
+    def of_exception(cls, error: Exception) -> Failure:
+        """An unexpected error: its name, then the end of its traceback, where the cause is."""
+        trace = "".join(traceback.format_exception(error))[-MAX_REASON_LENGTH:]
+        return cls("exception", f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH] + "\n" + trace)
+
+
+class AttemptFailed(Exception):  # noqa: N818 - an outcome of an attempt more than an error
+    """An attempt ended for a reason that is known and has a class of its own."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure

@@ -1,0 +1,94 @@
+"""The network every trial trains, and its file: safetensors, so that loading a model can run no code."""
+
+import os
+import secrets
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name torch's own documentation uses
+from torch import Tensor, nn
+
+from mnist_tune.errors import UserError
+
+FILE_NAME = "model.safetensors"
+
+
+class ConvNet(nn.Module):
+    """Two convolutions, two linear layers: 1,625,866 parameters. (n, 1, 28, 28) to logits (n, 10)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, kernel_size=3, stride=1, padding=1)
+        self.conv2 = nn.Conv2d(32, 64, kernel_size=3, stride=1, padding=1)
+        self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
+        self.fc1 = nn.Linear(64 * 14 * 14, 128)
+        self.fc2 = nn.Linear(128, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = F.relu(self.conv1(images))
+        # ReLU and maximum commute, so this is conv, ReLU, pool, with ReLU on a quarter of the values.
+        x = F.relu(self.pool(self.conv2(x)))
+        x = F.relu(self.fc1(x.flatten(1)))
+        logits: Tensor = self.fc2(x)
+        return logits
+
+
+def save_model(model: nn.Module, path: Path) -> None:
+    """Write the weights to `path` in the plain memory layout, whole or not at all. Raises OSError."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as sink:
+            sink.write(safetensors.torch.save(tensors))
+            sink.flush()
+            os.fsync(sink.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(path: Path) -> ConvNet:
+    """The model saved at `path`, a file or the folder that holds `model.safetensors`; on the CPU, in float32.
+
+    Raises UserError for a missing file, one that is not safetensors (a pickle is recognised, never loaded)
+    and one that holds another model's tensors.
+    """
+    if path.is_dir():
+        path = path / FILE_NAME
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; name a {FILE_NAME} or the folder that holds one") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path}: {_what_it_is(path)}; only safetensors files are loaded") from error
+    with torch.device("meta"):  # no memory, no random numbers: every weight comes from the file
+        model = ConvNet()
+    _require_same_tensors(path, tensors, model.state_dict())
+    model.load_state_dict(tensors, assign=True)
+    return model
+
+
+def _what_it_is(path: Path) -> str:
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+        return "a pickle, as torch.save writes it, which can run any code when loaded"
+    return "not a safetensors file, or a damaged one"
+
+
+def _require_same_tensors(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    for name, tensor in wanted.items():
+        if name not in found:
+            raise UserError(f"{path}: not this model: it has no tensor {name}")
+        if (have := _form(found[name])) != (want := _form(tensor)):
+            raise UserError(f"{path}: not this model: tensor {name} is {have}, not {want}")
+    if unknown := sorted(found.keys() - wanted.keys()):
+        raise UserError(f"{path}: not this model: it has a tensor {unknown[0]} besides")
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

@@ -1,0 +1,246 @@
+"""The cells of a study as a queue: claim, heartbeat, give back, and put back what a dead worker held.
+
+A claim is one UPDATE from WAITING to RUNNING. A trial never returns to WAITING: an attempt that failed is
+left as FAIL, with its reason, and its cell goes back as a new trial, both in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy
+from optuna.distributions import distribution_to_json
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import orm, select
+
+from mnist_tune.database import utc_now
+from mnist_tune.failures import Failure
+from mnist_tune.search import CELL
+from mnist_tune.spec import Retry
+from mnist_tune.storage import CLAIM, GuardedStorage, claimed_with, heartbeats, system_attributes, trials
+
+FAILURES = "mnist_tune:failures"
+"""System attribute of a retry: how often the cell has failed so far, by failure class."""
+
+studies = models.StudyModel.__table__
+parameters = models.TrialParamModel.__table__
+user_attributes = models.TrialUserAttributeModel.__table__
+
+UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial this process holds the lease of."""
+
+    trial_id: int
+    number: int
+
+
+class Queue:
+    """The cells of one study, as one worker process sees them."""
+
+    def __init__(self, storage: GuardedStorage, study_id: int, retry: Retry, grace_period: float) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._retry = retry
+        self._grace_period = grace_period
+        self._standing_still: dict[int, tuple[datetime | None, float]] = {}
+
+    def claim(self, attributes: dict[str, Any]) -> Claim | None:
+        """Take the next waiting cell, with a first heartbeat and the worker's `attributes`, or None."""
+        token = secrets.token_hex(8)
+        first_waiting = (
+            select(trials.c.trial_id)
+            .where(self._cells(TrialState.WAITING))
+            .order_by(trials.c.trial_id)
+            .limit(1)
+            .with_for_update(skip_locked=True)  # PostgreSQL: do not queue up behind another's claim
+        )
+        claim = (
+            trials.update()
+            .where(trials.c.trial_id == first_waiting.scalar_subquery(), trials.c.state == TrialState.WAITING)
+            .values(state=TrialState.RUNNING, datetime_start=utc_now())
+            .returning(trials.c.trial_id, trials.c.number)
+        )
+        with self._storage.transaction() as session:
+            row = session.execute(claim).one_or_none()
+            if row is None:
+                return None
+            trial_id = row.trial_id
+            # Together with the claim: a trial that runs without a heartbeat would never be missed.
+            session.execute(heartbeats.insert().values(trial_id=trial_id, heartbeat=utc_now()))
+            _insert_attributes(session, system_attributes, [(trial_id, {CLAIM: token})])
+            _insert_attributes(session, user_attributes, [(trial_id, attributes)])
+        self._storage.claims[trial_id] = token
+        return Claim(trial_id, row.number)
+
+    def beat(self, claim: Claim) -> None:
+        """Renew the lease.
+
+        Raises:
+            UpdateFinishedTrialError: the lease is lost.
+        """
+        self._storage.record_heartbeat(claim.trial_id)
+
+    def give_back(self, claim: Claim, failure: Failure) -> bool:
+        """End the attempt as failed and put its cell back if its budget allows.
+
+        Returns False, and changes nothing, if the lease was lost.
+        """
+        return self._fail(claim.trial_id, failure, claimed_with(self._storage.claims[claim.trial_id]))
+
+    def complete(self, claim: Claim, value: float) -> None:
+        """End the attempt, and with it the cell, with the objective's value.
+
+        Raises:
+            UpdateFinishedTrialError: the lease is lost.
+        """
+        # Not `study.tell`: it reads the trial twice and calls the sampler back, all of it to no use here.
+        self._storage.set_trial_state_values(claim.trial_id, TrialState.COMPLETE, [value])
+
+    def put_back_stale(self) -> list[int]:
+        """Fail the attempts whose heartbeat stood still for the grace period; their trial numbers."""
+        failure = Failure("lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died")
+        return [
+            number
+            for trial_id, number, heartbeat in self._stale()
+            if self._fail(trial_id, failure, _heartbeat_is(heartbeat))
+        ]
+
+    def is_finished(self) -> bool:
+        """Whether no cell waits or runs: each has ended or is a hole whose budget is spent."""
+        with self._storage.transaction() as session:
+            return session.execute(select(trials.c.trial_id).where(self._cells(*UNFINISHED)).limit(1)).first() is None
+
+    def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
+        # A trial that somebody enqueued through stock Optuna has no cell: it is not ours to run or to count.
+        is_cell = sqlalchemy.exists().where(
+            system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CELL
+        )
+        return sqlalchemy.and_(trials.c.study_id == self._study_id, trials.c.state.in_(states), is_cell)
+
+    def _stale(self) -> list[tuple[int, int, datetime | None]]:
+        running = (
+            select(trials.c.trial_id, trials.c.number, heartbeats.c.heartbeat, utc_now().label("now"))
+            .outerjoin_from(trials, heartbeats, heartbeats.c.trial_id == trials.c.trial_id)
+            .where(self._cells(TrialState.RUNNING))
+        )
+        with self._storage.transaction() as session:
+            rows = session.execute(running).all()
+        # A server's clock is the same for all. SQLite's is one host's, and may be set back: there, only a
+        # heartbeat that this process itself has watched stand still counts.
+        server = self._storage.engine.dialect.name == "postgresql"
+        grace = timedelta(seconds=self._grace_period)
+        watched = {row.trial_id: self._watch(row.trial_id, row.heartbeat) for row in rows}
+        self._standing_still = {trial_id: (beat, since) for trial_id, (beat, since) in watched.items()}
+        now = time.monotonic()
+        return [
+            (row.trial_id, row.number, row.heartbeat)
+            for row in rows
+            if now - watched[row.trial_id][1] > self._grace_period
+            or (server and row.heartbeat is not None and row.now - row.heartbeat > grace)
+        ]
+
+    def _watch(self, trial_id: int, heartbeat: datetime | None) -> tuple[datetime | None, float]:
+        seen = self._standing_still.get(trial_id)
+        return seen if seen is not None and seen[0] == heartbeat else (heartbeat, time.monotonic())
+
+    def _fail(self, trial_id: int, failure: Failure, still: sqlalchemy.ColumnElement[bool]) -> bool:
+        """FAIL the trial and put its cell back, if it still runs and `still` holds."""
+        fail = trials.update().where(
+            trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING, still
+        )
+        with self._storage.transaction() as session:
+            lock_study(session, self._study_id)
+            if not session.execute(fail.values(state=TrialState.FAIL, datetime_complete=utc_now())).rowcount:
+                return False
+            stored = {"failure": {"class": failure.kind, "reason": failure.reason}}
+            _insert_attributes(session, user_attributes, [(trial_id, stored)])
+            attempt = self._storage._build_frozen_trial_from_trial_model(
+                session.get_one(models.TrialModel, trial_id)
+            )
+            failures = dict(attempt.system_attrs.get(FAILURES, {}))
+            failures[failure.kind] = failures.get(failure.kind, 0) + 1
+            limit = getattr(self._retry, failure.kind)
+            if limit < 0 or failures[failure.kind] <= limit:
+                insert_waiting(session, self._study_id, [_next_attempt(attempt, failures)])
+        return True
+
+
+def lock_study(session: orm.Session, study_id: int) -> None:
+    """Serialise what changes the study's list of trials; on SQLite, take the write lock before any read."""
+    session.execute(studies.update().where(studies.c.study_id == study_id).values(study_id=study_id))
+
+
+def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[FrozenTrial]) -> None:
+    """Append WAITING trials to a locked study, numbered on from the last."""
+    in_study = select(sqlalchemy.func.count()).where(trials.c.study_id == study_id)
+    first = session.execute(in_study).scalar_one()
+    rows = [
+        {"study_id": study_id, "number": first + index, "state": TrialState.WAITING}
+        for index in range(len(waiting))
+    ]
+    insert = trials.insert().returning(trials.c.trial_id, sort_by_parameter_order=True)
+    trial_ids = session.execute(insert, rows).scalars().all()
+    numbered = list(zip(trial_ids, waiting, strict=True))
+    _insert_attributes(
+        session, system_attributes, [(trial_id, trial.system_attrs) for trial_id, trial in numbered]
+    )
+    values = [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": distribution.to_internal_repr(trial.params[name]),
+            "distribution_json": distribution_to_json(distribution),
+        }
+        for trial_id, trial in numbered
+        for name, distribution in trial.distributions.items()
+    ]
+    if values:
+        session.execute(parameters.insert(), values)
+
+
+def _next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
+    kept = ("grid_id", "search_space", CELL)
+    system_attrs = {key: attempt.system_attrs[key] for key in kept if key in attempt.system_attrs}
+    # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
+    system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
+    return FrozenTrial(
+        number=-1,
+        trial_id=-1,
+        state=TrialState.WAITING,
+        value=None,
+        datetime_start=None,
+        datetime_complete=None,
+        params=attempt.params,
+        distributions=attempt.distributions,
+        user_attrs={},
+        system_attrs=system_attrs,
+        intermediate_values={},
+    )
+
+
+def _heartbeat_is(heartbeat: datetime | None) -> sqlalchemy.ColumnElement[bool]:
+    """That the attempt's heartbeat is still the one that was found stale."""
+    beat = sqlalchemy.exists().where(heartbeats.c.trial_id == trials.c.trial_id)
+    return ~beat if heartbeat is None else beat.where(heartbeats.c.heartbeat == heartbeat)
+
+
+def _insert_attributes(
+    session: orm.Session, table: sqlalchemy.Table, attributes: Sequence[tuple[int, dict[str, Any]]]
+) -> None:
+    rows = [
+        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        for trial_id, entries in attributes
+        for key, value in entries.items()
+    ]
+    if rows:
+        session.execute(table.insert(), rows)

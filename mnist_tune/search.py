@@ -1,0 +1,103 @@
+"""A spec's search in Optuna's words: distributions, sampler, and the cells as trials waiting to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from mnist_tune.spec import Interval, Spec, Training, Value
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+CELL = "mnist_tune:cell"
+"""System attribute of every attempt: the index of the cell it works on."""
+
+
+class CellSampler(GridSampler):
+    """Optuna's grid, without its stop signal: our queue knows when the grid is done.
+
+    Stock `after_trial` reads every trial and calls `study.stop()`, which raises outside `optimize`.
+    """
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        pass
+
+
+def distributions(spec: Spec) -> dict[str, BaseDistribution]:
+    """Each searched field's distribution; the axes of a grid are categorical."""
+    return {name: _distribution(name, axis) for name, axis in spec.search.axes.items()}
+
+
+def sampler(spec: Spec, trial_number: int) -> BaseSampler:
+    """The sampler that suggests the parameters of one trial.
+
+    Its seed is derived from the search's seed and the trial's number, so that what a trial is given does
+    not depend on which worker runs it.
+    """
+    search = spec.search
+    if search.grid is not None:
+        return CellSampler(search.grid)
+    seed = int(numpy.random.SeedSequence([search.seed or 0, trial_number]).generate_state(1)[0])
+    if search.sampler == "random":
+        return RandomSampler(seed=seed)
+    return TPESampler(seed=seed, constant_liar=True)
+
+
+def waiting_cells(spec: Spec) -> list[FrozenTrial]:
+    """Every cell of the study as a WAITING trial, in the order of Optuna's own grid ids.
+
+    A grid cell carries what stock `GridSampler` writes (`grid_id`, `search_space`), its parameters, and
+    `fixed_params`, from which dashboards show the queue. A sampled search gets blank tickets.
+    """
+    if spec.search.grid is None:
+        return [_waiting({CELL: cell, "fixed_params": {}}) for cell in range(spec.n_cells)]
+    axes = distributions(spec)
+    grid = CellSampler(spec.search.grid)
+    # Optuna compares a stored search_space with its own, which is sorted by name.
+    search_space = dict(sorted(spec.search.grid.items()))
+    cells = []
+    for grid_id in range(spec.n_cells):
+        point = _waiting({"grid_id": grid_id})
+        parameters = {
+            name: grid.sample_independent(None, point, name, axes[name])  # type: ignore[arg-type]
+            for name in axes
+        }
+        attributes = {
+            CELL: grid_id,
+            "grid_id": grid_id,
+            "search_space": search_space,
+            "fixed_params": parameters,
+        }
+        cells.append(_waiting(attributes, parameters, axes))
+    return cells
+
+
+def _waiting(
+    system_attrs: dict[str, Any],
+    params: dict[str, Any] | None = None,
+    distributions: dict[str, BaseDistribution] | None = None,
+) -> FrozenTrial:
+    return create_trial(
+        state=TrialState.WAITING, params=params, distributions=distributions, system_attrs=system_attrs
+    )
+
+
+def _distribution(name: str, axis: list[Value] | Interval) -> BaseDistribution:
+    if isinstance(axis, list):
+        return CategoricalDistribution(axis)
+    if isinstance(getattr(Training(), name), int):
+        return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
+    return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)

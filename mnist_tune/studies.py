@@ -1,0 +1,136 @@
+"""Studies in a storage: make one with all its cells, open, list and delete."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import optuna
+from optuna.storages._rdb import models
+from optuna.study import Study, StudyDirection
+from sqlalchemy import orm, select
+
+from mnist_tune import __version__
+from mnist_tune.database import lock
+from mnist_tune.documents import did_you_mean
+from mnist_tune.errors import UserError
+from mnist_tune.queue import Queue, insert_waiting
+from mnist_tune.search import sampler, waiting_cells
+from mnist_tune.spec import Spec, differences
+from mnist_tune.storage import GuardedStorage
+
+SPEC = "spec"
+"""User attribute of a study of ours: the whole spec, so that a worker needs only the storage and the name."""
+METRIC = "validation_accuracy"
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study of ours in a storage."""
+
+    storage: GuardedStorage
+    study_id: int
+    spec: Spec
+
+    @property
+    def name(self) -> str:
+        return self.spec.study.name
+
+    def queue(self) -> Queue:
+        """The study's cells, for a worker."""
+        return Queue(self.storage, self.study_id, self.spec.retry, self.spec.lease.grace_period)
+
+    def optuna_study(self) -> Study:
+        """Optuna's own object over the study."""
+        return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler(self.spec, 0))
+
+
+def create_study(storage: GuardedStorage, spec: Spec) -> bool:
+    """Write the study, its attributes and all its cells in one transaction.
+
+    Returns False if the very same study was there already.
+
+    Raises:
+        UserError: another study has this name.
+    """
+    with storage.transaction() as session:
+        lock(session.connection())
+        stored = _stored_spec(session, spec.study.name)
+        if stored is None:
+            _insert_study(session, spec)
+            return True
+    if differing := differences(stored, spec):
+        raise UserError(
+            f"study '{spec.study.name}' exists with another spec: {'; '.join(differing)}; "
+            "give this one another name with --name"
+        )
+    return False
+
+
+def open_study(storage: GuardedStorage, name: str) -> OpenStudy:
+    """Find a study by its name.
+
+    Raises:
+        UserError: no such study, or one that this program did not make.
+    """
+    with storage.transaction() as session:
+        study = models.StudyModel.find_by_name(name, session)
+        if study is None:
+            names = session.execute(select(models.StudyModel.study_name)).scalars().all()
+            raise UserError(f"no study '{name}' in this storage; {_remedy(name, list(names))}")
+        spec = _stored_spec(session, name)
+        assert spec is not None
+        return OpenStudy(storage, study.study_id, spec)
+
+
+def study_names(storage: GuardedStorage) -> list[str]:
+    """The names of the studies this program made, oldest first."""
+    with storage.transaction() as session:
+        ours = (
+            select(models.StudyModel.study_name)
+            .join(models.StudyUserAttributeModel)
+            .where(models.StudyUserAttributeModel.key == SPEC)
+            .order_by(models.StudyModel.study_id)
+        )
+        return list(session.execute(ours).scalars())
+
+
+def delete_study(study: OpenStudy) -> None:
+    """Remove a study with all its trials."""
+    optuna.delete_study(study_name=study.name, storage=study.storage)
+
+
+def _stored_spec(session: orm.Session, name: str) -> Spec | None:
+    """The spec of a stored study; None if there is no study of this name."""
+    study = models.StudyModel.find_by_name(name, session)
+    if study is None:
+        return None
+    attribute = models.StudyUserAttributeModel.find_by_study_and_key(study, SPEC, session)
+    if attribute is None:
+        raise UserError(f"study '{name}' was not made by mnist-tune; give this one another name with --name")
+    return Spec.model_validate_json(attribute.value_json)
+
+
+def _insert_study(session: orm.Session, spec: Spec) -> None:
+    user_attributes = {SPEC: spec.document(), "mnist_tune_version": __version__}
+    # Optuna's own key: dashboards and plots label the objective with it.
+    system_attributes = {"study:metric_names": [METRIC]}
+    study = models.StudyModel(
+        study_name=spec.study.name,
+        directions=[models.StudyDirectionModel(objective=0, direction=StudyDirection.MAXIMIZE)],
+        user_attributes=[
+            models.StudyUserAttributeModel(key=key, value_json=json.dumps(value))
+            for key, value in user_attributes.items()
+        ],
+        system_attributes=[
+            models.StudySystemAttributeModel(key=key, value_json=json.dumps(value))
+            for key, value in system_attributes.items()
+        ],
+    )
+    session.add(study)
+    session.flush()
+    insert_waiting(session, study.study_id, waiting_cells(spec))
+
+
+def _remedy(name: str, names: list[str]) -> str:
+    return did_you_mean(name, names) if names else "it has none; make one with 'mnist-tune create-study SPEC'"
