@@ -68,6 +68,24 @@ def dump(content: dict[str, Any], format_: str) -> str:
     return yaml.safe_dump(content, sort_keys=False)
 
 
+def format_of(path: Path | None) -> str:
+    """The format that a file's suffix names; TOML if it names none."""
+    suffix = path.suffix.lower().lstrip(".") if path is not None else ""
+    return {"json": "json", "yaml": "yaml", "yml": "yaml"}.get(suffix, "toml")
+
+
+def write(path: Path, document: str) -> None:
+    """Write a document.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        path.write_text(document, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}; name another with --output") from None
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """The remedy for a misspelt word: the nearest candidate, or all of them."""
     candidates = list(candidates)
@@ -130,13 +148,13 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> Any:
-    suffix = path.suffix.lower()
-    if suffix == ".json":
+    format_ = format_of(path)
+    if format_ == "json":
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
             raise UserError(f"{path}: is not valid JSON: {error}") from None
-    if suffix in (".yaml", ".yml"):
+    if format_ == "yaml":
         import yaml
 
         try:

@@ -20,14 +20,11 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import orm, select
 
+from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, WORKER
 from mnist_tune.database import utc_now
 from mnist_tune.failures import Failure
-from mnist_tune.search import CELL
 from mnist_tune.spec import Retry
-from mnist_tune.storage import CLAIM, GuardedStorage, claimed_with, heartbeats, system_attributes, trials
-
-FAILURES = "mnist_tune:failures"
-"""System attribute of a retry: how often the cell has failed so far, by failure class."""
+from mnist_tune.storage import GuardedStorage, claimed_with, heartbeats, system_attributes, trials
 
 studies = models.StudyModel.__table__
 parameters = models.TrialParamModel.__table__
@@ -54,8 +51,8 @@ class Queue:
         self._grace_period = grace_period
         self._standing_still: dict[int, tuple[datetime | None, float]] = {}
 
-    def claim(self, attributes: dict[str, Any]) -> Claim | None:
-        """Take the next waiting cell, with a first heartbeat and the worker's `attributes`, or None."""
+    def claim(self, worker: str) -> Claim | None:
+        """Take the next waiting cell for the worker of this name, or None."""
         token = secrets.token_hex(8)
         first_waiting = (
             select(trials.c.trial_id)
@@ -78,7 +75,7 @@ class Queue:
             # Together with the claim: a trial that runs without a heartbeat would never be missed.
             session.execute(heartbeats.insert().values(trial_id=trial_id, heartbeat=utc_now()))
             _insert_attributes(session, system_attributes, [(trial_id, {CLAIM: token})])
-            _insert_attributes(session, user_attributes, [(trial_id, attributes)])
+            _insert_attributes(session, user_attributes, [(trial_id, {WORKER: worker})])
         self._storage.claims[trial_id] = token
         return Claim(trial_id, row.number)
 
@@ -162,7 +159,7 @@ class Queue:
             lock_study(session, self._study_id)
             if not session.execute(fail.values(state=TrialState.FAIL, datetime_complete=utc_now())).rowcount:
                 return False
-            stored = {"failure": {"class": failure.kind, "reason": failure.reason}}
+            stored = {FAILURE: {"class": failure.kind, "reason": failure.reason}}
             _insert_attributes(session, user_attributes, [(trial_id, stored)])
             attempt = self._storage._build_frozen_trial_from_trial_model(
                 session.get_one(models.TrialModel, trial_id)
@@ -173,6 +170,19 @@ class Queue:
             if limit < 0 or failures[failure.kind] <= limit:
                 insert_waiting(session, self._study_id, [_next_attempt(attempt, failures)])
         return True
+
+
+def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int, float]:
+    """Trial id to age of the last heartbeat, by the database's clock, of the study's running trials."""
+    running = (
+        select(trials.c.trial_id, heartbeats.c.heartbeat, utc_now().label("now"))
+        .join_from(trials, heartbeats, heartbeats.c.trial_id == trials.c.trial_id)
+        .where(trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING)
+    )
+    with storage.transaction() as session:
+        return {
+            row.trial_id: (row.now - row.heartbeat).total_seconds() for row in session.execute(running)
+        }
 
 
 def lock_study(session: orm.Session, study_id: int) -> None:

@@ -15,13 +15,11 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from mnist_tune.attributes import CELL
 from mnist_tune.spec import Interval, Spec, Training, Value
 
 if TYPE_CHECKING:
     from optuna.study import Study
-
-CELL = "mnist_tune:cell"
-"""System attribute of every attempt: the index of the cell it works on."""
 
 
 class CellSampler(GridSampler):

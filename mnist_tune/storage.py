@@ -21,11 +21,9 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 from sqlalchemy.engine import URL
 
+from mnist_tune.attributes import CLAIM
 from mnist_tune.database import engine_arguments, prepare, shown, utc_now
 from mnist_tune.errors import UserError
-
-CLAIM = "mnist_tune:claim"
-"""System attribute of a claimed trial: the token of the worker that holds its lease."""
 
 trials = models.TrialModel.__table__
 heartbeats = models.TrialHeartbeatModel.__table__

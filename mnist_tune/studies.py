@@ -11,6 +11,7 @@ from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
+from mnist_tune.attributes import METRIC, SPEC, VERSION
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean
 from mnist_tune.errors import UserError
@@ -18,10 +19,6 @@ from mnist_tune.queue import Queue, insert_waiting
 from mnist_tune.search import sampler, waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
-
-SPEC = "spec"
-"""User attribute of a study of ours: the whole spec, so that a worker needs only the storage and the name."""
-METRIC = "validation_accuracy"
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def _stored_spec(session: orm.Session, name: str) -> Spec | None:
 
 
 def _insert_study(session: orm.Session, spec: Spec) -> None:
-    user_attributes = {SPEC: spec.document(), "mnist_tune_version": __version__}
+    user_attributes = {SPEC: spec.document(), VERSION: __version__}
     # Optuna's own key: dashboards and plots label the objective with it.
     system_attributes = {"study:metric_names": [METRIC]}
     study = models.StudyModel(
