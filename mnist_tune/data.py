@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mnist_tune.configuration import DataConfig
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.mnist_files import (
     FileCheck,
@@ -19,7 +20,6 @@ from mnist_tune.mnist_files import (
 )
 
 __all__ = [
-    "SPLIT_SEED",
     "FileCheck",
     "LabeledImages",
     "check",
@@ -32,7 +32,6 @@ __all__ = [
     "split",
 ]
 
-SPLIT_SEED = 0
 CLASSES = 10
 
 
@@ -87,7 +86,7 @@ def load_test_images(directory: Path | None = None, device: torch.device | str =
 
 
 def split(
-    data: LabeledImages, train_size: int, validation_size: int, split_seed: int = SPLIT_SEED
+    data: LabeledImages, train_size: int, validation_size: int, split_seed: int = DataConfig.split_seed
 ) -> tuple[LabeledImages, LabeledImages]:
     """Disjoint (training, validation) images, each with the classes in `data`'s proportions.
 

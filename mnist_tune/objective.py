@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
-from mnist_tune import __version__
+from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import Runtime, resolve_runtime
+from mnist_tune.devices import resolve_runtime
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.mnist_files import data_directory, data_fingerprint
+from mnist_tune.provenance import environment
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
 from mnist_tune.training import NonFiniteLoss, Trainer
-
-HISTORY = "history"
-"""User attribute: the metrics of every epoch so far."""
-ENVIRONMENT = "environment"
-"""User attribute: what the attempt ran on and with, as far as it can change the numbers."""
 
 
 class Objective:
@@ -41,12 +34,12 @@ class Objective:
         runtime = resolve_runtime(device, spec.training.precision, threads)
         images = load_training_images(data, runtime.device)
         self._training, self._validation = split(images, **spec.data.model_dump())
-        self._data_sha256 = data_fingerprint(data_directory(data))
+        self._data = data
 
     def __call__(self, trial: Trial, on_batch: Callable[[], None], log: Callable[[str], None]) -> float:
         """Run the trial.
 
-        `on_batch` is called between batches and may raise to abandon the trial; `log` takes one line an epoch.
+        `on_batch` is called between batches and may raise to abandon the trial; `log` gets a line an epoch.
 
         Raises:
             AttemptFailed: the loss became inf or nan, or memory ran out.
@@ -55,7 +48,7 @@ class Objective:
         parameters = {name: _suggest(trial, name, axis) for name, axis in self._axes.items()}
         config = self._spec.training_config(parameters)
         runtime = resolve_runtime(self._device, config.precision, self._threads)
-        trial.set_user_attr(ENVIRONMENT, self._environment(runtime))
+        trial.set_user_attr(ENVIRONMENT, environment(runtime, self._data))
         history: list[dict[str, Any]] = []
         accuracy = 0.0
         try:
@@ -66,29 +59,12 @@ class Objective:
                 history.append(dataclasses.asdict(metrics))
                 trial.set_user_attr(HISTORY, history)
                 trial.report(accuracy, metrics.epoch)
-                log(
-                    f"epoch {metrics.epoch}/{config.epochs}: training loss {metrics.training_loss:.4f}, "
-                    f"validation loss {metrics.validation_loss:.4f}, "
-                    f"validation accuracy {accuracy:.2f} %, {metrics.images_per_second:,.0f} images/s"
-                )
+                log(metrics.line(config.epochs))
         except NonFiniteLoss as error:
             raise AttemptFailed(Failure("non_finite", str(error))) from None
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise AttemptFailed(Failure("out_of_memory", str(error))) from None
         return accuracy
-
-    def _environment(self, runtime: Runtime) -> dict[str, Any]:
-        return {
-            "device": runtime.device,
-            "device_name": runtime.device_name,
-            "precision": runtime.precision,
-            "threads": runtime.threads,
-            "mnist_tune": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "data_sha256": self._data_sha256,
-        }
 
 
 def _suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:

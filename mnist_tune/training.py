@@ -4,29 +4,18 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages
 from mnist_tune.devices import Runtime
 from mnist_tune.evaluation import predict, score
 from mnist_tune.model import ConvNet
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """What a trial may vary. `seed` (0 or more) decides the first weights and the order of the images."""
-
-    learning_rate: float = 0.001
-    batch_size: int = 64
-    optimizer: Literal["Adam", "SGD"] = "Adam"
-    epochs: int = 10
-    seed: int = 0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -42,6 +31,14 @@ class EpochMetrics:
     validation_accuracy: float | None
     images_per_second: float
     seconds: float
+
+    def line(self, epochs: int) -> str:
+        """The epoch in words, for a log."""
+        parts = [f"epoch {self.epoch}/{epochs}: training loss {self.training_loss:.4f}"]
+        if self.validation_loss is not None:
+            parts.append(f"validation loss {self.validation_loss:.4f}")
+            parts.append(f"validation accuracy {self.validation_accuracy:.2f} %")
+        return ", ".join([*parts, f"{self.images_per_second:,.0f} images/s"])
 
 
 class NonFiniteLoss(Exception):  # noqa: N818 - an outcome of a trial more than an error

@@ -49,7 +49,7 @@ def work(
             return Ended.ENOUGH
         for number in queue.put_back_stale():
             log(f"trial {number}: its worker is gone; put the cell back")
-        claim = queue.claim({"worker": worker_name()})
+        claim = queue.claim(worker_name())
         if claim is not None:
             run_attempt(study, optuna_study, queue, claim, run_trial, stop, log)
             done += 1

@@ -1,0 +1,38 @@
+"""data check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import DataOption, JsonOption
+
+app = typer.Typer(help="The MNIST files.", no_args_is_help=True)
+
+
+@app.callback()
+def data() -> None:
+    """The MNIST files."""
+
+
+@app.command("check")
+def check(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
+    """Say where the data is, how large, and whether it is MNIST's. Changes nothing; exit code 1 if it is not.
+
+    Example: mnist-tune data check
+    """
+    from mnist_tune.mnist_files import check, data_directory
+
+    directory = data_directory(data_dir)
+    rows = check(directory)
+    if as_json:
+        options.print_json({"directory": directory, "files": [asdict(row) for row in rows]})
+    else:
+        typer.echo(f"data directory: {directory}")
+        for row in rows:
+            size = "" if row.bytes is None else f"{row.bytes:,} bytes, "
+            typer.echo(f"{row.path.name}: {size}{row.status}, SHA-256 {row.sha256 or 'none'}")
+    if not all(row.ok for row in rows):
+        raise typer.Exit(1)

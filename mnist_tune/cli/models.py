@@ -1,0 +1,91 @@
+"""train, evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import DataOption, DeviceOption, JsonOption, ThreadsOption
+from mnist_tune.cli.workers import STOPPED
+
+
+def train(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A file that 'mnist-tune export' wrote.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", help="Folder for the model. Default: models/CONFIG-seed-N.", show_default=False
+        ),
+    ] = None,
+    all_data: Annotated[
+        bool, typer.Option("--all-data/--split", help="All 60,000 training images, or the config's split.")
+    ] = True,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Instead of the config's.", show_default=False)
+    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Train one configuration and save the model (safetensors), its config and metrics.
+
+    Example: mnist-tune train best.toml --output models/best --seed 1
+    """
+    from mnist_tune.exports import load_configuration
+    from mnist_tune.retraining import retrain
+    from mnist_tune.stop import Interrupted, StopRequest
+    from mnist_tune.training import EpochMetrics
+
+    configuration = load_configuration(config)
+    folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
+    stop = StopRequest()
+    stop.listen()
+
+    def on_epoch(metrics: EpochMetrics) -> None:
+        typer.echo(metrics.line(configuration.training.epochs))
+
+    try:
+        model = retrain(
+            configuration,
+            folder,
+            all_data=all_data,
+            seed=seed,
+            device=device,
+            threads=threads,
+            data=data_dir,
+            on_batch=stop.check,
+            on_epoch=on_epoch,
+        )
+    except Interrupted:
+        typer.echo("stopped before the last epoch; no model was saved", err=True)
+        raise typer.Exit(STOPPED) from None
+    typer.echo(f"saved {model}; measure it with: mnist-tune evaluate {folder}")
+
+
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A folder that 'train' wrote, or its .safetensors.", show_default=False),
+    ],
+    device: DeviceOption = "auto",
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on the 10,000 test images: accuracy in percent, per class, and confusion matrix.
+
+    Example: mnist-tune evaluate models/best
+    """
+    from mnist_tune.progress import evaluation_tables
+    from mnist_tune.retraining import evaluate_model
+
+    evaluation = evaluate_model(model, device=device, data=data_dir)
+    if as_json:
+        options.print_json({"model": str(model), **asdict(evaluation)})
+    else:
+        options.console().print(evaluation_tables(evaluation))

@@ -1,0 +1,103 @@
+"""Options and arguments that several commands share, each written once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mnist_tune.storage import GuardedStorage
+    from mnist_tune.studies import OpenStudy
+
+PIPED_WIDTH = 240  # a log file has no margin: columns are not cut there
+
+
+@dataclass
+class Settings:
+    """What the options before the command say."""
+
+    debug: bool = False
+
+
+settings = Settings()
+
+SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="The study's TOML file.", show_default=False)]
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", show_default=False)]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="sqlite:///FILE.db or postgresql://USER@HOST/DATABASE. Default: $MNIST_TUNE_STORAGE, "
+        "else sqlite:///mnist-tune.db in the current folder.",
+        show_default=False,
+    ),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="Another name than the spec's.", show_default=False)
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False)
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder with MNIST/raw/. Default: $MNIST_TUNE_DATA, else the user's cache, filled at first use.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
+    """Open the storage that the option, the environment or the default names."""
+    import optuna
+
+    from mnist_tune.database import storage_url
+    from mnist_tune.storage import open_storage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return open_storage(storage_url(url), create=create)
+
+
+def study(name: str, url: str | None) -> OpenStudy:
+    """Open a study in that storage."""
+    from mnist_tune.studies import open_study
+
+    return open_study(storage(url), name)
+
+
+def prepare_data(directory: Path | None) -> None:
+    """See that MNIST is there and whole, without waiting for torch unless it must be downloaded."""
+    from mnist_tune.mnist_files import data_directory, provide
+
+    def download(folder: Path) -> None:
+        from mnist_tune.data import download
+
+        download(folder)
+
+    provide(data_directory(directory), download)
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """Where people read: as wide as the terminal, or unbroken when piped."""
+    from rich.console import Console
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Console(
+        stderr=to_stderr, width=None if stream.isatty() else PIPED_WIDTH, highlight=False, soft_wrap=True
+    )
+
+
+def print_json(content: Any) -> None:
+    """Print plain data as JSON; times become ISO 8601."""
+    typer.echo(json.dumps(content, indent=2, default=str))

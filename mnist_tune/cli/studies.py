@@ -1,0 +1,75 @@
+"""create-study, studies, delete-study."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import JsonOption, NameOption, SpecArgument, StorageOption, StudyArgument
+
+
+def create_study(
+    spec: SpecArgument, storage: StorageOption = None, name: NameOption = None, as_json: JsonOption = False
+) -> None:
+    """Store a study with all its cells, ready for workers.
+
+    The same spec again changes nothing; another spec under the same name is refused.
+
+    Example: mnist-tune create-study studies/seed-grid.toml
+    """
+    from mnist_tune.database import shown, storage_url
+    from mnist_tune.spec import load_spec
+    from mnist_tune.studies import create_study
+
+    loaded = load_spec(spec).named(name)
+    created = create_study(options.storage(storage, create=True), loaded)
+    where = shown(storage_url(storage))
+    study = loaded.study.name
+    if as_json:
+        options.print_json({"study": study, "cells": loaded.n_cells, "created": created, "storage": where})
+    elif created:
+        typer.echo(f"created study '{study}' with {loaded.n_cells} cells in {where}")
+        typer.echo(f"start workers with: mnist-tune worker {study}")
+    else:
+        typer.echo(f"study '{study}' is in {where} already, with the same spec")
+
+
+def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
+    """List the studies in a storage with their progress.
+
+    Example: mnist-tune studies
+    """
+    from mnist_tune.progress import totals
+    from mnist_tune.results import read_results
+    from mnist_tune.studies import open_study, study_names
+
+    opened = options.storage(storage)
+    found = [read_results(open_study(opened, name)) for name in study_names(opened)]
+    if as_json:
+        keys = ("study", "cells", "best")
+        options.print_json([{key: results.as_json()[key] for key in keys} for results in found])
+        return
+    for results in found:
+        typer.echo(f"{results.name}: {totals(results)}")
+    if not found:
+        typer.echo("no studies; make one with: mnist-tune create-study SPEC")
+
+
+def delete_study(
+    study: StudyArgument,
+    storage: StorageOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a study with all its trials, after asking.
+
+    Example: mnist-tune delete-study quickstart --yes
+    """
+    from mnist_tune.studies import delete_study
+
+    opened = options.study(study, storage)
+    if not yes:
+        typer.confirm(f"Delete study '{study}' with all its trials?", abort=True)
+    delete_study(opened)
+    typer.echo(f"deleted study '{study}'")

@@ -1,0 +1,117 @@
+"""run, worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    NameOption,
+    SpecArgument,
+    StorageOption,
+    StudyArgument,
+    ThreadsOption,
+)
+
+STOPPED = 3
+"""Exit code of a run or worker that was stopped before the end."""
+
+
+def worker(
+    study: StudyArgument,
+    storage: StorageOption = None,
+    device: DeviceOption = "auto",
+    max_trials: Annotated[
+        int | None,
+        typer.Option("--max-trials", min=1, help="Leave after this many trials.", show_default=False),
+    ] = None,
+    threads: ThreadsOption = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Run trials of a study until it is finished. Start as many as you like, on any machine.
+
+    Ctrl-C or SIGTERM gives the trial in hand back to the others (exit code 3).
+
+    Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
+    """
+    from mnist_tune.stop import StopRequest
+    from mnist_tune.worker import Ended, work, worker_name
+
+    opened = options.study(study, storage)
+    stop = StopRequest()
+    stop.listen()
+
+    def log(line: str) -> None:
+        typer.echo(f"{time.strftime('%H:%M:%S')} {line}")
+
+    from mnist_tune.objective import Objective
+
+    objective = Objective(opened.spec, device=device, threads=threads, data=data_dir)
+    log(f"worker {worker_name()} on study '{study}'")
+    ended = work(opened, objective, stop, log, max_trials)
+    log(f"leaving: {ended.value}")
+    if ended is Ended.STOPPED:
+        raise typer.Exit(STOPPED)
+
+
+def run(
+    spec: SpecArgument,
+    storage: StorageOption = None,
+    name: NameOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, help="Local workers. Default: one per GPU, else one per core.", show_default=False
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the study, run it with local workers, and print the ranking.
+
+    Started again after a stop or a crash, it goes on where it was.
+
+    Example: mnist-tune run studies/quickstart.toml --workers 2
+    """
+    from mnist_tune.cli.live import follow
+    from mnist_tune.database import shown, storage_url
+    from mnist_tune.pool import Pool, local_devices, worker_arguments
+    from mnist_tune.progress import conclusion, ranking, totals
+    from mnist_tune.spec import load_spec
+    from mnist_tune.stop import StopRequest
+    from mnist_tune.studies import create_study, open_study
+
+    loaded = load_spec(spec).named(name)
+    devices = local_devices(workers, device, loaded.n_cells)
+    url = storage_url(storage)
+    options.prepare_data(data_dir)
+    opened = options.storage(storage, create=True)
+    created = create_study(opened, loaded)
+    study = open_study(opened, loaded.study.name)
+    out = options.console(to_stderr=as_json)
+    out.print(
+        f"study '{study.name}' {'created' if created else 'goes on'} in {shown(url)}: "
+        f"{loaded.n_cells} cells, {len(devices)} workers"
+    )
+    stop = StopRequest()
+    stop.listen()
+    pool = Pool(study.name, url, worker_arguments(threads, data_dir))
+    results = follow(study, pool, devices, stop, out)
+    if as_json:
+        options.print_json(results.as_json())
+    out.print(ranking(results))
+    for line in [*pool.failures(), *conclusion(results)]:
+        out.print(line)
+    if not results.is_finished:
+        out.print(f"not finished: {totals(results)}; the same command goes on")
+        raise typer.Exit(STOPPED if stop.requested else 1)
+    if results.holes:
+        raise typer.Exit(1)

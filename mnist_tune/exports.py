@@ -1,0 +1,61 @@
+"""One chosen configuration as a document: complete enough to train from, with where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mnist_tune import __version__
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.documents import Section, load
+from mnist_tune.errors import UserError
+from mnist_tune.results import Results
+from mnist_tune.spec import Data, Training
+
+
+class Configuration(Section):
+    """What `export` writes and `train` reads."""
+
+    training: Training
+    data: Data = Data()
+    origin: dict[str, Any] = {}
+
+    def training_config(self, seed: int | None = None) -> TrainingConfig:
+        """The recipe, with another seed if one is given."""
+        fields = self.training.model_dump()
+        return TrainingConfig(**(fields if seed is None else fields | {"seed": seed}))
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read a configuration in TOML, JSON or YAML, as its suffix says.
+
+    Raises:
+        UserError: one line that names the file, the key and the remedy.
+    """
+    if path.suffix == ".toml" and path.is_file() and "[search" in path.read_text(encoding="utf-8", errors="ignore"):
+        raise UserError(f"{path}: is a study's spec; train takes one configuration, as 'mnist-tune export' writes it")
+    return load(path, Configuration)
+
+
+def best_configuration(results: Results, storage: str) -> Configuration:
+    """The configuration of the best trial, in the precision it ran in.
+
+    Raises:
+        UserError: no trial is complete yet.
+    """
+    best = results.best
+    if best is None:
+        raise UserError(
+            f"study '{results.name}' has no complete trial yet; run 'mnist-tune worker {results.name}' first"
+        )
+    fields = results.spec.training.model_dump() | best.parameters
+    fields["precision"] = best.environment.get("precision", fields["precision"])
+    origin = {
+        "study": results.name,
+        "trial": best.number,
+        "validation_accuracy": best.value,
+        "storage": storage,
+        "exported_by": f"mnist-tune {__version__}",
+        "environment": best.environment,
+    }
+    return Configuration(training=Training(**fields), data=results.spec.data, origin=origin)

@@ -1,0 +1,174 @@
+"""A study's progress for the terminal: tables for people, one line per event for logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnist_tune.results import Attempt, Results
+
+if TYPE_CHECKING:
+    from mnist_tune.evaluation import Evaluation
+
+SYMBOLS = {"complete": "✓", "pruned": "✂", "running": "▶", "waiting": "·", "failed": "✗"}
+
+
+def overview(results: Results) -> RenderableType:
+    """Every cell's latest attempt, then the totals."""
+    table = _table("trial", *_axes(results), "state", "epoch", "loss", "accuracy", "images/s")
+    latest = {attempt.cell: attempt for attempt in results.attempts}
+    epochs = results.spec.training.epochs
+    for attempt in sorted(latest.values(), key=lambda attempt: attempt.number):
+        last = attempt.history[-1] if attempt.history else None
+        total = attempt.parameters.get("epochs", epochs)
+        table.add_row(
+            str(attempt.number),
+            *_values(results, attempt),
+            f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}",
+            f"{len(attempt.history)}/{total}",
+            f"{last['validation_loss']:.4f}" if last else "",
+            f"{last['validation_accuracy']:.2f} %" if last else "",
+            f"{last['images_per_second']:,.0f}" if last else "",
+        )
+    return Group(table, Text(totals(results)))
+
+
+def totals(results: Results) -> str:
+    """One line: how many cells are in which state, the best so far, the time left."""
+    cells = results.cells
+    parts = [f"{cells.complete + cells.pruned}/{cells.total} cells"]
+    parts += [
+        f"{count} {state}"
+        for state, count in (("running", cells.running), ("waiting", cells.waiting), ("failed", cells.failed))
+        if count
+    ]
+    if results.best is not None:
+        parts.append(f"best {results.best.value:.2f} % (trial {results.best.number})")
+    seconds = seconds_left(results)
+    if seconds is not None:
+        parts.append(f"ETA {duration(seconds)}")
+    return ", ".join(parts)
+
+
+def ranking(results: Results) -> RenderableType:
+    """The completed cells, best first."""
+    table = _table(
+        "rank", "trial", *_axes(results), "validation accuracy", "validation loss", "training loss", "time"
+    )
+    for rank, attempt in enumerate(results.ranking, start=1):
+        last = attempt.history[-1] if attempt.history else {}
+        table.add_row(
+            str(rank),
+            str(attempt.number),
+            *_values(results, attempt),
+            f"{attempt.value:.2f} %",
+            f"{last['validation_loss']:.4f}" if last else "",
+            f"{last['training_loss']:.4f}" if last else "",
+            duration(sum(epoch["seconds"] for epoch in attempt.history)),
+        )
+    return table
+
+
+def conclusion(results: Results) -> Iterator[str]:
+    """What to know of a study and do next: missing cells, warnings, the winner and how to export it."""
+    for attempt in results.holes:
+        reason = (attempt.failure or {}).get("reason", "unknown").splitlines()[0]
+        yield f"missing: cell {attempt.cell} ({parameters_text(attempt.parameters)}) failed for good: {reason}"
+    yield from (f"warning: {warning}" for warning in results.warnings)
+    best = results.best
+    if results.is_finished and best is not None:
+        yield f"best: trial {best.number} with {best.value:.2f} % ({parameters_text(best.parameters)})"
+        yield f"export it with: mnist-tune export {results.name} --output best.toml"
+
+
+def attempts_table(results: Results) -> RenderableType:
+    """Every attempt: parameters, state, the accuracy of each epoch, worker, reason of failure."""
+    table = _table("trial", "cell", "attempt", *_axes(results), "state", "accuracy per epoch", "worker")
+    for attempt in results.attempts:
+        accuracies = " ".join(f"{epoch['validation_accuracy']:.2f}" for epoch in attempt.history)
+        state = f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}"
+        if attempt.failure is not None:
+            state += f" ({attempt.failure['class']}: {attempt.failure['reason'].splitlines()[0]})"
+        table.add_row(
+            str(attempt.number),
+            str(attempt.cell),
+            str(attempt.attempt),
+            *_values(results, attempt),
+            state,
+            accuracies,
+            attempt.worker or "",
+        )
+    return table
+
+
+def evaluation_tables(evaluation: Evaluation) -> RenderableType:
+    """Test accuracy, accuracy per class, and the confusion matrix."""
+    table = _table("true digit", "accuracy", *(f"read as {digit}" for digit in range(10)))
+    for digit, counts in enumerate(evaluation.confusion_matrix):
+        table.add_row(str(digit), f"{evaluation.per_class_accuracy[digit]:.2f} %", *map(str, counts))
+    headline = f"test accuracy {evaluation.accuracy:.2f} % on {evaluation.n_images:,} images, loss {evaluation.loss:.4f}"
+    return Group(table, Text(headline))
+
+
+def events(before: Results | None, now: Results) -> Iterator[str]:
+    """What has happened between two readings of a study, one line per event."""
+    known = {attempt.number: attempt for attempt in before.attempts} if before else {}
+    for attempt in now.attempts:
+        old = known.get(attempt.number)
+        if attempt.state != "waiting" and (old is None or old.state == "waiting"):
+            yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
+        for epoch in attempt.history[len(old.history) if old else 0 :]:
+            yield (
+                f"trial {attempt.number} epoch {epoch['epoch']}: training loss {epoch['training_loss']:.4f}, "
+                f"validation loss {epoch['validation_loss']:.4f}, "
+                f"validation accuracy {epoch['validation_accuracy']:.2f} %"
+            )
+        if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
+            reason = f": {attempt.failure['class']}" if attempt.failure else ""
+            yield f"trial {attempt.number} {attempt.state}{reason}; {totals(now)}"
+
+
+def seconds_left(results: Results) -> float | None:
+    """Epochs to go, at the pace of the epochs so far, shared by the trials that run now."""
+    epochs = [epoch for attempt in results.attempts for epoch in attempt.history]
+    if not epochs or results.is_finished or not results.cells.running:
+        return None
+    to_go = sum(
+        attempt.parameters.get("epochs", results.spec.training.epochs) - len(attempt.history)
+        for attempt in results.attempts
+        if attempt.state in ("waiting", "running")
+    )
+    pace = sum(epoch["seconds"] for epoch in epochs) / len(epochs)
+    return float(pace * to_go / results.cells.running)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Parameters on one line."""
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+
+
+def _axes(results: Results) -> list[str]:
+    return list(results.spec.search.axes)
+
+
+def _values(results: Results, attempt: Attempt) -> list[str]:
+    return [str(attempt.parameters.get(name, "")) for name in _axes(results)]
+
+
+def _table(*columns: str) -> Table:
+    return Table(*(column.replace("_", " ") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)

@@ -1,0 +1,29 @@
+"""What a run ran on and with, as far as that can change the numbers."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from mnist_tune import __version__
+from mnist_tune.devices import Runtime
+from mnist_tune.mnist_files import data_directory, data_fingerprint
+
+
+def environment(runtime: Runtime, data: Path | None) -> dict[str, Any]:
+    """Hardware, precision, versions and the hash of the data, as plain data to be stored with the run."""
+    return {
+        "device": runtime.device,
+        "device_name": runtime.device_name,
+        "precision": runtime.precision,
+        "threads": runtime.threads,
+        "mnist_tune": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "data_sha256": data_fingerprint(data_directory(data)),
+    }

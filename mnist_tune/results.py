@@ -1,0 +1,162 @@
+"""A study to frozen rows: its cells, their attempts, the ranking, and what to be careful about."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, WORKER
+from mnist_tune.queue import seconds_since_heartbeat
+from mnist_tune.spec import Spec
+from mnist_tune.studies import OpenStudy
+
+COMPARED = ("device_name", "precision", "threads")
+"""Parts of the environment that change the numbers, so that cells which differ in them are not like for like."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One trial: an attempt at a cell. Times are local; accuracies in percent."""
+
+    number: int
+    cell: int
+    attempt: int
+    state: str
+    parameters: dict[str, Any]
+    value: float | None
+    history: list[dict[str, Any]]
+    worker: str | None
+    environment: dict[str, Any]
+    failure: dict[str, str] | None
+    started: datetime | None
+    ended: datetime | None
+    stale: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; times in ISO 8601 with their offset from UTC."""
+        times = {key: getattr(self, key) for key in ("started", "ended")}
+        return asdict(self) | {key: time and time.astimezone().isoformat() for key, time in times.items()}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How many cells are in which state; `failed` counts holes: cells whose retry budget is spent."""
+
+    total: int
+    waiting: int
+    running: int
+    complete: int
+    pruned: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a report needs to know of a study."""
+
+    spec: Spec
+    cells: Cells
+    attempts: list[Attempt]
+
+    @property
+    def name(self) -> str:
+        return self.spec.study.name
+
+    @property
+    def ranking(self) -> list[Attempt]:
+        """The completed cells, best validation accuracy first; of equals, the earlier trial."""
+        complete = [attempt for attempt in self.attempts if attempt.state == "complete"]
+        return sorted(complete, key=lambda attempt: (-(attempt.value or 0.0), attempt.number))
+
+    @property
+    def best(self) -> Attempt | None:
+        return self.ranking[0] if self.ranking else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every cell has ended, well or as a hole."""
+        return self.cells.waiting + self.cells.running == 0
+
+    @property
+    def holes(self) -> list[Attempt]:
+        """The last attempt at each cell that nobody will try again."""
+        last = {attempt.cell: attempt for attempt in self.attempts}
+        return [attempt for attempt in last.values() if attempt.state == "failed"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the cells' numbers less comparable than they look."""
+        seen: dict[str, set[Any]] = defaultdict(set)
+        for attempt in self.attempts:
+            if attempt.state in ("complete", "running"):
+                for key in COMPARED:
+                    if key in attempt.environment:
+                        seen[key].add(attempt.environment[key])
+        return [
+            f"cells differ in {key}: {', '.join(sorted(map(str, values)))}; their numbers are not like for like"
+            for key, values in seen.items()
+            if len(values) > 1 and key not in self.spec.search.axes
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """The plain data that `status --json` prints."""
+        best = self.best
+        return {
+            "study": self.name,
+            "cells": asdict(self.cells),
+            "best": best
+            and {"trial": best.number, "value": best.value, "parameters": best.parameters},
+            "trials": [attempt.as_json() for attempt in self.attempts],
+            "warnings": self.warnings,
+        }
+
+
+def read_results(study: OpenStudy) -> Results:
+    """Read the study as it is now. Writes nothing."""
+    storage = study.storage
+    silent = seconds_since_heartbeat(storage, study.study_id)
+    trials = storage.get_all_trials(study.study_id, deepcopy=False)
+    ours = sorted((trial for trial in trials if CELL in trial.system_attrs), key=lambda trial: trial.number)
+    tries: Counter[int] = Counter()
+    attempts = []
+    for trial in ours:
+        cell = trial.system_attrs[CELL]
+        tries[cell] += 1
+        stale = silent.get(trial._trial_id, 0.0) > study.spec.lease.grace_period
+        attempts.append(_attempt(trial, cell, tries[cell], stale))
+    return Results(study.spec, _count(attempts, study.spec.n_cells), attempts)
+
+
+def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attempt:
+    return Attempt(
+        number=trial.number,
+        cell=cell,
+        attempt=attempt,
+        state="failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
+        parameters=trial.params,
+        value=trial.value if trial.state == TrialState.COMPLETE else None,
+        history=trial.user_attrs.get(HISTORY, []),
+        worker=trial.user_attrs.get(WORKER),
+        environment=trial.user_attrs.get(ENVIRONMENT, {}),
+        failure=trial.user_attrs.get(FAILURE),
+        started=trial.datetime_start,
+        ended=trial.datetime_complete,
+        stale=stale,
+    )
+
+
+def _count(attempts: list[Attempt], total: int) -> Cells:
+    # A cell is what its last attempt is: a retry is always inserted after the attempt it follows.
+    states = Counter({attempt.cell: attempt.state for attempt in attempts}.values())
+    return Cells(
+        total=total,
+        waiting=states["waiting"],
+        running=states["running"],
+        complete=states["complete"],
+        pruned=states["pruned"],
+        failed=states["failed"],
+    )

@@ -1,0 +1,85 @@
+"""Train one chosen configuration, keep the model, and measure it on the test images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from mnist_tune.data import load_test_images, load_training_images, split
+from mnist_tune.devices import resolve_runtime
+from mnist_tune.documents import dump
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.evaluation import Evaluation, evaluate
+from mnist_tune.exports import Configuration
+from mnist_tune.model import load_model, save_model
+from mnist_tune.provenance import environment
+from mnist_tune.training import EpochMetrics, NonFiniteLoss, Trainer
+
+MODEL_FILE = "model.safetensors"
+
+
+def retrain(
+    configuration: Configuration,
+    output: Path,
+    *,
+    all_data: bool,
+    seed: int | None,
+    device: str,
+    threads: int | None,
+    data: Path | None,
+    on_batch: Callable[[], None],
+    on_epoch: Callable[[EpochMetrics], None],
+) -> Path:
+    """Train on all 60,000 images, or on the configuration's split, and write model, config and metrics.
+
+    Returns the path of the model, which is written last: where it is, the folder is complete.
+
+    Raises:
+        UserError: `output` holds a model already, or cannot be written.
+        MnistTuneError: the loss became inf or nan.
+    """
+    model_file = output / MODEL_FILE
+    if model_file.exists():
+        raise UserError(f"{model_file}: exists; name another folder with --output")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be made: {error.strerror}; name another with --output") from None
+    config = configuration.training_config(seed)
+    runtime = resolve_runtime(device, config.precision, threads)
+    training, validation = load_training_images(data, runtime.device), None
+    if not all_data:
+        training, validation = split(training, **configuration.data.model_dump())
+    trainer = Trainer(config, runtime, training, validation)
+    history = []
+    try:
+        for metrics in trainer.epochs(on_batch):
+            history.append(asdict(metrics))
+            on_epoch(metrics)
+    except NonFiniteLoss as error:
+        raise MnistTuneError(f"training diverged: {error}; lower the learning rate") from None
+    used = configuration.model_copy(
+        update={"training": configuration.training.model_copy(update={"seed": config.seed})}
+    )
+    metrics_document = {
+        "images": len(training),
+        "environment": environment(runtime, data),
+        "history": history,
+    }
+    (output / "config.toml").write_text(dump(used.model_dump(mode="json"), "toml"), encoding="utf-8")
+    (output / "metrics.json").write_text(json.dumps(metrics_document, indent=2) + "\n", encoding="utf-8")
+    save_model(trainer.model, model_file)
+    return model_file
+
+
+def evaluate_model(model: Path, *, device: str, data: Path | None) -> Evaluation:
+    """Measure a saved model on the 10,000 test images, in fp32: the same figures on any hardware.
+
+    Raises:
+        UserError: no model there, or not one of ours.
+    """
+    loaded = load_model(model)
+    runtime = resolve_runtime(device, "fp32")
+    return evaluate(loaded, load_test_images(data, runtime.device), runtime)
