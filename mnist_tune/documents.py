@@ -51,8 +51,9 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
     except ValidationError as error:
         # A misspelt key is also a missing one: the misspelling is what helps.
         details = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        key, problem = describe(details[0], model)
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        raise UserError(f"{source}: {describe(details[0], model)}{more}") from None
+        raise UserError(": ".join(filter(None, (source, key, problem))) + more) from None
 
 
 def dump(content: dict[str, Any], format_: str) -> str:
@@ -96,21 +97,20 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return f"write one of {', '.join(candidates)}"
 
 
-def describe(details: ErrorDetails, model: type[BaseModel]) -> str:
-    """One pydantic error as 'key: what is wrong; what to write instead'."""
+def describe(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
+    """One pydantic error as the dotted key it is about ('' is the whole) and what is wrong and to be done."""
     location = [str(part) for part in details["loc"]]
     problem = details.get("ctx", {}).get("error")
     if isinstance(problem, KeyedError):
         location.append(problem.key)
-    key = ".".join(location) or "the document"
+    key = ".".join(location)
     if details["type"] == "extra_forbidden":
-        siblings = _keys_at(model, details["loc"][:-1])
-        return f"{key}: unknown key; {did_you_mean(location[-1], siblings)}"
+        return key, f"unknown key; {did_you_mean(location[-1], _keys_at(model, details['loc'][:-1]))}"
     if details["type"] == "missing":
-        return f"{key}: missing"
+        return key, "missing"
     if details["type"] == "value_error":
-        return f"{key}: {problem}"
-    return f"{key}: {complaint(details)}"
+        return key, str(problem)
+    return key, complaint(details)
 
 
 def complaint(details: ErrorDetails) -> str:

@@ -45,7 +45,7 @@ class Objective:
             AttemptFailed: the loss became inf or nan, or memory ran out.
             UpdateFinishedTrialError: the lease is lost.
         """
-        parameters = {name: _suggest(trial, name, axis) for name, axis in self._axes.items()}
+        parameters = {name: suggest(trial, name, axis) for name, axis in self._axes.items()}
         config = self._spec.training_config(parameters)
         runtime = resolve_runtime(self._device, config.precision, self._threads)
         trial.set_user_attr(ENVIRONMENT, environment(runtime, self._data))
@@ -67,7 +67,8 @@ class Objective:
         return accuracy
 
 
-def _suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
+def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
+    """The trial's value of one searched field; a cell of a grid, or a retry, has it already."""
     if isinstance(axis, CategoricalDistribution):
         return trial.suggest_categorical(name, axis.choices)
     if isinstance(axis, IntDistribution):

@@ -142,7 +142,7 @@ class Lease(Section):
 
     @model_validator(mode="after")
     def _grace_outlasts_heartbeats(self) -> Self:
-        if self.grace_period < 3 * self.heartbeat_interval:
+        if self.grace_period < 3 * self.heartbeat_interval - 1e-9:  # 3 * 0.1 is a little more than 0.3
             raise KeyedError("grace_period", f"must be at least 3 heartbeat intervals ({3 * self.heartbeat_interval:g})")
         return self
 
@@ -258,7 +258,8 @@ def _check_interval(name: str, entry: dict[str, Any]) -> Interval:
     try:
         interval = Interval.model_validate(entry)
     except ValidationError as error:
-        raise KeyedError(name, describe(error.errors()[0], Interval)) from None
+        key, problem = describe(error.errors()[0], Interval)
+        raise KeyedError(f"{name}.{key}" if key else name, problem) from None
     for end in (interval.low, interval.high):
         _check_value(name, end)
     return interval

@@ -1,0 +1,78 @@
+"""What several tests need: small specs, commands in processes of their own, studies in a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mnist_tune.database import storage_url
+from mnist_tune.spec import Spec, load_spec
+from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.studies import OpenStudy, create_study, open_study
+
+STUDIES = Path(__file__).parent.parent / "studies"
+
+# The reference grid, on so few images that a trial takes a moment.
+TINY_SPEC = """
+[study]
+name = "tiny"
+
+[search.grid]
+learning_rate = [0.001, 0.0001]
+batch_size = [64, 128]
+optimizer = ["Adam", "SGD"]
+
+[training]
+epochs = 2
+precision = "fp32"
+
+[data]
+train_size = 200
+validation_size = 100
+"""
+
+
+def write_spec(folder: Path, text: str = TINY_SPEC, name: str = "spec.toml") -> Path:
+    """A spec file in `folder`."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def tiny_spec(folder: Path, text: str = TINY_SPEC) -> Spec:
+    """The spec that `text` says."""
+    return load_spec(write_spec(folder, text))
+
+
+def open_file(folder: Path, *, create: bool = False) -> GuardedStorage:
+    """The SQLite storage in `folder`."""
+    return open_storage(storage_url(f"sqlite:///{folder}/studies.db"), create=create)
+
+
+def new_study(folder: Path, text: str = TINY_SPEC) -> OpenStudy:
+    """A fresh study in a fresh SQLite file."""
+    spec = tiny_spec(folder, text)
+    storage = open_file(folder, create=True)
+    assert create_study(storage, spec)
+    return open_study(storage, spec.study.name)
+
+
+def start_command(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    """Start `mnist-tune` in `folder`, where its default storage lies too."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnist_tune", *arguments],
+        cwd=folder,
+        env=os.environ | {"MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db", "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `mnist-tune` to its end."""
+    process = start_command(*arguments, folder=folder)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -1,0 +1,76 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mnist_tune.data import LabeledImages, load_test_images
+from mnist_tune.devices import Runtime
+from mnist_tune.evaluation import BATCH_SIZE, evaluate, predict
+from mnist_tune.model import ConvNet
+
+FP32 = Runtime("cpu", "a CPU", "fp32", 1)
+
+
+class SaysFirstPixel(nn.Module):
+    """Answers with the digit its first pixel holds, so that every right answer is known beforehand."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        digits = ((images[:, 0, 0, 0] + 1) / 2 * 255).round().long()
+        return 100 * nn.functional.one_hot(digits, 10).float()
+
+
+def labeled(pairs: list[tuple[int, int]]) -> LabeledImages:
+    """An image for each (true digit, digit the model will answer)."""
+    pixels = torch.zeros(len(pairs), 1, 28, 28, dtype=torch.uint8)
+    pixels[:, 0, 0, 0] = torch.tensor([answer for _, answer in pairs])
+    return LabeledImages(pixels, torch.tensor([true for true, _ in pairs]))
+
+
+def test_the_confusion_matrix_counts_true_digits_in_rows_and_answers_in_columns() -> None:
+    result = evaluate(
+        SaysFirstPixel(), labeled([(digit, digit) for digit in range(9)] + [(3, 8), (3, 8), (0, 1)]), FP32
+    )
+    assert result.n_images == 12
+    assert result.confusion_matrix[3] == (0, 0, 0, 1, 0, 0, 0, 0, 2, 0)
+    assert result.confusion_matrix[0] == (1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert result.confusion_matrix[9] == (0,) * 10
+    assert result.accuracy == pytest.approx(75)
+    assert result.loss == pytest.approx(3 * 100 / 12)
+    assert result.per_class_accuracy[:4] == pytest.approx((50, 100, 100, 100 / 3))
+    assert math.isnan(result.per_class_accuracy[9])
+
+
+def test_it_agrees_with_a_plain_pass_over_real_images(mnist_directory: Path) -> None:
+    every = load_test_images(mnist_directory)
+    images = every.take(torch.arange(0, 10_000, 20))
+    model = ConvNet()
+    result = evaluate(model, images, FP32)
+    with torch.no_grad():
+        logits = model(images.images)
+    assert result.loss == pytest.approx(nn.functional.cross_entropy(logits, images.labels).item(), rel=1e-4)
+    answers = logits.argmax(1)
+    assert result.accuracy == pytest.approx(100 * (answers == images.labels).float().mean().item(), abs=0.4)
+    assert sum(map(sum, result.confusion_matrix)) == result.n_images == 500
+    assert [sum(row) for row in result.confusion_matrix] == torch.bincount(
+        images.labels, minlength=10
+    ).tolist()
+
+
+def test_the_last_smaller_batch_is_not_lost() -> None:
+    pairs = [(n % 10, n % 10) for n in range(2 * BATCH_SIZE + 1)]
+    assert predict(SaysFirstPixel(), labeled(pairs), FP32).shape == (2 * BATCH_SIZE + 1, 10)
+    assert evaluate(SaysFirstPixel(), labeled(pairs), FP32).accuracy == 100
+
+
+def test_the_callers_model_stays_as_it_is() -> None:
+    model = ConvNet().train()
+    evaluate(model, labeled([(1, 1)]), FP32)
+    assert model.training
+    assert model.conv2.weight.is_contiguous()
+
+
+def test_no_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="no images"):
+        evaluate(ConvNet(), labeled([(1, 1)]).take(torch.tensor([], dtype=torch.int64)), FP32)

@@ -1,0 +1,130 @@
+"""A study's TOML file: what it may say, and how a mistake in it is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.documents import validate
+from mnist_tune.errors import UserError
+from mnist_tune.spec import Spec, Training, differences, load_spec
+from tests.support import STUDIES, TINY_SPEC, tiny_spec, write_spec
+
+SAMPLED = """
+[study]
+name = "sampled"
+
+[search]
+sampler = "tpe"
+n_trials = 5
+seed = 1
+
+[search.space]
+learning_rate = {low = 1e-5, high = 1e-2, log = true}
+batch_size = [64, 128]
+"""
+
+
+def test_the_reference_grid_is_the_one_of_the_reference_result() -> None:
+    spec = load_spec(STUDIES / "seed-grid.toml")
+    assert spec.search.grid == {
+        "learning_rate": [0.001, 0.0001],
+        "batch_size": [64, 128],
+        "optimizer": ["Adam", "SGD"],
+    }
+    assert (spec.n_cells, spec.training.epochs, spec.data.train_size) == (8, 10, 50_000)
+
+
+def test_the_quickstart_has_the_same_eight_cells() -> None:
+    quickstart, reference = (load_spec(STUDIES / f"{name}.toml") for name in ("quickstart", "seed-grid"))
+    assert quickstart.search == reference.search
+
+
+def test_the_training_table_has_the_fields_and_defaults_of_the_training_config() -> None:
+    assert TrainingConfig(**Training().model_dump()) == TrainingConfig()
+
+
+def test_a_stored_spec_reads_back_as_the_same_spec(tmp_path: Path) -> None:
+    for text in (TINY_SPEC, SAMPLED):
+        spec = tiny_spec(tmp_path, text)
+        assert validate(Spec, spec.document(), "stored") == spec
+
+
+def test_a_sampled_search_has_as_many_cells_as_trials(tmp_path: Path) -> None:
+    assert tiny_spec(tmp_path, SAMPLED).n_cells == 5
+
+
+def test_seeds_as_an_axis_make_replicates(tmp_path: Path) -> None:
+    text = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1, 2]")
+    assert tiny_spec(tmp_path, text).n_cells == 24
+
+
+def test_differences_name_the_key_and_both_values(tmp_path: Path) -> None:
+    one, other = tiny_spec(tmp_path), tiny_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"))
+    assert differences(one, other) == ["training.epochs is 2 there and 3 here"]
+
+
+MISTAKES = [
+    ("epochs = 2", "epoch = 2", "training.epoch: unknown key; did you mean 'epochs'?"),
+    ("epochs = 2", 'epochs = "2"', "training.epochs: should be a valid integer, not '2'"),
+    ("epochs = 2", "epochs = 2.5", "training.epochs: should be a valid integer"),
+    ("epochs = 2", "epochs = true", "training.epochs: should be a valid integer, not True"),
+    ("epochs = 2", "epochs = 0", "training.epochs: should be greater than or equal to 1, not 0"),
+    ("[64, 128]", "[]", "search.grid.batch_size: has no values"),
+    ("[64, 128]", "[64, 64]", "search.grid.batch_size: has the value 64 twice"),
+    ("[64, 128]", "64", "search.grid.batch_size: should be a list of values, not 64; write batch_size = [64]"),
+    ("[64, 128]", "[64, -1]", "search.grid.batch_size: should be greater than or equal to 1, not -1"),
+    ("[0.001,", "[nan,", "search.grid.learning_rate: should be a finite number"),
+    ("[0.001,", "[0.0,", "search.grid.learning_rate: should be greater than 0"),
+    ('"SGD"', '"sgd"', "search.grid.optimizer: 'sgd' is not known; did you mean 'SGD'?"),
+    ("learning_rate =", "learning_rat =", "search.grid.learning_rat: unknown training field; did you mean"),
+    ("[training]", "[trainin]", "trainin: unknown key; did you mean 'training'?"),
+    ("[training]", "[training]\nbatch_size = 3", "training.batch_size: is also searched in [search.grid]"),
+    ("200", "59950", "data: train_size + validation_size is 60,050, but there are 60,000"),
+    ("name =", "nme =", "study.nme: unknown key; did you mean 'name'?"),
+    ('"tiny"', '"a/b"', "study.name: 'a/b' is not allowed"),
+    ("[search.grid]", "[search]\nsampler = 'tpe'\n[search.grid]", "search.grid: sampler = \"tpe\" samples from"),
+    ("[search.grid]", "[search]\nsampler = 'tpi'\n[search.grid]", "search.sampler: 'tpi' is not known; did you"),
+    ("[search.grid]", "[search]\nn_trials = 3\n[search.grid]", "search.n_trials: sampler = \"grid\" tries every"),
+    ("[training]", "[lease]\ngrace_period = 10\n[training]", "lease.grace_period: must be at least 3"),
+    ("[study]", "[study", "is not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "answer"), MISTAKES, ids=[wrong for _, wrong, _ in MISTAKES])
+def test_a_mistake_gets_one_line_with_file_key_and_remedy(
+    tmp_path: Path, right: str, wrong: str, answer: str
+) -> None:
+    assert right in TINY_SPEC
+    path = write_spec(tmp_path, TINY_SPEC.replace(right, wrong, 1))
+    with pytest.raises(UserError) as caught:
+        load_spec(path)
+    assert answer in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+SAMPLED_MISTAKES = [
+    ("n_trials = 5\n", "", "search.n_trials: missing"),
+    ("high = 1e-2, ", "", "search.space.learning_rate.high: missing"),
+    ("log =", "logg =", "search.space.learning_rate.logg: unknown key; did you mean 'log'?"),
+    ("low = 1e-5", "low = 1", "search.space.learning_rate: low = 1 must be less than high"),
+    ("low = 1e-5", "low = -1", "search.space.learning_rate"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "answer"), SAMPLED_MISTAKES)
+def test_a_mistake_in_a_sampled_search_gets_one_line_too(
+    tmp_path: Path, right: str, wrong: str, answer: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        tiny_spec(tmp_path, SAMPLED.replace(right, wrong, 1))
+    assert answer in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_spec_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        load_spec(tmp_path / "nothing.toml")

@@ -1,0 +1,261 @@
+import copy
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import mnist_tune
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.data import LabeledImages, load_training_images, split
+from mnist_tune.devices import Precision, Runtime
+from mnist_tune.evaluation import evaluate
+from mnist_tune.model import load_model, save_model
+from mnist_tune.training import EpochMetrics, NonFiniteLoss, Trainer
+
+Optimizer = Literal["Adam", "SGD"]
+FP32 = Runtime("cpu", "a CPU", "fp32", 1)
+BF16 = Runtime("cpu", "a CPU", "bf16", 1)
+BOTH_OPTIMIZERS = pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+BOTH_PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "bf16"])
+
+
+class AbandonedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def images(mnist_directory: Path) -> tuple[LabeledImages, LabeledImages]:
+    """300 training images (the last batch of 64 is a part of one), 130 for validation."""
+    return split(load_training_images(mnist_directory, "cpu"), 300, 130)
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def numbers(metrics: EpochMetrics) -> tuple[int, float, float | None, float | None]:
+    """What must be the same in every run: all but the times."""
+    return metrics.epoch, metrics.training_loss, metrics.validation_loss, metrics.validation_accuracy
+
+
+def test_training_learns_and_counts(images: tuple[LabeledImages, LabeledImages]) -> None:
+    metrics = list(Trainer(TrainingConfig(epochs=3, batch_size=16), BF16, *images).epochs())
+    assert [epoch.epoch for epoch in metrics] == [1, 2, 3]
+    assert metrics[0].training_loss > metrics[1].training_loss > metrics[2].training_loss
+    last = metrics[-1]
+    assert last.validation_accuracy is not None
+    assert last.validation_accuracy > 60
+    assert last.images_per_second == pytest.approx(300 / last.seconds)
+
+
+def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    order: list[int] = []
+
+    class Recorded(LabeledImages):
+        def take(self, rows: Tensor) -> LabeledImages:
+            order.extend(rows.tolist())
+            return super().take(rows)
+
+    training = images[0]
+    trainer = Trainer(TrainingConfig(epochs=1), FP32, training)
+    trainer.training = Recorded(training.pixels, training.labels)
+    model = copy.deepcopy(trainer.model).to(memory_format=torch.contiguous_format)
+    metrics = next(trainer.epochs())
+    assert sorted(order) == list(range(300))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    total = 0.0
+    for rows in torch.split(torch.tensor(order), 64):
+        loss = nn.functional.cross_entropy(model(training.images[rows]), training.labels[rows])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        total += loss.item() * len(rows)
+    assert metrics.training_loss == pytest.approx(total / 300, rel=1e-4)
+
+
+def test_without_validation_images_there_are_no_validation_numbers(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    none = images[0].take(torch.tensor([], dtype=torch.int64))
+    for validation in (None, none):
+        metrics = next(Trainer(TrainingConfig(epochs=1), BF16, images[1], validation).epochs())
+        assert (metrics.validation_loss, metrics.validation_accuracy) == (None, None)
+
+
+@BOTH_PRECISIONS
+@BOTH_OPTIMIZERS
+def test_two_epochs_and_two_more_equal_four_to_the_bit(
+    images: tuple[LabeledImages, LabeledImages], optimizer: Optimizer, precision: Precision
+) -> None:
+    runtime = dataclasses.replace(FP32, precision=precision)
+    config = TrainingConfig(learning_rate=0.003, optimizer=optimizer, epochs=4, seed=3)
+    whole = Trainer(config, runtime, *images)
+    expected = [numbers(metrics) for metrics in whole.epochs()]
+
+    first = Trainer(config, runtime, *images)
+    head = [numbers(metrics) for _, metrics in zip(range(2), first.epochs(), strict=False)]
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = Trainer(config, runtime, *images)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.epoch == 2
+    tail = [numbers(metrics) for metrics in second.epochs()]
+    assert [*head, *tail] == expected
+    assert same(weights(second), weights(whole))
+    assert list(second.epochs()) == []
+
+
+def test_a_state_that_lost_its_memory_layout_resumes_to_the_same_bits(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    trainer = Trainer(TrainingConfig(epochs=2), BF16, *images)
+    epochs = trainer.epochs()
+    next(epochs)
+    state = copy.deepcopy(trainer.state_dict())
+    for moments in state["optimizer"]["state"].values():
+        moments.update({name: value.contiguous() for name, value in moments.items()})
+    kept = copy.deepcopy(state)
+    resumed = Trainer(TrainingConfig(epochs=2), BF16, *images)
+    resumed.load_state_dict(state)
+    assert numbers(next(resumed.epochs())) == numbers(next(epochs))
+    assert same(weights(resumed), weights(trainer))
+    for index, moments in kept["optimizer"]["state"].items():  # the caller's state was copied, not trained on
+        assert same(moments, state["optimizer"]["state"][index])
+
+
+def test_the_same_config_gives_the_same_numbers_here_and_in_fresh_processes(mnist_directory: Path) -> None:
+    code = """
+import json
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.data import load_training_images, split
+from mnist_tune.devices import Runtime
+from mnist_tune.training import Trainer
+runtime = Runtime("cpu", "a CPU", "bf16", 1)
+trainer = Trainer(TrainingConfig(epochs=2, seed=5), runtime, *split(load_training_images(), 300, 130))
+for m in trainer.epochs():
+    print(json.dumps([m.epoch, m.training_loss, m.validation_loss, m.validation_accuracy]))
+"""
+    assert os.environ["MNIST_TUNE_DATA"] == str(mnist_directory)
+    processes = [start(code), start(code)]
+    fresh = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in processes]
+    torch.manual_seed(1234)  # what the process drew before must not matter
+    here = Trainer(
+        TrainingConfig(epochs=2, seed=5), BF16, *split(load_training_images(mnist_directory), 300, 130)
+    )
+    assert [list(numbers(metrics)) for metrics in here.epochs()] == fresh[0] == fresh[1]
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    """A fresh Python that runs `code` with this project on its path."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(mnist_tune.__file__).parent.parent)}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_seeds_decide_weights_and_order_and_the_processs_generator_is_left_alone(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    state = torch.get_rng_state()
+    first, again, other = (Trainer(TrainingConfig(epochs=1, seed=seed), BF16, *images) for seed in (0, 0, 1))
+    assert same(weights(first), weights(again))
+    assert not same(weights(first), weights(other))
+    next(first.epochs())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_two_trainers_taking_turns_do_not_disturb_each_other(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    config = TrainingConfig(epochs=2)
+    alone = [numbers(metrics) for metrics in Trainer(config, BF16, *images).epochs()]
+    turns = zip(Trainer(config, BF16, *images).epochs(), Trainer(config, BF16, *images).epochs(), strict=True)
+    assert [(numbers(one), numbers(two)) for one, two in turns] == [(metrics, metrics) for metrics in alone]
+
+
+def test_a_loss_that_becomes_infinite_or_nan_ends_the_training(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    trainer = Trainer(TrainingConfig(learning_rate=1e9, optimizer="SGD"), FP32, *images)
+    with pytest.raises(NonFiniteLoss, match=r"^training loss is (nan|inf) in epoch 1$"):
+        list(trainer.epochs())
+    assert trainer.epoch == 0
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_training_too(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    # One batch: its loss comes before the step that spoils the weights, so only validation can tell.
+    one_batch = TrainingConfig(learning_rate=1e38, optimizer="SGD", batch_size=300)
+    with pytest.raises(NonFiniteLoss, match=r"^validation loss is (nan|inf) in epoch 1$"):
+        list(Trainer(one_batch, FP32, *images).epochs())
+
+
+def test_on_batch_is_called_before_every_batch(images: tuple[LabeledImages, LabeledImages]) -> None:
+    calls: list[int] = []
+    trainer = Trainer(TrainingConfig(epochs=2), BF16, *images)
+    for _ in trainer.epochs(on_batch=lambda: calls.append(trainer.epoch)):
+        pass
+    assert calls == [0] * 5 + [1] * 5
+
+
+def test_on_batch_can_abandon_the_trial_between_batches(images: tuple[LabeledImages, LabeledImages]) -> None:
+    calls = 0
+
+    def third_time() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise AbandonedError
+
+    trainer = Trainer(TrainingConfig(), BF16, *images)
+    with pytest.raises(AbandonedError):
+        next(trainer.epochs(third_time))
+    assert (calls, trainer.epoch) == (3, 0)
+
+
+def test_a_trained_model_loads_without_the_tricks_and_scores_the_same(
+    images: tuple[LabeledImages, LabeledImages], tmp_path: Path
+) -> None:
+    training, validation = images
+    trainer = Trainer(TrainingConfig(epochs=1), BF16, training, validation)
+    metrics = next(trainer.epochs())
+    save_model(trainer.model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path)
+    result = evaluate(loaded, validation, BF16)
+    assert (result.loss, result.accuracy) == (metrics.validation_loss, metrics.validation_accuracy)
+    with torch.no_grad():  # plain PyTorch, fp32, contiguous: bf16 rounding apart the same answers
+        plain = nn.functional.cross_entropy(loaded(validation.images), validation.labels)
+    assert plain.item() == pytest.approx(result.loss, rel=0.05)
+
+
+def test_a_config_that_contradicts_the_runtime_is_refused(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    with pytest.raises(ValueError, match="config asks for bf16, the runtime is fp32"):
+        Trainer(TrainingConfig(precision="bf16"), FP32, *images)
+
+
+def test_training_imports_nothing_of_the_service() -> None:
+    code = """
+import sys
+import mnist_tune.training
+unwanted = {"optuna", "pydantic", "typer", "sqlalchemy", "platformdirs", "rich", "torchvision"}
+print(sorted(unwanted & set(sys.modules)))
+"""
+    assert start(code).communicate()[0] == "[]\n"
