@@ -9,7 +9,8 @@ from mnist_tune.errors import MnistTuneError
 
 def main() -> None:
     """Run the command line."""
-    from mnist_tune.cli import app, settings
+    from mnist_tune.cli import app
+    from mnist_tune.cli.options import settings
 
     try:
         app()

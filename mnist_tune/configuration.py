@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Optimizer = Literal["Adam", "SGD"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -28,3 +28,8 @@ class DataConfig:
     train_size: int = 50_000
     validation_size: int = 10_000
     split_seed: int = 0
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Searched fields and their values on one line."""
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())

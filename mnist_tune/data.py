@@ -11,26 +11,7 @@ from torch import Tensor
 
 from mnist_tune.configuration import DataConfig
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.mnist_files import (
-    FileCheck,
-    check,
-    data_directory,
-    data_fingerprint,
-    provide,
-)
-
-__all__ = [
-    "FileCheck",
-    "LabeledImages",
-    "check",
-    "data_directory",
-    "data_fingerprint",
-    "load_test_images",
-    "load_training_images",
-    "normalize",
-    "prepare",
-    "split",
-]
+from mnist_tune.mnist_files import data_directory, provide
 
 CLASSES = 10
 
@@ -71,7 +52,7 @@ class LabeledImages:
 def prepare(directory: Path | None = None) -> Path:
     """The data directory, once all four files are there and checked. Errors: see `mnist_files.provide`."""
     directory = data_directory(directory)
-    provide(directory, download=_download)
+    provide(directory, download=download)
     return directory
 
 
@@ -137,7 +118,8 @@ def _load(directory: Path, train: bool, device: str) -> LabeledImages:
     return LabeledImages(dataset.data.unsqueeze(1), dataset.targets).to(device)
 
 
-def _download(folder: Path) -> None:
+def download(folder: Path) -> None:
+    """Fetch the four files below `folder` as torchvision does. Raises MnistTuneError if that fails."""
     try:
         _torchvision_datasets().MNIST(folder, download=True)
     except (OSError, RuntimeError) as error:

@@ -155,7 +155,8 @@ def _check_sqlite_path(url: URL, create: bool) -> None:
     path = _sqlite_path(url)
     if not create and not path.is_file():
         raise UserError(
-            f"{shown(url)}: no such file; correct --storage, or make a study with 'mnist-tune create-study SPEC'"
+            f"{shown(url)}: no such file; correct --storage, "
+            "or make a study with 'mnist-tune create-study SPEC'"
         )
     if not path.parent.is_dir():
         raise UserError(f"{shown(url)}: the folder {path.parent} does not exist; create it first")
@@ -186,7 +187,8 @@ def _create_schema(engine: Engine) -> None:
         models.BaseModel.metadata.create_all(connection)
         # Claiming and counting stay fast at 10,000 cells; Optuna's own index knows only the study.
         connection.exec_driver_sql(
-            "CREATE INDEX IF NOT EXISTS ix_mnist_tune_trials_study_state ON trials (study_id, state, trial_id)"
+            "CREATE INDEX IF NOT EXISTS ix_mnist_tune_trials_study_state "
+            "ON trials (study_id, state, trial_id)"
         )
         versions = models.VersionInfoModel.__table__
         if connection.execute(sqlalchemy.select(versions)).first() is None:
@@ -195,6 +197,5 @@ def _create_schema(engine: Engine) -> None:
         migrations = MigrationContext.configure(connection)
         if migrations.get_current_revision() is None:
             script = ScriptDirectory(str(Path(models.__file__).parent / "alembic"))
-            migrations.stamp(script, script.get_current_head())
+            migrations.stamp(script, "head")
         connection.commit()
-

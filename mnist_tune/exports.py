@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from mnist_tune import __version__
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import Section, load
@@ -18,7 +20,7 @@ class Configuration(Section):
 
     training: Training
     data: Data = Data()
-    origin: dict[str, Any] = {}
+    origin: dict[str, Any] = Field(default_factory=dict)
 
     def training_config(self, seed: int | None = None) -> TrainingConfig:
         """The recipe, with another seed if one is given."""
@@ -32,8 +34,14 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         UserError: one line that names the file, the key and the remedy.
     """
-    if path.suffix == ".toml" and path.is_file() and "[search" in path.read_text(encoding="utf-8", errors="ignore"):
-        raise UserError(f"{path}: is a study's spec; train takes one configuration, as 'mnist-tune export' writes it")
+    if (
+        path.suffix == ".toml"
+        and path.is_file()
+        and "[search" in path.read_text(encoding="utf-8", errors="ignore")
+    ):
+        raise UserError(
+            f"{path}: is a study's spec; train takes one configuration, as 'mnist-tune export' writes it"
+        )
     return load(path, Configuration)
 
 

@@ -93,7 +93,9 @@ def _gpus() -> list[str]:
 
 
 def _ending(returncode: int) -> str:
-    return f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with {returncode}"
+    return (
+        f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with {returncode}"
+    )
 
 
 def _last_line(output: IO[bytes]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnist_tune.configuration import parameters_text
 from mnist_tune.results import Attempt, Results
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def conclusion(results: Results) -> Iterator[str]:
     """What to know of a study and do next: missing cells, warnings, the winner and how to export it."""
     for attempt in results.holes:
         reason = (attempt.failure or {}).get("reason", "unknown").splitlines()[0]
-        yield f"missing: cell {attempt.cell} ({parameters_text(attempt.parameters)}) failed for good: {reason}"
+        cell = f"cell {attempt.cell} ({parameters_text(attempt.parameters)})"
+        yield f"missing: {cell} failed for good: {reason}"
     yield from (f"warning: {warning}" for warning in results.warnings)
     best = results.best
     if results.is_finished and best is not None:
@@ -111,7 +113,10 @@ def evaluation_tables(evaluation: Evaluation) -> RenderableType:
     table = _table("true digit", "accuracy", *(f"read as {digit}" for digit in range(10)))
     for digit, counts in enumerate(evaluation.confusion_matrix):
         table.add_row(str(digit), f"{evaluation.per_class_accuracy[digit]:.2f} %", *map(str, counts))
-    headline = f"test accuracy {evaluation.accuracy:.2f} % on {evaluation.n_images:,} images, loss {evaluation.loss:.4f}"
+    headline = (
+        f"test accuracy {evaluation.accuracy:.2f} % on {evaluation.n_images:,} images, "
+        f"loss {evaluation.loss:.4f}"
+    )
     return Group(table, Text(headline))
 
 
@@ -155,11 +160,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def parameters_text(parameters: dict[str, Any]) -> str:
-    """Parameters on one line."""
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())
 
 
 def _axes(results: Results) -> list[str]:

@@ -24,7 +24,7 @@ from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, WORKER
 from mnist_tune.database import utc_now
 from mnist_tune.failures import Failure
 from mnist_tune.spec import Retry
-from mnist_tune.storage import GuardedStorage, claimed_with, heartbeats, system_attributes, trials
+from mnist_tune.storage import GuardedStorage, changed, claimed_with, heartbeats, system_attributes, trials
 
 studies = models.StudyModel.__table__
 parameters = models.TrialParamModel.__table__
@@ -105,7 +105,9 @@ class Queue:
 
     def put_back_stale(self) -> list[int]:
         """Fail the attempts whose heartbeat stood still for the grace period; their trial numbers."""
-        failure = Failure("lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died")
+        failure = Failure(
+            "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
+        )
         return [
             number
             for trial_id, number, heartbeat in self._stale()
@@ -115,7 +117,10 @@ class Queue:
     def is_finished(self) -> bool:
         """Whether no cell waits or runs: each has ended or is a hole whose budget is spent."""
         with self._storage.transaction() as session:
-            return session.execute(select(trials.c.trial_id).where(self._cells(*UNFINISHED)).limit(1)).first() is None
+            return (
+                session.execute(select(trials.c.trial_id).where(self._cells(*UNFINISHED)).limit(1)).first()
+                is None
+            )
 
     def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
         # A trial that somebody enqueued through stock Optuna has no cell: it is not ours to run or to count.
@@ -157,7 +162,7 @@ class Queue:
         )
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
-            if not session.execute(fail.values(state=TrialState.FAIL, datetime_complete=utc_now())).rowcount:
+            if not changed(session, fail.values(state=TrialState.FAIL, datetime_complete=utc_now())):
                 return False
             stored = {FAILURE: {"class": failure.kind, "reason": failure.reason}}
             _insert_attributes(session, user_attributes, [(trial_id, stored)])
@@ -180,9 +185,7 @@ def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int,
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING)
     )
     with storage.transaction() as session:
-        return {
-            row.trial_id: (row.now - row.heartbeat).total_seconds() for row in session.execute(running)
-        }
+        return {row.trial_id: (row.now - row.heartbeat).total_seconds() for row in session.execute(running)}
 
 
 def lock_study(session: orm.Session, study_id: int) -> None:

@@ -15,7 +15,7 @@ from mnist_tune.spec import Spec
 from mnist_tune.studies import OpenStudy
 
 COMPARED = ("device_name", "precision", "threads")
-"""Parts of the environment that change the numbers, so that cells which differ in them are not like for like."""
+"""Parts of the environment that change the numbers: cells that differ in them are not like for like."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Results:
                     if key in attempt.environment:
                         seen[key].add(attempt.environment[key])
         return [
-            f"cells differ in {key}: {', '.join(sorted(map(str, values)))}; their numbers are not like for like"
+            f"cells differ in {key} ({', '.join(sorted(map(str, values)))}): not like for like"
             for key, values in seen.items()
             if len(values) > 1 and key not in self.spec.search.axes
         ]
@@ -108,8 +108,7 @@ class Results:
         return {
             "study": self.name,
             "cells": asdict(self.cells),
-            "best": best
-            and {"trial": best.number, "value": best.value, "parameters": best.parameters},
+            "best": best and {"trial": best.number, "value": best.value, "parameters": best.parameters},
             "trials": [attempt.as_json() for attempt in self.attempts],
             "warnings": self.warnings,
         }

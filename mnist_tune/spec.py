@@ -114,14 +114,20 @@ class Search(Section):
                 raise KeyedError("grid", "missing; write the axes under [search.grid]")
             for key in ("space", "n_trials", "seed"):
                 if getattr(self, key) is not None:
-                    raise KeyedError(key, 'sampler = "grid" tries every cell; remove this or write sampler = "tpe"')
+                    raise KeyedError(
+                        key, 'sampler = "grid" tries every cell; remove this or write sampler = "tpe"'
+                    )
             return self
         if self.grid is not None:
-            raise KeyedError("grid", f'sampler = "{self.sampler}" samples from [search.space]; remove one of the two')
+            raise KeyedError(
+                "grid", f'sampler = "{self.sampler}" samples from [search.space]; remove one of the two'
+            )
         if self.space is None:
             raise KeyedError("space", f'missing; sampler = "{self.sampler}" samples from [search.space]')
         if self.n_trials is None:
-            raise KeyedError("n_trials", f'missing; sampler = "{self.sampler}" needs a number of trials, e.g. 20')
+            raise KeyedError(
+                "n_trials", f'missing; sampler = "{self.sampler}" needs a number of trials, e.g. 20'
+            )
         return self
 
     @property
@@ -143,7 +149,9 @@ class Lease(Section):
     @model_validator(mode="after")
     def _grace_outlasts_heartbeats(self) -> Self:
         if self.grace_period < 3 * self.heartbeat_interval - 1e-9:  # 3 * 0.1 is a little more than 0.3
-            raise KeyedError("grace_period", f"must be at least 3 heartbeat intervals ({3 * self.heartbeat_interval:g})")
+            raise KeyedError(
+                "grace_period", f"must be at least 3 heartbeat intervals ({3 * self.heartbeat_interval:g})"
+            )
         return self
 
 
@@ -172,7 +180,9 @@ class Spec(Section):
         for name in self.search.axes:
             if name in self.training.model_fields_set:
                 table = "grid" if self.search.grid else "space"
-                raise KeyedError(f"training.{name}", f"is also searched in [search.{table}]; remove one of the two")
+                raise KeyedError(
+                    f"training.{name}", f"is also searched in [search.{table}]; remove one of the two"
+                )
         return self
 
     @property

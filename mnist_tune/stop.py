@@ -36,6 +36,6 @@ class StopRequest:
         if self._event.is_set():
             raise Interrupted(self.reason)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.reason = f"the worker was stopped by {signal.Signals(number).name}"
         self._event.set()

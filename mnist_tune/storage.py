@@ -130,19 +130,21 @@ class GuardedStorage(RDBStorage):
                 claim = trials.update().where(
                     trials.c.trial_id == trial_id, trials.c.state == TrialState.WAITING
                 )
-                return bool(session.execute(claim.values(started)).rowcount)
+                return changed(session, claim.values(started))
             trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
             for objective, value in enumerate(values or ()):
                 self._set_trial_value_without_commit(session, trial, objective, value)
             session.flush()
-            ended = {"state": state, "datetime_complete": utc_now()} if state.is_finished() else {"state": state}
+            ended = (
+                {"state": state, "datetime_complete": utc_now()} if state.is_finished() else {"state": state}
+            )
             session.execute(trials.update().where(trials.c.trial_id == trial_id).values(ended))
             return True
 
     def record_heartbeat(self, trial_id: int) -> None:
         with self.guarded(trial_id) as session:
             row = heartbeats.c.trial_id == trial_id
-            if not session.execute(heartbeats.update().where(row).values(heartbeat=utc_now())).rowcount:
+            if not changed(session, heartbeats.update().where(row).values(heartbeat=utc_now())):
                 session.execute(heartbeats.insert().values(trial_id=trial_id, heartbeat=utc_now()))
 
 
@@ -151,7 +153,13 @@ def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
     update = trials.update().where(trials.c.trial_id == trial_id, trials.c.state.in_(UPDATABLE))
     if token is not None:
         update = update.where(claimed_with(token))
-    return bool(session.execute(update.values(state=trials.c.state)).rowcount)
+    return changed(session, update.values(state=trials.c.state))
+
+
+def changed(session: orm.Session, update: sqlalchemy.Update) -> bool:
+    """Execute an UPDATE; whether it found a row."""
+    result: sqlalchemy.CursorResult[Any] = session.connection().execute(update)
+    return result.rowcount > 0
 
 
 def claimed_with(token: str) -> sqlalchemy.ColumnElement[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.storages._rdb import models
@@ -13,7 +14,7 @@ from sqlalchemy import orm, select
 from mnist_tune import __version__
 from mnist_tune.attributes import METRIC, SPEC, VERSION
 from mnist_tune.database import lock
-from mnist_tune.documents import did_you_mean
+from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import UserError
 from mnist_tune.queue import Queue, insert_waiting
 from mnist_tune.search import sampler, waiting_cells
@@ -52,11 +53,13 @@ def create_study(storage: GuardedStorage, spec: Spec) -> bool:
     """
     with storage.transaction() as session:
         lock(session.connection())
-        stored = _stored_spec(session, spec.study.name)
+        stored = _find(session, spec.study.name)
         if stored is None:
             _insert_study(session, spec)
             return True
-    if differing := differences(stored, spec):
+    if stored.spec is None:
+        raise UserError(f"{_foreign(spec.study.name)}; give this one another name with --name")
+    if differing := differences(stored.spec, spec):
         raise UserError(
             f"study '{spec.study.name}' exists with another spec: {'; '.join(differing)}; "
             "give this one another name with --name"
@@ -71,13 +74,12 @@ def open_study(storage: GuardedStorage, name: str) -> OpenStudy:
         UserError: no such study, or one that this program did not make.
     """
     with storage.transaction() as session:
-        study = models.StudyModel.find_by_name(name, session)
-        if study is None:
-            names = session.execute(select(models.StudyModel.study_name)).scalars().all()
-            raise UserError(f"no study '{name}' in this storage; {_remedy(name, list(names))}")
-        spec = _stored_spec(session, name)
-        assert spec is not None
-        return OpenStudy(storage, study.study_id, spec)
+        stored = _find(session, name)
+    if stored is None:
+        raise UserError(f"no study '{name}' in this storage; {_remedy(name, study_names(storage))}")
+    if stored.spec is None:
+        raise UserError(_foreign(name))
+    return OpenStudy(storage, stored.study_id, stored.spec)
 
 
 def study_names(storage: GuardedStorage) -> list[str]:
@@ -97,15 +99,30 @@ def delete_study(study: OpenStudy) -> None:
     optuna.delete_study(study_name=study.name, storage=study.storage)
 
 
-def _stored_spec(session: orm.Session, name: str) -> Spec | None:
-    """The spec of a stored study; None if there is no study of this name."""
-    study = models.StudyModel.find_by_name(name, session)
-    if study is None:
+class _Stored(NamedTuple):
+    study_id: int
+    spec: Spec | None  # None: a study that somebody else made
+
+
+def _find(session: orm.Session, name: str) -> _Stored | None:
+    attributes = models.StudyUserAttributeModel
+    is_spec = (attributes.study_id == models.StudyModel.study_id) & (attributes.key == SPEC)
+    row = session.execute(
+        select(models.StudyModel.study_id, attributes.value_json)
+        .outerjoin(attributes, is_spec)
+        .where(models.StudyModel.study_name == name)
+    ).one_or_none()
+    if row is None:
         return None
-    attribute = models.StudyUserAttributeModel.find_by_study_and_key(study, SPEC, session)
-    if attribute is None:
-        raise UserError(f"study '{name}' was not made by mnist-tune; give this one another name with --name")
-    return Spec.model_validate_json(attribute.value_json)
+    if row.value_json is None:
+        return _Stored(row.study_id, None)
+    return _Stored(
+        row.study_id, validate(Spec, json.loads(row.value_json), f"the stored spec of study '{name}'")
+    )
+
+
+def _foreign(name: str) -> str:
+    return f"study '{name}' was not made by mnist-tune"
 
 
 def _insert_study(session: orm.Session, spec: Spec) -> None:
@@ -126,7 +143,8 @@ def _insert_study(session: orm.Session, spec: Spec) -> None:
     )
     session.add(study)
     session.flush()
-    insert_waiting(session, study.study_id, waiting_cells(spec))
+    study_id: Any = study.study_id
+    insert_waiting(session, study_id, waiting_cells(spec))
 
 
 def _remedy(name: str, names: list[str]) -> str:

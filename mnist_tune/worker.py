@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
+from mnist_tune.configuration import parameters_text
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.queue import Claim, Queue
@@ -88,7 +89,7 @@ def run_attempt(
 
         try:
             trial = _optuna_trial(study, optuna_study, claim)
-            say(f"begins with {', '.join(f'{name}={value}' for name, value in trial.params.items()) or 'a new draw'}")
+            say(f"begins with {parameters_text(trial.params) or 'a new draw'}")
             value = run_trial(trial, on_batch, say)
             lease.check()
             queue.complete(claim, value)

@@ -61,18 +61,36 @@ def new_study(folder: Path, text: str = TINY_SPEC) -> OpenStudy:
 
 def start_command(*arguments: str, folder: Path) -> subprocess.Popen[str]:
     """Start `mnist-tune` in `folder`, where its default storage lies too."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "mnist_tune", *arguments],
-        cwd=folder,
-        env=os.environ | {"MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db", "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return _start(["-m", "mnist_tune", *arguments], folder)
+
+
+def start_toy_worker(folder: Path, name: str = "tiny", seconds: float = 0.1) -> subprocess.Popen[str]:
+    """Start a worker process whose trials only sleep."""
+    return _start(["-m", "tests.toy_worker", f"sqlite:///{folder}/studies.db", name, str(seconds)], folder)
+
+
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for a started process."""
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def run_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `mnist-tune` to its end."""
-    process = start_command(*arguments, folder=folder)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return finish(start_command(*arguments, folder=folder))
+
+
+def _start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
+    environment = {
+        "MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db",
+        "PYTHONPATH": str(STUDIES.parent),  # for tests.toy_worker
+    }
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -47,13 +47,13 @@ def test_the_directory_is_the_one_given_else_the_environments_else_the_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MNIST_TUNE_DATA", str(tmp_path / "named"))
-    assert data.data_directory(tmp_path / "given") == tmp_path / "given"
-    assert data.data_directory() == tmp_path / "named"
+    assert mnist_files.data_directory(tmp_path / "given") == tmp_path / "given"
+    assert mnist_files.data_directory() == tmp_path / "named"
     monkeypatch.delenv("MNIST_TUNE_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert data.data_directory().is_relative_to(tmp_path)
-    assert data.data_directory().name == "mnist-tune"
+    assert mnist_files.data_directory().is_relative_to(tmp_path)
+    assert mnist_files.data_directory().name == "mnist-tune"
 
 
 def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_data_check_reports_every_file_and_raises_nothing(own_directory: Path) -
     mnist_files.raw_path(own_directory, TEST_IMAGES).unlink()
     mnist_files.raw_path(own_directory, TEST_LABELS).unlink()
     mnist_files.raw_path(own_directory, TEST_LABELS).mkdir()
-    rows = data.check(own_directory)
+    rows = mnist_files.check(own_directory)
     assert [row.status for row in rows] == [
         "ok",
         "truncated: 5 of 60,008 bytes",
@@ -152,15 +152,15 @@ def test_data_check_reports_every_file_and_raises_nothing(own_directory: Path) -
 
 
 def test_the_fingerprint_tells_one_content_from_another(mnist_directory: Path, own_directory: Path) -> None:
-    fingerprint = data.data_fingerprint(mnist_directory)
+    fingerprint = mnist_files.data_fingerprint(mnist_directory)
     assert len(fingerprint) == 64
-    assert data.data_fingerprint(own_directory) == fingerprint
+    assert mnist_files.data_fingerprint(own_directory) == fingerprint
     path = mnist_files.raw_path(own_directory, TEST_LABELS)
     path.write_bytes(path.read_bytes()[::-1])
-    assert data.data_fingerprint(own_directory) != fingerprint
+    assert mnist_files.data_fingerprint(own_directory) != fingerprint
     path.unlink()
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte: missing; run: mnist-tune data check"):
-        data.data_fingerprint(own_directory)
+        mnist_files.data_fingerprint(own_directory)
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_creating_the_same_study_again_changes_nothing(tmp_path: Path) -> None:
 def test_another_spec_under_the_same_name_is_refused_naming_what_differs(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     other = tiny_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"))
-    with pytest.raises(UserError, match="training.epochs is 2 there and 3 here; give this one another name"):
+    with pytest.raises(UserError, match=r"training\.epochs is 2 there and 3 here; give this one"):
         create_study(study.storage, other)
     assert open_study(study.storage, "tiny").spec == study.spec
 
@@ -71,7 +71,9 @@ def test_each_claim_is_another_cell_until_none_waits(tmp_path: Path) -> None:
 def test_a_claim_carries_its_first_heartbeat(tmp_path: Path) -> None:
     new_study(tmp_path).queue().claim("worker")
     with sqlite3.connect(tmp_path / "studies.db") as connection:
-        rows = connection.execute("SELECT t.state, h.heartbeat IS NOT NULL FROM trials t JOIN trial_heartbeats h USING (trial_id)")
+        rows = connection.execute(
+            "SELECT t.state, h.heartbeat IS NOT NULL FROM trials t JOIN trial_heartbeats h USING (trial_id)"
+        )
         assert rows.fetchall() == [("RUNNING", 1)]
 
 
@@ -140,7 +142,7 @@ def test_budgets_of_different_failures_are_counted_apart(tmp_path: Path) -> None
     for kind in ("exception", "lost"):
         claim = queue.claim("worker")
         assert claim is not None
-        queue.give_back(claim, Failure(kind, "once"))  # type: ignore[arg-type]
+        queue.give_back(claim, Failure(kind, "once"))
     assert read_results(study).cells.waiting == 1
 
 
@@ -191,6 +193,8 @@ def test_deleting_a_study_leaves_no_row_of_it(tmp_path: Path) -> None:
     queue.give_back(claim, Failure("exception", "it broke"))
     delete_study(study)
     with sqlite3.connect(tmp_path / "studies.db") as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         left = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
     assert {table for table, count in left.items() if count} == {"version_info", "alembic_version"}

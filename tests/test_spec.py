@@ -74,7 +74,11 @@ MISTAKES = [
     ("epochs = 2", "epochs = 0", "training.epochs: should be greater than or equal to 1, not 0"),
     ("[64, 128]", "[]", "search.grid.batch_size: has no values"),
     ("[64, 128]", "[64, 64]", "search.grid.batch_size: has the value 64 twice"),
-    ("[64, 128]", "64", "search.grid.batch_size: should be a list of values, not 64; write batch_size = [64]"),
+    (
+        "[64, 128]",
+        "64",
+        "search.grid.batch_size: should be a list of values, not 64; write batch_size = [64]",
+    ),
     ("[64, 128]", "[64, -1]", "search.grid.batch_size: should be greater than or equal to 1, not -1"),
     ("[0.001,", "[nan,", "search.grid.learning_rate: should be a finite number"),
     ("[0.001,", "[0.0,", "search.grid.learning_rate: should be greater than 0"),
@@ -85,9 +89,21 @@ MISTAKES = [
     ("200", "59950", "data: train_size + validation_size is 60,050, but there are 60,000"),
     ("name =", "nme =", "study.nme: unknown key; did you mean 'name'?"),
     ('"tiny"', '"a/b"', "study.name: 'a/b' is not allowed"),
-    ("[search.grid]", "[search]\nsampler = 'tpe'\n[search.grid]", "search.grid: sampler = \"tpe\" samples from"),
-    ("[search.grid]", "[search]\nsampler = 'tpi'\n[search.grid]", "search.sampler: 'tpi' is not known; did you"),
-    ("[search.grid]", "[search]\nn_trials = 3\n[search.grid]", "search.n_trials: sampler = \"grid\" tries every"),
+    (
+        "[search.grid]",
+        "[search]\nsampler = 'tpe'\n[search.grid]",
+        'search.grid: sampler = "tpe" samples from',
+    ),
+    (
+        "[search.grid]",
+        "[search]\nsampler = 'tpi'\n[search.grid]",
+        "search.sampler: 'tpi' is not known; did you",
+    ),
+    (
+        "[search.grid]",
+        "[search]\nn_trials = 3\n[search.grid]",
+        'search.n_trials: sampler = "grid" tries every',
+    ),
     ("[training]", "[lease]\ngrace_period = 10\n[training]", "lease.grace_period: must be at least 3"),
     ("[study]", "[study", "is not valid TOML"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -19,7 +20,9 @@ from tests.support import new_study, open_file
 SECRET = "p{a}ss%40w:ord"
 
 
-def test_the_option_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_wins_over_the_environment_and_that_over_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     assert str(storage_url()) == "sqlite:///mnist-tune.db"
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "sqlite:///environment.db")
@@ -38,7 +41,8 @@ def test_a_password_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://user:secret@host/studies", "redis://:secret@host", "secret", "sqlite://", "sqlite:///:memory:"]
+    "url",
+    ["mysql://user:secret@host/studies", "redis://:secret@host", "secret", "sqlite://", "sqlite:///:memory:"],
 )
 def test_an_unusable_url_is_refused_in_one_line_without_secrets(url: str) -> None:
     with pytest.raises(UserError) as caught:
@@ -78,8 +82,12 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         open_storage(storage_url(f"sqlite:///{tmp_path}/nowhere/studies.db"), create=True)
 
 
-@pytest.mark.parametrize(("content", "answer"), [(b"no database" * 100, "not an SQLite"), (b"", "holds no studies")])
-def test_a_file_that_is_no_storage_is_refused_and_left_alone(tmp_path: Path, content: bytes, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "answer"), [(b"no database" * 100, "not an SQLite"), (b"", "holds no studies")]
+)
+def test_a_file_that_is_no_storage_is_refused_and_left_alone(
+    tmp_path: Path, content: bytes, answer: str
+) -> None:
     path = tmp_path / "studies.db"
     path.write_bytes(content)
     with pytest.raises(UserError, match=answer):
@@ -112,7 +120,9 @@ def test_stock_optuna_opens_and_extends_a_storage_of_ours(tmp_path: Path) -> Non
 def test_claiming_and_counting_use_the_index(tmp_path: Path) -> None:
     new_study(tmp_path)
     with sqlite3.connect(tmp_path / "studies.db") as connection:
-        query = "SELECT trial_id FROM trials WHERE study_id = 1 AND state = 'WAITING' ORDER BY trial_id LIMIT 1"
+        query = (
+            "SELECT trial_id FROM trials WHERE study_id = 1 AND state = 'WAITING' ORDER BY trial_id LIMIT 1"
+        )
         plan = str(connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
     assert "COVERING INDEX ix_mnist_tune_trials_study_state" in plan
     assert "TEMP B-TREE" not in plan
@@ -125,7 +135,7 @@ def test_no_write_of_a_lost_lease_is_accepted(tmp_path: Path) -> None:
     assert claim is not None
     other = open_file(tmp_path)
     assert other.set_trial_state_values(claim.trial_id, TrialState.FAIL)
-    late_writes = [
+    late_writes: list[Callable[[], object]] = [
         lambda: study.storage.set_trial_user_attr(claim.trial_id, "late", 1),
         lambda: study.storage.set_trial_system_attr(claim.trial_id, "late", 1),
         lambda: study.storage.set_trial_intermediate_value(claim.trial_id, 1, 1.0),
@@ -160,7 +170,8 @@ def test_times_come_from_the_database_in_utc(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "studies.db") as connection:
         row = connection.execute(
             "SELECT abs(julianday('now') - julianday(datetime_start)) * 86400,"
-            "       abs(julianday('now') - julianday(datetime_complete)) * 86400 FROM trials WHERE trial_id = ?",
+            "       abs(julianday('now') - julianday(datetime_complete)) * 86400 "
+            "FROM trials WHERE trial_id = ?",
             (claim.trial_id,),
         ).fetchone()
     assert max(row) < 60

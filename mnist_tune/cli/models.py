@@ -15,7 +15,8 @@ from mnist_tune.cli.workers import STOPPED
 
 def train(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="A file that 'mnist-tune export' wrote.", show_default=False)
+        Path,
+        typer.Argument(metavar="CONFIG", help="A file that 'mnist-tune export' wrote.", show_default=False),
     ],
     output: Annotated[
         Path | None,
@@ -71,7 +72,9 @@ def train(
 def evaluate(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A folder that 'train' wrote, or its .safetensors.", show_default=False),
+        typer.Argument(
+            metavar="MODEL", help="A folder that 'train' wrote, or its .safetensors.", show_default=False
+        ),
     ],
     device: DeviceOption = "auto",
     data_dir: DataOption = None,

@@ -28,7 +28,9 @@ class Settings:
 
 settings = Settings()
 
-SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="The study's TOML file.", show_default=False)]
+SpecArgument = Annotated[
+    Path, typer.Argument(metavar="SPEC", help="The study's TOML file.", show_default=False)
+]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", show_default=False)]
 StorageOption = Annotated[
     str | None,
@@ -45,7 +47,8 @@ NameOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False)
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False),
 ]
 DataOption = Annotated[
     Path | None,

@@ -67,7 +67,10 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, help="Local workers. Default: one per GPU, else one per core.", show_default=False
+            "--workers",
+            min=1,
+            help="Local workers. Default: one per GPU, else one per core.",
+            show_default=False,
         ),
     ] = None,
     device: DeviceOption = "auto",
