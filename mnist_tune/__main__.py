@@ -21,8 +21,20 @@ def main() -> None:
     except Exception as error:
         if settings.debug:
             raise
-        summary = f"{type(error).__name__}: {error}".splitlines()[0]
-        _leave(f"{summary} (this is a bug of mnist-tune, or its storage failed; --debug shows where)", 1)
+        _leave(_summary(error), 1)
+
+
+def _summary(error: BaseException) -> str:
+    from sqlalchemy.exc import DBAPIError
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DBAPIError):  # Optuna wraps it into a message that names no cause
+            problem = str(cause.orig).strip().splitlines()[0]
+            return f"the storage failed: {problem}; see that it is there and writable"
+        cause = cause.__cause__
+    first_line = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{first_line} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"
 
 
 def _leave(message: str, exit_code: int) -> None:

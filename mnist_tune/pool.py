@@ -53,6 +53,11 @@ class Pool:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
+    def exit_code(self) -> int:
+        """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
+        codes = {process.poll() for process, _ in self._workers} - {None, 0, 3}
+        return 2 if 2 in codes else int(bool(codes))
+
     def failures(self) -> list[str]:
         """What the workers that ended badly said last, one line each."""
         return [

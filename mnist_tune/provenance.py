@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 
 from mnist_tune import __version__
 from mnist_tune.devices import Runtime
@@ -24,6 +24,6 @@ def environment(runtime: Runtime, data: Path | None) -> dict[str, Any]:
         "mnist_tune": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torchvision": metadata.version("torchvision"),
         "data_sha256": data_fingerprint(data_directory(data)),
     }

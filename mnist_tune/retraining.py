@@ -13,11 +13,9 @@ from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.evaluation import Evaluation, evaluate
 from mnist_tune.exports import Configuration
-from mnist_tune.model import load_model, save_model
+from mnist_tune.model import FILE_NAME, load_model, save_model
 from mnist_tune.provenance import environment
 from mnist_tune.training import EpochMetrics, NonFiniteLoss, Trainer
-
-MODEL_FILE = "model.safetensors"
 
 
 def retrain(
@@ -40,7 +38,7 @@ def retrain(
         UserError: `output` holds a model already, or cannot be written.
         MnistTuneError: the loss became inf or nan.
     """
-    model_file = output / MODEL_FILE
+    model_file = output / FILE_NAME
     if model_file.exists():
         raise UserError(f"{model_file}: exists; name another folder with --output")
     try:

@@ -59,14 +59,16 @@ def new_study(folder: Path, text: str = TINY_SPEC) -> OpenStudy:
     return open_study(storage, spec.study.name)
 
 
-def start_command(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    """Start `mnist-tune` in `folder`, where its default storage lies too."""
-    return _start(["-m", "mnist_tune", *arguments], folder)
+def start_command(*arguments: str, folder: Path, url: str | None = None) -> subprocess.Popen[str]:
+    """Start `mnist-tune` in `folder`, where its default storage lies too unless `url` names another."""
+    return _start(["-m", "mnist_tune", *arguments], folder, url)
 
 
-def start_toy_worker(folder: Path, name: str = "tiny", seconds: float = 0.1) -> subprocess.Popen[str]:
+def start_toy_worker(
+    folder: Path, name: str = "tiny", seconds: float = 0.1, url: str | None = None
+) -> subprocess.Popen[str]:
     """Start a worker process whose trials only sleep."""
-    return _start(["-m", "tests.toy_worker", f"sqlite:///{folder}/studies.db", name, str(seconds)], folder)
+    return _start(["-m", "tests.toy_worker", name, str(seconds)], folder, url)
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -80,9 +82,9 @@ def run_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[st
     return finish(start_command(*arguments, folder=folder))
 
 
-def _start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
+def _start(arguments: list[str], folder: Path, url: str | None) -> subprocess.Popen[str]:
     environment = {
-        "MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db",
+        "MNIST_TUNE_STORAGE": url or f"sqlite:///{folder}/studies.db",
         "PYTHONPATH": str(STUDIES.parent),  # for tests.toy_worker
     }
     return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A real worker process whose trials take a moment: python -m tests.toy_worker STORAGE STUDY SECONDS."""
+"""A real worker process whose trials take a moment: python -m tests.toy_worker STUDY SECONDS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnist_tune.studies import open_study
 from mnist_tune.worker import Log, work
 
 
-def main(url: str, name: str, seconds: float) -> None:
+def main(name: str, seconds: float) -> None:
     def run_trial(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
         for epoch in (1, 2):
             on_batch()
@@ -25,8 +25,8 @@ def main(url: str, name: str, seconds: float) -> None:
 
     stop = StopRequest()
     stop.listen()
-    print(work(open_study(open_storage(storage_url(url)), name), run_trial, stop, print).value)
+    print(work(open_study(open_storage(storage_url()), name), run_trial, stop, print).value)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], float(sys.argv[2]))

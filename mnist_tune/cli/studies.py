@@ -31,7 +31,8 @@ def create_study(
         options.print_json({"study": study, "cells": loaded.n_cells, "created": created, "storage": where})
     elif created:
         typer.echo(f"created study '{study}' with {loaded.n_cells} cells in {where}")
-        typer.echo(f"start workers with: mnist-tune worker {study}")
+        same = " and the same --storage" if storage else ""
+        typer.echo(f"start workers with: mnist-tune worker {study}{same}")
     else:
         typer.echo(f"study '{study}' is in {where} already, with the same spec")
 

@@ -41,16 +41,15 @@ def worker(
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
     from mnist_tune.stop import StopRequest
-    from mnist_tune.worker import Ended, work, worker_name
-
-    opened = options.study(study, storage)
-    stop = StopRequest()
-    stop.listen()
 
     def log(line: str) -> None:
         typer.echo(f"{time.strftime('%H:%M:%S')} {line}")
 
+    opened = options.study(study, storage)  # before torch is imported: a mistake is answered at once
+    stop = StopRequest()
+    stop.listen()
     from mnist_tune.objective import Objective
+    from mnist_tune.worker import Ended, work, worker_name
 
     objective = Objective(opened.spec, device=device, threads=threads, data=data_dir)
     log(f"worker {worker_name()} on study '{study}'")
@@ -115,6 +114,6 @@ def run(
         out.print(line)
     if not results.is_finished:
         out.print(f"not finished: {totals(results)}; the same command goes on")
-        raise typer.Exit(STOPPED if stop.requested else 1)
+        raise typer.Exit(STOPPED if stop.requested else pool.exit_code() or 1)
     if results.holes:
         raise typer.Exit(1)

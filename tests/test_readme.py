@@ -1,0 +1,114 @@
+"""The README's commands are the ones that work: each is run by a test, and none is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.spec import Spec
+from tests.support import STUDIES, finish, start_command
+
+ROOT = STUDIES.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Every line of every bash block."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+SET_UP = [
+    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/mnist-tune run studies/quickstart.toml",
+    "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest",
+]
+"""Run as they stand in .ci/run (the second) and, from the venv on, below (the first)."""
+
+FROM_THE_SEARCH_TO_A_MODEL = [
+    "mnist-tune run studies/quickstart.toml",
+    "mnist-tune status quickstart",
+    "mnist-tune export quickstart --output best.toml",
+    "mnist-tune train best.toml --output models/best",
+    "mnist-tune evaluate models/best",
+    "mnist-tune studies",
+    "mnist-tune data check",
+    "mnist-tune delete-study quickstart --yes",
+]
+
+THE_REFERENCE_GRID = [
+    "mnist-tune run studies/seed-grid.toml",
+    "mnist-tune export seed-grid --output seed-grid-best.toml",
+    "mnist-tune train seed-grid-best.toml --seed 0 --output models/seed-0",
+    "mnist-tune evaluate models/seed-0 --json",
+]
+
+SEVERAL_MACHINES = [
+    "export MNIST_TUNE_STORAGE=postgresql://tuner@database-host/studies",
+    "mnist-tune create-study studies/seed-grid.toml",
+    "mnist-tune worker seed-grid",
+    "mnist-tune status seed-grid",
+]
+"""Run on a real server, with a smaller study, in test_postgres.py."""
+
+DASHBOARD = ["optuna-dashboard sqlite:///mnist-tune.db"]
+"""Run in test_stock_optuna.py."""
+
+
+def test_every_command_of_the_readme_is_one_that_a_test_runs() -> None:
+    tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *SEVERAL_MACHINES, *DASHBOARD]
+    assert sorted(commands()) == sorted(tested)
+
+
+def test_the_set_up_is_one_line_each() -> None:
+    assert [command for command in commands() if "venv" in command] == SET_UP
+
+
+def test_the_readmes_study_is_the_reference_grid() -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    shown = Spec.model_validate(tomllib.loads(block))
+    shipped = Spec.model_validate(tomllib.loads((STUDIES / "seed-grid.toml").read_text(encoding="utf-8")))
+    assert shown == shipped
+
+
+def test_every_field_of_a_spec_stands_in_the_readmes_table() -> None:
+    for table, section in Spec.model_fields.items():
+        annotation = section.annotation
+        assert annotation is not None
+        for field in annotation.model_fields:
+            assert f"`{table}.{field}" in README, f"{table}.{field}"
+
+
+def run_in(folder: Path, lines: list[str]) -> list[str]:
+    """Run commands one after another in a folder with `studies/`; what each printed."""
+    (folder / "studies").symlink_to(STUDIES)
+    printed = []
+    for line in lines:
+        answer = finish(start_command(*shlex.split(line)[1:], folder=folder, url="sqlite:///mnist-tune.db"))
+        assert (answer.returncode, answer.stderr) == (0, ""), line
+        printed.append(answer.stdout)
+    return printed
+
+
+@pytest.mark.slow
+def test_the_way_from_the_search_to_a_model_works_as_it_stands(tmp_path: Path, mnist_directory: Path) -> None:
+    printed = run_in(tmp_path, FROM_THE_SEARCH_TO_A_MODEL)
+    accuracy = re.search(r"test accuracy ([\d.]+) %", printed[4])
+    assert accuracy is not None
+    assert float(accuracy[1]) > 97
+    assert str(mnist_directory) in printed[6]
+
+
+@pytest.mark.slow
+def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    small = (STUDIES / "seed-grid.toml").read_text(encoding="utf-8")
+    small = small.replace("epochs = 10", "epochs = 1").replace("50000", "500").replace("10000", "500")
+    (tmp_path / "mine" / "seed-grid.toml").write_text(small, encoding="utf-8")
+    lines = [line.replace("studies/", "mine/") for line in THE_REFERENCE_GRID]
+    printed = run_in(tmp_path, lines)
+    assert json.loads(printed[-1])["accuracy"] > 90
