@@ -12,7 +12,7 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import Section, load
 from mnist_tune.errors import UserError
 from mnist_tune.results import Results
-from mnist_tune.spec import Data, Training
+from mnist_tune.sections import Data, Training
 
 
 class Configuration(Section):

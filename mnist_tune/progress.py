@@ -16,15 +16,17 @@ from mnist_tune.results import Attempt, Results
 if TYPE_CHECKING:
     from mnist_tune.evaluation import Evaluation
 
-SYMBOLS = {"complete": "✓", "pruned": "✂", "running": "▶", "waiting": "·", "failed": "✗"}
+SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
+"""Of each state, in the order in which a crowded table keeps them."""
 
 
-def overview(results: Results) -> RenderableType:
-    """Every cell's latest attempt, then the totals."""
+def overview(results: Results, max_rows: int = 1_000) -> RenderableType:
+    """Each cell's latest attempt, then the totals; of many cells, those where most happens."""
     table = _table("trial", *_axes(results), "state", "epoch", "loss", "accuracy", "images/s")
     latest = {attempt.cell: attempt for attempt in results.attempts}
+    busiest = sorted(latest.values(), key=lambda attempt: list(SYMBOLS).index(attempt.state))[:max_rows]
     epochs = results.spec.training.epochs
-    for attempt in sorted(latest.values(), key=lambda attempt: attempt.number):
+    for attempt in sorted(busiest, key=lambda attempt: attempt.number):
         last = attempt.history[-1] if attempt.history else None
         total = attempt.parameters.get("epochs", epochs)
         table.add_row(
@@ -36,7 +38,9 @@ def overview(results: Results) -> RenderableType:
             f"{last['validation_accuracy']:.2f} %" if last else "",
             f"{last['images_per_second']:,.0f}" if last else "",
         )
-    return Group(table, Text(totals(results)))
+    hidden = len(latest) - len(busiest)
+    more = [Text(f"... and {hidden} more cells")] if hidden else []
+    return Group(table, *more, Text(totals(results)))
 
 
 def totals(results: Results) -> str:

@@ -6,28 +6,23 @@ left as FAIL, with its reason, and its cell goes back as a new trial, both in on
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy
-from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import orm, select
+from optuna.trial import TrialState
+from sqlalchemy import select
 
 from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, WORKER
+from mnist_tune.cells import insert_attributes, insert_waiting, lock_study, next_attempt
 from mnist_tune.database import utc_now
 from mnist_tune.failures import Failure
-from mnist_tune.spec import Retry
+from mnist_tune.sections import Retry
 from mnist_tune.storage import GuardedStorage, changed, claimed_with, heartbeats, system_attributes, trials
 
-studies = models.StudyModel.__table__
-parameters = models.TrialParamModel.__table__
 user_attributes = models.TrialUserAttributeModel.__table__
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
@@ -74,8 +69,8 @@ class Queue:
             trial_id = row.trial_id
             # Together with the claim: a trial that runs without a heartbeat would never be missed.
             session.execute(heartbeats.insert().values(trial_id=trial_id, heartbeat=utc_now()))
-            _insert_attributes(session, system_attributes, [(trial_id, {CLAIM: token})])
-            _insert_attributes(session, user_attributes, [(trial_id, {WORKER: worker})])
+            insert_attributes(session, system_attributes, [(trial_id, {CLAIM: token})])
+            insert_attributes(session, user_attributes, [(trial_id, {WORKER: worker})])
         self._storage.claims[trial_id] = token
         return Claim(trial_id, row.number)
 
@@ -165,7 +160,7 @@ class Queue:
             if not changed(session, fail.values(state=TrialState.FAIL, datetime_complete=utc_now())):
                 return False
             stored = {FAILURE: {"class": failure.kind, "reason": failure.reason}}
-            _insert_attributes(session, user_attributes, [(trial_id, stored)])
+            insert_attributes(session, user_attributes, [(trial_id, stored)])
             attempt = self._storage._build_frozen_trial_from_trial_model(
                 session.get_one(models.TrialModel, trial_id)
             )
@@ -173,7 +168,7 @@ class Queue:
             failures[failure.kind] = failures.get(failure.kind, 0) + 1
             limit = getattr(self._retry, failure.kind)
             if limit < 0 or failures[failure.kind] <= limit:
-                insert_waiting(session, self._study_id, [_next_attempt(attempt, failures)])
+                insert_waiting(session, self._study_id, [next_attempt(attempt, failures)])
         return True
 
 
@@ -188,72 +183,7 @@ def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int,
         return {row.trial_id: (row.now - row.heartbeat).total_seconds() for row in session.execute(running)}
 
 
-def lock_study(session: orm.Session, study_id: int) -> None:
-    """Serialise what changes the study's list of trials; on SQLite, take the write lock before any read."""
-    session.execute(studies.update().where(studies.c.study_id == study_id).values(study_id=study_id))
-
-
-def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[FrozenTrial]) -> None:
-    """Append WAITING trials to a locked study, numbered on from the last."""
-    in_study = select(sqlalchemy.func.count()).where(trials.c.study_id == study_id)
-    first = session.execute(in_study).scalar_one()
-    rows = [
-        {"study_id": study_id, "number": first + index, "state": TrialState.WAITING}
-        for index in range(len(waiting))
-    ]
-    insert = trials.insert().returning(trials.c.trial_id, sort_by_parameter_order=True)
-    trial_ids = session.execute(insert, rows).scalars().all()
-    numbered = list(zip(trial_ids, waiting, strict=True))
-    _insert_attributes(
-        session, system_attributes, [(trial_id, trial.system_attrs) for trial_id, trial in numbered]
-    )
-    values = [
-        {
-            "trial_id": trial_id,
-            "param_name": name,
-            "param_value": distribution.to_internal_repr(trial.params[name]),
-            "distribution_json": distribution_to_json(distribution),
-        }
-        for trial_id, trial in numbered
-        for name, distribution in trial.distributions.items()
-    ]
-    if values:
-        session.execute(parameters.insert(), values)
-
-
-def _next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
-    kept = ("grid_id", "search_space", CELL)
-    system_attrs = {key: attempt.system_attrs[key] for key in kept if key in attempt.system_attrs}
-    # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
-    system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
-    return FrozenTrial(
-        number=-1,
-        trial_id=-1,
-        state=TrialState.WAITING,
-        value=None,
-        datetime_start=None,
-        datetime_complete=None,
-        params=attempt.params,
-        distributions=attempt.distributions,
-        user_attrs={},
-        system_attrs=system_attrs,
-        intermediate_values={},
-    )
-
-
 def _heartbeat_is(heartbeat: datetime | None) -> sqlalchemy.ColumnElement[bool]:
     """That the attempt's heartbeat is still the one that was found stale."""
     beat = sqlalchemy.exists().where(heartbeats.c.trial_id == trials.c.trial_id)
     return ~beat if heartbeat is None else beat.where(heartbeats.c.heartbeat == heartbeat)
-
-
-def _insert_attributes(
-    session: orm.Session, table: sqlalchemy.Table, attributes: Sequence[tuple[int, dict[str, Any]]]
-) -> None:
-    rows = [
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        for trial_id, entries in attributes
-        for key, value in entries.items()
-    ]
-    if rows:
-        session.execute(table.insert(), rows)

@@ -16,7 +16,9 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_tune.attributes import CELL
-from mnist_tune.spec import Interval, Spec, Training, Value
+from mnist_tune.axes import Interval, Value
+from mnist_tune.sections import Training
+from mnist_tune.spec import Spec
 
 if TYPE_CHECKING:
     from optuna.study import Study

