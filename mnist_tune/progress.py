@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
 """Of each state, in the order in which a crowded table keeps them."""
+NUMBERS = {"rank", "trial", "cell", "attempt", "epoch", "loss", "accuracy", "images/s"}
+"""Columns that are easier to compare when aligned to the right."""
 
 
 def overview(results: Results, max_rows: int = 1_000) -> RenderableType:
@@ -32,7 +34,7 @@ def overview(results: Results, max_rows: int = 1_000) -> RenderableType:
         table.add_row(
             str(attempt.number),
             *_values(results, attempt),
-            f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}",
+            _state(attempt),
             f"{len(attempt.history)}/{total}",
             f"{last['validation_loss']:.4f}" if last else "",
             f"{last['validation_accuracy']:.2f} %" if last else "",
@@ -74,7 +76,7 @@ def ranking(results: Results) -> RenderableType:
             f"{attempt.value:.2f} %",
             f"{last['validation_loss']:.4f}" if last else "",
             f"{last['training_loss']:.4f}" if last else "",
-            duration(sum(epoch["seconds"] for epoch in attempt.history)),
+            clock(sum(epoch["seconds"] for epoch in attempt.history)),
         )
     return table
 
@@ -82,7 +84,7 @@ def ranking(results: Results) -> RenderableType:
 def conclusion(results: Results) -> Iterator[str]:
     """What to know of a study and do next: missing cells, warnings, the winner and how to export it."""
     for attempt in results.holes:
-        reason = (attempt.failure or {}).get("reason", "unknown").splitlines()[0]
+        reason = _first_line((attempt.failure or {}).get("reason", "unknown"))
         cell = f"cell {attempt.cell} ({parameters_text(attempt.parameters)})"
         yield f"missing: {cell} failed for good: {reason}"
     yield from (f"warning: {warning}" for warning in results.warnings)
@@ -94,18 +96,14 @@ def conclusion(results: Results) -> Iterator[str]:
 
 def attempts_table(results: Results) -> RenderableType:
     """Every attempt: parameters, state, the accuracy of each epoch, worker, reason of failure."""
-    table = _table("trial", "cell", "attempt", *_axes(results), "state", "accuracy per epoch", "worker")
+    table = _table("trial", "attempt", *_axes(results), "state", "accuracy per epoch", "worker")
     for attempt in results.attempts:
         accuracies = " ".join(f"{epoch['validation_accuracy']:.2f}" for epoch in attempt.history)
-        state = f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}"
-        if attempt.failure is not None:
-            state += f" ({attempt.failure['class']}: {attempt.failure['reason'].splitlines()[0]})"
         table.add_row(
             str(attempt.number),
-            str(attempt.cell),
             str(attempt.attempt),
             *_values(results, attempt),
-            state,
+            _state(attempt),
             accuracies,
             attempt.worker or "",
         )
@@ -122,6 +120,13 @@ def evaluation_tables(evaluation: Evaluation) -> RenderableType:
         f"loss {evaluation.loss:.4f}"
     )
     return Group(table, Text(headline))
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a stopwatch shows them: 6:55, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def events(before: Results | None, now: Results) -> Iterator[str]:
@@ -166,6 +171,22 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def failures(results: Results) -> Iterator[str]:
+    """Why attempts failed, one line each."""
+    for attempt in results.attempts:
+        if attempt.failure is not None:
+            reason = _first_line(attempt.failure["reason"])
+            yield f"trial {attempt.number} failed: {attempt.failure['class']}: {reason}"
+
+
+def _first_line(text: str) -> str:
+    return text.split("\n", 1)[0]
+
+
+def _state(attempt: Attempt) -> str:
+    return f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}"
+
+
 def _axes(results: Results) -> list[str]:
     return list(results.spec.search.axes)
 
@@ -175,4 +196,14 @@ def _values(results: Results, attempt: Attempt) -> list[str]:
 
 
 def _table(*columns: str) -> Table:
-    return Table(*(column.replace("_", " ") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
+    # Narrow gaps and headers that break between words: the table fits into 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    for column in columns:
+        words = column.replace("_", " ").split()
+        table.add_column(
+            " ".join(words),
+            justify="right" if column in NUMBERS else "left",
+            no_wrap=len(words) == 1,
+            min_width=max(map(len, words)),
+        )
+    return table

@@ -20,7 +20,7 @@ def status(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpt
 
     Example: mnist-tune status quickstart
     """
-    from mnist_tune.progress import attempts_table, conclusion, totals
+    from mnist_tune.progress import attempts_table, conclusion, failures, totals
     from mnist_tune.results import read_results
 
     results = read_results(options.study(study, storage))
@@ -30,7 +30,7 @@ def status(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpt
         out = options.console()
         out.print(attempts_table(results))
         out.print(f"{results.name}: {totals(results)}")
-        for line in conclusion(results):
+        for line in [*failures(results), *conclusion(results)]:
             out.print(line)
     if results.is_finished and results.holes:
         raise typer.Exit(1)
