@@ -1,0 +1,724 @@
+"""The command line as a user meets it: what is said where, exit codes, and what bad inputs leave behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+
+from mnist_tune import __version__, mnist_files
+from mnist_tune.__main__ import main
+from mnist_tune.attributes import ENVIRONMENT
+from mnist_tune.cli import app
+from mnist_tune.configuration import parameters_text
+from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
+from mnist_tune.exports import load_configuration
+from mnist_tune.failures import Failure
+from mnist_tune.pool import Pool
+from mnist_tune.results import read_results
+from mnist_tune.studies import OpenStudy, open_study
+from tests.support import TINY_SPEC, new_study, open_file, run_command, write_spec
+
+COMMANDS = [
+    ["create-study"],
+    ["run"],
+    ["worker"],
+    ["status"],
+    ["export"],
+    ["train"],
+    ["evaluate"],
+    ["studies"],
+    ["delete-study"],
+    ["data", "check"],
+]
+CONFIGURATION = """
+[training]
+epochs = 1
+precision = "fp32"
+
+[data]
+train_size = 200
+validation_size = 100
+"""
+STORED = "studies.db"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and how it left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path,
+    mnist_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Command]:
+    """`mnist-tune` in this process, which spares its start; its default storage lies in the folder too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"sqlite:///{tmp_path}/{STORED}")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["mnist-tune", *arguments])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A folder with a study that `run` has finished, and what `run` said."""
+
+    folder: Path
+    run: subprocess.CompletedProcess[str]
+
+    @property
+    def storage(self) -> tuple[str, str]:
+        return "--storage", f"sqlite:///{self.folder}/{STORED}"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> Finished:
+    """The tiny study, run by real workers, once for all tests that only look at it."""
+    folder = tmp_path_factory.mktemp("finished")
+    spec = write_spec(folder)
+    return Finished(folder, run_command("run", str(spec), "--workers", "2", "--json", folder=folder))
+
+
+def rows(folder: Path) -> list[str]:
+    """Everything that is stored in the folder's database."""
+    if not (folder / STORED).exists():
+        return []
+    with sqlite3.connect(folder / STORED) as connection:
+        return list(connection.iterdump())
+
+
+def files(folder: Path) -> list[Path]:
+    """Everything that lies in the folder but SQLite's own companions of an open database."""
+    return sorted(path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm")))
+
+
+def complete_one(study: OpenStudy, value: float, **environment: Any) -> None:
+    """End the next cell with this value, as run on this environment."""
+    queue = study.queue()
+    claim = queue.claim("worker")
+    assert claim is not None
+    study.storage.set_trial_user_attr(claim.trial_id, ENVIRONMENT, environment)
+    queue.complete(claim, value)
+
+
+def give_up_all(study: OpenStudy, reason: str) -> None:
+    """Fail every waiting cell, until its budget is spent."""
+    queue = study.queue()
+    while claim := queue.claim("worker"):
+        queue.give_back(claim, Failure("non_finite", reason))
+
+
+# create-study, studies, delete-study
+
+
+def test_create_study_again_changes_nothing_and_says_so(tmp_path: Path, command: Command) -> None:
+    spec = write_spec(tmp_path)
+    first = command("create-study", str(spec))
+    stored = rows(tmp_path)
+    again = command("create-study", str(spec))
+    assert (first.code, first.err, again.code, again.err) == (0, "", 0, "")
+    assert first.out.startswith(f"created study 'tiny' with 8 cells in sqlite:///{tmp_path}/{STORED}\n")
+    assert "mnist-tune worker tiny" in first.out
+    assert "already, with the same spec" in again.out
+    assert rows(tmp_path) == stored
+
+
+def test_create_study_under_another_name_is_another_study(tmp_path: Path, command: Command) -> None:
+    spec = str(write_spec(tmp_path))
+    command("create-study", spec)
+    assert command("create-study", spec, "--name", "second").code == 0
+    assert [study["study"] for study in command("studies", "--json").json] == ["tiny", "second"]
+
+
+def test_create_study_answers_in_json_too(tmp_path: Path, command: Command) -> None:
+    spec = str(write_spec(tmp_path))
+    answers = [command("create-study", spec, "--json").json for _ in range(2)]
+    expected = {"study": "tiny", "cells": 8, "storage": f"sqlite:///{tmp_path}/{STORED}"}
+    assert answers == [expected | {"created": True}, expected | {"created": False}]
+
+
+def test_studies_lists_what_the_storage_holds_with_its_progress(tmp_path: Path, command: Command) -> None:
+    complete_one(new_study(tmp_path), 97.5)
+    assert command("studies").out == "tiny: 1/8 cells, 7 waiting, best 97.50 % (trial 0)\n"
+    (listed,) = command("studies", "--json").json
+    assert (listed["study"], listed["cells"]["complete"], listed["best"]["value"]) == ("tiny", 1, 97.5)
+
+
+def test_studies_of_an_empty_storage_says_how_to_make_one(tmp_path: Path, command: Command) -> None:
+    open_file(tmp_path, create=True)
+    answer = command("studies")
+    assert (answer.code, answer.out) == (0, "no studies; make one with: mnist-tune create-study SPEC\n")
+    assert command("studies", "--json").json == []
+
+
+def test_delete_study_asks_and_a_no_changes_nothing(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_study(tmp_path)
+    stored = rows(tmp_path)
+    for reply in ("n\n", "\n", ""):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(reply))
+        answer = command("delete-study", "tiny")
+        assert answer.code == 1
+        assert "Delete study 'tiny' with all its trials?" in answer.out + answer.err
+        assert rows(tmp_path) == stored
+
+
+def test_delete_study_deletes_after_a_yes(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_study(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert command("delete-study", "tiny").code == 0
+    assert command("studies", "--json").json == []
+
+
+def test_delete_study_does_not_ask_with_yes(tmp_path: Path, command: Command) -> None:
+    spec = str(write_spec(tmp_path))
+    command("create-study", spec)
+    assert command("delete-study", "tiny", "--yes") == Answer(0, "deleted study 'tiny'\n", "")
+    assert "created" in command("create-study", spec).out
+
+
+# status
+
+
+def test_status_of_a_new_study_in_json(tmp_path: Path, command: Command) -> None:
+    new_study(tmp_path)
+    status = command("status", "tiny", "--json").json
+    assert {"study", "cells", "best", "trials"} <= status.keys()
+    assert status["study"] == "tiny"
+    assert status["cells"] == {
+        "total": 8,
+        "waiting": 8,
+        "running": 0,
+        "complete": 0,
+        "pruned": 0,
+        "failed": 0,
+    }
+    assert status["best"] is None
+    assert [trial["state"] for trial in status["trials"]] == ["waiting"] * 8
+    assert status["trials"][0]["parameters"].keys() == {"learning_rate", "batch_size", "optimizer"}
+
+
+def test_status_of_a_finished_study_names_the_winner_and_how_to_export_it(finished: Finished) -> None:
+    answer = run_command("status", "tiny", folder=finished.folder)
+    best = read_results(open_study(open_file(finished.folder), "tiny")).best
+    assert best is not None
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "tiny: 8/8 cells" in answer.stdout
+    assert f"best: trial {best.number} with {best.value:.2f} %" in answer.stdout
+    assert "mnist-tune export tiny --output best.toml" in answer.stdout
+    assert not re.search(r"[^\n -~✓✗▶·✂─]", answer.stdout), "control or odd characters"
+
+
+def test_status_writes_nothing(finished: Finished) -> None:
+    with sqlite3.connect(finished.folder / STORED) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content, before = (finished.folder / STORED).read_bytes(), rows(finished.folder)
+    run_command("status", "tiny", "--json", folder=finished.folder)
+    assert (finished.folder / STORED).read_bytes() == content
+    assert rows(finished.folder) == before
+
+
+def test_status_exits_with_1_when_a_finished_study_lacks_cells_and_names_them(
+    tmp_path: Path, command: Command
+) -> None:
+    study = new_study(tmp_path)
+    for value in range(7):
+        complete_one(study, 90.0 + value)
+    give_up_all(study, "training loss is nan in epoch 1")
+    answer = command("status", "tiny")
+    (hole,) = read_results(study).holes
+    missing = f"missing: cell 7 ({parameters_text(hole.parameters)}) failed for good: training loss is nan"
+    assert answer.code == 1
+    assert missing in answer.out
+    assert command("status", "tiny", "--json").code == 1
+
+
+def test_status_exits_with_0_while_cells_that_failed_wait_again(tmp_path: Path, command: Command) -> None:
+    study = new_study(tmp_path)
+    claim = study.queue().claim("worker")
+    assert claim is not None
+    study.queue().give_back(claim, Failure("exception", "it broke"))
+    answer = command("status", "tiny")
+    assert answer.code == 0
+    assert "exception: it broke" in answer.out
+
+
+@pytest.mark.xfail(strict=True, reason="Rich reads stored text as markup and emoji codes")
+@pytest.mark.parametrize("reason", ["[/tmp/x] is full", "list[int] of [red]apples[/red]", ":smile: [bold]"])
+def test_status_shows_a_reason_with_brackets_as_it_is(tmp_path: Path, command: Command, reason: str) -> None:
+    give_up_all(new_study(tmp_path), reason)
+    answer = command("status", "tiny")
+    assert (answer.code, answer.err) == (1, "")
+    assert answer.out.count(reason) >= 8, answer.out
+
+
+@pytest.mark.xfail(strict=True, reason="stored text is printed with its control characters")
+def test_status_passes_no_escape_sequence_of_a_stored_reason_on(tmp_path: Path, command: Command) -> None:
+    give_up_all(new_study(tmp_path), "\x1b]0;title\x07\x1b[31mred")
+    assert "\x1b" not in command("status", "tiny").out
+
+
+def test_status_never_breaks_a_line_of_a_pipe(tmp_path: Path, command: Command) -> None:
+    reason = "word " * 20 + "end"
+    give_up_all(new_study(tmp_path), reason)
+    assert command("status", "tiny").out.count(reason) >= 8
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [("precision", "bf16", "fp32"), ("threads", 1, 4), ("device_name", "Fast GPU", "Slow CPU")],
+)
+def test_status_warns_when_cells_ran_on_different_grounds(
+    tmp_path: Path, command: Command, key: str, one: object, other: object
+) -> None:
+    study = new_study(tmp_path)
+    complete_one(study, 90.0, **{key: one})
+    assert "warning" not in command("status", "tiny").out
+    complete_one(study, 91.0, **{key: other})
+    warning = f"cells differ in {key} ({one}, {other})"
+    assert f"warning: {warning}" in command("status", "tiny").out
+    (in_json,) = command("status", "tiny", "--json").json["warnings"]
+    assert in_json.startswith(warning)
+
+
+# run and export
+
+
+def test_run_prints_the_results_as_json_and_tells_people_on_stderr(finished: Finished) -> None:
+    assert finished.run.returncode == 0, finished.run.stderr
+    results = json.loads(finished.run.stdout)
+    assert results["cells"]["complete"] == len(results["trials"]) == 8
+    assert "study 'tiny' created in sqlite:///" in finished.run.stderr
+    assert "validation accuracy" in finished.run.stderr
+    assert "\x1b" not in finished.run.stderr
+
+
+@pytest.mark.parametrize("format_", ["toml", "json", "yaml"])
+def test_every_format_of_an_export_reads_back_as_the_same_configuration(
+    tmp_path: Path, command: Command, finished: Finished, format_: str
+) -> None:
+    results = read_results(open_study(open_file(finished.folder), "tiny"))
+    assert results.best is not None
+    printed = command("export", "tiny", *finished.storage, "--format", format_)
+    path = tmp_path / f"best.{format_}"
+    written = command("export", "tiny", *finished.storage, "--output", str(path))
+    assert (printed.code, printed.err, written.code, written.err) == (0, "", 0, "")
+    assert f"mnist-tune train {path}" in written.out
+    assert path.read_text(encoding="utf-8") == printed.out
+    configuration = load_configuration(path)
+    assert configuration.training.model_dump() == {
+        **results.best.parameters,
+        "epochs": 2,
+        "seed": 0,
+        "precision": "fp32",
+    }
+    assert configuration.data == results.spec.data
+    assert configuration.origin["study"] == "tiny"
+    assert configuration.origin["trial"] == results.best.number
+    assert configuration.origin["validation_accuracy"] == results.best.value
+    assert configuration.origin["storage"] == f"sqlite:///{finished.folder}/{STORED}"
+    assert configuration.origin["environment"]["threads"] == 1
+
+
+def test_the_format_option_wins_over_the_suffix(tmp_path: Path, command: Command, finished: Finished) -> None:
+    path = tmp_path / "best.txt"
+    command("export", "tiny", *finished.storage, "--output", str(path), "--format", "json")
+    assert json.loads(path.read_text(encoding="utf-8"))["origin"]["study"] == "tiny"
+
+
+def test_an_export_into_a_missing_folder_is_refused(
+    tmp_path: Path, command: Command, finished: Finished
+) -> None:
+    answer = command("export", "tiny", *finished.storage, "--output", "nowhere/best.toml")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("mnist-tune: nowhere/best.toml: cannot be written: ")
+    assert files(tmp_path) == []
+
+
+# train and evaluate
+
+
+def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
+    tmp_path: Path, command: Command, finished: Finished
+) -> None:
+    command("export", "tiny", *finished.storage, "--output", "best.toml")
+    trained = command("train", "best.toml", "--split", "--output", "out", "--seed", "5")
+    assert (trained.code, trained.err) == (0, "")
+    assert len(trained.out.splitlines()) == 3
+    assert "mnist-tune evaluate out" in trained.out
+    assert load_configuration(tmp_path / "out" / "config.toml").training.seed == 5
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["images"], len(metrics["history"])) == (200, 2)
+
+    content = (tmp_path / "out" / "model.safetensors").read_bytes()
+    again = command("train", "best.toml", "--split", "--output", "out")
+    assert (again.code, again.out) == (2, "")
+    assert "exists; name another folder with --output" in again.err
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == content
+
+    answer = command("evaluate", "out", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    measured = answer.json
+    assert measured["n_images"] == 10_000
+    assert len(measured["per_class_accuracy"]) == len(measured["confusion_matrix"]) == 10
+    assert {len(row) for row in measured["confusion_matrix"]} == {10}
+    assert sum(map(sum, measured["confusion_matrix"])) == 10_000
+    right = sum(measured["confusion_matrix"][digit][digit] for digit in range(10))
+    assert measured["accuracy"] == pytest.approx(right / 100)
+
+
+def test_the_same_config_and_seed_give_the_same_model(tmp_path: Path, command: Command) -> None:
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    for folder, seed in (("one", "1"), ("same", "1"), ("other", "2")):
+        assert command("train", "config.toml", "--split", "--seed", seed, "--output", folder).code == 0
+    one, same, other = (
+        (tmp_path / folder / "model.safetensors").read_bytes() for folder in ("one", "same", "other")
+    )
+    assert one == same
+    assert one != other
+
+
+def test_without_output_the_folder_is_named_after_config_and_seed(tmp_path: Path, command: Command) -> None:
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    assert command("train", "config.toml", "--split", "--seed", "3").code == 0
+    assert (tmp_path / "models" / "config-seed-3" / "model.safetensors").is_file()
+
+
+def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_tune.stop import StopRequest
+
+    def listen(stop: StopRequest) -> None:
+        stop._on_signal(signal.SIGTERM, None)  # as if it came before the first batch
+
+    monkeypatch.setattr(StopRequest, "listen", listen)
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    answer = command("train", "config.toml", "--split", "--output", "out")
+    assert (answer.code, answer.out) == (3, "")
+    assert "no model was saved" in answer.err
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_one_epoch_on_all_training_images_reads_most_test_digits(tmp_path: Path, command: Command) -> None:
+    text = CONFIGURATION.replace("epochs = 1", "epochs = 1\nbatch_size = 256").replace('"fp32"', '"auto"')
+    write_spec(tmp_path, text, "config.toml")
+    assert command("train", "config.toml", "--output", "out").code == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["images"] == 60_000
+    accuracy = command("evaluate", "out", "--json").json["accuracy"]
+    assert accuracy > 95
+    assert f"test accuracy {accuracy:.2f} % on 10,000 images" in command("evaluate", "out").out
+
+
+# data check, --version, --help, --debug
+
+
+def test_data_check_of_whole_data(command: Command, mnist_directory: Path) -> None:
+    answer = command("data", "check")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[0] == f"data directory: {mnist_directory}"
+    assert answer.out.count(": 47,040,016 bytes, ok") == 1
+    assert [file["status"] for file in command("data", "check", "--json").json["files"]] == ["ok"] * 4
+
+
+def test_data_check_of_a_corrupt_file_names_it_and_exits_with_1(
+    tmp_path: Path, command: Command, mnist_directory: Path
+) -> None:
+    answer = command("data", "check", "--data-dir", str(truncated_data(tmp_path, mnist_directory)))
+    assert answer.code == 1
+    assert "train-labels-idx1-ubyte: 59,908 bytes, truncated: 59,908 of 60,008 bytes" in answer.out
+    assert answer.out.count(", ok, ") == 3
+
+
+def test_data_check_of_an_empty_folder_downloads_nothing(tmp_path: Path, command: Command) -> None:
+    answer = command("data", "check", "--data-dir", str(tmp_path / "nothing"))
+    assert answer.code == 0  # nothing is wrong yet: the first use unpacks them
+    assert answer.out.count(": missing") == 4
+    assert files(tmp_path) == []
+
+
+def truncated_data(folder: Path, whole: Path) -> Path:
+    """MNIST with the end of one file missing."""
+    raw = folder / "truncated" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in mnist_files.FILES:
+        source = mnist_files.raw_path(whole, file)
+        if file.name.startswith("train-labels"):
+            (raw / file.name).write_bytes(source.read_bytes()[:-100])
+        else:
+            (raw / file.name).symlink_to(source)
+    return folder / "truncated"
+
+
+def test_the_version_is_the_packages(command: Command) -> None:
+    assert command("--version") == Answer(0, f"mnist-tune {__version__}\n", "")
+
+
+def test_help_lists_every_command(command: Command) -> None:
+    registered = typer.main.get_command(app)
+    assert sorted(registered.commands) == sorted({names[0] for names in COMMANDS})  # type: ignore[attr-defined]
+    answer = command("--help")
+    assert answer.code == 0
+    for name in registered.commands:  # type: ignore[attr-defined]
+        assert re.search(rf"^\W*{name} ", answer.out, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_has_an_example(command: Command, names: list[str]) -> None:
+    answer = command(*names, "--help")
+    assert answer.code == 0
+    assert f"Example: mnist-tune {' '.join(names)}" in answer.out
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    new_study(tmp_path)
+    answer = run_command("--debug", "status", "tinny", folder=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Traceback (most recent call last)")
+    assert "UserError: no study 'tinny'" in answer.stderr
+
+
+def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
+    complete_one(new_study(tmp_path), 90.0)
+    script = """
+import sys
+from mnist_tune.__main__ import main
+for line in sys.argv[1:]:
+    sys.argv = ["mnist-tune", *line.split()]
+    try:
+        main()
+    except SystemExit as leaving:
+        assert not leaving.code, line
+    heavy = {"torch", "torchvision"} | ({"optuna", "sqlalchemy"} if "--help" in line else set())
+    assert not heavy & sys.modules.keys(), (line, heavy & sys.modules.keys())
+"""
+    commands = ["--help", "worker --help", "create-study spec.toml", "studies", "status tiny", "export tiny"]
+    environment = {ENVIRONMENT_VARIABLE: f"sqlite:///{tmp_path}/{STORED}", "PATH": ""}
+    answer = subprocess.run(
+        [sys.executable, "-c", script, *commands],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+# Bad inputs
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("exploded"),)
+
+
+@pytest.fixture(scope="module")
+def litter(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> Path:
+    """A study, of which no cell was run, and everything that may be named by mistake."""
+    folder = tmp_path_factory.mktemp("litter")
+    study = new_study(folder)
+    study.storage.remove_session()
+    study.storage.engine.dispose()
+    write_spec(folder, TINY_SPEC.replace("[study]", "[study"), "broken.toml")
+    write_spec(folder, TINY_SPEC.replace("epochs", "epoch"), "misspelt.toml")
+    write_spec(folder, TINY_SPEC.replace("epochs = 2", "epochs = 3"), "differing.toml")
+    write_spec(folder, CONFIGURATION, "config.toml")
+    write_spec(folder, CONFIGURATION.replace("epochs", "epoch"), "misspelt-config.toml")
+    (folder / "bomb.pt").write_bytes(pickle.dumps(Bomb()))
+    torch.save(Bomb(), folder / "zipped-bomb.pt")
+    (folder / "empty-folder").mkdir()
+    truncated_data(folder, mnist_directory)
+    return folder
+
+
+@pytest.fixture
+def littered(tmp_path: Path, litter: Path) -> Path:
+    """A folder of the test's own with all of that."""
+    return shutil.copytree(litter, tmp_path, symlinks=True, dirs_exist_ok=True)
+
+
+LEAVES_A_FOLDER = pytest.mark.xfail(
+    strict=True, reason="train makes its folder before it looks at its inputs"
+)
+ASKS_THE_WORKERS = pytest.mark.xfail(
+    strict=True, reason="run makes the study before its workers refuse the device"
+)
+
+SERVER = "--storage postgresql://user:secret@127.0.0.1:1/x"
+BAD_INPUTS = [
+    ("create-study nothing.toml", "nothing.toml: no such file"),
+    ("run nothing.toml", "nothing.toml: no such file"),
+    ("create-study broken.toml", "broken.toml: is not valid TOML"),
+    ("run broken.toml", "broken.toml: is not valid TOML"),
+    ("create-study misspelt.toml", "misspelt.toml: training.epoch: unknown key; did you mean 'epochs'?"),
+    ("run misspelt.toml", "misspelt.toml: training.epoch: unknown key; did you mean 'epochs'?"),
+    (
+        "create-study differing.toml",
+        "study 'tiny' exists with another spec: training.epochs is 2 there and 3",
+    ),
+    ("run differing.toml", "study 'tiny' exists with another spec: training.epochs is 2 there and 3"),
+    ("create-study spec.toml --name a/b", "--name: name: 'a/b' is not allowed"),
+    ("create-study bomb.pt", "bomb.pt: is not a text file"),
+    ("create-study empty-folder", "empty-folder: is a folder"),
+    ("status tinny", "no study 'tinny' in this storage; did you mean 'tiny'?"),
+    ("worker tinny", "no study 'tinny' in this storage; did you mean 'tiny'?"),
+    ("export tinny", "no study 'tinny' in this storage; did you mean 'tiny'?"),
+    ("delete-study tinny --yes", "no study 'tinny' in this storage; did you mean 'tiny'?"),
+    ("export tiny", "study 'tiny' has no complete trial yet; run 'mnist-tune worker tiny' first"),
+    ("status tiny --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
+    ("worker tiny --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
+    ("export tiny --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
+    ("studies --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
+    ("delete-study tiny --yes --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
+    ("create-study spec.toml --storage sqlite:///nowhere/x.db", "nowhere does not exist; create it first"),
+    ("status tiny --storage sqlite:///config.toml", "config.toml: is not an SQLite database"),
+    ("create-study spec.toml --storage sqlite:///config.toml", "config.toml: is not an SQLite database"),
+    ("status tiny --storage sqlite:///empty-folder", "sqlite:///empty-folder: "),
+    ("create-study spec.toml --storage sqlite:///empty-folder", "sqlite:///empty-folder: "),
+    (f"status tiny {SERVER}", "postgresql://user:***@127.0.0.1:1/x: cannot be used: "),
+    (f"create-study spec.toml {SERVER}", "postgresql://user:***@127.0.0.1:1/x: cannot be used: "),
+    (f"run spec.toml {SERVER}", "postgresql://user:***@127.0.0.1:1/x: cannot be used: "),
+    (f"worker tiny {SERVER}", "postgresql://user:***@127.0.0.1:1/x: cannot be used: "),
+    ("studies --storage mysql://user:secret@127.0.0.1/x", "mysql:// is not supported; write sqlite:///FILE"),
+    ("studies --storage postgresql:/user:secret@127.0.0.1", "--storage: is not a database URL; write sqlite"),
+    pytest.param(
+        "studies --storage postgresql://user:secret@host:port/x",
+        "--storage: is not a database URL; write sqlite",
+        marks=pytest.mark.xfail(strict=True, reason="SQLAlchemy raises a bare ValueError for a bad port"),
+    ),
+    ("studies --storage sqlite:///:memory:", "--storage: workers share a file, not memory"),
+    ("run spec.toml --storage sqlite:///new.db --data-dir truncated", "train-labels-idx1-ubyte: truncated"),
+    ("worker tiny --data-dir truncated", "train-labels-idx1-ubyte: truncated: 59,908 of 60,008 bytes"),
+    pytest.param(
+        *("train config.toml --output out --data-dir truncated", "train-labels-idx1-ubyte: truncated"),
+        marks=LEAVES_A_FOLDER,
+    ),
+    ("worker tiny --device tpu", "device 'tpu' is not there; write auto or one of: "),
+    pytest.param(
+        *("run spec.toml --storage sqlite:///new.db --device tpu", "device 'tpu' is not there; write auto"),
+        marks=ASKS_THE_WORKERS,
+    ),
+    pytest.param(
+        *("train config.toml --output out --device tpu", "device 'tpu' is not there; write auto or one of: "),
+        marks=LEAVES_A_FOLDER,
+    ),
+    ("train spec.toml", "spec.toml: is a study's spec; train takes one configuration"),
+    ("train nothing.toml", "nothing.toml: no such file"),
+    ("train broken.toml", "broken.toml: is"),
+    ("train misspelt-config.toml", "training.epoch: unknown key; did you mean 'epochs'?"),
+    ("train config.toml --output config.toml", "config.toml: cannot be made"),
+    ("evaluate nothing", "nothing: no such file"),
+    ("evaluate empty-folder", "no such file"),
+    ("evaluate config.toml", "config.toml: not a safetensors file, or a damaged one"),
+    ("evaluate bomb.pt", "bomb.pt: a pickle"),
+    ("evaluate zipped-bomb.pt", "zipped-bomb.pt: a pickle"),
+]
+
+
+@pytest.mark.parametrize(("line", "answer"), BAD_INPUTS)
+def test_a_bad_input_gets_one_line_and_changes_nothing(
+    littered: Path, command: Command, line: str, answer: str
+) -> None:
+    if "postgresql://" in line:
+        pytest.importorskip("psycopg")
+    lying, stored = files(littered), rows(littered)
+    said = command(*line.split())
+    assert (said.code, said.out) == (2, ""), said.err
+    assert said.err.startswith("mnist-tune: ")
+    assert said.err.count("\n") == 1
+    assert answer in said.err
+    assert "secret" not in said.err
+    assert files(littered) == lying
+    assert rows(littered) == stored
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export tiny --format xml",
+        "worker",
+        "worker tiny --max-trials 0",
+        "worker tiny --threads 0",
+        "run spec.toml --workers none",
+        "train config.toml --seed -1",
+        "nonsense",
+    ],
+)
+def test_a_wrong_use_of_the_command_line_is_a_usage_error(
+    littered: Path, command: Command, line: str
+) -> None:
+    lying, stored = files(littered), rows(littered)
+    said = command(*line.split())
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("Usage: ")
+    assert "Traceback" not in said.err
+    assert (files(littered), rows(littered)) == (lying, stored)
+
+
+def test_the_argv_of_a_pools_workers_has_no_url(tmp_path: Path) -> None:
+    open_file(tmp_path, create=True)
+    pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/{STORED}"))
+    pool.start(["cpu", "cpu"])
+    processes = [process for process, _ in pool._workers]
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", ",".join(str(process.pid) for process in processes)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for process in processes:
+        process.wait(timeout=60)
+    assert listed.count("worker nothing --device cpu") == 2
+    assert "sqlite" not in listed
+    # They had the URL all the same: they looked for the study there.
+    assert ["no study 'nothing' in this storage" in failure for failure in pool.failures()] == [True, True]
