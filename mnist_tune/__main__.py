@@ -13,7 +13,7 @@ def main() -> None:
     from mnist_tune.cli.options import settings
 
     try:
-        app()
+        app(prog_name="mnist-tune")
     except MnistTuneError as error:
         if settings.debug:
             raise

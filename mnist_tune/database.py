@@ -66,7 +66,7 @@ def storage_url(option: str | None = None) -> URL:
     text = option or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL
     try:
         url = make_url(text)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text is not shown: what cannot be parsed may still hold a password.
         raise UserError(
             "--storage: is not a database URL; write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
@@ -76,6 +76,8 @@ def storage_url(option: str | None = None) -> URL:
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
         if not url.database or url.database == ":memory:":
             raise UserError("--storage: workers share a file, not memory; write sqlite:///FILE.db")
+        if url.query:
+            raise UserError("--storage: SQLite takes no options after '?'; write sqlite:///FILE.db")
         return url.set(drivername="sqlite")
     raise UserError(
         f"--storage: {url.drivername}:// is not supported; "
@@ -124,7 +126,8 @@ def engine_arguments(url: URL, *, create: bool = False) -> dict[str, Any]:
 
     def open_file() -> sqlite3.Connection:
         connection = sqlite3.connect(file, uri=True, timeout=SQLITE_BUSY_SECONDS, check_same_thread=False)
-        _use_write_ahead_log(connection)
+        if create:  # it stays with the file; a command that only reads must not change what it is given
+            _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous=FULL")  # a finished trial survives a power cut
         return connection
 

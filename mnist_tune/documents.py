@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from mnist_tune.errors import UserError
 
 FORMATS = ("toml", "json", "yaml")
+MOST_NAMED = 20
 
 
 class Section(BaseModel):
@@ -94,7 +95,8 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     near = get_close_matches(word.lower(), by_lower, n=1)
     if near:
         return f"did you mean '{by_lower[near[0]]}'?"
-    return f"write one of {', '.join(candidates)}"
+    more = ", ..." if len(candidates) > MOST_NAMED else ""
+    return f"write one of {', '.join(candidates[:MOST_NAMED])}{more}"
 
 
 def describe(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:

@@ -68,7 +68,15 @@ class Pool:
 
 
 def local_devices(workers: int | None, device: str, n_cells: int) -> list[str]:
-    """One device name per worker to start: by default every GPU, else every core this process may use."""
+    """One device name per worker to start: by default every GPU, else every core this process may use.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    if device not in ("auto", "cpu"):
+        from mnist_tune.devices import resolve_runtime
+
+        resolve_runtime(device)
     present = _gpus() if device == "auto" else []
     if workers is None:
         wanted = len(present) or (usable_cores() if device in ("auto", "cpu") else 1)

@@ -105,7 +105,7 @@ def attempts_table(results: Results) -> RenderableType:
             *_values(results, attempt),
             _state(attempt),
             accuracies,
-            attempt.worker or "",
+            _first_line(attempt.worker or ""),
         )
     return table
 
@@ -180,7 +180,8 @@ def failures(results: Results) -> Iterator[str]:
 
 
 def _first_line(text: str) -> str:
-    return text.split("\n", 1)[0]
+    # A reason may hold anything, terminal escape sequences too.
+    return "".join(filter(str.isprintable, text.split("\n", 1)[0]))
 
 
 def _state(attempt: Attempt) -> str:

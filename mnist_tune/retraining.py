@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,35 +42,47 @@ def retrain(
     model_file = output / FILE_NAME
     if model_file.exists():
         raise UserError(f"{model_file}: exists; name another folder with --output")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be made: {error.strerror}; name another with --output") from None
     config = configuration.training_config(seed)
     runtime = resolve_runtime(device, config.precision, threads)
     training, validation = load_training_images(data, runtime.device), None
     if not all_data:
         training, validation = split(training, **configuration.data.model_dump())
-    trainer = Trainer(config, runtime, training, validation)
-    history = []
-    try:
-        for metrics in trainer.epochs(on_batch):
-            history.append(asdict(metrics))
-            on_epoch(metrics)
-    except NonFiniteLoss as error:
-        raise MnistTuneError(f"training diverged: {error}; lower the learning rate") from None
-    used = configuration.model_copy(
-        update={"training": configuration.training.model_copy(update={"seed": config.seed})}
-    )
-    metrics_document = {
-        "images": len(training),
-        "environment": environment(runtime, data),
-        "history": history,
-    }
-    (output / "config.toml").write_text(dump(used.model_dump(mode="json"), "toml"), encoding="utf-8")
-    (output / "metrics.json").write_text(json.dumps(metrics_document, indent=2) + "\n", encoding="utf-8")
-    save_model(trainer.model, model_file)
+    with _folder(output):
+        trainer = Trainer(config, runtime, training, validation)
+        history = []
+        try:
+            for metrics in trainer.epochs(on_batch):
+                history.append(asdict(metrics))
+                on_epoch(metrics)
+        except NonFiniteLoss as error:
+            raise MnistTuneError(f"training diverged: {error}; lower the learning rate") from None
+        used = configuration.model_copy(
+            update={"training": configuration.training.model_copy(update={"seed": config.seed})}
+        )
+        metrics_document = {
+            "images": len(training),
+            "environment": environment(runtime, data),
+            "history": history,
+        }
+        (output / "config.toml").write_text(dump(used.model_dump(mode="json"), "toml"), encoding="utf-8")
+        (output / "metrics.json").write_text(json.dumps(metrics_document, indent=2) + "\n", encoding="utf-8")
+        save_model(trainer.model, model_file)
     return model_file
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make the folder before hours of training, not after; if these end badly, leave no empty one behind."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made: {error.strerror}; name another with --output") from None
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something: not ours to remove
+            path.rmdir()
+        raise
 
 
 def evaluate_model(model: Path, *, device: str, data: Path | None) -> Evaluation:

@@ -97,7 +97,13 @@ def console(*, to_stderr: bool = False) -> Console:
 
     stream = sys.stderr if to_stderr else sys.stdout
     return Console(
-        stderr=to_stderr, width=None if stream.isatty() else PIPED_WIDTH, highlight=False, soft_wrap=True
+        stderr=to_stderr,
+        width=None if stream.isatty() else PIPED_WIDTH,
+        highlight=False,
+        soft_wrap=True,
+        # What is stored in a study is text, whatever brackets and colons it holds.
+        markup=False,
+        emoji=False,
     )
 
 
