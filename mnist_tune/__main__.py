@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import FAILED, MnistTuneError
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     except Exception as error:
         if settings.debug:
             raise
-        _leave(_summary(error), 1)
+        _leave(_summary(error), FAILED)
 
 
 def _summary(error: BaseException) -> str:

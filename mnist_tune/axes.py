@@ -12,6 +12,8 @@ from mnist_tune.sections import Seed, Training
 
 Value = bool | int | float | str
 MAX_CELLS = 100_000
+MAX_VALUES = 1_000
+"""Of one axis: Optuna stores the whole axis with every cell."""
 
 
 class Interval(Section):
@@ -42,7 +44,7 @@ class Search(Section):
     grid: dict[str, list[Value]] | None = None
     space: dict[str, list[Value] | Interval] | None = None
     n_trials: Annotated[int, Field(ge=1, le=MAX_CELLS)] | None = None
-    seed: Seed | None = None
+    seed: Seed = 0
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -75,7 +77,7 @@ class Search(Section):
             if self.grid is None:
                 raise KeyedError("grid", "missing; write the axes under [search.grid]")
             for key in ("space", "n_trials", "seed"):
-                if getattr(self, key) is not None:
+                if key in self.model_fields_set:
                     raise KeyedError(
                         key, 'sampler = "grid" tries every cell; remove this or write sampler = "tpe"'
                     )
@@ -113,6 +115,10 @@ def _check_choices(name: str, values: Any) -> list[Value]:
         raise KeyedError(name, f"should be a list of values, not {values!r}; write {name} = [{values!r}]")
     if not values:
         raise KeyedError(name, "has no values; write at least one, or remove the axis")
+    if len(values) > MAX_VALUES:
+        raise KeyedError(
+            name, f'has {len(values):,} values, more than {MAX_VALUES:,}; sample them with sampler = "random"'
+        )
     checked = [_check_value(name, value) for value in values]
     for value in checked:
         if checked.count(value) > 1:
@@ -126,6 +132,8 @@ def _check_interval(name: str, entry: dict[str, Any]) -> Interval:
     except ValidationError as error:
         key, problem = describe(error.errors()[0], Interval)
         raise KeyedError(f"{name}.{key}" if key else name, problem) from None
+    if isinstance(getattr(Training(), name, None), int) and not isinstance(interval.step or 1, int):
+        raise KeyedError(f"{name}.step", f"should be a whole number, not {interval.step!r}, as {name} is one")
     for end in (interval.low, interval.high):
         _check_value(name, end)
     return interval

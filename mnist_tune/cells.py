@@ -84,3 +84,18 @@ def insert_attributes(
     ]
     if rows:
         session.execute(table.insert(), rows)
+
+
+def delete_rows(session: orm.Session, study_id: int) -> None:
+    """Delete a study's rows from all of Optuna's tables, children first."""
+    lock_study(session, study_id)
+    in_study = trials.c.study_id == study_id
+    # Whoever writes to a trial holds its row first, so that nothing is added behind us.
+    session.execute(trials.update().where(in_study).values(state=trials.c.state))
+    trial_ids = select(trials.c.trial_id).where(in_study)
+    for table in reversed(models.BaseModel.metadata.sorted_tables):
+        if "trial_id" in table.c and table is not trials:
+            session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
+    for table in reversed(models.BaseModel.metadata.sorted_tables):
+        if "study_id" in table.c:
+            session.execute(table.delete().where(table.c.study_id == study_id))

@@ -64,29 +64,31 @@ def storage_url(option: str | None = None) -> URL:
         UserError: not a URL, or of a database we do not support.
     """
     text = option or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL
+    source = "--storage" if option else f"${ENVIRONMENT_VARIABLE}"
     try:
         url = make_url(text)
     except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text is not shown: what cannot be parsed may still hold a password.
         raise UserError(
-            "--storage: is not a database URL; write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
+            f"{source}: is not a database URL; write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
         ) from None
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
         if not url.database or url.database == ":memory:":
-            raise UserError("--storage: workers share a file, not memory; write sqlite:///FILE.db")
+            raise UserError(f"{source}: workers share a file, not memory; write sqlite:///FILE.db")
         if url.query:
-            raise UserError("--storage: SQLite takes no options after '?'; write sqlite:///FILE.db")
+            raise UserError(f"{source}: SQLite takes no options after '?'; write sqlite:///FILE.db")
         return url.set(drivername="sqlite")
     raise UserError(
-        f"--storage: {url.drivername}:// is not supported; "
+        f"{source}: {url.drivername}:// is not supported; "
         "write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
     )
 
 
 def shown(url: URL) -> str:
-    """The URL without its password, as it may be printed and stored."""
+    """The URL without its password, as it may be printed and stored; options may hold one too."""
+    url = url.set(query={})
     if url.drivername == "postgresql+psycopg":
         url = url.set(drivername="postgresql")
     return url.render_as_string(hide_password=True)
@@ -109,7 +111,7 @@ def prepare(url: URL, *, create: bool) -> None:
     try:
         if create:
             _create_schema(engine)
-        elif not sqlalchemy.inspect(engine).has_table("alembic_version"):
+        elif not sqlalchemy.inspect(engine).has_table("version_info"):
             raise UserError(f"{shown(url)}: holds no studies; make one with 'mnist-tune create-study SPEC'")
     except sqlalchemy.exc.DBAPIError as error:
         raise UserError(f"{shown(url)}: {reason(error)}") from None
@@ -187,6 +189,15 @@ def _create_schema(engine: Engine) -> None:
     """
     with engine.connect() as connection:
         lock(connection)
+        tables = set(sqlalchemy.inspect(connection).get_table_names())
+        migrations = MigrationContext.configure(connection)
+        script = ScriptDirectory(str(Path(models.__file__).parent / "alembic"))
+        revision = migrations.get_current_revision()
+        if revision is not None and ("version_info" not in tables or revision != script.get_current_head()):
+            raise UserError(
+                f"{shown(engine.url)}: holds tables of another program or another version of Optuna; "
+                "name another database, or see 'optuna storage upgrade --help'"
+            )
         models.BaseModel.metadata.create_all(connection)
         # Claiming and counting stay fast at 10,000 cells; Optuna's own index knows only the study.
         connection.exec_driver_sql(
@@ -197,8 +208,6 @@ def _create_schema(engine: Engine) -> None:
         if connection.execute(sqlalchemy.select(versions)).first() is None:
             row = {"schema_version": models.SCHEMA_VERSION, "library_version": optuna.__version__}
             connection.execute(versions.insert().values(row))
-        migrations = MigrationContext.configure(connection)
-        if migrations.get_current_revision() is None:
-            script = ScriptDirectory(str(Path(models.__file__).parent / "alembic"))
+        if revision is None:
             migrations.stamp(script, "head")
         connection.commit()

@@ -8,14 +8,14 @@ import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from mnist_tune.errors import UserError
 
-FORMATS = ("toml", "json", "yaml")
+Format = Literal["toml", "json", "yaml"]
 MOST_NAMED = 20
 
 
@@ -57,8 +57,8 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
         raise UserError(": ".join(filter(None, (source, key, problem))) + more) from None
 
 
-def dump(content: dict[str, Any], format_: str) -> str:
-    """Write plain data as a document in one of `FORMATS`."""
+def dump(content: dict[str, Any], format_: Format) -> str:
+    """Write plain data as a document."""
     if format_ == "toml":
         import tomli_w
 
@@ -70,10 +70,11 @@ def dump(content: dict[str, Any], format_: str) -> str:
     return yaml.safe_dump(content, sort_keys=False)
 
 
-def format_of(path: Path | None) -> str:
+def format_of(path: Path | None) -> Format:
     """The format that a file's suffix names; TOML if it names none."""
     suffix = path.suffix.lower().lstrip(".") if path is not None else ""
-    return {"json": "json", "yaml": "yaml", "yml": "yaml"}.get(suffix, "toml")
+    formats: dict[str, Format] = {"json": "json", "yaml": "yaml", "yml": "yaml"}
+    return formats.get(suffix, "toml")
 
 
 def write(path: Path, document: str) -> None:

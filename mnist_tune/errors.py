@@ -1,13 +1,20 @@
 """Errors that end a command with one line instead of a traceback."""
 
+FAILED = 1
+"""Exit code of a failure of ours, or of a study that ended with cells missing."""
+MISTAKE = 2
+"""Exit code of a mistake in what was typed."""
+STOPPED = 3
+"""Exit code of what was stopped before its end."""
+
 
 class MnistTuneError(Exception):
     """A failure that is ours or the machine's. The message is the one line the user reads."""
 
-    exit_code = 1
+    exit_code = FAILED
 
 
 class UserError(MnistTuneError):
     """The user's mistake: the message says what is wrong, where, and what to write instead."""
 
-    exit_code = 2
+    exit_code = MISTAKE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mnist_tune import __version__
 from mnist_tune.configuration import TrainingConfig
@@ -22,6 +22,15 @@ class Configuration(Section):
     data: Data = Data()
     origin: dict[str, Any] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_spec(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "search" in content:
+            raise ValueError(
+                "is a study's spec; train takes one configuration, as 'mnist-tune export' writes it"
+            )
+        return content
+
     def training_config(self, seed: int | None = None) -> TrainingConfig:
         """The recipe, with another seed if one is given."""
         fields = self.training.model_dump()
@@ -34,14 +43,6 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         UserError: one line that names the file, the key and the remedy.
     """
-    if (
-        path.suffix == ".toml"
-        and path.is_file()
-        and "[search" in path.read_text(encoding="utf-8", errors="ignore")
-    ):
-        raise UserError(
-            f"{path}: is a study's spec; train takes one configuration, as 'mnist-tune export' writes it"
-        )
     return load(path, Configuration)
 
 

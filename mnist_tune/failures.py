@@ -19,11 +19,17 @@ class Failure:
     kind: FailureClass
     reason: str
 
+    def __post_init__(self) -> None:
+        if len(self.reason) > MAX_REASON_LENGTH:
+            # The first line names the error, the end of a traceback its cause.
+            half = MAX_REASON_LENGTH // 2
+            object.__setattr__(self, "reason", f"{self.reason[:half]}\n[...]\n{self.reason[-half:]}")
+
     @classmethod
     def of_exception(cls, error: Exception) -> Failure:
-        """An unexpected error: its name, then the end of its traceback, where the cause is."""
-        trace = "".join(traceback.format_exception(error))[-MAX_REASON_LENGTH:]
-        return cls("exception", f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH] + "\n" + trace)
+        """An unexpected error: its name, then its traceback."""
+        trace = "".join(traceback.format_exception(error))
+        return cls("exception", f"{type(error).__name__}: {error}\n{trace}")
 
 
 class AttemptFailed(Exception):  # noqa: N818 - an outcome of an attempt more than an error

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.exceptions import UpdateFinishedTrialError
 
 
 class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than an error
@@ -55,6 +54,6 @@ class Lease:
             except UpdateFinishedTrialError:
                 self._refused.set()
                 return
-            except (SQLAlchemyError, StorageInternalError):
+            except Exception:  # whatever it is, a trial must not run on unwatched
                 continue
             self._renewed = asked

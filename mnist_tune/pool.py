@@ -31,11 +31,21 @@ class Pool:
         environment = os.environ | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)}
         for device in devices:
             output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its worker
-            command = [sys.executable, "-m", "mnist_tune", "worker", self.study, "--device", device]
+            command = [
+                sys.executable,
+                "-m",
+                "mnist_tune",
+                "worker",
+                self.study,
+                "--device",
+                device,
+                "--pooled",
+            ]
             process = subprocess.Popen(
                 [*command, *self.arguments],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                # Nothing is ever written to it: its end tells the worker that we are gone, even by SIGKILL.
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # Ctrl-C reaches us alone, and we pass it on once: a worker must not get it twice.
@@ -49,9 +59,16 @@ class Pool:
 
     def stop(self) -> None:
         """Ask every worker to give its cell back and leave."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End every worker at once; their cells come back when their leases run out."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
         for process, _ in self._workers:
             if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(number)
 
     def exit_code(self) -> int:
         """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
@@ -67,16 +84,20 @@ class Pool:
         ]
 
 
-def local_devices(workers: int | None, device: str, n_cells: int) -> list[str]:
-    """One device name per worker to start: by default every GPU, else every core this process may use.
+def check_device(device: str) -> None:
+    """See that this machine has the device.
 
     Raises:
-        UserError: this machine has no such device.
+        UserError: it has not.
     """
-    if device not in ("auto", "cpu"):
+    if device not in ("auto", "cpu"):  # these need no look, which would wait for torch
         from mnist_tune.devices import resolve_runtime
 
         resolve_runtime(device)
+
+
+def local_devices(workers: int | None, device: str, n_cells: int) -> list[str]:
+    """One device name per worker to start: by default every GPU, else every core this process may use."""
     present = _gpus() if device == "auto" else []
     if workers is None:
         wanted = len(present) or (usable_cores() if device in ("auto", "cpu") else 1)
@@ -92,8 +113,13 @@ def worker_arguments(threads: int | None, data: Path | None) -> list[str]:
 
 
 def usable_cores() -> int:
-    """The cores this process may run on, which a container may have fewer of than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may use, of which a container may have fewer than the machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroups, or "max": no quota
+        return cores
 
 
 def _gpus() -> list[str]:

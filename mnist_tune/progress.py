@@ -129,9 +129,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def events(before: Results | None, now: Results) -> Iterator[str]:
+def events(before: Results, now: Results) -> Iterator[str]:
     """What has happened between two readings of a study, one line per event."""
-    known = {attempt.number: attempt for attempt in before.attempts} if before else {}
+    known = {attempt.number: attempt for attempt in before.attempts}
     for attempt in now.attempts:
         old = known.get(attempt.number)
         if attempt.state != "waiting" and (old is None or old.state == "waiting"):

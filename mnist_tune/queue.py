@@ -19,13 +19,20 @@ from sqlalchemy import select
 from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, WORKER
 from mnist_tune.cells import insert_attributes, insert_waiting, lock_study, next_attempt
 from mnist_tune.database import utc_now
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.sections import Retry
-from mnist_tune.storage import GuardedStorage, changed, claimed_with, heartbeats, system_attributes, trials
+from mnist_tune.storage import (
+    UNFINISHED,
+    GuardedStorage,
+    changed,
+    claimed_with,
+    heartbeats,
+    system_attributes,
+    trials,
+)
 
 user_attributes = models.TrialUserAttributeModel.__table__
-
-UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,17 @@ class Queue:
         ]
 
     def is_finished(self) -> bool:
-        """Whether no cell waits or runs: each has ended or is a hole whose budget is spent."""
+        """Whether no cell waits or runs: each has ended or is a hole whose budget is spent.
+
+        Raises:
+            MnistTuneError: the study was deleted.
+        """
+        unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED)).limit(1)
         with self._storage.transaction() as session:
-            return (
-                session.execute(select(trials.c.trial_id).where(self._cells(*UNFINISHED)).limit(1)).first()
-                is None
-            )
+            finished = session.execute(unfinished).first() is None
+            if finished and session.get(models.StudyModel, self._study_id) is None:
+                raise MnistTuneError("the study was deleted while this worker was on it")
+            return finished
 
     def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
         # A trial that somebody enqueued through stock Optuna has no cell: it is not ours to run or to count.
@@ -157,6 +169,8 @@ class Queue:
         )
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
+            # PostgreSQL: a heartbeat in flight holds the row; wait, so that the next statement sees it.
+            session.execute(trials.update().where(trials.c.trial_id == trial_id).values(state=trials.c.state))
             if not changed(session, fail.values(state=TrialState.FAIL, datetime_complete=utc_now())):
                 return False
             stored = {FAILURE: {"class": failure.kind, "reason": failure.reason}}

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, WORKER
 from mnist_tune.queue import seconds_since_heartbeat
 from mnist_tune.spec import Spec
-from mnist_tune.studies import OpenStudy
+from mnist_tune.studies import OpenStudy, open_study
 
 COMPARED = ("device_name", "precision", "threads")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
@@ -115,8 +115,13 @@ class Results:
 
 
 def read_results(study: OpenStudy) -> Results:
-    """Read the study as it is now. Writes nothing."""
+    """Read the study as it is now. Writes nothing.
+
+    Raises:
+        UserError: the study has been deleted.
+    """
     storage = study.storage
+    open_study(storage, study.name)  # it may have been deleted since
     silent = seconds_since_heartbeat(storage, study.study_id)
     trials = storage.get_all_trials(study.study_id, deepcopy=False)
     ours = sorted((trial for trial in trials if CELL in trial.system_attrs), key=lambda trial: trial.number)

@@ -50,7 +50,7 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
     search = spec.search
     if search.grid is not None:
         return CellSampler(search.grid)
-    seed = int(numpy.random.SeedSequence([search.seed or 0, trial_number]).generate_state(1)[0])
+    seed = int(numpy.random.SeedSequence([search.seed, trial_number]).generate_state(1)[0])
     if search.sampler == "random":
         return RandomSampler(seed=seed)
     return TPESampler(seed=seed, constant_liar=True)

@@ -24,7 +24,7 @@ class Training(Section):
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = TrainingConfig.learning_rate
     batch_size: Annotated[int, Field(ge=1, le=60_000)] = TrainingConfig.batch_size
     optimizer: Optimizer = TrainingConfig.optimizer
-    epochs: Annotated[int, Field(ge=1, le=1_000)] = TrainingConfig.epochs
+    epochs: Annotated[int, Field(ge=1, le=300)] = TrainingConfig.epochs
     seed: Seed = TrainingConfig.seed
     precision: Precision = TrainingConfig.precision
 

@@ -53,8 +53,10 @@ class Spec(Section):
     def document(self) -> dict[str, Any]:
         """This spec with its defaults written out, as plain data that reads back as the same spec."""
         # A searched field has no value of its own in [training].
-        searched = {"training": set(self.search.axes)}
-        return self.model_dump(mode="json", exclude=searched, exclude_none=True)
+        exclude = {"training": set(self.search.axes)}
+        if self.search.grid is not None:
+            exclude["search"] = {"seed"}  # a grid has none
+        return self.model_dump(mode="json", exclude=exclude, exclude_none=True)
 
     def training_config(self, parameters: dict[str, Any]) -> TrainingConfig:
         """The configuration of the cell with these parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
+from typing import BinaryIO
 
 
 class Interrupted(Exception):  # noqa: N818 - a request more than an error
@@ -12,20 +13,36 @@ class Interrupted(Exception):  # noqa: N818 - a request more than an error
 
 
 class StopRequest:
-    """Whether the process was asked to stop."""
+    """Whether the process was asked to stop, and how often."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self.reason = "stopped"
+        self.times = 0
 
     def listen(self) -> None:
-        """Take over SIGTERM and SIGINT. Call from the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Take over SIGTERM, Ctrl-C and the closing of the terminal. Call from the main thread."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+
+    def follow(self, stream: BinaryIO) -> None:
+        """Stop when the process that holds the other end of `stream` is gone, however it ended."""
+
+        def wait_for_the_end() -> None:
+            stream.read()
+            self.request("the process that started the worker is gone")
+
+        threading.Thread(target=wait_for_the_end, name="stop-at-end-of-stream", daemon=True).start()
 
     @property
     def requested(self) -> bool:
         return self._event.is_set()
+
+    def request(self, reason: str) -> None:
+        """Ask to stop."""
+        self.reason = reason
+        self.times += 1
+        self._event.set()
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake at once when asked to stop."""
@@ -37,5 +54,4 @@ class StopRequest:
             raise Interrupted(self.reason)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self.reason = f"the worker was stopped by {signal.Signals(number).name}"
-        self._event.set()
+        self.request(f"the worker was stopped by {signal.Signals(number).name}")

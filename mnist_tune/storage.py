@@ -14,12 +14,13 @@ from typing import Any
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_tune.attributes import CLAIM
 from mnist_tune.database import engine_arguments, prepare, shown, utc_now
@@ -29,7 +30,9 @@ trials = models.TrialModel.__table__
 heartbeats = models.TrialHeartbeatModel.__table__
 system_attributes = models.TrialSystemAttributeModel.__table__
 
-UPDATABLE = (TrialState.WAITING, TrialState.RUNNING)
+UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
+STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
+"""What a database that fails or is away makes any call here raise."""
 
 
 def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
@@ -88,8 +91,10 @@ class GuardedStorage(RDBStorage):
         """
         with self.transaction() as session:
             # An UPDATE, not a SELECT, so that nobody else can write the row before we commit.
-            if not touch(session, trial_id, self.claims.get(trial_id)):
-                if session.get(models.TrialModel, trial_id) is None:
+            token = self.claims.get(trial_id)
+            if not touch(session, trial_id, token):
+                # A trial that we hold and that is gone was deleted under us: a lease lost like any other.
+                if token is None and session.get(models.TrialModel, trial_id) is None:
                     raise KeyError(models.NOT_FOUND_MSG)
                 raise UpdateFinishedTrialError(f"trial {trial_id} has ended or belongs to another worker")
             yield session
@@ -149,10 +154,9 @@ class GuardedStorage(RDBStorage):
 
 
 def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
-    """Lock the row of an unfinished trial; with a token, only if the trial was claimed with it."""
-    update = trials.update().where(trials.c.trial_id == trial_id, trials.c.state.in_(UPDATABLE))
-    if token is not None:
-        update = update.where(claimed_with(token))
+    """Lock the row of an unfinished trial: claimed with this token or, without one, by no worker of ours."""
+    update = trials.update().where(trials.c.trial_id == trial_id, trials.c.state.in_(UNFINISHED))
+    update = update.where(claimed_with(token) if token is not None else ~claimed_with())
     return changed(session, update.values(state=trials.c.state))
 
 
@@ -162,10 +166,9 @@ def changed(session: orm.Session, update: sqlalchemy.Update) -> bool:
     return result.rowcount > 0
 
 
-def claimed_with(token: str) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` was claimed with this token."""
-    return sqlalchemy.exists().where(
-        system_attributes.c.trial_id == trials.c.trial_id,
-        system_attributes.c.key == CLAIM,
-        system_attributes.c.value_json == json.dumps(token),
+def claimed_with(token: str | None = None) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` was claimed by a worker of ours, with this token if one is given."""
+    claimed = sqlalchemy.exists().where(
+        system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CLAIM
     )
+    return claimed if token is None else claimed.where(system_attributes.c.value_json == json.dumps(token))

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
+from optuna.trial import Trial, TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
 from mnist_tune.attributes import METRIC, SPEC, VERSION
-from mnist_tune.cells import insert_waiting
+from mnist_tune.cells import delete_rows, insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import UserError
@@ -21,6 +22,9 @@ from mnist_tune.queue import Queue
 from mnist_tune.search import sampler, waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
+
+INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+"""The trials a sampler learns from; of the running ones, where not to look too."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,20 @@ class OpenStudy:
 
     def optuna_study(self) -> Study:
         """Optuna's own object over the study."""
-        return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler(self.spec, 0))
+        study = optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler(self.spec, 0))
+        # Without Optuna's cache, which would read every waiting cell anew for each trial.
+        study._storage = self.storage
+        return study
+
+    def optuna_trial(self, study: Study, trial_id: int, number: int) -> Trial:
+        """A claimed trial as Optuna's own object; `study` is this study's, and is set up to sample for it."""
+        if self.spec.search.grid is None:
+            study.sampler = sampler(self.spec, number)
+            # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
+            study._thread_local.cached_all_trials = self.storage.get_all_trials(
+                self.study_id, deepcopy=False, states=INSTRUCTIVE
+            )
+        return Trial(study, trial_id)
 
 
 def create_study(storage: GuardedStorage, spec: Spec) -> bool:
@@ -96,8 +113,10 @@ def study_names(storage: GuardedStorage) -> list[str]:
 
 
 def delete_study(study: OpenStudy) -> None:
-    """Remove a study with all its trials."""
-    optuna.delete_study(study_name=study.name, storage=study.storage)
+    """Remove a study with all its trials, also while workers write to it: they find their leases lost."""
+    # Optuna's own loads everything first, and silently deletes nothing if a row is added meanwhile.
+    with study.storage.transaction() as session:
+        delete_rows(session, study.study_id)
 
 
 class _Stored(NamedTuple):

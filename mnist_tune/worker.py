@@ -15,8 +15,8 @@ from mnist_tune.configuration import parameters_text
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.queue import Claim, Queue
-from mnist_tune.search import sampler
 from mnist_tune.stop import Interrupted, StopRequest
+from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
@@ -88,7 +88,7 @@ def run_attempt(
             stop.check()
 
         try:
-            trial = _optuna_trial(study, optuna_study, claim)
+            trial = study.optuna_trial(optuna_study, claim.trial_id, claim.number)
             say(f"begins with {parameters_text(trial.params) or 'a new draw'}")
             value = run_trial(trial, on_batch, say)
             lease.check()
@@ -100,12 +100,7 @@ def run_attempt(
             give_back(Failure("preempted", str(interruption)))
         except AttemptFailed as failed:
             give_back(failed.failure)
+        except STORAGE_ERRORS:
+            raise  # not the trial's fault: its lease runs out, and the cell is put back
         except Exception as error:
             give_back(Failure.of_exception(error))
-
-
-def _optuna_trial(study: OpenStudy, optuna_study: optuna.Study, claim: Claim) -> Trial:
-    if study.spec.search.grid is None:
-        optuna_study.sampler = sampler(study.spec, claim.number)
-        optuna_study.get_trials(deepcopy=False)  # Optuna's cache must know a trial before it samples for it
-    return Trial(optuna_study, claim.trial_id)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
+
 from mnist_tune.database import storage_url
 from mnist_tune.spec import Spec, load_spec
 from mnist_tune.storage import GuardedStorage, open_storage
@@ -57,6 +59,12 @@ def new_study(folder: Path, text: str = TINY_SPEC) -> OpenStudy:
     storage = open_file(folder, create=True)
     assert create_study(storage, spec)
     return open_study(storage, spec.study.name)
+
+
+def fail_behind_its_back(url: str, trial_id: int) -> None:
+    """Take a running trial from its worker as stock Optuna does: without a look at who holds it."""
+    stock = optuna.storages.RDBStorage(url)
+    assert stock.set_trial_state_values(trial_id, optuna.trial.TrialState.FAIL)
 
 
 def start_command(*arguments: str, folder: Path, url: str | None = None) -> subprocess.Popen[str]:

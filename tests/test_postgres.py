@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,21 @@ import psycopg
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.database import storage_url
+from mnist_tune.database import storage_url, utc_now
 from mnist_tune.failures import Failure
 from mnist_tune.results import read_results
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.storage import GuardedStorage, heartbeats, open_storage
 from mnist_tune.studies import OpenStudy, create_study, delete_study, open_study
 from tests.postgres_server import postgres_server
-from tests.support import TINY_SPEC, finish, start_command, start_toy_worker, tiny_spec, write_spec
+from tests.support import (
+    TINY_SPEC,
+    fail_behind_its_back,
+    finish,
+    start_command,
+    start_toy_worker,
+    tiny_spec,
+    write_spec,
+)
 
 pytestmark = pytest.mark.postgres
 
@@ -77,7 +86,7 @@ def test_a_late_write_of_a_lost_lease_is_refused(url: str, tmp_path: Path) -> No
     study = new_study(url, tmp_path)
     claim = study.queue().claim("worker")
     assert claim is not None
-    other_storage(url).set_trial_state_values(claim.trial_id, optuna.trial.TrialState.FAIL)
+    fail_behind_its_back(str(storage_url(url)), claim.trial_id)
     with pytest.raises(UpdateFinishedTrialError):
         study.storage.set_trial_intermediate_value(claim.trial_id, 1, 1.0)
     with pytest.raises(UpdateFinishedTrialError):
@@ -105,6 +114,24 @@ def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time
     time.tzset()
     with pytest.raises(UpdateFinishedTrialError):
         queue.beat(claim)
+
+
+def test_a_heartbeat_in_flight_keeps_the_lease(url: str, tmp_path: Path) -> None:
+    study = new_study(url, tmp_path, QUICK_LEASE)
+    claim = study.queue().claim("slow")
+    assert claim is not None
+    watching = open_study(other_storage(url), "tiny").queue()
+    time.sleep(1.3)
+    with study.storage.guarded(claim.trial_id) as session:
+        session.execute(heartbeats.update().values(heartbeat=utc_now()))
+        found: list[list[int]] = []
+        thread = threading.Thread(target=lambda: found.append(watching.put_back_stale()))
+        thread.start()
+        time.sleep(0.5)
+        assert thread.is_alive()  # it waits for the row
+    thread.join(timeout=30)
+    assert found == [[]]
+    study.queue().complete(claim, 50.0)
 
 
 def test_a_failed_attempt_is_retried_and_the_study_can_be_deleted(url: str, tmp_path: Path) -> None:

@@ -158,6 +158,20 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {attempt.failure["class"] for attempt in results.attempts if attempt.failure} <= {"preempted"}
 
 
+def test_the_workers_of_a_killed_run_give_their_cells_back_and_leave(tmp_path: Path) -> None:
+    killed = start_command("run", str(write_spec(tmp_path, LONG_TRIAL)), folder=tmp_path)
+    wait_until((tmp_path / "studies.db").exists)
+    wait_until(lambda: can_read(tmp_path))
+    wait_for_an_epoch(tmp_path)
+    killed.kill()
+    finish(killed)
+    wait_until(lambda: results_of(tmp_path).cells.running == 0)
+    assert results_of(tmp_path).attempts[0].failure == {
+        "class": "preempted",
+        "reason": "the process that started the worker is gone",
+    }
+
+
 def can_read(folder: Path) -> bool:
     try:
         results_of(folder)

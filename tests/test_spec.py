@@ -57,6 +57,15 @@ def test_a_sampled_search_has_as_many_cells_as_trials(tmp_path: Path) -> None:
     assert tiny_spec(tmp_path, SAMPLED).n_cells == 5
 
 
+def test_a_default_written_out_is_the_same_spec(tmp_path: Path) -> None:
+    written_out = TINY_SPEC.replace("[training]", "[training]\nseed = 0")
+    assert not differences(tiny_spec(tmp_path, written_out), tiny_spec(tmp_path))
+    without = SAMPLED.replace("seed = 1\n", "")
+    assert not differences(
+        tiny_spec(tmp_path, without), tiny_spec(tmp_path, SAMPLED.replace("seed = 1", "seed = 0"))
+    )
+
+
 def test_seeds_as_an_axis_make_replicates(tmp_path: Path) -> None:
     text = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1, 2]")
     assert tiny_spec(tmp_path, text).n_cells == 24
@@ -107,6 +116,7 @@ MISTAKES = [
     ),
     ("[training]", "[lease]\ngrace_period = 10\n[training]", "lease.grace_period: must be at least 3"),
     ("[study]", "[study", "is not valid TOML"),
+    ("[64, 128]", str(list(range(1, 1002))), "search.grid.batch_size: has 1,001 values, more than 1,000"),
 ]
 
 
@@ -124,6 +134,11 @@ def test_a_mistake_gets_one_line_with_file_key_and_remedy(
 
 
 SAMPLED_MISTAKES = [
+    (
+        "batch_size = [64, 128]",
+        "batch_size = {low = 16, high = 128, step = 0.5}",
+        "search.space.batch_size.step: should be a whole number, not 0.5",
+    ),
     ("n_trials = 5\n", "", "search.n_trials: missing"),
     ("high = 1e-2, ", "", "search.space.learning_rate.high: missing"),
     ("log =", "logg =", "search.space.learning_rate.logg: unknown key; did you mean 'log'?"),

@@ -6,19 +6,22 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import TPESampler
 from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import OperationalError
 
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.results import read_results
 from mnist_tune.stop import StopRequest
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.studies import OpenStudy, delete_study, open_study
 from mnist_tune.worker import Ended, Log, RunTrial, work
-from tests.support import new_study, open_file
+from tests.support import fail_behind_its_back, new_study, open_file
 
 SAMPLED_SPEC = """
 [study]
@@ -132,11 +135,10 @@ def test_a_stop_request_gives_the_cell_back_at_the_next_batch(tmp_path: Path) ->
 
 def test_a_worker_that_lost_its_lease_abandons_the_trial_and_goes_on(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    thief = open_file(tmp_path)
 
     def robbed(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
         if trial.number == 0:
-            thief.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", trial._trial_id)
         return toy(trial, on_batch, log)
 
     ended, lines = work_off(study, robbed)
@@ -186,6 +188,32 @@ def test_a_sampled_search_draws_the_same_with_one_worker(tmp_path: Path, sampler
         work_off(study, suggesting(study))
         draws.append([trial.params for trial in study.optuna_study().trials])
     assert draws[0] == draws[1]
+
+
+def test_a_tpe_search_learns_from_the_trials_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_draws = []
+    stock = TPESampler._sample
+
+    def counting(self: TPESampler, *arguments: Any) -> Any:
+        model_draws.append(arguments[1].number)
+        return stock(self, *arguments)
+
+    monkeypatch.setattr(TPESampler, "_sample", counting)
+    study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="tpe").replace("= 6", "= 14"))
+    work_off(study, suggesting(study))
+    # Optuna's first 10 trials are random; from then on its model suggests.
+    assert sorted(set(model_draws)) == [10, 11, 12, 13]
+
+
+def test_a_worker_whose_study_is_deleted_says_so_and_leaves(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+
+    def deleting(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
+        delete_study(open_study(open_file(tmp_path), "tiny"))
+        return toy(trial, on_batch, log)
+
+    with pytest.raises(MnistTuneError, match="the study was deleted"):
+        work_off(study, deleting)
 
 
 def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import DataOption, JsonOption
+from mnist_tune.errors import FAILED
 
 app = typer.Typer(help="The MNIST files.", no_args_is_help=True)
 
@@ -40,4 +41,4 @@ def check(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     if missing and not as_json:
         typer.echo("what is missing is unpacked from the package at first use")
     if not all(row.ok for row in rows if row not in missing):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)

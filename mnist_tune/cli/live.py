@@ -25,25 +25,31 @@ ROWS_AROUND_THE_TABLE = 8
 def follow(study: OpenStudy, pool: Pool, devices: list[str], stop: StopRequest, console: Console) -> Results:
     """Start the workers, show their progress until the last has left, and return the final results.
 
-    A stop request is passed on to the workers once.
+    The first request to stop is passed on to the workers, the second ends them at once.
     """
     results = read_results(study)
-    if results.is_finished:
-        return results
-    pool.start(devices)
     live = Live(_table(results, console), console=console, refresh_per_second=4, transient=True)
-    passed_on = False
     pause = POLL_SECONDS
-    with live if console.is_terminal else contextlib.nullcontext():
-        while pool.is_alive():
-            stop.wait(pause)
-            if stop.requested and not passed_on:
-                console.print("stopping: the workers give their trials back (nothing finished is lost)")
-                pool.stop()
-                passed_on = True
-            began = time.monotonic()
-            results = _show(study, results, live, console)
-            pause = max(POLL_SECONDS, (time.monotonic() - began) / READING_SHARE)
+    passed_on = 0
+    try:
+        pool.start(devices)
+        with live if console.is_terminal else contextlib.nullcontext():
+            while pool.is_alive():
+                time.sleep(pause)
+                if stop.times > passed_on:
+                    passed_on = stop.times
+                    if passed_on == 1:
+                        console.print(
+                            "stopping: the workers give their trials back; Ctrl-C again ends them at once"
+                        )
+                        pool.stop()
+                    else:
+                        pool.kill()
+                began = time.monotonic()
+                results = _show(study, results, live, console)
+                pause = max(POLL_SECONDS, (time.monotonic() - began) / READING_SHARE)
+    finally:
+        pool.stop()  # whatever went wrong here, no worker stays behind
     return _show(study, results, live, console)
 
 

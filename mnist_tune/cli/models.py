@@ -10,7 +10,7 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import DataOption, DeviceOption, JsonOption, ThreadsOption
-from mnist_tune.cli.workers import STOPPED
+from mnist_tune.errors import STOPPED
 
 
 def train(

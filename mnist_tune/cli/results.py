@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
-
-Format = Literal["toml", "json", "yaml"]
+from mnist_tune.documents import Format
+from mnist_tune.errors import FAILED
 
 
 def status(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -33,7 +33,7 @@ def status(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpt
         for line in [*failures(results), *conclusion(results)]:
             out.print(line)
     if results.is_finished and results.holes:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def export(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated
 
@@ -18,9 +19,7 @@ from mnist_tune.cli.options import (
     StudyArgument,
     ThreadsOption,
 )
-
-STOPPED = 3
-"""Exit code of a run or worker that was stopped before the end."""
+from mnist_tune.errors import FAILED, STOPPED
 
 
 def worker(
@@ -33,10 +32,17 @@ def worker(
     ] = None,
     threads: ThreadsOption = None,
     data_dir: DataOption = None,
+    pooled: Annotated[
+        bool,
+        typer.Option(
+            "--pooled", hidden=True, help="Started by 'run': ends with it, and leaves the verdict to it."
+        ),
+    ] = False,
 ) -> None:
     """Run trials of a study until it is finished. Start as many as you like, on any machine.
 
-    Ctrl-C or SIGTERM gives the trial in hand back to the others (exit code 3).
+    Ctrl-C or SIGTERM gives the trial in hand back to the others (exit code 3). A study that ended with cells
+    missing is exit code 1.
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
@@ -48,7 +54,10 @@ def worker(
     opened = options.study(study, storage)  # before torch is imported: a mistake is answered at once
     stop = StopRequest()
     stop.listen()
+    if pooled:
+        stop.follow(sys.stdin.buffer)
     from mnist_tune.objective import Objective
+    from mnist_tune.results import read_results
     from mnist_tune.worker import Ended, work, worker_name
 
     objective = Objective(opened.spec, device=device, threads=threads, data=data_dir)
@@ -57,6 +66,9 @@ def worker(
     log(f"leaving: {ended.value}")
     if ended is Ended.STOPPED:
         raise typer.Exit(STOPPED)
+    if ended is Ended.FINISHED and not pooled and read_results(opened).holes:
+        log(f"cells are missing: see mnist-tune status {study}")
+        raise typer.Exit(FAILED)
 
 
 def run(
@@ -85,19 +97,22 @@ def run(
     """
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url
-    from mnist_tune.pool import Pool, local_devices, worker_arguments
+    from mnist_tune.pool import Pool, check_device, local_devices, worker_arguments
     from mnist_tune.progress import conclusion, ranking, totals
+    from mnist_tune.results import read_results
     from mnist_tune.spec import load_spec
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
 
     loaded = load_spec(spec).named(name)
-    devices = local_devices(workers, device, loaded.n_cells)
+    check_device(device)
     url = storage_url(storage)
     options.prepare_data(data_dir)
     opened = options.storage(storage, create=True)
     created = create_study(opened, loaded)
     study = open_study(opened, loaded.study.name)
+    results = read_results(study)
+    devices = local_devices(workers, device, results.cells.waiting + results.cells.running)
     out = options.console(to_stderr=as_json)
     out.print(
         f"study '{study.name}' {'created' if created else 'goes on'} in {shown(url)}: "
@@ -106,7 +121,8 @@ def run(
     stop = StopRequest()
     stop.listen()
     pool = Pool(study.name, url, worker_arguments(threads, data_dir))
-    results = follow(study, pool, devices, stop, out)
+    if not results.is_finished:
+        results = follow(study, pool, devices, stop, out)
     if as_json:
         options.print_json(results.as_json())
     out.print(ranking(results))
@@ -114,6 +130,6 @@ def run(
         out.print(line)
     if not results.is_finished:
         out.print(f"not finished: {totals(results)}; the same command goes on")
-        raise typer.Exit(STOPPED if stop.requested else pool.exit_code() or 1)
+        raise typer.Exit(STOPPED if stop.requested else pool.exit_code() or FAILED)
     if results.holes:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
