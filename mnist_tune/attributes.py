@@ -1,8 +1,8 @@
 """The names under which a study and its trials carry our data in Optuna's attributes."""
 
-SPEC = "spec"
+SPEC = "mnist_tune:spec"
 """Study, user: the whole spec, so that a worker needs only the storage and the name."""
-VERSION = "mnist_tune_version"
+VERSION = "mnist_tune:version"
 """Study, user: the version that made the study."""
 METRIC = "validation_accuracy"
 """What Optuna's plots and dashboard call the objective."""
