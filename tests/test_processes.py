@@ -78,21 +78,29 @@ def assert_exactly_once(folder: Path, answers: list[subprocess.CompletedProcess[
     return results
 
 
+def toy_workers_finish_the_grid(folder: Path, n_workers: int) -> None:
+    new_study(folder)
+    workers = [start_toy_worker(folder) for _ in range(n_workers)]
+    assert_exactly_once(folder, [finish(worker) for worker in workers])
+
+
 @pytest.mark.parametrize("n_workers", [1, 2, 8, 16])
 def test_any_number_of_workers_started_together_make_exactly_eight_trials(
     tmp_path: Path, n_workers: int
 ) -> None:
-    new_study(tmp_path)
-    workers = [start_toy_worker(tmp_path) for _ in range(n_workers)]
-    assert_exactly_once(tmp_path, [finish(worker) for worker in workers])
+    toy_workers_finish_the_grid(tmp_path, n_workers)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repetition", range(5))
 @pytest.mark.parametrize("n_workers", [1, 2, 8, 16])
-def test_any_number_of_training_workers_make_exactly_eight_trials_every_time(
-    tmp_path: Path, n_workers: int, repetition: int
-) -> None:
+def test_it_is_exactly_eight_trials_every_time(tmp_path: Path, n_workers: int, repetition: int) -> None:
+    toy_workers_finish_the_grid(tmp_path, n_workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_workers", [1, 2, 8, 16])
+def test_any_number_of_training_workers_make_exactly_eight_trials(tmp_path: Path, n_workers: int) -> None:
     new_study(tmp_path)
     workers = [start_command("worker", "tiny", folder=tmp_path) for _ in range(n_workers)]
     results = assert_exactly_once(tmp_path, [finish(worker) for worker in workers])
