@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
-from typing import BinaryIO
 
 
 class Interrupted(Exception):  # noqa: N818 - a request more than an error
@@ -25,11 +25,13 @@ class StopRequest:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
-    def follow(self, stream: BinaryIO) -> None:
-        """Stop when the process that holds the other end of `stream` is gone, however it ended."""
+    def follow(self, descriptor: int) -> None:
+        """Stop when the process that holds the other end of a pipe is gone, however it ended."""
 
         def wait_for_the_end() -> None:
-            stream.read()
+            # Not through a file object: its lock, held here, would abort the interpreter's shutdown.
+            while os.read(descriptor, 1):
+                pass
             self.request("the process that started the worker is gone")
 
         threading.Thread(target=wait_for_the_end, name="stop-at-end-of-stream", daemon=True).start()

@@ -55,7 +55,7 @@ def worker(
     stop = StopRequest()
     stop.listen()
     if pooled:
-        stop.follow(sys.stdin.buffer)
+        stop.follow(sys.stdin.fileno())
     from mnist_tune.objective import Objective
     from mnist_tune.results import read_results
     from mnist_tune.worker import Ended, work, worker_name
