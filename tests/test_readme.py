@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import statistics
 import tomllib
 from pathlib import Path
 
@@ -81,6 +82,27 @@ def test_every_field_of_a_spec_stands_in_the_readmes_table() -> None:
         assert annotation is not None
         for field in annotation.model_fields:
             assert f"`{table}.{field}" in README, f"{table}.{field}"
+
+
+def test_every_file_the_readme_points_to_is_there() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert "studies/quickstart.png" in targets
+    for target in targets:
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_readmes_results_are_the_stored_ones() -> None:
+    stored = json.loads((STUDIES / "seed-grid-results.json").read_text(encoding="utf-8"))
+    for trial in stored["trials"]:
+        parameters, last = trial["parameters"], trial["history"][-1]
+        row = (
+            f"| {parameters['learning_rate']} | {parameters['batch_size']} | {parameters['optimizer']} "
+            f"| {trial['value']:.2f} % | {last['validation_loss']:.4f} | {last['training_loss']:.4f} |"
+        )
+        assert row in README
+    accuracies = [run["test_accuracy"] for run in stored["winner_on_all_images"]]
+    assert f"**{statistics.mean(accuracies):.2f} % test accuracy on average**" in README
+    assert f"standard deviation {statistics.stdev(accuracies):.2f}, n = {len(accuracies)}" in README
 
 
 def run_in(folder: Path, lines: list[str]) -> list[str]:
