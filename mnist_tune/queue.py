@@ -52,6 +52,7 @@ class Queue:
         self._retry = retry
         self._grace_period = grace_period
         self._standing_still: dict[int, tuple[datetime | None, float]] = {}
+        """Running trial's id to its last heartbeat and since when, on our clock, it has been that one."""
 
     def claim(self, worker: str) -> Claim | None:
         """Take the next waiting cell for the worker of this name, or None."""
@@ -148,13 +149,12 @@ class Queue:
         # heartbeat that this process itself has watched stand still counts.
         server = self._storage.engine.dialect.name == "postgresql"
         grace = timedelta(seconds=self._grace_period)
-        watched = {row.trial_id: self._watch(row.trial_id, row.heartbeat) for row in rows}
-        self._standing_still = {trial_id: (beat, since) for trial_id, (beat, since) in watched.items()}
+        self._standing_still = {row.trial_id: self._watch(row.trial_id, row.heartbeat) for row in rows}
         now = time.monotonic()
         return [
             (row.trial_id, row.number, row.heartbeat)
             for row in rows
-            if now - watched[row.trial_id][1] > self._grace_period
+            if now - self._standing_still[row.trial_id][1] > self._grace_period
             or (server and row.heartbeat is not None and row.now - row.heartbeat > grace)
         ]
 

@@ -278,6 +278,15 @@ def test_status_exits_with_1_when_a_finished_study_lacks_cells_and_names_them(
     assert command("status", "tiny", "--json").code == 1
 
 
+def test_a_worker_on_a_study_that_ended_with_cells_missing_says_so_and_exits_with_1(
+    tmp_path: Path, command: Command, mnist_directory: Path
+) -> None:
+    give_up_all(new_study(tmp_path), "training loss is nan in epoch 1")
+    answer = command("worker", "tiny", "--data-dir", str(mnist_directory))
+    assert (answer.code, answer.err) == (1, "")
+    assert "cells are missing: see mnist-tune status tiny" in answer.out
+
+
 def test_status_exits_with_0_while_cells_that_failed_wait_again(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path)
     claim = study.queue().claim("worker")
