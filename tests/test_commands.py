@@ -678,8 +678,6 @@ BAD_INPUTS = [
 def test_a_bad_input_gets_one_line_and_changes_nothing(
     littered: Path, command: Command, line: str, answer: str
 ) -> None:
-    if "postgresql://" in line:
-        pytest.importorskip("psycopg")
     lying, stored = files(littered), rows(littered)
     said = command(*line.split())
     assert (said.code, said.out) == (2, ""), said.err

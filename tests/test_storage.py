@@ -52,7 +52,6 @@ def test_an_unusable_url_is_refused_in_one_line_without_secrets(url: str) -> Non
 
 
 def test_an_unreachable_server_is_one_line_without_the_password() -> None:
-    pytest.importorskip("psycopg")
     with pytest.raises(UserError) as caught:
         open_storage(storage_url(f"postgresql://user:{SECRET}@127.0.0.1:1/studies"))
     assert "refused" in str(caught.value)
