@@ -125,7 +125,8 @@ def run(
         results = follow(study, pool, devices, stop, out)
     if as_json:
         options.print_json(results.as_json())
-    out.print(ranking(results))
+    if results.ranking:
+        out.print(ranking(results))
     for line in [*pool.failures(), *conclusion(results)]:
         out.print(line)
     if not results.is_finished:
