@@ -31,7 +31,7 @@ from tests.support import (
 
 pytestmark = pytest.mark.postgres
 
-QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 0.3\ngrace_period = 1.0\n"
+QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 1.0\ngrace_period = 3.0\n"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time
     assert newcomer.put_back_stale() == []
     queue.beat(claim)
     assert newcomer.put_back_stale() == []
-    time.sleep(1.3)
+    time.sleep(3.3)
     assert newcomer.put_back_stale() == [claim.number]
     monkeypatch.undo()
     time.tzset()
@@ -121,7 +121,7 @@ def test_a_heartbeat_in_flight_keeps_the_lease(url: str, tmp_path: Path) -> None
     claim = study.queue().claim("slow")
     assert claim is not None
     watching = open_study(other_storage(url), "tiny").queue()
-    time.sleep(1.3)
+    time.sleep(3.3)
     with study.storage.guarded(claim.trial_id) as session:
         session.execute(heartbeats.update().values(heartbeat=utc_now()))
         found: list[list[int]] = []

@@ -164,11 +164,11 @@ def test_a_cell_whose_worker_fell_silent_is_put_back_by_any_other(tmp_path: Path
 
 
 def test_a_beating_worker_keeps_its_cell(tmp_path: Path) -> None:
-    study = new_study(tmp_path, QUICK_LEASE)
+    study = new_study(tmp_path, QUICK_LEASE.replace("grace_period = 1.0", "grace_period = 2.0"))
     beating, watching = study.queue(), open_study(open_file(tmp_path), "tiny").queue()
     claim = beating.claim("beating")
     assert claim is not None
-    for _ in range(20):
+    for _ in range(30):
         time.sleep(0.1)
         beating.beat(claim)
         assert watching.put_back_stale() == []
