@@ -274,10 +274,13 @@ def test_a_refused_heartbeat_loses_the_lease_at_once() -> None:
     def refused() -> None:
         raise UpdateFinishedTrialError
 
-    with Lease(refused, interval=0.01, grace_period=60) as lease, pytest.raises(LeaseLost):
+    def check_for_a_while(lease: Lease) -> None:
         for _ in range(3_000):
             lease.check()
             time.sleep(0.01)
+
+    with Lease(refused, interval=0.01, grace_period=60) as lease, pytest.raises(LeaseLost):
+        check_for_a_while(lease)
 
 
 def test_the_workers_loop_fits_on_a_screen() -> None:
