@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean
-from mnist_tune.sections import Seed, Training
+from mnist_tune.sections import Seed, Training, is_integer
 
 Value = bool | int | float | str
 MAX_CELLS = 100_000
@@ -132,8 +132,8 @@ def _check_interval(name: str, entry: dict[str, Any]) -> Interval:
     except ValidationError as error:
         key, problem = describe(error.errors()[0], Interval)
         raise KeyedError(f"{name}.{key}" if key else name, problem) from None
-    if isinstance(getattr(Training(), name, None), int) and not isinstance(interval.step or 1, int):
-        raise KeyedError(f"{name}.step", f"should be a whole number, not {interval.step!r}, as {name} is one")
     for end in (interval.low, interval.high):
         _check_value(name, end)
+    if is_integer(name) and not isinstance(interval.step or 1, int):
+        raise KeyedError(f"{name}.step", f"should be a whole number, not {interval.step!r}, as {name} is one")
     return interval

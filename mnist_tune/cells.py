@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy
 from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import orm, select
 
 from mnist_tune.attributes import CELL, FAILURES
-from mnist_tune.storage import system_attributes, trials
+from mnist_tune.storage import hold, system_attributes, trials
 
 studies = models.StudyModel.__table__
 parameters = models.TrialParamModel.__table__
@@ -58,18 +58,11 @@ def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
     system_attrs = {key: attempt.system_attrs[key] for key in kept if key in attempt.system_attrs}
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
     system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
-    return FrozenTrial(
-        number=-1,
-        trial_id=-1,
+    return create_trial(
         state=TrialState.WAITING,
-        value=None,
-        datetime_start=None,
-        datetime_complete=None,
         params=attempt.params,
         distributions=attempt.distributions,
-        user_attrs={},
         system_attrs=system_attrs,
-        intermediate_values={},
     )
 
 
@@ -91,7 +84,7 @@ def delete_rows(session: orm.Session, study_id: int) -> None:
     lock_study(session, study_id)
     in_study = trials.c.study_id == study_id
     # Whoever writes to a trial holds its row first, so that nothing is added behind us.
-    session.execute(trials.update().where(in_study).values(state=trials.c.state))
+    hold(session, in_study)
     trial_ids = select(trials.c.trial_id).where(in_study)
     for table in reversed(models.BaseModel.metadata.sorted_tables):
         if "trial_id" in table.c and table is not trials:

@@ -14,6 +14,10 @@ from typing import IO
 from sqlalchemy.engine import URL
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.errors import FAILED, MISTAKE, STOPPED
+
+NO_FAILURE = {None, 0, STOPPED}
+"""Exit codes of workers that run, that are done, or that were stopped."""
 
 
 @dataclass
@@ -72,15 +76,15 @@ class Pool:
 
     def exit_code(self) -> int:
         """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
-        codes = {process.poll() for process, _ in self._workers} - {None, 0, 3}
-        return 2 if 2 in codes else int(bool(codes))
+        codes = {process.poll() for process, _ in self._workers} - NO_FAILURE
+        return MISTAKE if MISTAKE in codes else FAILED if codes else 0
 
     def failures(self) -> list[str]:
         """What the workers that ended badly said last, one line each."""
         return [
             f"worker {process.pid} {_ending(process.returncode)}: {_last_line(output)}"
             for process, output in self._workers
-            if process.poll() not in (None, 0, 3)
+            if process.poll() not in NO_FAILURE
         ]
 
 

@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 
 SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
 """Of each state, in the order in which a crowded table keeps them."""
-NUMBERS = {"rank", "trial", "cell", "attempt", "epoch", "loss", "accuracy", "images/s"}
+NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s"}
 """Columns that are easier to compare when aligned to the right."""
 
 
 def overview(results: Results, max_rows: int = 1_000) -> RenderableType:
     """Each cell's latest attempt, then the totals; of many cells, those where most happens."""
     table = _table("trial", *_axes(results), "state", "epoch", "loss", "accuracy", "images/s")
-    latest = {attempt.cell: attempt for attempt in results.attempts}
-    busiest = sorted(latest.values(), key=lambda attempt: list(SYMBOLS).index(attempt.state))[:max_rows]
+    busiest = sorted(results.latest, key=lambda attempt: list(SYMBOLS).index(attempt.state))[:max_rows]
     epochs = results.spec.training.epochs
     for attempt in sorted(busiest, key=lambda attempt: attempt.number):
         last = attempt.history[-1] if attempt.history else None
@@ -40,7 +39,7 @@ def overview(results: Results, max_rows: int = 1_000) -> RenderableType:
             f"{last['validation_accuracy']:.2f} %" if last else "",
             f"{last['images_per_second']:,.0f}" if last else "",
         )
-    hidden = len(latest) - len(busiest)
+    hidden = len(results.latest) - len(busiest)
     more = [Text(f"... and {hidden} more cells")] if hidden else []
     return Group(table, *more, Text(totals(results)))
 
@@ -95,7 +94,7 @@ def conclusion(results: Results) -> Iterator[str]:
 
 
 def attempts_table(results: Results) -> RenderableType:
-    """Every attempt: parameters, state, the accuracy of each epoch, worker, reason of failure."""
+    """Every attempt: parameters, state, the accuracy of each epoch, worker."""
     table = _table("trial", "attempt", *_axes(results), "state", "accuracy per epoch", "worker")
     for attempt in results.attempts:
         accuracies = " ".join(f"{epoch['validation_accuracy']:.2f}" for epoch in attempt.history)

@@ -10,6 +10,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy
 from optuna.storages._rdb import models
@@ -28,6 +29,7 @@ from mnist_tune.storage import (
     changed,
     claimed_with,
     heartbeats,
+    hold,
     system_attributes,
     trials,
 )
@@ -138,11 +140,7 @@ class Queue:
         return sqlalchemy.and_(trials.c.study_id == self._study_id, trials.c.state.in_(states), is_cell)
 
     def _stale(self) -> list[tuple[int, int, datetime | None]]:
-        running = (
-            select(trials.c.trial_id, trials.c.number, heartbeats.c.heartbeat, utc_now().label("now"))
-            .outerjoin_from(trials, heartbeats, heartbeats.c.trial_id == trials.c.trial_id)
-            .where(self._cells(TrialState.RUNNING))
-        )
+        running = last_heartbeats().where(self._cells(TrialState.RUNNING))
         with self._storage.transaction() as session:
             rows = session.execute(running).all()
         # A server's clock is the same for all. SQLite's is one host's, and may be set back: there, only a
@@ -170,7 +168,7 @@ class Queue:
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             # PostgreSQL: a heartbeat in flight holds the row; wait, so that the next statement sees it.
-            session.execute(trials.update().where(trials.c.trial_id == trial_id).values(state=trials.c.state))
+            hold(session, trials.c.trial_id == trial_id)
             if not changed(session, fail.values(state=TrialState.FAIL, datetime_complete=utc_now())):
                 return False
             stored = {FAILURE: {"class": failure.kind, "reason": failure.reason}}
@@ -186,12 +184,19 @@ class Queue:
         return True
 
 
+def last_heartbeats() -> sqlalchemy.Select[Any]:
+    """Trials with their last heartbeat, None if they never had one, and the database's time now."""
+    columns = (trials.c.trial_id, trials.c.number, heartbeats.c.heartbeat, utc_now().label("now"))
+    of_trial = heartbeats.c.trial_id == trials.c.trial_id
+    return select(*columns).outerjoin_from(trials, heartbeats, of_trial)
+
+
 def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int, float]:
     """Trial id to age of the last heartbeat, by the database's clock, of the study's running trials."""
-    running = (
-        select(trials.c.trial_id, heartbeats.c.heartbeat, utc_now().label("now"))
-        .join_from(trials, heartbeats, heartbeats.c.trial_id == trials.c.trial_id)
-        .where(trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING)
+    running = last_heartbeats().where(
+        trials.c.study_id == study_id,
+        trials.c.state == TrialState.RUNNING,
+        heartbeats.c.heartbeat.is_not(None),
     )
     with storage.transaction() as session:
         return {row.trial_id: (row.now - row.heartbeat).total_seconds() for row in session.execute(running)}

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, WORKER
+from mnist_tune.errors import UserError
 from mnist_tune.queue import seconds_since_heartbeat
 from mnist_tune.spec import Spec
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.studies import OpenStudy
 
 COMPARED = ("device_name", "precision", "threads")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
@@ -59,18 +61,35 @@ class Results:
     """Everything a report needs to know of a study."""
 
     spec: Spec
-    cells: Cells
     attempts: list[Attempt]
 
     @property
     def name(self) -> str:
         return self.spec.study.name
 
-    @property
+    @cached_property
+    def latest(self) -> list[Attempt]:
+        """Each cell's last attempt, which is what the cell is: a retry follows the attempt it is for."""
+        return list({attempt.cell: attempt for attempt in self.attempts}.values())
+
+    @cached_property
     def ranking(self) -> list[Attempt]:
         """The completed cells, best validation accuracy first; of equals, the earlier trial."""
         complete = [attempt for attempt in self.attempts if attempt.state == "complete"]
         return sorted(complete, key=lambda attempt: (-(attempt.value or 0.0), attempt.number))
+
+    @cached_property
+    def cells(self) -> Cells:
+        """How the cells stand."""
+        states = Counter(attempt.state for attempt in self.latest)
+        return Cells(
+            total=self.spec.n_cells,
+            waiting=states["waiting"],
+            running=states["running"],
+            complete=states["complete"],
+            pruned=states["pruned"],
+            failed=states["failed"],
+        )
 
     @property
     def best(self) -> Attempt | None:
@@ -84,8 +103,7 @@ class Results:
     @property
     def holes(self) -> list[Attempt]:
         """The last attempt at each cell that nobody will try again."""
-        last = {attempt.cell: attempt for attempt in self.attempts}
-        return [attempt for attempt in last.values() if attempt.state == "failed"]
+        return [attempt for attempt in self.latest if attempt.state == "failed"]
 
     @property
     def warnings(self) -> list[str]:
@@ -121,9 +139,11 @@ def read_results(study: OpenStudy) -> Results:
         UserError: the study has been deleted.
     """
     storage = study.storage
-    open_study(storage, study.name)  # it may have been deleted since
     silent = seconds_since_heartbeat(storage, study.study_id)
-    trials = storage.get_all_trials(study.study_id, deepcopy=False)
+    try:
+        trials = storage.get_all_trials(study.study_id, deepcopy=False)
+    except KeyError:
+        raise UserError(f"study '{study.name}' has been deleted meanwhile") from None
     ours = sorted((trial for trial in trials if CELL in trial.system_attrs), key=lambda trial: trial.number)
     tries: Counter[int] = Counter()
     attempts = []
@@ -132,7 +152,7 @@ def read_results(study: OpenStudy) -> Results:
         tries[cell] += 1
         stale = silent.get(trial._trial_id, 0.0) > study.spec.lease.grace_period
         attempts.append(_attempt(trial, cell, tries[cell], stale))
-    return Results(study.spec, _count(attempts, study.spec.n_cells), attempts)
+    return Results(study.spec, attempts)
 
 
 def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attempt:
@@ -150,17 +170,4 @@ def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attemp
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         stale=stale,
-    )
-
-
-def _count(attempts: list[Attempt], total: int) -> Cells:
-    # A cell is what its last attempt is: a retry is always inserted after the attempt it follows.
-    states = Counter({attempt.cell: attempt.state for attempt in attempts}.values())
-    return Cells(
-        total=total,
-        waiting=states["waiting"],
-        running=states["running"],
-        complete=states["complete"],
-        pruned=states["pruned"],
-        failed=states["failed"],
     )

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_tune.attributes import CELL
 from mnist_tune.axes import Interval, Value
-from mnist_tune.sections import Training
+from mnist_tune.sections import is_integer
 from mnist_tune.spec import Spec
 
 if TYPE_CHECKING:
@@ -98,6 +98,6 @@ def _waiting(
 def _distribution(name: str, axis: list[Value] | Interval) -> BaseDistribution:
     if isinstance(axis, list):
         return CategoricalDistribution(axis)
-    if isinstance(getattr(Training(), name), int):
+    if is_integer(name):
         return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
     return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)

@@ -29,6 +29,11 @@ class Training(Section):
     precision: Precision = TrainingConfig.precision
 
 
+def is_integer(field: str) -> bool:
+    """Whether a field of `[training]` takes whole numbers."""
+    return Training.model_fields[field].annotation is int
+
+
 class Data(Section):
     """[data]: how the 60,000 training images are divided; the test images are not part of it."""
 

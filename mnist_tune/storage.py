@@ -155,9 +155,13 @@ class GuardedStorage(RDBStorage):
 
 def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
     """Lock the row of an unfinished trial: claimed with this token or, without one, by no worker of ours."""
-    update = trials.update().where(trials.c.trial_id == trial_id, trials.c.state.in_(UNFINISHED))
-    update = update.where(claimed_with(token) if token is not None else ~claimed_with())
-    return changed(session, update.values(state=trials.c.state))
+    ours = claimed_with(token) if token is not None else ~claimed_with()
+    return hold(session, trials.c.trial_id == trial_id, trials.c.state.in_(UNFINISHED), ours)
+
+
+def hold(session: orm.Session, *which: sqlalchemy.ColumnElement[bool]) -> bool:
+    """Lock the rows of `trials` that meet all conditions, for the transaction; whether there are any."""
+    return changed(session, trials.update().where(*which).values(state=trials.c.state))
 
 
 def changed(session: orm.Session, update: sqlalchemy.Update) -> bool:

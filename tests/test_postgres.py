@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -170,7 +169,6 @@ def test_a_password_with_odd_characters_works_and_is_never_shown(url: str, tmp_p
 
 
 def test_the_readmes_commands_for_several_machines_work(url: str, tmp_path: Path) -> None:
-    os.environ.pop("PGTZ", None)
     for arguments in (("create-study", str(write_spec(tmp_path))), ("worker", "tiny"), ("status", "tiny")):
         answer = finish(start_command(*arguments, folder=tmp_path, url=url))
         assert (answer.returncode, answer.stderr) == (0, "")

@@ -14,12 +14,12 @@ from optuna.samplers import TPESampler
 from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import OperationalError
 
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.results import read_results
 from mnist_tune.stop import StopRequest
-from mnist_tune.studies import OpenStudy, delete_study, open_study
+from mnist_tune.studies import OpenStudy, create_study, delete_study, open_study
 from mnist_tune.worker import Ended, Log, RunTrial, work
 from tests.support import fail_behind_its_back, new_study, open_file
 
@@ -214,6 +214,16 @@ def test_a_worker_whose_study_is_deleted_says_so_and_leaves(tmp_path: Path) -> N
 
     with pytest.raises(MnistTuneError, match="the study was deleted"):
         work_off(study, deleting)
+
+
+def test_looking_at_a_study_that_was_deleted_says_so_even_if_it_was_made_again(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    create_study(study.storage, study.spec.named("other"))  # SQLite gives the last study's id out again
+    delete_study(study)
+    for _ in range(2):
+        with pytest.raises(UserError, match="study 'tiny' has been deleted meanwhile"):
+            read_results(study)
+        create_study(study.storage, study.spec)
 
 
 def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> None:

@@ -22,12 +22,15 @@ READING_SHARE = 0.1  # of the time, at most: watching a large study must not slo
 ROWS_AROUND_THE_TABLE = 8
 
 
-def follow(study: OpenStudy, pool: Pool, devices: list[str], stop: StopRequest, console: Console) -> Results:
+def follow(
+    study: OpenStudy, results: Results, pool: Pool, devices: list[str], stop: StopRequest, console: Console
+) -> Results:
     """Start the workers, show their progress until the last has left, and return the final results.
+
+    `results` are those of the study before they start.
 
     The first request to stop is passed on to the workers, the second ends them at once.
     """
-    results = read_results(study)
     live = Live(_table(results, console), console=console, refresh_per_second=4, transient=True)
     pause = POLL_SECONDS
     passed_on = 0

@@ -122,7 +122,7 @@ def run(
     stop.listen()
     pool = Pool(study.name, url, worker_arguments(threads, data_dir))
     if not results.is_finished:
-        results = follow(study, pool, devices, stop, out)
+        results = follow(study, results, pool, devices, stop, out)
     if as_json:
         options.print_json(results.as_json())
     if results.ranking:
