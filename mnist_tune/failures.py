@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Literal
 
-FailureClass = Literal["lost", "preempted", "exception", "out_of_memory", "non_finite"]
+FailureClass = Literal["lost", "preempted", "exception", "out_of_memory", "non_finite", "timeout"]
 
 # Stored attributes stay well under 64 KB, the smallest text column of the databases Optuna supports.
 MAX_REASON_LENGTH = 8_000

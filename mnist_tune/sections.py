@@ -60,6 +60,8 @@ class Lease(Section):
 
     heartbeat_interval: Annotated[float, Field(gt=0)] = 10.0
     grace_period: Annotated[float, Field(gt=0)] = 60.0
+    patience: Annotated[float, Field(gt=0)] = 300.0
+    """How long a worker goes on asking a storage that does not answer."""
 
     @model_validator(mode="after")
     def _grace_outlasts_heartbeats(self) -> Self:
@@ -77,4 +79,16 @@ class Retry(Section):
     preempted: Annotated[int, Field(ge=-1)] = -1
     exception: Annotated[int, Field(ge=-1)] = 3
     out_of_memory: Annotated[int, Field(ge=-1)] = 3
+    timeout: Annotated[int, Field(ge=-1)] = 3
     non_finite: Annotated[int, Field(ge=-1)] = 0
+
+
+class Limits(Section):
+    """[limits]: what ends an attempt or a worker early. 0 is without limit."""
+
+    timeout: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of wall-clock that one attempt may take."""
+    failures_in_a_row: Annotated[int, Field(ge=0)] = 3
+    """A worker leaves after so many cells in a row that failed on it and had not failed before."""
+    checkpoint_interval: Annotated[float, Field(ge=0)] = 10.0
+    """Seconds between checkpoints, which are made at the ends of epochs: longer ones have one each."""

@@ -12,7 +12,7 @@ from pydantic import model_validator
 from mnist_tune.axes import Search
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import KeyedError, Section, load, validate
-from mnist_tune.sections import Data, Lease, Retry, Study, Training
+from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
 
 
 class Spec(Section):
@@ -24,6 +24,7 @@ class Spec(Section):
     data: Data = Data()
     lease: Lease = Lease()
     retry: Retry = Retry()
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _axes_are_not_also_fixed(self) -> Self:
