@@ -25,14 +25,10 @@ def main() -> None:
 
 
 def _summary(error: BaseException) -> str:
-    from sqlalchemy.exc import DBAPIError
+    from mnist_tune.database_errors import driver_error, explain
 
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, DBAPIError):  # Optuna wraps it into a message that names no cause
-            problem = str(cause.orig).strip().splitlines()[0]
-            return f"the storage failed: {problem}; see that it is there and writable"
-        cause = cause.__cause__
+    if cause := driver_error(error):
+        return f"the storage {explain(cause)}"
     first_line = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"{first_line} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"
 

@@ -12,16 +12,47 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CELL, FAILURES
-from mnist_tune.storage import hold, system_attributes, trials
-
-studies = models.StudyModel.__table__
-parameters = models.TrialParamModel.__table__
+from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES
+from mnist_tune.database import utc_now
+from mnist_tune.failures import Failure
+from mnist_tune.rows import (
+    UNFINISHED,
+    changed,
+    hold,
+    parameters,
+    put,
+    studies,
+    system_attributes,
+    trials,
+    user_attributes,
+)
+from mnist_tune.schema import workers
 
 
 def lock_study(session: orm.Session, study_id: int) -> None:
     """Serialise what changes the study's list of trials; on SQLite, take the write lock before any read."""
     session.execute(studies.update().where(studies.c.study_id == study_id).values(study_id=study_id))
+
+
+def cells_of(study_id: int, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` is an attempt at one of the study's cells, in one of these states."""
+    # A trial that somebody enqueued through stock Optuna has no cell: it is not ours to run or to count.
+    named = system_attributes.alias("cell")
+    is_cell = sqlalchemy.exists().where(named.c.trial_id == trials.c.trial_id, named.c.key == CELL)
+    return sqlalchemy.and_(trials.c.study_id == study_id, trials.c.state.in_(states), is_cell)
+
+
+def checkpoints_in_use(session: orm.Session, study_id: int) -> tuple[set[str], set[int]]:
+    """The keys of the checkpoints that unfinished trials point to, and the ids of the trials that run."""
+    unfinished = cells_of(study_id, *UNFINISHED)
+    states = session.execute(select(trials.c.trial_id, trials.c.state).where(unfinished))
+    running = {row.trial_id for row in states if row.state == TrialState.RUNNING}
+    pointers = (
+        select(system_attributes.c.value_json)
+        .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
+        .where(unfinished, system_attributes.c.key == CHECKPOINT)
+    )
+    return {json.loads(pointer)["key"] for pointer in session.execute(pointers).scalars()}, running
 
 
 def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[FrozenTrial]) -> None:
@@ -54,7 +85,7 @@ def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Frozen
 
 def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
     """The same cell once more, waiting."""
-    kept = ("grid_id", "search_space", CELL)
+    kept = ("grid_id", "search_space", CELL, CHECKPOINT)
     system_attrs = {key: attempt.system_attrs[key] for key in kept if key in attempt.system_attrs}
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
     system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
@@ -63,6 +94,29 @@ def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
         params=attempt.params,
         distributions=attempt.distributions,
         system_attrs=system_attrs,
+    )
+
+
+def fail(
+    session: orm.Session, trial_id: int, failure: Failure, still: sqlalchemy.ColumnElement[bool]
+) -> bool:
+    """End a running attempt as failed, with its reason, if `still` holds of its row; whether it did."""
+    # PostgreSQL: a heartbeat in flight holds the row; wait, so that the next statement sees it.
+    hold(session, trials.c.trial_id == trial_id)
+    runs = trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING
+    ended = trials.update().where(*runs, still).values(state=TrialState.FAIL, datetime_complete=utc_now())
+    if not changed(session, ended):
+        return False
+    put(session, trial_id, user={FAILURE: failure.stored()})
+    return True
+
+
+def failed_with(failure: Failure) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` carries this very failure."""
+    return sqlalchemy.exists().where(
+        user_attributes.c.trial_id == trials.c.trial_id,
+        user_attributes.c.key == FAILURE,
+        user_attributes.c.value_json == json.dumps(failure.stored()),
     )
 
 
@@ -80,7 +134,7 @@ def insert_attributes(
 
 
 def delete_rows(session: orm.Session, study_id: int) -> None:
-    """Delete a study's rows from all of Optuna's tables, children first."""
+    """Delete a study's rows from Optuna's tables and ours, children first."""
     lock_study(session, study_id)
     in_study = trials.c.study_id == study_id
     # Whoever writes to a trial holds its row first, so that nothing is added behind us.
@@ -89,6 +143,6 @@ def delete_rows(session: orm.Session, study_id: int) -> None:
     for table in reversed(models.BaseModel.metadata.sorted_tables):
         if "trial_id" in table.c and table is not trials:
             session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
-    for table in reversed(models.BaseModel.metadata.sorted_tables):
+    for table in (workers, *reversed(models.BaseModel.metadata.sorted_tables)):
         if "study_id" in table.c:
             session.execute(table.delete().where(table.c.study_id == study_id))

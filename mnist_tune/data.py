@@ -114,14 +114,14 @@ def _load(directory: Path, train: bool, device: str) -> LabeledImages:
             raise UserError(
                 f"{legacy}: left by an old torchvision, which no longer writes it; delete it and run again"
             )
-    dataset = _torchvision_datasets().MNIST(directory, train=train)
+    dataset = torchvision_datasets().MNIST(directory, train=train)
     return LabeledImages(dataset.data.unsqueeze(1), dataset.targets).to(device)
 
 
 def download(folder: Path) -> None:
     """Fetch the four files below `folder` as torchvision does. Raises MnistTuneError if that fails."""
     try:
-        _torchvision_datasets().MNIST(folder, download=True)
+        torchvision_datasets().MNIST(folder, download=True)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise MnistTuneError(
@@ -130,7 +130,8 @@ def download(folder: Path) -> None:
         ) from error
 
 
-def _torchvision_datasets() -> Any:
+def torchvision_datasets() -> Any:
+    """The module `torchvision.datasets`. Raises MnistTuneError if torchvision does not fit torch."""
     try:
         from torchvision import datasets
     except (ImportError, RuntimeError) as error:

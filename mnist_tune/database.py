@@ -1,4 +1,4 @@
-"""A storage URL to a hardened SQLAlchemy engine, and Optuna's schema in it."""
+"""A storage URL to a hardened SQLAlchemy engine; its clock and its lock."""
 
 from __future__ import annotations
 
@@ -6,35 +6,26 @@ import os
 import sqlite3
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import optuna
 import sqlalchemy
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from optuna.storages._rdb import models
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 
+from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
+from mnist_tune.filesystems import network_file_system
 
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_STORAGE"
 DEFAULT_URL = "sqlite:///mnist-tune.db"
 
 # Measured with 48 workers on one file: 19 lock errors at 5 s, the driver's default, none at 120 s.
 SQLITE_BUSY_SECONDS = 120
-# A cut link raises after about three seconds; without these a client hangs on a dead socket for minutes.
-POSTGRESQL_CONNECT_ARGUMENTS: dict[str, str | int] = {
-    "connect_timeout": 3,
-    "tcp_user_timeout": 3000,
-    "keepalives_idle": 2,
-    "keepalives_interval": 1,
-    "keepalives_count": 3,
-    "options": "-c timezone=UTC",
-}
 # Any constant will do: it names the one advisory lock under which schemas and studies are made.
 POSTGRESQL_LOCK = 0x6D6E6973742D74
 
@@ -63,8 +54,17 @@ def storage_url(option: str | None = None) -> URL:
     Raises:
         UserError: not a URL, or of a database we do not support.
     """
-    text = option or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL
-    source = "--storage" if option else f"${ENVIRONMENT_VARIABLE}"
+    if option:
+        return parse_url(option, "--storage")
+    return parse_url(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL, f"${ENVIRONMENT_VARIABLE}")
+
+
+def parse_url(text: str, source: str) -> URL:
+    """The storage that `text` names; `source`, where it was written, is what the error calls it.
+
+    Raises:
+        UserError: not a URL, or of a database we do not support.
+    """
     try:
         url = make_url(text)
     except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
@@ -94,46 +94,54 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def prepare(url: URL, *, create: bool) -> None:
-    """See that the database at `url` holds Optuna's schema; `create` makes what is missing.
+def open_engine(url: URL, *, create: bool = False) -> Engine:
+    """An engine on the database at `url`; without `create` an SQLite file must be there.
 
     Raises:
-        UserError: unreachable, or (without `create`) not there, or no Optuna storage.
+        UserError: no place for an SQLite file, or no driver for PostgreSQL.
     """
     if url.drivername == "sqlite":
         _check_sqlite_path(url, create)
     try:
-        engine = sqlalchemy.create_engine(url, **engine_arguments(url, create=create))
+        return sqlalchemy.create_engine(url, **engine_arguments(url, create=create))
     except ModuleNotFoundError:
         raise UserError(
             f"{shown(url)}: needs the PostgreSQL driver; run pip install 'mnist-tune[postgres]'"
         ) from None
-    try:
-        if create:
-            _create_schema(engine)
-        elif not sqlalchemy.inspect(engine).has_table("version_info"):
-            raise UserError(f"{shown(url)}: holds no studies; make one with 'mnist-tune create-study SPEC'")
-    except sqlalchemy.exc.DBAPIError as error:
-        raise UserError(f"{shown(url)}: {reason(error)}") from None
-    finally:
-        engine.dispose()
 
 
-def engine_arguments(url: URL, *, create: bool = False) -> dict[str, Any]:
+def engine_arguments(url: URL, *, create: bool = False, deadline: Deadline | None = None) -> dict[str, Any]:
     """What makes an engine on this URL safe for many processes, as arguments of `create_engine`."""
     if url.drivername != "sqlite":
-        return {"connect_args": POSTGRESQL_CONNECT_ARGUMENTS, "pool_pre_ping": True, "hide_parameters": True}
+        from mnist_tune.postgresql import connect  # who uses SQLite need not have the driver
+
+        creator = partial(connect, url, deadline or Deadline.of(create=create))
+        return {"creator": creator, "hide_parameters": True}
     # rw, not rwc: a mistyped or deleted file is never made anew by opening it.
     file = f"file:{quote(str(_sqlite_path(url)))}?mode={'rwc' if create else 'rw'}"
+    # Not a closure: Optuna's storages can be pickled.
+    return {"creator": partial(_open_file, file, create), "poolclass": FilePool}
 
-    def open_file() -> sqlite3.Connection:
-        connection = sqlite3.connect(file, uri=True, timeout=SQLITE_BUSY_SECONDS, check_same_thread=False)
-        if create:  # it stays with the file; a command that only reads must not change what it is given
-            _use_write_ahead_log(connection)
-        connection.execute("PRAGMA synchronous=FULL")  # a finished trial survives a power cut
-        return connection
 
-    return {"creator": open_file}
+class FilePool(QueuePool):
+    """Connections to an SQLite file while it lies where it lay; SQLite itself writes on to a deleted one."""
+
+
+@sqlalchemy.event.listens_for(FilePool, "connect")
+def _remember_file(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    record.info["file"] = path, path.stat()
+
+
+@sqlalchemy.event.listens_for(FilePool, "checkout")
+def _check_file(_: sqlite3.Connection, record: ConnectionPoolEntry, __: object) -> None:
+    path, opened = record.info["file"]
+    try:
+        same = os.path.samestat(path.stat(), opened)
+    except OSError:
+        same = False
+    if not same:
+        raise sqlalchemy.exc.DisconnectionError  # the pool opens what lies there now, which may be nothing
 
 
 def lock(connection: Connection) -> None:
@@ -144,12 +152,12 @@ def lock(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
 
 
-def reason(error: sqlalchemy.exc.DBAPIError) -> str:
-    """The driver's first line, which names hosts and files but no password."""
-    text = str(error.orig).strip().splitlines()[0]
-    if "not a database" in text:
-        return "is not an SQLite database; correct --storage"
-    return f"cannot be used: {text}"
+def snapshot(connection: Connection) -> None:
+    """Begin a transaction to read in: all of it sees the database as the first statement does."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")  # Python's driver begins one only at the first write
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def _sqlite_path(url: URL) -> Path:
@@ -158,13 +166,31 @@ def _sqlite_path(url: URL) -> Path:
 
 def _check_sqlite_path(url: URL, create: bool) -> None:
     path = _sqlite_path(url)
-    if not create and not path.is_file():
+    # Before anything else: a server that is gone answers nothing about what lies on it.
+    if network := network_file_system(path):
+        raise UserError(
+            f"{shown(url)}: lies on a network file system ({network}), where SQLite loses writes; "
+            "name a file on a local disk, or use PostgreSQL for several machines"
+        )
+    try:
+        is_file, has_folder = path.is_file(), path.parent.is_dir()
+    except OSError as error:
+        raise UserError(f"{shown(url)}: {error.strerror}; name another file") from None
+    if not create and not is_file:
         raise UserError(
             f"{shown(url)}: no such file; correct --storage, "
             "or make a study with 'mnist-tune create-study SPEC'"
         )
-    if not path.parent.is_dir():
+    if not has_folder:
         raise UserError(f"{shown(url)}: the folder {path.parent} does not exist; create it first")
+
+
+def _open_file(file: str, create: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, uri=True, timeout=SQLITE_BUSY_SECONDS, check_same_thread=False)
+    if create:  # it stays with the file; a command that only reads must not change what it is given
+        _use_write_ahead_log(connection)
+    connection.execute("PRAGMA synchronous=FULL")  # a finished trial survives a power cut
+    return connection
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
@@ -180,34 +206,3 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _create_schema(engine: Engine) -> None:
-    """Optuna's tables, version rows and our index, all in one transaction or not at all.
-
-    Stock `RDBStorage` does this in several, and fails when many processes open a fresh database at once.
-    """
-    with engine.connect() as connection:
-        lock(connection)
-        tables = set(sqlalchemy.inspect(connection).get_table_names())
-        migrations = MigrationContext.configure(connection)
-        script = ScriptDirectory(str(Path(models.__file__).parent / "alembic"))
-        revision = migrations.get_current_revision()
-        if revision is not None and ("version_info" not in tables or revision != script.get_current_head()):
-            raise UserError(
-                f"{shown(engine.url)}: holds tables of another program or another version of Optuna; "
-                "name another database, or see 'optuna storage upgrade --help'"
-            )
-        models.BaseModel.metadata.create_all(connection)
-        # Claiming and counting stay fast at 10,000 cells; Optuna's own index knows only the study.
-        connection.exec_driver_sql(
-            "CREATE INDEX IF NOT EXISTS ix_mnist_tune_trials_study_state "
-            "ON trials (study_id, state, trial_id)"
-        )
-        versions = models.VersionInfoModel.__table__
-        if connection.execute(sqlalchemy.select(versions)).first() is None:
-            row = {"schema_version": models.SCHEMA_VERSION, "library_version": optuna.__version__}
-            connection.execute(versions.insert().values(row))
-        if revision is None:
-            migrations.stamp(script, "head")
-        connection.commit()

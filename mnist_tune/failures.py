@@ -25,6 +25,10 @@ class Failure:
             half = MAX_REASON_LENGTH // 2
             object.__setattr__(self, "reason", f"{self.reason[:half]}\n[...]\n{self.reason[-half:]}")
 
+    def stored(self) -> dict[str, str]:
+        """As it stands in the trial's attributes."""
+        return {"class": self.kind, "reason": self.reason}
+
     @classmethod
     def of_exception(cls, error: Exception) -> Failure:
         """An unexpected error: its name, then its traceback."""

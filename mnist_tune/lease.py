@@ -16,18 +16,46 @@ class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than a
 
 
 class Lease:
-    """A thread that calls `beat` every `interval` seconds; use as a context manager around the trial.
+    """Whether the claim is still ours, as far as this process can know.
 
-    Storage errors do not end it: it goes on trying, and the lease counts as lost once it could not be
-    renewed for `grace_period` seconds, since from then on others may put the cell back.
+    It counts as lost once it could not be renewed for `grace_period` seconds, since from then on others may
+    put the cell back.
     """
 
-    def __init__(self, beat: Callable[[], None], interval: float, grace_period: float) -> None:
-        self._beat = beat
-        self._interval = interval
+    def __init__(self, grace_period: float) -> None:
         self._grace_period = grace_period
         self._renewed = time.monotonic()
-        self._refused = threading.Event()
+        self._refused = False
+
+    def renew(self, write: Callable[[], None]) -> None:
+        """Make a write that only the holder of the lease may make.
+
+        Raises:
+            LeaseLost: it was refused. What else `write` raises says nothing of the lease.
+        """
+        asked = time.monotonic()
+        try:
+            write()
+        except UpdateFinishedTrialError:
+            self._refused = True
+            raise LeaseLost from None
+        self._renewed = max(asked, self._renewed)
+
+    def check(self) -> None:
+        """Raise LeaseLost if the lease is gone; called all the time, so it must cost nothing."""
+        if self._refused or time.monotonic() - self._renewed > self._grace_period:
+            raise LeaseLost
+
+
+class Heartbeat:
+    """A thread that calls `beat` every `interval` seconds; use as a context manager.
+
+    Nothing that `beat` raises ends it: a worker must not go on unwatched because the storage failed once.
+    """
+
+    def __init__(self, beat: Callable[[], None], interval: float) -> None:
+        self._beat = beat
+        self._interval = interval
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="heartbeat", daemon=True)
 
@@ -41,19 +69,9 @@ class Lease:
         self._over.set()
         self._thread.join()
 
-    def check(self) -> None:
-        """Raise LeaseLost if the lease is gone; called between batches, so it must cost nothing."""
-        if self._refused.is_set() or time.monotonic() - self._renewed > self._grace_period:
-            raise LeaseLost
-
     def _keep(self) -> None:
         while not self._over.wait(self._interval):
-            asked = time.monotonic()
             try:
                 self._beat()
-            except UpdateFinishedTrialError:
-                self._refused.set()
-                return
-            except Exception:  # whatever it is, a trial must not run on unwatched
+            except Exception:  # whatever it is, the next beat may do better
                 continue
-            self._renewed = asked

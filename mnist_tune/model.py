@@ -35,13 +35,18 @@ class ConvNet(nn.Module):
         return logits
 
 
-def save_model(model: nn.Module, path: Path) -> None:
-    """Write the weights to `path` in the plain memory layout, whole or not at all. Raises OSError."""
+def model_bytes(model: nn.Module) -> bytes:
+    """The weights as the content of a safetensors file, in the plain memory layout."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    return safetensors.torch.save(tensors)
+
+
+def save_model(model: nn.Module, path: Path) -> None:
+    """Write the weights to `path`, whole or not at all. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as sink:
-            sink.write(safetensors.torch.save(tensors))
+            sink.write(model_bytes(model))
             sink.flush()
             os.fsync(sink.fileno())
         temporary.replace(path)

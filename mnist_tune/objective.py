@@ -1,77 +1,127 @@
-"""A trial to its value: suggest the parameters, train, report each epoch."""
+"""A trial to its value: train in the training process, store each epoch, keep to the limits."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from pathlib import Path
+import time
 from typing import Any
 
-import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import Trial
-
-from mnist_tune.attributes import ENVIRONMENT, HISTORY
-from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import resolve_runtime
+from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.provenance import environment
-from mnist_tune.search import distributions
+from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
 from mnist_tune.spec import Spec
-from mnist_tune.training import NonFiniteLoss, Trainer
+from mnist_tune.stop import Interrupted
+from mnist_tune.training_process import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
+
+WEIGHTS_FILE = "model.safetensors"
 
 
 class Objective:
-    """Validation accuracy, in percent, after the last epoch. One per worker process: it holds the data."""
+    """Validation accuracy, in percent, after the last epoch."""
 
-    def __init__(
-        self, spec: Spec, *, device: str = "auto", threads: int | None = None, data: Path | None = None
-    ) -> None:
+    def __init__(self, spec: Spec, process: TrainingProcess) -> None:
         self._spec = spec
-        self._device = device
-        self._threads = threads
-        self._axes = distributions(spec)
-        runtime = resolve_runtime(device, spec.training.precision, threads)
-        images = load_training_images(data, runtime.device)
-        self._training, self._validation = split(images, **spec.data.model_dump())
-        self._data = data
+        self._process = process
 
-    def __call__(self, trial: Trial, on_batch: Callable[[], None], log: Callable[[str], None]) -> float:
-        """Run the trial.
-
-        `on_batch` is called between batches and may raise to abandon the trial; `log` gets a line an epoch.
+    def __call__(self, attempt: Attempt) -> float:
+        """Run the attempt.
 
         Raises:
-            AttemptFailed: the loss became inf or nan, or memory ran out.
-            UpdateFinishedTrialError: the lease is lost.
+            AttemptFailed: the training failed, died, took too long, or was drained.
+            Interrupted: the worker was told a second time to stop.
+            LeaseLost: others may have the cell.
         """
-        parameters = {name: suggest(trial, name, axis) for name, axis in self._axes.items()}
-        config = self._spec.training_config(parameters)
-        runtime = resolve_runtime(self._device, config.precision, self._threads)
-        trial.set_user_attr(ENVIRONMENT, environment(runtime, self._data))
-        history: list[dict[str, Any]] = []
-        accuracy = 0.0
+        if not self._process.is_running:  # the last one had to be killed
+            self._process.start()
         try:
-            trainer = Trainer(config, runtime, self._training, self._validation)
-            for metrics in trainer.epochs(on_batch):
-                assert metrics.validation_accuracy is not None
-                accuracy = metrics.validation_accuracy
-                history.append(dataclasses.asdict(metrics))
-                trial.set_user_attr(HISTORY, history)
-                trial.report(accuracy, metrics.epoch)
-                log(metrics.line(config.epochs))
-        except NonFiniteLoss as error:
-            raise AttemptFailed(Failure("non_finite", str(error))) from None
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise AttemptFailed(Failure("out_of_memory", str(error))) from None
-        return accuracy
+            return self._follow(attempt)
+        except ProcessDied as death:
+            raise AttemptFailed(_of_death(str(death))) from None
+        except Interrupted:
+            self._process.kill()  # who asks twice does not want to wait for the end of a batch
+            raise
+        except AttemptFailed:
+            raise
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _follow(self, attempt: Attempt) -> float:
+        claim, limits = attempt.claim, self._spec.limits
+        config = self._spec.training_config(attempt.parameters)
+        began = time.monotonic()
+        self._process.send(
+            Run(config, claim.checkpoint, claim.trial_id, claim.token, limits.checkpoint_interval)
+        )
+        accuracy = 0.0
+        told_to_drain = False
+        while True:
+            attempt.check()
+            if attempt.is_to_drain and not told_to_drain:
+                self._process.send(Drain())
+                told_to_drain = True
+                attempt.say("is asked to stop: at the end of the epoch")
+            if 0 < limits.timeout < time.monotonic() - began:
+                self._process.kill()
+                raise AttemptFailed(
+                    Failure("timeout", f"took longer than limits.timeout, {limits.timeout:g} s")
+                )
+            match self._process.receive(LOOK_SECONDS):
+                case Refused(message):
+                    raise AttemptFailed(Failure("exception", message))
+                case Began() as message:
+                    _note_beginning(attempt, message)
+                    if message.history:
+                        accuracy = _accuracy(message.history[-1])
+                case EpochDone(metrics, checkpoint, problem):
+                    accuracy = _accuracy(metrics)
+                    attempt.epoch_done(metrics, checkpoint)
+                    attempt.say(metrics.line(config.epochs))
+                    if problem:
+                        attempt.say(problem)
+                case Trained(weights):
+                    attempt.keep_file(WEIGHTS_FILE, weights)
+                    return accuracy
+                case Stopped(epoch):
+                    reason = f"{attempt.stop_reason}; stopped after epoch {epoch}"
+                    raise AttemptFailed(Failure("preempted", reason))
+                case Failed(failure):
+                    raise AttemptFailed(failure)
+
+    def _abandon(self) -> None:
+        """Have the process free for the next trial, if it listens."""
+        self._process.send(Abandon())
+        deadline = time.monotonic() + ANSWER_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                if isinstance(self._process.receive(LOOK_SECONDS), Stopped | Trained | Failed):
+                    return
+        except ProcessDied:
+            return
+        self._process.kill()
 
 
-def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
-    """The trial's value of one searched field; a cell of a grid, or a retry, has it already."""
-    if isinstance(axis, CategoricalDistribution):
-        return trial.suggest_categorical(name, axis.choices)
-    if isinstance(axis, IntDistribution):
-        return trial.suggest_int(name, axis.low, axis.high, step=axis.step, log=axis.log)
-    assert isinstance(axis, FloatDistribution)
-    return trial.suggest_float(name, axis.low, axis.high, step=axis.step, log=axis.log)
+def _note_beginning(attempt: Attempt, message: Began) -> None:
+    attempt.began(message.environment)
+    checkpoint = attempt.claim.checkpoint
+    if checkpoint is None:
+        return
+    if message.problem:
+        attempt.say(f"begins at the first epoch: {message.problem}")
+        attempt.resumed([], {"epoch": 0, "problem": message.problem})
+    else:
+        attempt.say(f"goes on after epoch {checkpoint.epoch}")
+        attempt.resumed(message.history, {"epoch": checkpoint.epoch, "checkpoint": checkpoint.key})
+
+
+def _accuracy(metrics: Any) -> float:
+    accuracy: float = metrics.validation_accuracy
+    return accuracy
+
+
+def _of_death(how: str) -> Failure:
+    if "SIGKILL" in how:
+        return Failure(
+            "lost",
+            f"the training process {how}: the kernel does that, and says no more, when memory runs out",
+        )
+    return Failure("exception", f"the training process {how}")

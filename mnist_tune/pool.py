@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -62,7 +63,7 @@ class Pool:
         return any(process.poll() is None for process, _ in self._workers)
 
     def stop(self) -> None:
-        """Ask every worker to give its cell back and leave."""
+        """Ask every worker to leave: at the end of its epoch or, asked again, at once."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -110,10 +111,11 @@ def local_devices(workers: int | None, device: str, n_cells: int) -> list[str]:
     return [choices[index % len(choices)] for index in range(workers)]
 
 
-def worker_arguments(threads: int | None, data: Path | None) -> list[str]:
-    """What every worker of a pool is told besides its study and device."""
+def worker_arguments(threads: int | None, folders: Mapping[str, Path | None]) -> list[str]:
+    """What every worker of a pool is told besides its study and device; `folders` by their options."""
     arguments = [] if threads is None else ["--threads", str(threads)]
-    return arguments if data is None else [*arguments, "--data-dir", str(data)]
+    named = ((option, str(folder)) for option, folder in folders.items() if folder is not None)
+    return [*arguments, *(argument for pair in named for argument in pair)]
 
 
 def usable_cores() -> int:

@@ -11,14 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_tune.configuration import parameters_text
+from mnist_tune.control import Control
 from mnist_tune.results import Attempt, Results
 
 if TYPE_CHECKING:
     from mnist_tune.evaluation import Evaluation
+    from mnist_tune.verification import Verification
 
 SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
 """Of each state, in the order in which a crowded table keeps them."""
-NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s"}
+NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked"}
 """Columns that are easier to compare when aligned to the right."""
 
 
@@ -53,6 +55,8 @@ def totals(results: Results) -> str:
         for state, count in (("running", cells.running), ("waiting", cells.waiting), ("failed", cells.failed))
         if count
     ]
+    if results.control is not Control.RUNNING:
+        parts.append(results.control)
     if results.best is not None:
         parts.append(f"best {results.best.value:.2f} % (trial {results.best.number})")
     seconds = seconds_left(results)
@@ -121,6 +125,18 @@ def evaluation_tables(evaluation: Evaluation) -> RenderableType:
     return Group(table, Text(headline))
 
 
+def verification_report(verification: Verification) -> RenderableType:
+    """Every check with what came of it, then what was found, line by line."""
+    table = _table("check", "what is promised", "checked", "verdict")
+    lines = []
+    for outcome in verification.outcomes:
+        checked = "" if outcome.checked is None else f"{outcome.checked:,}"
+        table.add_row(outcome.check, outcome.promise, checked, outcome.verdict)
+        for finding in outcome.findings:
+            lines.append(f"{outcome.kind}: {outcome.check}: {_first_line(str(finding))}")
+    return Group(table, *map(Text, lines), Text(verification.verdict))
+
+
 def clock(seconds: float) -> str:
     """Seconds as a stopwatch shows them: 6:55, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
@@ -168,6 +184,21 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def workers_table(results: Results) -> RenderableType:
+    """Every worker: where it runs, on what, which trial, how fast, when it was last heard of."""
+    table = _table("worker", "device", "state", "trial", "images/s", "last beat")
+    for worker in results.workers:
+        table.add_row(
+            worker.name,
+            worker.device,
+            f"{worker.state}: {_first_line(worker.departure)}" if worker.departure else worker.state,
+            "" if worker.trial is None else str(worker.trial),
+            "" if worker.images_per_second is None else f"{worker.images_per_second:,.0f}",
+            f"{duration(worker.seconds_since_beat)} ago",
+        )
+    return table
 
 
 def failures(results: Results) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, WORKER
+from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
-from mnist_tune.queue import seconds_since_heartbeat
 from mnist_tune.spec import Spec
+from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.studies import OpenStudy
 
 COMPARED = ("device_name", "precision", "threads")
@@ -62,6 +63,8 @@ class Results:
 
     spec: Spec
     attempts: list[Attempt]
+    control: Control = Control.RUNNING
+    workers: list[WorkerRow] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -125,9 +128,11 @@ class Results:
         best = self.best
         return {
             "study": self.name,
+            "control": self.control,
             "cells": asdict(self.cells),
             "best": best and {"trial": best.number, "value": best.value, "parameters": best.parameters},
             "trials": [attempt.as_json() for attempt in self.attempts],
+            "workers": [worker.as_json() for worker in self.workers],
             "warnings": self.warnings,
         }
 
@@ -152,7 +157,12 @@ def read_results(study: OpenStudy) -> Results:
         tries[cell] += 1
         stale = silent.get(trial._trial_id, 0.0) > study.spec.lease.grace_period
         attempts.append(_attempt(trial, cell, tries[cell], stale))
-    return Results(study.spec, attempts)
+    return Results(
+        study.spec,
+        attempts,
+        read_control(storage, study.study_id),
+        read_workers(storage, study.study_id, study.spec.lease.grace_period),
+    )
 
 
 def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attempt:

@@ -14,9 +14,10 @@ from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.evaluation import Evaluation, evaluate
 from mnist_tune.exports import Configuration
+from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import FILE_NAME, load_model, save_model
 from mnist_tune.provenance import environment
-from mnist_tune.training import EpochMetrics, NonFiniteLoss, Trainer
+from mnist_tune.training import NonFiniteLoss, Trainer
 
 
 def retrain(

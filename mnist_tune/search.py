@@ -13,7 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from mnist_tune.attributes import CELL
 from mnist_tune.axes import Interval, Value
@@ -39,6 +39,16 @@ class CellSampler(GridSampler):
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:
     """Each searched field's distribution; the axes of a grid are categorical."""
     return {name: _distribution(name, axis) for name, axis in spec.search.axes.items()}
+
+
+def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
+    """The trial's value of one searched field; a cell of a grid, or a retry, has it already."""
+    if isinstance(axis, CategoricalDistribution):
+        return trial.suggest_categorical(name, axis.choices)
+    if isinstance(axis, IntDistribution):
+        return trial.suggest_int(name, axis.low, axis.high, step=axis.step, log=axis.log)
+    assert isinstance(axis, FloatDistribution)
+    return trial.suggest_float(name, axis.low, axis.high, step=axis.step, log=axis.log)
 
 
 def sampler(spec: Spec, trial_number: int) -> BaseSampler:

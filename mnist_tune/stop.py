@@ -55,5 +55,10 @@ class StopRequest:
         if self._event.is_set():
             raise Interrupted(self.reason)
 
+    def check_urgent(self) -> None:
+        """Raise Interrupted if asked a second time: whoever asks twice does not want to wait."""
+        if self.times > 1:
+            raise Interrupted(self.reason)
+
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.request(f"the worker was stopped by {signal.Signals(number).name}")

@@ -7,30 +7,25 @@ the row's lock (SQLite: the database's), and the write follows in the same trans
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import orm
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist_tune.attributes import CLAIM
-from mnist_tune.database import engine_arguments, prepare, shown, utc_now
+from mnist_tune.database import engine_arguments, shown, utc_now
+from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
+from mnist_tune.rows import beat, changed, end, put, touch, trials
+from mnist_tune.schema import prepare
 
-trials = models.TrialModel.__table__
-heartbeats = models.TrialHeartbeatModel.__table__
-system_attributes = models.TrialSystemAttributeModel.__table__
-
-UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """What a database that fails or is away makes any call here raise."""
 
@@ -42,7 +37,7 @@ def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
         UserError: one line that says what is wrong with the URL or the database behind it.
     """
     prepare(url, create=create)
-    return GuardedStorage(url)
+    return GuardedStorage(url, Deadline.of(create=create))
 
 
 class GuardedStorage(RDBStorage):
@@ -51,13 +46,15 @@ class GuardedStorage(RDBStorage):
     `UpdateFinishedTrialError` from any write means: the lease is lost, and nothing was written.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, deadline: Deadline | None = None) -> None:
         self.claims: dict[int, str] = {}
         """Trial id to claim token of the attempts this process holds."""
+        self.deadline = deadline or Deadline()
+        """How long a server may be silent."""
         try:
             super().__init__(
                 url.render_as_string(hide_password=False),
-                engine_kwargs=engine_arguments(url),
+                engine_kwargs=engine_arguments(url, deadline=self.deadline),
                 skip_table_creation=True,
             )
         except RuntimeError as error:  # a schema older or newer than the installed Optuna's
@@ -99,19 +96,37 @@ class GuardedStorage(RDBStorage):
                 raise UpdateFinishedTrialError(f"trial {trial_id} has ended or belongs to another worker")
             yield session
 
-    # Optuna's own writers find the thread's session open, with the row held, and commit it.
+    def frozen(self, session: orm.Session, trial_id: int) -> FrozenTrial:
+        """A trial as Optuna's own object, read in the caller's transaction."""
+        return self._build_frozen_trial_from_trial_model(session.get_one(models.TrialModel, trial_id))
+
+    # Our own writers, in plain SQL: Optuna's read the trial, and what it is to overwrite, once more each.
+
+    def write(
+        self,
+        trial_id: int,
+        *,
+        user: Mapping[str, Any] | None = None,
+        system: Mapping[str, Any] | None = None,
+        reports: Mapping[int, float] | None = None,
+    ) -> None:
+        """Set attributes and intermediate values (by step) of a trial in one guarded transaction.
+
+        Written again, they replace what is there, so that a write may be repeated when its answer was lost.
+        """
+        with self.guarded(trial_id) as session:
+            put(session, trial_id, user=user, system=system, reports=reports)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        with self.guarded(trial_id):
-            super().set_trial_user_attr(trial_id, key, value)
+        self.write(trial_id, user={key: value})
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        with self.guarded(trial_id):
-            super().set_trial_system_attr(trial_id, key, value)
+        self.write(trial_id, system={key: value})
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        with self.guarded(trial_id):
-            super().set_trial_intermediate_value(trial_id, step, intermediate_value)
+        self.write(trial_id, reports={step: intermediate_value})
+
+    # Optuna's own finds the thread's session open, with the row held, and commits it.
 
     def _set_trial_param(
         self,
@@ -136,43 +151,9 @@ class GuardedStorage(RDBStorage):
                     trials.c.trial_id == trial_id, trials.c.state == TrialState.WAITING
                 )
                 return changed(session, claim.values(started))
-            trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
-            for objective, value in enumerate(values or ()):
-                self._set_trial_value_without_commit(session, trial, objective, value)
-            session.flush()
-            ended = (
-                {"state": state, "datetime_complete": utc_now()} if state.is_finished() else {"state": state}
-            )
-            session.execute(trials.update().where(trials.c.trial_id == trial_id).values(ended))
+            end(session, trial_id, state, values or ())
             return True
 
     def record_heartbeat(self, trial_id: int) -> None:
         with self.guarded(trial_id) as session:
-            row = heartbeats.c.trial_id == trial_id
-            if not changed(session, heartbeats.update().where(row).values(heartbeat=utc_now())):
-                session.execute(heartbeats.insert().values(trial_id=trial_id, heartbeat=utc_now()))
-
-
-def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
-    """Lock the row of an unfinished trial: claimed with this token or, without one, by no worker of ours."""
-    ours = claimed_with(token) if token is not None else ~claimed_with()
-    return hold(session, trials.c.trial_id == trial_id, trials.c.state.in_(UNFINISHED), ours)
-
-
-def hold(session: orm.Session, *which: sqlalchemy.ColumnElement[bool]) -> bool:
-    """Lock the rows of `trials` that meet all conditions, for the transaction; whether there are any."""
-    return changed(session, trials.update().where(*which).values(state=trials.c.state))
-
-
-def changed(session: orm.Session, update: sqlalchemy.Update) -> bool:
-    """Execute an UPDATE; whether it found a row."""
-    result: sqlalchemy.CursorResult[Any] = session.connection().execute(update)
-    return result.rowcount > 0
-
-
-def claimed_with(token: str | None = None) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` was claimed by a worker of ours, with this token if one is given."""
-    claimed = sqlalchemy.exists().where(
-        system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CLAIM
-    )
-    return claimed if token is None else claimed.where(system_attributes.c.value_json == json.dumps(token))
+            beat(session, trial_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,13 +14,15 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
-from mnist_tune.attributes import METRIC, SPEC, VERSION
-from mnist_tune.cells import delete_rows, insert_waiting
+from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
+from mnist_tune.cells import checkpoints_in_use, delete_rows, insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import UserError
-from mnist_tune.queue import Queue
-from mnist_tune.search import sampler, waiting_cells
+from mnist_tune.queue import Claim, Queue
+from mnist_tune.rows import studies, study_attributes
+from mnist_tune.schema import workers
+from mnist_tune.search import distributions, sampler, suggest, waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
 
@@ -34,6 +37,8 @@ class OpenStudy:
     storage: GuardedStorage
     study_id: int
     spec: Spec
+    uid: str
+    """Tells it from a study of the same name elsewhere, also when it is copied."""
 
     @property
     def name(self) -> str:
@@ -50,15 +55,23 @@ class OpenStudy:
         study._storage = self.storage
         return study
 
-    def optuna_trial(self, study: Study, trial_id: int, number: int) -> Trial:
-        """A claimed trial as Optuna's own object; `study` is this study's, and is set up to sample for it."""
-        if self.spec.search.grid is None:
-            study.sampler = sampler(self.spec, number)
-            # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
-            study._thread_local.cached_all_trials = self.storage.get_all_trials(
-                self.study_id, deepcopy=False, states=INSTRUCTIVE
-            )
-        return Trial(study, trial_id)
+    def checkpoints_in_use(self) -> tuple[set[str], set[int]]:
+        """The keys of the checkpoints that unfinished trials point to, and the ids of those that run."""
+        with self.storage.transaction() as session:
+            return checkpoints_in_use(session, self.study_id)
+
+    def parameters(self, study: Study, claim: Claim) -> dict[str, Any]:
+        """A claimed trial's parameters; those it does not have yet are drawn by the sampler of `study`."""
+        axes = distributions(self.spec)
+        if axes.keys() <= claim.parameters.keys():  # a cell of a grid, or a retry
+            return {name: claim.parameters[name] for name in axes}
+        study.sampler = sampler(self.spec, claim.number)
+        # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
+        study._thread_local.cached_all_trials = self.storage.get_all_trials(
+            self.study_id, deepcopy=False, states=INSTRUCTIVE
+        )
+        trial = Trial(study, claim.trial_id)
+        return {name: suggest(trial, name, axis) for name, axis in axes.items()}
 
 
 def create_study(storage: GuardedStorage, spec: Spec) -> bool:
@@ -97,7 +110,8 @@ def open_study(storage: GuardedStorage, name: str) -> OpenStudy:
         raise UserError(f"no study '{name}' in this storage; {_remedy(name, study_names(storage))}")
     if stored.spec is None:
         raise UserError(_foreign(name))
-    return OpenStudy(storage, stored.study_id, stored.spec)
+    storage.deadline.shorten(stored.spec.lease.grace_period)
+    return OpenStudy(storage, stored.study_id, stored.spec, stored.uid)
 
 
 def study_names(storage: GuardedStorage) -> list[str]:
@@ -122,23 +136,21 @@ def delete_study(study: OpenStudy) -> None:
 class _Stored(NamedTuple):
     study_id: int
     spec: Spec | None  # None: a study that somebody else made
+    uid: str = ""
 
 
 def _find(session: orm.Session, name: str) -> _Stored | None:
-    attributes = models.StudyUserAttributeModel
-    is_spec = (attributes.study_id == models.StudyModel.study_id) & (attributes.key == SPEC)
-    row = session.execute(
-        select(models.StudyModel.study_id, attributes.value_json)
-        .outerjoin(attributes, is_spec)
-        .where(models.StudyModel.study_name == name)
-    ).one_or_none()
-    if row is None:
+    named = select(studies.c.study_id).where(studies.c.study_name == name)
+    study_id = session.execute(named).scalar()
+    if study_id is None:
         return None
-    if row.value_json is None:
-        return _Stored(row.study_id, None)
-    return _Stored(
-        row.study_id, validate(Spec, json.loads(row.value_json), f"the stored spec of study '{name}'")
-    )
+    ours = study_attributes.c.study_id == study_id, study_attributes.c.key.in_([SPEC, UID])
+    rows = session.execute(select(study_attributes.c.key, study_attributes.c.value_json).where(*ours))
+    stored = {row.key: json.loads(row.value_json) for row in rows}
+    if SPEC not in stored:
+        return _Stored(study_id, None)
+    spec = validate(Spec, stored[SPEC], f"the stored spec of study '{name}'")
+    return _Stored(study_id, spec, stored.get(UID, name))
 
 
 def _foreign(name: str) -> str:
@@ -146,7 +158,7 @@ def _foreign(name: str) -> str:
 
 
 def _insert_study(session: orm.Session, spec: Spec) -> None:
-    user_attributes = {SPEC: spec.document(), VERSION: __version__}
+    user_attributes = {SPEC: spec.document(), VERSION: __version__, UID: secrets.token_hex(16)}
     # Optuna's own key: dashboards and plots label the objective with it.
     system_attributes = {"study:metric_names": [METRIC]}
     study = models.StudyModel(
@@ -164,6 +176,8 @@ def _insert_study(session: orm.Session, spec: Spec) -> None:
     session.add(study)
     session.flush()
     study_id: Any = study.study_id
+    # SQLite gives ids out again, and does not clear up our table when stock Optuna deletes a study.
+    session.execute(workers.delete().where(workers.c.study_id == study_id))
     insert_waiting(session, study_id, waiting_cells(spec))
 
 

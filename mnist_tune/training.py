@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,30 +14,8 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages
 from mnist_tune.devices import Runtime
 from mnist_tune.evaluation import predict, score
+from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import ConvNet
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """One epoch, counted from 1. Losses: mean cross entropy; accuracy: percent; None without validation.
-
-    `seconds` is wall-clock with validation included; `images_per_second` counts training images over it.
-    """
-
-    epoch: int
-    training_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    images_per_second: float
-    seconds: float
-
-    def line(self, epochs: int) -> str:
-        """The epoch in words, for a log."""
-        parts = [f"epoch {self.epoch}/{epochs}: training loss {self.training_loss:.4f}"]
-        if self.validation_loss is not None:
-            parts.append(f"validation loss {self.validation_loss:.4f}")
-            parts.append(f"validation accuracy {self.validation_accuracy:.2f} %")
-        return ", ".join([*parts, f"{self.images_per_second:,.0f} images/s"])
 
 
 class NonFiniteLoss(Exception):  # noqa: N818 - an outcome of a trial more than an error

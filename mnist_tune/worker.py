@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import enum
-import os
-import socket
 from collections.abc import Callable
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import Trial
 
+from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.attempt import Attempt
+from mnist_tune.checkpoints import CheckpointStore, sweep
 from mnist_tune.configuration import parameters_text
+from mnist_tune.control import Control, Registration, worker_name
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.lease import Lease, LeaseLost
-from mnist_tune.queue import Claim, Queue
+from mnist_tune.lease import Heartbeat, Lease, LeaseLost
+from mnist_tune.patience import Patience, failure_that_may_pass
+from mnist_tune.queue import Claim, Standing
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
+BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}
+"""The failures that a bad machine gives; a loss of nan is the cell's own."""
 
-Log = Callable[[str], None]
-RunTrial = Callable[[Trial, Callable[[], None], Log], float]
+RunTrial = Callable[[Attempt], float]
+"""A job: runs one attempt and returns the objective's value, calling the attempt's `check` all the time."""
 
 
 class Ended(enum.Enum):
@@ -31,76 +35,149 @@ class Ended(enum.Enum):
     FINISHED = "the study is finished"
     ENOUGH = "ran as many trials as it was asked to"
     STOPPED = "was asked to stop"
+    CANCELLED = "the study is cancelled; 'mnist-tune resume' goes on with it"
+    FAILING = "too many trials in a row failed here that had not failed elsewhere; see to this machine"
 
 
-def worker_name() -> str:
-    """This process, as it is named in trials and reports."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+class Worker:
+    """Runs trials of a study until it is finished, `max_trials` are done, or a stop is requested."""
 
+    def __init__(
+        self,
+        study: OpenStudy,
+        run_trial: RunTrial,
+        checkpoints: CheckpointStore,
+        artifacts: ArtifactFolder,
+        stop: StopRequest,
+        log: Callable[[str], None],
+        *,
+        device: str = "cpu",
+        max_trials: int | None = None,
+    ) -> None:
+        self._study = study
+        self._run_trial = run_trial
+        self._checkpoints = checkpoints
+        self._artifacts = artifacts
+        self._stop = stop
+        self._log = log
+        self._max_trials = max_trials
+        self._queue = study.queue()
+        self._optuna_study = study.optuna_study()
+        self._registration = Registration(study.storage, study.study_id, device)
+        self._ask = Patience(study.spec.lease.patience, log, hurry=lambda: stop.times > 1)
+        self._in_hand: Attempt | None = None
+        self._failures_in_a_row = 0
+        self._last_failure = ""
 
-def work(
-    study: OpenStudy, run_trial: RunTrial, stop: StopRequest, log: Log, max_trials: int | None = None
-) -> Ended:
-    """Run trials of the study until it is finished, `max_trials` are done, or a stop is requested."""
-    queue = study.queue()
-    optuna_study = study.optuna_study()
-    done = 0
-    while not stop.requested:
-        if done == max_trials:
-            return Ended.ENOUGH
-        for number in queue.put_back_stale():
-            log(f"trial {number}: its worker is gone; put the cell back")
-        claim = queue.claim(worker_name())
-        if claim is not None:
-            run_attempt(study, optuna_study, queue, claim, run_trial, stop, log)
-            done += 1
-        elif queue.is_finished():
-            return Ended.FINISHED
-        else:
-            stop.wait(STAND_BY_SECONDS)  # others run the last cells; one may yet come back
-    return Ended.STOPPED
-
-
-def run_attempt(
-    study: OpenStudy,
-    optuna_study: optuna.Study,
-    queue: Queue,
-    claim: Claim,
-    run_trial: RunTrial,
-    stop: StopRequest,
-    log: Log,
-) -> None:
-    """Run one claimed trial and store how it ended."""
-
-    def say(line: str) -> None:
-        log(f"trial {claim.number}: {line}")
-
-    def give_back(failure: Failure) -> None:
-        say(f"{failure.kind}: {failure.reason.splitlines()[0]}")
-        if not queue.give_back(claim, failure):
-            say("its lease was lost before")
-
-    settings = study.spec.lease
-    with Lease(lambda: queue.beat(claim), settings.heartbeat_interval, settings.grace_period) as lease:
-
-        def on_batch() -> None:
-            lease.check()
-            stop.check()
-
+    def work(self) -> Ended:
+        """Register, work, and tell why it left."""
+        self._ask(self._registration.register)
+        self._sweep()
         try:
-            trial = study.optuna_trial(optuna_study, claim.trial_id, claim.number)
-            say(f"begins with {parameters_text(trial.params) or 'a new draw'}")
-            value = run_trial(trial, on_batch, say)
-            lease.check()
-            queue.complete(claim, value)
-            say(f"complete: validation accuracy {value:.2f} %")
+            with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval):
+                ended = self._loop()
+        except BaseException as error:
+            self._leave(f"{type(error).__name__}: {error}".split("\n", 1)[0])
+            raise
+        if ended is Ended.FINISHED:
+            self._sweep()
+            self._checkpoints.remove_if_empty()
+        why = {
+            Ended.STOPPED: self._stop.reason,
+            Ended.FAILING: f"{ended.value}; the last: {self._last_failure}",
+        }.get(ended, ended.value)
+        self._log(f"leaving: {why}")
+        self._leave(why)
+        return ended
+
+    def _loop(self) -> Ended:
+        done = 0
+        while not self._stop.requested:
+            if done == self._max_trials:
+                return Ended.ENOUGH
+            for number in self._ask(self._queue.put_back_stale):
+                self._log(f"trial {number}: its worker is gone; put the cell back")
+            claim = self._ask(lambda: self._queue.claim(worker_name()))
+            if claim is not None:
+                self._run(claim)
+                done += 1
+                if self._failures_in_a_row == self._study.spec.limits.failures_in_a_row > 0:
+                    return Ended.FAILING
+                continue
+            standing = self._ask(self._queue.standing)
+            if standing is Standing.FINISHED:
+                return Ended.FINISHED
+            if standing is Standing.CANCELLED:
+                return Ended.CANCELLED
+            self._stop.wait(STAND_BY_SECONDS)  # others run the last cells, one may yet come back; or: paused
+        return Ended.STOPPED
+
+    def _run(self, claim: Claim) -> None:
+        """Run one claimed trial and store how it ended."""
+        lease = Lease(self._study.spec.lease.grace_period)
+        attempt = Attempt(
+            self._queue, claim, lease, self._stop, self._log, self._checkpoints, self._artifacts
+        )
+        self._in_hand = attempt
+        try:
+            failure = self._end(attempt)
         except (LeaseLost, UpdateFinishedTrialError):
-            say("the lease is lost; abandoned, another worker has the cell")
+            attempt.say("the lease is lost; abandoned, another worker has the cell")
+        else:
+            if failure is None:
+                self._failures_in_a_row = 0
+            elif failure.kind in BLAMES_THE_MACHINE and not claim.failures:
+                self._failures_in_a_row += 1
+                self._last_failure = f"{failure.kind}: {failure.reason}".split("\n", 1)[0]
+        finally:
+            self._in_hand = None
+
+    def _end(self, attempt: Attempt) -> Failure | None:
+        """Run the attempt to its end and store that; the failure, if it was one. Raises LeaseLost."""
+        try:
+            attempt.parameters = self._study.parameters(self._optuna_study, attempt.claim)
+            attempt.say(f"begins with {parameters_text(attempt.parameters)}")
+            value = self._run_trial(attempt)
+            attempt.complete(value, self._ask)
+            return None
         except Interrupted as interruption:
-            give_back(Failure("preempted", str(interruption)))
+            failure = Failure("preempted", str(interruption))
         except AttemptFailed as failed:
-            give_back(failed.failure)
-        except STORAGE_ERRORS:
-            raise  # not the trial's fault: its lease runs out, and the cell is put back
+            failure = failed.failure
+        except (LeaseLost, UpdateFinishedTrialError, MnistTuneError, *STORAGE_ERRORS):
+            raise  # not the trial's fault
         except Exception as error:
-            give_back(Failure.of_exception(error))
+            failure = Failure.of_exception(error)
+        attempt.give_back(failure, self._ask)
+        return failure
+
+    def _beat(self) -> None:
+        attempt = self._in_hand
+        try:
+            if attempt is not None:
+                attempt.beat()
+        except LeaseLost:
+            attempt = None
+        if attempt is None:
+            orders = self._registration.beat(None, None)
+        else:
+            orders = self._registration.beat(attempt.claim.number, attempt.images_per_second)
+        if orders.drain and not self._stop.requested:
+            self._stop.request("the worker was drained by 'mnist-tune drain'")
+        if orders.control is Control.CANCELLED and not self._stop.requested:
+            self._stop.request("the study was cancelled")
+
+    def _sweep(self) -> None:
+        """Delete the checkpoints that no attempt will go on from."""
+        try:
+            names = self._checkpoints.keys()  # first: what is saved from now on is not among them
+            sweep(self._checkpoints, names, *self._ask(self._study.checkpoints_in_use))
+        except OSError as error:
+            self._log(f"checkpoints cannot be cleared up: {error.strerror or error}")
+
+    def _leave(self, reason: str) -> None:
+        try:
+            self._registration.leave(reason)
+        except Exception as error:  # its silence tells the same, a little later
+            if failure_that_may_pass(error) is None:
+                raise

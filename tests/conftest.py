@@ -1,12 +1,28 @@
 """Fixtures of all tests. MNIST is real, unpacked once a session into a folder of pytest's own."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+from __future__ import annotations
 
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
 import pytest
 
 from mnist_tune import mnist_files
+from mnist_tune.__main__ import main
+from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.studies import OpenStudy
+from tests.postgres_server import postgres_server
+from tests.support import new_study
+
+STORED = "studies.db"
+"""The file of the default storage of commands that tests run."""
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +33,78 @@ def mnist_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, mnist_files.ENVIRONMENT_VARIABLE, str(directory))
         yield directory
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(server: str) -> str:
+    """An empty database on the server."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS studies WITH (FORCE)")
+        connection.execute("CREATE DATABASE studies")
+    return server.removesuffix("postgres") + "studies"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: what a test of it promises, it promises for SQLite and PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/{STORED}"
+    url: str = request.getfixturevalue("postgres")
+    return url
+
+
+@pytest.fixture
+def study(database: str, tmp_path: Path) -> OpenStudy:
+    """A fresh study of eight cells, in a database of each kind."""
+    return new_study(tmp_path, url=database)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and how it left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path,
+    mnist_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Command]:
+    """`mnist-tune` in this process, which spares its start; its default storage lies in the folder too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"sqlite:///{tmp_path}/{STORED}")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["mnist-tune", *arguments])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

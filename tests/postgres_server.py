@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -40,7 +41,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
         _wait_for(port)
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
         server.wait(timeout=60)
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 
+from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.database import storage_url
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.queue import Claim, Queue
 from mnist_tune.spec import Spec, load_spec
+from mnist_tune.stop import StopRequest
 from mnist_tune.storage import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.worker import Ended, RunTrial, Worker
 
 STUDIES = Path(__file__).parent.parent / "studies"
 
@@ -53,12 +60,51 @@ def open_file(folder: Path, *, create: bool = False) -> GuardedStorage:
     return open_storage(storage_url(f"sqlite:///{folder}/studies.db"), create=create)
 
 
-def new_study(folder: Path, text: str = TINY_SPEC) -> OpenStudy:
-    """A fresh study in a fresh SQLite file."""
+def new_study(folder: Path, text: str = TINY_SPEC, url: str | None = None) -> OpenStudy:
+    """A fresh study in a fresh SQLite file, or in the database at `url`."""
     spec = tiny_spec(folder, text)
-    storage = open_file(folder, create=True)
+    storage = open_storage(storage_url(url or f"sqlite:///{folder}/studies.db"), create=True)
     assert create_study(storage, spec)
     return open_study(storage, spec.study.name)
+
+
+def opened_again(study: OpenStudy) -> OpenStudy:
+    """The study as another process sees it."""
+    return open_study(open_storage(study.storage.engine.url), study.name)
+
+
+def take(queue: Queue) -> Claim:
+    """Claim a cell, one of which waits."""
+    claim = queue.claim("worker")
+    assert claim is not None, queue.standing()
+    return claim
+
+
+def work(
+    study: OpenStudy,
+    run_trial: RunTrial,
+    stop: StopRequest | None = None,
+    log: Callable[[str], None] = print,
+    max_trials: int | None = None,
+    files: Path | None = None,
+) -> Ended:
+    """Run a worker of the study in this process, with its files in a folder, else beside the SQLite file."""
+    folder = files or Path(study.storage.engine.url.database or "").parent
+    assert folder.is_absolute(), "name a folder for the files"
+    return Worker(
+        study,
+        run_trial,
+        CheckpointFolder(folder / "checkpoints" / study.uid),
+        ArtifactFolder(folder / "artifacts"),
+        stop or StopRequest(),
+        log,
+        max_trials=max_trials,
+    ).work()
+
+
+def epoch(number: int, accuracy: float) -> EpochMetrics:
+    """The metrics of an epoch that took no time."""
+    return EpochMetrics(number, 0.5, 0.5, accuracy, 1_000.0, 0.1)
 
 
 def fail_behind_its_back(url: str, trial_id: int) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,8 +145,54 @@ def test_a_stopped_worker_gives_its_cell_back_and_exits_with_3(
     assert waiting.state == "waiting"
     assert stopped.failure == {
         "class": "preempted",
-        "reason": f"the worker was stopped by {number.name}",
+        "reason": f"the worker was stopped by {number.name}; stopped after epoch {len(stopped.history)}",
     }
+
+
+@pytest.mark.slow
+def test_a_second_signal_does_not_wait_for_the_end_of_the_epoch(tmp_path: Path) -> None:
+    new_study(tmp_path, LONG_TRIAL.replace("train_size = 300", "train_size = 50000"))
+    worker = start_command("worker", "tiny", folder=tmp_path)
+    wait_until(lambda: results_of(tmp_path).cells.running == 1)
+    for _ in range(2):
+        worker.send_signal(signal.SIGTERM)
+        time.sleep(1.0)
+    answer = finish(worker)
+    stopped, waiting = results_of(tmp_path).attempts
+    assert (answer.returncode, answer.stderr) == (3, ""), answer.stdout
+    assert (waiting.state, stopped.history) == ("waiting", [])
+
+
+def test_no_epoch_is_run_twice_when_all_workers_are_stopped_and_started_again(tmp_path: Path) -> None:
+    two_cells = LONG_TRIAL.replace("[0.001]", "[0.001, 0.0001]").replace("epochs = 15", "epochs = 8")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        folder.mkdir()
+        new_study(folder, two_cells)
+    assert run_command("worker", "tiny", folder=whole).returncode == 0
+    first = [start_command("worker", "tiny", folder=stopped) for _ in range(2)]
+    wait_until(lambda: all(attempt.history for attempt in results_of(stopped).attempts))
+    for worker in first:
+        worker.send_signal(signal.SIGTERM)
+    answers = [finish(worker) for worker in first]
+    assert [answer.returncode for answer in answers] == [3, 3]
+    answers.append(run_command("worker", "tiny", folder=stopped))
+    assert answers[-1].returncode == 0, answers[-1].stderr
+    expected, results = results_of(whole), results_of(stopped)
+    assert results.cells.complete == 2
+    assert len(results.attempts) == 4
+    for attempt in results.ranking:
+        uninterrupted = next(other for other in expected.ranking if other.cell == attempt.cell)
+        assert attempt.value == uninterrupted.value
+        assert measured(attempt.history) == measured(uninterrupted.history)
+    epochs_run = sum(answer.stdout.count(": training loss ") for answer in answers)
+    assert epochs_run == 2 * 8
+
+
+def measured(history: list[dict[str, Any]]) -> list[list[Any]]:
+    """What training gave, without how long it took."""
+    names = ("epoch", "training_loss", "validation_loss", "validation_accuracy")
+    return [[epoch[name] for name in names] for epoch in history]
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -175,10 +222,10 @@ def test_the_workers_of_a_killed_run_give_their_cells_back_and_leave(tmp_path: P
     killed.kill()
     finish(killed)
     wait_until(lambda: results_of(tmp_path).cells.running == 0)
-    assert results_of(tmp_path).attempts[0].failure == {
-        "class": "preempted",
-        "reason": "the process that started the worker is gone",
-    }
+    failure = results_of(tmp_path).attempts[0].failure
+    assert failure is not None
+    assert failure["class"] == "preempted"
+    assert failure["reason"].startswith("the process that started the worker is gone; stopped after epoch")
 
 
 def can_read(folder: Path) -> bool:
@@ -197,12 +244,6 @@ def test_the_same_study_gives_the_same_numbers_with_any_number_of_workers(tmp_pa
         answer = run_command("run", str(write_spec(folder)), "--workers", n_workers, "--json", folder=folder)
         assert answer.returncode == 0, answer.stderr
         trials = json.loads(answer.stdout)["trials"]
-        measured = ("epoch", "training_loss", "validation_loss", "validation_accuracy")
-        histories.append(
-            {
-                trial["cell"]: [[epoch[key] for key in measured] for epoch in trial["history"]]
-                for trial in trials
-            }
-        )
+        histories.append({trial["cell"]: measured(trial["history"]) for trial in trials})
     assert len(histories[0]) == 8
     assert histories[0] == histories[1]

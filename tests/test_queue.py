@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
+from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.studies import create_study, delete_study, open_study, study_names
 from tests.support import TINY_SPEC, new_study, open_file, tiny_spec
@@ -65,7 +66,7 @@ def test_each_claim_is_another_cell_until_none_waits(tmp_path: Path) -> None:
     claims = [queue.claim("worker") for _ in range(9)]
     assert [claim.number for claim in claims if claim] == list(range(8))
     assert claims[8] is None
-    assert not queue.is_finished()
+    assert queue.standing() is Standing.OPEN
 
 
 def test_a_claim_carries_its_first_heartbeat(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_trial_that_others_enqueued_is_not_ours_to_run_or_to_count(tmp_path: P
     queue = study.queue()
     while claim := queue.claim("worker"):
         queue.complete(claim, 50.0)
-    assert queue.is_finished()
+    assert queue.standing() is Standing.FINISHED
     assert read_results(study).cells.complete == 8
 
 
@@ -107,7 +108,8 @@ def test_giving_back_twice_puts_the_cell_back_once(tmp_path: Path) -> None:
     claim = study.queue().claim("worker")
     assert claim is not None
     assert study.queue().give_back(claim, Failure("preempted", "stopped"))
-    assert not study.queue().give_back(claim, Failure("preempted", "stopped"))
+    assert study.queue().give_back(claim, Failure("preempted", "stopped"))  # as after a lost answer
+    assert not study.queue().give_back(claim, Failure("exception", "another reason"))
     assert len(study.optuna_study().trials) == 9
 
 
@@ -120,7 +122,7 @@ def test_a_cell_whose_budget_is_spent_is_a_hole(tmp_path: Path) -> None:
         queue.give_back(claim, Failure("exception", "it broke"))
     results = read_results(study)
     assert attempts == 16
-    assert queue.is_finished()
+    assert queue.standing() is Standing.FINISHED
     assert results.cells.failed == 8
     assert [attempt.attempt for attempt in results.holes] == [2] * 8
 

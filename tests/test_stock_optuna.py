@@ -18,6 +18,7 @@ import pytest
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
+from mnist_tune.queue import Standing
 from mnist_tune.studies import OpenStudy
 from tests.support import TINY_SPEC, finish, new_study, start_toy_worker
 
@@ -105,7 +106,7 @@ def test_an_extra_stock_trial_neither_finishes_nor_changes_our_cells(tmp_path: P
     queue = ours.queue()
     while claim := queue.claim("worker"):
         queue.complete(claim, 50.0)
-    assert queue.is_finished()
+    assert queue.standing() is Standing.FINISHED
     assert Counter(trial.state for trial in stock_study(tmp_path).trials) == {TrialState.COMPLETE: 9}
 
 

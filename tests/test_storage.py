@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -157,7 +158,7 @@ def test_a_write_with_a_foreign_claim_token_is_refused(tmp_path: Path) -> None:
     study.storage.claims[claim.trial_id] = "forged"
     with pytest.raises(UpdateFinishedTrialError):
         study.storage.set_trial_user_attr(claim.trial_id, "key", 1)
-    assert not study.queue().give_back(claim, Failure("exception", "forged"))
+    assert not study.queue().give_back(replace(claim, token="forged"), Failure("exception", "forged"))
 
 
 def test_a_process_that_did_not_claim_a_trial_cannot_write_to_it(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from mnist_tune.data import LabeledImages, load_training_images, split
 from mnist_tune.devices import Precision, Runtime
 from mnist_tune.evaluation import evaluate
 from mnist_tune.model import load_model, save_model
-from mnist_tune.training import EpochMetrics, NonFiniteLoss, Trainer
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.training import NonFiniteLoss, Trainer
 
 Optimizer = Literal["Adam", "SGD"]
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)

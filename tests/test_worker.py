@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import TPESampler
-from optuna.trial import Trial, TrialState
-from sqlalchemy.exc import OperationalError
+from optuna.trial import TrialState
 
+from mnist_tune.attempt import Attempt
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.lease import Lease, LeaseLost
+from mnist_tune.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.results import read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.studies import OpenStudy, create_study, delete_study, open_study
-from mnist_tune.worker import Ended, Log, RunTrial, work
-from tests.support import fail_behind_its_back, new_study, open_file
+from mnist_tune.worker import Ended, RunTrial, Worker
+from tests.support import TINY_SPEC, epoch, fail_behind_its_back, new_study, open_file, work
 
 SAMPLED_SPEC = """
 [study]
@@ -39,12 +38,12 @@ epochs = {{low = 1, high = 5}}
 """
 
 
-def toy(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
-    """An objective of one batch."""
-    on_batch()
-    trial.report(50.0, 1)
-    log("epoch 1")
-    return 50.0 + trial.number
+def toy(attempt: Attempt) -> float:
+    """A job of one epoch."""
+    attempt.check()
+    attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number))
+    attempt.say("epoch 1")
+    return 50.0 + attempt.claim.number
 
 
 def work_off(study: OpenStudy, run_trial: RunTrial, max_trials: int | None = None) -> tuple[Ended, list[str]]:
@@ -77,10 +76,10 @@ def test_an_extra_worker_on_a_finished_study_runs_nothing(tmp_path: Path) -> Non
 
 
 def test_an_exception_is_retried_three_times_and_then_leaves_a_hole(tmp_path: Path) -> None:
-    def broken(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
-        if trial.params == first_cell:
+    def broken(attempt: Attempt) -> float:
+        if attempt.parameters == first_cell:
             raise ZeroDivisionError("half of nothing")
-        return toy(trial, on_batch, log)
+        return toy(attempt)
 
     study = new_study(tmp_path)
     first_cell = read_results(study).attempts[0].parameters
@@ -95,7 +94,7 @@ def test_an_exception_is_retried_three_times_and_then_leaves_a_hole(tmp_path: Pa
 
 
 def test_a_non_finite_loss_is_not_tried_again(tmp_path: Path) -> None:
-    def diverging(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
+    def diverging(attempt: Attempt) -> float:
         raise AttemptFailed(Failure("non_finite", "training loss is nan in epoch 1"))
 
     study = new_study(tmp_path)
@@ -106,7 +105,7 @@ def test_a_non_finite_loss_is_not_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_very_long_error_fits_into_an_attribute(tmp_path: Path) -> None:
-    def verbose(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
+    def verbose(attempt: Attempt) -> float:
         raise ValueError("x" * 1_000_000)
 
     study = new_study(tmp_path)
@@ -116,30 +115,66 @@ def test_a_very_long_error_fits_into_an_attribute(tmp_path: Path) -> None:
     assert 1_000 < len(failure["reason"]) < 64_000
 
 
-def test_a_stop_request_gives_the_cell_back_at_the_next_batch(tmp_path: Path) -> None:
+def test_a_first_stop_drains_and_a_second_gives_the_cell_back_at_once(tmp_path: Path) -> None:
     stop = StopRequest()
+    asked: list[bool] = []
 
-    def interrupted(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
+    def interrupted(attempt: Attempt) -> float:
         stop._on_signal(15, None)
-        return toy(trial, on_batch, log)
+        asked.append(attempt.is_to_drain)
+        attempt.check()  # asked once: the epoch may end
+        stop._on_signal(2, None)
+        attempt.check()
+        raise AssertionError("goes on though asked twice")
 
     study = new_study(tmp_path)
-    assert work(study, interrupted, stop, print) is Ended.STOPPED
+    assert work(study, interrupted, stop) is Ended.STOPPED
+    assert asked == [True]
     results = read_results(study)
     assert results.cells.waiting == 8
     assert results.attempts[0].failure == {
         "class": "preempted",
-        "reason": "the worker was stopped by SIGTERM",
+        "reason": "the worker was stopped by SIGINT",
     }
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_worker_on_which_trials_fail_in_a_row_leaves_the_rest_to_others(tmp_path: Path, limit: int) -> None:
+    def broken(attempt: Attempt) -> float:
+        raise OSError("no CUDA device")
+
+    study = new_study(tmp_path, TINY_SPEC + f"[limits]\nfailures_in_a_row = {limit}\n")
+    assert work_off(study, broken)[0] is Ended.FAILING
+    assert len([attempt for attempt in read_results(study).attempts if attempt.failure]) == limit
+    assert work_off(study, toy)[0] is Ended.FINISHED
+    assert read_results(study).cells.complete == 8
+
+
+def test_a_loss_of_nan_does_not_count_against_the_machine(tmp_path: Path) -> None:
+    def diverging(attempt: Attempt) -> float:
+        raise AttemptFailed(Failure("non_finite", "nan"))
+
+    study = new_study(tmp_path, TINY_SPEC + "[limits]\nfailures_in_a_row = 1\n")
+    assert work_off(study, diverging)[0] is Ended.FINISHED
+
+
+def test_cells_that_failed_elsewhere_too_do_not_count_against_the_machine(tmp_path: Path) -> None:
+    def broken(attempt: Attempt) -> float:
+        raise OSError("no CUDA device")
+
+    study = new_study(tmp_path, TINY_SPEC + "[limits]\nfailures_in_a_row = 8\n")
+    assert work_off(study, broken)[0] is Ended.FAILING  # each cell once
+    assert work_off(study, broken)[0] is Ended.FINISHED  # and three times more
+    assert len(read_results(study).holes) == 8
 
 
 def test_a_worker_that_lost_its_lease_abandons_the_trial_and_goes_on(tmp_path: Path) -> None:
     study = new_study(tmp_path)
 
-    def robbed(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
-        if trial.number == 0:
-            fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", trial._trial_id)
-        return toy(trial, on_batch, log)
+    def robbed(attempt: Attempt) -> float:
+        if attempt.claim.number == 0:
+            fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", attempt.claim.trial_id)
+        return toy(attempt)
 
     ended, lines = work_off(study, robbed)
     attempts = read_results(study).attempts
@@ -172,7 +207,7 @@ def test_a_worker_stands_by_while_others_run_the_last_cell_and_takes_it_when_it_
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_sampled_search_runs_exactly_its_number_of_trials(tmp_path: Path, sampler: str) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler=sampler))
-    work_off(study, suggesting(study))
+    work_off(study, toy)
     trials = study.optuna_study().trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     assert len({trial.params["learning_rate"] for trial in trials}) == 6
@@ -185,7 +220,7 @@ def test_a_sampled_search_draws_the_same_with_one_worker(tmp_path: Path, sampler
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         study = new_study(tmp_path / name, SAMPLED_SPEC.format(sampler=sampler))
-        work_off(study, suggesting(study))
+        work_off(study, toy)
         draws.append([trial.params for trial in study.optuna_study().trials])
     assert draws[0] == draws[1]
 
@@ -200,7 +235,7 @@ def test_a_tpe_search_learns_from_the_trials_before(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(TPESampler, "_sample", counting)
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="tpe").replace("= 6", "= 14"))
-    work_off(study, suggesting(study))
+    work_off(study, toy)
     # Optuna's first 10 trials are random; from then on its model suggests.
     assert sorted(set(model_draws)) == [10, 11, 12, 13]
 
@@ -208,9 +243,9 @@ def test_a_tpe_search_learns_from_the_trials_before(tmp_path: Path, monkeypatch:
 def test_a_worker_whose_study_is_deleted_says_so_and_leaves(tmp_path: Path) -> None:
     study = new_study(tmp_path)
 
-    def deleting(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
+    def deleting(attempt: Attempt) -> float:
         delete_study(open_study(open_file(tmp_path), "tiny"))
-        return toy(trial, on_batch, log)
+        return toy(attempt)
 
     with pytest.raises(MnistTuneError, match="the study was deleted"):
         work_off(study, deleting)
@@ -228,11 +263,10 @@ def test_looking_at_a_study_that_was_deleted_says_so_even_if_it_was_made_again(t
 
 def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="random"))
-    suggest = suggesting(study)
 
-    def broken_once(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
-        value = suggest(trial, on_batch, log)
-        if trial.number == 0:
+    def broken_once(attempt: Attempt) -> float:
+        value = toy(attempt)
+        if attempt.claim.number == 0:
             raise RuntimeError("once")
         return value
 
@@ -242,58 +276,57 @@ def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> No
     assert trials[6].params == trials[0].params
 
 
-def suggesting(study: OpenStudy) -> RunTrial:
-    from mnist_tune.objective import suggest
-    from mnist_tune.search import distributions
-
-    def run_trial(trial: Trial, on_batch: Callable[[], None], log: Log) -> float:
-        for name, distribution in distributions(study.spec).items():
-            suggest(trial, name, distribution)
-        return toy(trial, on_batch, log)
-
-    return run_trial
-
-
-def test_a_heartbeat_outlives_storage_errors() -> None:
+def test_a_heartbeat_outlives_whatever_a_beat_raises() -> None:
     beats = 0
 
     def beat() -> None:
         nonlocal beats
         beats += 1
         if beats < 5:
-            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+            raise RuntimeError("database is locked")
 
-    with Lease(beat, interval=0.01, grace_period=30) as lease:
+    with Heartbeat(beat, interval=0.01):
+        deadline = time.monotonic() + 30
         while beats < 10:
+            assert time.monotonic() < deadline
             time.sleep(0.01)
-        lease.check()
 
 
 def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost() -> None:
-    def unreachable() -> None:
-        raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
-
-    with Lease(unreachable, interval=0.05, grace_period=0.5) as lease:
+    lease = Lease(grace_period=0.5)
+    lease.check()
+    with pytest.raises(ConnectionError):
+        lease.renew(unreachable)
+    lease.check()  # a failed renewal says nothing yet
+    time.sleep(0.6)
+    with pytest.raises(LeaseLost):
         lease.check()
-        time.sleep(0.7)
-        with pytest.raises(LeaseLost):
-            lease.check()
 
 
-def test_a_refused_heartbeat_loses_the_lease_at_once() -> None:
+def unreachable() -> None:
+    raise ConnectionError("server closed the connection")
+
+
+def test_a_renewed_lease_is_kept() -> None:
+    lease = Lease(grace_period=1.0)
+    for _ in range(4):
+        time.sleep(0.3)
+        lease.renew(lambda: None)
+        lease.check()
+
+
+def test_a_refused_write_loses_the_lease_at_once() -> None:
     def refused() -> None:
         raise UpdateFinishedTrialError
 
-    def check_for_a_while(lease: Lease) -> None:
-        for _ in range(3_000):
-            lease.check()
-            time.sleep(0.01)
-
-    with Lease(refused, interval=0.01, grace_period=60) as lease, pytest.raises(LeaseLost):
-        check_for_a_while(lease)
+    lease = Lease(grace_period=60)
+    with pytest.raises(LeaseLost):
+        lease.renew(refused)
+    with pytest.raises(LeaseLost):
+        lease.check()
 
 
 def test_the_workers_loop_fits_on_a_screen() -> None:
     import inspect
 
-    assert len(inspect.getsource(work).splitlines()) <= 40
+    assert len(inspect.getsource(Worker._loop).splitlines()) <= 30

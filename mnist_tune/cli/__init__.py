@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mnist_tune import __version__
-from mnist_tune.cli import data, models, results, studies, workers
+from mnist_tune.cli import checks, control, data, doctor, models, results, studies, workers
 from mnist_tune.cli.options import settings
 
 app = typer.Typer(
@@ -46,9 +46,17 @@ app.command("create-study")(studies.create_study)
 app.command("run")(workers.run)
 app.command("worker")(workers.worker)
 app.command("status")(results.status)
+app.command("pause")(control.pause)
+app.command("resume")(control.resume)
+app.command("cancel")(control.cancel)
+app.command("drain")(control.drain)
+app.command("retry")(control.retry)
+app.command("verify")(checks.verify)
 app.command("export")(results.export)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.command("studies")(studies.list_studies)
+app.command("copy-study")(studies.copy_study)
 app.command("delete-study")(studies.delete_study)
+app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")

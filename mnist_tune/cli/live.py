@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 READING_SHARE = 0.1  # of the time, at most: watching a large study must not slow its workers
 ROWS_AROUND_THE_TABLE = 8
+STOPPING = (
+    "stopping: the workers finish their epochs; Ctrl-C again gives their trials back at once",
+    "stopping: the workers give their trials back; Ctrl-C again kills them",
+    "killing the workers; their trials come back after the grace period",
+)
+"""What a first, second and third request to stop do."""
 
 
 def follow(
@@ -29,7 +35,7 @@ def follow(
 
     `results` are those of the study before they start.
 
-    The first request to stop is passed on to the workers, the second ends them at once.
+    Requests to stop are passed on to the workers; the third kills them.
     """
     live = Live(_table(results, console), console=console, refresh_per_second=4, transient=True)
     pause = POLL_SECONDS
@@ -41,10 +47,8 @@ def follow(
                 time.sleep(pause)
                 if stop.times > passed_on:
                     passed_on = stop.times
-                    if passed_on == 1:
-                        console.print(
-                            "stopping: the workers give their trials back; Ctrl-C again ends them at once"
-                        )
+                    console.print(STOPPING[min(passed_on, len(STOPPING)) - 1])
+                    if passed_on < len(STOPPING):
                         pool.stop()
                     else:
                         pool.kill()

@@ -39,9 +39,9 @@ def train(
     Example: mnist-tune train best.toml --output models/best --seed 1
     """
     from mnist_tune.exports import load_configuration
+    from mnist_tune.metrics import EpochMetrics
     from mnist_tune.retraining import retrain
     from mnist_tune.stop import Interrupted, StopRequest
-    from mnist_tune.training import EpochMetrics
 
     configuration = load_configuration(config)
     folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"

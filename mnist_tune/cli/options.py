@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,16 +33,16 @@ SpecArgument = Annotated[
     Path, typer.Argument(metavar="SPEC", help="The study's TOML file.", show_default=False)
 ]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", show_default=False)]
-StorageOption = Annotated[
-    str | None,
-    typer.Option(
-        "--storage",
-        metavar="URL",
-        help="sqlite:///FILE.db or postgresql://USER@HOST/DATABASE. Default: $MNIST_TUNE_STORAGE, "
-        "else sqlite:///mnist-tune.db in the current folder.",
-        show_default=False,
-    ),
-]
+_storage_option = partial(
+    typer.Option,
+    metavar="URL",
+    help="sqlite:///FILE.db or postgresql://USER@HOST/DATABASE. Default: $MNIST_TUNE_STORAGE, "
+    "else sqlite:///mnist-tune.db in the current folder.",
+    show_default=False,
+)
+StorageOption = Annotated[str | None, _storage_option("--storage")]
+# By both names, so that an error's advice on --storage can be followed.
+FromOption = Annotated[str | None, _storage_option("--from", "--storage")]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Another name than the spec's.", show_default=False)
 ]
@@ -55,6 +56,26 @@ DataOption = Annotated[
     typer.Option(
         "--data-dir",
         help="Folder with MNIST/raw/. Default: $MNIST_TUNE_DATA, else the user's cache, filled at first use.",
+        show_default=False,
+    ),
+]
+CheckpointsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="DIR",
+        help="Folder of training states; shared between machines, any of them goes on where another stopped. "
+        "Default: $MNIST_TUNE_CHECKPOINTS, else beside the SQLite file, else the user's data folder.",
+        show_default=False,
+    ),
+]
+ArtifactsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        metavar="DIR",
+        help="Folder of the trials' weights and logs. "
+        "Default: $MNIST_TUNE_ARTIFACTS, else beside the SQLite file, else the user's data folder.",
         show_default=False,
     ),
 ]

@@ -13,14 +13,21 @@ from mnist_tune.documents import Format
 from mnist_tune.errors import FAILED
 
 
-def status(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+def status(
+    study: StudyArgument,
+    storage: StorageOption = None,
+    workers: Annotated[
+        bool, typer.Option("--workers", help="Show the workers instead of the attempts.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show a study's cells, every attempt, and the best so far. Changes nothing.
 
     Exit code 1 if the study has ended with cells missing.
 
     Example: mnist-tune status quickstart
     """
-    from mnist_tune.progress import attempts_table, conclusion, failures, totals
+    from mnist_tune.progress import attempts_table, conclusion, failures, totals, workers_table
     from mnist_tune.results import read_results
 
     results = read_results(options.study(study, storage))
@@ -28,7 +35,7 @@ def status(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpt
         options.print_json(results.as_json())
     else:
         out = options.console()
-        out.print(attempts_table(results))
+        out.print(workers_table(results) if workers else attempts_table(results))
         out.print(f"{results.name}: {totals(results)}")
         for line in [*failures(results), *conclusion(results)]:
             out.print(line)

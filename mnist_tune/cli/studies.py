@@ -1,4 +1,4 @@
-"""create-study, studies, delete-study."""
+"""create-study, studies, copy-study, delete-study."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import JsonOption, NameOption, SpecArgument, StorageOption, StudyArgument
+from mnist_tune.cli.options import (
+    FromOption,
+    JsonOption,
+    NameOption,
+    SpecArgument,
+    StorageOption,
+    StudyArgument,
+)
 
 
 def create_study(
@@ -56,6 +63,41 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
         typer.echo(f"{results.name}: {totals(results)}")
     if not found:
         typer.echo("no studies; make one with: mnist-tune create-study SPEC")
+
+
+def copy_study(
+    study: StudyArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="URL", help="The storage to copy it to, made if missing.", show_default=False
+        ),
+    ],
+    storage: FromOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Another name for the copy.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a study with all its trials to another storage, also while workers are on it.
+
+    The copy is whole or not there at all; in it, cells that run now wait again. The original stays as it is.
+
+    Example: mnist-tune copy-study quickstart --to postgresql://tuner@database-host/studies
+    """
+    from mnist_tune.copying import copy_study
+    from mnist_tune.database import parse_url, shown
+
+    target = parse_url(to, "--to")
+    opened = options.study(study, storage)
+    copied = copy_study(opened, target, name)
+    source, there = shown(opened.storage.engine.url), shown(target)
+    if as_json:
+        options.print_json({"study": study, "from": source, "to": there} | copied._asdict())
+        return
+    put_back = f", {copied.put_back} of them put back since they were running" if copied.put_back else ""
+    typer.echo(f"copied study '{study}' ({copied.trials} trials{put_back}) from {source} to {there}")
+    typer.echo(f"start its workers with: mnist-tune worker {copied.name} and the new --storage")
 
 
 def delete_study(

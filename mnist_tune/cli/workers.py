@@ -10,6 +10,8 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import (
+    ArtifactsOption,
+    CheckpointsOption,
     DataOption,
     DeviceOption,
     JsonOption,
@@ -32,6 +34,8 @@ def worker(
     ] = None,
     threads: ThreadsOption = None,
     data_dir: DataOption = None,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
     pooled: Annotated[
         bool,
         typer.Option(
@@ -41,8 +45,8 @@ def worker(
 ) -> None:
     """Run trials of a study until it is finished. Start as many as you like, on any machine.
 
-    Ctrl-C or SIGTERM gives the trial in hand back to the others (exit code 3). A study that ended with cells
-    missing is exit code 1.
+    Ctrl-C or SIGTERM ends the trial in hand after its epoch and gives it back, to go on from there (exit code
+    3); a second one gives it back at once. A study that ended with cells missing is exit code 1.
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
@@ -51,21 +55,24 @@ def worker(
     def log(line: str) -> None:
         typer.echo(f"{time.strftime('%H:%M:%S')} {line}")
 
-    opened = options.study(study, storage)  # before torch is imported: a mistake is answered at once
+    opened = options.study(study, storage)
     stop = StopRequest()
     stop.listen()
     if pooled:
         stop.follow(sys.stdin.fileno())
-    from mnist_tune.objective import Objective
+    from mnist_tune.database import storage_url
+    from mnist_tune.folders import artifact_folder, checkpoint_folder
     from mnist_tune.results import read_results
-    from mnist_tune.worker import Ended, work, worker_name
+    from mnist_tune.worker import Ended
+    from mnist_tune.worker_process import Equipment, run_worker
 
-    objective = Objective(opened.spec, device=device, threads=threads, data=data_dir)
-    log(f"worker {worker_name()} on study '{study}'")
-    ended = work(opened, objective, stop, log, max_trials)
-    log(f"leaving: {ended.value}")
-    if ended is Ended.STOPPED:
+    url = storage_url(storage)
+    folders = checkpoint_folder(url, checkpoints), artifact_folder(url, artifacts)
+    ended = run_worker(opened, Equipment(device, threads, data_dir, *folders), stop, log, max_trials)
+    if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
+    if ended is Ended.FAILING:
+        raise typer.Exit(FAILED)
     if ended is Ended.FINISHED and not pooled and read_results(opened).holes:
         log(f"cells are missing: see mnist-tune status {study}")
         raise typer.Exit(FAILED)
@@ -87,6 +94,8 @@ def run(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data_dir: DataOption = None,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create the study, run it with local workers, and print the ranking.
@@ -120,7 +129,8 @@ def run(
     )
     stop = StopRequest()
     stop.listen()
-    pool = Pool(study.name, url, worker_arguments(threads, data_dir))
+    folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
+    pool = Pool(study.name, url, worker_arguments(threads, folders))
     if not results.is_finished:
         results = follow(study, results, pool, devices, stop, out)
     if as_json:

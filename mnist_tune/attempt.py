@@ -1,0 +1,197 @@
+"""One attempt at a cell, as the job that runs it sees it: its parameters, its lease, what it stores."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mnist_tune.artifacts import ArtifactFolder, upload
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, RESUMED
+from mnist_tune.checkpoints import Checkpoint, CheckpointStore
+from mnist_tune.failures import Failure
+from mnist_tune.lease import Lease, LeaseLost
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.patience import Patience, failure_that_may_pass
+from mnist_tune.queue import Claim, Queue
+from mnist_tune.stop import StopRequest
+
+LOG_FILE = "log.txt"
+
+
+class Attempt:
+    """A claimed trial. While the storage is away it keeps what is to be stored, and training goes on.
+
+    The worker's heartbeat thread calls `beat`; everything else belongs to the thread that runs the trial.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        claim: Claim,
+        lease: Lease,
+        stop: StopRequest,
+        log: Callable[[str], None],
+        checkpoints: CheckpointStore,
+        artifacts: ArtifactFolder,
+    ) -> None:
+        self.claim = claim
+        self.parameters: dict[str, Any] = {}
+        self._queue = queue
+        self._lease = lease
+        self._stop = stop
+        self._log = log
+        self._checkpoints = checkpoints
+        self._artifacts = artifacts
+        self._lock = threading.Lock()  # the heartbeat thread stores too what is left over
+        self._unstored = _Record()
+        self._stored_checkpoint = claim.checkpoint
+        self._history: list[dict[str, Any]] = []
+        self._files: dict[str, bytes] = {}
+        self._lines: list[str] = []
+        self.images_per_second: float | None = None
+
+    def say(self, line: str) -> None:
+        """A line for the worker's log and the trial's own."""
+        self._lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+        self._log(f"trial {self.claim.number}: {line}")
+
+    def check(self) -> None:
+        """Between batches, or more often.
+
+        Raises:
+            LeaseLost: others may have the cell by now.
+            Interrupted: the worker was told a second time to stop.
+        """
+        self._lease.check()
+        self._stop.check_urgent()
+
+    @property
+    def is_to_drain(self) -> bool:
+        """Whether the worker was asked to leave: at the end of the epoch, save the state and give back."""
+        return self._stop.requested
+
+    @property
+    def stop_reason(self) -> str:
+        """Who asked."""
+        return self._stop.reason
+
+    def began(self, environment: dict[str, Any]) -> None:
+        """Note what the attempt runs on and with."""
+        with self._lock:
+            self._unstored.user[ENVIRONMENT] = environment
+
+    def resumed(self, history: list[EpochMetrics], note: dict[str, Any]) -> None:
+        """Take over the epochs that an earlier attempt has done, or note why there are none.
+
+        Raises:
+            LeaseLost: others have the cell.
+        """
+        with self._lock:
+            self._unstored.user[RESUMED] = note
+        self._add(history)
+
+    def epoch_done(self, metrics: EpochMetrics, checkpoint: Checkpoint | None = None) -> None:
+        """Store an epoch's numbers and, if one was made, the pointer to the state after it.
+
+        Raises:
+            LeaseLost: others have the cell.
+        """
+        self.images_per_second = metrics.images_per_second
+        self._add([metrics], checkpoint)
+
+    def keep_file(self, name: str, content: bytes) -> None:
+        """Keep a final file, which becomes an artifact of the trial when it ends."""
+        self._files[name] = content
+
+    def beat(self) -> None:
+        """Renew the lease, and store what could not be stored before. Raises LeaseLost."""
+        self._lease.renew(lambda: self._queue.beat(self.claim))
+        self._lease.renew(self._store)
+
+    def complete(self, value: float, ask: Patience) -> None:
+        """End the trial and its cell with the objective's value.
+
+        Raises:
+            LeaseLost: others have the cell.
+        """
+        self.say(f"complete: validation accuracy {value:.2f} %")
+        files = self._upload(self._files)
+
+        def write() -> None:
+            record = self._unstored
+            self._queue.complete(
+                self.claim, value, user=record.user, system=record.system | files, reports=record.reports
+            )
+
+        with self._lock:
+            self._lease.renew(lambda: ask(write))
+        self._delete(self._stored_checkpoint, self._unstored.checkpoint)
+
+    def give_back(self, failure: Failure, ask: Patience) -> None:
+        """End the trial as failed and put its cell back, if its budget allows.
+
+        Raises:
+            LeaseLost: others have the cell.
+        """
+        self.say(f"{failure.kind}: {failure.reason.splitlines()[0]}")
+        files = self._upload({})
+        self._lease.renew(lambda: ask(self._store))
+        if not ask(lambda: self._queue.give_back(self.claim, failure, files)):
+            raise LeaseLost
+
+    def _add(self, epochs: list[EpochMetrics], checkpoint: Checkpoint | None = None) -> None:
+        with self._lock:
+            self._history += [asdict(metrics) for metrics in epochs]
+            if self._history:
+                self._unstored.user[HISTORY] = self._history
+            for metrics in epochs:
+                if metrics.validation_accuracy is not None:
+                    self._unstored.reports[metrics.epoch] = metrics.validation_accuracy
+            self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
+        try:
+            self._lease.renew(self._store)
+        except Exception as error:
+            if failure_that_may_pass(error) is None:
+                raise
+            self.say("the storage does not answer; training goes on, and this is stored later")
+
+    def _store(self) -> None:
+        with self._lock:
+            record = self._unstored
+            if not record.user:
+                return
+            self._queue.record(self.claim, user=record.user, system=record.system, reports=record.reports)
+            self._unstored = _Record()
+            if record.checkpoint is not None:
+                self._delete(self._stored_checkpoint)  # only now that nothing points to it
+                self._stored_checkpoint = record.checkpoint
+
+    def _upload(self, files: dict[str, bytes]) -> dict[str, str]:
+        log = "".join(f"{line}\n" for line in self._lines).encode()
+        try:
+            return upload(self._artifacts, self.claim.token, files | {LOG_FILE: log})
+        except OSError as error:
+            self.say(f"its files could not be kept as artifacts: {error.strerror or error}")
+            return {}
+
+    def _delete(self, *checkpoints: Checkpoint | None) -> None:
+        for checkpoint in filter(None, checkpoints):
+            with suppress(OSError):  # swept later
+                self._checkpoints.delete(checkpoint.key)
+
+
+@dataclass
+class _Record:
+    """What an attempt has not stored yet."""
+
+    user: dict[str, Any] = field(default_factory=dict)
+    reports: dict[int, float] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def system(self) -> dict[str, Any]:
+        return {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}

@@ -1,0 +1,140 @@
+"""Where training states wait between two attempts at a cell: named blobs in a folder, later perhaps a bucket.
+
+The hash in the trial is the only pointer to a checkpoint: a blob that no trial points to means nothing, and
+one that does not match its hash is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The pointer to a state after `epoch` epochs."""
+
+    key: str
+    sha256: str
+    epoch: int
+
+
+class CheckpointUnusable(Exception):  # noqa: N818 - an outcome: the trial begins anew
+    """The state cannot be had back; the message says why."""
+
+
+class CheckpointStore(Protocol):
+    """Named blobs. All methods raise OSError when the store is away, full or forbidden."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Store a blob, whole or not at all."""
+
+    def read(self, key: str) -> bytes:
+        """Raises FileNotFoundError if there is none."""
+
+    def delete(self, key: str) -> None:
+        """Whether it is there or not."""
+
+    def keys(self) -> list[str]:
+        """All blobs, those too that were left half written."""
+
+    def remove_if_empty(self) -> None:
+        """Clear up what nobody needs when no blob is left."""
+
+
+class CheckpointFolder:
+    """A store in a folder, which several machines may share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, key: str, content: bytes) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.path / f"{key}.tmp"
+        try:
+            with temporary.open("wb") as sink:
+                sink.write(content)
+                sink.flush()
+                os.fsync(sink.fileno())
+            temporary.replace(self.path / key)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        _synchronise(self.path)
+
+    def read(self, key: str) -> bytes:
+        return (self.path / key).read_bytes()
+
+    def delete(self, key: str) -> None:
+        (self.path / key).unlink(missing_ok=True)
+
+    def remove_if_empty(self) -> None:
+        """Leave no empty folders behind a study that is done."""
+        with suppress(OSError):
+            self.path.rmdir()
+            self.path.parent.rmdir()
+
+    def keys(self) -> list[str]:
+        return [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+
+
+def checkpoint_key(trial_id: int, token: str, epoch: int) -> str:
+    """The name of a state; the claim's token keeps attempts apart that know nothing of each other."""
+    return f"{trial_id}-{token}-{epoch}.pt"
+
+
+def save(store: CheckpointStore, name: str, epoch: int, content: bytes) -> Checkpoint:
+    """Write a state and return the pointer to it. Raises OSError."""
+    store.write(name, content)
+    return Checkpoint(name, hashlib.sha256(content).hexdigest(), epoch)
+
+
+def load(store: CheckpointStore, checkpoint: Checkpoint) -> bytes:
+    """Read a state back.
+
+    Raises:
+        CheckpointUnusable: it is not there, or not what was written.
+    """
+    try:
+        content = store.read(checkpoint.key)
+    except FileNotFoundError:
+        raise CheckpointUnusable(f"the checkpoint {checkpoint.key} is not there") from None
+    except OSError as error:
+        raise CheckpointUnusable(
+            f"the checkpoint {checkpoint.key} cannot be read: {error.strerror}"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
+        raise CheckpointUnusable(f"the checkpoint {checkpoint.key} is damaged: its hash differs")
+    return content
+
+
+def sweep(store: CheckpointStore, names: Iterable[str], referenced: set[str], running: set[int]) -> int:
+    """Delete those of `names` that no unfinished trial points to and no running trial may be about to.
+
+    `names` must have been listed before the other two were read. Returns how many were deleted.
+    """
+    orphans = [name for name in names if name not in referenced and _trial_id(name) not in running]
+    for name in orphans:
+        store.delete(name)
+    return len(orphans)
+
+
+def _trial_id(name: str) -> int | None:
+    head = name.partition("-")[0]
+    return int(head) if head.isdigit() else None
+
+
+def _synchronise(folder: Path) -> None:
+    """Make the rename last through a power cut, where the system lets a folder be synchronised."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

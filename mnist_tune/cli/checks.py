@@ -1,0 +1,44 @@
+"""verify."""
+
+from __future__ import annotations
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import (
+    ArtifactsOption,
+    CheckpointsOption,
+    JsonOption,
+    StorageOption,
+    StudyArgument,
+)
+from mnist_tune.errors import FAILED
+
+
+def verify(
+    study: StudyArgument,
+    storage: StorageOption = None,
+    artifacts: ArtifactsOption = None,
+    checkpoints: CheckpointsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a stored study and its files against every promise, also while it runs. Changes nothing.
+
+    Exit code 1 if one is broken.
+
+    Example: mnist-tune verify quickstart
+    """
+    from mnist_tune.database import storage_url
+    from mnist_tune.folders import artifact_folder, checkpoint_folder
+    from mnist_tune.progress import verification_report
+    from mnist_tune.verification import verify
+
+    url = storage_url(storage)
+    folders = artifact_folder(url, artifacts), checkpoint_folder(url, checkpoints)
+    verification = verify(options.storage(storage), study, *folders)
+    if as_json:
+        options.print_json(verification.as_json())
+    else:
+        options.console().print(verification_report(verification))
+    if verification.broken:
+        raise typer.Exit(FAILED)

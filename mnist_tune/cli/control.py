@@ -1,0 +1,119 @@
+"""pause, resume, cancel, drain, retry: what people ask of a study's workers, wherever these run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
+from mnist_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from mnist_tune.control import Control
+
+
+def pause(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+    """Let no worker begin another trial. Those that run go on to their end; the workers wait.
+
+    Example: mnist-tune pause seed-grid
+    """
+    from mnist_tune.control import Control
+
+    _set(study, storage, Control.PAUSED, f"paused; mnist-tune resume {study} goes on", as_json)
+
+
+def resume(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+    """Go on with a study that was paused or cancelled.
+
+    Example: mnist-tune resume seed-grid
+    """
+    from mnist_tune.control import Control
+
+    _set(study, storage, Control.RUNNING, "open to its workers", as_json)
+
+
+def cancel(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+    """Have all workers finish their epoch, give their cells back and leave. Nothing is lost.
+
+    They notice with their next heartbeat.
+
+    Example: mnist-tune cancel seed-grid
+    """
+    from mnist_tune.control import Control
+
+    _set(study, storage, Control.CANCELLED, f"cancelled; mnist-tune resume {study} opens it again", as_json)
+
+
+def drain(
+    study: StudyArgument,
+    worker: Annotated[
+        str | None,
+        typer.Option(
+            "--worker", metavar="ID", help="HOST:PID, as 'status --workers' shows it.", show_default=False
+        ),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="All workers of this host.", show_default=False)
+    ] = None,
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have one worker, or all of a host, finish the epoch, give the cell back and leave.
+
+    They notice with their next heartbeat; others go on from the epoch.
+
+    Example: mnist-tune drain seed-grid --host gpu-1
+    """
+    from mnist_tune.control import ask_to_drain
+
+    if (worker is None) == (host is None):
+        raise UserError("drain: name one of --worker ID and --host HOST")
+    opened = options.study(study, storage)
+    names = ask_to_drain(opened.storage, opened.study_id, worker=worker, host=host)
+    if as_json:
+        options.print_json({"study": study, "draining": names})
+    else:
+        typer.echo(f"asked to leave after their epoch: {', '.join(names)}")
+
+
+def retry(
+    study: StudyArgument,
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", metavar="N", help="Only the cell of this trial.", show_default=False),
+    ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="All cells that failed for good: the default.")
+    ] = False,
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put cells that failed for good back into the queue, with fresh retry budgets.
+
+    Example: mnist-tune retry seed-grid --failed
+    """
+    from mnist_tune.holes import put_back_holes
+
+    if failed and trial is not None:
+        raise UserError("retry: name one of --trial N and --failed")
+    numbers = put_back_holes(options.study(study, storage), trial)
+    if as_json:
+        options.print_json({"study": study, "retried": numbers})
+    elif numbers:
+        typer.echo(f"put back the cells of trials {', '.join(map(str, numbers))}")
+        typer.echo(f"start workers with: mnist-tune worker {study}")
+    else:
+        typer.echo(f"no cell of '{study}' has failed for good")
+
+
+def _set(study: str, storage: str | None, control: Control, told: str, as_json: bool) -> None:
+    from mnist_tune.control import set_control
+
+    opened = options.study(study, storage)
+    set_control(opened.storage, opened.study_id, control)
+    if as_json:
+        options.print_json({"study": study, "control": control})
+    else:
+        typer.echo(f"study '{study}' is {told}")

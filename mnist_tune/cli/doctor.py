@@ -1,0 +1,41 @@
+"""doctor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import chain
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import DataOption, JsonOption, StorageOption
+from mnist_tune.errors import FAILED
+
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+def doctor(storage: StorageOption = None, data_dir: DataOption = None, as_json: JsonOption = False) -> None:
+    """Check this machine and a storage, and say what to do about each problem.
+
+    Python, packages, devices, the MNIST files, the database and its speed, the folders beside it. Makes
+    nothing, and leaves what is stored as it is. Exit code 1 if there is a problem.
+
+    Example: mnist-tune doctor --storage postgresql://tuner@database-host/studies
+    """
+    from rich.text import Text
+
+    from mnist_tune.diagnosis import Verdict, machine_findings
+    from mnist_tune.storage_diagnosis import storage_findings
+
+    out = options.console()
+    findings = []
+    for finding in chain(machine_findings(data_dir), storage_findings(storage)):
+        findings.append(finding)
+        if not as_json:
+            verdict = Text(f"{finding.verdict:<8}", STYLES[finding.verdict])
+            out.print(Text.assemble(verdict, f"{finding.check:<12}", finding.says))
+    has_problem = any(finding.verdict is Verdict.PROBLEM for finding in findings)
+    if as_json:
+        options.print_json({"ok": not has_problem, "checks": [asdict(finding) for finding in findings]})
+    if has_problem:
+        raise typer.Exit(FAILED)

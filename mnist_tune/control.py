@@ -1,0 +1,192 @@
+"""What people ask of workers through the storage, and what workers tell of themselves there.
+
+One study attribute says whether cells may be claimed; a table of our own has a row for every worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import select
+
+from mnist_tune.attributes import CONTROL
+from mnist_tune.database import utc_now
+from mnist_tune.errors import UserError
+from mnist_tune.rows import changed, study_attributes, upsert
+from mnist_tune.schema import workers
+from mnist_tune.storage import GuardedStorage
+
+FORGOTTEN_AFTER = timedelta(days=1)
+"""Rows of workers that were not heard of for so long go when another registers."""
+
+
+class Control(StrEnum):
+    """Whether a study's cells may be claimed; as it is stored."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+def is_control(study_id: int, *values: Control) -> sqlalchemy.ColumnElement[bool]:
+    """The study's control attribute, if it has one of these values; whatever it has, without any."""
+    attribute = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == CONTROL)
+    stored = [json.dumps(value) for value in values]
+    return sqlalchemy.and_(attribute, study_attributes.c.value_json.in_(stored)) if values else attribute
+
+
+def read_control(storage: GuardedStorage, study_id: int) -> Control:
+    """How the study is controlled now."""
+    with storage.transaction() as session:
+        stored = session.execute(select(study_attributes.c.value_json).where(is_control(study_id))).scalar()
+    return Control.RUNNING if stored is None else Control(json.loads(stored))
+
+
+def set_control(storage: GuardedStorage, study_id: int, control: Control) -> None:
+    """Let workers claim cells, have them wait, or have them leave."""
+    row = {"study_id": study_id, "key": CONTROL, "value_json": json.dumps(control)}
+    with storage.transaction() as session:
+        upsert(session, study_attributes, ("study_id", "key"), [row])
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker as the registry has it; `trial` is the number of the trial in hand."""
+
+    name: str
+    host: str
+    pid: int
+    device: str
+    started: datetime
+    seconds_since_beat: float
+    trial: int | None
+    images_per_second: float | None
+    state: str
+    """"working", "idle", "draining", "silent" (the grace period has passed since its last beat) or "left"."""
+    departure: str | None
+    """Why it left."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; the time in ISO 8601."""
+        return asdict(self) | {"started": self.started.isoformat()}
+
+
+def read_workers(storage: GuardedStorage, study_id: int, grace_period: float) -> list[WorkerRow]:
+    """The study's workers, those too that left lately, oldest first."""
+    rows = (
+        select(workers, utc_now().label("now"))
+        .where(workers.c.study_id == study_id)
+        .order_by(workers.c.started, workers.c.worker_id)
+    )
+    with storage.transaction() as session:
+        return [_worker(row, grace_period) for row in session.execute(rows)]
+
+
+def _worker(row: sqlalchemy.Row[Any], grace_period: float) -> WorkerRow:
+    silent = (row.now - row.last_beat).total_seconds()
+    if row.departure is not None:
+        state = "left"
+    elif silent > grace_period:
+        state = "silent"
+    elif row.drain:
+        state = "draining"
+    else:
+        state = "idle" if row.trial is None else "working"
+    return WorkerRow(
+        name=row.name,
+        host=row.host,
+        pid=row.pid,
+        device=row.device,
+        started=row.started.replace(tzinfo=UTC),
+        seconds_since_beat=silent,
+        trial=row.trial,
+        images_per_second=row.images_per_second,
+        state=state,
+        departure=row.departure,
+    )
+
+
+def ask_to_drain(
+    storage: GuardedStorage, study_id: int, *, worker: str | None = None, host: str | None = None
+) -> list[str]:
+    """Ask the worker of this name, or all workers of a host, to finish their epoch and leave; their names.
+
+    Raises:
+        UserError: no such worker is there.
+    """
+    which = workers.c.name == worker if worker is not None else workers.c.host == host
+    there = sqlalchemy.and_(workers.c.study_id == study_id, workers.c.departure.is_(None), which)
+    with storage.transaction() as session:
+        asked = workers.update().where(there).values(drain=True).returning(workers.c.name)
+        names = list(session.execute(asked).scalars())
+    if not names:
+        wanted = f"no worker '{worker}'" if worker is not None else f"no worker on host '{host}'"
+        here = select(workers.c.name).where(workers.c.study_id == study_id, workers.c.departure.is_(None))
+        with storage.transaction() as session:
+            present = list(session.execute(here).scalars())
+        known = f"there are: {', '.join(present)}" if present else "there are none"
+        raise UserError(f"{wanted} is on this study; {known}")
+    return names
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker finds when it has told that it lives."""
+
+    control: Control
+    drain: bool
+
+
+class Registration:
+    """This process's row in the registry. Every method may be repeated after a storage error."""
+
+    def __init__(self, storage: GuardedStorage, study_id: int, device: str) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._worker_id = secrets.token_hex(16)
+        self._device = device
+        self._mine = workers.c.worker_id == self._worker_id
+
+    def register(self) -> None:
+        """Enter the row; forget workers that were last heard of long ago."""
+        row: dict[str, Any] = {
+            "worker_id": self._worker_id,
+            "study_id": self._study_id,
+            "name": worker_name(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": self._device,
+            "drain": False,
+        }
+        with self._storage.transaction() as session:
+            # First, since it takes SQLite's write lock before anything is read.
+            upsert(session, workers, ("worker_id",), [row | {"started": utc_now(), "last_beat": utc_now()}])
+            now = session.execute(select(utc_now())).scalar_one()
+            session.execute(workers.delete().where(workers.c.last_beat < now - FORGOTTEN_AFTER))
+
+    def beat(self, trial: int | None, images_per_second: float | None) -> Orders:
+        """Tell that the worker lives and what it does; returns what it is asked to do."""
+        told = {"last_beat": utc_now(), "trial": trial, "images_per_second": images_per_second}
+        with self._storage.transaction() as session:
+            beaten = workers.update().where(self._mine).values(told).returning(workers.c.drain)
+            drain = session.execute(beaten).scalar()
+        return Orders(read_control(self._storage, self._study_id), bool(drain))
+
+    def leave(self, reason: str) -> None:
+        """Tell why the worker is gone."""
+        told = {"last_beat": utc_now(), "trial": None, "departure": reason}
+        with self._storage.transaction() as session:
+            changed(session, workers.update().where(self._mine).values(told))
+
+
+def worker_name() -> str:
+    """This process, as it is named in trials and reports."""
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,65 @@
+"""What a database driver's error means, in one line that says what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from mnist_tune.database import SQLITE_BUSY_SECONDS, shown
+from mnist_tune.errors import MnistTuneError, UserError
+
+SQLITE_REMEDIES = {
+    sqlite3.SQLITE_BUSY: f"another process has held it for {SQLITE_BUSY_SECONDS} s; find and end that one",
+    sqlite3.SQLITE_CANTOPEN: (
+        "see that the file is there and that its folder can be written: SQLite needs that even to read"
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "put back a copy of the file; https://sqlite.org/recovery.html says how to save what is left in it"
+    ),
+    sqlite3.SQLITE_FULL: "free some space on the disk and try again; what was stored before is safe",
+    sqlite3.SQLITE_IOERR: "see that the disk has space left and is healthy, then try again",
+    sqlite3.SQLITE_READONLY: "let this user write to the file and its folder, or name another file",
+}
+POSTGRESQL_REMEDIES = {
+    None: "see that the server runs, and that host, user and database are right",
+    "25006": "name the primary server, or make the database writable",
+    "42501": "grant that to this user",
+    "53100": "free some space on the server's disk and try again",
+    "53300": "raise the server's max_connections, or run fewer workers",
+}
+"""By SQLSTATE, which a connection that was never made has not."""
+OTHERWISE = "'mnist-tune doctor' looks into it"
+FAILURES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+"""What happens to a storage that was named rightly."""
+
+
+def driver_error(error: BaseException) -> DBAPIError | None:
+    """The driver's error behind `error`, if there is one: Optuna wraps it into a message that names no cause."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, DBAPIError):
+        cause = cause.__cause__
+    return cause
+
+
+def explain(error: DBAPIError) -> str:
+    """What is wrong with the storage and what to do: the driver's first line, which holds no password."""
+    if isinstance(error.orig, sqlite3.Error):
+        if _code(error.orig) == sqlite3.SQLITE_NOTADB:
+            return "is not an SQLite database; name another file"
+        remedy = SQLITE_REMEDIES.get(_code(error.orig), OTHERWISE)
+    else:
+        remedy = POSTGRESQL_REMEDIES.get(getattr(error.orig, "sqlstate", None), OTHERWISE)
+    return f"cannot be used: {str(error.orig).strip().splitlines()[0]}; {remedy}"
+
+
+def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:
+    """What to raise when the storage at `url` cannot be opened: the user's mistake, or a failure."""
+    failed = isinstance(error.orig, sqlite3.Error) and _code(error.orig) in FAILURES
+    return (MnistTuneError if failed else UserError)(f"{shown(url)}: {explain(error)}")
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The low byte is the kind of error, the rest its circumstances; the driver's own mistakes have none.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,195 @@
+"""What may be wrong with this machine: Python, packages, devices, data. Each check is a line of `doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from mnist_tune import __version__
+from mnist_tune.errors import MnistTuneError
+
+PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
+NVIDIA_DRIVER = Path("/dev/nvidiactl")
+
+
+class Verdict(StrEnum):
+    """How a check ended; a warning can be lived with."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, in one line, which ends with what to do where something is wrong."""
+
+    check: str
+    verdict: Verdict
+    says: str
+
+
+Check = tuple[str, Callable[[], Iterable[Finding]]]
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, and its kind if it is not one of ours."""
+    text = str(error) if isinstance(error, MnistTuneError) else f"{type(error).__name__}: {error}"
+    return text.strip().splitlines()[0]
+
+
+def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> Iterator[Finding]:
+    """What the checks find, one after the other; one that raises is a problem and hides no other."""
+    for name, check in checks:
+        try:
+            yield from check()
+        except Exception as error:
+            yield Finding(name, Verdict.PROBLEM, describe(error))
+
+
+def machine_findings(data: Path | None) -> Iterator[Finding]:
+    """What there is to say of this machine; `data` is the folder of the MNIST files, if one is named."""
+    return examine(
+        ("python", _python),
+        ("packages", _packages),
+        ("torch", _torch),
+        ("devices", _devices),
+        ("data", partial(_mnist, data)),
+    )
+
+
+def _python() -> Iterator[Finding]:
+    version = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
+    yield Finding("python", Verdict.OK, version)  # one that is too old cannot be here
+
+
+def _packages() -> Iterator[Finding]:
+    unmet = [line for package in ("mnist-tune", *PACKAGES) for line in _unmet(package)]
+    if unmet:
+        yield from (Finding("packages", Verdict.PROBLEM, line) for line in unmet)
+    else:
+        versions = [f"{package} {metadata.version(package)}" for package in PACKAGES]
+        yield Finding("packages", Verdict.OK, ", ".join([f"mnist-tune {__version__}", *versions]))
+
+
+def _unmet(package: str) -> Iterator[str]:
+    """What `package` says that it needs, and that is not installed so."""
+    try:
+        needed = [Requirement(line) for line in metadata.requires(package) or ()]
+    except metadata.PackageNotFoundError:  # mnist-tune itself may run from a folder
+        return
+    for requirement in needed:
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        wanted = f"{requirement.name}{requirement.specifier}"
+        try:
+            found = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield f"{package} needs {wanted}, which is not installed; run: pip install '{wanted}'"
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            yield f"{package} needs {wanted}, and {found} is installed; run: pip install '{wanted}'"
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: one of the libraries it brings
+        raise MnistTuneError(
+            f"torch does not load ({one_line(error)}); run: pip install --force-reinstall torch torchvision"
+        ) from error
+    from mnist_tune.data import torchvision_datasets
+
+    torchvision_datasets()
+    build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+    yield Finding("torch", Verdict.OK, f"loads, with torchvision; built {build}")
+
+
+def _devices() -> Iterator[Finding]:
+    from mnist_tune.devices import available_devices
+
+    with warnings.catch_warnings(record=True) as caught:  # a driver that does not do is a warning of torch
+        warnings.simplefilter("always")
+        present = available_devices()
+    yield from examine(*((device, partial(_device, device)) for device in present))
+    if NVIDIA_DRIVER.exists() and not any(device.startswith("cuda") for device in present):
+        reason = f" ({str(caught[0].message).splitlines()[0]})" if caught else ""
+        yield Finding(
+            "cuda",
+            Verdict.WARNING,
+            f"an NVIDIA driver is here, but torch sees no GPU{reason}; install the torch built for it: "
+            "https://pytorch.org/get-started/locally",
+        )
+
+
+def _device(device: str) -> Iterator[Finding]:
+    import torch
+
+    from mnist_tune.devices import resolve_runtime
+    from mnist_tune.pool import usable_cores
+
+    runtime = resolve_runtime(device)
+    parts = [runtime.device_name, f"precision auto is {runtime.precision}"]
+    if device == "cpu":
+        parts.append(f"{usable_cores()} usable cores")
+    elif device.startswith("cuda"):
+        free, total = torch.cuda.mem_get_info(device)
+        parts.append(f"{gigabytes(free)} of {gigabytes(total)} memory free")
+    yield Finding(device, Verdict.OK, ", ".join(parts))
+
+
+def _mnist(data: Path | None) -> Iterator[Finding]:
+    from mnist_tune.mnist_files import ENVIRONMENT_VARIABLE, PACKED, check, data_directory
+
+    directory = data_directory(data)
+    rows = check(directory)
+    missing = [row for row in rows if row.status == "missing"]
+    damaged = [row for row in rows if not row.ok and row not in missing]
+    for row in damaged:
+        yield Finding("data", Verdict.PROBLEM, f"{row.path}: {row.status}; delete it and run again")
+    if damaged:
+        return
+    if not missing:
+        yield Finding("data", Verdict.OK, f"{directory}: MNIST, intact")
+    elif refusal := refused(directory):
+        yield Finding(
+            "data",
+            Verdict.PROBLEM,
+            f"{directory}: cannot keep the MNIST files here ({refusal}); "
+            f"set {ENVIRONMENT_VARIABLE} to a folder that can be written",
+        )
+    else:
+        packed = all((PACKED / f"{row.path.name}.xz").exists() for row in missing)
+        source = "unpacked from the package" if packed else "downloaded"
+        says = f"{directory}: {len(missing)} of {len(rows)} files are missing, and {source} at first use"
+        yield Finding("data", Verdict.OK, says)
+
+
+def gigabytes(size: int) -> str:
+    """A number of bytes as people read it."""
+    return f"{size / 1e9:,.1f} GB"
+
+
+def nearest(folder: Path) -> Path:
+    """`folder`, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+
+
+def refused(folder: Path) -> str | None:
+    """Why `folder` cannot be written to, or made; None if it can."""
+    try:
+        tempfile.TemporaryFile(dir=nearest(folder)).close()  # a real one: root may write what no mode allows
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

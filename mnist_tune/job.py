@@ -1,0 +1,197 @@
+"""A worker's training process: python -m mnist_tune.job DESCRIPTOR. It knows no storage and no Optuna.
+
+A process of its own, so that a step that hangs, a driver that crashes or the kernel's out-of-memory killer
+takes the trial and not the worker, and so that nothing the worker waits for stops the training.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from mnist_tune.checkpoints import (
+    Checkpoint,
+    CheckpointFolder,
+    CheckpointUnusable,
+    checkpoint_key,
+    load,
+    save,
+)
+from mnist_tune.data import LabeledImages, load_training_images, split
+from mnist_tune.devices import Runtime, resolve_runtime
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.failures import Failure
+from mnist_tune.messages import (
+    Abandon,
+    Began,
+    Drain,
+    EpochDone,
+    Failed,
+    Ready,
+    Refused,
+    Run,
+    SetUp,
+    Stopped,
+    Trained,
+)
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.model import model_bytes
+from mnist_tune.provenance import environment
+from mnist_tune.training import NonFiniteLoss, Trainer
+
+
+class Abandoned(Exception):  # noqa: N818 - a request more than an error
+    """The worker wants nothing more of this trial."""
+
+
+class Orders:
+    """What the worker says, read by a thread of its own: between batches only a flag is looked at."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self.drain = False
+        self.abandon = False
+        threading.Thread(target=self._read, name="orders", daemon=True).start()
+
+    def next_run(self) -> Run:
+        """Wait for a trial to run."""
+        return self._runs.get()
+
+    def check(self) -> None:
+        """Raise Abandoned if the trial is not wanted any more."""
+        if self.abandon:
+            raise Abandoned
+
+    def _read(self) -> None:
+        while True:
+            try:
+                order = self._connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the worker is gone, however it ended; also out of a step that hangs
+            if isinstance(order, Run):
+                self.drain = self.abandon = False
+                self._runs.put(order)
+            self.drain |= isinstance(order, Drain)
+            self.abandon |= isinstance(order, Abandon)
+
+
+@dataclass
+class Job:
+    """The data, loaded once, and the way of each trial from its orders to its last message."""
+
+    setup: SetUp
+    connection: Connection
+    orders: Orders
+    training: LabeledImages
+    validation: LabeledImages
+
+    def run(self, run: Run) -> None:
+        """Train one configuration and tell how it went."""
+        try:
+            self._train(run)
+        except Abandoned:
+            self.connection.send(Stopped(0))
+        except NonFiniteLoss as error:
+            self._fail("non_finite", str(error))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            self._fail("out_of_memory", str(error) or "the process is out of memory")
+        except Exception as error:
+            self.connection.send(Failed(Failure.of_exception(error)))
+
+    def _train(self, run: Run) -> None:
+        runtime = resolve_runtime(self.setup.device, run.config.precision, self.setup.threads)
+        trainer = Trainer(run.config, runtime, self.training, self.validation)
+        states = States(CheckpointFolder(self.setup.checkpoints), run)
+        history, problem = states.resume(trainer, runtime)
+        self.connection.send(Began(environment(runtime, self.setup.data_directory), history, problem))
+        for metrics in trainer.epochs(self.orders.check):
+            history.append(metrics)
+            drain = self.orders.drain and metrics.epoch < run.config.epochs
+            self.connection.send(states.after_epoch(trainer, runtime, history, now=drain))
+            if drain:
+                self.connection.send(Stopped(metrics.epoch))
+                return
+        self.connection.send(Trained(model_bytes(trainer.model)))
+
+    def _fail(self, kind: Any, reason: str) -> None:
+        self.connection.send(Failed(Failure(kind, reason)))
+
+
+class States:
+    """The checkpoints of one attempt: model, optimizer, epoch, and the metrics so far."""
+
+    def __init__(self, store: CheckpointFolder, run: Run) -> None:
+        self._store = store
+        self._run = run
+        self._saved = time.monotonic()
+
+    def resume(self, trainer: Trainer, runtime: Runtime) -> tuple[list[EpochMetrics], str | None]:
+        """Bring the trainer to where the last attempt was; its epochs, or none and why not."""
+        if self._run.checkpoint is None:
+            return [], None
+        try:
+            content = load(self._store, self._run.checkpoint)
+        except CheckpointUnusable as unusable:
+            return [], str(unusable)
+        stored = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        if stored["precision"] != runtime.precision:
+            return [], f"the checkpoint was trained in {stored['precision']}, this is {runtime.precision}"
+        trainer.load_state_dict(stored["trainer"])
+        return [EpochMetrics(**epoch) for epoch in stored["history"]], None
+
+    def after_epoch(
+        self, trainer: Trainer, runtime: Runtime, history: list[EpochMetrics], *, now: bool
+    ) -> EpochDone:
+        """Save the state if it is time, or if the trial is to stop here."""
+        metrics = history[-1]
+        if not now and time.monotonic() - self._saved < self._run.checkpoint_interval:
+            return EpochDone(metrics)
+        self._saved = time.monotonic()
+        content = io.BytesIO()
+        epochs = [asdict(epoch) for epoch in history]
+        torch.save(
+            {"trainer": trainer.state_dict(), "history": epochs, "precision": runtime.precision}, content
+        )
+        try:
+            return EpochDone(metrics, self._save(metrics.epoch, content.getvalue()))
+        except OSError as error:
+            return EpochDone(metrics, problem=f"no checkpoint was saved: {error.strerror or error}")
+
+    def _save(self, epoch: int, content: bytes) -> Checkpoint:
+        name = checkpoint_key(self._run.trial_id, self._run.token, epoch)
+        return save(self._store, name, epoch, content)
+
+
+def main() -> None:
+    """Load the data, then run trials until the worker is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and says what is to be done
+    connection = Connection(int(sys.argv[1]))
+    setup: SetUp = connection.recv()
+    orders = Orders(connection)
+    try:
+        runtime = resolve_runtime(setup.device, threads=setup.threads)
+        images = load_training_images(setup.data_directory, runtime.device)
+        training, validation = split(images, **asdict(setup.data))
+    except MnistTuneError as error:
+        connection.send(Refused(str(error), error.exit_code))
+        return
+    connection.send(Ready(runtime.device, runtime.device_name))
+    job = Job(setup, connection, orders, training, validation)
+    while True:
+        job.run(orders.next_run())
+
+
+if __name__ == "__main__":
+    main()

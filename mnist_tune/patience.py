@@ -1,0 +1,85 @@
+"""Asking a storage that is away until it answers, for a while."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from mnist_tune.errors import MnistTuneError
+
+T = TypeVar("T")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds
+TRANSIENT_SQLSTATES = ("08", "40", "53", "57P", "55P03")
+"""PostgreSQL: connection lost; serialization, deadlock; no resources; shut down; lock not available."""
+
+
+class Patience:
+    """Calls the storage again, with growing pauses, until it answers or `seconds` have passed.
+
+    Only what may be repeated may be called, and only failures that may pass are waited for.
+    """
+
+    def __init__(self, seconds: float, log: Callable[[str], None], hurry: Callable[[], bool]) -> None:
+        self._seconds = seconds
+        self._log = log
+        self._hurry = hurry
+        """Whether somebody has run out of patience before: the next failure is final."""
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """The answer of `call`.
+
+        Raises:
+            MnistTuneError: the storage was away for too long.
+        """
+        away_since = None
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                answer = call()
+            except Exception as error:
+                failed = failure_that_may_pass(error)
+                if failed is None:
+                    raise
+                now = time.monotonic()
+                if away_since is None:
+                    away_since = now
+                    self._log(f"the storage does not answer ({_said(failed)}); asking again")
+                if self._hurry() or now - away_since > self._seconds:
+                    raise MnistTuneError(
+                        f"the storage has not answered for {now - away_since:.0f} s: {_said(failed)}"
+                    ) from error
+                time.sleep(pause * random.uniform(0.5, 1.0))  # not all workers at the same moment
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if away_since is not None:
+                    self._log(f"the storage answers again, after {time.monotonic() - away_since:.1f} s")
+                return answer
+
+
+def failure_that_may_pass(error: BaseException) -> DBAPIError | None:
+    """The database's own error behind `error`, if the same call may succeed a little later."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, DBAPIError):
+        cause = cause.__cause__  # Optuna wraps it
+    if cause is None:
+        return None
+    if cause.connection_invalidated:
+        return cause
+    sqlstate = getattr(cause.orig, "sqlstate", None)
+    if sqlstate is not None:
+        return cause if sqlstate.startswith(TRANSIENT_SQLSTATES) else None
+    if isinstance(cause.orig, sqlite3.Error):
+        busy = cause.orig.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return cause if busy else None
+    # psycopg without a state: the server could not be reached, or went away.
+    return cause if isinstance(cause, OperationalError) else None
+
+
+def _said(error: DBAPIError) -> str:
+    return str(error.orig).strip().split("\n", 1)[0]

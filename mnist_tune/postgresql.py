@@ -1,0 +1,73 @@
+"""Connections to PostgreSQL that notice when the server is gone, or has fallen silent.
+
+Behind a half-dead proxy, or before a server that hangs, the kernel still acknowledges what is sent: TCP's own
+timeouts never fire, and libpq waits for ever.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from sqlalchemy.engine import URL
+
+from mnist_tune.deadlines import Deadline
+
+T = TypeVar("T")
+
+# A cut link raises after about three seconds; without these a client hangs on a dead socket for minutes.
+CONNECT_ARGUMENTS = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 3000,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+}
+
+
+class TimedConnection(psycopg.Connection[Any]):
+    """Is closed, and raises OperationalError, when nothing has come from the server by the deadline."""
+
+    deadline: Deadline
+
+    def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
+        # Whatever asks the server goes through here: statements, commits, rollbacks, SQLAlchemy's pings.
+        return super().wait(self._while_answered(gen), *arguments, **options)
+
+    def _while_answered(self, gen: PQGen[T]) -> PQGen[T]:
+        heard = time.monotonic()
+        try:
+            awaited = next(gen)
+            while True:
+                ready = yield awaited  # psycopg says every tenth of a second that nothing is ready
+                silent = time.monotonic() - heard
+                if ready:
+                    heard = time.monotonic()
+                elif silent > self.deadline.seconds:
+                    self.close()
+                    raise psycopg.OperationalError(f"the server has said nothing for {silent:.0f} s")
+                awaited = gen.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def connect(url: URL, deadline: Deadline) -> TimedConnection:
+    """Connect to the database at `url` as SQLAlchemy does, with UTC as the session's time zone.
+
+    Raises:
+        psycopg.OperationalError: the server cannot be reached, or refuses.
+    """
+    dialect_class = url.get_dialect()
+    dialect = dialect_class(dbapi=dialect_class.import_dbapi())
+    _, arguments = dialect.create_connect_args(url)
+    # The server too ends a transaction whose client has fallen silent: it may hold rows that others wait for.
+    idle = 0 if deadline.seconds == math.inf else round(1000 * deadline.seconds)
+    session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle}"
+    options = f"{arguments.get('options', '')} {session}"
+    connection = TimedConnection.connect(**arguments | CONNECT_ARGUMENTS | {"options": options})
+    connection.deadline = deadline
+    return connection

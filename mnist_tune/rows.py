@@ -1,0 +1,114 @@
+"""Statements on the rows of a trial, inside a transaction that the caller holds.
+
+Plain SQL instead of Optuna's models, which read a row, and all that hangs on it, before they change it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mnist_tune.attributes import CLAIM
+from mnist_tune.database import utc_now
+
+studies = models.StudyModel.__table__
+study_attributes = models.StudyUserAttributeModel.__table__
+trials = models.TrialModel.__table__
+heartbeats = models.TrialHeartbeatModel.__table__
+system_attributes = models.TrialSystemAttributeModel.__table__
+user_attributes = models.TrialUserAttributeModel.__table__
+objective_values = models.TrialValueModel.__table__
+intermediate_values = models.TrialIntermediateValueModel.__table__
+parameters = models.TrialParamModel.__table__
+
+UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
+
+
+def put(
+    session: orm.Session,
+    trial_id: int,
+    *,
+    user: Mapping[str, Any] | None = None,
+    system: Mapping[str, Any] | None = None,
+    reports: Mapping[int, float] | None = None,
+) -> None:
+    """Insert or replace attributes and intermediate values of a trial that the transaction holds."""
+    for table, attributes in ((user_attributes, user), (system_attributes, system)):
+        upsert(
+            session,
+            table,
+            ("trial_id", "key"),
+            [
+                {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+                for key, value in (attributes or {}).items()
+            ],
+        )
+    to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+    rows = []
+    for step, report in (reports or {}).items():
+        value, kind = to_stored(report)
+        rows.append(
+            {"trial_id": trial_id, "step": step, "intermediate_value": value, "intermediate_value_type": kind}
+        )
+    upsert(session, intermediate_values, ("trial_id", "step"), rows)
+
+
+def beat(session: orm.Session, trial_id: int) -> None:
+    """Write the heartbeat of a trial that the transaction holds."""
+    upsert(session, heartbeats, ("trial_id",), [{"trial_id": trial_id, "heartbeat": utc_now()}])
+
+
+def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence[float]) -> None:
+    """Give a trial that the transaction holds its state and, if that ends it, its values and its time."""
+    to_stored = models.TrialValueModel.value_to_stored_repr
+    rows = []
+    for objective, result in enumerate(values):
+        value, kind = to_stored(result)
+        rows.append({"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind})
+    upsert(session, objective_values, ("trial_id", "objective"), rows)
+    ended = {"state": state, "datetime_complete": utc_now()} if state.is_finished() else {"state": state}
+    session.execute(trials.update().where(trials.c.trial_id == trial_id).values(ended))
+
+
+def upsert(
+    session: orm.Session, table: sqlalchemy.Table, unique: Sequence[str], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert rows, replacing those that have the same `unique` columns."""
+    if not rows:
+        return
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[session.connection().dialect.name]
+    insert = dialect.insert(table)
+    replaced = {name: insert.excluded[name] for name in rows[0] if name not in unique}
+    session.execute(insert.values(list(rows)).on_conflict_do_update(index_elements=unique, set_=replaced))
+
+
+def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
+    """Lock the row of an unfinished trial: claimed with this token or, without one, by no worker of ours."""
+    ours = claimed_with(token) if token is not None else ~claimed_with()
+    return hold(session, trials.c.trial_id == trial_id, trials.c.state.in_(UNFINISHED), ours)
+
+
+def hold(session: orm.Session, *which: sqlalchemy.ColumnElement[bool]) -> bool:
+    """Lock the rows of `trials` that meet all conditions, for the transaction; whether there are any."""
+    return changed(session, trials.update().where(*which).values(state=trials.c.state))
+
+
+def changed(session: orm.Session, update: sqlalchemy.Update) -> bool:
+    """Execute an UPDATE; whether it found a row."""
+    result: sqlalchemy.CursorResult[Any] = session.connection().execute(update)
+    return result.rowcount > 0
+
+
+def claimed_with(token: str | None = None) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` was claimed by a worker of ours, with this token if one is given."""
+    claimed = sqlalchemy.exists().where(
+        system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CLAIM
+    )
+    return claimed if token is None else claimed.where(system_attributes.c.value_json == json.dumps(token))

@@ -1,0 +1,91 @@
+"""The tables behind a storage: Optuna's own, an index, and the registry of workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from optuna.storages._rdb import models
+from sqlalchemy.engine import URL, Engine
+
+from mnist_tune.database import lock, open_engine, shown
+from mnist_tune.database_errors import opening_error
+from mnist_tune.errors import UserError
+
+workers = sqlalchemy.Table(
+    "mnist_tune_workers",
+    sqlalchemy.MetaData(),
+    sqlalchemy.Column("worker_id", sqlalchemy.String(32), primary_key=True),
+    # With a plain foreign key Optuna's own delete_study would silently delete nothing on PostgreSQL.
+    sqlalchemy.Column(
+        "study_id",
+        sqlalchemy.ForeignKey(models.StudyModel.__table__.c.study_id, ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    sqlalchemy.Column("name", sqlalchemy.String(512), nullable=False),
+    sqlalchemy.Column("host", sqlalchemy.String(512), nullable=False),
+    sqlalchemy.Column("pid", sqlalchemy.Integer, nullable=False),
+    sqlalchemy.Column("device", sqlalchemy.String(512), nullable=False),
+    sqlalchemy.Column("started", sqlalchemy.DateTime, nullable=False),
+    sqlalchemy.Column("last_beat", sqlalchemy.DateTime, nullable=False),
+    sqlalchemy.Column("trial", sqlalchemy.Integer),
+    sqlalchemy.Column("images_per_second", sqlalchemy.Float),
+    sqlalchemy.Column("drain", sqlalchemy.Boolean, nullable=False),
+    sqlalchemy.Column("departure", sqlalchemy.Text),
+)
+"""Every worker of a study; `trial` is the number of the trial in hand, `departure` why it is gone."""
+
+
+def prepare(url: URL, *, create: bool) -> None:
+    """See that the database at `url` holds Optuna's schema; `create` makes what is missing.
+
+    Raises:
+        UserError: unreachable, or (without `create`) not there, or no Optuna storage.
+        MnistTuneError: the database is damaged, or its disk is full.
+    """
+    engine = open_engine(url, create=create)
+    try:
+        if create:
+            _create_schema(engine)
+        elif not sqlalchemy.inspect(engine).has_table("version_info"):
+            raise UserError(f"{shown(url)}: holds no studies; make one with 'mnist-tune create-study SPEC'")
+    except sqlalchemy.exc.DBAPIError as error:
+        raise opening_error(url, error) from None
+    finally:
+        engine.dispose()
+
+
+def _create_schema(engine: Engine) -> None:
+    """Optuna's tables, version rows and our index, all in one transaction or not at all.
+
+    Stock `RDBStorage` does this in several, and fails when many processes open a fresh database at once.
+    """
+    with engine.connect() as connection:
+        lock(connection)
+        tables = set(sqlalchemy.inspect(connection).get_table_names())
+        migrations = MigrationContext.configure(connection)
+        script = ScriptDirectory(str(Path(models.__file__).parent / "alembic"))
+        revision = migrations.get_current_revision()
+        if revision is not None and ("version_info" not in tables or revision != script.get_current_head()):
+            raise UserError(
+                f"{shown(engine.url)}: holds tables of another program or another version of Optuna; "
+                "name another database, or see 'optuna storage upgrade --help'"
+            )
+        models.BaseModel.metadata.create_all(connection)
+        workers.metadata.create_all(connection)
+        # Claiming and counting stay fast at 10,000 cells; Optuna's own index knows only the study.
+        connection.exec_driver_sql(
+            "CREATE INDEX IF NOT EXISTS ix_mnist_tune_trials_study_state "
+            "ON trials (study_id, state, trial_id)"
+        )
+        versions = models.VersionInfoModel.__table__
+        if connection.execute(sqlalchemy.select(versions)).first() is None:
+            row = {"schema_version": models.SCHEMA_VERSION, "library_version": optuna.__version__}
+            connection.execute(versions.insert().values(row))
+        if revision is None:
+            migrations.stamp(script, "head")
+        connection.commit()

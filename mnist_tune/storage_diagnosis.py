@@ -1,0 +1,200 @@
+"""What may be wrong with a storage: its place, its tables, its clock, its speed, the folders beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import statistics
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import sqlalchemy
+from optuna.storages._rdb import models
+from sqlalchemy import Executable
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from mnist_tune.database import DEFAULT_URL, open_engine, parse_url, shown, storage_url
+from mnist_tune.database_errors import SQLITE_REMEDIES, driver_error, explain, opening_error
+from mnist_tune.diagnosis import Check, Finding, Verdict, examine, gigabytes, nearest, one_line, refused
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.filesystems import file_system
+from mnist_tune.folders import artifact_folder, checkpoint_folder
+from mnist_tune.storage import open_storage
+from mnist_tune.studies import study_names
+
+READS = 50
+WRITES = 20
+SLOW_SECONDS = 0.1
+"""For a transaction that writes, of which each worker makes one at each step."""
+CLOCK_SECONDS = 2.0
+LOW_SPACE = 1_000_000_000
+"""Bytes: some fifty checkpoints, or a hundred and fifty models."""
+
+# A row that every storage has and nobody changes. Each change is undone in its own transaction, so that the
+# commit has something to write: a value written over itself SQLite leaves out.
+versions = models.VersionInfoModel.__table__
+version = versions.c.library_version
+READ = sqlalchemy.select(version)
+CHANGE = versions.update().values(library_version=version + "?")
+UNDO = versions.update().values(
+    library_version=sqlalchemy.func.substr(version, 1, sqlalchemy.func.length(version) - 1)
+)
+
+
+def storage_findings(option: str | None) -> Iterator[Finding]:
+    """What there is to say of the storage that `option`, the environment or the default names.
+
+    Makes no database, and leaves all that is stored as it is.
+    """
+    try:
+        url = storage_url(option)
+    except MnistTuneError as error:
+        yield Finding("storage", Verdict.PROBLEM, str(error))
+        return
+    yield from examine(
+        ("storage", partial(_storage, url)),
+        ("checkpoints", partial(_folder, "checkpoints", checkpoint_folder(url))),
+        ("artifacts", partial(_folder, "artifacts", artifact_folder(url))),
+    )
+
+
+def _storage(url: URL) -> Iterator[Finding]:
+    file = Path(url.database or "").absolute()
+    if url == parse_url(DEFAULT_URL, "") and not file.exists():
+        open_engine(url, create=True).dispose()  # touches nothing: only sees that the file could lie there
+        yield Finding("storage", Verdict.OK, f"{shown(url)}: none yet; create-study and run make it")
+        yield from _folder("folder", file.parent)
+        return
+    engine = open_engine(url)
+    try:
+        has_tables = sqlalchemy.inspect(engine).has_table(versions.name)
+        checks: list[Check] = [("storage", partial(_tables if has_tables else _empty, engine))]
+        if url.drivername == "sqlite":
+            checks += [("file", partial(_file, engine)), ("folder", partial(_folder, "folder", file.parent))]
+        else:
+            checks.append(("server", partial(_server, engine)))
+        if has_tables:
+            checks.append(("round trip", partial(_round_trip, engine)))
+            checks.append(("latency", partial(_latency, engine)))
+        yield from examine(*checks, describe=_describe)
+    except DBAPIError as error:
+        raise opening_error(url, error) from None
+    finally:
+        engine.dispose()
+
+
+def _describe(error: Exception) -> str:
+    cause = driver_error(error)
+    return explain(cause) if cause else one_line(error)
+
+
+def _tables(engine: Engine) -> Iterator[Finding]:
+    storage = open_storage(engine.url)  # which refuses another version's tables
+    try:
+        count = len(study_names(storage))
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+    studies = "study" if count == 1 else "studies"
+    yield Finding("storage", Verdict.OK, f"{shown(engine.url)}: {count} {studies}")
+
+
+def _empty(engine: Engine) -> Iterator[Finding]:
+    where = shown(engine.url)
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            question = "SELECT current_user, has_schema_privilege(current_schema(), 'CREATE')"
+            user, may_create = connection.exec_driver_sql(question).one()
+        if not may_create:
+            grant = f"GRANT CREATE ON SCHEMA public TO {user}"
+            says = f"{where}: this user may not make tables; as the database's owner, run: {grant}"
+            yield Finding("storage", Verdict.PROBLEM, says)
+            return
+    says = f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'"
+    yield Finding("storage", Verdict.WARNING, says)
+
+
+def _file(engine: Engine) -> Iterator[Finding]:
+    with engine.connect() as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        damage = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if damage != "ok":
+        remedy = SQLITE_REMEDIES[sqlite3.SQLITE_CORRUPT]
+        yield Finding("file", Verdict.PROBLEM, f"is damaged: {str(damage).splitlines()[-1]}; {remedy}")
+    elif mode != "wal":
+        says = f"intact, but in journal mode {mode}, in which readers and workers wait for each other; "
+        yield Finding("file", Verdict.WARNING, f"{says}'create-study' and 'run' set it to wal")
+    else:
+        yield Finding("file", Verdict.OK, f"intact, journal mode wal, SQLite {sqlite3.sqlite_version}")
+
+
+def _server(engine: Engine) -> Iterator[Finding]:
+    with engine.connect() as connection:
+        release = connection.exec_driver_sql("SHOW server_version").scalar()
+        before = time.time()
+        clock = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
+        ahead = float(clock) - (before + time.time()) / 2
+    says = f"PostgreSQL {release}, its clock {abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+    if abs(ahead) < CLOCK_SECONDS:
+        yield Finding("server", Verdict.OK, says)
+    else:
+        remedy = "leases keep to the server's, but set both by NTP so that times mean the same"
+        yield Finding("server", Verdict.WARNING, f"{says}; {remedy}")
+
+
+def _round_trip(engine: Engine) -> Iterator[Finding]:
+    with engine.connect() as connection:
+        stored = connection.execute(READ).scalar_one()
+        connection.execute(CHANGE)
+        changed = connection.execute(READ).scalar_one()
+        connection.rollback()
+        if (changed, connection.execute(READ).scalar_one()) != (f"{stored}?", stored):
+            raise MnistTuneError("what was written is not what was read; name another database")
+    yield Finding("round trip", Verdict.OK, "written, read and rolled back")
+
+
+def _latency(engine: Engine) -> Iterator[Finding]:
+    with engine.connect() as connection:
+        reads = [_seconds(connection, READ) for _ in range(READS)]
+        writes = [_seconds(connection, CHANGE, UNDO) for _ in range(WRITES)]
+    says = (
+        f"{READS} reads of a row {_percentiles(reads)}; "
+        f"{WRITES} transactions that change a row and change it back {_percentiles(writes)}"
+    )
+    if statistics.median(writes) < SLOW_SECONDS:
+        yield Finding("latency", Verdict.OK, says)
+    else:
+        remedy = (
+            "every worker waits that long at each step: take a faster disk, a nearer server, fewer workers"
+        )
+        yield Finding("latency", Verdict.WARNING, f"{says}; {remedy}")
+
+
+def _seconds(connection: Connection, *statements: Executable) -> float:
+    begin = time.perf_counter()
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    return time.perf_counter() - begin
+
+
+def _percentiles(seconds: list[float]) -> str:
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return f"p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms"
+
+
+def _folder(check: str, folder: Path) -> Iterator[Finding]:
+    if refusal := refused(folder):
+        says = f"{folder}: cannot be written to ({refusal}); free it for this user, or name another place"
+        yield Finding(check, Verdict.PROBLEM, says)
+        return
+    free = shutil.disk_usage(nearest(folder)).free
+    missing = "" if folder.exists() else ", made at first use"
+    says = f"{folder}: {file_system(folder) or 'file system unknown'}, {gigabytes(free)} free{missing}"
+    if free < LOW_SPACE:
+        yield Finding(check, Verdict.WARNING, f"{says}; free some space there")
+    else:
+        yield Finding(check, Verdict.OK, says)

@@ -1,0 +1,142 @@
+"""Checks a stored study against everything that is promised of it. Changes nothing.
+
+The promises hold at every moment, so that a study that is being worked on can be checked as well. The rules
+of claims and retries are written out a second time: shared with the queue, they would share its mistakes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import CHECKPOINT
+from mnist_tune.storage import GuardedStorage
+from mnist_tune.verification import attempts, cells, files, records
+from mnist_tune.verification.findings import Check, Outcome, many
+from mnist_tune.verification.reading import read
+from mnist_tune.verification.stored import Attempt, Attribute, Stored, failure_class
+
+
+def _study(_: Stored) -> Sequence[None]:
+    return [None]
+
+
+def _cells(stored: Stored) -> Sequence[int]:
+    return sorted(stored.cells.union(range(stored.spec.n_cells)))
+
+
+def _trials(stored: Stored) -> Sequence[FrozenTrial]:
+    return stored.trials
+
+
+def _attempts(stored: Stored) -> Sequence[Attempt]:
+    return stored.attempts
+
+
+def _in(*states: TrialState) -> Callable[[Stored], Sequence[Attempt]]:
+    return lambda stored: [attempt for attempt in stored.attempts if attempt.trial.state in states]
+
+
+def _with_files(stored: Stored) -> Sequence[Attempt]:
+    here = stored.artifacts.is_dir()  # if not, `kept_here` says so, once
+    return [attempt for attempt in stored.attempts if here and attempt.artifacts]
+
+
+def _with_checkpoint(stored: Stored) -> Sequence[Attempt]:
+    unfinished = _in(TrialState.WAITING, TrialState.RUNNING)(stored)
+    return [attempt for attempt in unfinished if attempt.trial.system_attrs.get(CHECKPOINT)]
+
+
+def _attributes(stored: Stored) -> Sequence[Attribute]:
+    return stored.attributes
+
+
+CHECKS: tuple[Check[Any], ...] = (
+    Check("control", _study, cells.controlled),
+    Check("cells", _cells, cells.there),
+    Check("numbers", _attempts, cells.numbered),
+    Check("parameters", _attempts, cells.at_its_point),
+    Check("retried parameters", _attempts, cells.unchanged),
+    Check("order", _attempts, cells.one_at_a_time),
+    Check("budgets", _in(TrialState.FAIL), cells.within_budget),
+    Check("failure counts", _attempts, cells.counted),
+    Check("states", _attempts, attempts.accepted),
+    Check("reasons", _in(TrialState.FAIL), attempts.reasoned),
+    Check("claims", _attempts, attempts.claimed),
+    Check("claim tokens", _attempts, attempts.claimed_once),
+    Check("times", _attempts, attempts.in_turn),
+    Check("heartbeats", _in(TrialState.RUNNING), attempts.beaten),
+    Check("values", _in(TrialState.COMPLETE), records.finite),
+    Check("histories", _attempts, records.gapless),
+    Check("reports", _attempts, records.reported),
+    Check("attribute sizes", _attributes, records.small),
+    Check("passwords", _attributes, records.without_password),
+    Check("files", _with_files, files.whole),
+    Check("signs of life", _in(TrialState.RUNNING), attempts.alive, remark=True),
+    Check("artifact folder", _study, files.kept_here, remark=True),
+    Check("checkpoints", _with_checkpoint, files.resumable, remark=True),
+    Check("other trials", _trials, cells.foreign, remark=True),
+)
+"""Each promise, what it is made of, and the function that checks it; beside reading the study at all."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of all checks of a study."""
+
+    name: str
+    stored: Stored | None
+    outcomes: list[Outcome]
+
+    @property
+    def broken(self) -> list[Outcome]:
+        """The checks that found a promise broken."""
+        return [outcome for outcome in self.outcomes if outcome.is_broken]
+
+    @property
+    def verdict(self) -> str:
+        """One line: whether the study is as promised, and how large it is."""
+        if self.broken:
+            names = ", ".join(outcome.check for outcome in self.broken)
+            return f"study '{self.name}' breaks {many(len(self.broken), 'promise')}: {names}"
+        assert self.stored is not None
+        tried = self.stored.attempts
+        ended = Counter(_word(attempt.trial.state) for attempt in tried if attempt.following is None)
+        lost = Counter(kind for attempt in tried if (kind := failure_class(attempt.trial)) is not None)
+        return (
+            f"study '{self.name}' keeps every promise: {many(ended.total(), 'cell')}{_among(ended)}, "
+            f"{many(len(tried), 'attempt')}{_among(lost)}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The plain data that `verify --json` prints."""
+        return {
+            "study": self.name,
+            "clean": not self.broken,
+            "verdict": self.verdict,
+            "checks": [asdict(outcome) for outcome in self.outcomes],
+        }
+
+
+def verify(storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Path) -> Verification:
+    """Check the study of this name, and its files in these folders.
+
+    Raises:
+        UserError: no such study, or one that this program did not make.
+    """
+    stored, outcomes = read(storage, name, artifacts, checkpoints)
+    return Verification(name, stored, [*outcomes, *(check.outcome(stored) for check in CHECKS)])
+
+
+def _word(state: TrialState) -> str:
+    return "failed" if state == TrialState.FAIL else state.name.lower()
+
+
+def _among(counts: Counter[str]) -> str:
+    listed = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
+    return f" ({listed})" if listed else ""

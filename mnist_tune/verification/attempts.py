@@ -1,0 +1,80 @@
+"""Checks of single attempts: who held the lease, when, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from optuna.trial import TrialState
+
+from mnist_tune.attributes import CLAIM, FAILURE, WORKER
+from mnist_tune.verification.stored import Attempt, Stored, failure_class
+
+SLACK = timedelta(milliseconds=1)
+"""To which SQLite's clock is read."""
+
+
+def accepted(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each trial is one that Optuna takes: times, values and parameters fit its state and its search."""
+    try:
+        attempt.trial._validate()
+    except ValueError as error:
+        yield str(error)
+
+
+def reasoned(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each failed attempt has its reason, in one of the classes that budgets are counted in."""
+    failure = attempt.trial.user_attrs.get(FAILURE)
+    if failure is None:
+        yield "failed without a reason: not by a worker of ours"
+    elif failure_class(attempt.trial) is None:
+        yield "failed for a reason of an unknown class"
+    elif not failure.get("reason"):
+        yield f"failed as '{failure['class']}' without a reason"
+
+
+def claimed(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each attempt that was begun has its claim and its worker; one that waits has neither."""
+    trial = attempt.trial
+    marks = {
+        "claim": trial.system_attrs.get(CLAIM),
+        "worker": trial.user_attrs.get(WORKER),
+    }
+    if trial.state == TrialState.WAITING:
+        marks["start"] = trial.datetime_start
+        yield from (f"waits, but has a {mark}" for mark, value in marks.items() if value)
+    else:
+        yield from (f"is {trial.state.name}, but has no {mark}" for mark, value in marks.items() if not value)
+
+
+def claimed_once(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """No two attempts have the same claim."""
+    token = attempt.trial.system_attrs.get(CLAIM)
+    if token is not None and stored.claims[str(token)] > 1:
+        yield "another trial has the same claim"
+
+
+def in_turn(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """The attempts at a cell do not overlap in time, and none ends before it begins."""
+    start, end = attempt.trial.datetime_start, attempt.trial.datetime_complete
+    before = attempt.previous.datetime_complete if attempt.previous is not None else None
+    if start is not None and end is not None and end < start - SLACK:
+        yield f"ends at {end} UTC, before its start at {start}"
+    if start is not None and before is not None and start < before - SLACK:
+        yield f"begins at {start} UTC, before the end of the attempt before it at {before}"
+
+
+def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each running attempt has a heartbeat, from its claim on."""
+    if stored.silence.get(attempt.trial._trial_id) is None:
+        yield "runs without a heartbeat"
+
+
+def alive(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each running attempt's worker gives signs of life."""
+    silent = stored.silence.get(attempt.trial._trial_id)
+    if silent is not None and silent > stored.spec.lease.grace_period:
+        yield (
+            f"no heartbeat for {silent:.0f} s, longer than the grace period of "
+            f"{stored.spec.lease.grace_period:g} s: any worker will put the cell back"
+        )

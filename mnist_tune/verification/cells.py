@@ -1,0 +1,119 @@
+"""Checks of the cells: each is there once, is tried as often as it may be, and keeps its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from reprlib import repr as shortened
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import CONTROL, FAILURES
+from mnist_tune.control import Control
+from mnist_tune.search import distributions
+from mnist_tune.spec import Spec
+from mnist_tune.verification.stored import Attempt, Stored, cell_of, failure_class, failures_with
+
+
+def there(stored: Stored, cell: int) -> Iterator[str]:
+    """Every cell of the spec is there, and no other."""
+    if cell not in stored.cells:
+        yield "no trial is for this cell"
+    elif not 0 <= cell < stored.spec.n_cells:
+        yield f"the spec has cells 0 to {stored.spec.n_cells - 1} only"
+
+
+def controlled(stored: Stored, _: None) -> Iterator[str]:
+    """Workers know whether they may claim cells."""
+    control = stored.study_attributes.get(CONTROL, Control.RUNNING)
+    if control not in list(Control):
+        yield f"the study's control is {control!r}; it should be one of {', '.join(Control)}"
+
+
+def numbered(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Trials are numbered from 0, without a gap."""
+    number = attempt.trial.number
+    if not number < len(stored.trials) or stored.trials[number] is not attempt.trial:
+        yield "a trial before it is missing, or has the same number"
+
+
+def at_its_point(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each cell has the parameters that the spec has for it."""
+    if stored.spec.search.grid is None:
+        yield from _sampled(stored, attempt.trial)
+    elif attempt.cell in range(stored.spec.n_cells):
+        point = stored.points[attempt.cell]
+        yield from _differing(point.params, attempt.trial.params)
+        if attempt.trial.distributions != point.distributions:
+            yield "the values to choose from are not the spec's"
+        # What stock Optuna knows the cell by.
+        yield from _differing(point.system_attrs, attempt.trial.system_attrs)
+
+
+def _sampled(stored: Stored, trial: FrozenTrial) -> Iterator[str]:
+    axes = distributions(stored.spec)
+    for name, distribution in trial.distributions.items():
+        if distribution != axes.get(name):
+            yield f"{name} was not sampled from what the spec says"
+    if trial.state == TrialState.COMPLETE:
+        yield from (f"{name} was never sampled" for name in axes if name not in trial.params)
+
+
+def unchanged(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """All attempts at a cell have the same parameters."""
+    if attempt.previous is not None:
+        yield from _differing(attempt.previous.params, attempt.trial.params)
+        yield from _differing({"fixed_params": attempt.previous.params}, attempt.trial.system_attrs)
+
+
+def one_at_a_time(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """A cell is tried again only after a failure: at most one attempt runs, and none follows the end."""
+    previous = attempt.previous
+    if previous is not None and previous.state != TrialState.FAIL:
+        yield f"the attempt before it, trial {previous.number}, is {previous.state.name}"
+
+
+def within_budget(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """A failed cell is tried again until the budget of [retry] is spent, and no longer."""
+    kind = failure_class(attempt.trial)
+    if kind is None:  # `reasoned` says so
+        return
+    budget = f"the budget of retry.{kind} = {getattr(stored.spec.retry, kind)}"
+    spent = _is_spent(stored.spec, attempt.trial, kind)
+    if attempt.following is None and not spent:
+        yield f"nobody will try the cell again, though {budget} is not spent"
+    if attempt.following is not None and spent and attempt.following.system_attrs.get(FAILURES):
+        yield f"the cell was tried again, though {budget} is spent"
+
+
+def counted(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each attempt knows how often its cell has failed before."""
+    expected: list[dict[str, int]] = []
+    if attempt.previous is None:
+        expected = [{}]
+    elif (kind := failure_class(attempt.previous)) is not None:
+        expected = [failures_with(attempt.previous, kind)]
+        if _is_spent(stored.spec, attempt.previous, kind):
+            expected.append({})  # somebody gave the hole a fresh budget
+    counts = attempt.trial.system_attrs.get(FAILURES, {})
+    if expected and counts not in expected:
+        yield f"has {counts} for failures so far, but there were {expected[0]}"
+
+
+def _is_spent(spec: Spec, trial: FrozenTrial, kind: str) -> bool:
+    limit: int = getattr(spec.retry, kind)
+    return 0 <= limit < failures_with(trial, kind)[kind]
+
+
+def foreign(_: Stored, trial: FrozenTrial) -> Iterator[str]:
+    """Every trial is one of a cell."""
+    if cell_of(trial) is None:
+        yield "is not a trial of ours: no worker runs it, no report counts it"
+
+
+def _differing(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+    for key, value in expected.items():
+        if key not in found:
+            yield f"{key} is missing; it should be {shortened(value)}"
+        elif found[key] != value:
+            yield f"{key} is {shortened(found[key])}; it should be {shortened(value)}"

@@ -1,0 +1,98 @@
+"""What a check is, and what comes of one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from optuna.trial import FrozenTrial
+
+from mnist_tune.verification.stored import Attempt, Attribute, Stored, cell_of
+
+Subject = TypeVar("Subject", None, int, FrozenTrial, Attempt, Attribute)
+"""What a check looks at, one by one: the study, a cell, a trial, an attempt at a cell, an attribute."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and with which trial and cell if it is one's."""
+
+    message: str
+    trial: int | None = None
+    cell: int | None = None
+
+    def __str__(self) -> str:
+        named = {"trial": self.trial, "cell": self.cell}
+        place = ", ".join(f"{what} {number}" for what, number in named.items() if number is not None)
+        return f"{place}: {self.message}" if place else self.message
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check. `checked` is the number of things looked at; None: it could not be made.
+
+    The findings of a remark are worth knowing, but break no promise.
+    """
+
+    check: str
+    promise: str
+    checked: int | None
+    findings: list[Finding]
+    remark: bool = False
+
+    @property
+    def is_broken(self) -> bool:
+        return bool(self.findings) and not self.remark
+
+    @property
+    def kind(self) -> str:
+        """What its findings are called."""
+        return "remark" if self.remark else "finding"
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, in a word or two."""
+        if self.findings:
+            return many(len(self.findings), self.kind)
+        return "not checked" if self.checked is None else "ok"
+
+
+@dataclass(frozen=True)
+class Check(Generic[Subject]):
+    """A promise, which is the docstring of `problems`, and how it is checked on every one of `subjects`."""
+
+    name: str
+    subjects: Callable[[Stored], Collection[Subject]]
+    problems: Callable[[Stored, Subject], Iterable[str]]
+    remark: bool = False
+
+    def outcome(self, stored: Stored | None) -> Outcome:
+        """Make the check; without a study that can be read, it is not made."""
+        promise = (inspect.getdoc(self.problems) or self.name).rstrip(".")
+        if stored is None:
+            return Outcome(self.name, promise, None, [], self.remark)
+        subjects = self.subjects(stored)
+        findings = [finding for subject in subjects for finding in self._findings(stored, subject)]
+        return Outcome(self.name, promise, len(subjects), findings, self.remark)
+
+    def _findings(self, stored: Stored, subject: Subject) -> list[Finding]:
+        try:
+            problems = list(self.problems(stored, subject))
+        except Exception as error:  # what is stored may have any shape: that is a finding, too
+            problems = [f"cannot be checked: {type(error).__name__}: {error}"]
+        return [Finding(problem, *_place(subject)) for problem in problems]
+
+
+def many(count: int, what: str) -> str:
+    """So many of something, in words."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def _place(subject: int | FrozenTrial | Attempt | Attribute | None) -> tuple[int | None, int | None]:
+    """The trial and the cell to be named with what is found."""
+    if subject is None or isinstance(subject, int):
+        return None, subject
+    trial = subject if isinstance(subject, FrozenTrial) else subject.trial
+    return (None, None) if trial is None else (trial.number, cell_of(trial))

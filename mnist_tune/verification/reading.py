@@ -1,0 +1,115 @@
+"""Reads a study for the checks, as it is at one moment; what cannot be read is a finding as well."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from mnist_tune.attributes import SPEC
+from mnist_tune.database import snapshot
+from mnist_tune.database_errors import explain
+from mnist_tune.documents import validate
+from mnist_tune.errors import UserError
+from mnist_tune.patience import failure_that_may_pass
+from mnist_tune.rows import trials
+from mnist_tune.spec import Spec
+from mnist_tune.stale import last_heartbeats
+from mnist_tune.storage import GuardedStorage
+from mnist_tune.studies import open_study, study_names
+from mnist_tune.verification.findings import Finding, Outcome
+from mnist_tune.verification.stored import Stored
+
+
+def read(
+    storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Path
+) -> tuple[Stored | None, list[Outcome]]:
+    """The study, or None if it cannot be read, and what came of reading it. Writes nothing.
+
+    Raises:
+        UserError: no such study, or one that this program did not make.
+    """
+    if name not in study_names(storage):
+        open_study(storage, name)  # which says what is wrong with the name
+    integrity = _integrity(storage)
+    with storage.transaction() as session:
+        snapshot(session.connection())
+        study = models.StudyModel.find_by_name(name, session)
+        if study is None:
+            raise UserError(f"study '{name}' has been deleted meanwhile")
+        texts = {row.key: row.value_json for row in (*study.user_attributes, *study.system_attributes)}
+        study_id: Any = study.study_id
+        in_study = trials.c.study_id == study_id
+        rows = session.execute(select(trials.c.trial_id, trials.c.number).where(in_study))
+        numbers = {row.trial_id: row.number for row in rows}
+        running = session.execute(last_heartbeats().where(in_study, trials.c.state == TrialState.RUNNING))
+        silence = {
+            row.trial_id: row.heartbeat and (row.now - row.heartbeat).total_seconds() for row in running
+        }
+        # Optuna's own reader finds the thread's session open, and with it the snapshot; it ends both.
+        found, readable = _trials(storage, study_id, numbers)
+    spec, attributes, valid = _study(texts)
+    outcomes = [integrity, valid, readable]
+    if spec is None or found is None:
+        return None, outcomes
+    return Stored(spec, attributes, found, silence, artifacts, checkpoints, storage.get_trial), outcomes
+
+
+def _integrity(storage: GuardedStorage) -> Outcome:
+    on_sqlite = storage.engine.dialect.name == "sqlite"  # a server sees to it itself
+    complaints: list[str] = []
+    if on_sqlite:
+        try:
+            with storage.transaction() as session:
+                complaints = list(session.execute(text("PRAGMA integrity_check")).scalars())
+        except DBAPIError as error:
+            complaints = [_said(error)]
+    findings = [Finding(complaint) for complaint in complaints if complaint != "ok"]
+    return Outcome("database", "The database's file is intact", int(on_sqlite), findings)
+
+
+def _study(texts: dict[str, str]) -> tuple[Spec | None, dict[str, Any], Outcome]:
+    spec, attributes, findings = None, {}, []
+    try:
+        attributes = {key: json.loads(value) for key, value in texts.items()}
+        spec = validate(Spec, attributes[SPEC], "the stored spec")
+    except (UserError, ValueError) as error:
+        findings = [Finding(str(error))]
+    return spec, attributes, Outcome("spec", "The study and its spec can be read", 1, findings)
+
+
+def _trials(
+    storage: GuardedStorage, study_id: int, numbers: dict[int, int]
+) -> tuple[list[FrozenTrial] | None, Outcome]:
+    found, findings = None, []
+    try:
+        found = storage.get_all_trials(study_id, deepcopy=False)
+        found.sort(key=lambda trial: trial.number)
+    except Exception as error:  # what is stored may have any shape
+        if failure_that_may_pass(error) is not None:
+            raise  # the storage is away, not wrong
+        damaged = isinstance(error.__cause__, DBAPIError)  # the file, not a trial
+        findings = [
+            Finding(f"cannot be read: {problem}", number)
+            for trial_id, number in ({} if damaged else numbers).items()
+            if (problem := _problem(storage, trial_id)) is not None
+        ] or [Finding(_said(error))]
+    return found, Outcome("trials", "Every trial can be read", len(numbers), findings)
+
+
+def _problem(storage: GuardedStorage, trial_id: int) -> str | None:
+    try:
+        storage.get_trial(trial_id)
+    except Exception as error:
+        return _said(error)
+    return None
+
+
+def _said(error: BaseException) -> str:
+    cause = error if isinstance(error, DBAPIError) else error.__cause__  # Optuna wraps it
+    return explain(cause) if isinstance(cause, DBAPIError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,77 @@
+"""Checks of what an attempt left in the database: its numbers and its texts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import ENVIRONMENT, HISTORY, METRIC
+from mnist_tune.verification.stored import Attempt, Attribute, Stored
+
+MAX_BYTES = 65_535
+"""Of MySQL's text columns, the smallest of the databases that Optuna supports."""
+PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://\S+[?&]password=[^\s&]")
+
+
+def finite(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each complete attempt has one finite value: the validation accuracy after its last epoch."""
+    values = attempt.trial.values
+    history = attempt.trial.user_attrs.get(HISTORY)
+    if values is None:  # `accepted` says so
+        return
+    if len(values) != 1 or not math.isfinite(values[0]):
+        yield f"its value is {values}"
+    elif history and values[0] != history[-1][METRIC]:
+        yield f"its value is {values[0]}, but its last epoch had {history[-1][METRIC]}"
+
+
+def gapless(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each history has every epoch once, from the first, and all of them once the trial is complete."""
+    epochs = [metrics["epoch"] for metrics in _history(attempt.trial)]
+    if epochs != list(range(1, len(epochs) + 1)):
+        yield f"its history has the epochs {epochs}"
+    elif attempt.trial.state == TrialState.COMPLETE and _was_trained(attempt.trial):
+        configured = stored.spec.training_config(attempt.trial.params).epochs
+        if len(epochs) != configured:
+            yield f"its history has {len(epochs)} epochs of {configured}"
+
+
+def reported(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """What Optuna's plots show of each epoch is what the history has."""
+    if HISTORY not in attempt.trial.user_attrs:
+        return
+    history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(attempt.trial)}
+    reports = attempt.trial.intermediate_values
+    if attempt.trial.state == TrialState.COMPLETE:
+        agree = reports == history
+    else:  # cut off between the two, one is ahead of the other
+        agree = reports.items() <= history.items() or history.items() <= reports.items()
+    if not agree:
+        yield f"its reports are {reports}, but its history has {history}"
+
+
+def small(_: Stored, attribute: Attribute) -> Iterator[str]:
+    """Every attribute fits into 64 KB, the smallest text column of Optuna's databases."""
+    size = len(attribute.text)
+    if size > MAX_BYTES:
+        yield f"'{attribute.key}' has {size:,} bytes"
+
+
+def without_password(_: Stored, attribute: Attribute) -> Iterator[str]:
+    """No attribute holds a URL with a password."""
+    if PASSWORD_IN_URL.search(attribute.text):
+        yield f"'{attribute.key}' holds a URL with a password; change the password"
+
+
+def _history(trial: FrozenTrial) -> list[dict[str, Any]]:
+    history: list[dict[str, Any]] = trial.user_attrs.get(HISTORY, [])
+    return history
+
+
+def _was_trained(trial: FrozenTrial) -> bool:
+    """Whether it ran the real job rather than another objective, which need not have epochs."""
+    return HISTORY in trial.user_attrs or ENVIRONMENT in trial.user_attrs

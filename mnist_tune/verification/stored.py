@@ -1,0 +1,119 @@
+"""A study as it is stored at one moment, as plain data: what the checks look at."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES
+from mnist_tune.failures import FailureClass
+from mnist_tune.search import waiting_cells
+from mnist_tune.spec import Spec
+
+
+class Attribute(NamedTuple):
+    """A stored attribute of a trial or, without one, of the study."""
+
+    trial: FrozenTrial | None
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A trial of ours between those before and after it at the same cell."""
+
+    trial: FrozenTrial
+    cell: int
+    previous: FrozenTrial | None
+    following: FrozenTrial | None
+
+    @property
+    def artifacts(self) -> list[str]:
+        """The files it lists, each as Optuna stores it."""
+        attributes = self.trial.system_attrs.items()
+        return [value for key, value in attributes if key.startswith(ARTIFACTS_ATTR_PREFIX)]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows of a study, and where its files lie."""
+
+    spec: Spec
+    study_attributes: dict[str, Any]
+    trials: list[FrozenTrial]
+    """All of them, by number."""
+    silence: dict[int, float | None]
+    """Id of a running trial to the seconds since its last heartbeat; None if it has none."""
+    artifacts: Path
+    checkpoints: Path
+    trial_now: Callable[[int], FrozenTrial]
+    """A trial, by its id, as it is stored meanwhile."""
+
+    @cached_property
+    def attempts(self) -> list[Attempt]:
+        """The trials that work on cells, cell by cell."""
+        of_cell: dict[int, list[FrozenTrial]] = defaultdict(list)
+        for trial in self.trials:
+            cell = cell_of(trial)
+            if cell is not None:
+                of_cell[cell].append(trial)
+        return [
+            Attempt(trial, cell, previous, following)
+            for cell, trials in of_cell.items()
+            for previous, trial, following in zip([None, *trials], trials, [*trials[1:], None], strict=False)
+        ]
+
+    @cached_property
+    def attributes(self) -> list[Attribute]:
+        """All of the study and its trials, as the database has them."""
+        owners: list[tuple[FrozenTrial | None, dict[str, Any]]] = [(None, self.study_attributes)]
+        for trial in self.trials:
+            owners += [(trial, trial.user_attrs), (trial, trial.system_attrs)]
+        return [
+            Attribute(trial, key, json.dumps(value))
+            for trial, attributes in owners
+            for key, value in attributes.items()
+        ]
+
+    @cached_property
+    def points(self) -> list[FrozenTrial]:
+        """Each cell as it is when a study is made."""
+        return waiting_cells(self.spec)
+
+    @cached_property
+    def cells(self) -> set[int]:
+        """The cells that trials say they are for."""
+        return {attempt.cell for attempt in self.attempts}
+
+    @cached_property
+    def claims(self) -> Counter[Any]:
+        """How many trials carry each claim token."""
+        return Counter(str(attempt.trial.system_attrs.get(CLAIM)) for attempt in self.attempts)
+
+
+def cell_of(trial: FrozenTrial) -> int | None:
+    """The cell that a trial works on; None if it is not one of ours."""
+    cell = trial.system_attrs.get(CELL)
+    return cell if isinstance(cell, int) else None
+
+
+def failure_class(trial: FrozenTrial) -> str | None:
+    """Why a trial failed; None if it did not, or does not say it in the words we know."""
+    failure = trial.user_attrs.get(FAILURE)
+    kind = failure.get("class") if isinstance(failure, dict) else None
+    return kind if trial.state == TrialState.FAIL and kind in get_args(FailureClass) else None
+
+
+def failures_with(trial: FrozenTrial, kind: str) -> dict[str, int]:
+    """How often its cell has failed, by class, when this trial has failed with this one."""
+    before = trial.system_attrs.get(FAILURES, {})
+    return {**before, kind: before.get(kind, 0) + 1}

@@ -1,0 +1,66 @@
+"""A worker put together: the loop, the training process it drives, and the folders it keeps files in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.checkpoints import CheckpointFolder
+from mnist_tune.configuration import DataConfig
+from mnist_tune.control import worker_name
+from mnist_tune.messages import SetUp
+from mnist_tune.objective import Objective
+from mnist_tune.stop import Interrupted, StopRequest
+from mnist_tune.studies import OpenStudy
+from mnist_tune.training_process import TrainingProcess
+from mnist_tune.worker import Ended, Worker
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a worker works on and with. `checkpoints` and `artifacts` are shared by all studies there."""
+
+    device: str
+    threads: int | None
+    data_directory: Path | None
+    checkpoints: Path
+    artifacts: Path
+
+
+def run_worker(
+    study: OpenStudy,
+    equipment: Equipment,
+    stop: StopRequest,
+    log: Callable[[str], None],
+    max_trials: int | None = None,
+) -> Ended:
+    """Work on the study until one of the reasons to leave.
+
+    Raises:
+        UserError: the device is not there.
+        MnistTuneError: the data is damaged, or the storage was away for too long.
+    """
+    states = CheckpointFolder(equipment.checkpoints / study.uid)
+    setup = SetUp(
+        equipment.device,
+        equipment.threads,
+        equipment.data_directory,
+        DataConfig(**study.spec.data.model_dump()),
+        states.path,
+    )
+    with TrainingProcess(setup) as process:
+        process.start()
+        try:
+            ready = process.wait_until_ready(stop.check)
+        except Interrupted:
+            log(f"leaving: {stop.reason}")
+            return Ended.STOPPED
+        device = f"{ready.device} ({ready.device_name})"
+        log(f"worker {worker_name()} on study '{study.name}', {device}")
+        objective = Objective(study.spec, process)
+        artifacts = ArtifactFolder(equipment.artifacts)
+        return Worker(
+            study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials
+        ).work()
