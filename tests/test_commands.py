@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ import torch
 import typer
 
 from mnist_tune import __version__, mnist_files
-from mnist_tune.__main__ import main
 from mnist_tune.attributes import ENVIRONMENT
 from mnist_tune.cli import app
 from mnist_tune.configuration import parameters_text
@@ -31,6 +29,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, open_study
+from tests.conftest import STORED, Answer, Command
 from tests.support import TINY_SPEC, new_study, open_file, run_command, write_spec
 
 COMMANDS = [
@@ -38,11 +37,14 @@ COMMANDS = [
     ["run"],
     ["worker"],
     ["status"],
+    ["verify"],
     ["export"],
     ["train"],
     ["evaluate"],
     ["studies"],
+    ["copy-study"],
     ["delete-study"],
+    ["doctor"],
     ["data", "check"],
 ]
 CONFIGURATION = """
@@ -54,51 +56,6 @@ precision = "fp32"
 train_size = 200
 validation_size = 100
 """
-STORED = "studies.db"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command said and how it left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def command(
-    tmp_path: Path,
-    mnist_directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Command]:
-    """`mnist-tune` in this process, which spares its start; its default storage lies in the folder too."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"sqlite:///{tmp_path}/{STORED}")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["mnist-tune", *arguments])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        captured = capsys.readouterr()
-        return Answer(code, captured.out, captured.err)
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -150,7 +107,7 @@ def give_up_all(study: OpenStudy, reason: str) -> None:
         queue.give_back(claim, Failure("non_finite", reason))
 
 
-# create-study, studies, delete-study
+# create-study, studies, copy-study, delete-study
 
 
 def test_create_study_again_changes_nothing_and_says_so(tmp_path: Path, command: Command) -> None:
@@ -191,6 +148,27 @@ def test_studies_of_an_empty_storage_says_how_to_make_one(tmp_path: Path, comman
     answer = command("studies")
     assert (answer.code, answer.out) == (0, "no studies; make one with: mnist-tune create-study SPEC\n")
     assert command("studies", "--json").json == []
+
+
+def test_copy_study_says_what_was_put_back_and_how_to_go_on(tmp_path: Path, command: Command) -> None:
+    assert new_study(tmp_path).queue().claim("worker") is not None
+    answer = command("copy-study", "tiny", "--to", f"sqlite:///{tmp_path}/copy.db")
+    assert answer.out == (
+        "copied study 'tiny' (8 trials, 1 of them put back since they were running) "
+        f"from sqlite:///{tmp_path}/{STORED} to sqlite:///{tmp_path}/copy.db\n"
+        "start its workers with: mnist-tune worker tiny and the new --storage\n"
+    )
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_copy_study_answers_in_json_too_and_copies_back(tmp_path: Path, command: Command) -> None:
+    new_study(tmp_path)
+    here, there = f"sqlite:///{tmp_path}/{STORED}", f"sqlite:///{tmp_path}/copy.db"
+    assert command("copy-study", "tiny", "--to", there).code == 0
+    answer = command("copy-study", "tiny", "--from", there, "--to", here, "--name", "again", "--json")
+    copied = {"study": "tiny", "from": there, "to": here, "name": "again", "trials": 8, "put_back": 0}
+    assert answer.json == copied
+    assert command("status", "again", "--json").json["cells"]["waiting"] == 8
 
 
 def test_delete_study_asks_and_a_no_changes_nothing(
@@ -252,6 +230,15 @@ def test_status_of_a_finished_study_names_the_winner_and_how_to_export_it(finish
     assert f"best: trial {best.number} with {best.value:.2f} %" in answer.stdout
     assert "mnist-tune export tiny --output best.toml" in answer.stdout
     assert not re.search(r"[^\n -~✓✗▶·✂─]", answer.stdout), "control or odd characters"
+
+
+def test_what_real_workers_stored_keeps_every_promise(finished: Finished, command: Command) -> None:
+    answer = command("verify", "tiny", *finished.storage, "--json")
+    assert answer.code == 0
+    assert answer.json["verdict"] == ("study 'tiny' keeps every promise: 8 cells (8 complete), 8 attempts")
+    checked = {check["check"]: check["checked"] for check in answer.json["checks"]}
+    assert checked["histories"] == checked["reports"] == checked["files"] == 8
+    assert not any(check["findings"] for check in answer.json["checks"])
 
 
 def test_status_writes_nothing(finished: Finished) -> None:
@@ -627,6 +614,15 @@ BAD_INPUTS = [
     ("worker tinny", "no study 'tinny' in this storage; did you mean 'tiny'?"),
     ("export tinny", "no study 'tinny' in this storage; did you mean 'tiny'?"),
     ("delete-study tinny --yes", "no study 'tinny' in this storage; did you mean 'tiny'?"),
+    ("copy-study tinny --to sqlite:///new.db", "no study 'tinny' in this storage; did you mean 'tiny'?"),
+    ("copy-study tiny --from sqlite:///mistyped.db --to sqlite:///new.db", "mistyped.db: no such file"),
+    ("copy-study tiny --to sqlite:///studies.db", "studies.db: has a study 'tiny' already; give the copy"),
+    ("copy-study tiny --to sqlite:///new.db --name a/b", "--name: name: 'a/b' is not allowed"),
+    ("copy-study tiny --to sqlite:///config.toml", "config.toml: is not an SQLite database"),
+    ("copy-study tiny --to sqlite:///nowhere/x.db", "nowhere does not exist; create it first"),
+    ("copy-study tiny --to mysql://user:secret@127.0.0.1/x", "--to: mysql:// is not supported; write sqlite"),
+    (f"copy-study tiny {SERVER} --to sqlite:///new.db", "user:***@127.0.0.1:1/x: cannot be used"),
+    (f"copy-study tiny {SERVER.replace('storage', 'to')}", "postgresql://user:***@127.0.0.1:1/x: cannot be"),
     ("export tiny", "study 'tiny' has no complete trial yet; run 'mnist-tune worker tiny' first"),
     ("status tiny --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
     ("worker tiny --storage sqlite:///mistyped.db", "sqlite:///mistyped.db: no such file"),
@@ -693,6 +689,7 @@ def test_a_bad_input_gets_one_line_and_changes_nothing(
     "line",
     [
         "export tiny --format xml",
+        "copy-study tiny",
         "worker",
         "worker tiny --max-trials 0",
         "worker tiny --threads 0",
