@@ -7,6 +7,7 @@ source would seem to run in the copy for ever.
 from __future__ import annotations
 
 import json
+import secrets
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -16,12 +17,12 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 
-from mnist_tune.attributes import CELL, FAILURES, SPEC
+from mnist_tune.attributes import CELL, CHECKPOINT, FAILURES, SPEC, UID
 from mnist_tune.cells import fail, insert_waiting, next_attempt
 from mnist_tune.database import lock, shown, snapshot
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
-from mnist_tune.rows import heartbeats, study_attributes, trials
+from mnist_tune.rows import heartbeats, study_attributes, system_attributes, trials
 from mnist_tune.sections import Retry
 from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage, open_storage
@@ -45,6 +46,8 @@ class Copied(NamedTuple):
 def copy_study(study: OpenStudy, url: URL, name: str | None = None) -> Copied:
     """Copy a study, as it is at one moment, into the storage at `url`, under its own or another name.
 
+    Under its own name it is the same study, which goes on from the same checkpoints: a move or a backup.
+
     The copy is one transaction, and the source is only read. An attempt that runs there cannot run on
     here: in the copy it has failed, and its cell waits again if its budget allows.
 
@@ -67,7 +70,7 @@ def copy_study(study: OpenStudy, url: URL, name: str | None = None) -> Copied:
             raise MnistTuneError(f"study '{study.name}' was deleted before it could be copied")
         study_id = ids["study_id"][study.study_id]
         if spec != study.spec:
-            _store_spec(target, study_id, spec)
+            _make_another(target, study_id, spec)
         put_back = _put_back_running(storage, target, study_id, spec.retry)
     return Copied(spec.study.name, len(ids["trial_id"]), put_back)
 
@@ -106,9 +109,14 @@ def _copy_rows(
     return ids
 
 
-def _store_spec(target: orm.Session, study_id: int, spec: Spec) -> None:
-    stored = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == SPEC)
-    target.execute(study_attributes.update().where(stored).values(value_json=json.dumps(spec.document())))
+def _make_another(target: orm.Session, study_id: int, spec: Spec) -> None:
+    """Make the copy a study in its own right: under another name, both may go on, each with its own files."""
+    for key, value in ((SPEC, spec.document()), (UID, secrets.token_hex(16))):
+        stored = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == key)
+        target.execute(study_attributes.update().where(stored).values(value_json=json.dumps(value)))
+    in_copy = system_attributes.c.trial_id.in_(select(trials.c.trial_id).where(trials.c.study_id == study_id))
+    pointers = system_attributes.delete().where(in_copy, system_attributes.c.key == CHECKPOINT)
+    target.execute(pointers)
 
 
 def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: int, retry: Retry) -> int:

@@ -36,7 +36,7 @@ FAILURES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sq
 
 
 def driver_error(error: BaseException) -> DBAPIError | None:
-    """The driver's error behind `error`, if there is one: Optuna wraps it into a message that names no cause."""
+    """The driver's error behind `error`, if any: Optuna wraps it into a message that names no cause."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, DBAPIError):
         cause = cause.__cause__

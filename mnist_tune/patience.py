@@ -54,7 +54,9 @@ class Patience:
                     raise MnistTuneError(
                         f"the storage has not answered for {now - away_since:.0f} s: {_said(failed)}"
                     ) from error
-                time.sleep(pause * random.uniform(0.5, 1.0))  # not all workers at the same moment
+                # Not all workers at the same moment, and once more when patience is about to end.
+                left = max(0.0, away_since + self._seconds - now)
+                time.sleep(min(pause * random.uniform(0.5, 1.0), left))
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 if away_since is not None:

@@ -15,7 +15,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune import __version__
 from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
-from mnist_tune.cells import checkpoints_in_use, delete_rows, insert_waiting
+from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import UserError
@@ -124,13 +124,6 @@ def study_names(storage: GuardedStorage) -> list[str]:
             .order_by(models.StudyModel.study_id)
         )
         return list(session.execute(ours).scalars())
-
-
-def delete_study(study: OpenStudy) -> None:
-    """Remove a study with all its trials, also while workers write to it: they find their leases lost."""
-    # Optuna's own loads everything first, and silently deletes nothing if a row is added meanwhile.
-    with study.storage.transaction() as session:
-        delete_rows(session, study.study_id)
 
 
 class _Stored(NamedTuple):

@@ -62,9 +62,9 @@ class Worker:
         self._log = log
         self._max_trials = max_trials
         self._queue = study.queue()
-        self._optuna_study = study.optuna_study()
         self._registration = Registration(study.storage, study.study_id, device)
         self._ask = Patience(study.spec.lease.patience, log, hurry=lambda: stop.times > 1)
+        self._optuna_study = self._ask(study.optuna_study)
         self._in_hand: Attempt | None = None
         self._failures_in_a_row = 0
         self._last_failure = ""
@@ -135,7 +135,9 @@ class Worker:
     def _end(self, attempt: Attempt) -> Failure | None:
         """Run the attempt to its end and store that; the failure, if it was one. Raises LeaseLost."""
         try:
-            attempt.parameters = self._study.parameters(self._optuna_study, attempt.claim)
+            attempt.parameters = self._ask(
+                lambda: self._study.parameters(self._optuna_study, attempt.claim)
+            )
             attempt.say(f"begins with {parameters_text(attempt.parameters)}")
             value = self._run_trial(attempt)
             attempt.complete(value, self._ask)

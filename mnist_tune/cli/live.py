@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.progress import events, overview
 from mnist_tune.results import Results, read_results
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 READING_SHARE = 0.1  # of the time, at most: watching a large study must not slow its workers
+LONGEST_PAUSE = 10.0  # seconds: a single slow answer must not blind us, nor hold up Ctrl-C
 ROWS_AROUND_THE_TABLE = 8
 STOPPING = (
     "stopping: the workers finish their epochs; Ctrl-C again gives their trials back at once",
@@ -53,19 +55,30 @@ def follow(
                     else:
                         pool.kill()
                 began = time.monotonic()
-                results = _show(study, results, live, console)
-                pause = max(POLL_SECONDS, (time.monotonic() - began) / READING_SHARE)
+                results = _show(_glance(study, results), results, live, console)
+                took = time.monotonic() - began
+                pause = min(max(POLL_SECONDS, took / READING_SHARE), LONGEST_PAUSE)
     finally:
         pool.stop()  # whatever went wrong here, no worker stays behind
-    return _show(study, results, live, console)
+    ask = Patience(study.spec.lease.patience, console.print, hurry=lambda: stop.requested)
+    return _show(ask(lambda: read_results(study)), results, live, console)
 
 
 def _table(results: Results, console: Console) -> RenderableType:
     return overview(results, max_rows=max(1, console.height - ROWS_AROUND_THE_TABLE))
 
 
-def _show(study: OpenStudy, before: Results, live: Live, console: Console) -> Results:
-    now = read_results(study)
+def _glance(study: OpenStudy, before: Results) -> Results:
+    """The study as it is now or, while the storage is away, as it was: how long that may last, workers know."""
+    try:
+        return read_results(study)
+    except Exception as error:
+        if failure_that_may_pass(error) is None:
+            raise
+        return before
+
+
+def _show(now: Results, before: Results, live: Live, console: Console) -> Results:
     if console.is_terminal:
         live.update(_table(now, console))
     else:

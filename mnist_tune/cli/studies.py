@@ -8,6 +8,8 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import (
+    ArtifactsOption,
+    CheckpointsOption,
     FromOption,
     JsonOption,
     NameOption,
@@ -103,16 +105,29 @@ def copy_study(
 def delete_study(
     study: StudyArgument,
     storage: StorageOption = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Delete its checkpoints, weights and logs too.")
+    ] = False,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a study with all its trials, after asking.
 
-    Example: mnist-tune delete-study quickstart --yes
+    Example: mnist-tune delete-study quickstart --files --yes
     """
-    from mnist_tune.studies import delete_study
+    from mnist_tune.database import storage_url
+    from mnist_tune.deletion import delete_study, delete_study_and_files
+    from mnist_tune.folders import artifact_folder, checkpoint_folder
 
     opened = options.study(study, storage)
+    what = "all its trials and their files" if files else "all its trials"
     if not yes:
-        typer.confirm(f"Delete study '{study}' with all its trials?", abort=True)
-    delete_study(opened)
-    typer.echo(f"deleted study '{study}'")
+        typer.confirm(f"Delete study '{study}' with {what}?", abort=True)
+    if not files:
+        delete_study(opened)
+        typer.echo(f"deleted study '{study}'")
+        return
+    url = storage_url(storage)
+    folders = checkpoint_folder(url, checkpoints), artifact_folder(url, artifacts)
+    typer.echo(f"deleted study '{study}' and {delete_study_and_files(opened, *folders)} files of its trials")
