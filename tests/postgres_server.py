@@ -18,31 +18,59 @@ from typing import Any
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
     """Start a server with its data in `folder`; yields the URL of an empty database on it."""
-    # PostgreSQL refuses to run as root, and its user must be able to reach binaries and data.
-    user: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
-    binaries = _copy_binaries(folder)
-    data = folder / "data"
-    data.mkdir(mode=0o700)
-    if user:
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(parent.stat().st_mode | 0o011)
-        shutil.chown(data, **user)
-    initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N", "-D", str(data)]
-    subprocess.run([binaries / "initdb", *initdb], check=True, capture_output=True, cwd=data, **user)
-    port = _free_port()
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", data],
-        cwd=data,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **user,
-    )
+    with running_server(folder) as server:
+        yield server.url
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[PostgresServer]:
+    """The same for tests that stop it and start it again."""
+    server = PostgresServer(folder)
+    server.start()
     try:
-        _wait_for(port)
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        yield server
     finally:
-        server.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
-        server.wait(timeout=60)
+        server.stop()
+
+
+class PostgresServer:
+    """A server with its data in `folder/data`, not started yet; local users need no password."""
+
+    def __init__(self, folder: Path) -> None:
+        # PostgreSQL refuses to run as root, and its user must be able to reach binaries and data.
+        self._user: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+        self._binaries = _copy_binaries(folder)
+        self.data = folder / "data"
+        self.data.mkdir(mode=0o700)
+        if self._user:
+            for parent in (folder, *folder.parents[:2]):
+                parent.chmod(parent.stat().st_mode | 0o011)
+            shutil.chown(self.data, **self._user)
+        initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N", "-D", str(self.data)]
+        subprocess.run(
+            [self._binaries / "initdb", *initdb], check=True, capture_output=True, cwd=self.data, **self._user
+        )
+        self._port = _free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                *(self._binaries / "postgres", "-D", self.data),
+                *("-h", "127.0.0.1", "-p", str(self._port), "-k", self.data),
+            ],
+            cwd=self.data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self._user,
+        )
+        _wait_for(self._port)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT is its fast shutdown, SIGQUIT the immediate one; SIGTERM would wait for clients."""
+        self._process.send_signal(number)
+        self._process.wait(timeout=60)
 
 
 def _copy_binaries(folder: Path) -> Path:

@@ -21,10 +21,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES
 from mnist_tune.copying import Copied, copy_study
 from mnist_tune.database import storage_url
+from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.storage import open_storage
-from mnist_tune.studies import OpenStudy, create_study, delete_study, open_study, study_names
+from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
 from tests.postgres_server import postgres_server
 from tests.support import TINY_SPEC, finish, start_toy_worker, tiny_spec
 
@@ -163,6 +164,7 @@ def test_a_copy_beside_its_original_has_another_name_everywhere(original: str) -
     assert copy_study(study_at(original), storage_url(original), "second").name == "second"
     assert study_names(open_storage(storage_url(original))) == ["tiny", "second"]
     assert study_at(original, "second").spec == study_at(original).spec.named("second")
+    assert study_at(original, "second").uid != study_at(original).uid
     assert_copied(before_it, trials(original, "second"))
     assert [described(trial) for trial in trials(original)] == [described(trial) for trial in before_it]
 

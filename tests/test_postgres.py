@@ -13,10 +13,11 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
 from mnist_tune.database import storage_url, utc_now
+from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.results import read_results
 from mnist_tune.storage import GuardedStorage, heartbeats, open_storage
-from mnist_tune.studies import OpenStudy, create_study, delete_study, open_study
+from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.postgres_server import postgres_server
 from tests.support import (
     TINY_SPEC,

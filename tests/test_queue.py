@@ -11,11 +11,12 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
-from mnist_tune.studies import create_study, delete_study, open_study, study_names
+from mnist_tune.studies import create_study, open_study, study_names
 from tests.support import TINY_SPEC, new_study, open_file, tiny_spec
 
 QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 1.0\n"

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.control import Registration
+from mnist_tune.database import storage_url
 from mnist_tune.spec import Spec
+from mnist_tune.storage import open_storage
+from mnist_tune.studies import open_study
+from tests.conftest import Command
 from tests.support import STUDIES, finish, start_command
 
 ROOT = STUDIES.parent
@@ -56,13 +61,26 @@ SEVERAL_MACHINES = [
 ]
 """Run on a real server, with a smaller study, in test_postgres.py."""
 
+ASKING_WORKERS = [
+    "mnist-tune status seed-grid --workers",
+    "mnist-tune pause seed-grid",
+    "mnist-tune resume seed-grid",
+    "mnist-tune drain seed-grid --host gpu-1",
+    "mnist-tune cancel seed-grid",
+    "mnist-tune copy-study seed-grid --from sqlite:///mnist-tune.db "
+    "--to postgresql://tuner@database-host/studies",
+    "mnist-tune retry seed-grid --failed",
+    "mnist-tune verify seed-grid",
+    "mnist-tune doctor",
+]
+
 DASHBOARD = ["optuna-dashboard sqlite:///mnist-tune.db"]
 """Run in test_stock_optuna.py."""
 
 
 def test_every_command_of_the_readme_is_one_that_a_test_runs() -> None:
-    tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *SEVERAL_MACHINES, *DASHBOARD]
-    assert sorted(commands()) == sorted(tested)
+    tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *SEVERAL_MACHINES]
+    assert sorted(commands()) == sorted([*tested, *ASKING_WORKERS, *DASHBOARD])
 
 
 def test_the_set_up_is_one_line_each() -> None:
@@ -114,6 +132,20 @@ def run_in(folder: Path, lines: list[str]) -> list[str]:
         assert (answer.returncode, answer.stderr) == (0, ""), line
         printed.append(answer.stdout)
     return printed
+
+
+def test_the_commands_that_ask_workers_work_as_they_stand(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUNE_STORAGE", "sqlite:///mnist-tune.db")
+    monkeypatch.setattr("socket.gethostname", lambda: "gpu-1")
+    assert command("create-study", str(STUDIES / "seed-grid.toml")).code == 0
+    study = open_study(open_storage(storage_url()), "seed-grid")
+    Registration(study.storage, study.study_id, "cuda:0").register()
+    for line in ASKING_WORKERS:
+        there = line.replace("postgresql://tuner@database-host/studies", "sqlite:///server.db")
+        answer = command(*shlex.split(there)[1:])
+        assert (answer.code, answer.err) == (0, ""), line
 
 
 @pytest.mark.slow

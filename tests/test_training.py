@@ -17,8 +17,8 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages, load_training_images, split
 from mnist_tune.devices import Precision, Runtime
 from mnist_tune.evaluation import evaluate
-from mnist_tune.model import load_model, save_model
 from mnist_tune.metrics import EpochMetrics
+from mnist_tune.model import load_model, save_model
 from mnist_tune.training import NonFiniteLoss, Trainer
 
 Optimizer = Literal["Adam", "SGD"]

@@ -1,31 +1,83 @@
-"""A real worker process whose trials take a moment: python -m tests.toy_worker STUDY SECONDS."""
+"""A real worker process whose trials take a moment: python -m tests.toy_worker STUDY SECONDS [options]."""
 
 from __future__ import annotations
 
+import argparse
+import queue
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mnist_tune.attempt import Attempt
 from mnist_tune.database import storage_url
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import open_study
 from tests.support import epoch, work
 
+STEP_SECONDS = 0.05
 
-def main(name: str, seconds: float) -> None:
+
+def main() -> None:
+    """Work on the study that the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("study")
+    parser.add_argument("seconds", type=float, help="that a trial takes")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--max-trials", type=int)
+    parser.add_argument("--steps", type=Path, help="file that gets the time of every training step")
+    given = parser.parse_args()
+
+    def note_step() -> None:
+        if given.steps is not None:
+            with given.steps.open("a", encoding="ascii") as steps:
+                steps.write(f"{time.time()}\n")
+
     def run_trial(attempt: Attempt) -> float:
-        for number in (1, 2):
-            attempt.check()
-            time.sleep(seconds / 2)
-            attempt.epoch_done(epoch(number, 40.0 + number))
-        return 42.0
+        return follow(attempt, given.epochs, given.seconds / given.epochs, note_step)
 
     stop = StopRequest()
     stop.listen()
-    print(work(open_study(open_storage(storage_url()), name), run_trial, stop, files=Path.cwd()).value)
+    try:
+        study = open_study(open_storage(storage_url()), given.study)
+        print(work(study, run_trial, stop, max_trials=given.max_trials, files=Path.cwd()).value)
+    except MnistTuneError as error:
+        sys.exit(f"toy worker: {error}")
+
+
+def follow(attempt: Attempt, epochs: int, seconds: float, note_step: Callable[[], None]) -> float:
+    """Follow a training that goes on by itself, as the real one does in its process."""
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    over = threading.Event()
+
+    def train() -> None:
+        for number in range(1, epochs + 1):
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0:
+                if over.wait(min(left, STEP_SECONDS)):
+                    return
+                note_step()
+            done.put(number)
+
+    training = threading.Thread(target=train, name="training")
+    training.start()
+    try:
+        number = 0
+        while number < epochs:
+            attempt.check()
+            try:
+                number = done.get(timeout=STEP_SECONDS)
+            except queue.Empty:
+                continue
+            attempt.epoch_done(epoch(number, 40.0 + number))
+        return 40.0 + epochs
+    finally:
+        over.set()
+        training.join()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main()
