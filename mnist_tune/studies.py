@@ -18,7 +18,7 @@ from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
 from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
-from mnist_tune.errors import UserError
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.rows import studies, study_attributes
 from mnist_tune.schema import workers
@@ -139,11 +139,15 @@ def _find(session: orm.Session, name: str) -> _Stored | None:
         return None
     ours = study_attributes.c.study_id == study_id, study_attributes.c.key.in_([SPEC, UID])
     rows = session.execute(select(study_attributes.c.key, study_attributes.c.value_json).where(*ours))
-    stored = {row.key: json.loads(row.value_json) for row in rows}
+    stored = {row.key: row.value_json for row in rows}
     if SPEC not in stored:
         return _Stored(study_id, None)
-    spec = validate(Spec, stored[SPEC], f"the stored spec of study '{name}'")
-    return _Stored(study_id, spec, stored.get(UID, name))
+    where = f"the stored spec of study '{name}'"
+    try:
+        document = json.loads(stored[SPEC])
+    except ValueError:
+        raise MnistTuneError(f"{where} is damaged: it is no JSON; restore a copy of the study") from None
+    return _Stored(study_id, validate(Spec, document, where), json.loads(stored.get(UID, json.dumps(name))))
 
 
 def _foreign(name: str) -> str:

@@ -38,6 +38,11 @@ COMMANDS = [
     ["worker"],
     ["status"],
     ["verify"],
+    ["pause"],
+    ["resume"],
+    ["cancel"],
+    ["drain"],
+    ["retry"],
     ["export"],
     ["train"],
     ["evaluate"],
@@ -157,6 +162,7 @@ def test_copy_study_says_what_was_put_back_and_how_to_go_on(tmp_path: Path, comm
         "copied study 'tiny' (8 trials, 1 of them put back since they were running) "
         f"from sqlite:///{tmp_path}/{STORED} to sqlite:///{tmp_path}/copy.db\n"
         "start its workers with: mnist-tune worker tiny and the new --storage\n"
+        "its files stay where they are: name their folders with --checkpoints and --artifacts\n"
     )
     assert (answer.code, answer.err) == (0, "")
 

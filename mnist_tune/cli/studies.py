@@ -100,6 +100,7 @@ def copy_study(
     put_back = f", {copied.put_back} of them put back since they were running" if copied.put_back else ""
     typer.echo(f"copied study '{study}' ({copied.trials} trials{put_back}) from {source} to {there}")
     typer.echo(f"start its workers with: mnist-tune worker {copied.name} and the new --storage")
+    typer.echo("its files stay where they are: name their folders with --checkpoints and --artifacts")
 
 
 def delete_study(

@@ -1,0 +1,60 @@
+"""Clocks that are wrong: a worker an hour ahead of the others, by libfaketime, and clients in other zones."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.results import read_results
+from mnist_tune.studies import open_study
+from tests.conftest import Command
+from tests.support import TINY_SPEC, finish, new_study, open_file, start_toy_worker
+
+LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 1.0\ngrace_period = 3.0\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime: apt-get install faketime")
+def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_others_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_study(tmp_path, QUICK_LEASE)
+    with monkeypatch.context() as ahead:
+        ahead.setenv("LD_PRELOAD", str(LIBRARIES[0]))
+        ahead.setenv("FAKETIME", "+3600")
+        ahead.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        workers = [start_toy_worker(tmp_path, seconds=5.0)]
+    workers.append(start_toy_worker(tmp_path, seconds=5.0))
+    time.sleep(7)
+    killed = start_toy_worker(tmp_path, seconds=60.0)
+    time.sleep(4)
+    killed.kill()
+    finish(killed)
+    answers = [finish(worker) for worker in workers]
+    assert [(answer.returncode, answer.stderr) for answer in answers] == [(0, "")] * 2
+    results = read_results(open_study(open_file(tmp_path), "tiny"))
+    assert results.cells.complete == 8
+    failures = [attempt.failure["class"] for attempt in results.attempts if attempt.failure]
+    assert failures == ["lost"]  # the killed worker's, and no other
+    started = [attempt.started for attempt in results.attempts if attempt.started]
+    assert max(started) - min(started) > timedelta(minutes=50)  # the clock was wrong indeed
+
+
+def test_times_are_told_in_utc_wherever_one_looks_from(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = new_study(tmp_path).queue().claim("worker")
+    assert claim is not None
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        started = json.loads(command("status", "tiny", "--json").out)["trials"][0]["started"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert abs(datetime.fromisoformat(started) - datetime.now(UTC)) < timedelta(minutes=1)
