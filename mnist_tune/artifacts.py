@@ -12,6 +12,7 @@ import mimetypes
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
@@ -29,11 +30,16 @@ class ArtifactFolder(FileSystemArtifactStore):
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = f"{artifact_id}.tmp"
-        super().write(temporary, content_body)
-        with (self._folder / temporary).open("rb") as written:
-            os.fsync(written.fileno())
-        (self._folder / temporary).replace(self._folder / artifact_id)
+        temporary = self._folder / f"{artifact_id}.tmp"
+        try:
+            super().write(temporary.name, content_body)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(self._folder / artifact_id)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dict[str, str]:

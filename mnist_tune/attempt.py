@@ -93,15 +93,22 @@ class Attempt:
         with self._lock:
             self._unstored.user[RESUMED] = note
         self._add(history)
+        self._store_now()
 
-    def epoch_done(self, metrics: EpochMetrics, checkpoint: Checkpoint | None = None) -> None:
+    def epoch_done(
+        self, metrics: EpochMetrics, checkpoint: Checkpoint | None = None, *, last: bool = False
+    ) -> None:
         """Store an epoch's numbers and, if one was made, the pointer to the state after it.
+
+        Those of the last epoch are stored with the end of the trial, which follows at once.
 
         Raises:
             LeaseLost: others have the cell.
         """
         self.images_per_second = metrics.images_per_second
         self._add([metrics], checkpoint)
+        if not last:
+            self._store_now()
 
     def keep_file(self, name: str, content: bytes) -> None:
         """Keep a final file, which becomes an artifact of the trial when it ends."""
@@ -152,6 +159,9 @@ class Attempt:
                 if metrics.validation_accuracy is not None:
                     self._unstored.reports[metrics.epoch] = metrics.validation_accuracy
             self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
+
+    def _store_now(self) -> None:
+        """Unless the storage is away. Raises LeaseLost."""
         try:
             self._lease.renew(self._store)
         except Exception as error:

@@ -168,7 +168,7 @@ class Registration:
         }
         with self._storage.transaction() as session:
             # First, since it takes SQLite's write lock before anything is read.
-            upsert(session, workers, ("worker_id",), [row | {"started": utc_now(), "last_beat": utc_now()}])
+            upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"))
             now = session.execute(select(utc_now())).scalar_one()
             session.execute(workers.delete().where(workers.c.last_beat < now - FORGOTTEN_AFTER))
 

@@ -74,7 +74,7 @@ class Objective:
                         accuracy = _accuracy(message.history[-1])
                 case EpochDone(metrics, checkpoint, problem):
                     accuracy = _accuracy(metrics)
-                    attempt.epoch_done(metrics, checkpoint)
+                    attempt.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
                     attempt.say(metrics.line(config.epochs))
                     if problem:
                         attempt.say(problem)

@@ -6,6 +6,7 @@ timeouts never fire, and libpq waits for ever.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from sqlalchemy.engine import URL
 from mnist_tune.deadlines import Deadline
 
 T = TypeVar("T")
+
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # a cut link is raised: it need not be printed as well
 
 # A cut link raises after about three seconds; without these a client hangs on a dead socket for minutes.
 CONNECT_ARGUMENTS = {

@@ -1,10 +1,12 @@
 """Statements on the rows of a trial, inside a transaction that the caller holds.
 
-Plain SQL instead of Optuna's models, which read a row, and all that hangs on it, before they change it.
+Plain SQL instead of Optuna's models, which read a row, and all that hangs on it, before they change it. Those of
+every trial are built once, since building one takes ten times as long as executing it, with the lock held.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import sqlalchemy
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import orm
+from sqlalchemy import bindparam, orm
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mnist_tune.attributes import CLAIM
@@ -29,6 +31,16 @@ intermediate_values = models.TrialIntermediateValueModel.__table__
 parameters = models.TrialParamModel.__table__
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
+
+CLAIMED = sqlalchemy.exists().where(
+    system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CLAIM
+)
+OF_TRIAL = trials.update().where(trials.c.trial_id == bindparam("of_trial"))
+SET_STATE = OF_TRIAL.values(state=bindparam("to_state"))
+END = SET_STATE.values(datetime_complete=utc_now())
+TOUCH = OF_TRIAL.where(trials.c.state.in_(UNFINISHED)).values(state=trials.c.state)
+TOUCH_CLAIMED = TOUCH.where(CLAIMED.where(system_attributes.c.value_json == bindparam("token")))
+TOUCH_UNCLAIMED = TOUCH.where(~CLAIMED)
 
 
 def put(
@@ -62,7 +74,7 @@ def put(
 
 def beat(session: orm.Session, trial_id: int) -> None:
     """Write the heartbeat of a trial that the transaction holds."""
-    upsert(session, heartbeats, ("trial_id",), [{"trial_id": trial_id, "heartbeat": utc_now()}])
+    upsert(session, heartbeats, ("trial_id",), [{"trial_id": trial_id}], now=("heartbeat",))
 
 
 def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence[float]) -> None:
@@ -73,26 +85,40 @@ def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence
         value, kind = to_stored(result)
         rows.append({"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind})
     upsert(session, objective_values, ("trial_id", "objective"), rows)
-    ended = {"state": state, "datetime_complete": utc_now()} if state.is_finished() else {"state": state}
-    session.execute(trials.update().where(trials.c.trial_id == trial_id).values(ended))
+    session.execute(END if state.is_finished() else SET_STATE, {"of_trial": trial_id, "to_state": state})
 
 
 def upsert(
-    session: orm.Session, table: sqlalchemy.Table, unique: Sequence[str], rows: Sequence[dict[str, Any]]
+    session: orm.Session,
+    table: sqlalchemy.Table,
+    unique: tuple[str, ...],
+    rows: Sequence[dict[str, Any]],
+    now: tuple[str, ...] = (),
 ) -> None:
-    """Insert rows, replacing those that have the same `unique` columns."""
-    if not rows:
-        return
-    dialect = {"sqlite": sqlite, "postgresql": postgresql}[session.connection().dialect.name]
-    insert = dialect.insert(table)
-    replaced = {name: insert.excluded[name] for name in rows[0] if name not in unique}
-    session.execute(insert.values(list(rows)).on_conflict_do_update(index_elements=unique, set_=replaced))
+    """Insert rows, replacing those that have the same `unique` columns; `now` get the database's time."""
+    if rows:
+        session.execute(_upsert(session.get_bind().dialect.name, table, unique, tuple(rows[0]), now), rows)
+
+
+@functools.cache
+def _upsert(
+    dialect: str,
+    table: sqlalchemy.Table,
+    unique: tuple[str, ...],
+    given: tuple[str, ...],
+    now: tuple[str, ...],
+) -> sqlalchemy.Executable:
+    insert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(table)
+    replaced = {name: insert.excluded[name] for name in (*given, *now) if name not in unique}
+    values = {name: bindparam(name) for name in given} | {name: utc_now() for name in now}
+    return insert.values(values).on_conflict_do_update(index_elements=unique, set_=replaced)
 
 
 def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
     """Lock the row of an unfinished trial: claimed with this token or, without one, by no worker of ours."""
-    ours = claimed_with(token) if token is not None else ~claimed_with()
-    return hold(session, trials.c.trial_id == trial_id, trials.c.state.in_(UNFINISHED), ours)
+    if token is None:
+        return changed(session, TOUCH_UNCLAIMED, {"of_trial": trial_id})
+    return changed(session, TOUCH_CLAIMED, {"of_trial": trial_id, "token": json.dumps(token)})
 
 
 def hold(session: orm.Session, *which: sqlalchemy.ColumnElement[bool]) -> bool:
@@ -100,15 +126,14 @@ def hold(session: orm.Session, *which: sqlalchemy.ColumnElement[bool]) -> bool:
     return changed(session, trials.update().where(*which).values(state=trials.c.state))
 
 
-def changed(session: orm.Session, update: sqlalchemy.Update) -> bool:
+def changed(
+    session: orm.Session, update: sqlalchemy.Update, parameters: Mapping[str, Any] | None = None
+) -> bool:
     """Execute an UPDATE; whether it found a row."""
-    result: sqlalchemy.CursorResult[Any] = session.connection().execute(update)
+    result: sqlalchemy.CursorResult[Any] = session.connection().execute(update, parameters)
     return result.rowcount > 0
 
 
 def claimed_with(token: str | None = None) -> sqlalchemy.ColumnElement[bool]:
     """That a row of `trials` was claimed by a worker of ours, with this token if one is given."""
-    claimed = sqlalchemy.exists().where(
-        system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CLAIM
-    )
-    return claimed if token is None else claimed.where(system_attributes.c.value_json == json.dumps(token))
+    return CLAIMED if token is None else CLAIMED.where(system_attributes.c.value_json == json.dumps(token))

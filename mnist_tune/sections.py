@@ -86,8 +86,8 @@ class Retry(Section):
 class Limits(Section):
     """[limits]: what ends an attempt or a worker early. 0 is without limit."""
 
-    timeout: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds of wall-clock that one attempt may take."""
+    timeout: Annotated[float, Field(ge=0)] = 86_400.0
+    """Seconds of wall-clock that one attempt may take: by default a day, so that no step hangs for ever."""
     failures_in_a_row: Annotated[int, Field(ge=0)] = 3
     """A worker leaves after so many cells in a row that failed on it and had not failed before."""
     checkpoint_interval: Annotated[float, Field(ge=0)] = 10.0

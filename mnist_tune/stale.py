@@ -30,6 +30,9 @@ class Silent:
         return ~beat if self.heartbeat is None else beat.where(heartbeats.c.heartbeat == self.heartbeat)
 
 
+LOOKS_PER_GRACE_PERIOD = 12
+
+
 class Watch:
     """Remembers the heartbeats it has seen, and since when on this process's own clock."""
 
@@ -37,9 +40,15 @@ class Watch:
         self._storage = storage
         self._grace_period = grace_period
         self._seen: dict[int, tuple[datetime | None, float]] = {}
+        self._next_look = 0.0
 
     def silent(self, running: sqlalchemy.ColumnElement[bool]) -> list[Silent]:
-        """Of the trials that `running` selects, those whose heartbeat stood still for the grace period."""
+        """Of the trials that `running` selects, those whose heartbeat stood still for the grace period.
+
+        It may be called all the time: it looks now and then, and finds none in between.
+        """
+        if time.monotonic() < self._next_look:
+            return []
         with self._storage.transaction() as session:
             rows = session.execute(last_heartbeats().where(running)).all()
         # A server's clock is the same for all. SQLite's is one host's, and may be set back: there, only a
@@ -47,6 +56,7 @@ class Watch:
         server = self._storage.engine.dialect.name == "postgresql"
         grace = timedelta(seconds=self._grace_period)
         now = time.monotonic()
+        self._next_look = now + self._grace_period / LOOKS_PER_GRACE_PERIOD
         self._seen = {row.trial_id: self._since(row.trial_id, row.heartbeat, now) for row in rows}
         return [
             Silent(row.trial_id, row.number, row.heartbeat)

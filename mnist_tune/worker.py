@@ -39,6 +39,10 @@ class Ended(enum.Enum):
     FAILING = "too many trials in a row failed here that had not failed elsewhere; see to this machine"
 
 
+LEAVES = {Standing.FINISHED: Ended.FINISHED, Standing.CANCELLED: Ended.CANCELLED}
+"""Where nothing is left to wait for."""
+
+
 class Worker:
     """Runs trials of a study until it is finished, `max_trials` are done, or a stop is requested."""
 
@@ -105,10 +109,8 @@ class Worker:
                     return Ended.FAILING
                 continue
             standing = self._ask(self._queue.standing)
-            if standing is Standing.FINISHED:
-                return Ended.FINISHED
-            if standing is Standing.CANCELLED:
-                return Ended.CANCELLED
+            if standing in LEAVES:
+                return LEAVES[standing]
             self._stop.wait(STAND_BY_SECONDS)  # others run the last cells, one may yet come back; or: paused
         return Ended.STOPPED
 
@@ -135,9 +137,7 @@ class Worker:
     def _end(self, attempt: Attempt) -> Failure | None:
         """Run the attempt to its end and store that; the failure, if it was one. Raises LeaseLost."""
         try:
-            attempt.parameters = self._ask(
-                lambda: self._study.parameters(self._optuna_study, attempt.claim)
-            )
+            attempt.parameters = self._ask(lambda: self._study.parameters(self._optuna_study, attempt.claim))
             attempt.say(f"begins with {parameters_text(attempt.parameters)}")
             value = self._run_trial(attempt)
             attempt.complete(value, self._ask)

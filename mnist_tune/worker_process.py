@@ -15,7 +15,7 @@ from mnist_tune.objective import Objective
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training_process import TrainingProcess
-from mnist_tune.worker import Ended, Worker
+from mnist_tune.worker import LEAVES, Ended, Worker
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ def run_worker(
         UserError: the device is not there.
         MnistTuneError: the data is damaged, or the storage was away for too long.
     """
+    standing = study.queue().standing()
+    if standing in LEAVES:  # without waiting for torch
+        log(f"leaving: {LEAVES[standing].value}")
+        return LEAVES[standing]
     states = CheckpointFolder(equipment.checkpoints / study.uid)
     setup = SetUp(
         equipment.device,

@@ -442,6 +442,13 @@ def test_a_file_that_is_missing_or_damaged_is_found(
             "trial 7, cell 7: no heartbeat for",
         ),
         (
+            "kept files",
+            lambda folder: corrupt(
+                folder, "DELETE FROM trial_system_attributes WHERE key LIKE 'artifacts:%'"
+            ),
+            "no file of it was kept",
+        ),
+        (
             "artifact folder",
             lambda folder: shutil.rmtree(folder / ARTIFACTS),
             "is not here: no file was checked",
@@ -471,7 +478,7 @@ def test_what_is_worth_knowing_but_breaks_no_promise_is_a_remark(
 
 def test_every_check_has_a_test_above() -> None:
     tested = {check for check, _, _ in [*IN_THE_GRID, *IN_THE_SAMPLED_SEARCH]}
-    others = {"files", "signs of life", "artifact folder", "checkpoints", "other trials"}
+    others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}
 
 

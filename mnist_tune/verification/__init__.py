@@ -78,6 +78,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("passwords", _attributes, records.without_password),
     Check("files", _with_files, files.whole),
     Check("signs of life", _in(TrialState.RUNNING), attempts.alive, remark=True),
+    Check("kept files", _in(TrialState.COMPLETE), files.kept, remark=True),
     Check("artifact folder", _study, files.kept_here, remark=True),
     Check("checkpoints", _with_checkpoint, files.resumable, remark=True),
     Check("other trials", _trials, cells.foreign, remark=True),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from optuna.artifacts import ArtifactMeta
 from safetensors import SafetensorError, safe_open
 
-from mnist_tune.attributes import CHECKPOINT, UID
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, UID
 from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
 from mnist_tune.verification.stored import Attempt, Stored
 
@@ -18,6 +18,12 @@ def kept_here(stored: Stored, _: None) -> Iterator[str]:
     listed = any(attempt.artifacts for attempt in stored.attempts)
     if listed and not stored.artifacts.is_dir():
         yield f"{stored.artifacts} is not here: no file was checked; name its place with --artifacts"
+
+
+def kept(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """The weights and the log of each complete attempt were kept."""
+    if ENVIRONMENT in attempt.trial.user_attrs and not attempt.artifacts:
+        yield "no file of it was kept: its worker could not write to its folder of artifacts"
 
 
 def whole(stored: Stored, attempt: Attempt) -> Iterator[str]:
