@@ -23,7 +23,7 @@ def environment(runtime: Runtime, data: Path | None) -> dict[str, Any]:
         "threads": runtime.threads,
         "mnist_tune": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # its own type would have the worker import torch to read it
         "torchvision": metadata.version("torchvision"),
         "data_sha256": data_fingerprint(data_directory(data)),
     }

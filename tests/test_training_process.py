@@ -198,7 +198,7 @@ def test_a_lost_lease_frees_the_process_at_the_next_batch(bench: Prepare) -> Non
     this = bench(TINY_SPEC.replace("epochs = 2", "epochs = 300"))
     attempt = this.attempt()
     attempt._lease = Lease(1.0)  # and nobody renews it while no epoch ends
-    attempt.epoch_done = lambda *_: None  # type: ignore[method-assign]
+    attempt.epoch_done = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(LeaseLost):
         this.run(attempt)
     assert this.process.is_running
@@ -309,3 +309,18 @@ def test_training_needs_no_optuna() -> None:
 def process_id(process: TrainingProcess) -> int:
     assert process._process is not None
     return process._process.pid
+
+
+@pytest.mark.slow
+def test_a_worker_leaves_torch_to_its_training_process(tmp_path: Path, mnist_directory: Path) -> None:
+    import subprocess
+    import sys
+
+    new_study(tmp_path)
+    script = (
+        "import sys; from mnist_tune.cli import app; "
+        "app(['worker', 'tiny', '--max-trials', '1'], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    url = {"MNIST_TUNE_STORAGE": f"sqlite:///{tmp_path}/studies.db"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ | url)
