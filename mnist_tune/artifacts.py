@@ -9,37 +9,22 @@ from __future__ import annotations
 import io
 import json
 import mimetypes
-import os
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import BinaryIO
 
 from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
 
+from mnist_tune.whole_files import write_whole
+
 
 class ArtifactFolder(FileSystemArtifactStore):
     """Optuna's store in a folder, with files that are there whole or not at all, and survive a power cut."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._folder = path
-
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f"{artifact_id}.tmp"
-        try:
-            super().write(temporary.name, content_body)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(self._folder / artifact_id)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        write_whole(self._get_filepath(artifact_id), content_body.read())
 
 
 def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dict[str, str]:

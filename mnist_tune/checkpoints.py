@@ -7,12 +7,13 @@ one that does not match its hash is not used.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from mnist_tune.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,7 @@ class CheckpointFolder:
         self.path = path
 
     def write(self, key: str, content: bytes) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.path / f"{key}.tmp"
-        try:
-            with temporary.open("wb") as sink:
-                sink.write(content)
-                sink.flush()
-                os.fsync(sink.fileno())
-            temporary.replace(self.path / key)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        _synchronise(self.path)
+        write_whole(self.path / key, content)
 
     def read(self, key: str) -> bytes:
         return (self.path / key).read_bytes()
@@ -128,13 +117,3 @@ def sweep(store: CheckpointStore, names: Iterable[str], referenced: set[str], ru
 def _trial_id(name: str) -> int | None:
     head = name.partition("-")[0]
     return int(head) if head.isdigit() else None
-
-
-def _synchronise(folder: Path) -> None:
-    """Make the rename last through a power cut, where the system lets a folder be synchronised."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
