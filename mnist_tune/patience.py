@@ -40,6 +40,7 @@ class Patience:
         away_since = None
         pause = FIRST_PAUSE
         while True:
+            asked = time.monotonic()
             try:
                 answer = call()
             except Exception as error:
@@ -48,11 +49,12 @@ class Patience:
                     raise
                 now = time.monotonic()
                 if away_since is None:
-                    away_since = now
+                    away_since = asked
                     self._log(f"the storage does not answer ({_said(failed)}); asking again")
                 if self._hurry() or now - away_since > self._seconds:
                     raise MnistTuneError(
-                        f"the storage has not answered for {now - away_since:.0f} s: {_said(failed)}"
+                        f"the storage has not answered for {now - away_since:.0f} s: {_said(failed)}; "
+                        "see to it, and start again: nothing that was stored is lost"
                     ) from error
                 # Not all workers at the same moment, and once more when patience is about to end.
                 left = max(0.0, away_since + self._seconds - now)
@@ -77,8 +79,8 @@ def failure_that_may_pass(error: BaseException) -> DBAPIError | None:
     if sqlstate is not None:
         return cause if sqlstate.startswith(TRANSIENT_SQLSTATES) else None
     if isinstance(cause.orig, sqlite3.Error):
-        busy = cause.orig.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-        return cause if busy else None
+        name = getattr(cause.orig, "sqlite_errorname", "")  # the driver's own errors have none
+        return cause if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) else None
     # psycopg without a state: the server could not be reached, or went away.
     return cause if isinstance(cause, OperationalError) else None
 

@@ -20,6 +20,7 @@ from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.studies import OpenStudy
 from tests.postgres_server import postgres_server
 from tests.support import new_study
+from tests.tcp_proxy import TcpProxy, tcp_proxy
 
 STORED = "studies.db"
 """The file of the default storage of commands that tests run."""
@@ -49,6 +50,13 @@ def postgres(server: str) -> str:
         connection.execute("DROP DATABASE IF EXISTS studies WITH (FORCE)")
         connection.execute("CREATE DATABASE studies")
     return server.removesuffix("postgres") + "studies"
+
+
+@pytest.fixture
+def proxy(postgres: str) -> Iterator[TcpProxy]:
+    """A link to that database that can be cut."""
+    with tcp_proxy(postgres) as proxy:
+        yield proxy
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
+from optuna.trial import TrialState
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.checkpoints import CheckpointFolder
@@ -42,6 +44,23 @@ train_size = 200
 validation_size = 100
 """
 
+TWO_CELLS = """
+[study]
+name = "tiny"
+
+[search.grid]
+learning_rate = [0.001, 0.0001]
+"""
+ONE_CELL = TWO_CELLS.replace(", 0.0001", "")
+
+
+def lease(heartbeat_interval: float, grace_period: float, patience: float = 60.0) -> str:
+    """The lines of a spec that say so."""
+    return (
+        f"\n[lease]\nheartbeat_interval = {heartbeat_interval}\n"
+        f"grace_period = {grace_period}\npatience = {patience}\n"
+    )
+
 
 def write_spec(folder: Path, text: str = TINY_SPEC, name: str = "spec.toml") -> Path:
     """A spec file in `folder`."""
@@ -68,9 +87,9 @@ def new_study(folder: Path, text: str = TINY_SPEC, url: str | None = None) -> Op
     return open_study(storage, spec.study.name)
 
 
-def opened_again(study: OpenStudy) -> OpenStudy:
-    """The study as another process sees it."""
-    return open_study(open_storage(study.storage.engine.url), study.name)
+def opened_again(study: OpenStudy, url: str | None = None) -> OpenStudy:
+    """The study as another process sees it, which may reach it by another URL."""
+    return open_study(open_storage(storage_url(url) if url else study.storage.engine.url), study.name)
 
 
 def take(queue: Queue) -> Claim:
@@ -78,6 +97,11 @@ def take(queue: Queue) -> Claim:
     claim = queue.claim("worker")
     assert claim is not None, queue.standing()
     return claim
+
+
+def states(study: OpenStudy) -> list[TrialState]:
+    """The states of the study's trials, in their order."""
+    return [trial.state for trial in study.storage.get_all_trials(study.study_id)]
 
 
 def work(
@@ -110,7 +134,7 @@ def epoch(number: int, accuracy: float) -> EpochMetrics:
 def fail_behind_its_back(url: str, trial_id: int) -> None:
     """Take a running trial from its worker as stock Optuna does: without a look at who holds it."""
     stock = optuna.storages.RDBStorage(url)
-    assert stock.set_trial_state_values(trial_id, optuna.trial.TrialState.FAIL)
+    assert stock.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
 def start_command(*arguments: str, folder: Path, url: str | None = None) -> subprocess.Popen[str]:
@@ -119,10 +143,15 @@ def start_command(*arguments: str, folder: Path, url: str | None = None) -> subp
 
 
 def start_toy_worker(
-    folder: Path, name: str = "tiny", seconds: float = 0.1, url: str | None = None
+    folder: Path,
+    name: str = "tiny",
+    seconds: float = 0.1,
+    url: str | None = None,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """Start a worker process whose trials only sleep."""
-    return _start(["-m", "tests.toy_worker", name, str(seconds)], folder, url)
+    return _start(["-m", "tests.toy_worker", name, str(seconds), *options], folder, url, environment)
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -136,15 +165,30 @@ def run_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[st
     return finish(start_command(*arguments, folder=folder))
 
 
-def _start(arguments: list[str], folder: Path, url: str | None) -> subprocess.Popen[str]:
-    environment = {
+def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in `folder`, in a process of its own, which it may end as it likes."""
+    return finish(_start(["-c", script], folder, None))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Look at something until it is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} seconds"
+        time.sleep(0.05)
+
+
+def _start(
+    arguments: list[str], folder: Path, url: str | None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    needed = {
         "MNIST_TUNE_STORAGE": url or f"sqlite:///{folder}/studies.db",
         "PYTHONPATH": str(STUDIES.parent),  # for tests.toy_worker
     }
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env=os.environ | environment,
+        env=os.environ | needed | dict(environment or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

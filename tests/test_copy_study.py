@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import psycopg
 import pytest
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -26,25 +25,15 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
-from tests.postgres_server import postgres_server
 from tests.support import TINY_SPEC, finish, start_toy_worker, tiny_spec
 
 CUT_OFF = {"class": "preempted", "reason": "copied while it ran at the source"}
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
-        yield url
-
-
 @pytest.fixture
-def postgres(server: str) -> str:
-    """An empty database on a server."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS studies WITH (FORCE)")
-        connection.execute("CREATE DATABASE studies")
-    return str(storage_url(server).set(database="studies"))
+def postgres(postgres: str) -> str:
+    """The empty database on the server, as stock Optuna wants it named."""
+    return str(storage_url(postgres))
 
 
 @pytest.fixture

@@ -1,86 +1,134 @@
-"""The queue of cells: what creating, claiming, failing and finishing leave behind."""
+"""The queue of cells: what claiming, recording, failing and finishing leave behind."""
 
 from __future__ import annotations
 
-import sqlite3
-import time
+from dataclasses import asdict
 from pathlib import Path
 
-import optuna
 import pytest
+import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from mnist_tune.attributes import CHECKPOINT
+from mnist_tune.checkpoints import Checkpoint
+from mnist_tune.control import Control, read_control, set_control
 from mnist_tune.deletion import delete_study
-from mnist_tune.errors import UserError
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
-from mnist_tune.studies import create_study, open_study, study_names
-from tests.support import TINY_SPEC, new_study, open_file, tiny_spec
-
-QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 1.0\n"
-
-
-def test_creating_the_same_study_again_changes_nothing(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    assert not create_study(study.storage, study.spec)
-    assert len(study.optuna_study().trials) == 8
-    assert study_names(study.storage) == ["tiny"]
+from mnist_tune.rows import heartbeats
+from mnist_tune.studies import OpenStudy, create_study, open_study
+from tests.support import ONE_CELL, TINY_SPEC, fail_behind_its_back, new_study, opened_again, states, take
 
 
-def test_another_spec_under_the_same_name_is_refused_naming_what_differs(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    other = tiny_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"))
-    with pytest.raises(UserError, match=r"training\.epochs is 2 there and 3 here; give this one"):
-        create_study(study.storage, other)
-    assert open_study(study.storage, "tiny").spec == study.spec
+def pointer(key: str) -> dict[str, object]:
+    """The attribute that points to a checkpoint of this name."""
+    return {CHECKPOINT: asdict(Checkpoint(key, "0" * 64, 1))}
 
 
-def test_a_study_of_somebody_else_is_neither_taken_over_nor_opened(tmp_path: Path) -> None:
-    storage = open_file(tmp_path, create=True)
-    optuna.create_study(study_name="tiny", storage=storage)
-    with pytest.raises(UserError, match="not made by mnist-tune"):
-        create_study(storage, tiny_spec(tmp_path))
-    with pytest.raises(UserError, match="not made by mnist-tune"):
-        open_study(storage, "tiny")
-    assert study_names(storage) == []
+def last_heartbeat(study: OpenStudy, trial_id: int) -> object:
+    with study.storage.transaction() as session:
+        beat = sqlalchemy.select(heartbeats.c.heartbeat).where(heartbeats.c.trial_id == trial_id)
+        return session.execute(beat).scalar()
 
 
-def test_every_cell_waits_with_what_stock_optuna_shows_and_needs(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    stock = optuna.load_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/studies.db")
-    sampler = optuna.samplers.GridSampler(study.spec.search.grid or {})
-    assert [trial.state for trial in stock.trials] == [TrialState.WAITING] * 8
-    for trial in stock.trials:
-        point = {
-            name: sampler.sample_independent(stock, trial, name, distribution)
-            for name, distribution in trial.distributions.items()
-        }
-        assert trial.system_attrs["fixed_params"] == trial.params == point
-        assert trial.system_attrs["grid_id"] == trial.number
-    assert len({str(trial.params) for trial in stock.trials}) == 8
-
-
-def test_each_claim_is_another_cell_until_none_waits(tmp_path: Path) -> None:
-    queue = new_study(tmp_path).queue()
-    claims = [queue.claim("worker") for _ in range(9)]
-    assert [claim.number for claim in claims if claim] == list(range(8))
-    assert claims[8] is None
+def test_each_claim_is_another_cell_until_none_waits(study: OpenStudy) -> None:
+    queue = study.queue()
+    assert [take(queue).number for _ in range(8)] == list(range(8))
+    assert queue.claim("worker") is None
     assert queue.standing() is Standing.OPEN
 
 
-def test_a_claim_carries_its_first_heartbeat(tmp_path: Path) -> None:
-    new_study(tmp_path).queue().claim("worker")
-    with sqlite3.connect(tmp_path / "studies.db") as connection:
-        rows = connection.execute(
-            "SELECT t.state, h.heartbeat IS NOT NULL FROM trials t JOIN trial_heartbeats h USING (trial_id)"
-        )
-        assert rows.fetchall() == [("RUNNING", 1)]
+def test_a_claim_leaves_the_trial_running_with_its_worker_and_its_first_heartbeat(study: OpenStudy) -> None:
+    claim = study.queue().claim("host:1")
+    assert claim is not None
+    trial = opened_again(study).storage.get_trial(claim.trial_id)
+    assert trial.state == TrialState.RUNNING
+    assert trial.datetime_start is not None
+    assert trial.user_attrs["worker"] == "host:1"
+    assert last_heartbeat(study, claim.trial_id) is not None
 
 
-def test_a_trial_that_others_enqueued_is_not_ours_to_run_or_to_count(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
+def test_a_claim_carries_the_parameters_of_its_cell(study: OpenStudy) -> None:
+    queue = study.queue()
+    trials = study.optuna_study().trials
+    assert [take(queue).parameters for _ in range(8)] == [trial.params for trial in trials]
+
+
+def test_a_claim_carries_where_the_last_attempt_stopped_and_how_the_cell_has_failed(
+    tmp_path: Path, database: str
+) -> None:
+    study = new_study(tmp_path, ONE_CELL, database)
+    queue = study.queue()
+    first = take(queue)
+    assert (first.checkpoint, first.failures) == (None, {})
+    queue.record(first, system=pointer("1"))
+    queue.give_back(first, Failure("exception", "it broke"))
+    second = take(queue)
+    assert (second.checkpoint, second.failures) == (Checkpoint("1", "0" * 64, 1), {"exception": 1})
+    queue.give_back(second, Failure("preempted", "stopped"), pointer("2"))
+    third = take(opened_again(study).queue())
+    assert third.parameters == first.parameters
+    assert third.checkpoint == Checkpoint("2", "0" * 64, 1)
+    assert third.failures == {"exception": 1, "preempted": 1}
+
+
+def test_a_record_stores_all_it_is_given_and_renews_the_lease(study: OpenStudy) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    claimed = last_heartbeat(study, claim.trial_id)
+    queue.record(
+        claim, user={"history": [1]}, system=pointer("1"), reports={1: 50.0, 2: float("nan"), 3: float("inf")}
+    )
+    queue.record(claim, user={"history": [1, 2]}, reports={1: 60.0})
+    trial = opened_again(study).storage.get_trial(claim.trial_id)
+    assert trial.user_attrs["history"] == [1, 2]
+    assert trial.system_attrs[CHECKPOINT]["key"] == "1"
+    assert str(trial.intermediate_values) == "{1: 60.0, 2: nan, 3: inf}"
+    assert last_heartbeat(study, claim.trial_id) != claimed
+
+
+def test_a_record_is_stored_as_a_whole_or_not_at_all(study: OpenStudy) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    claimed = last_heartbeat(study, claim.trial_id)
+    with pytest.raises(TypeError):
+        queue.record(claim, user={"history": [1]}, system={"no JSON": object()}, reports={1: 50.0})
+    trial = opened_again(study).storage.get_trial(claim.trial_id)
+    assert "history" not in trial.user_attrs
+    assert trial.intermediate_values == {}
+    assert last_heartbeat(study, claim.trial_id) == claimed
+
+
+def test_a_record_of_a_lost_lease_stores_nothing(study: OpenStudy) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    claimed = last_heartbeat(study, claim.trial_id)
+    fail_behind_its_back(study.storage.url, claim.trial_id)
+    with pytest.raises(UpdateFinishedTrialError):
+        queue.record(claim, user={"history": [1]}, system=pointer("1"), reports={1: 50.0})
+    trial = opened_again(study).storage.get_trial(claim.trial_id)
+    assert "history" not in trial.user_attrs
+    assert CHECKPOINT not in trial.system_attrs
+    assert trial.intermediate_values == {}
+    assert last_heartbeat(study, claim.trial_id) == claimed
+
+
+def test_completing_stores_the_value_with_all_that_is_left_to_store(study: OpenStudy) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    queue.complete(claim, 50.0, user={"history": [1]}, system={"artifacts:1": "{}"}, reports={1: 50.0})
+    trial = opened_again(study).storage.get_trial(claim.trial_id)
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 50.0)
+    assert trial.datetime_complete is not None
+    assert trial.user_attrs["history"] == [1]
+    assert trial.system_attrs["artifacts:1"] == "{}"
+    assert trial.intermediate_values == {1: 50.0}
+
+
+def test_a_trial_that_others_enqueued_is_not_ours_to_run_or_to_count(study: OpenStudy) -> None:
     study.optuna_study().enqueue_trial({"learning_rate": 0.5})
     queue = study.queue()
     while claim := queue.claim("worker"):
@@ -89,12 +137,9 @@ def test_a_trial_that_others_enqueued_is_not_ours_to_run_or_to_count(tmp_path: P
     assert read_results(study).cells.complete == 8
 
 
-def test_a_failed_attempt_and_its_retry_are_one_step(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
+def test_a_failed_attempt_and_its_retry_are_one_step(study: OpenStudy) -> None:
     queue = study.queue()
-    claim = queue.claim("worker")
-    assert claim is not None
-    assert queue.give_back(claim, Failure("exception", "it broke"))
+    assert queue.give_back(take(queue), Failure("exception", "it broke"))
     failed, *_, retry = study.optuna_study().trials
     assert failed.state == TrialState.FAIL
     assert failed.user_attrs["failure"] == {"class": "exception", "reason": "it broke"}
@@ -104,18 +149,16 @@ def test_a_failed_attempt_and_its_retry_are_one_step(tmp_path: Path) -> None:
     assert retry.number == 8
 
 
-def test_giving_back_twice_puts_the_cell_back_once(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    claim = study.queue().claim("worker")
-    assert claim is not None
-    assert study.queue().give_back(claim, Failure("preempted", "stopped"))
-    assert study.queue().give_back(claim, Failure("preempted", "stopped"))  # as after a lost answer
-    assert not study.queue().give_back(claim, Failure("exception", "another reason"))
+def test_a_cell_is_given_back_once_and_for_one_reason(study: OpenStudy) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    assert queue.give_back(claim, Failure("preempted", "stopped"))
+    assert not queue.give_back(claim, Failure("exception", "another reason"))
     assert len(study.optuna_study().trials) == 9
 
 
-def test_a_cell_whose_budget_is_spent_is_a_hole(tmp_path: Path) -> None:
-    study = new_study(tmp_path, TINY_SPEC + "\n[retry]\nexception = 1\n")
+def test_a_cell_whose_budget_is_spent_is_a_hole(tmp_path: Path, database: str) -> None:
+    study = new_study(tmp_path, TINY_SPEC + "\n[retry]\nexception = 1\n", database)
     queue = study.queue()
     attempts = 0
     while claim := queue.claim("worker"):
@@ -128,76 +171,84 @@ def test_a_cell_whose_budget_is_spent_is_a_hole(tmp_path: Path) -> None:
     assert [attempt.attempt for attempt in results.holes] == [2] * 8
 
 
-def test_a_budget_without_limit_is_never_spent(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
+def test_a_budget_without_limit_is_never_spent(study: OpenStudy) -> None:
     queue = study.queue()
     for _ in range(20):
-        claim = queue.claim("worker")
-        assert claim is not None
-        queue.give_back(claim, Failure("preempted", "stopped"))
+        queue.give_back(take(queue), Failure("preempted", "stopped"))
     assert read_results(study).cells.waiting == 8
 
 
-def test_budgets_of_different_failures_are_counted_apart(tmp_path: Path) -> None:
-    text = TINY_SPEC.replace("[64, 128]", "[64]").replace("[0.001, 0.0001]", "[0.001]").replace(', "SGD"', "")
-    study = new_study(tmp_path, text + "\n[retry]\nexception = 1\nlost = 1\n")
+def test_budgets_of_different_failures_are_counted_apart(tmp_path: Path, database: str) -> None:
+    study = new_study(tmp_path, ONE_CELL + "\n[retry]\nexception = 1\nlost = 1\n", database)
     queue = study.queue()
-    for kind in ("exception", "lost"):
-        claim = queue.claim("worker")
-        assert claim is not None
-        queue.give_back(claim, Failure(kind, "once"))
+    queue.give_back(take(queue), Failure("exception", "once"))
+    queue.give_back(take(queue), Failure("lost", "once"))
     assert read_results(study).cells.waiting == 1
 
 
-def test_a_cell_whose_worker_fell_silent_is_put_back_by_any_other(tmp_path: Path) -> None:
-    study = new_study(tmp_path, QUICK_LEASE)
-    silent, watching = study.queue(), open_study(open_file(tmp_path), "tiny").queue()
-    claim = silent.claim("silent")
-    assert claim is not None
-    assert watching.put_back_stale() == []
-    time.sleep(1.2)
-    assert watching.put_back_stale() == [claim.number]
-    assert watching.put_back_stale() == []
-    assert read_results(study).attempts[0].failure == {
-        "class": "lost",
-        "reason": "no heartbeat for 1 s: the worker or its machine died",
-    }
-    with pytest.raises(UpdateFinishedTrialError):
-        silent.beat(claim)
-
-
-def test_a_beating_worker_keeps_its_cell(tmp_path: Path) -> None:
-    study = new_study(tmp_path, QUICK_LEASE.replace("grace_period = 1.0", "grace_period = 2.0"))
-    beating, watching = study.queue(), open_study(open_file(tmp_path), "tiny").queue()
-    claim = beating.claim("beating")
-    assert claim is not None
-    for _ in range(30):
-        time.sleep(0.1)
-        beating.beat(claim)
-        assert watching.put_back_stale() == []
-
-
-def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path) -> None:
-    study = new_study(tmp_path, QUICK_LEASE)
-    study.queue().claim("worker")
-    with sqlite3.connect(tmp_path / "studies.db") as connection:
-        connection.execute("DELETE FROM trial_heartbeats")
-    watching = study.queue()
-    assert watching.put_back_stale() == []
-    time.sleep(1.2)
-    assert watching.put_back_stale() == [0]
-
-
-def test_deleting_a_study_leaves_no_row_of_it(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
+def test_checkpoints_in_use_are_those_from_which_somebody_may_yet_go_on(study: OpenStudy) -> None:
     queue = study.queue()
-    claim = queue.claim("worker")
-    assert claim is not None
-    queue.give_back(claim, Failure("exception", "it broke"))
-    delete_study(study)
-    with sqlite3.connect(tmp_path / "studies.db") as connection:
-        tables = [
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        ]
-        left = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
-    assert {table for table, count in left.items() if count} == {"version_info", "alembic_version"}
+    running, waiting, complete, hole = (take(queue) for _ in range(4))
+    for key, claim in {"running": running, "waiting": waiting, "complete": complete, "hole": hole}.items():
+        queue.record(claim, system=pointer(key))
+    queue.give_back(waiting, Failure("preempted", "stopped"))
+    queue.complete(complete, 50.0)
+    queue.give_back(hole, Failure("non_finite", "nan"))
+    assert study.checkpoints_in_use() == ({"running", "waiting"}, {running.trial_id})
+
+
+HELD_UP = [(Control.PAUSED, Standing.PAUSED), (Control.CANCELLED, Standing.CANCELLED)]
+
+
+@pytest.mark.parametrize(("control", "standing"), HELD_UP)
+def test_a_study_that_is_held_up_gives_out_no_cell_until_it_is_resumed(
+    study: OpenStudy, control: Control, standing: Standing
+) -> None:
+    queue = study.queue()
+    assert read_control(study.storage, study.study_id) is Control.RUNNING
+    set_control(opened_again(study).storage, study.study_id, control)
+    assert read_control(study.storage, study.study_id) is control
+    assert queue.claim("worker") is None
+    assert queue.standing() is standing
+    assert states(study) == [TrialState.WAITING] * 8
+    set_control(study.storage, study.study_id, Control.RUNNING)
+    assert queue.standing() is Standing.OPEN
+    assert take(queue).number == 0
+
+
+@pytest.mark.parametrize(("control", "standing"), HELD_UP)
+def test_what_runs_in_a_study_that_is_held_up_may_end(
+    study: OpenStudy, control: Control, standing: Standing
+) -> None:
+    queue = study.queue()
+    complete, given_back = take(queue), take(queue)
+    set_control(study.storage, study.study_id, control)
+    queue.record(complete, reports={1: 50.0})
+    queue.complete(complete, 50.0)
+    assert queue.give_back(given_back, Failure("preempted", "the study was cancelled"))
+    assert states(study) == [TrialState.COMPLETE, TrialState.FAIL, *[TrialState.WAITING] * 7]
+    assert queue.claim("worker") is None
+    assert queue.standing() is standing
+
+
+@pytest.mark.parametrize("control", [Control.PAUSED, Control.CANCELLED])
+def test_a_finished_study_is_finished_even_if_it_is_held_up(study: OpenStudy, control: Control) -> None:
+    queue = study.queue()
+    while claim := queue.claim("worker"):
+        queue.complete(claim, 50.0)
+    set_control(study.storage, study.study_id, control)
+    assert queue.standing() is Standing.FINISHED
+
+
+def test_holding_up_a_study_does_not_hold_up_another(study: OpenStudy) -> None:
+    create_study(study.storage, study.spec.named("other"))
+    set_control(study.storage, study.study_id, Control.PAUSED)
+    assert take(open_study(study.storage, "other").queue()).number == 0
+
+
+def test_a_study_that_was_deleted_is_not_taken_for_a_finished_one(study: OpenStudy) -> None:
+    queue = study.queue()
+    delete_study(opened_again(study))
+    assert queue.claim("worker") is None
+    with pytest.raises(MnistTuneError, match="the study was deleted"):
+        queue.standing()

@@ -1,22 +1,17 @@
-"""The storage: which URLs it takes, what it makes and refuses to make, and whose writes it accepts."""
+"""The storage: which URLs it takes, what it makes and what it refuses to make."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import TrialState
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE, shown, storage_url
 from mnist_tune.errors import UserError
-from mnist_tune.failures import Failure
 from mnist_tune.storage import open_storage
-from tests.support import fail_behind_its_back, new_study, open_file
+from tests.support import new_study, open_file
 
 SECRET = "p{a}ss%40w:ord"
 
@@ -128,52 +123,6 @@ def test_claiming_and_counting_use_the_index(tmp_path: Path) -> None:
     assert "TEMP B-TREE" not in plan
 
 
-def test_no_write_of_a_lost_lease_is_accepted(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    queue = study.queue()
-    claim = queue.claim("worker")
-    assert claim is not None
-    fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", claim.trial_id)
-    late_writes: list[Callable[[], object]] = [
-        lambda: study.storage.set_trial_user_attr(claim.trial_id, "late", 1),
-        lambda: study.storage.set_trial_system_attr(claim.trial_id, "late", 1),
-        lambda: study.storage.set_trial_intermediate_value(claim.trial_id, 1, 1.0),
-        lambda: study.storage.set_trial_state_values(claim.trial_id, TrialState.COMPLETE, [1.0]),
-        lambda: study.storage.record_heartbeat(claim.trial_id),
-    ]
-    for write in late_writes:
-        with pytest.raises(UpdateFinishedTrialError):
-            write()
-    trial = open_file(tmp_path).get_trial(claim.trial_id)
-    assert trial.state == TrialState.FAIL
-    assert trial.values is None
-    assert trial.intermediate_values == {}
-    assert "late" not in trial.user_attrs | trial.system_attrs
-
-
-def test_a_write_with_a_foreign_claim_token_is_refused(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    claim = study.queue().claim("worker")
-    assert claim is not None
-    study.storage.claims[claim.trial_id] = "forged"
-    with pytest.raises(UpdateFinishedTrialError):
-        study.storage.set_trial_user_attr(claim.trial_id, "key", 1)
-    assert not study.queue().give_back(replace(claim, token="forged"), Failure("exception", "forged"))
-
-
-def test_a_process_that_did_not_claim_a_trial_cannot_write_to_it(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    claim = study.queue().claim("worker")
-    assert claim is not None
-    stranger = open_file(tmp_path)
-    with pytest.raises(UpdateFinishedTrialError):
-        stranger.set_trial_state_values(claim.trial_id, TrialState.COMPLETE, [99.0])
-    with pytest.raises(UpdateFinishedTrialError):
-        stranger.set_trial_intermediate_value(claim.trial_id, 1, 99.0)
-    study.queue().complete(claim, 50.0)
-    assert stranger.get_trial(claim.trial_id).value == 50.0
-
-
 def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "studies.db") as connection:
         connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
@@ -191,18 +140,3 @@ def test_a_password_among_the_options_is_not_shown_either() -> None:
         shown(storage_url("postgresql://user@host/studies?password=secret"))
         == "postgresql://user@host/studies"
     )
-
-
-def test_times_come_from_the_database_in_utc(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    claim = study.queue().claim("worker")
-    assert claim is not None
-    study.queue().complete(claim, 50.0)
-    with sqlite3.connect(tmp_path / "studies.db") as connection:
-        row = connection.execute(
-            "SELECT abs(julianday('now') - julianday(datetime_start)) * 86400,"
-            "       abs(julianday('now') - julianday(datetime_complete)) * 86400 "
-            "FROM trials WHERE trial_id = ?",
-            (claim.trial_id,),
-        ).fetchone()
-    assert max(row) < 60

@@ -1,0 +1,77 @@
+"""What can go wrong between a worker and its storage, made to happen to real databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+import sqlalchemy
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import PoolProxiedConnection
+
+from mnist_tune.storage import GuardedStorage
+
+
+@contextmanager
+def away(storage: GuardedStorage) -> Iterator[None]:
+    """Nobody can write meanwhile: an SQLite file is locked, PostgreSQL throws its clients out."""
+    url = storage.engine.url
+    with _locked(storage) if url.drivername == "sqlite" else _closed(url):
+        yield
+
+
+@contextmanager
+def lost_answer(storage: GuardedStorage) -> Iterator[None]:
+    """The next commit is made, but whoever asked for it gets an error, as if a link broke in between."""
+    dialect = storage.engine.dialect
+    commit = dialect.do_commit
+    error = _worth_waiting_for(dialect.name)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def commit_and_fail(connection: PoolProxiedConnection) -> None:
+            patch.undo()
+            commit(connection)
+            raise error
+
+        patch.setattr(dialect, "do_commit", commit_and_fail)
+        yield
+    assert error.__traceback__ is not None, "nobody has asked"
+
+
+def _worth_waiting_for(dialect: str) -> Exception:
+    if dialect == "postgresql":
+        return psycopg.OperationalError("the answer was lost")
+    error = sqlite3.OperationalError("the answer was lost")
+    error.sqlite_errorname = "SQLITE_BUSY"
+    return error
+
+
+@contextmanager
+def _locked(storage: GuardedStorage) -> Iterator[None]:
+    def lose_patience(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 50")  # not two minutes
+
+    sqlalchemy.event.listen(storage.engine, "checkout", lose_patience)
+    try:
+        with closing(sqlite3.connect(str(storage.engine.url.database), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+    finally:
+        sqlalchemy.event.remove(storage.engine, "checkout", lose_patience)
+
+
+@contextmanager
+def _closed(url: URL) -> Iterator[None]:
+    server = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (url.database,)
+        )
+        try:
+            yield
+        finally:
+            connection.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")

@@ -1,0 +1,108 @@
+"""Final files of trials: whole on the disk, and found by stock Optuna."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all_artifact_meta
+
+from mnist_tune.artifacts import ArtifactFolder, upload
+from mnist_tune.failures import Failure
+from mnist_tune.studies import OpenStudy
+from tests.mounts import run_with_mounts
+from tests.support import run_python, take
+
+TOKEN = "0123456789abcdef" * 2
+WEIGHTS = b"weights" * 10_000
+
+UPLOAD = """
+import os, signal
+from pathlib import Path
+from mnist_tune.artifacts import ArtifactFolder, upload
+
+{before}
+try:
+    upload(ArtifactFolder(Path("artifacts")), "0123456789abcdef" * 2, {{"log.txt": b"new" * 50_000}})
+except OSError as error:
+    print(error.strerror)
+print(*(path.read_bytes()[:9] for path in Path("artifacts").iterdir()))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ArtifactFolder:
+    return ArtifactFolder(tmp_path / "artifacts")
+
+
+def contents(folder: Path) -> list[bytes]:
+    """What the files in the folder hold, whatever they are called."""
+    return sorted(file.read_bytes() for file in (folder / "artifacts").iterdir())
+
+
+def test_stock_optuna_lists_and_downloads_the_files_of_a_trial(
+    study: OpenStudy, folder: ArtifactFolder, tmp_path: Path
+) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    files = {"model.safetensors": WEIGHTS, "log.txt": b"done\n"}
+    queue.complete(claim, 50.0, system=upload(folder, claim.token, files))
+
+    stock = optuna.load_study(study_name="tiny", storage=study.storage.url)
+    found = get_all_artifact_meta(stock.best_trial, storage=stock._storage)
+    assert {(meta.filename, meta.mimetype, meta.encoding) for meta in found} == {
+        ("model.safetensors", "application/octet-stream", None),
+        ("log.txt", "text/plain", None),
+    }
+    store = FileSystemArtifactStore(tmp_path / "artifacts")
+    for meta in found:
+        copy = tmp_path / meta.filename
+        download_artifact(artifact_store=store, file_path=str(copy), artifact_id=meta.artifact_id)
+        assert copy.read_bytes() == files[meta.filename]
+
+
+def test_a_failed_attempt_has_files_too_and_its_successor_does_not_inherit_them(
+    study: OpenStudy, folder: ArtifactFolder
+) -> None:
+    queue = study.queue()
+    claim = take(queue)
+    queue.give_back(claim, Failure("preempted", "drained"), upload(folder, claim.token, {"log.txt": b"log"}))
+    failed, *_, retry = study.optuna_study().trials
+    assert [meta.filename for meta in get_all_artifact_meta(failed, storage=study.storage)] == ["log.txt"]
+    assert get_all_artifact_meta(retry, storage=study.storage) == []
+
+
+def test_files_lie_whole_in_the_folder_and_nothing_else(folder: ArtifactFolder, tmp_path: Path) -> None:
+    upload(folder, TOKEN, {"model.safetensors": WEIGHTS, "log.txt": b""})
+    assert contents(tmp_path) == [b"", WEIGHTS]
+
+
+def test_an_upload_done_again_replaces_its_own_files_and_no_other_attempts(
+    folder: ArtifactFolder, tmp_path: Path
+) -> None:
+    first = upload(folder, TOKEN, {"log.txt": b"one line\n"})
+    upload(folder, TOKEN[::-1], {"log.txt": b"of another attempt\n"})
+    assert upload(folder, TOKEN, {"log.txt": b"one line\ntwo lines\n"}) == first
+    assert contents(tmp_path) == [b"of another attempt\n", b"one line\ntwo lines\n"]
+
+
+@pytest.mark.parametrize("last_call", ["fsync", "replace"])
+def test_an_upload_that_is_killed_leaves_what_was_there(
+    folder: ArtifactFolder, tmp_path: Path, last_call: str
+) -> None:
+    (attribute,) = upload(folder, TOKEN, {"log.txt": b"old"})
+    death = f"os.{last_call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+    done = run_python(UPLOAD.format(before=death), tmp_path)
+    assert done.returncode < 0, done.stderr
+    assert folder.open_reader(attribute.removeprefix("artifacts:")).read() == b"old"
+    upload(folder, TOKEN, {"log.txt": b"newer"})
+    assert contents(tmp_path) == [b"newer"]
+
+
+def test_an_upload_onto_a_full_disk_fails_and_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir()
+    before = "upload(ArtifactFolder(Path('artifacts')), '0123456789abcdef' * 2, {'log.txt': b'old'})"
+    mount = "mount -t tmpfs -o size=32k none artifacts"
+    done = run_with_mounts(mount, UPLOAD.format(before=before), tmp_path)
+    assert done.stdout == "No space left on device\nb'old'\n", done.stderr

@@ -1,0 +1,125 @@
+"""Asking a storage again: for which failures, for how long, and what is said about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import ExitStack
+
+import psycopg
+import pytest
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from mnist_tune import patience
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.patience import Patience, failure_that_may_pass
+from mnist_tune.queue import Claim
+from mnist_tune.studies import OpenStudy
+from tests.outages import away
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.01)
+
+
+def of_sqlite(name: str) -> DBAPIError:
+    """The driver's error of this name, as SQLAlchemy raises it."""
+    error = sqlite3.OperationalError("it says so")
+    error.sqlite_errorname = name
+    return OperationalError("SELECT 1", {}, error)
+
+
+def of_postgresql(sqlstate: str) -> DBAPIError:
+    """The server's error with this SQLSTATE, as SQLAlchemy raises it."""
+    return OperationalError("SELECT 1", {}, psycopg.errors.lookup(sqlstate)("it says so"))
+
+
+def test_a_storage_that_was_away_is_asked_again_until_it_answers(study: OpenStudy) -> None:
+    queue = study.queue()
+    lines: list[str] = []
+    asked = 0
+    with ExitStack() as outage:
+        outage.enter_context(away(study.storage))
+
+        def claim() -> Claim | None:
+            nonlocal asked
+            asked += 1
+            if asked == 3:
+                outage.close()
+            return queue.claim("worker")
+
+        claimed = Patience(60, lines.append, hurry=lambda: False)(claim)
+    assert claimed is not None
+    assert claimed.number == 0
+    assert asked == 3
+    assert len(lines) == 2
+    assert lines[0].startswith("the storage does not answer (")
+    assert lines[1].startswith("the storage answers again, after ")
+
+
+def test_a_storage_that_stays_away_is_given_up_after_a_while(study: OpenStudy) -> None:
+    ask = Patience(0.3, print, hurry=lambda: False)
+    queue = study.queue()
+    with (
+        away(study.storage),
+        pytest.raises(MnistTuneError, match=r"the storage has not answered for \d+ s: "),
+    ):
+        ask(lambda: queue.claim("worker"))
+
+
+def test_who_is_in_a_hurry_does_not_wait() -> None:
+    asked = 0
+
+    def call() -> None:
+        nonlocal asked
+        asked += 1
+        raise of_sqlite("SQLITE_BUSY")
+
+    with pytest.raises(MnistTuneError):
+        Patience(3600, print, hurry=lambda: True)(call)
+    assert asked == 1
+
+
+LOST_CONNECTION = OperationalError("SELECT 1", {}, psycopg.OperationalError("server closed the connection"))
+INVALIDATED = DBAPIError("SELECT 1", {}, sqlite3.ProgrammingError(), connection_invalidated=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *map(of_sqlite, ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED")),
+        *map(of_postgresql, ("08006", "40001", "40P01", "53300", "55P03", "57P01", "57P03")),
+        LOST_CONNECTION,
+        INVALIDATED,
+    ],
+    ids=lambda error: str(getattr(error.orig, "sqlstate", error.orig)),
+)
+def test_a_failure_that_may_pass_is_known_also_when_optuna_wraps_it(error: DBAPIError) -> None:
+    assert failure_that_may_pass(error) is error
+    wrapped = StorageInternalError("something else")
+    wrapped.__cause__ = error
+    assert failure_that_may_pass(wrapped) is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *map(of_sqlite, ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_ERROR")),
+        *map(of_postgresql, ("23505", "42501", "42P01", "25006")),
+        ProgrammingError("SELECT 1", {}, sqlite3.ProgrammingError("Cannot operate on a closed database.")),
+        ValueError("no failure of the storage"),
+        StorageInternalError("of unknown cause"),
+    ],
+    ids=str,
+)
+def test_a_failure_that_will_not_pass_is_raised_as_it_is_at_once(error: Exception) -> None:
+    lines: list[str] = []
+
+    def call() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        Patience(60, lines.append, hurry=lambda: False)(call)
+    assert caught.value is error
+    assert lines == []
