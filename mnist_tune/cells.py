@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from optuna.distributions import distribution_to_json
+from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import orm, select
+from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES
 from mnist_tune.database import utc_now
@@ -29,6 +29,12 @@ from mnist_tune.rows import (
 from mnist_tune.schema import workers
 
 
+PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
+LEFT_BEHIND_OF = select(system_attributes).where(
+    system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key.in_([CHECKPOINT, FAILURES])
+)
+
+
 def lock_study(session: orm.Session, study_id: int) -> None:
     """Serialise what changes the study's list of trials; on SQLite, take the write lock before any read."""
     session.execute(studies.update().where(studies.c.study_id == study_id).values(study_id=study_id))
@@ -40,6 +46,34 @@ def cells_of(study_id: int, *states: TrialState) -> sqlalchemy.ColumnElement[boo
     named = system_attributes.alias("cell")
     is_cell = sqlalchemy.exists().where(named.c.trial_id == trials.c.trial_id, named.c.key == CELL)
     return sqlalchemy.and_(trials.c.study_id == study_id, trials.c.state.in_(states), is_cell)
+
+
+def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlalchemy.Executable:
+    """The statement that claims the study's first waiting cell; it returns the trial's id and number."""
+    first_waiting = (
+        select(trials.c.trial_id)
+        .where(cells_of(study_id, TrialState.WAITING), allowed)
+        .order_by(trials.c.trial_id)
+        .limit(1)
+        .with_for_update(skip_locked=True)  # PostgreSQL: do not queue up behind another's claim
+    )
+    statement: sqlalchemy.Executable = (
+        trials.update()
+        .where(trials.c.trial_id == first_waiting.scalar_subquery(), trials.c.state == TrialState.WAITING)
+        .values(state=TrialState.RUNNING, datetime_start=utc_now())
+        .returning(trials.c.trial_id, trials.c.number)
+    )
+    return statement
+
+
+def read_cell(session: orm.Session, trial_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An attempt's parameters, and what earlier attempts left to it: system attributes by name."""
+    of_trial = {"of_trial": trial_id}
+    known = {
+        row.param_name: json_to_distribution(row.distribution_json).to_external_repr(row.param_value)
+        for row in session.execute(PARAMETERS_OF, of_trial)
+    }
+    return known, {row.key: json.loads(row.value_json) for row in session.execute(LEFT_BEHIND_OF, of_trial)}
 
 
 def checkpoints_in_use(session: orm.Session, study_id: int) -> tuple[set[str], set[int]]:

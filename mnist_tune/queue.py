@@ -9,24 +9,30 @@ Every method may be called again after a storage error, whether the lost answer 
 from __future__ import annotations
 
 import enum
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
-from optuna.distributions import json_to_distribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import bindparam, orm, select
+from sqlalchemy import orm, select
 
 from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURES, WORKER
-from mnist_tune.cells import cells_of, fail, failed_with, insert_waiting, lock_study, next_attempt
+from mnist_tune.cells import (
+    cells_of,
+    claim_first,
+    fail,
+    failed_with,
+    insert_waiting,
+    lock_study,
+    next_attempt,
+    read_cell,
+)
 from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.control import Control, is_control, read_control
-from mnist_tune.database import utc_now
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.rows import (
@@ -34,9 +40,7 @@ from mnist_tune.rows import (
     beat,
     claimed_with,
     end,
-    parameters,
     put,
-    system_attributes,
     trials,
 )
 from mnist_tune.sections import Retry
@@ -73,8 +77,9 @@ class Queue:
         self._study_id = study_id
         self._retry = retry
         self._grace_period = grace_period
-        self._watch = Watch(storage, grace_period)
-        self._take_first = _take_first(study_id)
+        self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), grace_period)
+        held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
+        self._claim_first = claim_first(study_id, ~held_up)
         self._unanswered: str | None = None
         """Token of a claim that ended in a storage error: it may have been made all the same."""
 
@@ -152,7 +157,7 @@ class Queue:
         failure = Failure(
             "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
         )
-        silent = self._watch.silent(self._cells(TrialState.RUNNING))
+        silent = self._watch.silent()
         return [trial.number for trial in silent if self._fail(trial.trial_id, failure, trial.still())]
 
     def standing(self) -> Standing:
@@ -174,7 +179,7 @@ class Queue:
         }[read_control(self._storage, self._study_id)]
 
     def _take(self, session: orm.Session, token: str, worker: str) -> Claim | None:
-        row = session.execute(self._take_first).one_or_none()
+        row = session.execute(self._claim_first).one_or_none()
         if row is None:
             return None
         # Together with the claim: a trial that runs without a heartbeat would never be missed.
@@ -222,38 +227,8 @@ class Queue:
             return session.execute(select(trials.c.trial_id).where(*is_it)).first() is not None
 
 
-def _take_first(study_id: int) -> sqlalchemy.Executable:
-    """The statement that claims the study's first waiting cell, unless the study is held up."""
-    held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
-    first_waiting = (
-        select(trials.c.trial_id)
-        .where(cells_of(study_id, TrialState.WAITING), ~held_up)
-        .order_by(trials.c.trial_id)
-        .limit(1)
-        .with_for_update(skip_locked=True)  # PostgreSQL: do not queue up behind another's claim
-    )
-    return (
-        trials.update()
-        .where(trials.c.trial_id == first_waiting.scalar_subquery(), trials.c.state == TrialState.WAITING)
-        .values(state=TrialState.RUNNING, datetime_start=utc_now())
-        .returning(trials.c.trial_id, trials.c.number)
-    )
-
-
-OF_CLAIMED = bindparam("of_trial")
-PARAMETERS = select(parameters).where(parameters.c.trial_id == OF_CLAIMED)
-BROUGHT_ALONG = select(system_attributes).where(
-    system_attributes.c.trial_id == OF_CLAIMED, system_attributes.c.key.in_([CHECKPOINT, FAILURES])
-)
-
-
 def _claim(session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
     """What a claimed trial brings along, read with the claim instead of trial by trial through Optuna."""
-    of_trial = {"of_trial": trial_id}
-    known = {
-        row.param_name: json_to_distribution(row.distribution_json).to_external_repr(row.param_value)
-        for row in session.execute(PARAMETERS, of_trial)
-    }
-    stored = {row.key: json.loads(row.value_json) for row in session.execute(BROUGHT_ALONG, of_trial)}
+    known, stored = read_cell(session, trial_id)
     checkpoint = Checkpoint(**stored[CHECKPOINT]) if CHECKPOINT in stored else None
     return Claim(trial_id, number, token, known, checkpoint, stored.get(FAILURES, {}))

@@ -1,7 +1,7 @@
 """Statements on the rows of a trial, inside a transaction that the caller holds.
 
-Plain SQL instead of Optuna's models, which read a row, and all that hangs on it, before they change it. Those of
-every trial are built once, since building one takes ten times as long as executing it, with the lock held.
+Plain SQL instead of Optuna's models, which read a row, and all that hangs on it, before they change it. The
+statements of every trial are built once: that takes SQLAlchemy ten times as long as executing them does.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def upsert(
 ) -> None:
     """Insert rows, replacing those that have the same `unique` columns; `now` get the database's time."""
     if rows:
-        session.execute(_upsert(session.get_bind().dialect.name, table, unique, tuple(rows[0]), now), rows)
+        names = (*rows[0], *now)
+        session.execute(_upsert(session.get_bind().dialect.name, table, unique, names, now), rows)
 
 
 @functools.cache
@@ -105,13 +106,16 @@ def _upsert(
     dialect: str,
     table: sqlalchemy.Table,
     unique: tuple[str, ...],
-    given: tuple[str, ...],
+    names: tuple[str, ...],
     now: tuple[str, ...],
 ) -> sqlalchemy.Executable:
     insert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(table)
-    replaced = {name: insert.excluded[name] for name in (*given, *now) if name not in unique}
-    values = {name: bindparam(name) for name in given} | {name: utc_now() for name in now}
-    return insert.values(values).on_conflict_do_update(index_elements=unique, set_=replaced)
+    replaced = {name: insert.excluded[name] for name in names if name not in unique}
+    values = {name: utc_now() for name in now}
+    statement: sqlalchemy.Executable = insert.values(values).on_conflict_do_update(
+        index_elements=unique, set_=replaced
+    )
+    return statement
 
 
 def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:

@@ -16,6 +16,10 @@ from mnist_tune.rows import heartbeats, trials
 from mnist_tune.storage import GuardedStorage
 
 
+LOOKS_PER_GRACE_PERIOD = 12
+"""A silent worker's cell comes back at most a twelfth of the grace period later than it could."""
+
+
 @dataclass(frozen=True)
 class Silent:
     """A running trial and the heartbeat that it has not followed up; None if it never had one."""
@@ -30,27 +34,27 @@ class Silent:
         return ~beat if self.heartbeat is None else beat.where(heartbeats.c.heartbeat == self.heartbeat)
 
 
-LOOKS_PER_GRACE_PERIOD = 12
-
-
 class Watch:
     """Remembers the heartbeats it has seen, and since when on this process's own clock."""
 
-    def __init__(self, storage: GuardedStorage, grace_period: float) -> None:
+    def __init__(
+        self, storage: GuardedStorage, running: sqlalchemy.ColumnElement[bool], grace_period: float
+    ) -> None:
         self._storage = storage
+        self._last_heartbeats = last_heartbeats().where(running)
         self._grace_period = grace_period
         self._seen: dict[int, tuple[datetime | None, float]] = {}
         self._next_look = 0.0
 
-    def silent(self, running: sqlalchemy.ColumnElement[bool]) -> list[Silent]:
-        """Of the trials that `running` selects, those whose heartbeat stood still for the grace period.
+    def silent(self) -> list[Silent]:
+        """Of the running trials, those whose heartbeat stood still for the grace period.
 
-        It may be called all the time: it looks now and then, and finds none in between.
+        It may be asked all the time: it looks now and then, and finds none in between.
         """
         if time.monotonic() < self._next_look:
             return []
         with self._storage.transaction() as session:
-            rows = session.execute(last_heartbeats().where(running)).all()
+            rows = session.execute(self._last_heartbeats).all()
         # A server's clock is the same for all. SQLite's is one host's, and may be set back: there, only a
         # heartbeat that this process itself has watched stand still counts.
         server = self._storage.engine.dialect.name == "postgresql"

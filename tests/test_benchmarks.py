@@ -1,4 +1,4 @@
-"""The benchmarks run and answer in the right shape; their figures are nobody's test."""
+"""The benchmarks run and answer in the right shape; how fast we are is nobody's test, how exact is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import math
 
 import pytest
 
-from tests.benchmarks.queue_scaling import OPERATIONS, SIZES, balanced_grid, measure, table
+from tests.benchmarks.grids import balanced_grid
+from tests.benchmarks.queue_figures import FIGURES
+from tests.benchmarks.queue_speed import measure, table
+
+EXACT = ("double_claims", "surplus_trials", "lost_cells", "lock_errors", "dead_workers")
 
 
-@pytest.mark.parametrize("cells", [*SIZES, 20])
+@pytest.mark.parametrize("cells", [8, 20, 100, 1_000, 10_000])
 def test_a_balanced_grid_has_as_many_cells_as_asked(cells: int) -> None:
     grid = balanced_grid(cells).search.grid
     assert grid is not None
@@ -18,15 +22,21 @@ def test_a_balanced_grid_has_as_many_cells_as_asked(cells: int) -> None:
     assert max(lengths) <= 2.5 * min(lengths)
 
 
-def test_the_queue_is_measured_side_by_side_with_stock_optuna() -> None:
-    measurements = [measure(cells, repeats=1) for cells in (8, 20)]
-    assert [one.cells for one in measurements] == [8, 20]
-    for one in measurements:
-        assert one.create_study_seconds > 0
-        for name in OPERATIONS:
-            timing = getattr(one, name)
-            assert 0 < timing.lowest == timing.median == timing.highest
-            assert timing.repeats == 1
-    head, *lines = table(measurements).splitlines()
-    assert [line.split()[0] for line in lines] == ["8", "20", "ratio"]
-    assert all(name in head for name in OPERATIONS)
+def test_a_crowd_of_our_workers_is_measured_beside_stock_optunas() -> None:
+    measurement = measure(4, 8, 1, ["ours", "stock", "stock-enqueued"])
+    assert [measurement.figures["ours"][name].highest for name in EXACT] == [0] * 5
+    for figures in measurement.figures.values():
+        assert figures["trials_per_second"].lowest > 0
+        assert 0 < figures["claim_p50"].median <= figures["claim_p99"].median
+    assert measurement.figures["stock"]["surplus_trials"].lowest > 0
+    head, *lines = table([measurement]).splitlines()
+    assert head.startswith("4 workers, 8 of 8 cells")
+    assert head.split()[-3:] == ["ours", "stock", "stock-enqueued"]
+    assert len(lines) == len(FIGURES) + 1
+
+
+def test_a_study_can_be_measured_when_it_is_nearly_finished() -> None:
+    measurement = measure(1, 100, 1, ["ours", "stock"], left=5)
+    assert measurement.left == 5
+    for figures in measurement.figures.values():
+        assert [figures[name].highest for name in EXACT] == [0] * 5

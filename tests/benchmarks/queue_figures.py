@@ -1,0 +1,117 @@
+"""What the logs of a crowd of workers and the database they leave behind say, in figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from statistics import median
+
+import sqlalchemy
+from optuna.trial import TrialState
+from sqlalchemy import select
+from sqlalchemy.engine import URL
+
+from mnist_tune.rows import parameters, trials
+from mnist_tune.spec import Spec
+from mnist_tune.storage import GuardedStorage
+from tests.benchmarks.crowd import Call, Log
+from tests.benchmarks.queue_sides import close
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run. Rates count from the common start to the last answer, latencies are in milliseconds."""
+
+    trials_per_second: float
+    claims_per_second: float
+    claim_p50: float
+    claim_p99: float
+    tell_p50: float
+    tell_p99: float
+    double_claims: float
+    """Cells begun once more than others had begun them."""
+    surplus_trials: float
+    """Trials beyond one for each cell."""
+    lost_cells: float
+    """Cells without a complete trial."""
+    lock_errors: float
+    """Errors of the driver that say that the database is locked, those too that were caught."""
+    dead_workers: float
+    """Workers that an exception ended."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the repeats."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    def __str__(self) -> str:
+        if self.lowest == self.highest:
+            return _shown(self.median)
+        return f"{_shown(self.median)} ({_shown(self.lowest)} to {_shown(self.highest)})"
+
+
+FIGURES = tuple(field.name for field in fields(Outcome))
+
+
+def outcome(logs: Sequence[Log], url: URL, spec: Spec) -> Outcome:
+    """The figures of one run of a study."""
+    claims = [call for log in logs for call in log.claims]
+    tells = [call for log in logs for call in log.tells]
+    start = min(log.started for log in logs)
+    stored, complete = _stored(url)
+    return Outcome(
+        trials_per_second=_rate(tells, start),
+        claims_per_second=_rate(claims, start),
+        claim_p50=_percentile(claims, 0.50),
+        claim_p99=_percentile(claims, 0.99),
+        tell_p50=_percentile(tells, 0.50),
+        tell_p99=_percentile(tells, 0.99),
+        double_claims=len(claims) - len({tuple(sorted(call.parameters.items())) for call in claims}),
+        surplus_trials=max(stored - spec.n_cells, 0),
+        lost_cells=spec.n_cells - complete,
+        lock_errors=sum(log.lock_errors for log in logs),
+        dead_workers=sum(log.death is not None for log in logs),
+    )
+
+
+def spread(figures: Sequence[float]) -> Spread:
+    """Median, lowest and highest."""
+    return Spread(median(figures), min(figures), max(figures))
+
+
+def spreads(outcomes: Sequence[Outcome]) -> dict[str, Spread]:
+    """Each figure over the repeats."""
+    rows = [asdict(one) for one in outcomes]
+    return {name: spread([row[name] for row in rows]) for name in FIGURES}
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:.3g}" if figure < 100 else f"{figure:,.0f}"
+
+
+def _rate(calls: Sequence[Call], start: float) -> float:
+    return len(calls) / (max(call.ended for call in calls) - start) if calls else 0.0
+
+
+def _percentile(calls: Sequence[Call], fraction: float) -> float:
+    milliseconds = sorted(1000 * (call.ended - call.begun) for call in calls)
+    return milliseconds[math.ceil(fraction * len(milliseconds)) - 1] if milliseconds else math.nan
+
+
+def _stored(url: URL) -> tuple[int, int]:
+    """The number of trials, and of the cells that are complete."""
+    storage = GuardedStorage(url)
+    complete = trials.c.state == TrialState.COMPLETE
+    columns = (parameters.c.trial_id, parameters.c.param_name, parameters.c.param_value)
+    with storage.transaction() as session:
+        stored = session.execute(select(sqlalchemy.func.count()).select_from(trials)).scalar_one()
+        values: dict[int, set[tuple[str, float]]] = {}
+        for row in session.execute(select(*columns).join(trials).where(complete)):
+            values.setdefault(row.trial_id, set()).add((row.param_name, row.param_value))
+    close(storage)
+    return stored, len({frozenset(cell) for cell in values.values()})

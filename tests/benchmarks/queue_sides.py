@@ -1,0 +1,198 @@
+"""The two sides of the benchmark of the queue: the worker of this package, and stock Optuna's `optimize`.
+
+Both work off the same grid with the same objective: three parameters, one epoch reported, no time taken.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler
+from optuna.storages import RDBStorage
+from optuna.study import MaxTrialsCallback, Study
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy import literal, select
+from sqlalchemy.engine import URL
+
+from mnist_tune.attempt import Attempt
+from mnist_tune.cells import insert_waiting
+from mnist_tune.database import SQLITE_BUSY_SECONDS, utc_now
+from mnist_tune.queue import Claim, Queue
+from mnist_tune.rows import objective_values, trials
+from mnist_tune.search import distributions, suggest, waiting_cells
+from mnist_tune.spec import Spec
+from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.studies import OpenStudy, create_study, open_study
+from tests.benchmarks.crowd import Call, Log, Work
+from tests.support import epoch, work
+
+ACCURACY = 50.0
+Callback = Callable[[Study, FrozenTrial], None]
+
+
+class Side(Protocol):
+    """One way to work off a grid."""
+
+    def create(self, url: URL, spec: Spec, left: int) -> None:
+        """Make the study in an empty database, with all but its last `left` cells complete."""
+
+    def prepare(self, url: URL, spec: Spec, folder: Path) -> Work:
+        """Open the study, as a worker does before the common start; returns what it does from then on."""
+
+
+class Ours:
+    """The worker of this package, with its claims, leases, records and artifacts."""
+
+    def create(self, url: URL, spec: Spec, left: int) -> None:
+        storage = open_storage(url, create=True)
+        create_study(storage, spec)
+        _complete(storage, spec.n_cells - left)
+        close(storage)
+
+    def prepare(self, url: URL, spec: Spec, folder: Path) -> Work:
+        study = open_study(open_storage(url), spec.study.name)
+
+        def run(log: Log) -> None:
+            logged = LoggedStudy(study.storage, study.study_id, study.spec, study.uid, log)
+            work(logged, _run_trial, log=lambda _: None, files=folder)
+
+        return run
+
+
+def _run_trial(attempt: Attempt) -> float:
+    attempt.check()
+    attempt.epoch_done(epoch(1, ACCURACY), last=True)
+    return ACCURACY
+
+
+@dataclass(frozen=True)
+class LoggedStudy(OpenStudy):
+    """A study whose queue notes its calls."""
+
+    log: Log
+
+    def queue(self) -> Queue:
+        return LoggedQueue(self)
+
+
+class LoggedQueue(Queue):
+    """A queue that notes each cell it claimed and each it completed."""
+
+    def __init__(self, study: LoggedStudy) -> None:
+        super().__init__(study.storage, study.study_id, study.spec.retry, study.spec.lease.grace_period)
+        self._log = study.log
+
+    def claim(self, worker: str) -> Claim | None:
+        begun = time.monotonic()
+        claim = super().claim(worker)
+        if claim is not None:
+            self._log.claims.append(Call.since(begun, claim.parameters))
+        return claim
+
+    def complete(self, claim: Claim, value: float, **stored: Any) -> None:
+        begun = time.monotonic()
+        super().complete(claim, value, **stored)
+        self._log.tells.append(Call.since(begun, claim.parameters))
+
+
+@dataclass(frozen=True)
+class Stock:
+    """`Study.optimize` over Optuna's `GridSampler`, which itself sees when the grid is done."""
+
+    patient: bool = False
+    """With our busy timeout instead of the 5 seconds of Python's SQLite driver."""
+
+    def create(self, url: URL, spec: Spec, left: int) -> None:
+        storage = self._storage(url)
+        optuna.create_study(study_name=spec.study.name, storage=storage, direction="maximize")
+        close(storage)
+        if rows := self._rows(waiting_cells(spec), left):
+            guarded = GuardedStorage(url)
+            study_id = guarded.get_study_id_from_name(spec.study.name)
+            with guarded.transaction() as session:
+                insert_waiting(session, study_id, rows)
+            _complete(guarded, spec.n_cells - left)
+            close(guarded)
+
+    def prepare(self, url: URL, spec: Spec, folder: Path) -> Work:  # noqa: ARG002 - it keeps no files
+        storage, sampler = self._storage(url), self._sampler(spec)
+        study = optuna.load_study(study_name=spec.study.name, storage=storage, sampler=sampler)
+        return lambda log: optimize(study, distributions(spec), log, self._callbacks(spec))
+
+    def _rows(self, cells: list[FrozenTrial], left: int) -> list[FrozenTrial]:
+        return cells[: len(cells) - left]
+
+    def _sampler(self, spec: Spec) -> BaseSampler:
+        assert spec.search.grid is not None
+        return GridSampler(spec.search.grid)
+
+    def _callbacks(self, spec: Spec) -> list[Callback]:  # noqa: ARG002 - the sampler ends the study
+        return []
+
+    def _storage(self, url: URL) -> RDBStorage:
+        arguments = {"connect_args": {"timeout": SQLITE_BUSY_SECONDS}} if self.patient else None
+        return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=arguments)
+
+
+class StockEnqueued(Stock):
+    """`Study.optimize` over trials that `Study.enqueue_trial` put in, until as many are complete."""
+
+    def _rows(self, cells: list[FrozenTrial], left: int) -> list[FrozenTrial]:
+        return super()._rows(cells, left) + [
+            create_trial(
+                state=TrialState.WAITING, system_attrs={"fixed_params": cell.system_attrs["fixed_params"]}
+            )
+            for cell in cells[len(cells) - left :]
+        ]
+
+    def _sampler(self, spec: Spec) -> BaseSampler:  # noqa: ARG002 - it is asked for surplus trials only
+        return RandomSampler()
+
+    def _callbacks(self, spec: Spec) -> list[Callback]:
+        return [MaxTrialsCallback(spec.n_cells, states=(TrialState.COMPLETE,))]
+
+
+def optimize(study: Study, axes: dict[str, BaseDistribution], log: Log, callbacks: list[Callback]) -> None:
+    """`Study.optimize`; a claim is the time it takes to come to the objective, a tell to the callback."""
+    since = time.monotonic()
+
+    def objective(trial: Trial) -> float:
+        nonlocal since
+        asked = time.monotonic()
+        parameters = {name: suggest(trial, name, axis) for name, axis in axes.items()}
+        log.claims.append(Call(parameters, since, asked))
+        trial.report(ACCURACY, 1)
+        since = time.monotonic()
+        return ACCURACY
+
+    def told(_: Study, trial: FrozenTrial) -> None:
+        log.tells.append(Call.since(since, trial.params))
+
+    def next_turn(*_: object) -> None:
+        nonlocal since
+        since = time.monotonic()
+
+    study.optimize(objective, callbacks=[told, *callbacks, next_turn])
+
+
+def close(storage: RDBStorage) -> None:
+    """Leave no connection behind that a fork would inherit."""
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def _complete(storage: GuardedStorage, cells: int) -> None:
+    """Complete the first cells of the one study there is, all at once."""
+    first = trials.c.number < cells
+    times = {"datetime_start": utc_now(), "datetime_complete": utc_now()}
+    columns = ["trial_id", "objective", "value", "value_type"]
+    values = select(trials.c.trial_id, literal(0), literal(ACCURACY), literal("FINITE")).where(first)
+    with storage.transaction() as session:
+        session.execute(trials.update().where(first).values(state=TrialState.COMPLETE, **times))
+        session.execute(objective_values.insert().from_select(columns, values))

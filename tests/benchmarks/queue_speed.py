@@ -1,0 +1,167 @@
+"""How fast, and how exactly, a crowd of workers gets through a grid: ours against stock Optuna.
+
+    python -m tests.benchmarks.queue_speed [--json] [--workers N ...] [--cells N ...] [--left N]
+        [--repeats R] [--sides SIDE ...] [--postgres | --storage postgresql://USER@HOST/DATABASE]
+
+Each run is a fresh database (an SQLite file, or a database made on the server and dropped afterwards) and N
+real processes, forked from one that has loaded everything, which open the study, wait for each other, and
+start together. They work off a grid with an objective that takes no time: three parameters, one epoch
+reported. The sides take turns, so that whatever else the machine does falls on all of them; a figure is the
+median over the repeats, with the lowest and the highest.
+
+- ours: the worker of this package as it is, with claims, leases, records, and each trial's log as an
+  artifact;
+- stock: `Study.optimize` with `GridSampler` on `RDBStorage`, as Optuna's documentation says, until the
+  sampler stops it; `stock-patient` with our busy timeout of SQLite instead of the 5 seconds of Python's
+  driver;
+- stock-enqueued: the cells as `enqueue_trial` stores them, until as many trials are complete; patient too.
+
+A rate is of all completed trials, surplus ones included, up to the last of them. A claim is `Queue.claim`
+here and `Study.ask` there, which has suggested no parameters yet; a tell is `Queue.complete` here, with the
+epoch in it, and `Study.tell` there, to which the epoch was reported before. With `--left N` all but the
+last N cells are complete at the start: what the size of a study costs, without working it off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import optuna
+from sqlalchemy.engine import URL
+
+from mnist_tune.database import storage_url
+from tests.benchmarks.crowd import run_together
+from tests.benchmarks.databases import fresh_database
+from tests.benchmarks.grids import balanced_grid
+from tests.benchmarks.queue_figures import FIGURES, Outcome, Spread, outcome, spread, spreads
+from tests.benchmarks.queue_sides import Ours, Side, Stock, StockEnqueued
+from tests.postgres_server import postgres_server
+
+SIDES: dict[str, Side] = {
+    "ours": Ours(),
+    "stock": Stock(),
+    "stock-patient": Stock(patient=True),
+    "stock-enqueued": StockEnqueued(patient=True),
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """So many workers on a study of so many cells, by side."""
+
+    workers: int
+    cells: int
+    left: int
+    figures: dict[str, dict[str, Spread]]
+    times_as_fast: dict[str, Spread]
+    """Completed trials per second of the first side over those of each other, turn by turn."""
+
+
+def measure(
+    workers: int,
+    cells: int,
+    repeats: int,
+    sides: Sequence[str],
+    *,
+    left: int | None = None,
+    server: URL | None = None,
+    log: Callable[[str], None] = lambda _: None,
+) -> Measurement:
+    """Let the sides take turns."""
+    left = min(left or cells, cells)
+    outcomes: dict[str, list[Outcome]] = {side: [] for side in sides}
+    for _ in range(repeats):
+        for side in sides:
+            outcomes[side].append(run(SIDES[side], workers, cells, left, server))
+            rate = outcomes[side][-1].trials_per_second
+            log(f"{workers} workers, {left:,} of {cells:,} cells, {side}: {rate:.4g} trials/s")
+    rates = {side: [one.trials_per_second for one in outcomes[side]] for side in sides}
+    first, *others = sides
+    ratios = {
+        side: spread([ours / other for ours, other in zip(rates[first], rates[side], strict=True)])
+        for side in others
+    }
+    figures = {side: spreads(outcomes[side]) for side in sides}
+    return Measurement(workers, cells, left, figures, ratios)
+
+
+def run(side: Side, workers: int, cells: int, left: int, server: URL | None = None) -> Outcome:
+    """One turn of one side."""
+    spec = balanced_grid(cells)
+    with fresh_database(server) as (url, folder):
+        side.create(url, spec, left)
+        return outcome(run_together(workers, lambda: side.prepare(url, spec, folder)), url, spec)
+
+
+def table(measurements: Sequence[Measurement]) -> str:
+    """A block for each measurement: a line a figure, a column a side."""
+    lines = []
+    for one in measurements:
+        head = f"{one.workers} workers, {one.left:,} of {one.cells:,} cells"
+        lines += ["", f"{head:<28}" + "".join(f"{side:>28}" for side in one.figures)]
+        for name in FIGURES:
+            cells = "".join(f"{figures[name]!s:>28}" for figures in one.figures.values())
+            lines.append(f"{name.replace('_', ' '):<28}{cells}")
+        ratios = "".join(f"{ratio!s:>28}" for ratio in one.times_as_fast.values())
+        lines.append(f"{f'{next(iter(one.figures))}, times as fast':<28}{'':>28}{ratios}")
+    return "\n".join(lines[1:])
+
+
+@contextmanager
+def _server(options: argparse.Namespace) -> Iterator[URL | None]:
+    if options.postgres:
+        with tempfile.TemporaryDirectory() as folder, postgres_server(Path(folder)) as url:
+            yield storage_url(url)
+    else:
+        yield storage_url(options.storage) if options.storage else None
+
+
+def main() -> None:
+    """Measure every number of workers on every size of study; print the table or JSON."""
+    parser = argparse.ArgumentParser(description="The speed of the queue beside stock Optuna's.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 8, 32, 64], metavar="N")
+    parser.add_argument("--cells", type=int, nargs="+", default=[200], metavar="N")
+    parser.add_argument("--left", type=int, metavar="N", help="cells to work off (default: all)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="R", help="turns of each side")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, metavar="SIDE", help=f"of {', '.join(SIDES)}")
+    server = parser.add_mutually_exclusive_group()
+    server.add_argument("--postgres", action="store_true", help="on a PostgreSQL server of its own")
+    server.add_argument("--storage", metavar="URL", help="on this PostgreSQL server")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
+    with _server(options) as url:
+        sides = options.sides or (["ours", "stock", "stock-patient"] if url is None else ["ours", "stock"])
+        measurements = [
+            measure(
+                workers,
+                cells,
+                options.repeats,
+                sides,
+                left=options.left,
+                server=url,
+                log=lambda line: print(line, file=sys.stderr),
+            )
+            for cells in options.cells
+            for workers in options.workers
+        ]
+    if options.json:
+        machine = {"cores": os.cpu_count(), "sqlite": sqlite3.sqlite_version, "optuna": optuna.__version__}
+        print(json.dumps(machine | {"measurements": [asdict(one) for one in measurements]}, indent=2))
+    else:
+        print(table(measurements))
+
+
+if __name__ == "__main__":
+    main()
