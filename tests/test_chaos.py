@@ -1,0 +1,40 @@
+"""The queue's promises under random kills and stalls; `python -m tests.chaos` does the same at any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import HARSH, campaigns, wage
+from tests.loaded import run_each
+from tests.postgres_server import postgres_server
+
+CELLS = 30
+AT_ONCE = 4
+
+
+def wage_all(folder: Path, seeds: range, url: str | None = None, cells: int = CELLS) -> None:
+    """Wage a campaign with each seed. Much must happen in each, and nothing may come of it."""
+    reports = run_each(wage, campaigns(url, folder, seeds, cells=cells, **HARSH), AT_ONCE)
+    print(*reports, f"{sum(report.kills for report in reports)} kills survived", sep="\n")
+    assert [report.problems for report in reports] == [[]] * len(seeds)
+    assert min(report.kills for report in reports) >= 10
+    assert min(report.stalls for report in reports) >= 1
+    assert min(report.attempts for report in reports) > cells
+
+
+def test_a_study_survives_workers_killed_and_stalled_at_random_moments(tmp_path: Path) -> None:
+    wage_all(tmp_path, range(1), cells=16)
+
+
+@pytest.mark.slow
+def test_twenty_studies_in_files_survive_as_much(tmp_path: Path) -> None:
+    wage_all(tmp_path, range(20))
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_twenty_studies_on_a_server_survive_as_much(tmp_path: Path) -> None:
+    with postgres_server(tmp_path) as url:
+        wage_all(tmp_path, range(20), url)
