@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 ANSWER_SECONDS = 10.0
 """A server that has been silent for so long is asked again, over another connection."""
+CLIENT_FACTOR = 6
+"""How many times as long a client may be silent within a transaction: it may be busy, on a slow machine."""
 
 
 @dataclass
@@ -14,6 +16,11 @@ class Deadline:
     """The longest silence of a server that all connections of an engine put up with; it may be changed."""
 
     seconds: float = ANSWER_SECONDS
+
+    @property
+    def idle_milliseconds(self) -> int:
+        """When the server is to end a transaction whose client has fallen silent; 0 is never."""
+        return 0 if self.seconds == math.inf else round(1000 * CLIENT_FACTOR * self.seconds)
 
     @classmethod
     def of(cls, *, create: bool) -> Deadline:

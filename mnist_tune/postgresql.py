@@ -7,7 +7,6 @@ timeouts never fire, and libpq waits for ever.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from typing import Any, TypeVar
 
@@ -37,7 +36,7 @@ class TimedConnection(psycopg.Connection[Any]):
     deadline: Deadline
 
     def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
-        # Whatever asks the server goes through here: statements, commits, rollbacks, SQLAlchemy's pings.
+        # Whatever asks the server goes through here: statements, commits, rollbacks.
         return super().wait(self._while_answered(gen), *arguments, **options)
 
     def _while_answered(self, gen: PQGen[T]) -> PQGen[T]:
@@ -45,7 +44,7 @@ class TimedConnection(psycopg.Connection[Any]):
         try:
             awaited = next(gen)
             while True:
-                ready = yield awaited  # psycopg says every tenth of a second that nothing is ready
+                ready = yield awaited  # also every tenth of a second in which nothing was ready
                 silent = time.monotonic() - heard
                 if ready:
                     heard = time.monotonic()
@@ -59,18 +58,16 @@ class TimedConnection(psycopg.Connection[Any]):
 
 
 def connect(url: URL, deadline: Deadline) -> TimedConnection:
-    """Connect to the database at `url` as SQLAlchemy does, with UTC as the session's time zone.
+    """Connect to the database at `url` as SQLAlchemy would, in UTC.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached, or refuses.
     """
-    dialect_class = url.get_dialect()
-    dialect = dialect_class(dbapi=dialect_class.import_dbapi())
-    _, arguments = dialect.create_connect_args(url)
-    # The server too ends a transaction whose client has fallen silent: it may hold rows that others wait for.
-    idle = 0 if deadline.seconds == math.inf else round(1000 * deadline.seconds)
-    session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle}"
-    options = f"{arguments.get('options', '')} {session}"
-    connection = TimedConnection.connect(**arguments | CONNECT_ARGUMENTS | {"options": options})
+    _, named = url.get_dialect()().create_connect_args(url)
+    # The transaction of a client that is gone may hold rows that others wait for.
+    session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={deadline.idle_milliseconds}"
+    options = f"{named.get('options', '')} {session}"
+    arguments: dict[str, Any] = {**CONNECT_ARGUMENTS, **named, "options": options}  # what the URL says, wins
+    connection = TimedConnection.connect(**arguments)
     connection.deadline = deadline
     return connection

@@ -69,7 +69,7 @@ def _table(results: Results, console: Console) -> RenderableType:
 
 
 def _glance(study: OpenStudy, before: Results) -> Results:
-    """The study as it is now or, while the storage is away, as it was: how long that may last, workers know."""
+    """The study as it is now or, while the storage is away, as it was: the workers tell if that lasts."""
     try:
         return read_results(study)
     except Exception as error:
