@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES
 from mnist_tune.database import utc_now
-from mnist_tune.failures import Failure
+from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.rows import (
     UNFINISHED,
     changed,
@@ -27,7 +27,7 @@ from mnist_tune.rows import (
     user_attributes,
 )
 from mnist_tune.schema import workers
-
+from mnist_tune.sections import Retry
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 LEFT_BEHIND_OF = select(system_attributes).where(
@@ -142,6 +142,18 @@ def fail(
     if not changed(session, ended):
         return False
     put(session, trial_id, user={FAILURE: failure.stored()})
+    return True
+
+
+def put_back(
+    session: orm.Session, study_id: int, attempt: FrozenTrial, failed_as: FailureClass, retry: Retry
+) -> bool:
+    """Append the cell of a failed attempt once more, if its budget for this class of failure allows."""
+    failures = dict(attempt.system_attrs.get(FAILURES, {}))
+    failures[failed_as] = failures.get(failed_as, 0) + 1
+    if 0 <= getattr(retry, failed_as) < failures[failed_as]:
+        return False
+    insert_waiting(session, study_id, [next_attempt(attempt, failures)])
     return True
 
 

@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 
-from mnist_tune.attributes import CELL, CHECKPOINT, FAILURES, SPEC, UID
-from mnist_tune.cells import fail, insert_waiting, next_attempt
+from mnist_tune.attributes import CELL, CHECKPOINT, SPEC, UID
+from mnist_tune.cells import fail, put_back
 from mnist_tune.database import lock, shown, snapshot
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
@@ -124,14 +124,11 @@ def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: in
     running = select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING
     )
-    put_back = 0
+    waiting_again = 0
     for trial_id in target.execute(running.order_by(trials.c.trial_id)).scalars().all():
         fail(target, trial_id, CUT_OFF, sqlalchemy.true())
         attempt = storage.frozen(target, trial_id)
-        failures = dict(attempt.system_attrs.get(FAILURES, {}))
-        failures[CUT_OFF.kind] = failures.get(CUT_OFF.kind, 0) + 1
-        within_budget = retry.preempted < 0 or failures[CUT_OFF.kind] <= retry.preempted
-        if CELL in attempt.system_attrs and within_budget:  # a trial without a cell is not ours to run
-            insert_waiting(target, study_id, [next_attempt(attempt, failures)])
-            put_back += 1
-    return put_back
+        # A trial without a cell is not ours to run.
+        if CELL in attempt.system_attrs and put_back(target, study_id, attempt, CUT_OFF.kind, retry):
+            waiting_again += 1
+    return waiting_again

@@ -58,7 +58,7 @@ class TimedConnection(psycopg.Connection[Any]):
 
 
 def connect(url: URL, deadline: Deadline) -> TimedConnection:
-    """Connect to the database at `url` as SQLAlchemy would, in UTC.
+    """Connect to the database at `url` as SQLAlchemy would; in UTC, unless $PGTZ says otherwise.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached, or refuses.

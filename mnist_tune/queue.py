@@ -26,9 +26,8 @@ from mnist_tune.cells import (
     claim_first,
     fail,
     failed_with,
-    insert_waiting,
     lock_study,
-    next_attempt,
+    put_back,
     read_cell,
 )
 from mnist_tune.checkpoints import Checkpoint
@@ -211,11 +210,7 @@ class Queue:
                 return False
             put(session, trial_id, system=system)
             attempt = self._storage.frozen(session, trial_id)
-            failures = dict(attempt.system_attrs.get(FAILURES, {}))
-            failures[failure.kind] = failures.get(failure.kind, 0) + 1
-            limit = getattr(self._retry, failure.kind)
-            if limit < 0 or failures[failure.kind] <= limit:
-                insert_waiting(session, self._study_id, [next_attempt(attempt, failures)])
+            put_back(session, self._study_id, attempt, failure.kind, self._retry)
         return True
 
     def _ended_as(self, claim: Claim, state: TrialState, failure: Failure | None = None) -> bool:

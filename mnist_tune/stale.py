@@ -15,7 +15,6 @@ from mnist_tune.database import utc_now
 from mnist_tune.rows import heartbeats, trials
 from mnist_tune.storage import GuardedStorage
 
-
 LOOKS_PER_GRACE_PERIOD = 12
 """A silent worker's cell comes back at most a twelfth of the grace period later than it could."""
 

@@ -10,25 +10,24 @@ open database, so that a new one is at work a few milliseconds after another was
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import random
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
-from multiprocessing.context import ForkProcess
+from functools import partial
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
 from mnist_tune.database import storage_url
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.worker import Ended
-from tests.loaded import FORK, run_each
+from tests.crowd import Crowd, Treatment
+from tests.loaded import run_each
 from tests.logged_job import Job, LoggedStorage, StepLog
 from tests.postgres_server import postgres_server
 from tests.promises import STEPS, broken_promises
@@ -58,18 +57,15 @@ checkpoint_interval = 0
 
 @dataclass(frozen=True)
 class Campaign:
-    """A study and how its workers are treated. Times in seconds; `kill_every` on average."""
+    """A study and how its workers are treated. Times in seconds."""
 
     url: str
     folder: Path
     seed: int
     cells: int = 200
     epoch_seconds: float = 0.05
-    workers: int = 8
-    kill_every: float = 0.3
-    stalled_at_once: int = 1
     heartbeat: float = 1.0
-    limit: float = 300.0
+    treatment: Treatment = field(default_factory=Treatment)
 
     @property
     def grace(self) -> float:
@@ -80,20 +76,20 @@ class Campaign:
         return f"chaos-{self.seed}"
 
 
-HARSH = {"kill_every": 0.05, "heartbeat": 0.1, "workers": 12, "limit": 600.0}
+HARSH = {"heartbeat": 0.1, "treatment": Treatment(workers=12, kill_every=0.05)}
 """Settings under which a worker lives for half a second."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
     """What came of a campaign."""
 
     campaign: Campaign
-    kills: int = 0
-    stalls: int = 0
-    seconds: float = 0.0
-    attempts: int = 0
-    problems: list[str] = field(default_factory=list)
+    kills: int
+    stalls: int
+    seconds: float
+    attempts: int
+    problems: list[str]
 
     def __str__(self) -> str:
         verdict = "; ".join(self.problems[:10]) or "every promise kept"
@@ -106,11 +102,12 @@ class Report:
 def wage(campaign: Campaign) -> Report:
     """Run a campaign to its end and see what is left. Call in a process that has no threads."""
     study = _prepare(campaign)
-    crowd = Crowd(campaign, study)
     began = time.monotonic()
-    crowd.harass()
+    crowd = Crowd(partial(_live, campaign, study), campaign.treatment, campaign.seed)
+    crowd.harass(campaign.grace)
     problems = crowd.disperse()
     seconds = time.monotonic() - began
+    study.storage.deadline.seconds = math.inf  # whoever only looks on may take their time
     problems += (campaign.folder / "errors").read_text("utf-8").splitlines()
     problems += broken_promises(study, campaign.folder)
     attempts = len(study.optuna_study().trials)
@@ -131,72 +128,6 @@ def _prepare(campaign: Campaign) -> OpenStudy:
     study = open_study(storage, campaign.name)
     storage.engine.dispose()
     return study
-
-
-class Crowd:
-    """So many workers alive at any time, whatever happens to them."""
-
-    def __init__(self, campaign: Campaign, study: OpenStudy) -> None:
-        self.kills = 0
-        self.stalls = 0
-        self._campaign = campaign
-        self._study = study
-        self._random = random.Random(campaign.seed)
-        self._workers = [self._start() for _ in range(campaign.workers)]
-        self._stalled: dict[ForkProcess, float] = {}
-        """When each is to go on: late enough that others have its cell by then."""
-        self._deadline = time.monotonic() + campaign.limit
-
-    def harass(self) -> None:
-        """Kill and stall workers until one leaves because the study is finished."""
-        while time.monotonic() < self._deadline:
-            pause = self._random.uniform(0, 2 * self._campaign.kill_every)
-            wait([worker.sentinel for worker in self._workers], timeout=pause)
-            self._wake(time.monotonic())
-            if any(worker.exitcode is not None for worker in self._workers):
-                return
-            victim = self._random.choice([one for one in self._workers if one not in self._stalled])
-            if len(self._stalled) < self._campaign.stalled_at_once:
-                self._stall(victim)
-            else:
-                self._kill(victim)
-
-    def disperse(self) -> list[str]:
-        """Let all leave; what is wrong with how they left."""
-        self._wake(float("inf"))
-        problems = []
-        for worker in self._workers:
-            worker.join(timeout=max(0.0, self._deadline - time.monotonic()))
-            if worker.exitcode != 0:
-                problems.append(f"worker {worker.pid} has not left well: {worker.exitcode}")
-                worker.kill()
-                worker.join()
-        return problems
-
-    def _start(self) -> ForkProcess:
-        worker = FORK.Process(target=_live, args=(self._campaign, self._study))
-        worker.start()
-        return worker
-
-    def _kill(self, victim: ForkProcess) -> None:
-        victim.kill()
-        victim.join()
-        if victim.exitcode == -SIGKILL:  # it may have left a moment ago
-            self._workers[self._workers.index(victim)] = self._start()
-            self.kills += 1
-
-    def _stall(self, victim: ForkProcess) -> None:
-        assert victim.pid is not None
-        os.kill(victim.pid, SIGSTOP)
-        self.stalls += 1
-        self._stalled[victim] = time.monotonic() + self._campaign.grace * self._random.uniform(0.8, 2.0)
-
-    def _wake(self, now: float) -> None:
-        for worker in [one for one, until in self._stalled.items() if until <= now]:
-            del self._stalled[worker]
-            assert worker.pid is not None
-            with suppress(ProcessLookupError):  # it had left just before it was to be stalled
-                os.kill(worker.pid, SIGCONT)
 
 
 def _live(campaign: Campaign, study: OpenStudy) -> None:

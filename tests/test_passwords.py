@@ -98,7 +98,7 @@ def test_the_server_does_ask_for_the_password(secret: str) -> None:
 def test_a_password_of_odd_characters_opens_the_database_and_shows_nowhere(
     secret: str, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = []
+    said: list[str] = []
 
     def do(*arguments: str, url: str = secret, code: int = 0) -> None:
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, url)

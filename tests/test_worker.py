@@ -72,7 +72,7 @@ def test_a_worker_leaves_after_as_many_trials_as_it_was_told(tmp_path: Path) -> 
 def test_an_extra_worker_on_a_finished_study_runs_nothing(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     work_off(study, toy)
-    assert work_off(study, toy) == (Ended.FINISHED, [])
+    assert work_off(study, toy) == (Ended.FINISHED, ["leaving: the study is finished"])
     assert len(read_results(study).attempts) == 8
 
 
