@@ -100,14 +100,15 @@ class Attempt:
     ) -> None:
         """Store an epoch's numbers and, if one was made, the pointer to the state after it.
 
-        Those of the last epoch are stored with the end of the trial, which follows at once.
+        Those of the last epoch are stored with the end of the trial, which follows at once, unless there is
+        a state to go on from.
 
         Raises:
             LeaseLost: others have the cell.
         """
         self.images_per_second = metrics.images_per_second
         self._add([metrics], checkpoint)
-        if not last:
+        if not last or checkpoint is not None:
             self._store_now()
 
     def keep_file(self, name: str, content: bytes) -> None:

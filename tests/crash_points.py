@@ -47,7 +47,6 @@ class Run:
 class Outcome:
     """What came of a run: the points it passed if it lived to its end, and what is wrong."""
 
-    run: Run
     passed: list[str] | None
     problems: list[str]
 
@@ -82,7 +81,7 @@ def _see(run: Run) -> Outcome:
         problems.append(f"the process ended with {process.exitcode}")
     if not problems:
         run.place.remove()
-    return Outcome(run, passed, problems)
+    return Outcome(passed, problems)
 
 
 def _live(run: Run, sending: Connection) -> None:

@@ -71,7 +71,7 @@ def read_steps(folder: Path) -> list[Step]:
 
 
 class LoggedStorage(GuardedStorage):
-    """Notes each write of an attempt that was accepted, and tells of every error but a lost connection."""
+    """Notes each write of an attempt that was accepted, and tells of errors on a connection that lasts."""
 
     def __init__(self, url: URL, steps: StepLog) -> None:
         prepare(url, create=False)
@@ -151,6 +151,6 @@ def _state(cell: int, accuracies: list[float]) -> bytes:
 
 
 def _tell(context: ExceptionContext) -> None:
-    # A server ends the transaction of a client that has stalled; nothing else may go wrong.
-    if not context.is_disconnect:
+    # A server ends the transaction of a client that has stalled, and a busy one may be slow to greet.
+    if context.connection is not None and not context.is_disconnect:
         print(f"{type(context.original_exception).__name__}: {context.original_exception}", file=sys.stderr)

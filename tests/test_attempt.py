@@ -136,6 +136,13 @@ def test_the_last_epoch_is_stored_with_the_end_of_the_trial(bench: Bench) -> Non
     assert [one["epoch"] for one in bench.stored(attempt).user_attrs["history"]] == [1, 2]
 
 
+def test_a_last_epoch_that_can_be_gone_on_from_is_stored_at_once(bench: Bench) -> None:
+    attempt = bench.attempt()
+    attempt.epoch_done(epoch(1, 60.0), bench.checkpoint(1), last=True)
+    assert bench.stored(attempt).intermediate_values == {1: 60.0}
+    assert CHECKPOINT in bench.stored(attempt).system_attrs
+
+
 def test_completing_stores_what_could_not_be_stored_before_and_keeps_no_checkpoint(bench: Bench) -> None:
     attempt = bench.attempt()
     attempt.epoch_done(epoch(1, 50.0), bench.checkpoint(1))

@@ -191,8 +191,9 @@ def _complete(storage: GuardedStorage, cells: int) -> None:
     """Complete the first cells of the one study there is, all at once."""
     first = trials.c.number < cells
     times = {"datetime_start": utc_now(), "datetime_complete": utc_now()}
-    columns = ["trial_id", "objective", "value", "value_type"]
-    values = select(trials.c.trial_id, literal(0), literal(ACCURACY), literal("FINITE")).where(first)
+    names = ["trial_id", "objective", "value", "value_type"]
+    kind = literal("FINITE", objective_values.c.value_type.type)
+    values = select(trials.c.trial_id, literal(0), literal(ACCURACY), kind).where(first)
     with storage.transaction() as session:
         session.execute(trials.update().where(first).values(state=TrialState.COMPLETE, **times))
-        session.execute(objective_values.insert().from_select(columns, values))
+        session.execute(objective_values.insert().from_select(names, values))
