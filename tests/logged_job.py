@@ -24,7 +24,7 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointFolder, CheckpointUnusable, checkpoint_key, load, save
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.schema import prepare
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.studies import OpenStudy
 from tests.support import epoch
 
@@ -35,7 +35,7 @@ InEpoch = Callable[[Attempt], object]
 
 @dataclass(frozen=True)
 class Step:
-    """A line of the log. `what`: begin, epoch, accepted, restart or end; `asked`: before it was done."""
+    """A line of the log. `what`: begin, restart, epoch, end, or what became of a write: accepted, away."""
 
     what: str
     trial: int
@@ -71,7 +71,7 @@ def read_steps(folder: Path) -> list[Step]:
 
 
 class LoggedStorage(GuardedStorage):
-    """Notes each write of an attempt that was accepted, and tells of errors on a connection that lasts."""
+    """Notes what became of each write of an attempt, and tells of errors on a connection that lasts."""
 
     def __init__(self, url: URL, steps: StepLog) -> None:
         prepare(url, create=False)
@@ -82,9 +82,14 @@ class LoggedStorage(GuardedStorage):
     @contextmanager
     def guarded(self, trial_id: int) -> Iterator[orm.Session]:
         asked = time.monotonic_ns()
-        with super().guarded(trial_id) as session:
-            yield session
-        self._steps.note("accepted", trial_id, self.claims[trial_id], asked=asked)
+        token = self.claims[trial_id]
+        try:
+            with super().guarded(trial_id) as session:
+                yield session
+        except STORAGE_ERRORS:
+            self._steps.note("away", trial_id, token, asked=asked)
+            raise
+        self._steps.note("accepted", trial_id, token, asked=asked)
 
 
 class Job:

@@ -85,7 +85,7 @@ def toy_workers_finish_the_grid(folder: Path, n_workers: int) -> None:
     assert_exactly_once(folder, [finish(worker) for worker in workers])
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, 8, 16])
+@pytest.mark.parametrize("n_workers", [1, 2, 8, pytest.param(16, marks=pytest.mark.slow)])
 def test_any_number_of_workers_started_together_make_exactly_eight_trials(
     tmp_path: Path, n_workers: int
 ) -> None:
@@ -108,15 +108,19 @@ def test_any_number_of_training_workers_make_exactly_eight_trials(tmp_path: Path
     assert all(len(attempt.history) == 2 for attempt in results.attempts)
 
 
-def test_many_create_study_at_once_on_a_fresh_file_make_one_set_of_cells(tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_creators", [8, pytest.param(24, marks=pytest.mark.slow)])
+def test_many_create_study_at_once_on_a_fresh_file_make_one_set_of_cells(
+    tmp_path: Path, n_creators: int
+) -> None:
     spec = write_spec(tmp_path)
-    creators = [start_command("create-study", str(spec), folder=tmp_path) for _ in range(24)]
+    creators = [start_command("create-study", str(spec), folder=tmp_path) for _ in range(n_creators)]
     answers = [finish(creator) for creator in creators]
-    assert [(answer.returncode, answer.stderr) for answer in answers] == [(0, "")] * 24
+    assert [(answer.returncode, answer.stderr) for answer in answers] == [(0, "")] * n_creators
     assert sum("created study 'tiny' with 8 cells" in answer.stdout for answer in answers) == 1
     assert len(results_of(tmp_path).attempts) == 8
 
 
+@pytest.mark.slow
 def test_the_cell_of_a_killed_worker_is_run_by_another(tmp_path: Path) -> None:
     new_study(tmp_path, LONG_TRIAL)
     killed = start_command("worker", "tiny", folder=tmp_path)
@@ -131,7 +135,7 @@ def test_the_cell_of_a_killed_worker_is_run_by_another(tmp_path: Path) -> None:
     assert (retried.state, retried.cell, retried.attempt) == ("complete", 0, 2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_stopped_worker_gives_its_cell_back_and_exits_with_3(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -195,6 +199,7 @@ def measured(history: list[dict[str, Any]]) -> list[list[Any]]:
     return [[epoch[name] for name in names] for epoch in history]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"))
     stopped = start_command("run", str(spec), folder=tmp_path)
@@ -236,6 +241,7 @@ def can_read(folder: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_numbers_with_any_number_of_workers(tmp_path: Path) -> None:
     histories = []
     for n_workers in ("1", "2"):
