@@ -15,7 +15,6 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
-from typing import Any
 
 import torch
 
@@ -30,7 +29,7 @@ from mnist_tune.checkpoints import (
 from mnist_tune.data import LabeledImages, load_training_images, split
 from mnist_tune.devices import Runtime, resolve_runtime
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.failures import Failure
+from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.messages import (
     Abandon,
     Began,
@@ -124,7 +123,7 @@ class Job:
                 return
         self.connection.send(Trained(model_bytes(trainer.model)))
 
-    def _fail(self, kind: Any, reason: str) -> None:
+    def _fail(self, kind: FailureClass, reason: str) -> None:
         self.connection.send(Failed(Failure(kind, reason)))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
+from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
 from mnist_tune.stop import Interrupted
 from mnist_tune.training_process import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
@@ -113,9 +113,9 @@ def _note_beginning(attempt: Attempt, message: Began) -> None:
         attempt.resumed(message.history, {"epoch": checkpoint.epoch, "checkpoint": checkpoint.key})
 
 
-def _accuracy(metrics: Any) -> float:
-    accuracy: float = metrics.validation_accuracy
-    return accuracy
+def _accuracy(metrics: EpochMetrics) -> float:
+    assert metrics.validation_accuracy is not None  # a study has validation images
+    return metrics.validation_accuracy
 
 
 def _of_death(how: str) -> Failure:

@@ -12,7 +12,7 @@ import enum
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
@@ -36,6 +36,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.rows import (
     UNFINISHED,
+    Notes,
     beat,
     claimed_with,
     end,
@@ -102,32 +103,17 @@ class Queue:
         """
         self._storage.record_heartbeat(claim.trial_id)
 
-    def record(
-        self,
-        claim: Claim,
-        *,
-        user: Mapping[str, Any] | None = None,
-        system: Mapping[str, Any] | None = None,
-        reports: Mapping[int, float] | None = None,
-    ) -> None:
-        """Store attributes and intermediate values (by epoch) of the attempt, and renew the lease.
+    def record(self, claim: Claim, **notes: Unpack[Notes]) -> None:
+        """Store attributes and intermediate values of the attempt, and renew the lease.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
         with self._storage.guarded(claim.trial_id) as session:
-            put(session, claim.trial_id, user=user, system=system, reports=reports)
+            put(session, claim.trial_id, **notes)
             beat(session, claim.trial_id)
 
-    def complete(
-        self,
-        claim: Claim,
-        value: float,
-        *,
-        user: Mapping[str, Any] | None = None,
-        system: Mapping[str, Any] | None = None,
-        reports: Mapping[int, float] | None = None,
-    ) -> None:
+    def complete(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
         """End the attempt, and with it the cell, with the objective's value and what is left to store.
 
         Raises:
@@ -136,7 +122,7 @@ class Queue:
         # Not `study.tell`: it reads the trial twice and calls the sampler back, all of it to no use here.
         try:
             with self._storage.guarded(claim.trial_id) as session:
-                put(session, claim.trial_id, user=user, system=system, reports=reports)
+                put(session, claim.trial_id, **notes)
                 end(session, claim.trial_id, TrialState.COMPLETE, [value])
         except UpdateFinishedTrialError:
             if not self._ended_as(claim, TrialState.COMPLETE):
@@ -208,7 +194,7 @@ class Queue:
             lock_study(session, self._study_id)
             if not fail(session, trial_id, failure, still):
                 return False
-            put(session, trial_id, system=system)
+            put(session, trial_id, system=system or {})
             attempt = self._storage.frozen(session, trial_id)
             put_back(session, self._study_id, attempt, failure.kind, self._retry)
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy
 from optuna.storages._rdb import models
@@ -43,28 +43,30 @@ TOUCH_CLAIMED = TOUCH.where(CLAIMED.where(system_attributes.c.value_json == bind
 TOUCH_UNCLAIMED = TOUCH.where(~CLAIMED)
 
 
-def put(
-    session: orm.Session,
-    trial_id: int,
-    *,
-    user: Mapping[str, Any] | None = None,
-    system: Mapping[str, Any] | None = None,
-    reports: Mapping[int, float] | None = None,
-) -> None:
+class Notes(TypedDict, total=False):
+    """What is stored of an attempt: user and system attributes by name, intermediate values by step."""
+
+    user: Mapping[str, Any]
+    system: Mapping[str, Any]
+    reports: Mapping[int, float]
+
+
+def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
     """Insert or replace attributes and intermediate values of a trial that the transaction holds."""
-    for table, attributes in ((user_attributes, user), (system_attributes, system)):
+    tables = (user_attributes, notes.get("user", {})), (system_attributes, notes.get("system", {}))
+    for table, attributes in tables:
         upsert(
             session,
             table,
             ("trial_id", "key"),
             [
                 {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-                for key, value in (attributes or {}).items()
+                for key, value in attributes.items()
             ],
         )
     to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
     rows = []
-    for step, report in (reports or {}).items():
+    for step, report in notes.get("reports", {}).items():
         value, kind = to_stored(report)
         rows.append(
             {"trial_id": trial_id, "step": step, "intermediate_value": value, "intermediate_value_type": kind}
@@ -125,9 +127,9 @@ def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
     return changed(session, TOUCH_CLAIMED, {"of_trial": trial_id, "token": json.dumps(token)})
 
 
-def hold(session: orm.Session, *which: sqlalchemy.ColumnElement[bool]) -> bool:
-    """Lock the rows of `trials` that meet all conditions, for the transaction; whether there are any."""
-    return changed(session, trials.update().where(*which).values(state=trials.c.state))
+def hold(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> None:
+    """Lock the rows of `trials` that meet the condition, for the transaction."""
+    session.execute(trials.update().where(which).values(state=trials.c.state))
 
 
 def changed(
@@ -138,6 +140,6 @@ def changed(
     return result.rowcount > 0
 
 
-def claimed_with(token: str | None = None) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` was claimed by a worker of ours, with this token if one is given."""
-    return CLAIMED if token is None else CLAIMED.where(system_attributes.c.value_json == json.dumps(token))
+def claimed_with(token: str) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` was claimed with this token."""
+    return CLAIMED.where(system_attributes.c.value_json == json.dumps(token))

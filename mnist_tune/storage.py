@@ -7,9 +7,9 @@ the row's lock (SQLite: the database's), and the write follows in the same trans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist_tune.database import engine_arguments, shown, utc_now
 from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
-from mnist_tune.rows import beat, changed, end, put, touch, trials
+from mnist_tune.rows import Notes, beat, changed, end, put, touch, trials
 from mnist_tune.schema import prepare
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
@@ -102,20 +102,13 @@ class GuardedStorage(RDBStorage):
 
     # Our own writers, in plain SQL: Optuna's read the trial, and what it is to overwrite, once more each.
 
-    def write(
-        self,
-        trial_id: int,
-        *,
-        user: Mapping[str, Any] | None = None,
-        system: Mapping[str, Any] | None = None,
-        reports: Mapping[int, float] | None = None,
-    ) -> None:
-        """Set attributes and intermediate values (by step) of a trial in one guarded transaction.
+    def write(self, trial_id: int, **notes: Unpack[Notes]) -> None:
+        """Set attributes and intermediate values of a trial in one guarded transaction.
 
         Written again, they replace what is there, so that a write may be repeated when its answer was lost.
         """
         with self.guarded(trial_id) as session:
-            put(session, trial_id, user=user, system=system, reports=reports)
+            put(session, trial_id, **notes)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         self.write(trial_id, user={key: value})

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from tests.support import (
     run_command,
     start_command,
     start_toy_worker,
+    wait_until,
     write_spec,
 )
 
@@ -53,13 +53,6 @@ pytestmark = pytest.mark.usefixtures("mnist_directory")
 
 def results_of(folder: Path) -> Results:
     return read_results(open_study(open_file(folder), "tiny"))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline, "not within two minutes"
-        time.sleep(0.05)
 
 
 def wait_for_an_epoch(folder: Path) -> None:

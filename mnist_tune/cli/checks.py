@@ -28,14 +28,11 @@ def verify(
 
     Example: mnist-tune verify quickstart
     """
-    from mnist_tune.database import storage_url
-    from mnist_tune.folders import artifact_folder, checkpoint_folder
     from mnist_tune.progress import verification_report
     from mnist_tune.verification import verify
 
-    url = storage_url(storage)
-    folders = artifact_folder(url, artifacts), checkpoint_folder(url, checkpoints)
-    verification = verify(options.storage(storage), study, *folders)
+    states, files = options.folders(storage, checkpoints, artifacts)
+    verification = verify(options.storage(storage), study, files, states)
     if as_json:
         options.print_json(verification.as_json())
     else:

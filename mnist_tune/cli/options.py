@@ -93,6 +93,15 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
     return open_storage(storage_url(url), create=create)
 
 
+def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> tuple[Path, Path]:
+    """The folders of checkpoints and of artifacts that belong to that storage."""
+    from mnist_tune.database import storage_url
+    from mnist_tune.folders import artifact_folder, checkpoint_folder
+
+    named = storage_url(url)
+    return checkpoint_folder(named, checkpoints), artifact_folder(named, artifacts)
+
+
 def study(name: str, url: str | None) -> OpenStudy:
     """Open a study in that storage."""
     from mnist_tune.studies import open_study

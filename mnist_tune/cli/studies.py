@@ -117,9 +117,7 @@ def delete_study(
 
     Example: mnist-tune delete-study quickstart --files --yes
     """
-    from mnist_tune.database import storage_url
     from mnist_tune.deletion import delete_study, delete_study_and_files
-    from mnist_tune.folders import artifact_folder, checkpoint_folder
 
     opened = options.study(study, storage)
     what = "all its trials and their files" if files else "all its trials"
@@ -129,6 +127,5 @@ def delete_study(
         delete_study(opened)
         typer.echo(f"deleted study '{study}'")
         return
-    url = storage_url(storage)
-    folders = checkpoint_folder(url, checkpoints), artifact_folder(url, artifacts)
+    folders = options.folders(storage, checkpoints, artifacts)
     typer.echo(f"deleted study '{study}' and {delete_study_and_files(opened, *folders)} files of its trials")

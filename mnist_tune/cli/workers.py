@@ -60,14 +60,11 @@ def worker(
     stop.listen()
     if pooled:
         stop.follow(sys.stdin.fileno())
-    from mnist_tune.database import storage_url
-    from mnist_tune.folders import artifact_folder, checkpoint_folder
     from mnist_tune.results import read_results
     from mnist_tune.worker import Ended
     from mnist_tune.worker_process import Equipment, run_worker
 
-    url = storage_url(storage)
-    folders = checkpoint_folder(url, checkpoints), artifact_folder(url, artifacts)
+    folders = options.folders(storage, checkpoints, artifacts)
     ended = run_worker(opened, Equipment(device, threads, data_dir, *folders), stop, log, max_trials)
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
