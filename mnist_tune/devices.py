@@ -1,5 +1,7 @@
 """What a process computes on: device, precision, threads."""
 
+import ctypes
+import functools
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ Precision = Literal["fp32", "bf16"]
 CPU_THREADS = 1  # one thread a worker and more workers beats more threads, by far on a busy machine
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # Intel and AMD, Intel, ARM
 CUDA_BF16_CAPABILITY = (8, 0)
+KEPT_BYTES = 1 << 30  # far more than a step needs
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,28 @@ class Runtime:
 
     def apply(self) -> None:
         """Set this process up (cheap, repeatable); the same Runtime then gives the same numbers."""
+        _keep_freed_memory()
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        if self.device.startswith("cuda"):
+        if self.is_cuda:
+            torch.cuda.set_device(self.device)
             torch.backends.cudnn.benchmark = False  # would pick kernels by their time, so by chance
             torch.backends.cudnn.deterministic = True
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What products are computed in."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the images lie in the machine's own memory, beside those of other workers."""
+        return torch.device(self.device).type == "cpu"
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether steps can be recorded as a CUDA graph."""
+        return torch.device(self.device).type == "cuda"
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass: matrix products in bf16, or nothing at all in fp32."""
@@ -96,3 +116,17 @@ def _cpu_field(name: str) -> str | None:
         if field.strip() == name:
             return value.strip()
     return None
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one, which else faults in some 10,000 pages anew.
+
+    That cost a third of a step, and more on virtual machines. See mallopt(3); other C libraries are left as
+    they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3
+        mallopt(trim_threshold, KEPT_BYTES)
+        mallopt(mmap_threshold, KEPT_BYTES)

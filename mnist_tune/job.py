@@ -103,10 +103,13 @@ class Job:
             self.connection.send(Stopped(0))
         except NonFiniteLoss as error:
             self._fail("non_finite", str(error))
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            self._fail("out_of_memory", str(error) or "the process is out of memory")
         except Exception as error:
-            self.connection.send(Failed(Failure.of_exception(error)))
+            if shortage := _out_of_memory(error):
+                self._fail("out_of_memory", str(shortage) or "the process is out of memory")
+            else:
+                self.connection.send(Failed(Failure.of_exception(error)))
+        finally:
+            torch.cuda.empty_cache()  # others may share the GPU; without one this does nothing
 
     def _train(self, run: Run) -> None:
         runtime = resolve_runtime(self.setup.device, run.config.precision, self.setup.threads)
@@ -170,6 +173,16 @@ class States:
     def _save(self, epoch: int, content: bytes) -> Checkpoint:
         name = checkpoint_key(self._run.trial_id, self._run.token, epoch)
         return save(self._store, name, epoch, content)
+
+
+def _out_of_memory(error: BaseException | None) -> BaseException | None:
+    """The error, or the one it came of, that says that memory ran out."""
+    while error is not None:
+        # On the CPU torch has no type for it. While a CUDA graph is recorded another error comes on top.
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import safetensors
 import safetensors.torch
@@ -26,13 +28,25 @@ class ConvNet(nn.Module):
         self.fc1 = nn.Linear(64 * 14 * 14, 128)
         self.fc2 = nn.Linear(128, 10)
 
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """A model that has these tensors, by name, as its weights: none is drawn, none copied."""
+        with torch.device("meta"):
+            model = cls()
+        model.load_state_dict(tensors, assign=True)
+        return model
+
     def forward(self, images: Tensor) -> Tensor:
         x = F.relu(self.conv1(images))
         # ReLU and maximum commute, so this is conv, ReLU, pool, with ReLU on a quarter of the values.
         x = F.relu(self.pool(self.conv2(x)))
-        x = F.relu(self.fc1(x.flatten(1)))
+        x = F.relu(self.fc1(self.flatten(x)))
         logits: Tensor = self.fc2(x)
         return logits
+
+    def flatten(self, pooled: Tensor) -> Tensor:
+        """(n, 64, 14, 14) to (n, 12544): the order of fc1's columns."""
+        return pooled.flatten(1)
 
 
 def model_bytes(model: nn.Module) -> bytes:
@@ -70,11 +84,9 @@ def load_model(path: Path) -> ConvNet:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except safetensors.SafetensorError as error:
         raise UserError(f"{path}: {_what_it_is(path)}; only safetensors files are loaded") from error
-    with torch.device("meta"):  # no memory, no random numbers: every weight comes from the file
-        model = ConvNet()
-    _require_same_tensors(path, tensors, model.state_dict())
-    model.load_state_dict(tensors, assign=True)
-    return model
+    with torch.device("meta"):
+        _require_same_tensors(path, tensors, ConvNet().state_dict())
+    return ConvNet.of(tensors)
 
 
 def _what_it_is(path: Path) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages
@@ -16,6 +15,8 @@ from mnist_tune.devices import Runtime
 from mnist_tune.evaluation import predict, score
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import ConvNet
+from mnist_tune.steps import Steps
+from mnist_tune.working_model import WorkingModel, arranged, plain
 
 
 class NonFiniteLoss(Exception):  # noqa: N818 - an outcome of a trial more than an error
@@ -42,13 +43,18 @@ class Trainer:
         self.config = config
         self.runtime = runtime
         self.epoch = 0  # epochs done
-        self.training = training.to(runtime.device)  # resident: no loader, no copy a batch
+        self.training = _resident(training, runtime)
         self.validation = (
-            validation.to(runtime.device) if validation is not None and len(validation) else None
+            _resident(validation, runtime) if validation is not None and len(validation) else None
         )
-        # channels_last: the layout in which the convolution kernels run fastest.
-        self.model = _new_model(config.seed).to(runtime.device).to(memory_format=torch.channels_last)
-        self.optimizer = _new_optimizer(config, self.model)
+        self._working = WorkingModel(_new_model(config.seed), runtime)
+        self._optimizer = _new_optimizer(config, self._working, runtime)
+        self._steps = self._new_steps()
+
+    @property
+    def model(self) -> ConvNet:
+        """The model as it is now: a copy, plain, in fp32 on the CPU."""
+        return ConvNet.of({name: weight.cpu().clone() for name, weight in self._working.state_dict().items()})
 
     def epochs(self, on_batch: Callable[[], None] | None = None) -> Iterator[EpochMetrics]:
         """Train from the next epoch up to `config.epochs`, yielding after each.
@@ -58,11 +64,12 @@ class Trainer:
         """
         while self.epoch < self.config.epochs:
             start = time.perf_counter()
-            training_loss = self._train_epoch(on_batch)
+            order = _image_order(len(self.training), self.config.seed, self.epoch + 1)
+            training_loss = self._steps.run(order, on_batch)
             self._require_finite("training", training_loss)
             validation_loss = validation_accuracy = None
             if self.validation is not None:
-                logits = predict(self.model, self.validation, self.runtime)
+                logits = predict(self._working, self.validation)
                 validation_loss, validation_accuracy = score(logits, self.validation.labels)
                 self._require_finite("validation", validation_loss)
             seconds = time.perf_counter() - start
@@ -75,43 +82,35 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Model, optimizer and epoch: all there is, since the order of images is a function of (seed, epoch).
 
-        The tensors are the live ones: save or copy them before training on.
+        Weights and moments are in the plain arrangement. The tensors may be the live ones: save or copy them
+        before training on.
         """
+        optimizer = self._optimizer.state_dict()
+        moments = {index: _each(plain, state) for index, state in optimizer["state"].items()}
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": self._working.state_dict(),
+            "optimizer": optimizer | {"state": moments},
             "epoch": self.epoch,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict()` of the same config. Raises KeyError, ValueError, RuntimeError."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self._working.load_state_dict(state["model"])
+        moments = {index: _each(arranged, each) for index, each in state["optimizer"]["state"].items()}
+        # The groups are ours: those of another device have other settings for the same numbers.
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         # Own copies, since the optimizer keeps what it is given; laid out as the weights are, since a fused
         # step walks both in memory order, and a stored state may have lost that.
-        for parameter, moments in self.optimizer.state.items():
-            for name, value in moments.items():
+        for parameter, own in self._optimizer.state.items():
+            for name, value in own.items():
                 like = parameter.detach() if value.shape == parameter.shape else value
-                moments[name] = torch.empty_like(like).copy_(value)
+                own[name] = torch.empty_like(like).copy_(value)
+        self._steps = self._new_steps()  # a recorded step would go on with the tensors there were
         self.epoch = int(state["epoch"])
 
-    def _train_epoch(self, on_batch: Callable[[], None] | None) -> float:
-        self.model.train()
-        n = len(self.training)
-        order = _image_order(n, self.config.seed, self.epoch + 1).to(self.runtime.device)
-        total = torch.zeros((), device=self.runtime.device)
-        for rows in torch.split(order, self.config.batch_size):
-            if on_batch is not None:
-                on_batch()
-            batch = self.training.take(rows)
-            with self.runtime.autocast():
-                logits = self.model(batch.images)
-            loss = F.cross_entropy(logits.float(), batch.labels)
-            self.optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            self.optimizer.step()
-            total += loss.detach() * len(rows)  # stays on the device: reading it would wait for the step
-        return float(total) / n
+    def _new_steps(self) -> Steps:
+        return Steps(self._working, self._optimizer, self.training, self.config.batch_size, self.runtime)
 
     def _require_finite(self, which: str, loss: float) -> None:
         if not math.isfinite(loss):
@@ -125,11 +124,24 @@ def _new_model(seed: int) -> ConvNet:
         return ConvNet()
 
 
-def _new_optimizer(config: TrainingConfig, model: nn.Module) -> torch.optim.Optimizer:
+def _new_optimizer(config: TrainingConfig, model: WorkingModel, runtime: Runtime) -> torch.optim.Optimizer:
     # fused: one pass over weights and moments instead of one for each operation.
     if config.optimizer == "Adam":
-        return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    return torch.optim.SGD(model.parameters(), lr=config.learning_rate, fused=True)
+        # capturable: the count of steps is on the GPU, where a recorded step finds it.
+        return torch.optim.Adam(
+            model.parameters, lr=config.learning_rate, fused=True, capturable=runtime.is_cuda
+        )
+    return torch.optim.SGD(model.parameters, lr=config.learning_rate, fused=True)
+
+
+def _resident(images: LabeledImages, runtime: Runtime) -> LabeledImages:
+    """On the device: no loader, no copy a batch. An accelerator also has the room to keep them normalised."""
+    images = images.to(runtime.device)
+    return images if runtime.is_cpu else images.normalized(runtime.dtype)
+
+
+def _each(arrange: Callable[[Tensor], Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: arrange(value) for name, value in state.items()}
 
 
 def _image_order(n: int, seed: int, epoch: int) -> Tensor:

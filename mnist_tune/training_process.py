@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -26,9 +26,12 @@ class ProcessDied(Exception):  # noqa: N818 - an outcome of an attempt more than
 
 
 class TrainingProcess:
-    """One training process at a time. Use as a context manager: it does not outlive the worker."""
+    """One training process at a time. Use as a context manager: it does not outlive the worker.
 
-    def __init__(self, setup: SetUp) -> None:
+    What it works on may follow by `set_up`, so that torch is loaded while the worker looks that up.
+    """
+
+    def __init__(self, setup: SetUp | None = None) -> None:
         self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -42,13 +45,19 @@ class TrainingProcess:
         self.kill()
 
     def start(self) -> None:
-        """Start the process, which then loads torch and the data on its own."""
+        """Start the process, which then loads torch and, once it is set up, the data on its own."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        self._connection = Connection(ours.detach())
+        with theirs, _signals_blocked():
             command = [sys.executable, "-m", "mnist_tune.job", str(theirs.fileno())]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        self._connection = Connection(ours.detach())
-        self.send(self._setup)
+        if self._setup is not None:
+            self.send(self._setup)
+
+    def set_up(self, setup: SetUp) -> None:
+        """Tell the process, and each that is started after it, what it works on and with."""
+        self._setup = setup
+        self.send(setup)
 
     def wait_until_ready(self, check: Callable[[], None]) -> Ready:
         """The device it will use, once the data is loaded; `check` is called meanwhile and may raise.
@@ -105,3 +114,13 @@ class TrainingProcess:
         code = self._process.wait()
         self._process = self._connection = None
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Have what is started meanwhile, which inherits this, deaf to Ctrl-C also while it loads torch."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -32,11 +32,12 @@ class Equipment:
 def run_worker(
     study: OpenStudy,
     equipment: Equipment,
+    process: TrainingProcess,
     stop: StopRequest,
     log: Callable[[str], None],
     max_trials: int | None = None,
 ) -> Ended:
-    """Work on the study until one of the reasons to leave.
+    """Work on the study until one of the reasons to leave, with a training process that is started.
 
     Raises:
         UserError: the device is not there.
@@ -54,17 +55,16 @@ def run_worker(
         DataConfig(**study.spec.data.model_dump()),
         states.path,
     )
-    with TrainingProcess(setup) as process:
-        process.start()
-        try:
-            ready = process.wait_until_ready(stop.check)
-        except Interrupted:
-            log(f"leaving: {stop.reason}")
-            return Ended.STOPPED
-        device = f"{ready.device} ({ready.device_name})"
-        log(f"worker {worker_name()} on study '{study.name}', {device}")
-        objective = Objective(study.spec, process)
-        artifacts = ArtifactFolder(equipment.artifacts)
-        return Worker(
-            study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials
-        ).work()
+    process.set_up(setup)
+    try:
+        ready = process.wait_until_ready(stop.check)
+    except Interrupted:
+        log(f"leaving: {stop.reason}")
+        return Ended.STOPPED
+    device = f"{ready.device} ({ready.device_name})"
+    log(f"worker {worker_name()} on study '{study.name}', {device}")
+    objective = Objective(study.spec, process)
+    artifacts = ArtifactFolder(equipment.artifacts)
+    return Worker(
+        study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials
+    ).work()

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,36 @@ def test_images_are_read_once_a_process(mnist_directory: Path) -> None:
     first = data.load_training_images(mnist_directory)
     assert len(first) == 60_000
     assert data.load_training_images(mnist_directory) is first
+
+
+def test_the_images_are_pages_of_their_file_which_all_workers_share(mnist_directory: Path) -> None:
+    every = data.load_training_images(mnist_directory)
+    training, validation = data.split(every, 50_000, 10_000)
+    assert (len(training.images), len(validation.images)) == (50_000, 10_000)
+    assert training.stored.data_ptr() == validation.stored.data_ptr() == every.stored.data_ptr()
+    pages = pages_of(every.stored.data_ptr())
+    assert pages["Rss"] > 45_000  # all was read
+    assert pages["Anonymous"] == pages["Private_Dirty"] == 0  # nothing was copied
+
+
+def pages_of(address: int) -> dict[str, int]:
+    """What Linux says of the mapping that holds the address, in KiB."""
+    maps = Path("/proc/self/smaps").read_text(encoding="utf-8")
+    for head, fields in re.findall(r"^(\w+-\w+) [rwxps-]{4} .*\n((?:[A-Z]\w+: .*\n)+)", maps, re.MULTILINE):
+        first, end = (int(bound, 16) for bound in head.split("-"))
+        if first <= address < end:
+            return {name: int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB$", fields, re.MULTILINE)}
+    raise AssertionError("no such mapping")
+
+
+def test_normalised_images_are_the_same_images(mnist_directory: Path) -> None:
+    rows = torch.tensor([5, 3, 3, 9_999])
+    part = data.load_test_images(mnist_directory).take(rows)
+    normalized = part.normalized(torch.float32)
+    assert torch.equal(normalized.images, part.images)
+    assert torch.equal(normalized.take(torch.tensor([1])).images, part.images[1:2])
+    assert normalized.images.data_ptr() == normalized.stored.data_ptr()
+    assert part.normalized(torch.bfloat16).images.dtype == torch.bfloat16
 
 
 def numbered(labels: torch.Tensor) -> data.LabeledImages:

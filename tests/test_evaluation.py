@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mnist_tune.data import LabeledImages, load_test_images
 from mnist_tune.devices import Runtime
-from mnist_tune.evaluation import BATCH_SIZE, evaluate, predict
+from mnist_tune.evaluation import CPU_BATCH_SIZE, evaluate, predict
 from mnist_tune.model import ConvNet
 
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
@@ -59,8 +59,8 @@ def test_it_agrees_with_a_plain_pass_over_real_images(mnist_directory: Path) -> 
 
 
 def test_the_last_smaller_batch_is_not_lost() -> None:
-    pairs = [(n % 10, n % 10) for n in range(2 * BATCH_SIZE + 1)]
-    assert predict(SaysFirstPixel(), labeled(pairs), FP32).shape == (2 * BATCH_SIZE + 1, 10)
+    pairs = [(n % 10, n % 10) for n in range(2 * CPU_BATCH_SIZE + 1)]
+    assert predict(SaysFirstPixel(), labeled(pairs)).shape == (2 * CPU_BATCH_SIZE + 1, 10)
     assert evaluate(SaysFirstPixel(), labeled(pairs), FP32).accuracy == 100
 
 

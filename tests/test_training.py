@@ -72,9 +72,8 @@ def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
             return super().take(rows)
 
     training = images[0]
-    trainer = Trainer(TrainingConfig(epochs=1), FP32, training)
-    trainer.training = Recorded(training.pixels, training.labels)
-    model = copy.deepcopy(trainer.model).to(memory_format=torch.contiguous_format)
+    trainer = Trainer(TrainingConfig(epochs=1), FP32, Recorded(training.pixels, training.labels))
+    model = trainer.model
     metrics = next(trainer.epochs())
     assert sorted(order) == list(range(300))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)

@@ -51,21 +51,25 @@ def worker(
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
     from mnist_tune.stop import StopRequest
+    from mnist_tune.training_process import TrainingProcess
 
     def log(line: str) -> None:
         typer.echo(f"{time.strftime('%H:%M:%S')} {line}")
 
-    opened = options.study(study, storage)
-    stop = StopRequest()
-    stop.listen()
-    if pooled:
-        stop.follow(sys.stdin.fileno())
-    from mnist_tune.results import read_results
-    from mnist_tune.worker import Ended
-    from mnist_tune.worker_process import Equipment, run_worker
+    with TrainingProcess() as process:
+        process.start()  # it loads torch while all that follows loads Optuna
+        opened = options.study(study, storage)
+        stop = StopRequest()
+        stop.listen()
+        if pooled:
+            stop.follow(sys.stdin.fileno())
+        from mnist_tune.results import read_results
+        from mnist_tune.worker import Ended
+        from mnist_tune.worker_process import Equipment, run_worker
 
-    folders = options.folders(storage, checkpoints, artifacts)
-    ended = run_worker(opened, Equipment(device, threads, data_dir, *folders), stop, log, max_trials)
+        folders = options.folders(storage, checkpoints, artifacts)
+        equipment = Equipment(device, threads, data_dir, *folders)
+        ended = run_worker(opened, equipment, process, stop, log, max_trials)
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:

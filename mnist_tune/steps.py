@@ -1,0 +1,109 @@
+"""The steps of an epoch. What a step reads and writes stays in place, so that a GPU can replay it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from mnist_tune.data import LabeledImages
+from mnist_tune.devices import Runtime
+from mnist_tune.working_model import WorkingModel
+
+WARM_UP_STEPS = 3
+"""Before a graph is recorded: by then the libraries have their workspaces and the optimizer its moments."""
+
+
+class Steps:
+    """Training steps over the images in a given order.
+
+    The order, the place in it and the sum of losses are tensors on the device: from one step to the next
+    nothing comes from the host, and nothing is read by it.
+    """
+
+    def __init__(
+        self,
+        model: WorkingModel,
+        optimizer: torch.optim.Optimizer,
+        images: LabeledImages,
+        batch_size: int,
+        runtime: Runtime,
+    ) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._images = images
+        self._batch_size = batch_size
+        n, device = len(images), runtime.device
+        self._order = torch.zeros(n, dtype=torch.int64, device=device)
+        self._start = torch.zeros((), dtype=torch.int64, device=device)
+        self._offsets = torch.arange(min(batch_size, n), device=device)
+        self._loss = torch.zeros((), device=device)
+        self._run_whole = CudaGraph() if runtime.is_cuda else _at_once
+
+    def run(self, order: Tensor, on_batch: Callable[[], None] | None) -> float:
+        """One epoch: the images in `order` (n,). Returns the mean loss.
+
+        `on_batch` is called before every step, which on a GPU is when it is handed over, not when it runs.
+        """
+        self._order.copy_(order)
+        self._start.zero_()
+        self._loss.zero_()
+        whole, rest = divmod(len(order), self._batch_size)
+        for _ in range(whole):
+            if on_batch is not None:
+                on_batch()
+            self._run_whole(self._whole_step)
+        if rest:
+            if on_batch is not None:
+                on_batch()
+            self._step(self._offsets[:rest])
+        return float(self._loss) / len(order)
+
+    def _whole_step(self) -> None:
+        self._step(self._offsets)
+
+    def _step(self, offsets: Tensor) -> None:
+        batch = self._images.take(self._order.index_select(0, self._start + offsets))
+        loss = F.cross_entropy(self._model(batch.images), batch.labels)
+        self._model.backward(loss)
+        self._optimizer.step()
+        self._model.refresh()
+        self._loss += loss.detach() * len(offsets)
+        self._start += len(offsets)
+
+
+class CudaGraph:
+    """A step as one launch instead of some fifty, which take the host longer than the GPU computes on them.
+
+    The first steps run as they are, on a stream of their own, as torch asks of what is to be recorded.
+    """
+
+    def __init__(self) -> None:
+        self._warm = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, step: Callable[[], None]) -> None:
+        """Run the step, which must be the same one at every call."""
+        if self._graph is None and self._warm < WARM_UP_STEPS:
+            self._warm += 1
+            _on_a_stream_of_its_own(step)
+            return
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):  # records, runs nothing
+                step()
+        self._graph.replay()
+
+
+def _on_a_stream_of_its_own(step: Callable[[], None]) -> None:
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        step()
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+def _at_once(step: Callable[[], None]) -> None:
+    step()

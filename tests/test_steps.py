@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import Tensor
+
+from mnist_tune.data import LabeledImages
+from mnist_tune.devices import Runtime
+from mnist_tune.model import ConvNet
+from mnist_tune.steps import WARM_UP_STEPS, CudaGraph, Steps
+from mnist_tune.working_model import WorkingModel
+
+BF16 = Runtime("cpu", "a CPU", "bf16", 1)
+
+
+class Recorded(LabeledImages):
+    """Tells which images were taken."""
+
+    taken: list[list[int]]
+
+    def take(self, which: Tensor) -> LabeledImages:
+        self.taken.append(which.tolist())
+        return super().take(which)
+
+
+def images(n: int) -> Recorded:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (n, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    recorded = Recorded(pixels, torch.arange(n) % 10)
+    object.__setattr__(recorded, "taken", [])
+    return recorded
+
+
+def steps(data: LabeledImages, batch_size: int) -> Steps:
+    model = WorkingModel(ConvNet(), BF16)
+    return Steps(model, torch.optim.SGD(model.parameters, lr=0.01), data, batch_size, BF16)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 6, 10, 11, 100])
+def test_an_epoch_takes_each_image_once_in_the_order_given(batch_size: int) -> None:
+    data = images(11)
+    of_eleven = steps(data, batch_size)
+    for seed in (0, 1):
+        order = torch.randperm(11, generator=torch.Generator().manual_seed(seed))
+        of_eleven.run(order, None)
+        assert data.taken == [rows.tolist() for rows in torch.split(order, batch_size)]
+        data.taken.clear()
+
+
+def test_the_mean_loss_weighs_a_smaller_last_batch_by_its_images() -> None:
+    data = images(7)
+    model = WorkingModel(ConvNet(), BF16)
+    still = torch.optim.SGD(model.parameters, lr=0.0)
+    losses = [Steps(model, still, data, size, BF16).run(torch.arange(7), None) for size in (7, 4, 1)]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-3)
+
+
+@pytest.mark.gpu
+def test_a_recorded_step_trains_as_the_steps_one_by_one_do() -> None:
+    cuda = Runtime("cuda:0", "a GPU", "fp32", 1)
+    data = images(640).to("cuda:0").normalized(torch.float32)
+    weights = []
+    for recorded in (True, False):
+        torch.manual_seed(0)
+        model = WorkingModel(ConvNet(), cuda)
+        optimizer = torch.optim.Adam(model.parameters, fused=True, capturable=True)
+        of_all = Steps(model, optimizer, data, 60, cuda)
+        if not recorded:
+            of_all._run_whole = lambda step: step()
+        losses = [of_all.run(torch.arange(640), None) for _ in range(3)]
+        weights.append((losses, model.state_dict()))
+        assert isinstance(of_all._run_whole, CudaGraph) is recorded
+    assert WARM_UP_STEPS < 640 // 60
+    assert weights[0][0] == pytest.approx(weights[1][0], rel=1e-4)
+    for name, weight in weights[0][1].items():
+        assert torch.allclose(weight, weights[1][1][name], atol=1e-4)
