@@ -135,8 +135,8 @@ def _devices() -> Iterator[Finding]:
 def _device(device: str) -> Iterator[Finding]:
     import torch
 
+    from mnist_tune.cores import usable_cores
     from mnist_tune.devices import resolve_runtime
-    from mnist_tune.pool import usable_cores
 
     runtime = resolve_runtime(device)
     parts = [runtime.device_name, f"precision auto is {runtime.precision}"]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
+from mnist_tune.placement import Place
 
 NO_FAILURE = {None, 0, STOPPED}
 """Exit codes of workers that run, that are done, or that were stopped."""
@@ -31,10 +32,10 @@ class Pool:
     """Further arguments of `mnist-tune worker`."""
     _workers: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = field(default_factory=list)
 
-    def start(self, devices: list[str]) -> None:
-        """Start one worker on each of `devices`; a device may stand there several times."""
+    def start(self, places: Sequence[Place]) -> None:
+        """Start one worker at each of `places`; one may stand there several times."""
         environment = os.environ | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)}
-        for device in devices:
+        for place in places:
             output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its worker
             command = [
                 sys.executable,
@@ -43,7 +44,7 @@ class Pool:
                 "worker",
                 self.study,
                 "--device",
-                device,
+                place.device,
                 "--pooled",
             ]
             process = subprocess.Popen(
@@ -56,6 +57,8 @@ class Pool:
                 # Ctrl-C reaches us alone, and we pass it on once: a worker must not get it twice.
                 start_new_session=True,
             )
+            if place.core is not None:  # before it has started anything, which then keeps to the core too
+                os.sched_setaffinity(process.pid, {place.core})
             self._workers.append((process, output))
 
     def is_alive(self) -> bool:
@@ -89,52 +92,11 @@ class Pool:
         ]
 
 
-def check_device(device: str) -> None:
-    """See that this machine has the device.
-
-    Raises:
-        UserError: it has not.
-    """
-    if device not in ("auto", "cpu"):  # these need no look, which would wait for torch
-        from mnist_tune.devices import resolve_runtime
-
-        resolve_runtime(device)
-
-
-def local_devices(workers: int | None, device: str, n_cells: int) -> list[str]:
-    """One device name per worker to start: by default every GPU, else every core this process may use."""
-    present = _gpus() if device == "auto" else []
-    if workers is None:
-        wanted = len(present) or (usable_cores() if device in ("auto", "cpu") else 1)
-        workers = min(wanted, n_cells)
-    choices = present or [device]
-    return [choices[index % len(choices)] for index in range(workers)]
-
-
 def worker_arguments(threads: int | None, folders: Mapping[str, Path | None]) -> list[str]:
     """What every worker of a pool is told besides its study and device; `folders` by their options."""
     arguments = [] if threads is None else ["--threads", str(threads)]
     named = ((option, str(folder)) for option, folder in folders.items() if folder is not None)
     return [*arguments, *(argument for pair in named for argument in pair)]
-
-
-def usable_cores() -> int:
-    """The cores this process may use, of which a container may have fewer than the machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroups, or "max": no quota
-        return cores
-
-
-def _gpus() -> list[str]:
-    # Torch takes seconds to import: only ask it where there may be something to find.
-    if not (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform != "linux"):
-        return []
-    from mnist_tune.devices import available_devices
-
-    return [device for device in available_devices() if device != "cpu"]
 
 
 def _ending(returncode: int) -> str:

@@ -26,6 +26,7 @@ from mnist_tune.configuration import parameters_text
 from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.exports import load_configuration
 from mnist_tune.failures import Failure
+from mnist_tune.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, open_study
@@ -718,7 +719,7 @@ def test_a_wrong_use_of_the_command_line_is_a_usage_error(
 def test_the_argv_of_a_pools_workers_has_no_url(tmp_path: Path) -> None:
     open_file(tmp_path, create=True)
     pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/{STORED}"))
-    pool.start(["cpu", "cpu"])
+    pool.start([Place("cpu"), Place("cpu")])
     processes = [process for process, _ in pool._workers]
     listed = subprocess.run(
         ["ps", "-ww", "-o", "args=", "-p", ",".join(str(process.pid) for process in processes)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
@@ -14,6 +15,7 @@ from mnist_tune.progress import events, overview
 from mnist_tune.results import Results, read_results
 
 if TYPE_CHECKING:
+    from mnist_tune.placement import Place
     from mnist_tune.pool import Pool
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import OpenStudy
@@ -31,7 +33,12 @@ STOPPING = (
 
 
 def follow(
-    study: OpenStudy, results: Results, pool: Pool, devices: list[str], stop: StopRequest, console: Console
+    study: OpenStudy,
+    results: Results,
+    pool: Pool,
+    places: Sequence[Place],
+    stop: StopRequest,
+    console: Console,
 ) -> Results:
     """Start the workers, show their progress until the last has left, and return the final results.
 
@@ -43,7 +50,7 @@ def follow(
     pause = POLL_SECONDS
     passed_on = 0
     try:
-        pool.start(devices)
+        pool.start(places)
         with live if console.is_terminal else contextlib.nullcontext():
             while pool.is_alive():
                 time.sleep(pause)

@@ -22,6 +22,7 @@ from mnist_tune.cli.options import (
     ThreadsOption,
 )
 from mnist_tune.errors import FAILED, STOPPED
+from mnist_tune.placement import WORKERS_PER_GPU
 
 
 def worker(
@@ -88,10 +89,13 @@ def run(
         typer.Option(
             "--workers",
             min=1,
-            help="Local workers. Default: one per GPU, else one per core.",
+            help="Local workers. Default: on every GPU, else one per core.",
             show_default=False,
         ),
     ] = None,
+    per_gpu: Annotated[
+        int, typer.Option("--per-gpu", min=1, help="Workers that share a GPU.")
+    ] = WORKERS_PER_GPU,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data_dir: DataOption = None,
@@ -107,7 +111,8 @@ def run(
     """
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url
-    from mnist_tune.pool import Pool, check_device, local_devices, worker_arguments
+    from mnist_tune.placement import check_device, local_places
+    from mnist_tune.pool import Pool, worker_arguments
     from mnist_tune.progress import conclusion, ranking, totals
     from mnist_tune.results import read_results
     from mnist_tune.spec import load_spec
@@ -122,18 +127,19 @@ def run(
     created = create_study(opened, loaded)
     study = open_study(opened, loaded.study.name)
     results = read_results(study)
-    devices = local_devices(workers, device, results.cells.waiting + results.cells.running)
+    n_cells = results.cells.waiting + results.cells.running
+    places = local_places(n_cells, device, workers, per_gpu, threads)
     out = options.console(to_stderr=as_json)
     out.print(
         f"study '{study.name}' {'created' if created else 'goes on'} in {shown(url)}: "
-        f"{loaded.n_cells} cells, {len(devices)} workers"
+        f"{loaded.n_cells} cells, {len(places)} workers"
     )
     stop = StopRequest()
     stop.listen()
     folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
     pool = Pool(study.name, url, worker_arguments(threads, folders))
     if not results.is_finished:
-        results = follow(study, results, pool, devices, stop, out)
+        results = follow(study, results, pool, places, stop, out)
     if as_json:
         options.print_json(results.as_json())
     if results.ranking:

@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_tune import placement
+from mnist_tune.cores import usable_cores
+from mnist_tune.database import storage_url
+from mnist_tune.placement import Place, local_places
+from mnist_tune.pool import Pool
+
+CORES = sorted(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "_gpus", lambda: ["cuda:0", "cuda:1", "cuda:2"])
+
+
+@pytest.fixture
+def whole_machine() -> None:
+    if usable_cores() != len(CORES):
+        pytest.skip("has less of the machine's time than cores")
+
+
+def test_without_a_gpu_every_core_has_a_worker_of_its_own(whole_machine: None) -> None:
+    assert local_places(100, "auto", None) == [Place("auto", core) for core in CORES]
+    assert local_places(100, "cpu", None) == [Place("cpu", core) for core in CORES]
+
+
+def test_there_are_no_more_workers_than_cells_unless_asked_for() -> None:
+    assert len(local_places(1, "cpu", None)) == 1
+    assert len(local_places(1, "cpu", 5)) == 5
+
+
+def test_more_workers_than_cores_share_them_evenly(whole_machine: None) -> None:
+    places = local_places(100, "cpu", 3 * len(CORES))
+    assert sorted(place.core for place in places if place.core is not None) == sorted(3 * CORES)
+
+
+def test_workers_that_leave_cores_idle_are_kept_to_none() -> None:
+    if len(CORES) == 1:
+        pytest.skip("has one core")
+    assert local_places(100, "cpu", len(CORES) - 1) == [Place("cpu")] * (len(CORES) - 1)
+
+
+def test_workers_of_several_threads_are_kept_to_no_core() -> None:
+    assert local_places(100, "cpu", len(CORES), threads=2) == [Place("cpu")] * len(CORES)
+
+
+def test_a_container_with_a_part_of_the_machines_time_keeps_to_no_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placement, "usable_cores", lambda: len(CORES) - 1)
+    assert {place.core for place in local_places(100, "cpu", 2 * len(CORES))} == {None}
+
+
+def test_workers_are_spread_over_all_gpus(three_gpus: None) -> None:
+    assert local_places(100, "auto", None, per_gpu=2) == [Place(f"cuda:{i}") for i in (0, 1, 2, 0, 1, 2)]
+    assert local_places(100, "auto", 4) == [Place(f"cuda:{i}") for i in (0, 1, 2, 0)]
+    assert local_places(2, "auto", None) == [Place("cuda:0"), Place("cuda:1")]
+
+
+def test_a_gpu_that_is_named_has_all_of_the_workers(three_gpus: None) -> None:
+    assert local_places(100, "cuda:1", None) == [Place("cuda:1")]
+    assert local_places(100, "cuda:1", None, per_gpu=3) == [Place("cuda:1")] * 3
+    assert local_places(100, "cuda:1", 2) == [Place("cuda:1")] * 2
+
+
+def test_the_cpu_may_be_asked_for_beside_gpus(three_gpus: None) -> None:
+    assert {place.device for place in local_places(100, "cpu", None)} == {"cpu"}
+
+
+def test_a_worker_and_what_it_starts_keep_to_the_core_they_were_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In place of Python, a program that tells where its own children may run.
+    told = tmp_path / "told"
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nsleep 0.5\ngrep Cpus_allowed_list /proc/self/status > {told}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/nothing.db"))
+    pool.start([Place("cpu", CORES[-1])])
+    [(process, _)] = pool._workers
+    assert isinstance(process, subprocess.Popen)
+    assert process.wait(timeout=60) == 0
+    assert told.read_text(encoding="ascii").split() == ["Cpus_allowed_list:", str(CORES[-1])]
