@@ -15,6 +15,7 @@ from mnist_tune.devices import Runtime
 from mnist_tune.evaluation import predict, score
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import ConvNet
+from mnist_tune.optimizers import new_optimizer
 from mnist_tune.steps import Steps
 from mnist_tune.working_model import WorkingModel, arranged, plain
 
@@ -48,7 +49,7 @@ class Trainer:
             _resident(validation, runtime) if validation is not None and len(validation) else None
         )
         self._working = WorkingModel(_new_model(config.seed), runtime)
-        self._optimizer = _new_optimizer(config, self._working, runtime)
+        self._optimizer = new_optimizer(config, self._working, runtime)
         self._steps = self._new_steps()
 
     @property
@@ -122,16 +123,6 @@ def _new_model(seed: int) -> ConvNet:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return ConvNet()
-
-
-def _new_optimizer(config: TrainingConfig, model: WorkingModel, runtime: Runtime) -> torch.optim.Optimizer:
-    # fused: one pass over weights and moments instead of one for each operation.
-    if config.optimizer == "Adam":
-        # capturable: the count of steps is on the GPU, where a recorded step finds it.
-        return torch.optim.Adam(
-            model.parameters, lr=config.learning_rate, fused=True, capturable=runtime.is_cuda
-        )
-    return torch.optim.SGD(model.parameters, lr=config.learning_rate, fused=True)
 
 
 def _resident(images: LabeledImages, runtime: Runtime) -> LabeledImages:

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+import torch
+
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.devices import Runtime
+from mnist_tune.model import ConvNet
+from mnist_tune.optimizers import new_optimizer
+from mnist_tune.working_model import WorkingModel
+
+FP32 = Runtime("cpu", "a CPU", "fp32", 1)
+BOTH_OPTIMIZERS = pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+
+
+@BOTH_OPTIMIZERS
+def test_it_steps_as_pytorchs_own_does_to_the_bit_also_after_a_reload(
+    optimizer: Literal["Adam", "SGD"],
+) -> None:
+    config = TrainingConfig(optimizer=optimizer, learning_rate=0.01)
+    first = WorkingModel(ConvNet(), FP32)
+    second = [torch.nn.Parameter(weight.detach().clone()) for weight in first.parameters]
+    ours = new_optimizer(config, first, FP32)
+    theirs = getattr(torch.optim, optimizer)(second, lr=0.01, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for number in range(4):
+        if number == 2:
+            state = ours.state_dict()
+            ours = new_optimizer(config, first, FP32)
+            ours.load_state_dict(state)
+        for mine, other in zip(first.parameters, second, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=generator)
+            other.grad = mine.grad.clone()
+        ours.step()
+        theirs.step()
+        assert all(torch.equal(mine, other) for mine, other in zip(first.parameters, second, strict=True))
+
+
+@BOTH_OPTIMIZERS
+def test_a_worker_does_not_import_pytorchs_compiler(optimizer: str) -> None:
+    code = f"""
+import io, sys, torch
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.data import load_training_images, split
+from mnist_tune.devices import Runtime
+from mnist_tune.training import Trainer
+parts = split(load_training_images(), 100, 100)
+config = TrainingConfig(optimizer={optimizer!r}, epochs=2)
+first, second = (Trainer(config, Runtime("cpu", "a CPU", "bf16", 1), *parts) for _ in range(2))
+next(first.epochs())
+file = io.BytesIO()
+torch.save(first.state_dict(), file)
+second.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+next(second.epochs())
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
