@@ -11,7 +11,7 @@ from mnist_tune.devices import Runtime
 from mnist_tune.training import Trainer
 from tests.benchmarks.job_task import Task
 
-STEPS = 40
+STEPS = 20
 ROWS = 16
 
 
