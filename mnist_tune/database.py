@@ -116,7 +116,8 @@ def engine_arguments(url: URL, *, create: bool = False, deadline: Deadline | Non
         from mnist_tune.postgresql import connect  # who uses SQLite need not have the driver
 
         creator = partial(connect, url, deadline or Deadline.of(create=create))
-        return {"creator": creator, "hide_parameters": True}
+        # A second connection, for a heartbeat beside a write, is closed after use: servers count them.
+        return {"creator": creator, "hide_parameters": True, "pool_size": 1}
     # rw, not rwc: a mistyped or deleted file is never made anew by opening it.
     file = f"file:{quote(str(_sqlite_path(url)))}?mode={'rwc' if create else 'rw'}"
     # Not a closure: Optuna's storages can be pickled.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from sqlalchemy.engine import URL
@@ -22,12 +23,13 @@ SQLITE_REMEDIES = {
     sqlite3.SQLITE_IOERR: "see that the disk has space left and is healthy, then try again",
     sqlite3.SQLITE_READONLY: "let this user write to the file and its folder, or name another file",
 }
+TOO_MANY_CONNECTIONS = "53300"
 POSTGRESQL_REMEDIES = {
     None: "see that the server runs, and that host, user and database are right",
     "25006": "name the primary server, or make the database writable",
     "42501": "grant that to this user",
     "53100": "free some space on the server's disk and try again",
-    "53300": "raise the server's max_connections, or run fewer workers",
+    TOO_MANY_CONNECTIONS: "raise the server's max_connections, or run fewer workers",
 }
 """By SQLSTATE, which a connection that was never made has not."""
 OTHERWISE = "'mnist-tune doctor' looks into it"
@@ -50,7 +52,7 @@ def explain(error: DBAPIError) -> str:
             return "is not an SQLite database; name another file"
         remedy = SQLITE_REMEDIES.get(_code(error.orig), OTHERWISE)
     else:
-        remedy = POSTGRESQL_REMEDIES.get(getattr(error.orig, "sqlstate", None), OTHERWISE)
+        remedy = POSTGRESQL_REMEDIES.get(_sqlstate(error.orig), OTHERWISE)
     return f"cannot be used: {str(error.orig).strip().splitlines()[0]}; {remedy}"
 
 
@@ -58,6 +60,12 @@ def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:
     """What to raise when the storage at `url` cannot be opened: the user's mistake, or a failure."""
     failed = isinstance(error.orig, sqlite3.Error) and _code(error.orig) in FAILURES
     return (MnistTuneError if failed else UserError)(f"{shown(url)}: {explain(error)}")
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    state: str | None = getattr(error, "sqlstate", None)
+    full = re.search("too many (clients|connections)", str(error))  # said in place of a state
+    return TOO_MANY_CONNECTIONS if state is None and full else state
 
 
 def _code(error: sqlite3.Error) -> int:

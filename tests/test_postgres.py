@@ -10,9 +10,11 @@ import optuna
 import psycopg
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
+from sqlalchemy.pool import QueuePool
 
 from mnist_tune.control import Registration
 from mnist_tune.database import storage_url, utc_now
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.results import read_results
 from mnist_tune.rows import heartbeats
 from mnist_tune.storage import open_storage
@@ -135,3 +137,20 @@ def test_the_readmes_commands_for_several_machines_work(postgres: str, tmp_path:
         answer = finish(start_command(*arguments, folder=tmp_path, url=postgres))
         assert (answer.returncode, answer.stderr) == (0, "")
     assert "8/8 cells" in answer.stdout
+
+
+def test_a_worker_that_rests_keeps_one_connection(postgres: str, tmp_path: Path) -> None:
+    study = opened_again(new_study(tmp_path, url=postgres))
+    study.queue().claim("worker")
+    pool = study.storage.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert (pool.checkedin(), pool.checkedout()) == (1, 0)
+
+
+def test_a_server_that_takes_no_more_connections_says_so_and_what_to_do(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS crowded")
+        connection.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    crowded = storage_url(postgres).set(username="crowded")
+    with pytest.raises(MnistTuneError, match=r"too many connections.*; raise the server's max_connections"):
+        open_storage(crowded)

@@ -39,6 +39,7 @@ class Log:
     claims: list[Call] = field(default_factory=list)
     tells: list[Call] = field(default_factory=list)
     lock_errors: int = 0
+    cpu_seconds: float = 0.0
     death: str | None = None
     """The exception that ended it."""
 
@@ -72,11 +73,12 @@ def _run(prepare: Callable[[], Work], start: Barrier, sender: Connection[Log, An
         raise
     with _counting_lock_errors(log):
         start.wait()
-        log.started = time.monotonic()
+        log.started, cpu = time.monotonic(), time.process_time()
         try:
             work(log)
         except Exception as error:
             log.death = f"{type(error).__name__}: {error}"
+        log.cpu_seconds = time.process_time() - cpu
     sender.send(log)
 
 

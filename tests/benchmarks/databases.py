@@ -12,6 +12,17 @@ import sqlalchemy
 from sqlalchemy.engine import URL
 
 from mnist_tune.database import storage_url
+from tests.postgres_server import postgres_server
+
+
+@contextmanager
+def asked_server(postgres: bool, storage: str | None) -> Iterator[URL | None]:
+    """A PostgreSQL server of its own, the one at this URL, or none."""
+    if postgres:
+        with tempfile.TemporaryDirectory() as folder, postgres_server(Path(folder)) as url:
+            yield storage_url(url)
+    else:
+        yield storage_url(storage) if storage else None
 
 
 @contextmanager

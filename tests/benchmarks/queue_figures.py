@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from statistics import median
+from typing import TYPE_CHECKING
 
 import sqlalchemy
 from optuna.trial import TrialState
@@ -17,6 +17,10 @@ from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage
 from tests.benchmarks.crowd import Call, Log
 from tests.benchmarks.queue_sides import close
+from tests.benchmarks.spread import Spread, spread
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -41,21 +45,9 @@ class Outcome:
     """Workers that an exception ended."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A figure over the repeats."""
-
-    median: float
-    lowest: float
-    highest: float
-
-    def __str__(self) -> str:
-        if self.lowest == self.highest:
-            return _shown(self.median)
-        return f"{_shown(self.median)} ({_shown(self.lowest)} to {_shown(self.highest)})"
-
-
 FIGURES = tuple(field.name for field in fields(Outcome))
+EXACTNESS = ("double_claims", "surplus_trials", "lost_cells", "lock_errors", "dead_workers")
+"""The figures that are 0 for a queue that keeps its promises."""
 
 
 def outcome(logs: Sequence[Log], url: URL, spec: Spec) -> Outcome:
@@ -79,19 +71,10 @@ def outcome(logs: Sequence[Log], url: URL, spec: Spec) -> Outcome:
     )
 
 
-def spread(figures: Sequence[float]) -> Spread:
-    """Median, lowest and highest."""
-    return Spread(median(figures), min(figures), max(figures))
-
-
-def spreads(outcomes: Sequence[Outcome]) -> dict[str, Spread]:
+def spreads(outcomes: Sequence[DataclassInstance]) -> dict[str, Spread]:
     """Each figure over the repeats."""
     rows = [asdict(one) for one in outcomes]
-    return {name: spread([row[name] for row in rows]) for name in FIGURES}
-
-
-def _shown(figure: float) -> str:
-    return f"{figure:.3g}" if figure < 100 else f"{figure:,.0f}"
+    return {name: spread([row[name] for row in rows]) for name in rows[0]}
 
 
 def _rate(calls: Sequence[Call], start: float) -> float:

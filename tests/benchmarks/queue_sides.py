@@ -29,6 +29,7 @@ from mnist_tune.search import distributions, suggest, waiting_cells
 from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.worker import RunTrial
 from tests.benchmarks.crowd import Call, Log, Work
 from tests.support import epoch, work
 
@@ -46,8 +47,12 @@ class Side(Protocol):
         """Open the study, as a worker does before the common start; returns what it does from then on."""
 
 
+@dataclass(frozen=True)
 class Ours:
     """The worker of this package, with its claims, leases, records and artifacts."""
+
+    run_trial: RunTrial | None = None
+    """Another objective than the one that all sides share."""
 
     def create(self, url: URL, spec: Spec, left: int) -> None:
         storage = open_storage(url, create=True)
@@ -60,7 +65,7 @@ class Ours:
 
         def run(log: Log) -> None:
             logged = LoggedStudy(study.storage, study.study_id, study.spec, study.uid, log)
-            work(logged, _run_trial, log=lambda _: None, files=folder)
+            work(logged, self.run_trial or _run_trial, log=lambda _: None, files=folder)
 
         return run
 

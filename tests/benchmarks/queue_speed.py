@@ -29,23 +29,19 @@ import json
 import os
 import sqlite3
 import sys
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import optuna
 from sqlalchemy.engine import URL
 
-from mnist_tune.database import storage_url
 from tests.benchmarks.crowd import run_together
-from tests.benchmarks.databases import fresh_database
+from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid
-from tests.benchmarks.queue_figures import FIGURES, Outcome, Spread, outcome, spread, spreads
+from tests.benchmarks.queue_figures import FIGURES, Outcome, outcome, spreads
 from tests.benchmarks.queue_sides import Ours, Side, Stock, StockEnqueued
-from tests.postgres_server import postgres_server
+from tests.benchmarks.spread import Spread, spread
 
 SIDES: dict[str, Side] = {
     "ours": Ours(),
@@ -117,15 +113,6 @@ def table(measurements: Sequence[Measurement]) -> str:
     return "\n".join(lines[1:])
 
 
-@contextmanager
-def _server(options: argparse.Namespace) -> Iterator[URL | None]:
-    if options.postgres:
-        with tempfile.TemporaryDirectory() as folder, postgres_server(Path(folder)) as url:
-            yield storage_url(url)
-    else:
-        yield storage_url(options.storage) if options.storage else None
-
-
 def main() -> None:
     """Measure every number of workers on every size of study; print the table or JSON."""
     parser = argparse.ArgumentParser(description="The speed of the queue beside stock Optuna's.")
@@ -141,7 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
-    with _server(options) as url:
+    with asked_server(options.postgres, options.storage) as url:
         sides = options.sides or (["ours", "stock", "stock-patient"] if url is None else ["ours", "stock"])
         measurements = [
             measure(
