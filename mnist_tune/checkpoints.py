@@ -32,7 +32,7 @@ class CheckpointUnusable(Exception):  # noqa: N818 - an outcome: the trial begin
 class CheckpointStore(Protocol):
     """Named blobs. All methods raise OSError when the store is away, full or forbidden."""
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes | memoryview) -> None:
         """Store a blob, whole or not at all."""
 
     def read(self, key: str) -> bytes:
@@ -54,7 +54,7 @@ class CheckpointFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes | memoryview) -> None:
         write_whole(self.path / key, content)
 
     def read(self, key: str) -> bytes:
@@ -78,7 +78,7 @@ def checkpoint_key(trial_id: int, token: str, epoch: int) -> str:
     return f"{trial_id}-{token}-{epoch}.pt"
 
 
-def save(store: CheckpointStore, name: str, epoch: int, content: bytes) -> Checkpoint:
+def save(store: CheckpointStore, name: str, epoch: int, content: bytes | memoryview) -> Checkpoint:
     """Write a state and return the pointer to it. Raises OSError."""
     store.write(name, content)
     return Checkpoint(name, hashlib.sha256(content).hexdigest(), epoch)

@@ -166,11 +166,11 @@ class States:
             {"trainer": trainer.state_dict(), "history": epochs, "precision": runtime.precision}, content
         )
         try:
-            return EpochDone(metrics, self._save(metrics.epoch, content.getvalue()))
+            return EpochDone(metrics, self._save(metrics.epoch, content.getbuffer()))
         except OSError as error:
             return EpochDone(metrics, problem=f"no checkpoint was saved: {error.strerror or error}")
 
-    def _save(self, epoch: int, content: bytes) -> Checkpoint:
+    def _save(self, epoch: int, content: memoryview) -> Checkpoint:
         name = checkpoint_key(self._run.trial_id, self._run.token, epoch)
         return save(self._store, name, epoch, content)
 
@@ -190,7 +190,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and says what is to be done
     connection = Connection(int(sys.argv[1]))
-    setup: SetUp = connection.recv()
+    try:
+        setup: SetUp = connection.recv()
+    except (EOFError, OSError):  # the worker is gone before it had a use for this process
+        return
     orders = Orders(connection)
     try:
         runtime = resolve_runtime(setup.device, threads=setup.threads)

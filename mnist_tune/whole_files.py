@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write `path`, making its folder if need be; a crash leaves at most a file `NAME.tmp` beside it.
 
     Raises OSError, and then leaves nothing.

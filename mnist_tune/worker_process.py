@@ -65,6 +65,4 @@ def run_worker(
     log(f"worker {worker_name()} on study '{study.name}', {device}")
     objective = Objective(study.spec, process)
     artifacts = ArtifactFolder(equipment.artifacts)
-    return Worker(
-        study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials
-    ).work()
+    return Worker(study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials).work()

@@ -1,0 +1,110 @@
+"""What a command loads before it is of use, and whom it waits for; how long that takes is a benchmark's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.start_up import (
+    FIRST_STEP,
+    FLOORS,
+    MILESTONES,
+    NOTHING_TO_DO,
+    READY,
+    STARTS,
+    measure,
+    profile,
+    profile_table,
+    table,
+)
+from tests.support import finish, new_study, run_command, start_command, take, wait_until
+
+FOR_EVER = "import time; time.sleep(600)"  # longer than any test waits
+
+
+def loads_for_ever(folder: Path, *packages: str) -> None:
+    """Have every process that is started in `folder` hang when it imports one of these."""
+    for package in packages:
+        (folder / f"{package}.py").write_text(FOR_EVER, encoding="utf-8")
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a process has started."""
+    command = ["pgrep", "-P", str(process.pid)]
+    return [int(line) for line in subprocess.run(command, capture_output=True, check=False).stdout.split()]
+
+
+def start_worker_that_is_loading(folder: Path) -> tuple[subprocess.Popen[str], int]:
+    """A worker that loads Optuna for ever, and the training process that it has started before."""
+    loads_for_ever(folder, "optuna")
+    worker = start_command("worker", "tiny", folder=folder)
+    wait_until(lambda: bool(children(worker)))
+    (training,) = children(worker)
+    return worker, training
+
+
+def test_a_worker_that_is_killed_while_it_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
+    worker, _ = start_worker_that_is_loading(tmp_path)
+    worker.kill()
+    answer = finish(worker)  # which waits for all that could write to the same pipes
+    assert (answer.stdout, answer.stderr) == ("", "")
+
+
+def test_ctrl_c_while_a_worker_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
+    loads_for_ever(tmp_path, "torch")
+    worker, training = start_worker_that_is_loading(tmp_path)
+    os.kill(training, signal.SIGINT)  # a terminal sends it to both
+    worker.send_signal(signal.SIGINT)
+    answer = finish(worker)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(training, 0)
+
+
+def test_a_mistyped_study_does_not_wait_for_torch_and_leaves_no_process(tmp_path: Path) -> None:
+    new_study(tmp_path)
+    loads_for_ever(tmp_path, "torch")
+    answer = run_command("worker", "tinny", folder=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "mnist-tune: no study 'tinny' in this storage; did you mean 'tiny'?\n"
+
+
+def test_a_worker_on_a_finished_study_does_not_wait_for_torch_and_leaves_no_process(tmp_path: Path) -> None:
+    queue = new_study(tmp_path).queue()
+    for _ in range(8):
+        queue.complete(take(queue), 90.0)
+    loads_for_ever(tmp_path, "torch")
+    answer = run_command("worker", "tiny", folder=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.endswith(" leaving: the study is finished\n")
+
+
+def test_no_command_loads_what_it_has_no_use_for(mnist_directory: Path) -> None:
+    profiles = profile(mnist_directory)
+    loaded = {name: {one.module for one in imports} for name, imports in profiles.items()}
+    assert not loaded["--help"] & {"optuna", "sqlalchemy", "torch", "numpy"}
+    for command in ("status", "worker"):
+        assert loaded[command] >= {"optuna", "sqlalchemy"}
+        assert not loaded[command] & {"torch", "torchvision"}
+    assert "torch" in loaded["its training process"]
+    assert not loaded["its training process"] & {"optuna", "sqlalchemy", "pydantic", "typer"}
+    for imports in profiles.values():
+        assert imports[0].milliseconds >= imports[-1].milliseconds
+    assert "status: " in profile_table(profiles)
+
+
+def test_the_starts_are_measured_beside_their_floors(mnist_directory: Path) -> None:
+    starts = measure(1, mnist_directory)
+    assert starts.keys() == STARTS.keys() | MILESTONES.keys()
+    assert starts[READY].milliseconds.median < starts[FIRST_STEP].milliseconds.median
+    for name, start in starts.items():
+        assert start.milliseconds.lowest > 0
+        assert start.floor == FLOORS.get(name)
+    assert starts[NOTHING_TO_DO].times_the_floor is not None
+    head, *lines = table(starts).splitlines()
+    assert head.split() == ["milliseconds", "to", "times", "its", "floor"]
+    assert len(lines) == len(starts)
