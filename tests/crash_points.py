@@ -1,14 +1,20 @@
 """Cuts a process's life short before and after every statement and file operation, one by one.
 
+    python -m tests.crash_points
+    python -m tests.crash_points --postgres --every 3
+
 Nothing that is stored changes between two of these points. What a commit leaves that is itself cut short is
 for `tests.chaos` to find out.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,8 +25,17 @@ import sqlalchemy
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
-from tests.lives import Place
+from tests.lives import (
+    Place,
+    create,
+    drain,
+    finished_by_another,
+    half_done,
+    whole_or_not_there,
+    work_to_the_end,
+)
 from tests.loaded import FORK, run_each
+from tests.postgres_server import postgres_server
 from tests.promises import STEPS
 
 FILE_OPERATIONS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "sqlite3.connect"}
@@ -41,6 +56,44 @@ class Run:
     def place(self) -> Place:
         name = f"{self.life.__name__}-{'whole' if self.point is None else self.point}"
         return Place(self.template.folder.with_name(name), self.template.server)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """How often a life was to be cut short, how often it was, and what came of it."""
+
+    life: str
+    points: int
+    tried: int
+    died: int
+    problems: list[tuple[int, str, list[str]]]
+
+    def __str__(self) -> str:
+        verdict = "; ".join(map(str, self.problems[:10])) or "another finished each time"
+        return f"{self.life}: died at {self.died} of {self.points} points: {verdict}"
+
+
+def cut_short_everywhere(place: Place, first: int = 0, step: int = 1) -> Iterator[Campaign]:
+    """End every life at every `step`-th of its points, each time in a place beside the others."""
+    empty, begun = (Place(place.folder / name, place.server) for name in ("empty", "begun"))
+    empty.make()
+    begun.make()
+    run_each(half_done, [begun], at_once=1)
+    for whole in (
+        Run(create, whole_or_not_there, empty),
+        Run(drain, finished_by_another, begun),
+        Run(work_to_the_end, finished_by_another, begun),
+    ):
+        passed = points(whole)
+        tried = range(first, len(passed), step)
+        outcomes = cut_short(whole, tried)
+        died = sum(outcome.passed is None for outcome in outcomes)
+        problems = [
+            (point, passed[point], outcome.problems)
+            for point, outcome in zip(tried, outcomes, strict=True)
+            if outcome.problems
+        ]
+        yield Campaign(whole.life.__name__, len(passed), len(tried), died, problems)
 
 
 @dataclass(frozen=True)
@@ -137,3 +190,23 @@ class Fate:
         only_read = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if self._files in path and not path.startswith(self._own_files) and not only_read:
             self._pass(f"before {event} of {Path(path).name}")
+
+
+def main() -> None:
+    """Cut every life short at every point; each life gets a line."""
+    parser = argparse.ArgumentParser(description="Kill who works or creates at every point of their lives.")
+    parser.add_argument("--every", type=int, default=1, help="at one point in so many")
+    parser.add_argument("--first", type=int, default=0, help="the first point")
+    parser.add_argument("--postgres", action="store_true", help="on a server, started for this")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(postgres_server(folder)) if options.postgres else None
+        for campaign in cut_short_everywhere(Place(folder, url), options.first, options.every):
+            print(campaign, flush=True)
+            if campaign.problems:
+                sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 FORK = get_context("fork")
 """For processes that were started here, which have no threads: theirs come loaded as well."""
 _SERVER = get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.crash_points"])
+_SERVER.set_forkserver_preload(["tests.lives"])
 
 
 def run_each(

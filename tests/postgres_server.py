@@ -43,8 +43,9 @@ class PostgresServer:
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         if self._user:
-            for parent in (folder, *folder.parents[:2]):
-                parent.chmod(parent.stat().st_mode | 0o011)
+            for parent in (folder, *folder.parents[:3]):  # pytest's own, which are root's alone
+                if not parent.stat().st_mode & 0o001:
+                    parent.chmod(parent.stat().st_mode | 0o011)
             shutil.chown(self.data, **self._user)
         initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N", "-D", str(self.data)]
         subprocess.run(
@@ -55,16 +56,17 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self._process = subprocess.Popen(
-            [
-                *(self._binaries / "postgres", "-D", self.data),
-                *("-h", "127.0.0.1", "-p", str(self._port), "-k", self.data),
-            ],
-            cwd=self.data,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **self._user,
-        )
+        with (self.data.parent / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(self._binaries / "postgres", "-D", self.data),
+                    *("-h", "127.0.0.1", "-p", str(self._port), "-k", self.data),
+                ],
+                cwd=self.data,
+                stdout=log,
+                stderr=log,
+                **self._user,
+            )
         _wait_for(self._port)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.results import read_results
-from mnist_tune.studies import open_study
 from tests.conftest import Command
-from tests.support import TINY_SPEC, finish, new_study, open_file, start_toy_worker
+from tests.support import TINY_SPEC, finish, lease, new_study, start_toy_worker, wait_until
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 1.0\ngrace_period = 3.0\n"
+FOUR_CELLS = TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]') + lease(1.0, 3.0)
 
 
 @pytest.mark.slow
@@ -23,22 +22,22 @@ QUICK_LEASE = TINY_SPEC + "\n[lease]\nheartbeat_interval = 1.0\ngrace_period = 3
 def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_others_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_study(tmp_path, QUICK_LEASE)
+    study = new_study(tmp_path, FOUR_CELLS)
     with monkeypatch.context() as ahead:
         ahead.setenv("LD_PRELOAD", str(LIBRARIES[0]))
         ahead.setenv("FAKETIME", "+3600")
         ahead.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         workers = [start_toy_worker(tmp_path, seconds=5.0)]
     workers.append(start_toy_worker(tmp_path, seconds=5.0))
-    time.sleep(7)
+    wait_until(lambda: read_results(study).cells.running == 2)
     killed = start_toy_worker(tmp_path, seconds=60.0)
-    time.sleep(4)
+    wait_until(lambda: read_results(study).cells.running == 3)
     killed.kill()
     finish(killed)
     answers = [finish(worker) for worker in workers]
     assert [(answer.returncode, answer.stderr) for answer in answers] == [(0, "")] * 2
-    results = read_results(open_study(open_file(tmp_path), "tiny"))
-    assert results.cells.complete == 8
+    results = read_results(study)
+    assert results.cells.complete == 4
     failures = [attempt.failure["class"] for attempt in results.attempts if attempt.failure]
     assert failures == ["lost"]  # the killed worker's, and no other
     started = [attempt.started for attempt in results.attempts if attempt.started]

@@ -47,31 +47,32 @@ def wait_for_epochs(study: OpenStudy) -> None:
     [(True, False), (False, False), (False, True)],
     ids=["with reset", "silently", "silently and for ever to the connections of before"],
 )
-def test_a_cut_of_five_seconds_loses_nothing_and_does_not_stop_the_training(
+def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool, forget: bool
 ) -> None:
-    study = new_study(tmp_path, ONE_CELL + lease(1.0, 30.0), postgres)
+    # A silent server is waited for half of the grace period.
+    study = new_study(tmp_path, ONE_CELL + lease(0.5, 12.0), postgres)
     steps = tmp_path / "steps"
     worker = start_toy_worker(
-        tmp_path, seconds=12, url=proxy.url, options=["--epochs", "24", "--steps", str(steps)]
+        tmp_path, seconds=8, url=proxy.url, options=["--epochs", "16", "--steps", str(steps)]
     )
     wait_for_epochs(study)
     proxy.cut(reset=reset)
     begin = time.time()
-    time.sleep(5)
+    time.sleep(3)
     end = time.time()
-    assert len(read_results(study).attempts[0].history) < 15
+    assert len(read_results(study).attempts[0].history) < 8
     proxy.heal(forget=forget)
     answer = finish(worker)
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
     (attempt,) = read_results(study).attempts
-    assert (attempt.number, attempt.state, attempt.value) == (0, "complete", 64.0)
-    assert [epoch["epoch"] for epoch in attempt.history] == list(range(1, 25))
+    assert (attempt.number, attempt.state, attempt.value) == (0, "complete", 56.0)
+    assert [epoch["epoch"] for epoch in attempt.history] == list(range(1, 17))
     (trial,) = study.optuna_study().trials
-    assert trial.intermediate_values == {number: 40.0 + number for number in range(1, 25)}
+    assert trial.intermediate_values == {number: 40.0 + number for number in range(1, 17)}
     trained = [float(line) for line in steps.read_text(encoding="ascii").split()]
     gaps = [after - before for before, after in pairwise(trained)]
-    assert sum(begin < step < end for step in trained) > 30
+    assert sum(begin < step < end for step in trained) > 18
     assert max(gaps) < 2
 
 
@@ -81,7 +82,7 @@ def test_a_cut_longer_than_the_grace_period_gives_the_cell_to_another_and_the_wo
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool
 ) -> None:
     study = new_study(tmp_path, TWO_CELLS + lease(0.5, 4.0), postgres)
-    cut_off = start_toy_worker(tmp_path, seconds=12, url=proxy.url, options=["--epochs", "24"])
+    cut_off = start_toy_worker(tmp_path, seconds=8, url=proxy.url, options=["--epochs", "16"])
     wait_for_epochs(study)
     queue = study.queue()
     held = take(queue)
@@ -91,7 +92,7 @@ def test_a_cut_longer_than_the_grace_period_gives_the_cell_to_another_and_the_wo
         assert (other.returncode, other.stderr) == (0, ""), other.stdout
         assert "trial 0: its worker is gone; put the cell back" in other.stdout
         before = study.optuna_study().trials[0]
-        time.sleep(3)
+        time.sleep(1)
         proxy.heal()
         time.sleep(2)
     assert queue.give_back(held, Failure("preempted", "drained"))
@@ -130,14 +131,13 @@ def test_a_cut_for_ever_ends_the_worker_with_one_line_when_its_patience_is_over(
 
 
 @pytest.mark.slow
-@HOW
 def test_the_worker_command_too_ends_with_one_line(
-    postgres: str, proxy: TcpProxy, tmp_path: Path, mnist_directory: Path, reset: bool
+    postgres: str, proxy: TcpProxy, tmp_path: Path, mnist_directory: Path
 ) -> None:
     study = new_study(tmp_path, ONE_CELL + lease(0.5, 4.0, patience=3.0), postgres)
     worker = start_command("worker", "tiny", *FILES, folder=tmp_path, url=proxy.url)
     wait_until(lambda: read_results(study).cells.running == 1)
-    proxy.cut(reset=reset)
+    proxy.cut(reset=False)
     answer = finish(worker)
     assert answer.returncode == 1
     (line,) = answer.stderr.splitlines()
@@ -216,15 +216,14 @@ validation_size = 100
 
 
 @pytest.mark.slow
-@HOW
 def test_a_run_and_its_view_outlive_a_cut(
-    postgres: str, proxy: TcpProxy, tmp_path: Path, mnist_directory: Path, reset: bool
+    postgres: str, proxy: TcpProxy, tmp_path: Path, mnist_directory: Path
 ) -> None:
     spec = str(write_spec(tmp_path, LONG_TRIAL))
     study = new_study(tmp_path, LONG_TRIAL, postgres)
     run = start_command("run", spec, "--workers", "1", *FILES, folder=tmp_path, url=proxy.url)
     wait_for_epochs(study)
-    proxy.cut(reset=reset)
+    proxy.cut(reset=False)  # with a reset, in test_passwords.py
     time.sleep(4)
     assert read_results(study).cells.running == 1
     proxy.heal()
