@@ -11,6 +11,11 @@ from mnist_tune.working_model import WorkingModel
 BF16 = Runtime("cpu", "a CPU", "bf16", 1)
 
 
+@pytest.fixture(autouse=True)
+def same_weights_every_time() -> None:
+    torch.manual_seed(0)
+
+
 class Recorded(LabeledImages):
     """Tells which images were taken."""
 
