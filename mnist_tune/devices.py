@@ -17,6 +17,7 @@ CPU_THREADS = 1  # one thread a worker and more workers beats more threads, by f
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # Intel and AMD, Intel, ARM
 CUDA_BF16_CAPABILITY = (8, 0)
 KEPT_BYTES = 1 << 30  # far more than a step needs
+MOST_OF_OLD_GLIBC = 32 << 20  # for a single block, of which older ones keep no larger
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,10 @@ def _cpu_field(name: str) -> str | None:
 def _keep_freed_memory() -> None:
     """Have glibc keep what a step frees for the next one, which else faults in some 10,000 pages anew.
 
-    That cost a third of a step, and more on virtual machines. See mallopt(3); other C libraries are left as
-    they are.
+    That cost a third of a step. See mallopt(3); other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        trim_threshold, mmap_threshold = -1, -3
+    trim_threshold, mmap_threshold = -1, -3
+    # In this order: either call ends glibc's own adaptation, so that the first without the second is a loss.
+    if mallopt is not None and any(mallopt(mmap_threshold, most) for most in (KEPT_BYTES, MOST_OF_OLD_GLIBC)):
         mallopt(trim_threshold, KEPT_BYTES)
-        mallopt(mmap_threshold, KEPT_BYTES)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import os
 import queue
+import re
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 
@@ -29,7 +31,7 @@ from mnist_tune.checkpoints import (
 from mnist_tune.data import LabeledImages, load_training_images, split
 from mnist_tune.devices import Runtime, resolve_runtime
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.failures import Failure, FailureClass
+from mnist_tune.failures import Failure
 from mnist_tune.messages import (
     Abandon,
     Began,
@@ -47,6 +49,8 @@ from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import model_bytes
 from mnist_tune.provenance import environment
 from mnist_tune.training import NonFiniteLoss, Trainer
+
+SHORTAGES = "can't allocate memory|out of memory|ALLOC_FAILED"
 
 
 class Abandoned(Exception):  # noqa: N818 - a request more than an error
@@ -102,14 +106,11 @@ class Job:
         except Abandoned:
             self.connection.send(Stopped(0))
         except NonFiniteLoss as error:
-            self._fail("non_finite", str(error))
+            self.connection.send(Failed(Failure("non_finite", str(error))))
         except Exception as error:
-            if shortage := _out_of_memory(error):
-                self._fail("out_of_memory", str(shortage) or "the process is out of memory")
-            else:
-                self.connection.send(Failed(Failure.of_exception(error)))
-        finally:
-            torch.cuda.empty_cache()  # others may share the GPU; without one this does nothing
+            self.connection.send(Failed(_failure(error)))
+        with suppress(RuntimeError):  # a broken GPU says so here again
+            torch.cuda.empty_cache()  # others may share it; without one this does nothing
 
     def _train(self, run: Run) -> None:
         runtime = resolve_runtime(self.setup.device, run.config.precision, self.setup.threads)
@@ -125,9 +126,6 @@ class Job:
                 self.connection.send(Stopped(metrics.epoch))
                 return
         self.connection.send(Trained(model_bytes(trainer.model)))
-
-    def _fail(self, kind: FailureClass, reason: str) -> None:
-        self.connection.send(Failed(Failure(kind, reason)))
 
 
 class States:
@@ -175,14 +173,15 @@ class States:
         return save(self._store, name, epoch, content)
 
 
-def _out_of_memory(error: BaseException | None) -> BaseException | None:
-    """The error, or the one it came of, that says that memory ran out."""
-    while error is not None:
-        # On the CPU torch has no type for it. While a CUDA graph is recorded another error comes on top.
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+def _failure(error: Exception) -> Failure:
+    """What to store of it. It is not kept: its traceback would keep the trial's memory."""
+    cause: BaseException | None = error
+    while cause is not None:
+        # Only torch's own allocator on a GPU has a type for it, and a recording that fails adds an error.
+        if isinstance(cause, torch.OutOfMemoryError | MemoryError) or re.search(SHORTAGES, str(cause)):
+            return Failure("out_of_memory", str(cause) or "the process is out of memory")
+        cause = cause.__cause__ or cause.__context__
+    return Failure.of_exception(error)
 
 
 def main() -> None:
@@ -197,6 +196,7 @@ def main() -> None:
     orders = Orders(connection)
     try:
         runtime = resolve_runtime(setup.device, threads=setup.threads)
+        runtime.apply()
         images = load_training_images(setup.data_directory, runtime.device)
         training, validation = split(images, **asdict(setup.data))
     except MnistTuneError as error:

@@ -85,6 +85,8 @@ class Objective:
                     reason = f"{attempt.stop_reason}; stopped after epoch {epoch}"
                     raise AttemptFailed(Failure("preempted", reason))
                 case Failed(failure):
+                    if failure.kind != "non_finite":
+                        self._process.kill()  # whose memory or device may be in a bad state for the next
                     raise AttemptFailed(failure)
 
     def _abandon(self) -> None:

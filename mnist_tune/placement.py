@@ -10,7 +10,7 @@ from pathlib import Path
 from mnist_tune.cores import usable_cores
 
 WORKERS_PER_GPU = 1
-"""One process keeps a GPU busy by replaying whole steps; more are for what a large GPU has left over."""
+"""Not measured yet: one that replays whole steps should leave a GPU little to do."""
 
 
 @dataclass(frozen=True)

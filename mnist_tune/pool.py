@@ -1,4 +1,4 @@
-"""Local worker processes for one study: one per core, or one per GPU where there are any."""
+"""Local worker processes for one study: started, asked to stop, and what they said last."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Pool:
                 # Ctrl-C reaches us alone, and we pass it on once: a worker must not get it twice.
                 start_new_session=True,
             )
+            self._workers.append((process, output))
             if place.core is not None:  # before it has started anything, which then keeps to the core too
                 os.sched_setaffinity(process.pid, {place.core})
-            self._workers.append((process, output))
 
     def is_alive(self) -> bool:
         """Whether any worker still runs."""

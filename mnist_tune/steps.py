@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,8 @@ from mnist_tune.devices import Runtime
 from mnist_tune.working_model import WorkingModel
 
 WARM_UP_STEPS = 3
-"""Before a graph is recorded: by then the libraries have their workspaces and the optimizer its moments."""
+"""Before a graph is recorded, on the same stream: by then libraries have their workspaces there and the
+optimizer has its moments."""
 
 
 class Steps:
@@ -88,21 +90,27 @@ class CudaGraph:
         """Run the step, which must be the same one at every call."""
         if self._graph is None and self._warm < WARM_UP_STEPS:
             self._warm += 1
-            _on_a_stream_of_its_own(step)
+            self._beside(step)
             return
         if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):  # records, runs nothing
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=_stream(torch.cuda.current_device())):  # runs nothing
                 step()
+            self._graph = graph
         self._graph.replay()
 
+    def _beside(self, step: Callable[[], None]) -> None:
+        stream = _stream(torch.cuda.current_device())
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            step()
+        torch.cuda.current_stream().wait_stream(stream)
 
-def _on_a_stream_of_its_own(step: Callable[[], None]) -> None:
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        step()
-    torch.cuda.current_stream().wait_stream(stream)
+
+@functools.cache
+def _stream(device: int) -> torch.cuda.Stream:
+    # One for all trials: libraries keep a workspace for each stream they have seen.
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def _at_once(step: Callable[[], None]) -> None:

@@ -1,9 +1,15 @@
 import dataclasses
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from mnist_tune import devices
 from mnist_tune.devices import Runtime, available_devices, resolve_runtime
 from mnist_tune.errors import UserError
 
@@ -68,3 +74,39 @@ def test_autocast_computes_in_the_runtimes_precision() -> None:
     ):
         with runtime.autocast():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_memory_that_a_step_frees_is_there_for_the_next_without_a_page_fault(mnist_directory: Path) -> None:
+    code = """
+import resource, sys
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.data import load_training_images, split
+from mnist_tune.devices import Runtime
+from mnist_tune.training import Trainer
+steps = 10
+training, _ = split(load_training_images(), steps * 128, 0)
+config = TrainingConfig(batch_size=128, epochs=3)
+for _ in Trainer(config, Runtime("cpu", "a CPU", "bf16", 1), training).epochs():
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    print(faults / steps)
+"""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library")
+    environment = os.environ | {"MNIST_TUNE_DATA": str(mnist_directory)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    _, second, third = map(float, done.stdout.split())
+    assert third - second < 500  # thousands, where glibc gives it back
+
+
+def test_an_old_glibc_that_keeps_no_large_block_is_asked_for_what_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def mallopt(name: int, value: int) -> int:
+        asked.append((name, value))
+        return int(name == -1 or value <= 32 << 20)
+
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    devices._keep_freed_memory.__wrapped__()
+    assert asked == [(-3, 1 << 30), (-3, 32 << 20), (-1, 1 << 30)]

@@ -89,12 +89,15 @@ def run(
         typer.Option(
             "--workers",
             min=1,
-            help="Local workers. Default: on every GPU, else one per core.",
+            help="Local workers. Default: --per-gpu on every GPU, else one per core.",
             show_default=False,
         ),
     ] = None,
     per_gpu: Annotated[
-        int, typer.Option("--per-gpu", min=1, help="Workers that share a GPU.")
+        int,
+        typer.Option(
+            "--per-gpu", min=1, help="Workers that share a GPU, unless --workers says how many there are."
+        ),
     ] = WORKERS_PER_GPU,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,

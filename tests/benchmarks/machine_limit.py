@@ -38,6 +38,8 @@ def measure(device: str, precision: str) -> dict[str, float]:
     """flops: per second; on a GPU also bytes (read and written) and launches per second."""
     runtime = resolve_runtime(device, precision)
     runtime.apply()
+    # As the convolutions are computed: torch allows these TF32 by default, and matrix products not.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     size = CPU_SIZE if runtime.is_cpu else GPU_SIZE
     left, right = (torch.randn(size, size, device=device).to(runtime.dtype) for _ in range(2))
     out = torch.empty_like(left)

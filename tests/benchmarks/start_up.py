@@ -9,7 +9,8 @@ median over the turns, with the lowest and the highest, as is what it is a multi
 interpreter that does nothing, or that imports the one package without which the command has nothing to say.
 
 - worker, ready: the study is open, and the training process has loaded torch and the images;
-- worker, first step: the first epoch is stored, with the trial claimed and the validation images looked at;
+- worker, first step: the first epoch is trained and reported, with the trial claimed and the validation
+  images looked at;
 - worker, nothing to do: on a study that is finished, to the worker's end.
 """
 

@@ -160,7 +160,7 @@ def together(
             outputs.append(process.stdout.read().splitlines())
             if process.wait():
                 raise RuntimeError(f"{script} exited with {process.returncode}")
-            memory = max(memory, *peaks.by_process.values())
+            memory = max([memory, *peaks.by_process.values()])
     return outputs, memory
 
 

@@ -1,0 +1,79 @@
+"""What the training process tells of a trial that failed, and what it keeps of it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnist_tune.configuration import DataConfig, TrainingConfig
+from mnist_tune.data import load_training_images, split
+from mnist_tune.job import Job, Orders, _failure
+from mnist_tune.messages import Failed, Run, SetUp
+
+RUN = Run(TrainingConfig(epochs=1), None, 0, "token", 10.0)
+
+
+class Large:
+    """What a trial holds: stands for weights, moments, images."""
+
+
+class FailingJob(Job):
+    """Fails in mid-trial, with all of it in its hands."""
+
+    held: list[weakref.ref[Large]]
+
+    def _train(self, _: Run) -> None:
+        large = Large()
+        self.held = [weakref.ref(large)]
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+
+@pytest.fixture
+def pipe() -> tuple[Connection, Connection]:
+    ours, theirs = Pipe()
+    return ours, theirs
+
+
+def test_nothing_of_a_trial_that_ran_out_of_memory_is_kept_for_the_next(
+    mnist_directory: Path, tmp_path: Path, pipe: tuple[Connection, Connection]
+) -> None:
+    ours, theirs = pipe
+    parts = split(load_training_images(mnist_directory), 100, 100)
+    setup = SetUp("cpu", None, mnist_directory, DataConfig(), tmp_path)
+    unheard = object.__new__(Orders)  # one that listens would end this process with the pipe
+    job = FailingJob(setup, theirs, unheard, *parts)
+    gc.disable()
+    try:
+        job.run(RUN)
+        assert job.held[0]() is None
+    finally:
+        gc.enable()
+    answer = ours.recv()
+    assert isinstance(answer, Failed)
+    assert answer.failure.kind == "out_of_memory"
+    assert "Tried to allocate 20 GiB" in answer.failure.reason
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: out of memory",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_too_little_memory_is_recognised_whoever_says_so(said: str) -> None:
+    assert _failure(RuntimeError(said)).kind == "out_of_memory"
+    on_top = RuntimeError("the recording was invalidated")
+    on_top.__context__ = RuntimeError(said)
+    assert _failure(on_top).kind == "out_of_memory"
+
+
+def test_any_other_error_is_an_exception() -> None:
+    assert _failure(ValueError("no such thing")).kind == "exception"
