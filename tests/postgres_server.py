@@ -8,16 +8,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
-    """Start a server with its data in `folder`; yields the URL of an empty database on it."""
+    """Start a server, with its data in `folder` if that can be; yields the URL of an empty database on it."""
     with running_server(folder) as server:
         yield server.url
 
@@ -25,27 +26,31 @@ def postgres_server(folder: Path) -> Iterator[str]:
 @contextmanager
 def running_server(folder: Path) -> Iterator[PostgresServer]:
     """The same for tests that stop it and start it again."""
-    server = PostgresServer(folder)
-    server.start()
-    try:
+    with ExitStack() as stack:
+        if os.geteuid() == 0:
+            # Its user must reach its files; pytest shuts other users out of its own folder, at every start
+            # of any session.
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postgres-")))
+            folder.chmod(0o711)
+        server = PostgresServer(folder)
+        server.start()
+        stack.callback(server.stop)
         yield server
-    finally:
-        server.stop()
 
 
 class PostgresServer:
-    """A server with its data in `folder/data`, not started yet; local users need no password."""
+    """A server with its data in `folder/data`, not started yet; local users need no password.
+
+    Started by root it runs as nobody, who must be able to reach the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
-        # PostgreSQL refuses to run as root, and its user must be able to reach binaries and data.
+        # PostgreSQL refuses to run as root.
         self._user: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
         self._binaries = _copy_binaries(folder)
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         if self._user:
-            for parent in (folder, *folder.parents[:3]):  # pytest's own, which are root's alone
-                if not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
             shutil.chown(self.data, **self._user)
         initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N", "-D", str(self.data)]
         subprocess.run(
