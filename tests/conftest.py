@@ -26,6 +26,10 @@ STORED = "studies.db"
 """The file of the default storage of commands that tests run."""
 
 
+# A shell has its background jobs ignore Ctrl-C, and all that they start; on a terminal nothing does.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def mnist_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with MNIST/raw/ in it; from then on also $MNIST_TUNE_DATA, which subprocesses inherit."""
