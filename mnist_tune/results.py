@@ -10,9 +10,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, WORKER
+from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
+from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.studies import OpenStudy
@@ -31,9 +32,11 @@ class Attempt:
     state: str
     parameters: dict[str, Any]
     value: float | None
-    history: list[dict[str, Any]]
+    history: list[EpochMetrics]
     worker: str | None
     environment: dict[str, Any]
+    resumed: dict[str, Any] | None
+    """The epoch it went on from, whose metrics stand in its history too, or why it began anew."""
     failure: dict[str, str] | None
     started: datetime | None
     ended: datetime | None
@@ -173,9 +176,10 @@ def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attemp
         state="failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
         parameters=trial.params,
         value=trial.value if trial.state == TrialState.COMPLETE else None,
-        history=trial.user_attrs.get(HISTORY, []),
+        history=[EpochMetrics(**epoch) for epoch in trial.user_attrs.get(HISTORY, [])],
         worker=trial.user_attrs.get(WORKER),
         environment=trial.user_attrs.get(ENVIRONMENT, {}),
+        resumed=trial.user_attrs.get(RESUMED),
         failure=trial.user_attrs.get(FAILURE),
         started=trial.datetime_start,
         ended=trial.datetime_complete,

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -194,3 +195,10 @@ def _start(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def measured(history: Sequence[EpochMetrics]) -> list[tuple[Any, ...]]:
+    """What training gave, without how long it took."""
+    return [
+        (each.epoch, each.training_loss, each.validation_loss, each.validation_accuracy) for each in history
+    ]

@@ -67,7 +67,7 @@ def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
     (attempt,) = read_results(study).attempts
     assert (attempt.number, attempt.state, attempt.value) == (0, "complete", 56.0)
-    assert [epoch["epoch"] for epoch in attempt.history] == list(range(1, 17))
+    assert [epoch.epoch for epoch in attempt.history] == list(range(1, 17))
     (trial,) = study.optuna_study().trials
     assert trial.intermediate_values == {number: 40.0 + number for number in range(1, 17)}
     trained = [float(line) for line in steps.read_text(encoding="ascii").split()]

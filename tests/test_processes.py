@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from mnist_tune.studies import open_study
 from tests.support import (
     TINY_SPEC,
     finish,
+    measured,
     new_study,
     open_file,
     run_command,
@@ -169,12 +169,6 @@ def test_no_epoch_is_run_twice_when_all_workers_are_stopped_and_started_again(tm
         assert measured(attempt.history) == measured(uninterrupted.history)
     epochs_run = sum(answer.stdout.count(": training loss ") for answer in answers)
     assert epochs_run == 2 * 8
-
-
-def measured(history: list[dict[str, Any]]) -> list[list[Any]]:
-    """What training gave, without how long it took."""
-    names = ("epoch", "training_loss", "validation_loss", "validation_accuracy")
-    return [[epoch[name] for name in names] for epoch in history]
 
 
 @pytest.mark.slow

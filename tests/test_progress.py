@@ -11,20 +11,12 @@ from rich.console import Console, RenderableType
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.failures import Failure
-from mnist_tune.progress import (
-    attempts_table,
-    clock,
-    conclusion,
-    duration,
-    events,
-    failures,
-    overview,
-    ranking,
-    seconds_left,
-    totals,
-)
+from mnist_tune.live_view import overview
+from mnist_tune.progress import conclusion, events, failures, seconds_left, totals
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import OpenStudy
+from mnist_tune.tables import attempts_table, ranking
+from mnist_tune.wording import clock, duration
 from tests.support import new_study
 
 EPOCH = {
@@ -104,7 +96,8 @@ def test_events_are_told_once_each(study: OpenStudy) -> None:
     after = read_results(study)
     begins, epoch, complete = events(before, after)
     assert begins == "trial 0 begins: learning_rate=0.0001, batch_size=128, optimizer=Adam"
-    assert epoch.endswith("validation accuracy 91.00 %")
+    assert epoch.startswith("trial 0 epoch 1/2: training loss 0.5000, ")
+    assert epoch.endswith("validation accuracy 91.00 %, 1,234 images/s")
     assert complete.startswith("trial 0 complete; 1/8 cells, 7 waiting, best 91.00 % (trial 0)")
     assert list(events(after, after)) == []
 

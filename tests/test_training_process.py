@@ -27,7 +27,7 @@ from mnist_tune.results import read_results
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training_process import TrainingProcess
-from tests.support import TINY_SPEC, new_study
+from tests.support import TINY_SPEC, measured, new_study
 
 FIVE_EPOCHS = TINY_SPEC.replace("epochs = 2", "epochs = 5") + "\n[limits]\ncheckpoint_interval = 0\n"
 
@@ -94,11 +94,6 @@ def bench(tmp_path: Path, process: tuple[TrainingProcess, Path]) -> Prepare:
     return lambda text: bench_of(tmp_path, process[0], process[1], text)
 
 
-def measured(history: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    names = ("epoch", "training_loss", "validation_loss", "validation_accuracy")
-    return [tuple(epoch[name] for name in names) for epoch in history]
-
-
 def test_a_trial_ends_with_its_value_history_log_and_weights(bench: Prepare, tmp_path: Path) -> None:
     from optuna.artifacts import download_artifact, get_all_artifact_meta
 
@@ -110,12 +105,10 @@ def test_a_trial_ends_with_its_value_history_log_and_weights(bench: Prepare, tmp
     attempt.complete(value, this.ask)
     stored = read_results(this.study).attempts[0]
     assert (stored.state, stored.value) == ("complete", value)
-    assert [epoch["epoch"] for epoch in stored.history] == [1, 2]
+    assert [epoch.epoch for epoch in stored.history] == [1, 2]
     assert stored.environment["precision"] == "fp32"
     trial = this.study.optuna_study().trials[0]
-    assert trial.intermediate_values == {
-        epoch["epoch"]: epoch["validation_accuracy"] for epoch in stored.history
-    }
+    assert trial.intermediate_values == {epoch.epoch: epoch.validation_accuracy for epoch in stored.history}
     kept = {meta.filename: meta for meta in get_all_artifact_meta(trial, storage=this.study.storage)}
     assert set(kept) == {"log.txt", WEIGHTS_FILE}
     for name, meta in kept.items():
@@ -153,7 +146,7 @@ def test_a_drained_trial_goes_on_to_the_same_bits(bench: Prepare) -> None:
     assert measured(resumed.history) == measured(expected.history)
     assert resumed.value == expected.value
     assert again.study.optuna_study().trials[second.claim.number].intermediate_values == {
-        epoch["epoch"]: epoch["validation_accuracy"] for epoch in expected.history
+        epoch.epoch: epoch.validation_accuracy for epoch in expected.history
     }
     assert again.states.keys() == []
 
@@ -188,7 +181,7 @@ def test_a_checkpoint_that_is_gone_or_damaged_means_the_first_epoch_and_is_said(
     said = "is not there" if harm == "deleted" else "is damaged: its hash differs"
     assert any("begins at the first epoch" in line and said in line for line in this.lines)
     stored = read_results(this.study).attempts[second.claim.number]
-    assert [epoch["epoch"] for epoch in stored.history] == [1, 2, 3, 4, 5]
+    assert [epoch.epoch for epoch in stored.history] == [1, 2, 3, 4, 5]
     trial = this.study.optuna_study().trials[second.claim.number]
     assert said in trial.user_attrs["resumed"]["problem"]
     path.unlink(missing_ok=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from mnist_tune.live_view import overview
 from mnist_tune.patience import Patience, failure_that_may_pass
-from mnist_tune.progress import events, overview
+from mnist_tune.progress import events
 from mnist_tune.results import Results, read_results
 
 if TYPE_CHECKING:

@@ -84,8 +84,8 @@ def evaluate(
 
     Example: mnist-tune evaluate models/best
     """
-    from mnist_tune.progress import evaluation_tables
     from mnist_tune.retraining import evaluate_model
+    from mnist_tune.tables import evaluation_tables
 
     evaluation = evaluate_model(model, device=device, data=data_dir)
     if as_json:

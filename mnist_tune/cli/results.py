@@ -27,8 +27,9 @@ def status(
 
     Example: mnist-tune status quickstart
     """
-    from mnist_tune.progress import attempts_table, conclusion, failures, totals, workers_table
+    from mnist_tune.progress import conclusion, failures, totals
     from mnist_tune.results import read_results
+    from mnist_tune.tables import attempts_table, workers_table
 
     results = read_results(options.study(study, storage))
     if as_json:

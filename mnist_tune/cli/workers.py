@@ -116,11 +116,12 @@ def run(
     from mnist_tune.database import shown, storage_url
     from mnist_tune.placement import check_device, local_places
     from mnist_tune.pool import Pool, worker_arguments
-    from mnist_tune.progress import conclusion, ranking, totals
+    from mnist_tune.progress import conclusion, totals
     from mnist_tune.results import read_results
     from mnist_tune.spec import load_spec
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
+    from mnist_tune.tables import ranking
 
     loaded = load_spec(spec).named(name)
     check_device(device)

@@ -1,0 +1,129 @@
+"""A study, a model and a verification as tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import clock, duration, first_line
+
+if TYPE_CHECKING:
+    from mnist_tune.evaluation import Evaluation
+    from mnist_tune.verification import Verification
+
+SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
+"""Of each state, in the order in which a crowded table keeps them."""
+NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked"}
+"""Columns that are easier to compare when aligned to the right."""
+
+
+def ranking(results: Results) -> RenderableType:
+    """The completed cells, best first."""
+    table = compact_table(
+        "rank",
+        "trial",
+        *results.spec.search.axes,
+        "validation accuracy",
+        "validation loss",
+        "training loss",
+        "time",
+    )
+    for rank, attempt in enumerate(results.ranking, start=1):
+        last = attempt.history[-1] if attempt.history else None
+        table.add_row(
+            str(rank),
+            str(attempt.number),
+            *axis_values(results, attempt),
+            f"{attempt.value:.2f} %",
+            f"{last.validation_loss:.4f}" if last else "",
+            f"{last.training_loss:.4f}" if last else "",
+            clock(sum(epoch.seconds for epoch in attempt.history)),
+        )
+    return table
+
+
+def attempts_table(results: Results) -> RenderableType:
+    """Every attempt: parameters, state, the accuracy of each epoch, worker."""
+    table = compact_table(
+        "trial", "attempt", *results.spec.search.axes, "state", "accuracy per epoch", "worker"
+    )
+    for attempt in results.attempts:
+        accuracies = " ".join(f"{epoch.validation_accuracy:.2f}" for epoch in attempt.history)
+        table.add_row(
+            str(attempt.number),
+            str(attempt.attempt),
+            *axis_values(results, attempt),
+            state_text(attempt),
+            accuracies,
+            first_line(attempt.worker or ""),
+        )
+    return table
+
+
+def workers_table(results: Results) -> RenderableType:
+    """Every worker: where it runs, on what, which trial, how fast, when it was last heard of."""
+    table = compact_table("worker", "device", "state", "trial", "images/s", "last beat")
+    for worker in results.workers:
+        table.add_row(
+            worker.name,
+            worker.device,
+            f"{worker.state}: {first_line(worker.departure)}" if worker.departure else worker.state,
+            "" if worker.trial is None else str(worker.trial),
+            "" if worker.images_per_second is None else f"{worker.images_per_second:,.0f}",
+            f"{duration(worker.seconds_since_beat)} ago",
+        )
+    return table
+
+
+def evaluation_tables(evaluation: Evaluation) -> RenderableType:
+    """Test accuracy, accuracy per class, and the confusion matrix."""
+    table = compact_table("true digit", "accuracy", *(f"read as {digit}" for digit in range(10)))
+    for digit, counts in enumerate(evaluation.confusion_matrix):
+        table.add_row(str(digit), f"{evaluation.per_class_accuracy[digit]:.2f} %", *map(str, counts))
+    headline = (
+        f"test accuracy {evaluation.accuracy:.2f} % on {evaluation.n_images:,} images, "
+        f"loss {evaluation.loss:.4f}"
+    )
+    return Group(table, Text(headline))
+
+
+def verification_report(verification: Verification) -> RenderableType:
+    """Every check with what came of it, then what was found, line by line."""
+    table = compact_table("check", "what is promised", "checked", "verdict")
+    lines = []
+    for outcome in verification.outcomes:
+        checked = "" if outcome.checked is None else f"{outcome.checked:,}"
+        table.add_row(outcome.check, outcome.promise, checked, outcome.verdict)
+        for finding in outcome.findings:
+            lines.append(f"{outcome.kind}: {outcome.check}: {first_line(str(finding))}")
+    return Group(table, *map(Text, lines), Text(verification.verdict))
+
+
+def state_text(attempt: Attempt) -> str:
+    """The state with its symbol; a stale attempt is one whose worker has fallen silent."""
+    return f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}"
+
+
+def axis_values(results: Results, attempt: Attempt) -> list[str]:
+    """What the attempt has on each axis of the search."""
+    return [str(attempt.parameters.get(name, "")) for name in results.spec.search.axes]
+
+
+def compact_table(*columns: str) -> Table:
+    """A table without vertical lines, columns of numbers to the right."""
+    # Narrow gaps and headers that break between words: the table fits into 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    for column in columns:
+        words = column.replace("_", " ").split()
+        table.add_column(
+            " ".join(words),
+            justify="right" if column in NUMBERS else "left",
+            no_wrap=len(words) == 1,
+            min_width=max(map(len, words)),
+        )
+    return table
