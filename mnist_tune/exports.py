@@ -47,7 +47,7 @@ def load_configuration(path: Path) -> Configuration:
 
 
 def best_configuration(results: Results, storage: str) -> Configuration:
-    """The configuration of the best trial, in the precision it ran in.
+    """The best configuration, in the precision it ran in and with the seed it ran with first.
 
     Raises:
         UserError: no trial is complete yet.
@@ -57,14 +57,17 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         raise UserError(
             f"study '{results.name}' has no complete trial yet; run 'mnist-tune worker {results.name}' first"
         )
-    fields = results.spec.training.model_dump() | best.parameters
-    fields["precision"] = best.environment.get("precision", fields["precision"])
+    first = best.first
+    fields = results.spec.training.model_dump() | first.parameters
+    fields["precision"] = first.environment.get("precision", fields["precision"])
     origin = {
         "study": results.name,
-        "trial": best.number,
-        "validation_accuracy": best.value,
+        "trial": first.number,
+        "validation_accuracy": best.mean,
+        "seeds": list(best.attempts),
+        "evidence": results.evidence,
         "storage": storage,
         "exported_by": f"mnist-tune {__version__}",
-        "environment": best.environment,
+        "environment": first.environment,
     }
     return Configuration(training=Training(**fields), data=results.spec.data, origin=origin)

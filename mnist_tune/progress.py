@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from mnist_tune.configuration import parameters_text
 from mnist_tune.control import Control
+from mnist_tune.pace import Pace, epochs_of, own_epochs
+from mnist_tune.ranking import Candidate
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import duration, first_line
 
@@ -22,8 +25,8 @@ def totals(results: Results) -> str:
     if results.control is not Control.RUNNING:
         parts.append(results.control)
     if results.best is not None:
-        parts.append(f"best {results.best.value:.2f} % (trial {results.best.number})")
-    seconds = seconds_left(results)
+        parts.append(f"best {accuracy(results.best)}")
+    seconds = Pace(results, datetime.now()).seconds_left()
     if seconds is not None:
         parts.append(f"ETA {duration(seconds)}")
     return ", ".join(parts)
@@ -36,7 +39,8 @@ def events(before: Results, now: Results) -> Iterator[str]:
         old = known.get(attempt.number)
         if attempt.state != "waiting" and (old is None or old.state == "waiting"):
             yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
-        for epoch in attempt.history[len(old.history) if old else 0 :]:
+        told = len(own_epochs(old)) if old else 0
+        for epoch in own_epochs(attempt)[told:]:
             yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt))}"
         if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
             reason = f": {attempt.failure['class']}" if attempt.failure else ""
@@ -60,24 +64,13 @@ def conclusion(results: Results) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in results.warnings)
     best = results.best
     if results.is_finished and best is not None:
-        yield f"best: trial {best.number} with {best.value:.2f} % ({parameters_text(best.parameters)})"
+        yield f"best: {parameters_text(best.parameters)} with {accuracy(best)}"
+        yield from results.evidence
         yield f"export it with: mnist-tune export {results.name} --output best.toml"
 
 
-def seconds_left(results: Results) -> float | None:
-    """Epochs to go, at the pace of the epochs so far, shared by the trials that run now."""
-    epochs = [epoch for attempt in results.attempts for epoch in attempt.history]
-    if not epochs or results.is_finished or not results.cells.running:
-        return None
-    to_go = sum(
-        epochs_of(results, attempt) - len(attempt.history)
-        for attempt in results.attempts
-        if attempt.state in ("waiting", "running")
-    )
-    pace = sum(epoch.seconds for epoch in epochs) / len(epochs)
-    return float(pace * to_go / results.cells.running)
-
-
-def epochs_of(results: Results, attempt: Attempt) -> int:
-    """How many epochs the attempt is to have."""
-    return results.spec.training_config(attempt.parameters).epochs
+def accuracy(candidate: Candidate) -> str:
+    """The mean validation accuracy of a configuration, with what it is the mean of."""
+    if candidate.standard_error is None:
+        return f"{candidate.mean:.2f} % (trial {candidate.first.number})"
+    return f"{candidate.mean:.2f} ± {candidate.standard_error:.2f} % ({candidate.n} seeds)"

@@ -13,7 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
+from mnist_tune.evidence import evidence
 from mnist_tune.metrics import EpochMetrics
+from mnist_tune.ranking import Candidate, Place, rank
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.studies import OpenStudy
@@ -79,10 +81,19 @@ class Results:
         return list({attempt.cell: attempt for attempt in self.attempts}.values())
 
     @cached_property
-    def ranking(self) -> list[Attempt]:
-        """The completed cells, best validation accuracy first; of equals, the earlier trial."""
-        complete = [attempt for attempt in self.attempts if attempt.state == "complete"]
-        return sorted(complete, key=lambda attempt: (-(attempt.value or 0.0), attempt.number))
+    def complete(self) -> list[Attempt]:
+        """The attempts that have completed their cells."""
+        return [attempt for attempt in self.attempts if attempt.state == "complete"]
+
+    @cached_property
+    def ranking(self) -> list[Place]:
+        """The configurations of the completed cells, best mean validation accuracy over seeds first."""
+        return rank(self.complete, self.spec.training.seed, self.spec.data.validation_size)
+
+    @cached_property
+    def evidence(self) -> list[str]:
+        """What the ranking shows and what it does not."""
+        return list(evidence(self.ranking, self.spec))
 
     @cached_property
     def cells(self) -> Cells:
@@ -98,8 +109,14 @@ class Results:
         )
 
     @property
-    def best(self) -> Attempt | None:
-        return self.ranking[0] if self.ranking else None
+    def best(self) -> Candidate | None:
+        """The configuration on top of the ranking."""
+        return self.ranking[0].candidate if self.ranking else None
+
+    @property
+    def tied(self) -> list[Candidate]:
+        """The others that may be as good as the best, for all that is known."""
+        return [place.candidate for place in self.ranking[1:] if place.is_tied]
 
     @property
     def is_finished(self) -> bool:
@@ -133,7 +150,9 @@ class Results:
             "study": self.name,
             "control": self.control,
             "cells": asdict(self.cells),
-            "best": best and {"trial": best.number, "value": best.value, "parameters": best.parameters},
+            "best": best and self.ranking[0].as_json() | {"trial": best.first.number, "value": best.mean},
+            "ranking": [place.as_json() for place in self.ranking],
+            "evidence": self.evidence,
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json() for worker in self.workers],
             "warnings": self.warnings,

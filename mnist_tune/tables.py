@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -9,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnist_tune.ranking import SEED
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import clock, duration, first_line
 
@@ -18,31 +20,42 @@ if TYPE_CHECKING:
 
 SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
 """Of each state, in the order in which a crowded table keeps them."""
-NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked"}
+NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked", "seeds"}
 """Columns that are easier to compare when aligned to the right."""
 
 
 def ranking(results: Results) -> RenderableType:
-    """The completed cells, best first."""
+    """The configurations of the completed cells, best first; losses and times are means over seeds."""
+    axes = [name for name in results.spec.search.axes if name != SEED]
+    has_seeds = any(place.candidate.n > 1 for place in results.ranking)
+    seeds = ["seeds", "standard error"] if has_seeds else []
     table = compact_table(
         "rank",
-        "trial",
-        *results.spec.search.axes,
+        *([] if has_seeds else ["trial"]),
+        *axes,
         "validation accuracy",
+        *seeds,
         "validation loss",
         "training loss",
         "time",
+        "verdict",
     )
-    for rank, attempt in enumerate(results.ranking, start=1):
-        last = attempt.history[-1] if attempt.history else None
+    for place in results.ranking:
+        candidate = place.candidate
+        attempts = list(candidate.attempts.values())
+        last = [attempt.history[-1] for attempt in attempts if attempt.history]
+        error = candidate.standard_error
+        replicated = [str(candidate.n), "" if error is None else f"{error:.2f}"]
         table.add_row(
-            str(rank),
-            str(attempt.number),
-            *axis_values(results, attempt),
-            f"{attempt.value:.2f} %",
-            f"{last.validation_loss:.4f}" if last else "",
-            f"{last.training_loss:.4f}" if last else "",
-            clock(sum(epoch.seconds for epoch in attempt.history)),
+            str(place.rank),
+            *([] if has_seeds else [str(candidate.first.number)]),
+            *(str(candidate.parameters[name]) for name in axes),
+            f"{candidate.mean:.2f} %",
+            *(replicated if has_seeds else []),
+            f"{fmean(each.validation_loss or 0.0 for each in last):.4f}" if last else "",
+            f"{fmean(each.training_loss for each in last):.4f}" if last else "",
+            clock(fmean(sum(epoch.seconds for epoch in attempt.history) for attempt in attempts)),
+            place.verdict,
         )
     return table
 

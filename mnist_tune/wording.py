@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from rich.cells import cell_len, chop_cells
+
+PARAMETER_WIDTH = 10
+"""Of a searched value on a screen with little room."""
+
 
 def clock(seconds: float) -> str:
     """Seconds as a stopwatch shows them: 6:55, 1:02:03."""
@@ -24,3 +31,27 @@ def first_line(text: str) -> str:
     """The first line of a stored text, safe to print."""
     # A reason may hold anything, terminal escape sequences too.
     return "".join(filter(str.isprintable, text.split("\n", 1)[0]))
+
+
+def shortened(text: str, width: int, ellipsis: str = "…") -> str:
+    """A stored name in at most `width` columns of a terminal; its end stays, where names differ."""
+    line = first_line(text)
+    if cell_len(line) <= width:
+        return line
+    half = (width - cell_len(ellipsis)) // 2
+    head = chop_cells(line, half)[0] if half else ""
+    tail = chop_cells(line[::-1], width - cell_len(ellipsis) - cell_len(head))[0][::-1]
+    return head + ellipsis + tail
+
+
+def loss(value: float | None) -> str:
+    """A loss in at most 8 characters; nothing where there is none."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2e}"
+
+
+def parameter(value: Any) -> str:
+    """A searched value in at most 10 characters, as it was written if that is short enough."""
+    written = str(value)
+    return written if len(written) <= PARAMETER_WIDTH else f"{value:.4g}"

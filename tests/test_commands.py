@@ -234,9 +234,9 @@ def test_status_of_a_finished_study_names_the_winner_and_how_to_export_it(finish
     assert best is not None
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "tiny: 8/8 cells" in answer.stdout
-    assert f"best: trial {best.number} with {best.value:.2f} %" in answer.stdout
+    assert f"with {best.mean:.2f} % (trial {best.first.number})" in answer.stdout
     assert "mnist-tune export tiny --output best.toml" in answer.stdout
-    assert not re.search(r"[^\n -~✓✗▶·✂─]", answer.stdout), "control or odd characters"
+    assert not re.search(r"[^\n -~✓✗▶·✂─±]", answer.stdout), "control or odd characters"
 
 
 def test_what_real_workers_stored_keeps_every_promise(finished: Finished, command: Command) -> None:
@@ -360,8 +360,8 @@ def test_every_format_of_an_export_reads_back_as_the_same_configuration(
     }
     assert configuration.data == results.spec.data
     assert configuration.origin["study"] == "tiny"
-    assert configuration.origin["trial"] == results.best.number
-    assert configuration.origin["validation_accuracy"] == results.best.value
+    assert configuration.origin["trial"] == results.best.first.number
+    assert configuration.origin["validation_accuracy"] == results.best.mean
     assert configuration.origin["storage"] == f"sqlite:///{finished.folder}/{STORED}"
     assert configuration.origin["environment"]["threads"] == 1
 

@@ -163,8 +163,8 @@ def test_no_epoch_is_run_twice_when_all_workers_are_stopped_and_started_again(tm
     expected, results = results_of(whole), results_of(stopped)
     assert results.cells.complete == 2
     assert len(results.attempts) == 4
-    for attempt in results.ranking:
-        uninterrupted = next(other for other in expected.ranking if other.cell == attempt.cell)
+    for attempt in results.complete:
+        uninterrupted = next(other for other in expected.complete if other.cell == attempt.cell)
         assert attempt.value == uninterrupted.value
         assert measured(attempt.history) == measured(uninterrupted.history)
     epochs_run = sum(answer.stdout.count(": training loss ") for answer in answers)
@@ -181,13 +181,13 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     answer = finish(stopped)
     assert (answer.returncode, answer.stderr) == (3, ""), answer.stdout
     assert "not finished" in answer.stdout
-    done = {attempt.number for attempt in results_of(tmp_path).ranking}
+    done = {attempt.number for attempt in results_of(tmp_path).complete}
     again = run_command("run", str(spec), folder=tmp_path)
     results = results_of(tmp_path)
     assert (again.returncode, again.stderr) == (0, "")
     assert "worker " not in again.stdout  # none ended badly
     assert results.cells.complete == 8
-    assert done <= {attempt.number for attempt in results.ranking}
+    assert done <= {attempt.number for attempt in results.complete}
     assert {attempt.failure["class"] for attempt in results.attempts if attempt.failure} <= {"preempted"}
 
 

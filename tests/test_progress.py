@@ -77,9 +77,9 @@ def test_the_ranking_puts_the_best_first_and_of_equals_the_earlier(study: OpenSt
     for accuracy in (91.0, 95.0, 95.0):
         run_epochs(study, [accuracy], complete=True)
     results = read_results(study)
-    assert [attempt.number for attempt in results.ranking] == [1, 2, 0]
+    assert [place.candidate.first.number for place in results.ranking] == [1, 2, 0]
     assert results.best is not None
-    assert results.best.number == 1
+    assert results.best.first.number == 1
     assert "95.00 %" in drawn(ranking(results)).splitlines()[4]
 
 

@@ -59,7 +59,7 @@ def test_a_worker_leaves_when_every_cell_has_ended(tmp_path: Path) -> None:
     assert ended is Ended.FINISHED
     assert results.cells.complete == len(results.attempts) == 8
     assert results.best is not None
-    assert results.best.value == 57.0
+    assert results.best.mean == 57.0
     assert "trial 7: complete: validation accuracy 57.00 %" in lines
 
 

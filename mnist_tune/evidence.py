@@ -1,0 +1,75 @@
+"""What a ranking shows and what it does not, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mnist_tune.configuration import parameters_text
+from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, noise_margin
+from mnist_tune.spec import Spec
+
+MOST_NAMED = 5
+"""Tied configurations that are named one by one; more are counted."""
+
+
+def evidence(places: Sequence[Place], spec: Spec) -> Iterator[str]:
+    """How far the best configuration is told from the others, one sentence a line."""
+    if len(places) < 2:
+        return
+    best = places[0].candidate
+    tied = [place.candidate for place in places[1:] if place.is_tied]
+    seeds = _seeds(best, tied or [place.candidate for place in places[1:]])
+    yield from _sentences(best, tied, seeds)
+    if not tied:
+        yield (
+            f"{parameters_text(best.parameters)} is told from all {len(places) - 1} others {seeds} "
+            f"({100 * (1 - LEVEL):.0f} % confidence, corrected for as many comparisons)"
+        )
+    if best.n < 2:
+        margin = noise_margin(best, len(places) - 1, spec.data.validation_size)
+        yield (
+            f"one seed: differences below {margin:.2f} points are within the noise of "
+            f"{spec.data.validation_size:,} validation images and are no evidence; "
+            "more seeds tell more: add seed = [0, 1, 2] to the search"
+        )
+    yield from _missing_seeds(places, spec)
+
+
+def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterator[str]:
+    """The tied configurations: by the one field in which they differ from the best, else in full."""
+    by_field: dict[str, list[Any]] = defaultdict(list)
+    in_full = []
+    for candidate in tied:
+        differing = [name for name, value in best.parameters.items() if candidate.parameters[name] != value]
+        if len(differing) == 1:
+            by_field[differing[0]].append(candidate.parameters[differing[0]])
+        else:
+            in_full.append(candidate)
+    for name, values in by_field.items():
+        words = [str(value) for value in (best.parameters[name], *values)]
+        named, more = words[: MOST_NAMED + 1], len(words) - MOST_NAMED - 1
+        rest = f" and {more} more" if more > 0 else f" and {named.pop()}"
+        others = {other: value for other, value in best.parameters.items() if other != name}
+        at = f" (at {parameters_text(others)})" if others else ""
+        yield f"{name} {', '.join(named)}{rest} are not distinguishable {seeds}{at}"
+    for candidate in in_full[:MOST_NAMED]:
+        yield f"{parameters_text(candidate.parameters)} is not distinguishable from the best {seeds}"
+    if len(in_full) > MOST_NAMED:
+        yield f"... nor are {len(in_full) - MOST_NAMED} more configurations"
+
+
+def _seeds(best: Candidate, others: Sequence[Candidate]) -> str:
+    fewest = min(len(best.attempts.keys() & other.attempts.keys()) for other in others)
+    return f"on these {fewest} seeds" if fewest > 1 else "on one seed"
+
+
+def _missing_seeds(places: Sequence[Place], spec: Spec) -> Iterator[str]:
+    axis = spec.search.axes.get(SEED)
+    wanted = len(axis) if isinstance(axis, list) and spec.search.grid else 1
+    fewer = [place.candidate for place in places if place.candidate.n < wanted]
+    if fewer:
+        shown = "; ".join(f"{parameters_text(one.parameters)} has {one.n}" for one in fewer[:MOST_NAMED])
+        more = f"; and {len(fewer) - MOST_NAMED} more have fewer" if len(fewer) > MOST_NAMED else ""
+        yield f"not all have {wanted} seeds: {shown}{more}"

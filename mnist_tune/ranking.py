@@ -1,0 +1,150 @@
+"""Which configuration is best on the validation images, and which others may as well be.
+
+Configurations are ranked by their mean over seeds. The one on top is partly there by luck, so each other is
+tested against it, and all that may be the truly best make up the tied set:
+
+- With two seeds or more in common: a one-sided paired t-test over the seeds.
+- With one seed: the difference against the binomial noise of two readings of the validation images.
+
+Each p-value is multiplied by the number of others (Bonferroni), so that the set holds the truly best one in
+at least 95 % of all studies, even though "the best" was picked from the same numbers: for the truly best one
+to be left out, one of the others must have beaten it by luck (Hsu, Multiple Comparisons, 1996, chapter 4).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnist_tune.results import Attempt
+
+LEVEL = 0.05
+"""The chance that the truly best configuration is not in the tied set."""
+SEED = "seed"
+"""The axis that makes replicates of a configuration."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration with its completed attempts, one a seed. Accuracies in percent."""
+
+    parameters: dict[str, Any]
+    """The searched fields but the seed."""
+    attempts: dict[int, Attempt]
+    """By seed; of two with the same seed, which are the same training, the earlier."""
+
+    @cached_property
+    def mean(self) -> float:
+        """Validation accuracy after the last epoch, over the seeds."""
+        return statistics.fmean(self.accuracies.values())
+
+    @property
+    def n(self) -> int:
+        """How many seeds it has been run with."""
+        return len(self.attempts)
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean; one seed alone tells nothing of it."""
+        return statistics.stdev(self.accuracies.values()) / math.sqrt(self.n) if self.n > 1 else None
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """By seed."""
+        return {seed: attempt.value or 0.0 for seed, attempt in self.attempts.items()}
+
+    @property
+    def first(self) -> Attempt:
+        """The earliest attempt. Not the one with the highest value: that is the luckiest seed."""
+        return min(self.attempts.values(), key=lambda attempt: attempt.number)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A candidate's place in the ranking."""
+
+    rank: int
+    candidate: Candidate
+    p_value: float | None
+    """That the first is ahead by luck alone, corrected for all comparisons; None for the first."""
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether it may be the truly best one for all that is known; the first is."""
+        return self.p_value is None or self.p_value >= LEVEL
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "best" if self.p_value is None else "tied" if self.is_tied else "behind"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        candidate = self.candidate
+        return {
+            "rank": self.rank,
+            "parameters": candidate.parameters,
+            "mean": candidate.mean,
+            "standard_error": candidate.standard_error,
+            "n": candidate.n,
+            "p_value": self.p_value,
+            "verdict": self.verdict,
+            "trials": sorted(attempt.number for attempt in candidate.attempts.values()),
+        }
+
+
+def rank(complete: Sequence[Attempt], default_seed: int, validation_size: int) -> list[Place]:
+    """Rank the configurations of completed attempts, highest mean first; of equals, the earlier.
+
+    `default_seed` is that of attempts whose search has no axis of seeds; `validation_size` counts images.
+    """
+    grouped: dict[tuple[tuple[str, Any], ...], Candidate] = {}
+    for attempt in sorted(complete, key=lambda attempt: attempt.number):
+        parameters = {name: value for name, value in attempt.parameters.items() if name != SEED}
+        candidate = grouped.setdefault(tuple(sorted(parameters.items())), Candidate(parameters, {}))
+        candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
+    candidates = sorted(grouped.values(), key=lambda one: (-one.mean, one.first.number))
+    others = len(candidates) - 1
+    return [
+        Place(
+            rank,
+            one,
+            min(1.0, others * p_value(candidates[0], one, validation_size)) if rank > 1 else None,
+        )
+        for rank, one in enumerate(candidates, start=1)
+    ]
+
+
+def p_value(best: Candidate, other: Candidate, validation_size: int) -> float:
+    """The chance that `best` comes out so far ahead of `other` if it is no better; uncorrected."""
+    shared = sorted(best.attempts.keys() & other.attempts.keys())
+    if len(shared) < 2:
+        noise = binomial_noise(best.mean, validation_size) * math.sqrt(2)
+        return statistics.NormalDist().cdf(-(best.mean - other.mean) / noise)
+    from scipy.special import stdtr  # scipy.stats takes four times as long to import
+
+    differences = [best.accuracies[seed] - other.accuracies[seed] for seed in shared]
+    # Accuracies move in steps of an image: the same difference on a few seeds is luck, not certainty.
+    deviation = max(statistics.stdev(differences), 100 / validation_size)
+    t = statistics.fmean(differences) / (deviation / math.sqrt(len(shared)))
+    return float(stdtr(len(shared) - 1, -t))
+
+
+def binomial_noise(accuracy: float, n_images: int) -> float:
+    """The standard deviation, in points, of an accuracy in percent that was read on `n_images` images.
+
+    Two right and two wrong answers are added, so that 100 % is not certain (Agresti and Coull, 1998).
+    """
+    share = (accuracy / 100 * n_images + 2) / (n_images + 4)
+    return 100 * math.sqrt(share * (1 - share) / (n_images + 4))
+
+
+def noise_margin(best: Candidate, others: int, validation_size: int) -> float:
+    """The difference, in points, up to which one seed does not tell a candidate from the best."""
+    z = -statistics.NormalDist().inv_cdf(LEVEL / max(others, 1))
+    return z * math.sqrt(2) * binomial_noise(best.mean, validation_size)
