@@ -1,9 +1,9 @@
 """A model's answers on labelled images."""
 
+import base64
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,23 +11,10 @@ from torch import Tensor, nn
 
 from mnist_tune.data import CLASSES, LabeledImages
 from mnist_tune.devices import Runtime
+from mnist_tune.evaluated import Evaluation, Misclassified
 
 CPU_BATCH_SIZE = 125  # stays in the cache: twice as fast on a CPU thread as 250 and more
 BATCH_SIZE = 2_500  # elsewhere: few launches
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """loss: mean cross entropy; accuracies in percent (nan for a class without images).
-
-    confusion_matrix[true][predicted] counts images.
-    """
-
-    n_images: int
-    loss: float
-    accuracy: float
-    per_class_accuracy: tuple[float, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]
 
 
 def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluation:
@@ -40,10 +27,12 @@ def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluat
     with runtime.autocast():
         logits = predict(model, data)
     loss, accuracy = score(logits, data.labels)
-    counts = torch.bincount((data.labels * CLASSES + logits.argmax(1)).cpu(), minlength=CLASSES**2)
+    answers = logits.argmax(1)
+    counts = torch.bincount((data.labels * CLASSES + answers).cpu(), minlength=CLASSES**2)
     matrix: list[list[int]] = counts.reshape(CLASSES, CLASSES).tolist()
     per_class = (100 * row[digit] / sum(row) if sum(row) else math.nan for digit, row in enumerate(matrix))
-    return Evaluation(len(data), loss, accuracy, tuple(per_class), tuple(tuple(row) for row in matrix))
+    wrong = tuple(_misclassified(data, logits, answers))
+    return Evaluation(len(data), loss, accuracy, tuple(per_class), tuple(map(tuple, matrix)), wrong)
 
 
 @torch.inference_mode()
@@ -58,3 +47,14 @@ def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """(mean cross entropy, accuracy in percent)."""
     correct = int((logits.argmax(1) == labels).sum())
     return float(F.cross_entropy(logits, labels)), 100 * correct / len(labels)
+
+
+def _misclassified(data: LabeledImages, logits: Tensor, answers: Tensor) -> Iterator[Misclassified]:
+    wrong = (answers != data.labels).nonzero().flatten()
+    pixels = data.take(wrong).pixels.cpu()
+    confidences = 100 * logits.softmax(1).amax(1)
+    for index, image in zip(wrong.tolist(), pixels, strict=True):
+        encoded = base64.b64encode(image.contiguous().numpy().tobytes()).decode()
+        yield Misclassified(
+            index, int(data.labels[index]), int(answers[index]), float(confidences[index]), encoded
+        )

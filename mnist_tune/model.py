@@ -13,8 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - the name torch's own documentati
 from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
-
-FILE_NAME = "model.safetensors"
+from mnist_tune.model_folder import MODEL_FILE
 
 
 class ConvNet(nn.Module):
@@ -75,11 +74,11 @@ def load_model(path: Path) -> ConvNet:
     and one that holds another model's tensors.
     """
     if path.is_dir():
-        path = path / FILE_NAME
+        path = path / MODEL_FILE
     try:
         tensors = safetensors.torch.load_file(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; name a {FILE_NAME} or the folder that holds one") from error
+        raise UserError(f"{path}: no such file; name a {MODEL_FILE} or the folder that holds one") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except safetensors.SafetensorError as error:

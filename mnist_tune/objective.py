@@ -8,11 +8,10 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
 from mnist_tune.metrics import EpochMetrics
+from mnist_tune.model_folder import MODEL_FILE
 from mnist_tune.spec import Spec
 from mnist_tune.stop import Interrupted
 from mnist_tune.training_process import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 class Objective:
@@ -79,7 +78,7 @@ class Objective:
                     if problem:
                         attempt.say(problem)
                 case Trained(weights):
-                    attempt.keep_file(WEIGHTS_FILE, weights)
+                    attempt.keep_file(MODEL_FILE, weights)
                     return accuracy
                 case Stopped(epoch):
                     reason = f"{attempt.stop_reason}; stopped after epoch {epoch}"

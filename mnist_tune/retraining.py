@@ -12,10 +12,12 @@ from mnist_tune.data import load_test_images, load_training_images, split
 from mnist_tune.devices import resolve_runtime
 from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.evaluation import Evaluation, evaluate
+from mnist_tune.evaluated import Evaluation
+from mnist_tune.evaluation import evaluate
 from mnist_tune.exports import Configuration
 from mnist_tune.metrics import EpochMetrics
-from mnist_tune.model import FILE_NAME, load_model, save_model
+from mnist_tune.model import load_model, save_model
+from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.provenance import environment
 from mnist_tune.training import NonFiniteLoss, Trainer
 
@@ -40,7 +42,7 @@ def retrain(
         UserError: `output` holds a model already, or cannot be written.
         MnistTuneError: the loss became inf or nan.
     """
-    model_file = output / FILE_NAME
+    model_file = output / MODEL_FILE
     if model_file.exists():
         raise UserError(f"{model_file}: exists; name another folder with --output")
     config = configuration.training_config(seed)
@@ -65,8 +67,9 @@ def retrain(
             "environment": environment(runtime, data),
             "history": history,
         }
-        (output / "config.toml").write_text(dump(used.model_dump(mode="json"), "toml"), encoding="utf-8")
-        (output / "metrics.json").write_text(json.dumps(metrics_document, indent=2) + "\n", encoding="utf-8")
+        (output / CONFIGURATION_FILE).write_text(dump(used.model_dump(mode="json"), "toml"), encoding="utf-8")
+        metrics_text = json.dumps(metrics_document, indent=2) + "\n"
+        (output / METRICS_FILE).write_text(metrics_text, encoding="utf-8")
         save_model(trainer.model, model_file)
     return model_file
 

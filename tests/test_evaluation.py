@@ -1,3 +1,4 @@
+import base64
 import math
 from pathlib import Path
 
@@ -74,3 +75,27 @@ def test_the_callers_model_stays_as_it_is() -> None:
 def test_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="no images"):
         evaluate(ConvNet(), labeled([(1, 1)]).take(torch.tensor([], dtype=torch.int64)), FP32)
+
+
+def test_it_keeps_what_was_read_wrong_with_the_pixels_as_stored() -> None:
+    result = evaluate(SaysFirstPixel(), labeled([(1, 1), (3, 8), (0, 0), (4, 9)]), FP32)
+    assert [(each.index, each.label, each.predicted) for each in result.misclassified] == [
+        (1, 3, 8),
+        (3, 4, 9),
+    ]
+    assert all(each.confidence == pytest.approx(100) for each in result.misclassified)
+    pixels = base64.b64decode(result.misclassified[0].pixels)
+    assert (len(pixels), pixels[0], sum(pixels)) == (784, 8, 8)
+    assert all("pixels" not in each for each in result.as_json()["misclassified"])
+
+
+def test_the_confidence_is_the_share_of_the_answer_given(mnist_directory: Path) -> None:
+    images = load_test_images(mnist_directory).take(torch.arange(100))
+    model = ConvNet()
+    wrong = evaluate(model, images, FP32).misclassified
+    with torch.no_grad():
+        shares = model(images.images).softmax(1)
+    assert wrong
+    for each in wrong:
+        assert each.label == images.labels[each.index]
+        assert each.confidence == pytest.approx(100 * shares[each.index, each.predicted].item(), rel=1e-3)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from mnist_tune.errors import UserError
-from mnist_tune.model import FILE_NAME, ConvNet, load_model, save_model
+from mnist_tune.model import ConvNet, load_model, save_model
+from mnist_tune.model_folder import MODEL_FILE
 
 
 class Bomb:
@@ -48,9 +49,9 @@ def test_the_model_computes_conv_relu_conv_relu_pool_linear_relu_linear_to_the_b
 
 def test_a_saved_model_loads_with_the_same_weights_from_its_file_and_its_folder(tmp_path: Path) -> None:
     model = ConvNet().to(memory_format=torch.channels_last)
-    save_model(model, tmp_path / FILE_NAME)
+    save_model(model, tmp_path / MODEL_FILE)
     state = torch.get_rng_state()
-    for path in (tmp_path, tmp_path / FILE_NAME):
+    for path in (tmp_path, tmp_path / MODEL_FILE):
         loaded = load_model(path)
         for name, parameter in loaded.named_parameters():
             assert torch.equal(parameter, model.get_parameter(name))
@@ -61,10 +62,10 @@ def test_a_saved_model_loads_with_the_same_weights_from_its_file_and_its_folder(
 
 
 def test_saving_replaces_the_file_and_leaves_no_other(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_text("an older one")
-    save_model(ConvNet(), tmp_path / FILE_NAME)
+    (tmp_path / MODEL_FILE).write_text("an older one")
+    save_model(ConvNet(), tmp_path / MODEL_FILE)
     load_model(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    assert [path.name for path in tmp_path.iterdir()] == [MODEL_FILE]
 
 
 def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_file_that_is_not_safetensors_is_refused(tmp_path: Path, content: byte
 
 
 def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / FILE_NAME
+    path = tmp_path / MODEL_FILE
     save_model(ConvNet(), path)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match="not a safetensors file, or a damaged one"):
@@ -121,6 +122,6 @@ def test_a_model_of_another_kind_is_refused_by_its_first_wrong_tensor(tmp_path: 
         ({name: right[name] for name in right if name != "conv2.bias"}, r"it has no tensor conv2\.bias"),
         ({**right, "fc3.bias": torch.zeros(10)}, r"it has a tensor fc3\.bias besides"),
     ]:
-        safetensors.torch.save_file(wrong, tmp_path / FILE_NAME)
+        safetensors.torch.save_file(wrong, tmp_path / MODEL_FILE)
         with pytest.raises(UserError, match=f"not this model: .*{complaint}"):
             load_model(tmp_path)

@@ -21,7 +21,8 @@ from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.messages import Run, SetUp
-from mnist_tune.objective import WEIGHTS_FILE, Objective
+from mnist_tune.model_folder import MODEL_FILE
+from mnist_tune.objective import Objective
 from mnist_tune.patience import Patience
 from mnist_tune.results import read_results
 from mnist_tune.stop import Interrupted, StopRequest
@@ -110,13 +111,13 @@ def test_a_trial_ends_with_its_value_history_log_and_weights(bench: Prepare, tmp
     trial = this.study.optuna_study().trials[0]
     assert trial.intermediate_values == {epoch.epoch: epoch.validation_accuracy for epoch in stored.history}
     kept = {meta.filename: meta for meta in get_all_artifact_meta(trial, storage=this.study.storage)}
-    assert set(kept) == {"log.txt", WEIGHTS_FILE}
+    assert set(kept) == {"log.txt", MODEL_FILE}
     for name, meta in kept.items():
         download_artifact(
             artifact_store=this.artifacts, artifact_id=meta.artifact_id, file_path=str(tmp_path / name)
         )
     assert "epoch 2/2: training loss" in (tmp_path / "log.txt").read_text()
-    assert len(load_model(tmp_path / WEIGHTS_FILE).state_dict()) == 8
+    assert len(load_model(tmp_path / MODEL_FILE).state_dict()) == 8
 
 
 def test_a_drained_trial_goes_on_to_the_same_bits(bench: Prepare) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -84,11 +83,19 @@ def evaluate(
 
     Example: mnist-tune evaluate models/best
     """
+    from mnist_tune.evaluated import keep_evaluation
     from mnist_tune.retraining import evaluate_model
     from mnist_tune.tables import evaluation_tables
 
     evaluation = evaluate_model(model, device=device, data=data_dir)
     if as_json:
-        options.print_json({"model": str(model), **asdict(evaluation)})
+        options.print_json({"model": str(model), **evaluation.as_json()})
     else:
         options.console().print(evaluation_tables(evaluation))
+    try:
+        kept = keep_evaluation(model if model.is_dir() else model.parent, evaluation)
+    except OSError as error:
+        typer.echo(f"not kept for reports: {error.strerror or error}", err=True)
+    else:
+        if kept is not None and not as_json:
+            typer.echo(f"kept in {kept}, for 'mnist-tune report STUDY --model {kept.parent}'")

@@ -1,0 +1,107 @@
+"""What a model answered on the test images: plain values, kept beside the model for reports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_tune.errors import UserError
+from mnist_tune.exports import Configuration, load_configuration
+from mnist_tune.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
+from mnist_tune.whole_files import write_whole
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """An image that was read wrong. index: its place among the images, from 0; confidence: percent.
+
+    pixels: base64 of 784 bytes, 28 rows of 28, from 0, black, to 255, the ink.
+    """
+
+    index: int
+    label: int
+    predicted: int
+    confidence: float
+    pixels: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """loss: mean cross entropy; accuracies in percent (nan for a class without images).
+
+    confusion_matrix[true][predicted] counts images; misclassified: those read wrong, in their order.
+    """
+
+    n_images: int
+    loss: float
+    accuracy: float
+    per_class_accuracy: tuple[float, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    misclassified: tuple[Misclassified, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data without the pixels."""
+        wrong = [{key: value for key, value in each.items() if key != "pixels"} for each in self._wrong()]
+        return asdict(self) | {"misclassified": wrong}
+
+    def _wrong(self) -> list[dict[str, Any]]:
+        return [asdict(each) for each in self.misclassified]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A trained model's configuration, and what `evaluate` measured of it."""
+
+    folder: Path
+    configuration: Configuration
+    images_trained: int
+    evaluation: Evaluation
+
+
+def keep_evaluation(folder: Path, evaluation: Evaluation) -> Path | None:
+    """Write the evaluation beside the model, if `folder` is one that `train` wrote. Raises OSError."""
+    if not (folder / CONFIGURATION_FILE).is_file():
+        return None
+    path = folder / EVALUATION_FILE
+    content = {"model_sha256": _sha256(folder / MODEL_FILE), "evaluation": asdict(evaluation)}
+    write_whole(path, json.dumps(content).encode())
+    return path
+
+
+def read_evaluated(folder: Path) -> Evaluated:
+    """The configuration of the model in `folder` and its stored evaluation.
+
+    Raises:
+        UserError: no folder of `train`, or its model has not been evaluated.
+    """
+    for name in (MODEL_FILE, CONFIGURATION_FILE, METRICS_FILE):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: has no {name}; name a folder that 'mnist-tune train' wrote")
+    remedy = f"run: mnist-tune evaluate {folder}"
+    try:
+        stored = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
+        images = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))["images"]
+        if stored["model_sha256"] != _sha256(folder / MODEL_FILE):
+            raise UserError(f"{folder}: {EVALUATION_FILE} is of another model; {remedy}")
+        fields = stored["evaluation"]
+        evaluation = Evaluation(
+            **fields
+            | {
+                "per_class_accuracy": tuple(fields["per_class_accuracy"]),
+                "confusion_matrix": tuple(map(tuple, fields["confusion_matrix"])),
+                "misclassified": tuple(Misclassified(**each) for each in fields["misclassified"]),
+            }
+        )
+    except FileNotFoundError:
+        raise UserError(f"{folder}: has not been evaluated; {remedy}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder}: its evaluation cannot be read ({reason}); {remedy}") from None
+    return Evaluated(folder, load_configuration(folder / CONFIGURATION_FILE), images, evaluation)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
