@@ -23,10 +23,9 @@ def evidence(places: Sequence[Place], spec: Spec) -> Iterator[str]:
     seeds = _seeds(best, tied or [place.candidate for place in places[1:]])
     yield from _sentences(best, tied, seeds)
     if not tied:
-        yield (
-            f"{parameters_text(best.parameters)} is told from all {len(places) - 1} others {seeds} "
-            f"({100 * (1 - LEVEL):.0f} % confidence, corrected for as many comparisons)"
-        )
+        others = "the other" if len(places) == 2 else f"all {len(places) - 1} others"
+        sure = f"{100 * (1 - LEVEL):.0f} % confidence"
+        yield f"{parameters_text(best.parameters)} is better than {others} {seeds} ({sure})"
     if best.n < 2:
         margin = noise_margin(best, len(places) - 1, spec.data.validation_size)
         yield (

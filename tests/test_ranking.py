@@ -1,0 +1,172 @@
+"""The winner is the one with the best mean, and what is not told apart from it is said to be so."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy
+import pytest
+from scipy import stats
+
+from mnist_tune.evidence import evidence
+from mnist_tune.ranking import LEVEL, Place, binomial_noise, p_value, rank
+from mnist_tune.results import Attempt
+from mnist_tune.spec import Spec
+
+IMAGES = 10_000
+
+
+def attempt(number: int, value: float, **parameters: Any) -> Attempt:
+    """A completed attempt."""
+    return Attempt(
+        number, number, 1, "complete", parameters, value, [], None, {}, None, None, None, None, stale=False
+    )
+
+
+def ranked(accuracies: dict[int, list[float]]) -> list[Place]:
+    """Configurations that differ in the batch size, each with its accuracies by seed 0, 1, ..."""
+    numbers = iter(range(1_000))
+    attempts = [
+        attempt(next(numbers), value, batch_size=size, seed=seed)
+        for size, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    return rank(attempts, 0, IMAGES)
+
+
+def spec(**grid: list[Any]) -> Spec:
+    return Spec.model_validate({"study": {"name": "study"}, "search": {"grid": grid}})
+
+
+# 128 has the luckiest seed of all, 64 the better mean.
+LUCKY = {64: [98.70, 98.80, 98.75], 128: [98.95, 98.55, 98.60], 256: [95.10, 95.00, 95.20]}
+
+
+def test_a_lucky_seed_does_not_win() -> None:
+    places = ranked(LUCKY)
+    naive = max((value, size) for size, values in LUCKY.items() for value in values)
+    assert naive[1] == 128
+    assert [place.candidate.parameters["batch_size"] for place in places] == [64, 128, 256]
+    assert [place.verdict for place in places] == ["best", "tied", "behind"]
+
+
+def test_the_tie_is_stated_in_words() -> None:
+    stated = list(evidence(ranked(LUCKY), spec(batch_size=[64, 128, 256], seed=[0, 1, 2])))
+    assert stated == ["batch_size 64 and 128 are not distinguishable on these 3 seeds"]
+
+
+def test_means_and_standard_errors_are_those_of_the_seeds() -> None:
+    first = ranked(LUCKY)[0].candidate
+    assert (first.n, first.mean) == (3, pytest.approx(98.75))
+    assert first.standard_error == pytest.approx(stats.sem(LUCKY[64]))
+
+
+def test_the_paired_test_is_scipys() -> None:
+    places = ranked(LUCKY)
+    best = places[0].candidate
+    for place in places[1:]:
+        theirs = LUCKY[place.candidate.parameters["batch_size"]]
+        expected = stats.ttest_rel(LUCKY[64], theirs, alternative="greater").pvalue
+        assert p_value(best, place.candidate, IMAGES) == pytest.approx(expected, rel=1e-9)
+        assert place.p_value == pytest.approx(min(1, 2 * expected), rel=1e-9)
+
+
+def test_pairing_sees_what_the_spread_of_the_seeds_hides() -> None:
+    """Seeds differ by points, the configurations by a tenth on each of them."""
+    seeds = [97.0, 98.0, 99.0, 96.0]
+    places = ranked({64: [seed + 0.10 for seed in seeds], 128: [seeds[0] + 0.01, *seeds[1:]]})
+    assert stats.ttest_ind([seed + 0.1 for seed in seeds], seeds).pvalue > 0.9
+    assert places[1].verdict == "behind"
+
+
+def test_the_same_difference_on_two_seeds_is_no_certainty() -> None:
+    places = ranked({64: [98.51, 98.61], 128: [98.50, 98.60]})
+    assert places[1].verdict == "tied"
+    assert 0.1 < p_value(places[0].candidate, places[1].candidate, IMAGES) < 0.5
+
+
+def test_equal_configurations_are_tied_and_the_earlier_comes_first() -> None:
+    places = ranked({128: [98.5, 98.5], 64: [98.5, 98.5]})
+    assert places[0].candidate.parameters == {"batch_size": 128}
+    assert places[1].p_value == pytest.approx(0.5)
+
+
+def test_one_seed_is_judged_by_the_noise_of_the_images() -> None:
+    places = ranked({64: [98.68], 128: [98.65], 256: [98.20], 512: [90.00]})
+    assert [place.verdict for place in places] == ["best", "tied", "behind", "behind"]
+    noise = math.sqrt(2 * 0.9868 * 0.0132 / IMAGES)
+    expected = 3 * stats.norm.sf((0.9868 - 0.9820) / noise)
+    assert places[2].p_value == pytest.approx(expected, rel=0.1)
+    stated = list(evidence(places, spec(batch_size=[64, 128, 256, 512])))
+    assert stated == [
+        "batch_size 64 and 128 are not distinguishable on one seed",
+        "one seed: differences below 0.35 points are within the noise of 10,000 validation images and are no "
+        "evidence; more seeds tell more: add seed = [0, 1, 2] to the search",
+    ]
+
+
+def test_the_stated_margin_is_where_the_verdict_turns() -> None:
+    for below, verdict in ((0.33, "tied"), (0.36, "behind")):
+        places = ranked({64: [98.68], 128: [98.68 - below], 256: [90.0], 512: [90.0]})
+        assert places[1].verdict == verdict
+
+
+def test_a_perfect_score_is_not_taken_for_certain() -> None:
+    assert 0 < binomial_noise(100.0, 100) < 2
+    assert binomial_noise(98.7, IMAGES) == pytest.approx(
+        100 * stats.binom.std(IMAGES, 0.987) / IMAGES, rel=0.02
+    )
+
+
+def test_a_clear_winner_is_called_one() -> None:
+    seeds = {64: [98.7, 98.8, 98.75], 128: [95.0, 95.2, 95.1]}
+    grid = spec(batch_size=[64, 128], seed=[0, 1, 2])
+    assert list(evidence(ranked(seeds), grid)) == [
+        "batch_size=64 is better than the other on these 3 seeds (95 % confidence)"
+    ]
+
+
+def test_configurations_that_differ_in_more_than_one_field_are_named_in_full() -> None:
+    attempts = [
+        attempt(2 * index + seed, value, learning_rate=rate, batch_size=size, seed=seed)
+        for index, (rate, size, values) in enumerate(
+            [(0.001, 64, (98.7, 98.9)), (0.001, 128, (98.8, 98.7)), (0.0001, 128, (98.9, 98.5))]
+        )
+        for seed, value in enumerate(values)
+    ]
+    grid = spec(learning_rate=[0.001, 0.0001], batch_size=[64, 128], seed=[0, 1])
+    assert list(evidence(rank(attempts, 0, IMAGES), grid)) == [
+        "batch_size 64 and 128 are not distinguishable on these 2 seeds (at learning_rate=0.001)",
+        "learning_rate=0.0001, batch_size=128 is not distinguishable from the best on these 2 seeds",
+    ]
+
+
+def test_a_configuration_that_lacks_seeds_is_named() -> None:
+    stated = list(
+        evidence(ranked({64: [98.7, 98.8, 98.9], 128: [98.7]}), spec(batch_size=[64, 128], seed=[0, 1, 2]))
+    )
+    assert stated == [
+        "batch_size 64 and 128 are not distinguishable on one seed",
+        "not all have 3 seeds: batch_size=128 has 1",
+    ]
+
+
+def test_the_same_training_twice_counts_once() -> None:
+    """A sampled search may draw the same point again; without another seed it is the same number again."""
+    (place,) = rank([attempt(0, 98.7, batch_size=64), attempt(1, 98.7, batch_size=64)], 0, IMAGES)
+    assert (place.candidate.n, place.candidate.first.number) == (1, 0)
+
+
+def test_the_truly_best_one_is_hardly_ever_left_out() -> None:
+    """Eight configurations, the best ahead by less than the noise, 400 studies: the promised 95 %."""
+    generator = numpy.random.default_rng(0)
+    truth = numpy.array([98.80, 98.78, 98.78, 98.75, 98.75, 98.7, 98.6, 92.0])
+    left_out = 0
+    for _ in range(400):
+        drawn = truth[:, None] + generator.normal(0, 0.15, 5) + generator.normal(0, 0.1, (8, 5))
+        places = ranked({size: list(values) for size, values in enumerate(drawn)})
+        verdicts = {place.candidate.parameters["batch_size"]: place.verdict for place in places}
+        left_out += verdicts[0] == "behind"
+        assert verdicts[7] == "behind"
+    assert left_out <= 400 * LEVEL
