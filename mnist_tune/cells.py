@@ -89,8 +89,8 @@ def checkpoints_in_use(session: orm.Session, study_id: int) -> tuple[set[str], s
     return {json.loads(pointer)["key"] for pointer in session.execute(pointers).scalars()}, running
 
 
-def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[FrozenTrial]) -> None:
-    """Append WAITING trials to a locked study, numbered on from the last."""
+def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[FrozenTrial]) -> list[int]:
+    """Append WAITING trials to a locked study, numbered on from the last; their ids."""
     in_study = select(sqlalchemy.func.count()).where(trials.c.study_id == study_id)
     first = session.execute(in_study).scalar_one()
     rows = [
@@ -115,6 +115,7 @@ def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Frozen
     ]
     if values:
         session.execute(parameters.insert(), values)
+    return list(trial_ids)
 
 
 def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.finished import Finished, take_over
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.rows import studies, study_attributes
 from mnist_tune.schema import workers
@@ -74,8 +76,10 @@ class OpenStudy:
         return {name: suggest(trial, name, axis) for name, axis in axes.items()}
 
 
-def create_study(storage: GuardedStorage, spec: Spec) -> bool:
+def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Finished] | None = None) -> bool:
     """Write the study, its attributes and all its cells in one transaction.
+
+    `finished` has the trials of the same storage whose results cells take over, by cell.
 
     Returns False if the very same study was there already.
 
@@ -86,7 +90,7 @@ def create_study(storage: GuardedStorage, spec: Spec) -> bool:
         lock(session.connection())
         stored = _find(session, spec.study.name)
         if stored is None:
-            _insert_study(session, spec)
+            _insert_study(session, spec, finished or {})
             return True
     if stored.spec is None:
         raise UserError(f"{_foreign(spec.study.name)}; give this one another name with --name")
@@ -154,7 +158,7 @@ def _foreign(name: str) -> str:
     return f"study '{name}' was not made by mnist-tune"
 
 
-def _insert_study(session: orm.Session, spec: Spec) -> None:
+def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finished]) -> None:
     user_attributes = {SPEC: spec.document(), VERSION: __version__, UID: secrets.token_hex(16)}
     # Optuna's own key: dashboards and plots label the objective with it.
     system_attributes = {"study:metric_names": [METRIC]}
@@ -175,7 +179,9 @@ def _insert_study(session: orm.Session, spec: Spec) -> None:
     study_id: Any = study.study_id
     # SQLite gives ids out again, and does not clear up our table when stock Optuna deletes a study.
     session.execute(workers.delete().where(workers.c.study_id == study_id))
-    insert_waiting(session, study_id, waiting_cells(spec))
+    trial_ids = insert_waiting(session, study_id, waiting_cells(spec))
+    for cell, source in finished.items():
+        take_over(session, trial_ids[cell], source)
 
 
 def _remedy(name: str, names: list[str]) -> str:

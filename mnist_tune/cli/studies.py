@@ -20,26 +20,56 @@ from mnist_tune.cli.options import (
 
 
 def create_study(
-    spec: SpecArgument, storage: StorageOption = None, name: NameOption = None, as_json: JsonOption = False
+    spec: SpecArgument,
+    storage: StorageOption = None,
+    name: NameOption = None,
+    reuse: Annotated[
+        str | None,
+        typer.Option(
+            "--reuse",
+            metavar="STUDY",
+            help="Take over the finished cells of this study that the new one has too.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Store a study with all its cells, ready for workers.
 
-    The same spec again changes nothing; another spec under the same name is refused.
+    The same spec again changes nothing; another spec under the same name is refused. With --reuse more seeds
+    or another value of an axis cost only what is new.
 
     Example: mnist-tune create-study studies/seed-grid.toml
     """
     from mnist_tune.database import shown, storage_url
     from mnist_tune.spec import load_spec
-    from mnist_tune.studies import create_study
+    from mnist_tune.studies import create_study, open_study
 
     loaded = load_spec(spec).named(name)
-    created = create_study(options.storage(storage, create=True), loaded)
+    finished = {}
+    if reuse is None:
+        opened = options.storage(storage, create=True)
+    else:
+        from mnist_tune.reuse import finished_cells
+
+        opened = options.storage(storage)
+        finished = finished_cells(open_study(opened, reuse), loaded)
+    created = create_study(opened, loaded, finished)
     where = shown(storage_url(storage))
     study = loaded.study.name
     if as_json:
-        options.print_json({"study": study, "cells": loaded.n_cells, "created": created, "storage": where})
+        reused = len(finished) if created else 0
+        told = {
+            "study": study,
+            "cells": loaded.n_cells,
+            "reused": reused,
+            "created": created,
+            "storage": where,
+        }
+        options.print_json(told)
     elif created:
-        typer.echo(f"created study '{study}' with {loaded.n_cells} cells in {where}")
+        done = f", {len(finished)} of them taken over from '{reuse}'," if finished else ""
+        typer.echo(f"created study '{study}' with {loaded.n_cells} cells{done} in {where}")
         same = " and the same --storage" if storage else ""
         typer.echo(f"start workers with: mnist-tune worker {study}{same}")
     else:

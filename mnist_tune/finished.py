@@ -1,0 +1,64 @@
+"""A finished trial's result in another study's cell, inside a transaction that the caller holds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from optuna.trial import TrialState
+from sqlalchemy import orm, select
+
+from mnist_tune.attributes import CLAIM, REUSED
+from mnist_tune.errors import UserError
+from mnist_tune.rows import (
+    claimed_with,
+    intermediate_values,
+    objective_values,
+    put,
+    system_attributes,
+    trials,
+    user_attributes,
+)
+
+OF_THE_RESULT = sqlalchemy.or_(
+    system_attributes.c.key == CLAIM,
+    system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
+)
+
+
+class Finished(NamedTuple):
+    """A completed trial of an older study, whose result another study's cell takes over."""
+
+    study: str
+    number: int
+    trial_id: int
+    token: str
+    """Of its claim. SQLite gives ids out again: by its id alone it might be another trial by now."""
+
+
+def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:
+    """Make a waiting trial the complete one that `source` is: values, epochs, times, files, who ran it.
+
+    Raises:
+        UserError: the older study has been deleted.
+    """
+    times = select(trials.c.datetime_start, trials.c.datetime_complete)
+    there = times.where(trials.c.trial_id == source.trial_id, claimed_with(source.token))
+    row = session.execute(there).one_or_none()
+    if row is None:
+        raise UserError(f"study '{source.study}' has been deleted meanwhile")
+    for table, which in (
+        (objective_values, sqlalchemy.true()),
+        (intermediate_values, sqlalchemy.true()),
+        (user_attributes, sqlalchemy.true()),
+        (system_attributes, OF_THE_RESULT),
+    ):
+        (key,) = table.primary_key
+        names = [column.name for column in table.c if column.name not in (key.name, "trial_id")]
+        rows = select(sqlalchemy.literal(trial_id), *(table.c[name] for name in names))
+        of_source = rows.where(table.c.trial_id == source.trial_id, which)
+        session.execute(table.insert().from_select(["trial_id", *names], of_source))
+    ended = trials.update().where(trials.c.trial_id == trial_id)
+    session.execute(ended.values(state=TrialState.COMPLETE, **row._mapping))
+    put(session, trial_id, user={REUSED: {"study": source.study, "trial": source.number}})

@@ -1,0 +1,54 @@
+"""The finished cells of an older study that a new one need not run again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import CELL, CLAIM, ENVIRONMENT
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.errors import UserError
+from mnist_tune.finished import Finished
+from mnist_tune.search import waiting_cells
+from mnist_tune.spec import Spec, differences
+from mnist_tune.studies import OpenStudy
+
+
+def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
+    """The cells of `spec` that `old` has completed with the very same training on the same data, by cell.
+
+    Raises:
+        UserError: the search is sampled, or has no cell in common with `old`.
+    """
+    if spec.search.grid is None:
+        raise UserError(
+            f"--reuse {old.name}: a sampled search draws its own points; only a grid can take over cells"
+        )
+    complete = old.storage.get_all_trials(old.study_id, deepcopy=False, states=(TrialState.COMPLETE,))
+    trained: dict[TrainingConfig, FrozenTrial] = {}
+    for trial in complete if old.spec.data == spec.data else []:
+        if {CELL, CLAIM} <= trial.system_attrs.keys():
+            config = old.spec.training_config(trial.params)
+            ran_in = trial.user_attrs.get(ENVIRONMENT, {}).get("precision", config.precision)
+            # "auto" is as good as what it turned out to be, but not the other way round.
+            for precision in (config.precision, ran_in):
+                trained.setdefault(replace(config, precision=precision), trial)
+    points = (spec.training_config(cell.params) for cell in waiting_cells(spec))
+    found = {cell: trained[config] for cell, config in enumerate(points) if config in trained}
+    if not found:
+        raise UserError(f"--reuse {old.name}: has no finished cell of this study; {_why(old, spec)}")
+    return {
+        cell: Finished(old.name, trial.number, trial._trial_id, trial.system_attrs[CLAIM])
+        for cell, trial in found.items()
+    }
+
+
+def _why(old: OpenStudy, spec: Spec) -> str:
+    renamed = old.spec.model_copy(update={"study": spec.study, **_unlike_results(spec)})
+    return "; ".join(differences(renamed, spec)) or "none of its cells has finished"
+
+
+def _unlike_results(spec: Spec) -> dict[str, object]:
+    """The tables that a cell's result does not depend on."""
+    return {"lease": spec.lease, "retry": spec.retry, "limits": spec.limits}
