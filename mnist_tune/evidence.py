@@ -27,7 +27,7 @@ def evidence(places: Sequence[Place], spec: Spec) -> Iterator[str]:
         sure = f"{100 * (1 - LEVEL):.0f} % confidence"
         yield f"{parameters_text(best.parameters)} is better than {others} {seeds} ({sure})"
     if best.n < 2:
-        margin = noise_margin(best, len(places) - 1, spec.data.validation_size)
+        margin = noise_margin(best, len(tied), spec.data.validation_size)
         yield (
             f"one seed: differences below {margin:.2f} points are within the noise of "
             f"{spec.data.validation_size:,} validation images and are no evidence; "

@@ -6,9 +6,9 @@ tested against it, and all that may be the truly best make up the tied set:
 - With two seeds or more in common: a one-sided paired t-test over the seeds.
 - With one seed: the difference against the binomial noise of two readings of the validation images.
 
-Each p-value is multiplied by the number of others (Bonferroni), so that the set holds the truly best one in
-at least 95 % of all studies, even though "the best" was picked from the same numbers: for the truly best one
-to be left out, one of the others must have beaten it by luck (Hsu, Multiple Comparisons, 1996, chapter 4).
+Holm's correction (1979) keeps the chance of wrongly leaving out any of them below 5 %. It does not know that
+"the best" was picked from the same numbers; that the truly best one is even so left out less often than
+that, also among many equals, is simulated in tests/test_ranking.py.
 """
 
 from __future__ import annotations
@@ -109,15 +109,21 @@ def rank(complete: Sequence[Attempt], default_seed: int, validation_size: int) -
         candidate = grouped.setdefault(tuple(sorted(parameters.items())), Candidate(parameters, {}))
         candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
     candidates = sorted(grouped.values(), key=lambda one: (-one.mean, one.first.number))
-    others = len(candidates) - 1
+    chances = holm([p_value(candidates[0], other, validation_size) for other in candidates[1:]])
     return [
-        Place(
-            rank,
-            one,
-            min(1.0, others * p_value(candidates[0], one, validation_size)) if rank > 1 else None,
-        )
-        for rank, one in enumerate(candidates, start=1)
+        Place(place, *each)
+        for place, each in enumerate(zip(candidates, [None, *chances], strict=False), start=1)
     ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number: the smallest times all of them, the next times one less, ..."""
+    corrected = [0.0] * len(p_values)
+    least = 0.0
+    for done, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - done) * p_values[index]))
+        corrected[index] = least
+    return corrected
 
 
 def p_value(best: Candidate, other: Candidate, validation_size: int) -> float:
@@ -144,7 +150,7 @@ def binomial_noise(accuracy: float, n_images: int) -> float:
     return 100 * math.sqrt(share * (1 - share) / (n_images + 4))
 
 
-def noise_margin(best: Candidate, others: int, validation_size: int) -> float:
-    """The difference, in points, up to which one seed does not tell a candidate from the best."""
-    z = -statistics.NormalDist().inv_cdf(LEVEL / max(others, 1))
+def noise_margin(best: Candidate, n_tied: int, validation_size: int) -> float:
+    """The difference, in points, up to which one seed does not tell `n_tied` candidates from the best."""
+    z = -statistics.NormalDist().inv_cdf(LEVEL / max(n_tied, 1))
     return z * math.sqrt(2) * binomial_noise(best.mean, validation_size)
