@@ -1,32 +1,98 @@
-"""How a study goes, on one screen."""
+"""How a study goes, on one screen: totals, a row a cell, a row a worker."""
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+import textwrap
+from datetime import datetime
+
 from rich.text import Text
 
-from mnist_tune.progress import epochs_of, totals
+from mnist_tune.cell_rows import cell_lines
+from mnist_tune.columns import aside
+from mnist_tune.control import Control
+from mnist_tune.pace import Pace, epochs_of
+from mnist_tune.progress import accuracy
 from mnist_tune.results import Results
-from mnist_tune.tables import SYMBOLS, axis_values, compact_table, state_text
+from mnist_tune.sketches import ASCII, UNICODE, Pen
+from mnist_tune.wording import duration, shortened
+from mnist_tune.worker_rows import worker_lines
+
+WORKERS_SHARE = 3
+"""Workers get at most the third part of the screen."""
+NO_ETA_YET = "ETA after the first epoch"  # no outlook is longer
+SHORTEST_BAR = 8
 
 
-def overview(results: Results, max_rows: int = 1_000) -> RenderableType:
-    """Each cell's latest attempt, then the totals; of many cells, those where most happens."""
-    table = compact_table(
-        "trial", *results.spec.search.axes, "state", "epoch", "loss", "accuracy", "images/s"
-    )
-    busiest = sorted(results.latest, key=lambda attempt: list(SYMBOLS).index(attempt.state))[:max_rows]
-    for attempt in sorted(busiest, key=lambda attempt: attempt.number):
-        last = attempt.history[-1] if attempt.history else None
-        table.add_row(
-            str(attempt.number),
-            *axis_values(results, attempt),
-            state_text(attempt),
-            f"{len(attempt.history)}/{epochs_of(results, attempt)}",
-            f"{last.validation_loss:.4f}" if last else "",
-            f"{last.validation_accuracy:.2f} %" if last else "",
-            f"{last.images_per_second:,.0f}" if last else "",
+def live_view(
+    results: Results,
+    width: int,
+    height: int,
+    *,
+    now: datetime | None = None,
+    ascii_only: bool = False,
+    notice: str = "",
+) -> Text:
+    """The study as a screen of that size; of many cells, those where most happens.
+
+    Widths come from the spec and the size alone, so that no column moves from one drawing to the next.
+    """
+    pen = ASCII if ascii_only else UNICODE
+    pace = Pace(results, now or datetime.now())
+    head = _head(results, pace, pen, width)
+    notes = [Text(line, style="bold") for line in textwrap.wrap(pen.text(notice), width)]
+    foot = [Text(), *notes] if notes else []
+    workers = worker_lines(results, pen, width, height // WORKERS_SHARE - 1)
+    if workers:
+        workers = [Text(), *workers]
+    room = height - len(head) - len(workers) - len(foot)
+    lines = [*head, *cell_lines(results, pace, pen, width, room), *workers]
+    lines = [*lines[: height - len(foot)], *foot][:height]
+    return Text("\n", no_wrap=True, overflow="crop", end="").join(lines)
+
+
+def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
+    """The study's name, a bar, the time left; then its cells by state, and the best."""
+    cells = results.cells
+    total = f"{cells.total} cells"
+    name = Text(pen.text(shortened(results.name, max(width // 4, 10), pen.ellipsis)), style="bold")
+    count = Text(f"{cells.complete + cells.pruned}/{total}".rjust(len(f"{cells.total}/{total}")))
+    outlook = Text(_outlook(results, pace))
+    spare = width - name.cell_len - count.cell_len - len(NO_ETA_YET) - 6
+    bar = [pen.bar(_share_done(results), spare, "cyan")] if spare >= SHORTEST_BAR else []
+    states = [
+        f"{number:,} {state}"
+        for state, number in (
+            ("running", cells.running),
+            ("waiting", cells.waiting),
+            ("pruned", cells.pruned),
+            ("failed", cells.failed),
         )
-    hidden = len(results.latest) - len(busiest)
-    more = [Text(f"... and {hidden} more cells")] if hidden else []
-    return Group(table, *more, Text(totals(results)))
+        if number
+    ]
+    best = f"best {accuracy(results.best)}" if results.best is not None else ""
+    return [
+        aside(Text("  ").join([name, *bar, count]), outlook, width),
+        aside(Text(", ".join(states)), Text(pen.text(best)), width),
+        Text(),
+    ]
+
+
+def _outlook(results: Results, pace: Pace) -> str:
+    """When the study will be finished, or why nobody knows."""
+    if results.is_finished:
+        return ""
+    if results.control is not Control.RUNNING:
+        return results.control
+    if not pace.n_workers:
+        return "waiting for workers"
+    seconds = pace.seconds_left()
+    return NO_ETA_YET if seconds is None else f"ETA {duration(seconds)}"
+
+
+def _share_done(results: Results) -> float:
+    """Of all epochs of all cells."""
+    shares = (
+        len(attempt.history) / epochs_of(results, attempt) if attempt.state in ("waiting", "running") else 1.0
+        for attempt in results.latest
+    )
+    return sum(shares) / max(len(results.latest), 1)

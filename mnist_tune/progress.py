@@ -34,17 +34,36 @@ def totals(results: Results) -> str:
 
 def events(before: Results, now: Results) -> Iterator[str]:
     """What has happened between two readings of a study, one line per event."""
+    if now.control is not before.control:
+        yield f"the study is {now.control}"
+    workers = {(worker.name, worker.started): worker.state for worker in before.workers}
+    for worker in now.workers:
+        if (worker.name, worker.started) not in workers:
+            yield f"worker {first_line(worker.name)} is here, on {first_line(worker.device)}"
     known = {attempt.number: attempt for attempt in before.attempts}
+    standing = totals(now)
     for attempt in now.attempts:
-        old = known.get(attempt.number)
-        if attempt.state != "waiting" and (old is None or old.state == "waiting"):
-            yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
-        told = len(own_epochs(old)) if old else 0
-        for epoch in own_epochs(attempt)[told:]:
-            yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt))}"
-        if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
-            reason = f": {attempt.failure['class']}" if attempt.failure else ""
-            yield f"trial {attempt.number} {attempt.state}{reason}; {totals(now)}"
+        yield from attempt_events(known.get(attempt.number), attempt, now, standing)
+    for worker in now.workers:
+        old_state = workers.get((worker.name, worker.started))
+        if worker.state != old_state and worker.state in ("silent", "draining", "left"):
+            why = f": {first_line(worker.departure)}" if worker.departure else ""
+            state = worker.state if worker.state == "left" else f"is {worker.state}"
+            yield f"worker {first_line(worker.name)} {state}{why}"
+
+
+def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing: str) -> Iterator[str]:
+    """What has happened to an attempt since it was `old`; its end with how the study then stands."""
+    if attempt.state != "waiting" and (old is None or old.state == "waiting"):
+        yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
+    told = len(own_epochs(old)) if old else 0
+    for epoch in own_epochs(attempt)[told:]:
+        yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt))}"
+    if attempt.stale and not (old and old.stale):
+        yield f"trial {attempt.number} is stale: its worker has fallen silent"
+    if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
+        reason = f": {first_line(attempt.failure['class'])}" if attempt.failure else ""
+        yield f"trial {attempt.number} {attempt.state}{reason}; {standing}"
 
 
 def failures(results: Results) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_tune.artifacts import file_ids
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
@@ -43,6 +44,8 @@ class Attempt:
     started: datetime | None
     ended: datetime | None
     stale: bool
+    artifacts: dict[str, str] = field(default_factory=dict)
+    """The files that were kept of it: Optuna's artifact ids by file name."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; times in ISO 8601 with their offset from UTC."""
@@ -203,4 +206,5 @@ def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attemp
         started=trial.datetime_start,
         ended=trial.datetime_complete,
         stale=stale,
+        artifacts=file_ids(trial.system_attrs),
     )

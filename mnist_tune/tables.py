@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnist_tune.ranking import SEED
+from mnist_tune.ranking import Place
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import clock, duration, first_line
+from mnist_tune.wording import clock, duration, first_line, loss
 
 if TYPE_CHECKING:
     from mnist_tune.evaluated import Evaluation
@@ -22,42 +22,39 @@ SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂"
 """Of each state, in the order in which a crowded table keeps them."""
 NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked", "seeds"}
 """Columns that are easier to compare when aligned to the right."""
+ROOM_FOR_LOSSES = 100
+"""Columns of a terminal below which the ranking does without losses."""
 
 
-def ranking(results: Results) -> RenderableType:
+def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
     """The configurations of the completed cells, best first; losses and times are means over seeds."""
-    axes = [name for name in results.spec.search.axes if name != SEED]
     has_seeds = any(place.candidate.n > 1 for place in results.ranking)
-    seeds = ["seeds", "standard error"] if has_seeds else []
-    table = compact_table(
-        "rank",
-        *([] if has_seeds else ["trial"]),
-        *axes,
-        "validation accuracy",
-        *seeds,
-        "validation loss",
-        "training loss",
-        "time",
-        "verdict",
-    )
-    for place in results.ranking:
-        candidate = place.candidate
-        attempts = list(candidate.attempts.values())
-        last = [attempt.history[-1] for attempt in attempts if attempt.history]
-        error = candidate.standard_error
-        replicated = [str(candidate.n), "" if error is None else f"{error:.2f}"]
-        table.add_row(
-            str(place.rank),
-            *([] if has_seeds else [str(candidate.first.number)]),
-            *(str(candidate.parameters[name]) for name in axes),
-            f"{candidate.mean:.2f} %",
-            *(replicated if has_seeds else []),
-            f"{fmean(each.validation_loss or 0.0 for each in last):.4f}" if last else "",
-            f"{fmean(each.training_loss for each in last):.4f}" if last else "",
-            clock(fmean(sum(epoch.seconds for epoch in attempt.history) for attempt in attempts)),
-            place.verdict,
-        )
+    rows = [_place(place, has_seeds) for place in results.ranking]
+    columns = [name for name in rows[0] if width >= ROOM_FOR_LOSSES or not name.endswith("loss")]
+    table = compact_table(*columns)
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
     return table
+
+
+def _place(place: Place, has_seeds: bool) -> dict[str, str]:
+    candidate = place.candidate
+    attempts = list(candidate.attempts.values())
+    last = [attempt.history[-1] for attempt in attempts if attempt.history]
+    error = candidate.standard_error
+    one = {} if has_seeds else {"trial": str(candidate.first.number)}
+    several = {"seeds": str(candidate.n), "standard error": "" if error is None else f"{error:.2f}"}
+    return {
+        "rank": str(place.rank),
+        **one,
+        **{name: str(value) for name, value in candidate.parameters.items()},
+        "validation accuracy": f"{candidate.mean:.2f} %",
+        **(several if has_seeds else {}),
+        "validation loss": loss(fmean(each.validation_loss or 0.0 for each in last)) if last else "",
+        "training loss": loss(fmean(each.training_loss for each in last)) if last else "",
+        "time": clock(fmean(sum(epoch.seconds for epoch in attempt.history) for attempt in attempts)),
+        "verdict": place.verdict,
+    }
 
 
 def attempts_table(results: Results) -> RenderableType:

@@ -27,10 +27,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def printable(line: str) -> str:
+    """A line of stored text, safe to print."""
+    # A reason may hold anything, terminal escape sequences too.
+    return "".join(filter(str.isprintable, line.expandtabs()))
+
+
 def first_line(text: str) -> str:
     """The first line of a stored text, safe to print."""
-    # A reason may hold anything, terminal escape sequences too.
-    return "".join(filter(str.isprintable, text.split("\n", 1)[0]))
+    return printable(text.split("\n", 1)[0])
 
 
 def shortened(text: str, width: int, ellipsis: str = "…") -> str:
@@ -48,7 +53,7 @@ def loss(value: float | None) -> str:
     """A loss in at most 8 characters; nothing where there is none."""
     if value is None:
         return ""
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2e}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1e}"
 
 
 def parameter(value: Any) -> str:

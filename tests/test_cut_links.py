@@ -231,4 +231,4 @@ def test_a_run_and_its_view_outlive_a_cut(
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
     (attempt,) = read_results(study).attempts
     assert (attempt.state, len(attempt.history)) == ("complete", 25)
-    assert all(f"trial 0 epoch {number}:" in answer.stdout for number in range(1, 26))
+    assert all(f"trial 0 epoch {number}/25:" in answer.stdout for number in range(1, 26))

@@ -185,7 +185,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     again = run_command("run", str(spec), folder=tmp_path)
     results = results_of(tmp_path)
     assert (again.returncode, again.stderr) == (0, "")
-    assert "worker " not in again.stdout  # none ended badly
+    assert "\nworker " not in again.stdout  # none ended badly
     assert results.cells.complete == 8
     assert done <= {attempt.number for attempt in results.complete}
     assert {attempt.failure["class"] for attempt in results.attempts if attempt.failure} <= {"preempted"}

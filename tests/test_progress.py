@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
+from mnist_tune.control import Control
 from mnist_tune.failures import Failure
-from mnist_tune.live_view import overview
-from mnist_tune.progress import conclusion, events, failures, seconds_left, totals
+from mnist_tune.progress import conclusion, events, failures
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import OpenStudy
 from mnist_tune.tables import attempts_table, ranking
 from mnist_tune.wording import clock, duration
+from tests.made_results import made_results, made_worker
 from tests.support import new_study
 
 EPOCH = {
@@ -55,24 +57,6 @@ def drawn(table: RenderableType, width: int = 80) -> str:
     return console.file.getvalue()
 
 
-def test_the_overview_fits_into_80_columns(study: OpenStudy) -> None:
-    run_epochs(study, [90.0, 98.76], complete=True)
-    run_epochs(study, [90.5], complete=False)
-    text = " ".join(drawn(overview(read_results(study))).split())
-    assert "0 0.0001 128 Adam ✓ complete 2/2 0.2500 98.76 % 1,234" in text
-    assert "▶ running 1/2 0.2500 90.50 %" in text
-    assert "…" not in text
-
-
-def test_a_crowded_overview_keeps_what_runs(study: OpenStudy) -> None:
-    run_epochs(study, [90.0, 98.76], complete=True)
-    run_epochs(study, [90.5], complete=False)
-    text = drawn(overview(read_results(study), max_rows=1))
-    assert "running" in text
-    assert "complete" not in text
-    assert "... and 7 more cells" in text
-
-
 def test_the_ranking_puts_the_best_first_and_of_equals_the_earlier(study: OpenStudy) -> None:
     for accuracy in (91.0, 95.0, 95.0):
         run_epochs(study, [accuracy], complete=True)
@@ -102,14 +86,25 @@ def test_events_are_told_once_each(study: OpenStudy) -> None:
     assert list(events(after, after)) == []
 
 
-def test_the_time_left_is_the_epochs_to_go_at_the_pace_so_far(study: OpenStudy) -> None:
-    assert seconds_left(read_results(study)) is None
-    run_epochs(study, [90.0, 91.0], complete=True)
-    run_epochs(study, [90.5], complete=False)
-    run_epochs(study, [90.5], complete=False)
-    # 5 waiting cells of 2 epochs and 2 running with 1 to go, 10 s each, two at a time.
-    assert seconds_left(read_results(study)) == 60.0
-    assert totals(read_results(study)).endswith("ETA 1 min 0 s")
+def test_workers_that_come_and_go_and_orders_are_events() -> None:
+    before = made_results(running=0)
+    here = made_worker("machine:1", state="idle")
+    joined = replace(before, workers=[here], control=Control.PAUSED)
+    gone = replace(joined, workers=[replace(here, state="left", departure="was\n\x1basked")])
+    silent = replace(joined, workers=[replace(here, state="silent")])
+    assert list(events(before, joined)) == ["the study is paused", "worker machine:1 is here, on cpu (a CPU)"]
+    assert list(events(joined, gone)) == ["worker machine:1 left: was"]
+    assert list(events(joined, silent)) == ["worker machine:1 is silent"]
+    assert list(events(silent, silent)) == []
+
+
+def test_epochs_of_the_attempt_before_are_not_told_again() -> None:
+    before = made_results(running=1)
+    resumed = replace(before.attempts[4], resumed={"epoch": 3, "checkpoint": "1-3"})
+    now = replace(before, attempts=[*before.attempts[:4], resumed, *before.attempts[5:]])
+    begins, epoch = events(replace(now, attempts=now.attempts[:4]), now)
+    assert begins.startswith("trial 4 begins: ")
+    assert epoch.startswith("trial 4 epoch 4/10: ")
 
 
 def test_a_hole_is_named_with_its_reason(study: OpenStudy) -> None:

@@ -1,18 +1,18 @@
-"""Follows a pool of workers to its end: a table that updates on a terminal, a line per event elsewhere."""
+"""Follows a study: with workers of its own to their end, with those of others until it is finished."""
 
 from __future__ import annotations
 
-import contextlib
+import queue
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import Console
 
-from mnist_tune.live_view import overview
+from mnist_tune.cli.display import Display
+from mnist_tune.cli.tail import Tail
 from mnist_tune.patience import Patience, failure_that_may_pass
-from mnist_tune.progress import events
 from mnist_tune.results import Results, read_results
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 READING_SHARE = 0.1  # of the time, at most: watching a large study must not slow its workers
-LONGEST_PAUSE = 10.0  # seconds: a single slow answer must not blind us, nor hold up Ctrl-C
-ROWS_AROUND_THE_TABLE = 8
+LONGEST_PAUSE = 10.0  # seconds: a single slow answer must not blind us
+REACTION_SECONDS = 0.1  # to Ctrl-C and to another size of the terminal
 STOPPING = (
     "stopping: the workers finish their epochs; Ctrl-C again gives their trials back at once",
     "stopping: the workers give their trials back; Ctrl-C again kills them",
@@ -47,49 +47,113 @@ def follow(
 
     Requests to stop are passed on to the workers; the third kills them.
     """
-    live = Live(_table(results, console), console=console, refresh_per_second=4, transient=True)
-    pause = POLL_SECONDS
     passed_on = 0
-    try:
-        pool.start(places)
-        with live if console.is_terminal else contextlib.nullcontext():
-            while pool.is_alive():
-                time.sleep(pause)
-                if stop.times > passed_on:
-                    passed_on = stop.times
-                    console.print(STOPPING[min(passed_on, len(STOPPING)) - 1])
-                    if passed_on < len(STOPPING):
-                        pool.stop()
-                    else:
-                        pool.kill()
-                began = time.monotonic()
-                results = _show(_glance(study, results), results, live, console)
-                took = time.monotonic() - began
-                pause = min(max(POLL_SECONDS, took / READING_SHARE), LONGEST_PAUSE)
-    finally:
-        pool.stop()  # whatever went wrong here, no worker stays behind
-    ask = Patience(study.spec.lease.patience, console.print, hurry=lambda: stop.requested)
-    return _show(ask(lambda: read_results(study)), results, live, console)
+
+    def have_left(_: Results) -> bool:
+        nonlocal passed_on
+        if stop.times > passed_on:
+            passed_on = stop.times
+            display.say(STOPPING[min(passed_on, len(STOPPING)) - 1])
+            if passed_on < len(STOPPING):
+                pool.stop()
+            else:
+                pool.kill()
+        return not pool.is_alive()
+
+    with Display(results, console) as display:
+        try:
+            pool.start(places)
+            # While the storage is away, the workers tell if that lasts.
+            _observe(study, results, display, have_left, patience=float("inf"))
+        finally:
+            pool.stop()  # whatever went wrong here, no worker stays behind
+        ask = Patience(study.spec.lease.patience, display.say, hurry=lambda: stop.requested)
+        results = ask(lambda: read_results(study))
+        display.show(results)
+    return results
 
 
-def _table(results: Results, console: Console) -> RenderableType:
-    return overview(results, max_rows=max(1, console.height - ROWS_AROUND_THE_TABLE))
+def watch(
+    study: OpenStudy,
+    results: Results,
+    stop: StopRequest,
+    shown_on: Display | Tail,
+    is_over: Callable[[Results], bool] = lambda now: now.is_finished,
+) -> Results:
+    """Show a study whose workers run anywhere, until it is over or somebody does not want to see more."""
+    with shown_on as display:
+        return _observe(
+            study,
+            results,
+            display,
+            lambda now: is_over(now) or stop.requested,
+            patience=study.spec.lease.patience,
+        )
 
 
-def _glance(study: OpenStudy, before: Results) -> Results:
-    """The study as it is now or, while the storage is away, as it was: the workers tell if that lasts."""
-    try:
-        return read_results(study)
-    except Exception as error:
-        if failure_that_may_pass(error) is None:
-            raise
-        return before
+def _observe(
+    study: OpenStudy,
+    results: Results,
+    display: Display | Tail,
+    is_over: Callable[[Results], bool],
+    patience: float,
+) -> Results:
+    """Show the study as it goes until `is_over`; the last that was seen of it.
+
+    A storage that is away is asked again for `patience` seconds.
+    """
+    reader = _Reader(study)
+    next_look = time.monotonic() + POLL_SECONDS
+    asked: float | None = None
+    away_since: float | None = None
+    while not is_over(results):
+        if asked is None and time.monotonic() >= next_look:
+            asked = time.monotonic()
+            reader.ask()
+        answer = reader.answer(REACTION_SECONDS)
+        display.look_at_the_size()
+        if answer is None or asked is None:
+            continue
+        if isinstance(answer, Results):
+            results = answer
+            if away_since is not None:
+                display.say("the storage answers again")
+            away_since = None
+            display.show(results)
+        else:
+            if failure_that_may_pass(answer) is None:
+                raise answer
+            if away_since is None:
+                away_since = asked
+                display.say("the storage does not answer; asking again")
+            elif asked - away_since > patience:
+                raise answer
+        took = time.monotonic() - asked
+        next_look = time.monotonic() + min(max(POLL_SECONDS, took / READING_SHARE), LONGEST_PAUSE)
+        asked = None
+    return results
 
 
-def _show(now: Results, before: Results, live: Live, console: Console) -> Results:
-    if console.is_terminal:
-        live.update(_table(now, console))
-    else:
-        for line in events(before, now):
-            console.print(line)
-    return now
+class _Reader:
+    """Reads a study in threads of its own: a slow answer holds up neither Ctrl-C nor the screen."""
+
+    def __init__(self, study: OpenStudy) -> None:
+        self._study = study
+        self._answers: queue.SimpleQueue[Results | Exception] = queue.SimpleQueue()
+
+    def ask(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+
+    def answer(self, seconds: float) -> Results | Exception | None:
+        """What was read or why it could not be; None if that takes longer."""
+        try:
+            return self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def _read(self) -> None:
+        try:
+            self._answers.put(read_results(self._study))
+        except Exception as error:
+            self._answers.put(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ FromOption = Annotated[str | None, _storage_option("--from", "--storage")]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Another name than the spec's.", show_default=False)
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False),
@@ -55,6 +58,7 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
+        metavar="DIR",
         help="Folder with MNIST/raw/. Default: $MNIST_TUNE_DATA, else the user's cache, filled at first use.",
         show_default=False,
     ),
@@ -126,6 +130,8 @@ def console(*, to_stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if to_stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a log in ASCII must not end a run
     return Console(
         stderr=to_stderr,
         width=None if stream.isatty() else PIPED_WIDTH,

@@ -147,7 +147,7 @@ def run(
     if as_json:
         options.print_json(results.as_json())
     if results.ranking:
-        out.print(ranking(results))
+        out.print(ranking(results, out.width))
     for line in [*pool.failures(), *conclusion(results)]:
         out.print(line)
     if not results.is_finished:

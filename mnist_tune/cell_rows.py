@@ -1,0 +1,139 @@
+"""The rows of the live view that show cells: of many, those where most happens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from rich.text import Text
+
+from mnist_tune.axes import Interval, Value
+from mnist_tune.columns import Column, Draw, fit, folded
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.pace import Pace, epochs_of
+from mnist_tune.results import Attempt, Results
+from mnist_tune.sketches import Pen
+from mnist_tune.wording import clock, loss, parameter, shortened
+
+STYLES = {"running": "cyan", "stale": "yellow", "failed": "red", "complete": "green"}
+"""Colour says nothing that the symbol and the word beside it do not say."""
+FOLDED = ("running", "failed", "complete", "pruned", "waiting")
+"""The states of the cells that have no place, in the order in which they are counted."""
+LONGEST_SKETCH = 20
+
+
+def cell_lines(results: Results, pace: Pace, pen: Pen, width: int, height: int) -> list[Text]:
+    """The last attempt of each cell, in at most `height` lines; the cells that have no place are counted."""
+    layout = fit(_Drawings(results, pace, pen).columns(), width)
+    head = layout.head()
+    shown = _chosen(results.latest, height - len(head))
+    lines = [*head, *(layout.row(each, "dim" if each.state == "waiting" else "") for each in shown)]
+    if len(shown) < len(results.latest):
+        states = Counter(attempt.state for attempt in results.latest)
+        states.subtract(attempt.state for attempt in shown)
+        lines.append(folded(Counter({state: states[state] for state in FOLDED}), "cell", width))
+    return lines[: max(height, 0)]
+
+
+def _chosen(latest: Sequence[Attempt], n_lines: int) -> list[Attempt]:
+    """All cells in their order or, if they are too many: what runs, then what has ended last."""
+    if len(latest) <= n_lines:
+        return sorted(latest, key=lambda attempt: attempt.cell)
+    running = sorted((one for one in latest if one.state == "running"), key=lambda one: one.number)
+    ended = [one for one in latest if one.state not in ("running", "waiting")]
+    ended.sort(key=lambda one: (one.ended or datetime.min, one.number), reverse=True)
+    return [*running, *ended][: max(n_lines - 1, 0)]
+
+
+class _Drawings:
+    """What stands in the columns of an attempt. Widths are those of the longest that may ever stand there."""
+
+    def __init__(self, results: Results, pace: Pace, pen: Pen) -> None:
+        self._results = results
+        self._pace = pace
+        self._pen = pen
+        axes = results.spec.search.axes
+        self._most_epochs = int(max(_ends(axes.get("epochs", [results.spec.training.epochs]))))
+        accuracies = [
+            epoch.validation_accuracy or 0.0 for attempt in results.latest for epoch in attempt.history
+        ]
+        self._scale = min(accuracies, default=0.0), max(accuracies, default=0.0)
+
+    def columns(self) -> list[Column[Attempt]]:
+        """All columns, in their order."""
+        spec = self._results.spec
+        most = self._most_epochs
+        sketch = min(most, LONGEST_SKETCH)
+        return [
+            Column("trial", 0, len(str(spec.n_cells)), lambda attempt, _: str(attempt.number), right=True),
+            *(_axis(name, axis) for name, axis in spec.search.axes.items()),
+            Column("state", 1, 10, self._state),
+            Column("attempt", 9, 3, self._attempt, right=True),
+            Column("", 6, 6, self._bar, most=LONGEST_SKETCH),
+            Column("epoch", 2, 2 * len(str(most)) + 1, self._epoch, right=True),
+            Column("training\nloss", 8, 8, _last(lambda epoch: loss(epoch.training_loss)), right=True),
+            Column("validation\nloss", 8, 8, _last(lambda epoch: loss(epoch.validation_loss)), right=True),
+            Column("accuracy", 3, 8, _last(_accuracy), right=True),
+            Column("", 7, min(most, 5), self._sparkline, most=sketch),
+            Column("images/s", 10, 9, _last(lambda epoch: f"{epoch.images_per_second:,.0f}"), right=True),
+            Column("ETA", 5, 7, self._left, right=True),
+            Column("worker", 11, 16, self._worker, most=32),
+        ]
+
+    def _state(self, attempt: Attempt, _width: int) -> Text:
+        word = "stale" if attempt.stale else attempt.state
+        return Text(f"{self._pen.symbols[attempt.state]} {word}", style=STYLES.get(word, ""))
+
+    def _attempt(self, attempt: Attempt, _width: int) -> str:
+        return "" if attempt.state == "waiting" and attempt.attempt == 1 else str(attempt.attempt)
+
+    def _bar(self, attempt: Attempt, width: int) -> str | Text:
+        if attempt.state == "waiting":
+            return ""
+        share = len(attempt.history) / epochs_of(self._results, attempt)
+        return self._pen.bar(share, width, STYLES.get(attempt.state, ""))
+
+    def _epoch(self, attempt: Attempt, _width: int) -> str:
+        if attempt.state == "waiting":
+            return ""
+        return f"{len(attempt.history)}/{epochs_of(self._results, attempt)}"
+
+    def _sparkline(self, attempt: Attempt, width: int) -> Text:
+        accuracies = [epoch.validation_accuracy or 0.0 for epoch in attempt.history]
+        drawn = self._pen.sparkline(accuracies, *self._scale, width, self._most_epochs)
+        return Text(drawn, style="dim")
+
+    def _left(self, attempt: Attempt, _width: int) -> str:
+        seconds = self._pace.seconds_left_of(attempt)
+        return "" if seconds is None else clock(seconds)
+
+    def _worker(self, attempt: Attempt, width: int) -> str:
+        return self._pen.text(shortened(attempt.worker or "", width, self._pen.ellipsis))
+
+
+def _axis(name: str, axis: list[Value] | Interval) -> Column[Attempt]:
+    """The values of a searched field, one word of its name in each line of the title."""
+    is_number = isinstance(axis, Interval) or not any(isinstance(value, str) for value in axis)
+
+    def value(attempt: Attempt, _width: int) -> str:
+        return parameter(attempt.parameters[name]) if name in attempt.parameters else ""
+
+    width = max(len(parameter(end)) for end in (axis if isinstance(axis, list) else _ends(axis)))
+    if isinstance(axis, Interval) and not (isinstance(axis.low, int) and isinstance(axis.high, int)):
+        width = len(parameter(1 / 3000))
+    rank = 4 if name != "epochs" else 8  # which the epoch column tells too
+    return Column("\n".join(name.split("_", 1)), rank, width, value, right=is_number)
+
+
+def _ends(axis: list[Value] | Interval) -> list[Value]:
+    return [axis.low, axis.high] if isinstance(axis, Interval) else axis
+
+
+def _last(text: Callable[[EpochMetrics], str]) -> Draw[Attempt]:
+    """Draws something of the last epoch."""
+    return lambda attempt, _: text(attempt.history[-1]) if attempt.history else ""
+
+
+def _accuracy(epoch: EpochMetrics) -> str:
+    return "" if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.2f} %"

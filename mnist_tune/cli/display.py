@@ -1,0 +1,85 @@
+"""What people see while a study goes: one screen on a terminal, a line per event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
+from rich.text import Text
+
+from mnist_tune.live_view import live_view
+from mnist_tune.progress import events
+from mnist_tune.results import Results
+
+
+class Display:
+    """Shows one reading of a study after the other.
+
+    The screen is the terminal's second one, as editors use it: it can be drawn again at any size, and what
+    stood on the first comes back in the end.
+    """
+
+    def __init__(self, results: Results, console: Console) -> None:
+        self._console = console
+        self._results = results
+        self._read = datetime.now()
+        self._notices: list[str] = []
+        self._drawn: ConsoleDimensions | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                console=self._console, screen=True, auto_refresh=False, get_renderable=self._screen
+            )
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            for notice in self._notices:  # they went with the screen
+                self._console.print(notice)
+
+    def show(self, now: Results) -> None:
+        """Show a new reading."""
+        before, self._results, self._read = self._results, now, datetime.now()
+        if self._live is not None:
+            self._live.refresh()
+        else:
+            for line in events(before, now):
+                self._print(line)
+
+    def say(self, notice: str) -> None:
+        """Tell something that is no event of the study."""
+        if self._live is not None:
+            self._notices.append(notice)
+            self._live.refresh()
+        else:
+            self._print(notice)
+
+    def look_at_the_size(self) -> None:
+        """Draw again if the terminal has another size than it had."""
+        if self._live is not None and self._console.size != self._drawn:
+            self._live.refresh()
+
+    def _screen(self) -> Text:
+        self._drawn = self._console.size
+        return live_view(
+            self._results,
+            self._drawn.width,
+            self._drawn.height,
+            now=self._read,
+            ascii_only=self._console.options.ascii_only,
+            notice=self._notices[-1] if self._notices else "",
+        )
+
+    def _print(self, line: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')} {line}")

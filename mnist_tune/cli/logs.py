@@ -1,0 +1,77 @@
+"""logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import ArtifactsOption, JsonOption, StorageOption, StudyArgument
+from mnist_tune.errors import STOPPED, UserError
+
+if TYPE_CHECKING:
+    from mnist_tune.results import Attempt, Results
+
+
+def logs(
+    study: StudyArgument,
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", metavar="N", help="Only this trial's.", show_default=False),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what happens, to the end or Ctrl-C.")
+    ] = False,
+    storage: StorageOption = None,
+    artifacts: ArtifactsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the workers said of a study's trials, with the traceback of one that failed.
+
+    A worker stores its log at the end of a trial. Of one that runs, or whose log lies on another machine,
+    you see what the storage knows: its epochs and its end.
+
+    Example: mnist-tune logs quickstart --trial 5 --follow
+    """
+    from mnist_tune.cli.live import watch
+    from mnist_tune.cli.tail import Tail
+    from mnist_tune.database import storage_url
+    from mnist_tune.folders import artifact_folder
+    from mnist_tune.logs import log_of
+    from mnist_tune.results import read_results
+    from mnist_tune.stop import StopRequest
+
+    if follow and as_json:
+        raise UserError("--follow is for people; leave out --json, or ask 'logs --json' now and then")
+    opened = options.study(study, storage)
+    results = read_results(opened)
+    folder = artifact_folder(storage_url(storage), artifacts)
+    chosen = _chosen(results, trial)
+    if as_json:
+        lines = {attempt.number: list(log_of(results, attempt, folder)) for attempt in chosen}
+        options.print_json([{"trial": number, "lines": said} for number, said in lines.items()])
+        return
+    out = options.console()
+    for attempt in chosen:
+        for line in log_of(results, attempt, folder):
+            out.print(line if trial is not None else f"trial {attempt.number}: {line}")
+    if not follow:
+        return
+    stop = StopRequest()
+    stop.listen()
+    tail = Tail(results, out, trial)
+    watch(opened, results, stop, tail, tail.is_over)
+    if stop.requested:
+        raise typer.Exit(STOPPED)
+
+
+def _chosen(results: Results, trial: int | None) -> list[Attempt]:
+    if trial is None:
+        return results.attempts
+    chosen = [attempt for attempt in results.attempts if attempt.number == trial]
+    if not chosen:
+        raise UserError(
+            f"study '{results.name}' has no trial {trial}; it has 0 to {len(results.attempts) - 1}"
+        )
+    return chosen

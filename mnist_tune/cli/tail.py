@@ -1,0 +1,48 @@
+"""The end of a log that goes on: a line for each thing that happens to a trial."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from rich.console import Console
+
+from mnist_tune.progress import attempt_events, totals
+from mnist_tune.results import Results
+
+
+class Tail:
+    """Prints what has happened between two readings of a study, or to one trial of it."""
+
+    def __init__(self, results: Results, console: Console, trial: int | None = None) -> None:
+        self._results = results
+        self._console = console
+        self._trial = trial
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, now: Results) -> None:
+        """Print what is new in this reading."""
+        known = {attempt.number: attempt for attempt in self._results.attempts}
+        standing = totals(now)
+        for attempt in now.attempts:
+            if self._trial in (None, attempt.number):
+                for line in attempt_events(known.get(attempt.number), attempt, now, standing):
+                    self._console.print(line)
+        self._results = now
+
+    def say(self, notice: str) -> None:
+        """Print something that is no event of a trial."""
+        self._console.print(notice)
+
+    def look_at_the_size(self) -> None:
+        """Lines have none."""
+
+    def is_over(self, now: Results) -> bool:
+        """Whether nothing more will happen."""
+        trials = {attempt.number: attempt.state for attempt in now.attempts}
+        ended = self._trial is not None and trials[self._trial] not in ("waiting", "running")
+        return ended or now.is_finished

@@ -1,0 +1,111 @@
+"""Columns of fixed widths for a screen that is drawn again and again: nothing jumps when numbers grow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+T = TypeVar("T")
+Draw = Callable[[T, int], str | Text]
+"""Draws what stands in a column, in at most so many characters."""
+
+WIDEST_GAP = 3
+
+
+@dataclass(frozen=True)
+class Column(Generic[T]):
+    """One column of rows that each show a T; where the screen is narrow, a low `rank` stays."""
+
+    title: str
+    """In one or two lines."""
+    rank: int
+    width: int
+    """What it cannot do without, besides its title."""
+    draw: Draw[T]
+    right: bool = False
+    most: int = 0
+    """How wide it may grow where there is room."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The title's."""
+        return self.title.split("\n")
+
+
+@dataclass(frozen=True)
+class Layout(Generic[T]):
+    """The columns that fit, with their widths, and how far they stand apart."""
+
+    columns: Sequence[Column[T]]
+    gap: int
+
+    def head(self) -> list[Text]:
+        """The titles, in as many lines as they need."""
+        n_lines = max((len(column.lines) for column in self.columns), default=0)
+        padded = [[""] * (n_lines - len(column.lines)) + column.lines for column in self.columns]
+        return [self._line(titles, "dim") for titles in zip(*padded, strict=True)]
+
+    def row(self, item: T, style: str = "") -> Text:
+        """The line of one item."""
+        return self._line([column.draw(item, column.width) for column in self.columns], style)
+
+    def _line(self, cells: Sequence[str | Text], style: str) -> Text:
+        parts = [
+            _filled(Text(cell) if isinstance(cell, str) else cell, column.width, column.right)
+            for column, cell in zip(self.columns, cells, strict=True)
+        ]
+        line = Text(" " * self.gap).join(parts)
+        line.rstrip()
+        line.stylize_before(style)
+        return line
+
+
+def fit(columns: Sequence[Column[T]], width: int) -> Layout[T]:
+    """The most important columns that fit into `width`, in their order.
+
+    What is left goes to the gaps, then to the columns that may grow.
+    """
+    needed = [max(column.width, *map(cell_len, column.lines)) for column in columns]
+    widths: dict[int, int] = {}
+    for index in sorted(range(len(columns)), key=lambda index: columns[index].rank):
+        if sum(widths.values()) + len(widths) + needed[index] <= width:
+            widths[index] = needed[index]
+    gaps = max(len(widths) - 1, 0)
+    spare = width - sum(widths.values()) - gaps
+    gap = 1
+    while gap < WIDEST_GAP and spare >= gaps > 0:
+        spare -= gaps
+        gap += 1
+    growing = [index for index in widths if columns[index].most > widths[index]]
+    while spare and growing:
+        for index in growing[:spare]:
+            widths[index] += 1
+            spare -= 1
+        growing = [index for index in growing if columns[index].most > widths[index]]
+    return Layout([replace(columns[index], width=widths[index]) for index in sorted(widths)], gap)
+
+
+def aside(left: Text, right: Text, width: int) -> Text:
+    """Two texts at the two ends of a line; the right one only where there is room."""
+    free = width - left.cell_len - right.cell_len
+    return left + Text(" " * free) + right if right and free >= 2 else left
+
+
+def folded(hidden: Counter[str], what: str, width: int) -> Text:
+    """The line for rows that have no place: how many, and in which states if there is room."""
+    count = hidden.total()
+    line = f"... and {count:,} more {what}{'s' if count > 1 else ''}"
+    states = ", ".join(f"{number:,} {state}" for state, number in hidden.items() if number)
+    return Text(whole if cell_len(whole := f"{line}: {states}") <= width else line, style="dim")
+
+
+def _filled(cell: Text, width: int, right: bool) -> Text:
+    free = width - cell.cell_len
+    if free < 0:
+        return Text(set_cell_size(cell.plain, width), style=cell.style)
+    return Text(" " * free) + cell if right else cell + Text(" " * free)

@@ -1,0 +1,49 @@
+"""What was said of a trial: its worker's log or, where that is not at hand, what the storage knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from mnist_tune.attempt import LOG_FILE
+from mnist_tune.configuration import parameters_text
+from mnist_tune.pace import epochs_of, own_epochs
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import printable
+
+
+def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]:
+    """The lines of one attempt, oldest first; none of one that waits.
+
+    The worker's own log is stored at the attempt's end; of one that runs, or whose file lies on another
+    machine, these are the epochs in the storage. A failure is given with all of its reason.
+    """
+    if attempt.state == "waiting":
+        return
+    yield f"{_time(attempt.started)} begins on {printable(attempt.worker or 'no worker of ours')}: " + (
+        parameters_text(attempt.parameters)
+    )
+    kept = _kept(attempt, artifacts)
+    if kept is not None:
+        yield from map(printable, kept.splitlines())
+    else:
+        yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
+        if attempt.state != "running":
+            reason = f": {printable(attempt.failure['class'])}" if attempt.failure else ""
+            yield f"{_time(attempt.ended)} {attempt.state}{reason}"
+    if attempt.failure:
+        yield from map(printable, attempt.failure["reason"].splitlines())
+
+
+def _kept(attempt: Attempt, artifacts: Path) -> str | None:
+    if LOG_FILE not in attempt.artifacts:
+        return None
+    try:
+        return (artifacts / attempt.artifacts[LOG_FILE]).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "?"

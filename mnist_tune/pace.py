@@ -1,0 +1,105 @@
+"""How long trials and the whole study will take yet, from the epochs that are stored."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from datetime import datetime
+from functools import cached_property
+from statistics import fmean
+from typing import Any
+
+from mnist_tune.control import Control
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.results import Attempt, Results
+
+COSTS_TIME = ("batch_size", "optimizer", "precision")
+"""The fields of the training that change how long an epoch takes."""
+AT_WORK = {"working", "idle"}
+"""Workers in these states take the cells that wait."""
+
+
+class Pace:
+    """How fast a study goes, at one reading of it."""
+
+    def __init__(self, results: Results, now: datetime) -> None:
+        self._results = results
+        self._now = now
+
+    @cached_property
+    def n_workers(self) -> int:
+        """How many workers take the cells that wait."""
+        if self._results.workers:
+            return sum(worker.state in AT_WORK for worker in self._results.workers)
+        return sum(attempt.state == "running" and not attempt.stale for attempt in self._results.latest)
+
+    def seconds_left(self) -> float | None:
+        """Until the study is finished, if its workers stay; None if nobody can know.
+
+        Cells are given in their order to the worker that is free first, as the queue does.
+        """
+        results = self._results
+        if results.is_finished or results.control is not Control.RUNNING or not self.n_workers:
+            return None
+        if not self._seconds_an_epoch:
+            return None
+        in_hand, to_come = [], []
+        for attempt in results.latest:
+            if attempt.state == "running" and not attempt.stale:
+                in_hand.append(self._rest(attempt, self._mean(attempt)))
+            elif attempt.state in ("waiting", "running"):
+                to_come.append(self._mean(attempt) * epochs_of(results, attempt))
+        free_at = in_hand + [0.0] * (self.n_workers - len(in_hand))
+        heapq.heapify(free_at)
+        for seconds in to_come:
+            heapq.heapreplace(free_at, free_at[0] + seconds)
+        return max(free_at)
+
+    def seconds_left_of(self, attempt: Attempt) -> float | None:
+        """Until a running attempt is done, at its own pace; None before its first epoch."""
+        epochs = own_epochs(attempt)
+        if attempt.state != "running" or attempt.stale or not epochs:
+            return None
+        return self._rest(attempt, fmean(epoch.seconds for epoch in epochs))
+
+    def _rest(self, attempt: Attempt, pace: float) -> float:
+        """The epochs to go, less the time that the one in progress has taken already."""
+        to_go = (epochs_of(self._results, attempt) - len(attempt.history)) * pace
+        if attempt.started is None or to_go <= 0:
+            return max(to_go, 0.0)
+        done = sum(epoch.seconds for epoch in own_epochs(attempt))
+        running = (self._now - attempt.started).total_seconds() - done
+        # The database's clock and ours may differ; this bounds what that can do.
+        return to_go - min(max(running, 0.0), pace)
+
+    def _mean(self, attempt: Attempt) -> float:
+        known = self._seconds_an_epoch
+        return known.get(self._cost(attempt)) or known[None]
+
+    @cached_property
+    def _seconds_an_epoch(self) -> dict[Any, float]:
+        """The mean for each cost; under None, of all epochs. Empty before the first epoch.
+
+        Of the workers that are here, once they have done an epoch: others may have been faster.
+        """
+        here = {worker.name for worker in self._results.workers if worker.state in AT_WORK}
+        attempts = [attempt for attempt in self._results.attempts if own_epochs(attempt)]
+        attempts = [attempt for attempt in attempts if attempt.worker in here] or attempts
+        seconds: dict[Any, list[float]] = defaultdict(list)
+        for attempt in attempts:
+            for key in (None, self._cost(attempt)):
+                seconds[key] += [epoch.seconds for epoch in own_epochs(attempt)]
+        return {key: fmean(values) for key, values in seconds.items()}
+
+    def _cost(self, attempt: Attempt) -> tuple[Any, ...]:
+        return tuple(attempt.parameters.get(name) for name in COSTS_TIME)
+
+
+def own_epochs(attempt: Attempt) -> list[EpochMetrics]:
+    """The epochs that the attempt did itself: those of the attempt it went on from stand before them."""
+    return attempt.history[(attempt.resumed or {}).get("epoch", 0) :]
+
+
+def epochs_of(results: Results, attempt: Attempt) -> int:
+    """How many epochs the attempt is to have."""
+    return int(attempt.parameters.get("epochs", results.spec.training.epochs))

@@ -1,0 +1,73 @@
+"""The rows of the live view that show workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from rich.cells import cell_len, chop_cells
+from rich.text import Text
+
+from mnist_tune.columns import Column, fit, folded
+from mnist_tune.control import WorkerRow
+from mnist_tune.results import Attempt, Results
+from mnist_tune.sketches import Pen
+from mnist_tune.wording import duration, first_line, shortened
+
+STATES = ("working", "draining", "idle", "silent")
+"""Of the workers that are shown, in this order; those that left are not."""
+LEAST = 2
+"""Rows; a smaller screen is left to the cells."""
+STYLES = {"silent": "yellow", "draining": "yellow", "idle": "dim"}
+
+
+def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Text]:
+    """The workers that are here in at most `height` lines; those that have no place are counted."""
+    in_hand = {attempt.worker: attempt for attempt in results.latest if attempt.state == "running"}
+    here = [_now(each, in_hand.get(each.name)) for each in results.workers if each.state in STATES]
+    here.sort(key=lambda worker: STATES.index(worker.state))
+    layout = fit(_columns(pen), width)
+    head = layout.head()
+    free = height - len(head)
+    if not here or free < LEAST:
+        return []
+    shown = here if len(here) <= free else here[: free - 1]
+    lines = [*head, *map(layout.row, shown)]
+    if len(shown) < len(here):
+        hidden = Counter(worker.state for worker in here[len(shown) :])
+        lines.append(folded(hidden, "worker", width))
+    return lines
+
+
+def _now(worker: WorkerRow, attempt: Attempt | None) -> WorkerRow:
+    """The worker with the trial that names it: its own row is as old as its last heartbeat."""
+    if attempt is None:
+        return worker
+    last = attempt.history[-1].images_per_second if attempt.history else worker.images_per_second
+    state = "working" if worker.state == "idle" else worker.state
+    return replace(worker, trial=attempt.number, images_per_second=last, state=state)
+
+
+def _columns(pen: Pen) -> list[Column[WorkerRow]]:
+    def name(worker: WorkerRow, width: int) -> str:
+        return pen.text(shortened(worker.name, width, pen.ellipsis))
+
+    def device(worker: WorkerRow, width: int) -> str:
+        text = first_line(worker.device)
+        return pen.text(text if cell_len(text) <= width else chop_cells(text, width - 1)[0] + pen.ellipsis)
+
+    def speed(worker: WorkerRow, _width: int) -> str:
+        return "" if worker.images_per_second is None else f"{worker.images_per_second:,.0f}"
+
+    return [
+        Column("worker", 0, 16, name, most=32),
+        Column("state", 1, 8, lambda worker, _: Text(worker.state, style=STYLES.get(worker.state, ""))),
+        Column(
+            "trial", 2, 6, lambda worker, _: "" if worker.trial is None else str(worker.trial), right=True
+        ),
+        Column("images/s", 3, 9, speed, right=True),
+        Column(
+            "last beat", 5, 15, lambda worker, _: f"{duration(worker.seconds_since_beat)} ago", right=True
+        ),
+        Column("device", 4, 6, device, most=50),
+    ]

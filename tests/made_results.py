@@ -1,0 +1,91 @@
+"""Readings of studies as a storage would give them, of any size and in any state."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from mnist_tune.control import Control, WorkerRow
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.results import Attempt, Results
+from mnist_tune.spec import Spec
+
+NOW = datetime(2026, 1, 1, 12)
+Grid = dict[str, list[Any]]
+EIGHT: Grid = {"learning_rate": [0.001, 0.0001], "batch_size": [64, 128], "optimizer": ["Adam", "SGD"]}
+THOUSAND: Grid = EIGHT | {"seed": list(range(125))}
+HOST = "gpu-1.example"
+SECONDS = 20.0
+"""That an epoch takes."""
+
+
+def made_results(
+    grid: Grid = EIGHT,
+    *,
+    name: str = "grid",
+    done: int = 3,
+    failed: int = 1,
+    running: int = 2,
+    epochs: int = 10,
+    epochs_done: int = 4,
+    workers: Sequence[WorkerRow] | None = None,
+    control: Control = Control.RUNNING,
+) -> Results:
+    """A study whose first cells are done, the next have failed, the next run, and the others wait."""
+    training = {} if "epochs" in grid else {"epochs": epochs}
+    spec = Spec.model_validate({"study": {"name": name}, "search": {"grid": grid}, "training": training})
+    axes = spec.search.axes
+    states = ["complete"] * done + ["failed"] * failed + ["running"] * running
+    points = itertools.product(*axes.values())
+    attempts = [
+        made_attempt(
+            number,
+            state,
+            dict(zip(axes, point, strict=True)),
+            epochs if state == "complete" else 0 if state == "waiting" else epochs_done,
+        )
+        for number, (state, point) in enumerate(
+            zip(itertools.chain(states, itertools.repeat("waiting")), points, strict=False)
+        )
+    ]
+    at_work = [
+        made_worker(attempt.worker or "", attempt.number)
+        for attempt in attempts
+        if attempt.state == "running"
+    ]
+    return Results(spec, attempts, control, list(at_work if workers is None else workers))
+
+
+def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_done: int) -> Attempt:
+    """The first attempt at a cell, with this many epochs; one that runs is at the very end of its last."""
+    history = [made_epoch(epoch, 50.0 + 40.0 * epoch / (epoch + 1)) for epoch in range(1, epochs_done + 1)]
+    is_over = state in ("complete", "failed")
+    return Attempt(
+        number=number,
+        cell=number,
+        attempt=1,
+        state=state,
+        parameters=parameters,
+        value=history[-1].validation_accuracy if history and state == "complete" else None,
+        history=history,
+        worker=None if state == "waiting" else f"{HOST}:{1000 + number}",
+        environment={},
+        resumed=None,
+        failure={"class": "non_finite", "reason": "training loss is nan"} if state == "failed" else None,
+        started=None if state == "waiting" else NOW - timedelta(seconds=SECONDS * epochs_done),
+        ended=NOW - timedelta(seconds=1_000 - number) if is_over else None,
+        stale=False,
+    )
+
+
+def made_epoch(epoch: int, accuracy: float, seconds: float = SECONDS) -> EpochMetrics:
+    """The metrics of an epoch."""
+    return EpochMetrics(epoch, 2.0 / epoch, 1.5 / epoch, accuracy, 1_234.5, seconds)
+
+
+def made_worker(name: str, trial: int | None = None, state: str = "working") -> WorkerRow:
+    """A worker's row in the registry."""
+    host, _, pid = name.rpartition(":")
+    return WorkerRow(name, host, int(pid), "cpu (a CPU)", NOW, 3.0, trial, None, state, None)

@@ -1,0 +1,141 @@
+"""`logs` prints what the workers said of trials, whether or not their files are at hand."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.artifacts import ArtifactFolder, upload
+from mnist_tune.attributes import HISTORY
+from mnist_tune.failures import Failure
+from mnist_tune.queue import Claim
+from mnist_tune.studies import OpenStudy
+from tests.conftest import Command
+from tests.support import TINY_SPEC, finish, new_study, start_command, start_toy_worker
+
+TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
+EPOCH = {
+    "training_loss": 0.5,
+    "validation_loss": 0.25,
+    "validation_accuracy": 91.0,
+    "images_per_second": 1234.0,
+    "seconds": 1.0,
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> OpenStudy:
+    """Trial 0 is complete, with its log; trial 1 has failed; trial 2 runs; the others wait."""
+    study = new_study(tmp_path)
+    queue = study.queue()
+    complete, failed, running = (claimed(study) for _ in range(3))
+    files = {"log.txt": b"2026-01-01 10:00:00 goes on after epoch 1\n2026-01-01 10:01:00 complete\n"}
+    pointers = upload(ArtifactFolder(tmp_path / "studies-artifacts"), complete.token, files)
+    queue.complete(complete, 91.0, user={HISTORY: [EPOCH | {"epoch": 1}]}, system=pointers)
+    assert queue.give_back(failed, Failure("exception", TRACEBACK))
+    queue.record(running, user={HISTORY: [EPOCH | {"epoch": 1}]})
+    return study
+
+
+def claimed(study: OpenStudy) -> Claim:
+    claim = study.queue().claim("machine:1")
+    assert claim is not None
+    return claim
+
+
+def lines(command: Command, *options: str) -> list[str]:
+    answer = command("logs", "tiny", *options)
+    assert (answer.code, answer.err) == (0, "")
+    return answer.out.splitlines()
+
+
+@pytest.mark.usefixtures("study")
+def test_a_trials_own_log_is_printed_as_its_worker_kept_it(command: Command) -> None:
+    first, *kept = lines(command, "--trial", "0")
+    assert first.endswith("begins on machine:1: learning_rate=0.0001, batch_size=128, optimizer=Adam")
+    assert kept == ["2026-01-01 10:00:00 goes on after epoch 1", "2026-01-01 10:01:00 complete"]
+
+
+@pytest.mark.usefixtures("study")
+def test_a_log_on_another_machine_is_made_up_from_the_storage(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "studies-artifacts").rename(tmp_path / "elsewhere")
+    told = lines(command, "--trial", "0")
+    assert told[1].startswith("epoch 1/2: training loss 0.5000, validation loss 0.2500, ")
+    assert told[2].endswith(" complete")
+    assert lines(command, "--trial", "0", "--artifacts", str(tmp_path / "elsewhere"))[-1].endswith("complete")
+
+
+@pytest.mark.usefixtures("study")
+def test_a_failure_is_printed_whole_without_what_a_terminal_would_obey(command: Command) -> None:
+    told = lines(command, "--trial", "1")
+    assert told[1].endswith(" failed: exception")
+    assert told[2:] == ["ValueError: too [31mred", "Traceback (most recent call last):", "        line 1"]
+
+
+@pytest.mark.usefixtures("study")
+def test_without_a_trial_all_are_printed_in_order_but_those_that_wait(command: Command) -> None:
+    numbers = [int(line.split(":")[0].removeprefix("trial ")) for line in lines(command)]
+    assert numbers == [0, 0, 0, 1, 1, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.usefixtures("study")
+def test_logs_answer_in_json_too(command: Command) -> None:
+    answer = command("logs", "tiny", "--json")
+    assert [trial["trial"] for trial in answer.json] == list(range(9))
+    assert answer.json[0]["lines"] == lines(command, "--trial", "0")
+    refused = command("logs", "tiny", "--json", "--follow")
+    assert refused.code == 2
+    assert "leave out --json" in refused.err
+
+
+@pytest.mark.usefixtures("study")
+def test_a_trial_that_is_not_there_is_refused_in_one_line(command: Command) -> None:
+    answer = command("logs", "tiny", "--trial", "9")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "mnist-tune: study 'tiny' has no trial 9; it has 0 to 8\n"
+
+
+def test_follow_goes_on_to_the_end_of_the_trial_and_tells_nothing_twice(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    claim = claimed(study)
+    queue = study.queue()
+    queue.record(claim, user={HISTORY: [EPOCH | {"epoch": 1}]})
+    following = start_command("logs", "tiny", "--trial", "0", "--follow", folder=tmp_path)
+    assert following.stdout is not None
+    assert "begins on machine:1" in following.stdout.readline()
+    assert following.stdout.readline().startswith("epoch 1/2")
+    other = claimed(study)
+    queue.complete(other, 12.0)
+    queue.complete(claim, 91.0, user={HISTORY: [EPOCH | {"epoch": epoch} for epoch in (1, 2)]})
+    answer = finish(following)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    epoch, end = answer.stdout.splitlines()
+    assert epoch.startswith("trial 0 epoch 2/2")
+    assert end.startswith("trial 0 complete; 2/8 cells")
+
+
+def test_follow_ends_with_the_study(tmp_path: Path) -> None:
+    new_study(tmp_path)
+    following = start_command("logs", "tiny", "--follow", folder=tmp_path)
+    time.sleep(1)
+    worker = finish(start_toy_worker(tmp_path))
+    assert worker.returncode == 0, worker.stderr
+    answer = finish(following)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert [f"trial {number} complete" in answer.stdout for number in range(8)] == [True] * 8
+
+
+def test_ctrl_c_ends_following_without_a_word_to_the_workers(tmp_path: Path) -> None:
+    study = new_study(tmp_path, TINY_SPEC)
+    claimed(study)
+    following = start_command("logs", "tiny", "--follow", folder=tmp_path)
+    assert following.stdout is not None
+    assert "begins on" in following.stdout.readline()
+    time.sleep(1)
+    following.send_signal(signal.SIGINT)
+    answer = finish(following)
+    assert (answer.returncode, answer.stderr) == (3, "")
+    assert study.optuna_study().trials[0].state.name == "RUNNING"
