@@ -47,14 +47,14 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         # PostgreSQL refuses to run as root.
         self._user: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
-        self._binaries = _copy_binaries(folder)
+        self.binaries = _copy_binaries(folder)
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         if self._user:
             shutil.chown(self.data, **self._user)
         initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N", "-D", str(self.data)]
         subprocess.run(
-            [self._binaries / "initdb", *initdb], check=True, capture_output=True, cwd=self.data, **self._user
+            [self.binaries / "initdb", *initdb], check=True, capture_output=True, cwd=self.data, **self._user
         )
         self._port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
@@ -64,7 +64,7 @@ class PostgresServer:
         with (self.data.parent / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(self._binaries / "postgres", "-D", self.data),
+                    *(self.binaries / "postgres", "-D", self.data),
                     *("-h", "127.0.0.1", "-p", str(self._port), "-k", self.data),
                 ],
                 cwd=self.data,

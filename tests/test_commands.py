@@ -30,29 +30,11 @@ from mnist_tune.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, open_study
+from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command
 from tests.support import TINY_SPEC, new_study, open_file, run_command, write_spec
 
-COMMANDS = [
-    ["create-study"],
-    ["run"],
-    ["worker"],
-    ["status"],
-    ["verify"],
-    ["pause"],
-    ["resume"],
-    ["cancel"],
-    ["drain"],
-    ["retry"],
-    ["export"],
-    ["train"],
-    ["evaluate"],
-    ["studies"],
-    ["copy-study"],
-    ["delete-study"],
-    ["doctor"],
-    ["data", "check"],
-]
+COMMANDS = [name.split()[1:] for name, _ in commands()]
 CONFIGURATION = """
 [training]
 epochs = 1
@@ -138,7 +120,7 @@ def test_create_study_under_another_name_is_another_study(tmp_path: Path, comman
 def test_create_study_answers_in_json_too(tmp_path: Path, command: Command) -> None:
     spec = str(write_spec(tmp_path))
     answers = [command("create-study", spec, "--json").json for _ in range(2)]
-    expected = {"study": "tiny", "cells": 8, "storage": f"sqlite:///{tmp_path}/{STORED}"}
+    expected = {"study": "tiny", "cells": 8, "reused": 0, "storage": f"sqlite:///{tmp_path}/{STORED}"}
     assert answers == [expected | {"created": True}, expected | {"created": False}]
 
 
@@ -517,7 +499,7 @@ def test_the_version_is_the_packages(command: Command) -> None:
 
 def test_help_lists_every_command(command: Command) -> None:
     registered = typer.main.get_command(app)
-    assert sorted(registered.commands) == sorted({names[0] for names in COMMANDS})  # type: ignore[attr-defined]
+    assert set(registered.commands) == {names[0] for names in COMMANDS}  # type: ignore[attr-defined]
     answer = command("--help")
     assert answer.code == 0
     for name in registered.commands:  # type: ignore[attr-defined]
@@ -553,10 +535,11 @@ for line in sys.argv[1:]:
     heavy = {"torch", "torchvision"} | ({"optuna", "sqlalchemy"} if "--help" in line else set())
     assert not heavy & sys.modules.keys(), (line, heavy & sys.modules.keys())
 """
-    commands = ["--help", "worker --help", "create-study spec.toml", "studies", "status tiny", "export tiny"]
+    reading = ["studies", "status tiny", "export tiny", "logs tiny"]
+    lines = ["--help", "worker --help", "create-study spec.toml", *reading]
     environment = {ENVIRONMENT_VARIABLE: f"sqlite:///{tmp_path}/{STORED}", "PATH": ""}
     answer = subprocess.run(
-        [sys.executable, "-c", script, *commands],
+        [sys.executable, "-c", script, *lines],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -38,6 +38,10 @@ class Terminal:
         """The lines that stand on it now."""
         return self._tmux("capture-pane", "-p").split("\n")[:-1]
 
+    def picture(self) -> str:
+        """The same with the sequences that colour it."""
+        return self._tmux("capture-pane", "-p", "-e")
+
     def close(self) -> None:
         """End it and all that runs in it."""
         self._tmux("kill-server")
