@@ -64,7 +64,7 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         "study": results.name,
         "trial": first.number,
         "validation_accuracy": best.mean,
-        "seeds": list(best.attempts),
+        "seeds": sorted(best.attempts),
         "evidence": results.evidence,
         "storage": storage,
         "exported_by": f"mnist-tune {__version__}",

@@ -1,7 +1,7 @@
 """The README's pictures, taken anew from a real run: python -m tests.readme_pictures.
 
-Runs the quickstart and the replicates (five minutes on two cores), evaluates the winner, and takes pictures of
-the terminal half way, of the report and of the dashboard. Needs tmux and Chromium.
+Runs the quickstart and the replicates (five minutes on two cores), evaluates the winner, and takes
+pictures of the terminal half way, of the report and of the dashboard. Needs tmux and Chromium.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests.tmux import terminal
 COLUMNS, LINES = 100, 20
 HALF_WAY = "4/8 cells"
 PAGE = """<body style="margin: 0"><pre style="padding: 16px; margin: 0; display: inline-block;
-background: {background}; font: 14px/1.3 'DejaVu Sans Mono', monospace; color: {foreground}">{code}</pre></body>"""
+background: {background}; color: {foreground};
+font: 14px/1.3 'DejaVu Sans Mono', monospace">{code}</pre></body>"""
 
 
 def run_on_a_terminal(folder: Path) -> str:

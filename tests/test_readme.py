@@ -41,6 +41,10 @@ FROM_THE_SEARCH_TO_A_MODEL = [
     "mnist-tune export quickstart --output best.toml",
     "mnist-tune train best.toml --output models/best",
     "mnist-tune evaluate models/best",
+    "mnist-tune report quickstart --model models/best",
+    "mnist-tune status quickstart --watch",
+    "mnist-tune logs quickstart --trial 5",
+    "mnist-tune report quickstart --output report.html",
     "mnist-tune studies",
     "mnist-tune data check",
     "mnist-tune delete-study quickstart --yes",
@@ -53,13 +57,31 @@ THE_REFERENCE_GRID = [
     "mnist-tune evaluate models/seed-0 --json",
 ]
 
-SEVERAL_MACHINES = [
+MORE_SEEDS = [
+    "mnist-tune create-study studies/replicates.toml --reuse quickstart",
+    "mnist-tune run studies/replicates.toml",
+]
+TUTORIAL = [
+    "mnist-tune run studies/quickstart.toml",
+    *MORE_SEEDS,
+    "mnist-tune report replicates --output replicates.html",
+    "createuser --pwprompt tuner",
+    "createdb --owner tuner studies",
     "export MNIST_TUNE_STORAGE=postgresql://tuner@database-host/studies",
+    "mnist-tune doctor",
+    "mnist-tune copy-study replicates --from sqlite:///mnist-tune.db "
+    "--to postgresql://tuner@database-host/studies",
     "mnist-tune create-study studies/seed-grid.toml",
     "mnist-tune worker seed-grid",
-    "mnist-tune status seed-grid",
+    "mnist-tune run studies/seed-grid.toml",
+    "mnist-tune status seed-grid --watch",
+    "mnist-tune dashboard --read-only",
+    "mnist-tune drain seed-grid --host gpu-2",
+    "mnist-tune export seed-grid --output seed-grid-best.toml",
+    "mnist-tune report seed-grid --output seed-grid.html",
+    "mnist-tune verify seed-grid",
 ]
-"""Run on a real server, with a smaller study, in test_postgres.py."""
+"""Run on a real server, with smaller studies, in test_tutorial.py."""
 
 ASKING_WORKERS = [
     "mnist-tune status seed-grid --workers",
@@ -74,13 +96,13 @@ ASKING_WORKERS = [
     "mnist-tune doctor",
 ]
 
-DASHBOARD = ["optuna-dashboard sqlite:///mnist-tune.db"]
-"""Run in test_stock_optuna.py."""
+DASHBOARDS = ["optuna-dashboard sqlite:///mnist-tune.db", "mnist-tune dashboard --read-only"]
+"""Run in test_stock_optuna.py and test_dashboard.py."""
 
 
 def test_every_command_of_the_readme_is_one_that_a_test_runs() -> None:
-    tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *SEVERAL_MACHINES]
-    assert sorted(commands()) == sorted([*tested, *ASKING_WORKERS, *DASHBOARD])
+    tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *MORE_SEEDS, *TUTORIAL]
+    assert sorted(commands()) == sorted([*tested, *ASKING_WORKERS, *DASHBOARDS])
 
 
 def test_the_set_up_is_one_line_each() -> None:
@@ -154,7 +176,7 @@ def test_the_way_from_the_search_to_a_model_works_as_it_stands(tmp_path: Path, m
     accuracy = re.search(r"test accuracy ([\d.]+) %", printed[4])
     assert accuracy is not None
     assert float(accuracy[1]) > 97
-    assert str(mnist_directory) in printed[6]
+    assert str(mnist_directory) in printed[9]
 
 
 @pytest.mark.slow

@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from mnist_tune import __version__
-from mnist_tune.cli import checks, control, data, doctor, models, results, studies, workers
+from mnist_tune.cli import (
+    checks,
+    control,
+    dashboard,
+    data,
+    doctor,
+    logs,
+    models,
+    report,
+    results,
+    studies,
+    workers,
+)
 from mnist_tune.cli.options import settings
 
 app = typer.Typer(
@@ -46,6 +58,7 @@ app.command("create-study")(studies.create_study)
 app.command("run")(workers.run)
 app.command("worker")(workers.worker)
 app.command("status")(results.status)
+app.command("logs")(logs.logs)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.command("cancel")(control.cancel)
@@ -53,6 +66,8 @@ app.command("drain")(control.drain)
 app.command("retry")(control.retry)
 app.command("verify")(checks.verify)
 app.command("export")(results.export)
+app.command("report")(report.report)
+app.command("dashboard")(dashboard.dashboard)
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.command("studies")(studies.list_studies)

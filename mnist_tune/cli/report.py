@@ -1,0 +1,58 @@
+"""report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import StorageOption, StudyArgument
+
+
+def report(
+    study: StudyArgument,
+    storage: StorageOption = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--model",
+            metavar="DIR",
+            help="A folder of 'train', evaluated, for the test accuracy; once for each seed.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", help="The file to write.")] = Path("report.html"),
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    png: Annotated[
+        Path | None,
+        typer.Option(
+            "--png", metavar="DIR", help="Write the figures there too, as PNG files.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write a report of a study to look at: one HTML file that needs no network.
+
+    Example: mnist-tune report quickstart --output report.html --open
+    """
+    from datetime import datetime
+
+    from mnist_tune.database import shown, storage_url
+    from mnist_tune.evaluated import read_evaluated
+    from mnist_tune.report.contents import contents
+    from mnist_tune.report.files import write_page
+    from mnist_tune.results import read_results
+
+    results = read_results(options.study(study, storage))
+    models = [read_evaluated(folder) for folder in model or []]
+    made = contents(results, models, shown(storage_url(storage)), datetime.now())
+    size = write_page(made, output)
+    typer.echo(f"wrote {output} ({size / 1e6:.1f} MB)" + ("" if open_ else "; open it in a browser"))
+    if open_:
+        typer.launch(output.resolve().as_uri())
+    if png is not None:
+        from mnist_tune.report.png import write_pngs
+
+        written = write_pngs(made, png)
+        typer.echo(f"wrote {len(written)} figures to {png}")

@@ -1,0 +1,66 @@
+"""The application behind the dashboard's address: optuna-dashboard, filled in and guarded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from optuna_dashboard import wsgi
+from optuna_dashboard._importance import param_importance_cache
+
+from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.dashboard.guards import Guard
+from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
+from mnist_tune.dashboard.snapshots import SnapshotStorage
+from mnist_tune.storage import GuardedStorage
+
+if TYPE_CHECKING:
+    from bottle import Bottle
+
+
+def guarded_app(
+    storage: GuardedStorage,
+    checkpoints: Path,
+    artifacts: Path,
+    is_our_name: Callable[[str], bool],
+    *,
+    read_only: bool = False,
+) -> Guard:
+    """The dashboard over a storage and the folders beside it, for requests to one of our names."""
+    if read_only:
+        forbid_writes(storage)
+    return Guard(dashboard_app(storage, checkpoints, artifacts), is_our_name, read_only=read_only)
+
+
+def dashboard_app(storage: GuardedStorage, checkpoints: Path, artifacts: Path) -> Bottle:
+    """optuna-dashboard with our notes and our deletion; nobody is asked who they are."""
+    snapshots, files = SnapshotStorage(storage), ArtifactFolder(artifacts)
+    app: Any = wsgi(snapshots, artifact_store=files)
+    notes = Notes(snapshots)
+    deletion = Deletion(snapshots, files, (checkpoints, artifacts))
+    for plugin in (Bodies(), notes, deletion, Refusals(snapshots)):
+        app.install(plugin)
+
+    def forget() -> None:
+        # It keeps search spaces and importances by a study's id, which another study may have now.
+        app._inmemory_cache.clear()
+        param_importance_cache.clear()
+        notes.forget()
+
+    snapshots.on_replaced = forget
+    return app
+
+
+def forbid_writes(storage: GuardedStorage) -> None:
+    """Have the database itself refuse whatever this storage would write."""
+
+    def on_connect(connection: Any, _: object) -> None:
+        if storage.engine.dialect.name == "sqlite":
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.read_only = True
+
+    sqlalchemy.event.listen(storage.engine, "connect", on_connect)
+    storage.engine.dispose()  # the connections there are were made without

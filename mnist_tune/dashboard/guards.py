@@ -1,0 +1,129 @@
+"""Who may ask the dashboard for what: checks in front of an application that knows none.
+
+It has no login: whoever reaches it may use it. What must not is a page from elsewhere, in the browser of
+somebody who may. Such a page gives itself away by the name it reached us by (DNS rebinding: `Host`), or by
+where it says it comes from (`Origin`, `Sec-Fetch-Site`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Headers: TypeAlias = list[tuple[str, str]]
+ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
+
+READING = ("GET", "HEAD")
+OWN = ("same-origin", "none")
+"""What `Sec-Fetch-Site` says of our own page, and of what a person typed."""
+MOST_DRAINED = 1_000_000
+"""Bytes that are read of a refused request."""
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not answered, in one line."""
+
+    status: HTTPStatus
+    reason: str
+
+
+class Guard:
+    """A WSGI application in front of another."""
+
+    def __init__(self, app: WSGIApplication, is_our_name: Callable[[str], bool], *, read_only: bool) -> None:
+        self._app = app
+        self._is_our_name = is_our_name
+        self._read_only = read_only
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        refusal = self.refusal(environ)
+        if refusal is None:
+            is_file = environ.get("PATH_INFO", "").startswith("/artifacts/")
+            return self._app(environ, _hardened(start_response, is_file))
+        _drain(environ)
+        body = f"mnist-tune: {refusal.reason}\n".encode()
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers.append(("Allow", ", ".join(READING)))
+        start_response(f"{refusal.status.value} {refusal.status.phrase}", headers)
+        return [body]
+
+    def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
+        """Why this request is refused, if it is."""
+        host = environ.get("HTTP_HOST", "")
+        reads = environ["REQUEST_METHOD"] in READING
+        if not self._is_our_name(_name(host)):
+            return Refusal(
+                HTTPStatus.FORBIDDEN,
+                "this dashboard does not go by the name in the request's Host header; "
+                "open it by the address that it was started on, or start it with that name as --host",
+            )
+        origin = environ.get("HTTP_ORIGIN")
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if foreign or not (reads or environ.get("HTTP_SEC_FETCH_SITE", "none") in OWN):
+            return Refusal(HTTPStatus.FORBIDDEN, "the request comes from another site's page")
+        if self._read_only and not reads:
+            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "this dashboard is read-only")
+        return None
+
+
+def local_names(host: str) -> Callable[[str], bool]:
+    """The names of a dashboard on a loopback address. The port may be another: that of a tunnel to it."""
+    names = {*LOCAL_NAMES, host.lower()}
+    return lambda name: name in names
+
+
+def remote_names(host: str) -> Callable[[str], bool]:
+    """The names of a dashboard that others reach: any address, the name given, the machine's own names.
+
+    A site that has its own name point to us gets in by none of these.
+    """
+    names = {*LOCAL_NAMES, host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+    return lambda name: name in names or is_address(name)
+
+
+def is_address(name: str) -> bool:
+    """Whether a host is written as an IP address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _drain(environ: WSGIEnvironment) -> None:
+    # A connection closed with data unread is reset, and the client may not see the answer.
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal():
+        environ["wsgi.input"].read(min(int(length), MOST_DRAINED))
+
+
+def _name(host: str) -> str:
+    """The name or address in a Host header, without the port."""
+    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::[0-9]+)?", host.lower(), re.ASCII)
+    return found[1] or found[2] if found else ""
+
+
+def _hardened(start_response: StartResponse, is_file: bool) -> StartResponse:
+    """Have browsers trust an answer no more than needed."""
+    more = [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "SAMEORIGIN")]
+    if is_file:  # of a trial: whatever it holds, it must not run as a page of the dashboard
+        more.append(("Content-Security-Policy", "sandbox"))
+
+    def start(status: str, headers: Headers, exc_info: ExcInfo = None) -> Callable[[bytes], object]:
+        kept = [header for header in headers if header[0].lower() != "access-control-allow-origin"]
+        return start_response(status, kept + more, exc_info)
+
+    return start

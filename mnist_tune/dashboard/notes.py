@@ -1,0 +1,103 @@
+"""What the dashboard says of a trial and of a study where nobody has written a note, as Markdown.
+
+What is stored is anybody's text: it stands in code, where Markdown has no meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
+from mnist_tune.documents import dump
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.spec import Spec
+from mnist_tune.wording import clock
+
+STATES = {
+    TrialState.WAITING: "waits for a worker",
+    TrialState.RUNNING: "is running",
+    TrialState.COMPLETE: "is complete",
+    TrialState.PRUNED: "was pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+def trial_note(trial: FrozenTrial, attempt: int, epochs: int) -> str:
+    """A trial of ours: parameters, where it stands and ran, and why it failed."""
+    lines = [_headline(trial), "", *_items(trial.params), ""]
+    which = f"Attempt {attempt} at cell {trial.system_attrs[CELL]}"
+    if worker := trial.user_attrs.get(WORKER):
+        which += f", by worker {code(worker)}"
+    lines += [f"{which}.", ""]
+    if resumed := trial.user_attrs.get(RESUMED):
+        lines += [_origin(resumed), ""]
+    if history := trial.user_attrs.get(HISTORY):
+        lines += [f"Last {EpochMetrics(**history[-1]).line(epochs)}.", ""]
+    if failure := trial.user_attrs.get(FAILURE):
+        lines += [f"**Why it failed**: {code(failure['class'])}", "", block(failure["reason"]), ""]
+    if environment := trial.user_attrs.get(ENVIRONMENT):
+        lines += ["**Environment**", "", *_items(environment)]
+    return "\n".join(lines).strip()
+
+
+def study_note(spec: Spec) -> str:
+    """A study of ours: what is searched, and how to go on."""
+    name = spec.study.name
+    commands = [
+        f"mnist-tune worker {name}",
+        f"mnist-tune status {name}",
+        f"mnist-tune export {name} --output best.toml",
+    ]
+    return "\n".join(
+        [
+            f"A study of {spec.n_cells:,} cells. With this storage as `--storage`, start another worker, "
+            "see how far it is, or take the best configuration:",
+            "",
+            block("\n".join(commands)),
+            "",
+            "Its spec:",
+            "",
+            block(dump(spec.document(), "toml").strip(), "toml"),
+        ]
+    )
+
+
+def code(text: object) -> str:
+    """A stored value on one line, whatever it holds."""
+    printable = "".join(filter(str.isprintable, str(text)))
+    fence = "`" * (_longest_run(printable) + 1)
+    padding = " " if len(fence) > 1 or not printable.strip() else ""
+    return f"{fence}{padding}{printable}{padding}{fence}"
+
+
+def block(text: str, language: str = "text") -> str:
+    """A stored text of several lines, whatever it holds."""
+    printable = "\n".join("".join(filter(str.isprintable, line.expandtabs())) for line in text.splitlines())
+    fence = "`" * max(3, _longest_run(printable) + 1)
+    return f"{fence}{language}\n{printable}\n{fence}"
+
+
+def _headline(trial: FrozenTrial) -> str:
+    line = f"Trial {trial.number} **{STATES[trial.state]}**"
+    if trial.state == TrialState.COMPLETE and trial.value is not None:
+        line += f" with a validation accuracy of **{trial.value:.2f} %**"
+    if trial.duration is not None:
+        line += f", after {clock(trial.duration.total_seconds())}"
+    return f"{line}."
+
+
+def _origin(resumed: dict[str, Any]) -> str:
+    if problem := resumed.get("problem"):
+        return f"Began at the first epoch, since its checkpoint could not be used: {code(problem)}."
+    return f"Went on after epoch {code(resumed.get('epoch'))} of an earlier attempt."
+
+
+def _items(values: dict[str, Any]) -> list[str]:
+    return [f"- {code(name)}: {code(value)}" for name, value in values.items()]
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

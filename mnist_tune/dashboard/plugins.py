@@ -1,0 +1,198 @@
+"""What optuna-dashboard does differently with our studies, as plugins of its Bottle application."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from bottle import Route, request, response
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.trial import FrozenTrial
+
+from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.attributes import CELL, SPEC
+from mnist_tune.dashboard.notes import study_note, trial_note
+from mnist_tune.dashboard.snapshots import SnapshotStorage
+from mnist_tune.deletion import delete_study_and_files
+from mnist_tune.documents import validate
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.spec import Spec
+from mnist_tune.studies import open_study
+
+STUDY = "/api/studies/<study_id:int>"
+STUDY_FILES = "/api/artifacts/<study_id:int>"
+
+View = Callable[..., Any]
+
+
+class Plugin:
+    """A plugin in Bottle's second version of their protocol."""
+
+    api = 2
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+
+class Bodies(Plugin):
+    """Gives every answer a body: the page of optuna-dashboard 0.21 takes an empty one for a failure."""
+
+    def apply(self, view: View, route: Route) -> View:
+        def with_body(**arguments: Any) -> Any:
+            answer = view(**arguments)
+            if response.status_code == HTTPStatus.NO_CONTENT:
+                response.status = HTTPStatus.OK.value
+            return answer
+
+        return view if route.method == "GET" else with_body
+
+
+class Notes(Plugin):
+    """Writes a note to each trial and study where no person has: in the answer, never in the database."""
+
+    def __init__(self, storage: SnapshotStorage) -> None:
+        self._storage = storage
+        self._written: dict[int, tuple[FrozenTrial, str]] = {}
+        """Trial id to the trial a note is about and the note."""
+
+    def forget(self) -> None:
+        """Studies have gone; their trials' ids may come again."""
+        self._written.clear()
+
+    def apply(self, view: View, route: Route) -> View:
+        if (route.method, route.rule) != ("GET", STUDY):
+            return view
+
+        def with_notes(study_id: int) -> Any:
+            answer = view(study_id=study_id)
+            if isinstance(answer, dict) and "trials" in answer:
+                self._add(study_id, answer)
+            return answer
+
+        return with_notes
+
+    def _add(self, study_id: int, answer: dict[str, Any]) -> None:
+        try:
+            spec = validate(Spec, self._storage.get_study_user_attrs(study_id)[SPEC], "the stored spec")
+        except (MnistTuneError, KeyError):  # damaged, not ours, or deleted meanwhile: the page has the rest
+            return
+        _fill(answer["note"], study_note(spec))
+        trials = self._storage.last_seen(study_id)
+        attempts = _attempts(trials)
+        for shown in (*answer["trials"], *answer["best_trials"]):
+            if (trial_id := shown["trial_id"]) in attempts:
+                _fill(shown["note"], self._note(trials[trial_id], attempts[trial_id], spec.training.epochs))
+
+    def _note(self, trial: FrozenTrial, attempt: int, epochs: int) -> str:
+        about, note = self._written.get(trial._trial_id, (None, ""))
+        if about is not trial:  # read anew since
+            try:
+                note = trial_note(trial, attempt, epochs)
+            except (KeyError, TypeError, ValueError, IndexError):  # one trial must not hide the others
+                note = f"What is stored of trial {trial.number} is damaged; `mnist-tune verify` says how."
+            self._written[trial._trial_id] = trial, note
+        return note
+
+
+def _fill(note: dict[str, Any], body: str) -> None:
+    # Version 0 is a note that nobody has saved: a person's first one is stored as version 1, over ours.
+    if note["version"] == 0:
+        note["body"] = body
+
+
+def _attempts(trials: dict[int, FrozenTrial]) -> dict[int, int]:
+    """Trial id to how many attempts its cell has had by then, of all trials of ours."""
+    tries: Counter[int] = Counter()
+    attempts = {}
+    for trial in sorted(trials.values(), key=lambda trial: trial.number):
+        if (cell := trial.system_attrs.get(CELL)) is not None:
+            tries[cell] += 1
+            attempts[trial._trial_id] = tries[cell]
+    return attempts
+
+
+class Deletion(Plugin):
+    """Deletes a study of ours as `delete-study` does, also while workers write to it."""
+
+    def __init__(
+        self, storage: SnapshotStorage, artifacts: ArtifactFolder, folders: tuple[Path, Path]
+    ) -> None:
+        self._storage = storage
+        self._artifacts = artifacts
+        self._folders = folders
+
+    def apply(self, view: View, route: Route) -> View:
+        if (route.method, route.rule) != ("DELETE", STUDY):
+            return view
+
+        def delete(study_id: int) -> Any:
+            if not _is_ours(self._storage, study_id):
+                return view(study_id=study_id)
+            files = (request.json or {}).get("remove_associated_artifacts", True)
+            self._delete(study_id, files)
+            return {}
+
+        return delete
+
+    def _delete(self, study_id: int, files: bool) -> None:
+        attributes = self._storage.get_study_system_attrs(study_id)
+        if files:
+            study = open_study(self._storage.guarded, self._storage.get_study_name_from_id(study_id))
+            delete_study_and_files(study, *self._folders)
+            for key in attributes:  # what people have added to the study itself
+                if key.startswith(ARTIFACTS_ATTR_PREFIX):
+                    with suppress(ArtifactNotFound):
+                        self._artifacts.remove(key.removeprefix(ARTIFACTS_ATTR_PREFIX))
+        else:
+            self._storage.delete_study(study_id)
+
+
+class Refusals(Plugin):
+    """Leaves the trials of our studies to their workers: nobody tells, renames or adds to them here.
+
+    What may be done to a study of ours is listed, so that what a later dashboard brings is refused.
+    """
+
+    ALLOWED = (
+        ("PUT", f"{STUDY}/note"),
+        ("PUT", f"{STUDY}/<trial_id:int>/note"),
+        ("DELETE", STUDY),
+        ("POST", STUDY_FILES),
+        ("DELETE", f"{STUDY_FILES}/<artifact_id:re:[0-9a-fA-F-]+>"),
+    )
+
+    def __init__(self, storage: SnapshotStorage) -> None:
+        self._storage = storage
+
+    def apply(self, view: View, route: Route) -> View:
+        if route.method == "GET" or (route.method, route.rule) in self.ALLOWED:
+            return view
+
+        def refuse(**arguments: Any) -> Any:
+            if not self._is_about_ours(**arguments):
+                return view(**arguments)
+            response.status = HTTPStatus.FORBIDDEN.value
+            return {"reason": "trials and names of this study are left to mnist-tune and its workers"}
+
+        return refuse
+
+    def _is_about_ours(self, study_id: int | None = None, trial_id: int | None = None, **_: Any) -> bool:
+        if study_id is not None and _is_ours(self._storage, study_id):
+            return True
+        try:
+            return trial_id is not None and CELL in self._storage.get_trial_system_attrs(trial_id)
+        except KeyError:
+            return False
+
+
+def _is_ours(storage: SnapshotStorage, study_id: int) -> bool:
+    try:
+        return SPEC in storage.get_study_user_attrs(study_id)
+    except KeyError:
+        return False

@@ -1,0 +1,145 @@
+"""A small threaded HTTP server for the dashboard, and the browser that is opened on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+import webbrowser
+from collections.abc import Callable
+from ipaddress import ip_address
+from socketserver import TCPServer, ThreadingMixIn
+from typing import TYPE_CHECKING, Any, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from mnist_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+SILENCE_SECONDS = 60.0
+NICENESS = 10
+"""Added to that of the process: where cores are short, training comes first."""
+
+
+class Address(NamedTuple):
+    """Where a server listens: an address of this machine, and the name it was given as."""
+
+    host: str
+    address: str
+    family: socket.AddressFamily
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        return ip_address(self.address.partition("%")[0]).is_loopback
+
+    def url(self, port: int) -> str:
+        """What to open in a browser."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{port}/"
+
+
+def find_address(host: str, *, allow_remote: bool) -> Address:
+    """The address of this machine that `host` means.
+
+    Raises:
+        UserError: it means none, or one that other machines reach though that is not allowed.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host or "?", None, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        raise UserError(
+            f"--host: '{host}' is no address or name of this machine; write 127.0.0.1, or 0.0.0.0 for all"
+        ) from None
+    found = Address(host, str(address[0]), family)
+    if not (found.is_loopback or allow_remote):
+        raise UserError(
+            f"--host: other machines can reach {host}, and the dashboard has no login; "
+            "add --allow-remote if they may, or use a tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
+        )
+    return found
+
+
+class Handler(WSGIRequestHandler):
+    """Answers one request, without a line about each."""
+
+    timeout = SILENCE_SECONDS  # a client that says nothing must not keep a thread for ever
+
+    def address_string(self) -> str:
+        return str(self.client_address[0])  # without asking a name server
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """Answers each request in a thread of its own."""
+
+    daemon_threads = True  # leaving does not wait for a browser
+
+    def __init__(self, address: Address, port: int) -> None:
+        self.address_family = address.family
+        try:
+            super().__init__((address.address, port), Handler)
+        except PermissionError:
+            raise UserError(f"--port: {port} needs more rights; write one above 1023, or 0 for any") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(
+                f"--port: cannot listen on {address.url(port)}: {reason.lower()}; "
+                "write another, or 0 for any that is free"
+            ) from None
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # HTTPServer's asks a name server for our name, which may take long
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, *request: Any) -> None:
+        """A browser that is gone or silent is no error of ours; the application reports its own."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(*request)
+
+
+def serve(server: Server, app: WSGIApplication, on_start: Callable[[], None]) -> None:
+    """Answer requests until Ctrl-C or SIGTERM. Call from the main thread."""
+    server.set_app(app)
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        os.nice(NICENESS)
+        warnings.simplefilter("ignore")  # Optuna's hints to programmers are none to who looks at a page
+        on_start()
+        server.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+
+
+def open_browser(url: str) -> threading.Thread | None:
+    """Show the page, if somebody sits before a screen with windows; the thread that does so."""
+    if not (sys.stdout.isatty() and _has_windows()):
+        return None
+    # Some browsers stay until they are closed.
+    thread = threading.Thread(target=_open, args=(url,), name="browser", daemon=True)
+    thread.start()
+    return thread
+
+
+def _has_windows() -> bool:
+    on_a_desktop = sys.platform in ("darwin", "win32")
+    return on_a_desktop or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _open(url: str) -> None:
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    # What is no more than a command runs in the terminal, as lynx and w3m do.
+    if type(browser) is not webbrowser.GenericBrowser and not isinstance(browser, webbrowser.Elinks):
+        browser.open(url)

@@ -1,0 +1,104 @@
+"""The storage as the dashboard sees it: read again is only what can have changed.
+
+The page asks every few seconds, and stock reads every trial for each answer, which takes seconds for
+thousands; here a query of ids and states says which trials are new, run, or have changed their state.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Container
+
+from optuna.storages import BaseStorage
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import select
+
+from mnist_tune.attributes import UID
+from mnist_tune.cells import delete_rows
+from mnist_tune.rows import trials
+from mnist_tune.storage import GuardedStorage
+
+
+class SnapshotStorage(_CachedStorage):
+    """A storage that keeps the trials it has read. Safe in threads.
+
+    Optuna's own cache, which it replaces, reads waiting trials anew each time, and takes a study for another
+    that had its id before: SQLite gives the ids of deleted studies out again.
+    """
+
+    def __init__(self, guarded: GuardedStorage) -> None:
+        super().__init__(guarded)
+        self.guarded = guarded
+        self.on_replaced: Callable[[], None] = lambda: None
+        """Called when a study is gone, or another has its id."""
+        self._identities: dict[int, str] = {}
+        self._known: dict[int, dict[int, FrozenTrial]] = {}
+        """Study id to its trials by their ids."""
+        self._reading: dict[int, threading.Lock] = {}
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        found = self.guarded.get_all_studies()
+        now = {study._study_id: study.user_attrs.get(UID, study.study_name) for study in found}
+        replaced = [
+            study_id for study_id, identity in self._identities.items() if now.get(study_id) != identity
+        ]
+        self._identities = now
+        if replaced:
+            self._forget(*replaced)
+        return found
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        # Two pages that ask at the same moment read once.
+        with self._reading.setdefault(study_id, threading.Lock()):
+            self._known[study_id] = known = self._read(study_id)
+        wanted = [trial for trial in known.values() if states is None or trial.state in states]
+        wanted.sort(key=lambda trial: trial.number)
+        return copy.deepcopy(wanted) if deepcopy else wanted
+
+    def last_seen(self, study_id: int) -> dict[int, FrozenTrial]:
+        """The study's trials by their ids, as they were when last read."""
+        return self._known.get(study_id, {})
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        return BaseStorage.get_best_trial(self, study_id)  # from the trials that are here
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self.guarded.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self.guarded.get_study_directions(study_id)
+
+    def delete_study(self, study_id: int) -> None:
+        self.guarded.get_study_name_from_id(study_id)  # KeyError: there is none
+        # Optuna's own loads everything first, and silently deletes nothing if a row is added meanwhile.
+        with self.guarded.transaction() as session:
+            delete_rows(session, study_id)
+        self._forget(study_id)
+
+    def _read(self, study_id: int) -> dict[int, FrozenTrial]:
+        known = self._known.get(study_id, {})
+        in_study = select(trials.c.trial_id, trials.c.state).where(trials.c.study_id == study_id)
+        with self.guarded.transaction() as session:
+            states = {row.trial_id: row.state for row in session.execute(in_study)}
+        changed = {
+            trial_id
+            for trial_id, trial in known.items()
+            if (state := states.get(trial_id)) is TrialState.RUNNING or state is not trial.state
+        }
+        changed &= states.keys()
+        read = self.guarded._get_trials(
+            study_id, states=None, included_trial_ids=changed, trial_id_greater_than=max(known, default=-1)
+        )
+        kept = {trial_id: trial for trial_id, trial in known.items() if trial_id in states}
+        return kept | {trial._trial_id: trial for trial in read}
+
+    def _forget(self, *study_ids: int) -> None:
+        for study_id in study_ids:
+            self._known.pop(study_id, None)
+        self.on_replaced()

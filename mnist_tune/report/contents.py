@@ -1,0 +1,73 @@
+"""The whole report, from a study's results and the winner's evaluations, in the order it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mnist_tune.evaluated import Evaluated
+from mnist_tune.report.curves import curves
+from mnist_tune.report.digits import confusion, per_class
+from mnist_tune.report.failures import failures
+from mnist_tune.report.gallery import Gallery, gallery
+from mnist_tune.report.headline import Headline, headline
+from mnist_tune.report.heat_maps import heat_maps
+from mnist_tune.report.importances import importances
+from mnist_tune.report.models import check
+from mnist_tune.report.pictures import Picture
+from mnist_tune.report.provenance import Provenance, provenance
+from mnist_tune.report.searched import parallel_coordinates, slices
+from mnist_tune.report.stand_in import stand_in
+from mnist_tune.report.throughput import throughput
+from mnist_tune.report.timeline import timeline
+from mnist_tune.results import Results
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page shows."""
+
+    name: str
+    headline: Headline
+    pictures: Sequence[Picture]
+    gallery: Gallery | None
+    provenance: Provenance
+
+
+def contents(results: Results, models: Sequence[Evaluated], storage: str, now: datetime) -> Report:
+    """Everything there is to show of the study.
+
+    Raises:
+        UserError: a model is not the winner's.
+    """
+    check(models, results)
+    study = stand_in(results)
+    found: list[Picture | None] = [
+        curves(results),
+        heat_maps(results),
+        parallel_coordinates(results, study),
+        slices(results),
+        importances(results, study),
+        timeline(results, now),
+        failures(results),
+        throughput(results),
+    ]
+    digits = None
+    if models:
+        whose = _whose(models)
+        found += [picture(models[0].evaluation, whose) for picture in (confusion, per_class)]
+        digits = gallery(models[0], whose)
+    return Report(
+        results.name,
+        headline(results, models, storage),
+        [picture for picture in found if picture is not None],
+        digits,
+        provenance(results, storage, now),
+    )
+
+
+def _whose(models: Sequence[Evaluated]) -> str:
+    first = models[0]
+    others = f", the first of {len(models)} models" if len(models) > 1 else ""
+    return f"{first.folder.name}, seed {first.configuration.training.seed}{others}"

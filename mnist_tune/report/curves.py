@@ -1,0 +1,237 @@
+"""Losses and accuracy by epoch, every cell, the winner's highlighted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.ranking import SEED, binomial_noise
+from mnist_tune.report.panels import finish, logarithmic, panels
+from mnist_tune.report.pictures import (
+    Picture,
+    ends,
+    is_winner,
+    number,
+    percent,
+    plain,
+    searched,
+    short_name,
+    table,
+)
+from mnist_tune.report.theme import colour
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import loss
+
+MOST_NAMED = 12
+"""Configurations with a line and a name each; more are drawn as groups."""
+SERIES = [f"series{number}" for number in range(1, 7)]
+DASHES = ["dash", "dot", "dashdot", "longdash", "longdashdot", "solid"]
+SYMBOLS = ["square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star", "pentagon"]
+
+Metric = Callable[[EpochMetrics], float | None]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    metric: Metric
+    suffix: str = ""
+
+
+PANELS = (
+    _Panel("training loss", lambda epoch: epoch.training_loss),
+    _Panel("validation loss", lambda epoch: epoch.validation_loss),
+    _Panel("validation accuracy", lambda epoch: epoch.validation_accuracy, " %"),
+)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Attempts that are drawn as one trace, with gaps between them."""
+
+    name: str
+    attempts: Sequence[Attempt]
+    line: dict[str, Any]
+    marker: dict[str, Any]
+
+
+def curves(results: Results) -> Picture:
+    """How loss and accuracy went."""
+    drawn = [attempt for attempt in results.latest if attempt.history]
+    question = "How did the cells learn?"
+    if not drawn:
+        return Picture("curves", question, "No epoch is done yet.")
+    groups = _groups(results, drawn)
+    epochs = max(attempt.history[-1].epoch for attempt in drawn)
+    shown, close_up = list(PANELS), _close_up(drawn, results)
+    if close_up is not None:
+        shown.append(replace(PANELS[-1], title="validation accuracy, close up"))
+    figure = panels([panel.title for panel in shown], least_width=400, height=300, most=2 if close_up else 3)
+    for index, panel in enumerate(shown):
+        axis = "" if index == 0 else str(index + 1)
+        for group in groups:
+            figure.add_scatter(
+                **_points(group.attempts, panel.metric),
+                name=group.name,
+                legendgroup=group.name,
+                showlegend=index == 0,
+                mode="lines+markers" if group.marker else "lines",  # thousands of markers are slow
+                line=group.line,
+                marker=group.marker,
+                xaxis=f"x{axis}",
+                yaxis=f"y{axis}",
+                hovertemplate=(
+                    f"trial %{{customdata}}, epoch %{{x}}: %{{y}}{panel.suffix}<extra>{group.name}</extra>"
+                ),
+            )
+        vertical = figure.layout[f"yaxis{axis}"]
+        if panel.suffix:
+            vertical.ticksuffix = panel.suffix
+        elif _spans_decades(drawn, panel.metric):
+            vertical.update(logarithmic(*ends(_values(drawn, panel.metric))))
+            figure.layout.annotations[index].text += " (logarithmic)"
+        figure.layout[f"xaxis{axis}"].update(title={"text": "epoch"}, tick0=0, dtick=-(-epochs // 8))
+    if close_up is not None:
+        figure.layout[f"yaxis{len(shown)}"].range = close_up
+    answer = _answer(results, drawn) + (_caution(results) if close_up is not None else "")
+    return Picture("curves", question, answer, finish(figure), [_table(results, drawn)])
+
+
+def _groups(results: Results, drawn: Sequence[Attempt]) -> list[_Group]:
+    """The winner last, so that it is on top."""
+    winner = [attempt for attempt in drawn if is_winner(results, attempt)]
+    rest = [attempt for attempt in drawn if not is_winner(results, attempt)]
+    is_few = len(_by_name(results, rest)) < MOST_NAMED
+    groups = _named(results, rest) if is_few else _summed_up(results, rest)
+    if winner:
+        name = f"winner: {_configuration(results, winner[0])}" + _seeds(winner)
+        line = {"color": colour("winner"), "width": 4}
+        groups.append(_Group(name, winner, line, {"symbol": "circle", "size": 9, "color": colour("winner")}))
+    return groups
+
+
+def _named(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
+    groups = []
+    for index, (name, attempts) in enumerate(_by_name(results, rest).items()):
+        shade = colour(SERIES[index % len(SERIES)])
+        line = {"color": shade, "width": 1.5, "dash": DASHES[(index + index // len(SERIES)) % len(DASHES)]}
+        marker = {"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 6, "color": shade}
+        groups.append(_Group(name + _seeds(attempts), attempts, line, marker))
+    return groups
+
+
+def _summed_up(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
+    tied = {attempt.number for one in results.tied for attempt in one.attempts.values()}
+    groups = []
+    for name, ours, shade, dash in (
+        ("others", [each for each in rest if each.number not in tied], "others", "solid"),
+        ("not told apart from the winner", [each for each in rest if each.number in tied], "tied", "dot"),
+    ):
+        if ours:
+            line = {"color": colour(shade), "width": 1, "dash": dash}
+            groups.append(_Group(f"{name}, {len(ours):,}", ours, line, {}))
+    return groups
+
+
+def _by_name(results: Results, attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
+    grouped: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        grouped.setdefault(_configuration(results, attempt), []).append(attempt)
+    return grouped
+
+
+def _configuration(results: Results, attempt: Attempt) -> str:
+    parameters = {name: value for name, value in attempt.parameters.items() if name != SEED}
+    return plain(short_name(results, parameters))
+
+
+def _seeds(attempts: Sequence[Attempt]) -> str:
+    return f", {len(attempts)} seeds" if len(attempts) > 1 else ""
+
+
+def _points(attempts: Sequence[Attempt], metric: Metric) -> dict[str, list[Any]]:
+    """One trace however many attempts: a trace each takes a browser seconds."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    trials: list[int | None] = []
+    for attempt in attempts:
+        for epoch in attempt.history:
+            value = metric(epoch)
+            x.append(epoch.epoch)
+            y.append(None if value is None else float(f"{value:.5g}"))
+            trials.append(attempt.number)
+        for values in (x, y, trials):
+            values.append(None)
+    return {"x": x[:-1], "y": y[:-1], "customdata": trials[:-1]}
+
+
+def _values(attempts: Sequence[Attempt], metric: Metric) -> list[float]:
+    found = (metric(epoch) for attempt in attempts for epoch in attempt.history)
+    return [value for value in found if value is not None]
+
+
+def _spans_decades(drawn: Sequence[Attempt], metric: Metric) -> bool:
+    values = _values(drawn, metric)
+    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
+
+
+def _close_up(drawn: Sequence[Attempt], results: Results) -> list[float] | None:
+    """The range around the winner's later epochs, where the range of all would hide what differs there."""
+    metric = PANELS[-1].metric
+    winner = [attempt for attempt in drawn if is_winner(results, attempt)]
+    later = [replace(attempt, history=attempt.history[len(attempt.history) // 2 :]) for attempt in winner]
+    if not later:
+        return None
+    low, _ = ends(_values(later, metric))
+    least, high = ends(_values(drawn, metric))
+    room = max(high - low, 0.1)
+    if high - least < 5 * room:
+        return None
+    return [low - room, high + 0.2 * room]
+
+
+def _answer(results: Results, drawn: Sequence[Attempt]) -> str:
+    epochs = max(attempt.history[-1].epoch for attempt in drawn)
+    said = f"{len(drawn):,} of {results.cells.total:,} cells, up to {epochs} epochs."
+    best = results.best
+    if best is None:
+        return said
+    first = best.first.history
+    if not first or first[0].validation_accuracy is None or first[-1].validation_accuracy is None:
+        return said
+    began, ended = first[0].validation_accuracy, first[-1].validation_accuracy
+    return (
+        f"{said} The winner (thick line, round markers) went from {percent(began)} after epoch 1 "
+        f"to {percent(ended)} after epoch {first[-1].epoch} (trial {best.first.number})."
+    )
+
+
+def _caution(results: Results) -> str:
+    assert results.best is not None  # without a winner there is no close-up
+    n_images = results.spec.data.validation_size
+    noise = 1.96 * binomial_noise(results.best.mean, n_images)
+    return (
+        f" The close-up magnifies: one reading of {n_images:,} validation images is uncertain by "
+        f"± {noise:.2f} points."
+    )
+
+
+def _table(results: Results, drawn: Sequence[Attempt]) -> Any:
+    names = searched(results)
+    ranked = sorted(drawn, key=lambda attempt: -(attempt.history[-1].validation_accuracy or 0.0))
+    rows = [
+        [
+            str(attempt.number),
+            *(number(attempt.parameters.get(name, "")) for name in names),
+            attempt.state,
+            str(attempt.history[-1].epoch),
+            loss(attempt.history[-1].training_loss),
+            loss(attempt.history[-1].validation_loss),
+            percent(attempt.history[-1].validation_accuracy or 0.0),
+        ]
+        for attempt in ranked
+    ]
+    columns = ["trial", *names, "state", "epochs", "training loss", "validation loss", "validation accuracy"]
+    return table(columns, rows, "best")

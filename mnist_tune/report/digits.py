@@ -1,0 +1,113 @@
+"""What the winner, trained anew, got right and wrong on the test images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mnist_tune.evaluated import Evaluation
+from mnist_tune.report.intervals import of_images
+from mnist_tune.report.panels import finish, panels
+from mnist_tune.report.pictures import Picture, Table, percent
+from mnist_tune.report.theme import colour
+
+
+def confusion(evaluation: Evaluation, whose: str) -> Picture:
+    """Which digits are taken for which."""
+    matrix = evaluation.confusion_matrix
+    digits = [str(digit) for digit in range(len(matrix))]
+    n = range(len(matrix))
+    # Two layers: next to the right answers no mistake would have a colour.
+    wrong = [[None if i == j else matrix[i][j] for j in n] for i in n]
+    right = [[matrix[i][j] if i == j else None for j in n] for i in n]
+    most = max((count or 0 for row in wrong for count in row), default=0)
+    figure = panels([""], height=430)
+    for counts, scale, font in (
+        (wrong, [[0, colour("paper")], [1, colour("tied")]], {}),
+        (right, [[0, colour("raised")], [1, colour("raised")]], {"color": colour("muted")}),
+    ):
+        figure.add_heatmap(
+            x=digits,
+            y=digits,
+            z=counts,
+            text=[[f"{count}" if count else "" for count in row] for row in counts],
+            texttemplate="%{text}",
+            textfont=font,
+            hovertemplate="a %{y} read as %{x}: %{z:,} images<extra></extra>",
+            hoverongaps=False,
+            colorscale=scale,
+            zmin=0,
+            zmax=max(most, 1),
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    figure.layout.xaxis.update(type="category", title={"text": "read as"}, showgrid=False)
+    figure.layout.yaxis.update(
+        type="category", title={"text": "true digit"}, showgrid=False, autorange="reversed"
+    )
+    rows = [[digits[i], *(str(count) for count in row)] for i, row in enumerate(matrix)]
+    numbers = Table(["true digit", *(f"read as {digit}" for digit in digits)], rows)
+    return Picture(
+        "confusion", "Which digits are taken for which?", _mistakes(matrix, whose), finish(figure), [numbers]
+    )
+
+
+def per_class(evaluation: Evaluation, whose: str) -> Picture:
+    """How well each digit is read, and how certain that is."""
+    totals = [sum(row) for row in evaluation.confusion_matrix]
+    known = [
+        (digit, value, of_images(value, totals[digit]))
+        for digit, value in enumerate(evaluation.per_class_accuracy)
+        if value is not None and not math.isnan(value) and totals[digit]
+    ]
+    figure = panels([""], height=max(120, 30 * len(known)))
+    figure.add_scatter(
+        x=[round(value, 3) for _, value, _ in known],
+        y=[str(digit) for digit, _, _ in known],
+        mode="markers",
+        marker={"size": 10, "color": colour("tied")},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [round(high - value, 3) for _, value, (_, high) in known],
+            "arrayminus": [round(value - low, 3) for _, value, (low, _) in known],
+            "color": colour("ink"),
+            "thickness": 1.5,
+            "width": 5,
+        },
+        showlegend=False,
+        hovertemplate="digit %{y}: %{x} %<extra></extra>",
+    )
+    figure.layout.xaxis.update(ticksuffix=" %", title={"text": "test accuracy, 95 % interval"})
+    figure.layout.yaxis.update(type="category", title={"text": "digit"}, autorange="reversed")
+    worst = min(known, key=lambda one: one[1])
+    best = max(known, key=lambda one: one[1])
+    overlap = worst[2][1] >= best[2][0]
+    answer = (
+        f"Best is the {best[0]} with {percent(best[1])}, worst the {worst[0]} with {percent(worst[1])}; "
+        + (
+            "their intervals overlap: the order may be luck."
+            if overlap
+            else "their intervals do not overlap."
+        )
+        + f" Wilson's intervals, {whose}."
+    )
+    rows = [
+        [str(digit), percent(value), f"{low:.2f} to {percent(high)}", f"{totals[digit]:,}"]
+        for digit, value, (low, high) in known
+    ]
+    numbers = Table(["digit", "test accuracy", "95 % interval", "images"], rows)
+    return Picture("digits", "Which digits are hard?", answer, finish(figure), [numbers])
+
+
+def _mistakes(matrix: Sequence[Sequence[int]], whose: str) -> str:
+    pairs = sorted(
+        ((count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count),
+        key=lambda one: -one[0],
+    )
+    if not pairs:
+        return f"No image was read wrong ({whose})."
+    named = ", ".join(f"{i} as {j} ({count})" for count, i, j in pairs[:3])
+    total = sum(count for count, _, _ in pairs)
+    return f"{total:,} images were read wrong, most often {named} ({whose}). Grey: how many were read right."

@@ -1,0 +1,44 @@
+"""Attempts that failed, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mnist_tune.report.pictures import Picture, table, worded
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import first_line
+
+
+def failures(results: Results) -> Picture | None:
+    """Every attempt that failed, with its reason."""
+    failed = [attempt for attempt in results.attempts if attempt.failure is not None]
+    if not failed:
+        return None
+    holes = {attempt.number for attempt in results.holes}
+    rows = [
+        [
+            str(attempt.number),
+            worded(attempt.parameters),
+            attempt.worker or "unknown",
+            first_line(attempt.failure["class"]),
+            first_line(attempt.failure["reason"]),
+            "given up" if attempt.number in holes else "tried again",
+        ]
+        for attempt in sorted(failed, key=lambda attempt: (attempt.number not in holes, attempt.number))
+        if attempt.failure is not None
+    ]
+    answer = f"{len(failed):,} attempts failed: {by_class(failed)}. "
+    answer += (
+        f"{len(holes):,} cells are missing: their retry budget is spent."
+        if holes
+        else "All their cells were or will be tried again; none is missing."
+    )
+    columns = ["trial", "configuration", "worker", "class", "reason", "the cell was"]
+    return Picture("failures", "What went wrong?", answer, None, [table(columns, rows, "first")])
+
+
+def by_class(failed: Sequence[Attempt]) -> str:
+    """How many of each class."""
+    counts = Counter(first_line((attempt.failure or {})["class"]) for attempt in failed)
+    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())

@@ -1,0 +1,24 @@
+"""Writing the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_tune.errors import UserError
+from mnist_tune.report.contents import Report
+from mnist_tune.report.page import page
+from mnist_tune.whole_files import write_whole
+
+
+def write_page(report: Report, path: Path) -> int:
+    """Write the report whole or not at all; its size in bytes.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    content = page(report).encode()
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}; name another with --output") from None
+    return len(content)

@@ -1,0 +1,143 @@
+"""The winner in words: its configuration, what it reached, and how certain that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mnist_tune.documents import dump
+from mnist_tune.evaluated import Evaluated
+from mnist_tune.exports import best_configuration
+from mnist_tune.report.intervals import Reading, read
+from mnist_tune.report.pictures import Table, number, percent, table, worded
+from mnist_tune.results import Results
+
+REFERENCE_TEST_ACCURACY = 98.94
+"""Percent, of one run of the reference result: learning rate 0.001, batch size 64, Adam, 10 epochs."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One big number with what is to be known of it."""
+
+    label: str
+    value: str
+    interval: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands on top. Without a winner, `configuration` is empty and `next_step` says what to do."""
+
+    standing: str
+    winner: str
+    configuration: str
+    numbers: Sequence[Figure]
+    evidence: Sequence[str]
+    next_step: str
+    ranking: Table | None
+
+
+def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Headline:
+    """The winner, or what is missing for one. `storage` is shown as it is."""
+    best = results.best
+    if best is None:
+        return Headline(
+            _standing(results), "No cell is complete yet: there is no winner.", "", [], [],
+            f"mnist-tune worker {results.name}", None,
+        )  # fmt: skip
+    document = best_configuration(results, storage).model_dump(mode="json")
+    validation = read(list(best.accuracies.values()), results.spec.data.validation_size)
+    numbers = [_validation(validation)]
+    if models:
+        numbers.append(_test(models))
+    numbers.append(
+        Figure(
+            "reference, test accuracy",
+            percent(REFERENCE_TEST_ACCURACY),
+            "one run",
+            "Learning rate 0.001, batch size 64, Adam: a single run, so the luck of its seed is not known.",
+        )
+    )
+    return Headline(
+        _standing(results),
+        worded(best.parameters),
+        dump(document, "toml"),
+        numbers,
+        results.evidence,
+        "" if models else _to_the_test_accuracy(results),
+        _ranking(results),
+    )
+
+
+def _standing(results: Results) -> str:
+    cells = results.cells
+    if results.is_finished:
+        done = f"Finished: {cells.complete + cells.pruned:,} of {cells.total:,} cells complete"
+        return done + (f", {cells.failed:,} missing for good." if cells.failed else ".")
+    parts = [f"{cells.complete + cells.pruned:,} of {cells.total:,} cells complete"]
+    parts += [
+        f"{count:,} {state}"
+        for count, state in ((cells.running, "running"), (cells.waiting, "waiting"), (cells.failed, "failed"))
+        if count
+    ]
+    return f"Not finished: {', '.join(parts)}. The winner may change."
+
+
+def _validation(reading: Reading) -> Figure:
+    seeds = f"mean of {reading.n_seeds} seeds" if reading.n_seeds > 1 else "one seed"
+    return Figure(
+        f"validation accuracy, {seeds}",
+        percent(reading.value),
+        _interval(reading),
+        f"The interval covers {reading.covers}. The winner was chosen on these very images, so this is a "
+        "little optimistic; the test accuracy is the fair figure.",
+    )
+
+
+def _test(models: Sequence[Evaluated]) -> Figure:
+    first = models[0]
+    reading = read([model.evaluation.accuracy for model in models], first.evaluation.n_images)
+    spread = ""
+    if reading.deviation is not None:
+        spread = f"Standard deviation {reading.deviation:.2f} points, n = {reading.n_seeds}. "
+    where = "within" if reading.low <= REFERENCE_TEST_ACCURACY <= reading.high else "outside"
+    seeds = f"mean of {reading.n_seeds} seeds" if reading.n_seeds > 1 else "one seed"
+    return Figure(
+        f"test accuracy, {seeds}",
+        percent(reading.value),
+        _interval(reading),
+        f"{spread}Trained anew on {first.images_trained:,} images. The interval covers {reading.covers}. "
+        f"The reference, {percent(REFERENCE_TEST_ACCURACY)}, is {where} it.",
+    )
+
+
+def _interval(reading: Reading) -> str:
+    return f"95 % interval {reading.low:.2f} to {percent(reading.high)}"
+
+
+def _to_the_test_accuracy(results: Results) -> str:
+    return (
+        f"mnist-tune export {results.name} --output best.toml\n"
+        "mnist-tune train best.toml --output models/best\n"
+        "mnist-tune evaluate models/best\n"
+        f"mnist-tune report {results.name} --model models/best"
+    )
+
+
+def _ranking(results: Results) -> Table:
+    names = list(results.ranking[0].candidate.parameters)
+    rows = [
+        [
+            str(place.rank),
+            *(number(place.candidate.parameters[name]) for name in names),
+            percent(place.candidate.mean),
+            "" if place.candidate.standard_error is None else f"± {place.candidate.standard_error:.2f}",
+            str(place.candidate.n),
+            {"best": "", "tied": "not told apart", "behind": "behind"}[place.verdict],
+        ]
+        for place in results.ranking
+    ]
+    columns = ["rank", *names, "validation accuracy", "standard error", "seeds", "against the first"]
+    return table(columns, rows, "best")

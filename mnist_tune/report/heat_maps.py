@@ -1,0 +1,185 @@
+"""A grid as heat maps: the mean over seeds of every configuration, in its place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from mnist_tune.ranking import SEED, Candidate
+from mnist_tune.report.panels import finish, panels
+from mnist_tune.report.pictures import Picture, Table, ends, number, percent, plain, short_name, table
+from mnist_tune.report.theme import colour, scale
+from mnist_tune.results import Results
+
+MOST_MAPS = 12
+MISSING = "\N{EN DASH}"
+MOST_ANNOTATED = 12
+"""Columns of a map up to which each cell has its number written in it."""
+
+
+def heat_maps(results: Results) -> Picture | None:
+    """Where in the grid accuracy is high; None for a search that is no grid."""
+    if results.spec.search.grid is None:
+        return None
+    axes = {
+        name: values for name, values in results.spec.search.grid.items() if name != SEED and len(values) > 1
+    }
+    question = "Where in the grid is accuracy high?"
+    if not axes:
+        return Picture("grid", question, "The grid has one configuration: there is nothing to compare.")
+    if not results.ranking:
+        return Picture("grid", question, "No cell is complete yet.")
+    maps = _maps(results, axes)
+    figure = _figure(results, maps[:MOST_MAPS])
+    return Picture("grid", question, _answer(results, axes, len(maps)), figure, [_table(results)])
+
+
+@dataclass(frozen=True)
+class _Axis:
+    name: str
+    values: list[Any]
+
+    @property
+    def labels(self) -> list[str]:
+        return [number(value) for value in self.values]
+
+
+@dataclass(frozen=True)
+class _Map:
+    """One map; `cells` are its rows, None where there is no result."""
+
+    title: str
+    across: _Axis
+    down: _Axis
+    cells: list[list[Candidate | None]]
+
+    @property
+    def best(self) -> float:
+        return max((cell.mean for row in self.cells for cell in row if cell is not None), default=0.0)
+
+
+def _maps(results: Results, axes: dict[str, list[Any]]) -> list[_Map]:
+    """The first two axes are a map's; each combination of the others is a map. Of many, the best first."""
+    found = {_key(place.candidate.parameters): place.candidate for place in results.ranking}
+    fixed = {name: values[0] for name, values in results.spec.search.axes.items() if isinstance(values, list)}
+    fixed.pop(SEED, None)
+    first, *others = (_Axis(name, values) for name, values in axes.items())
+    second = others[0] if others else _Axis("", [""])
+    maps = []
+    for values in itertools.product(*(axis.values for axis in others[1:])):
+        one = dict(zip((axis.name for axis in others[1:]), values, strict=True))
+        title = plain(", ".join(f"{name} {number(value)}" for name, value in one.items()))
+        cells = [
+            [
+                found.get(_key(fixed | one | {first.name: x} | ({second.name: y} if others else {})))
+                for x in first.values
+            ]
+            for y in second.values
+        ]
+        maps.append(_Map(title, first, second, cells))
+    return sorted(maps, key=lambda each: -each.best) if len(maps) > MOST_MAPS else maps
+
+
+def _key(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(parameters.items()))
+
+
+def _figure(results: Results, maps: Sequence[_Map]) -> go.Figure:
+    columns, rows = len(maps[0].across.values), len(maps[0].down.values)
+    least = 300 if columns <= 4 else 480
+    figure = panels([each.title for each in maps], least_width=least, height=max(90, min(60 * rows, 420)))
+    for index, each in enumerate(maps):
+        _draw(figure, "" if index == 0 else str(index + 1), each)
+    low, high = ends(place.candidate.mean for place in results.ranking)
+    room = 0.0 if low < high else 0.5
+    figure.update_layout(
+        coloraxis={
+            "colorscale": scale(),
+            "cmin": low - room,
+            "cmax": high + room,
+            "colorbar": {"ticksuffix": " %", "thickness": 12, "len": 1, "outlinewidth": 0},
+        }
+    )
+    figure.layout.meta["margin"] = {"r": 84}
+    return finish(figure)
+
+
+def _draw(figure: go.Figure, axis: str, shown: _Map) -> None:
+    across, down, cells = shown.across, shown.down, shown.cells
+    figure.add_heatmap(
+        x=across.labels,
+        y=down.labels,
+        z=[[None if cell is None else round(cell.mean, 4) for cell in row] for row in cells],
+        text=[[_words(cell) for cell in row] for row in cells],
+        texttemplate="%{text}" if len(across.values) <= MOST_ANNOTATED else "",
+        hovertemplate=f"{across.name} %{{x}}<br>{down.name} %{{y}}<br>%{{text}}<extra>{shown.title}</extra>",
+        hoverongaps=False,
+        coloraxis="coloraxis",
+        xgap=3,
+        ygap=3,
+        xaxis=f"x{axis}",
+        yaxis=f"y{axis}",
+    )
+    gaps = [(x, y) for y, row in enumerate(cells) for x, cell in enumerate(row) if cell is None]
+    if gaps:
+        figure.add_scatter(
+            x=[across.labels[x] for x, _ in gaps],
+            y=[down.labels[y] for _, y in gaps],
+            mode="text",
+            text=[MISSING] * len(gaps),
+            textfont={"color": colour("muted"), "size": 16},
+            hovertemplate="not complete<extra></extra>",
+            showlegend=False,
+            xaxis=f"x{axis}",
+            yaxis=f"y{axis}",
+        )
+    figure.layout[f"xaxis{axis}"].update(type="category", title={"text": across.name}, showgrid=False)
+    figure.layout[f"yaxis{axis}"].update(
+        type="category", title={"text": down.name}, showgrid=False, showticklabels=bool(down.name)
+    )
+
+
+def _words(cell: Candidate | None) -> str:
+    if cell is None:
+        return ""
+    if cell.standard_error is None:
+        return f"{cell.mean:.2f}"
+    return f"{cell.mean:.2f}<br>± {cell.standard_error:.2f}, n={cell.n}"
+
+
+def _answer(results: Results, axes: dict[str, list[Any]], n_maps: int) -> str:
+    best = results.ranking[0].candidate
+    seeds = " Means over the seeds, ± one standard error, of n seeds." if best.n > 1 else ""
+    possible = len(list(itertools.product(*axes.values())))
+    missing = possible - len(results.ranking)
+    gaps = f" {missing:,} of {possible:,} configurations have no result yet ({MISSING})." if missing else ""
+    left_out = f" The {MOST_MAPS} maps with the best results of {n_maps}." if n_maps > MOST_MAPS else ""
+    low = results.ranking[-1].candidate.mean
+    return (
+        f"Validation accuracy is between {percent(low)} and {percent(best.mean)}, highest at "
+        f"{short_name(results, best.parameters)}; lighter is better.{seeds}{gaps}{left_out}"
+    )
+
+
+def _table(results: Results) -> Table:
+    rows = [
+        [
+            str(place.rank),
+            *(number(value) for value in place.candidate.parameters.values()),
+            percent(place.candidate.mean),
+            "" if place.candidate.standard_error is None else f"{place.candidate.standard_error:.2f}",
+            str(place.candidate.n),
+            place.verdict,
+        ]
+        for place in results.ranking
+    ]
+    parameters = list(results.ranking[0].candidate.parameters)
+    return table(
+        ["rank", *parameters, "validation accuracy", "standard error", "seeds", "against the best"],
+        rows,
+        "best",
+    )

@@ -1,0 +1,60 @@
+"""How certain an accuracy is: 95 % confidence intervals, and what they cover in words."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An accuracy in percent with its interval."""
+
+    value: float
+    low: float
+    high: float
+    n_seeds: int
+    deviation: float | None
+    """Between seeds; one alone tells nothing of it."""
+    covers: str
+    """What the interval covers, and what it does not."""
+
+
+def read(accuracies: Sequence[float], n_images: int) -> Reading:
+    """The accuracies of one configuration, one a seed, each read on the same `n_images` images."""
+    if len(accuracies) == 1:
+        low, high = of_images(accuracies[0], n_images)
+        covers = (
+            f"the luck of the {n_images:,} images (Wilson's interval of one run), not the luck of the seed: "
+            "another seed may fall outside"
+        )
+        return Reading(accuracies[0], low, high, 1, None, covers)
+    mean, deviation = statistics.fmean(accuracies), statistics.stdev(accuracies)
+    low, high = _of_seeds(mean, deviation, len(accuracies), n_images)
+    covers = (
+        f"the luck of the seed (Student's t over {len(accuracies)} seeds), not the luck of the "
+        f"{n_images:,} images, which are the same for every seed"
+    )
+    return Reading(mean, low, high, len(accuracies), deviation, covers)
+
+
+def of_images(accuracy: float, n_images: int) -> tuple[float, float]:
+    """Wilson's interval of an accuracy, in percent, that was read on so many images."""
+    from scipy.stats import binomtest
+
+    correct = min(max(round(accuracy / 100 * n_images), 0), n_images)
+    interval = binomtest(correct, n_images).proportion_ci(CONFIDENCE, method="wilson")
+    return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def _of_seeds(mean: float, deviation: float, n: int, n_images: int) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    # Accuracies move in steps of an image: equal ones on a few seeds are luck, not certainty.
+    error = max(deviation, 100 / n_images) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
+    return max(mean - half, 0.0), min(mean + half, 100.0)

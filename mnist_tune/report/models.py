@@ -1,0 +1,75 @@
+"""The models that were evaluated on the test images, checked to be the winner's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mnist_tune.configuration import parameters_text
+from mnist_tune.errors import UserError
+from mnist_tune.evaluated import Evaluated
+from mnist_tune.ranking import SEED
+from mnist_tune.results import Results
+
+NOT_THE_RECIPE = {SEED, "precision"}
+"""Fields in which a model may differ from the winner and be the same configuration."""
+
+
+def check(models: Sequence[Evaluated], results: Results) -> None:
+    """See that all models are of the study's winner, and that they are replicates of each other.
+
+    Raises:
+        UserError: one is not.
+    """
+    best = results.best
+    if models and best is None:
+        raise UserError(f"study '{results.name}' has no complete trial yet: no model can be its winner's")
+    for model in models:
+        study = model.configuration.origin.get("study")
+        if study != results.name:
+            came = f"study {study!r}" if isinstance(study, str) else "no study"
+            raise UserError(
+                f"{model.folder}: was exported from {came}, not from '{results.name}'; {_remedy(results)}"
+            )
+        assert best is not None
+        winner = _recipe(results.spec.training.model_dump() | best.parameters)
+        trained = _recipe(model.configuration.training.model_dump())
+        differing = {name: value for name, value in trained.items() if value != winner[name]}
+        if differing:
+            wanted = {name: winner[name] for name in differing}
+            raise UserError(
+                f"{model.folder}: is not the winner of '{results.name}': was trained with "
+                f"{parameters_text(differing)}, and the winner has {parameters_text(wanted)}; "
+                + _remedy(results)
+            )
+    _are_replicates(models)
+
+
+def _are_replicates(models: Sequence[Evaluated]) -> None:
+    seen: dict[int, Evaluated] = {}
+    for model in models:
+        seed = model.configuration.training.seed
+        if seed in seen:
+            raise UserError(
+                f"{model.folder}: has the same seed as {seen[seed].folder}, {seed}; "
+                "train it with another --seed, or leave one out"
+            )
+        seen[seed] = model
+        first = models[0]
+        for what, ours, theirs in (
+            ("trained", model.images_trained, first.images_trained),
+            ("evaluated", model.evaluation.n_images, first.evaluation.n_images),
+        ):
+            if ours != theirs:
+                raise UserError(
+                    f"{model.folder}: was {what} on {ours:,} images and {first.folder} on {theirs:,}; "
+                    "name models that were made alike"
+                )
+
+
+def _recipe(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in NOT_THE_RECIPE}
+
+
+def _remedy(results: Results) -> str:
+    return f"export it with: mnist-tune export {results.name}, then train and evaluate that"

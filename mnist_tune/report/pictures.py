@@ -1,0 +1,100 @@
+"""What the report is made of: a question, the answer in words, a figure, and the numbers as a table."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+
+from mnist_tune.ranking import SEED
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import shortened
+
+MOST_ROWS = 100
+"""Of a table; a longer one is no longer read."""
+LONGEST_TEXT = 40
+"""Of a stored text inside a figure."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers in rows; `note` says what was left out."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One question. Without a figure there is nothing to draw, and the answer says why."""
+
+    key: str
+    """Its anchor on the page, and its name as a file."""
+    question: str
+    answer: str
+    figure: go.Figure | None = None
+    tables: Sequence[Table] = field(default_factory=tuple)
+
+    @property
+    def alt(self) -> str:
+        """For who cannot see the figure."""
+        return f"{self.question} {self.answer}"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], what: str) -> Table:
+    """The first rows, of as many as there are; `what` says which come first."""
+    note = f"The {what} {MOST_ROWS} of {len(rows):,} rows." if len(rows) > MOST_ROWS else ""
+    return Table(columns, rows[:MOST_ROWS], note)
+
+
+def plain(stored: object) -> str:
+    """A stored text in a figure, where Plotly reads tags as markup."""
+    return html.escape(shortened(str(stored), LONGEST_TEXT))
+
+
+def percent(value: float) -> str:
+    """An accuracy."""
+    return f"{value:.2f} %"
+
+
+def searched(results: Results) -> list[str]:
+    """The fields that differ between cells, seeds last."""
+    axes = results.spec.search.axes
+    names = [name for name, axis in axes.items() if not isinstance(axis, list) or len(axis) > 1]
+    return sorted(names, key=lambda name: name == SEED)
+
+
+def short_name(results: Results, parameters: dict[str, Any]) -> str:
+    """What tells a configuration from the others, as in '0.001 / 64 / Adam'."""
+    parts = [
+        f"seed {parameters[name]}" if name == SEED else number(parameters[name])
+        for name in searched(results)
+        if name in parameters
+    ]
+    return " / ".join(parts) or "the only configuration"
+
+
+def worded(parameters: dict[str, Any]) -> str:
+    """A configuration with its names."""
+    return ", ".join(f"{name}={number(value)}" for name, value in parameters.items())
+
+
+def number(value: Any) -> str:
+    """A searched value with as many digits as are read."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def ends(values: Iterable[float]) -> tuple[float, float]:
+    """The lowest and the highest."""
+    seen = list(values)
+    return min(seen), max(seen)
+
+
+def is_winner(results: Results, attempt: Attempt) -> bool:
+    """Whether the attempt is one of the best configuration's."""
+    best = results.best
+    return best is not None and any(one.number == attempt.number for one in best.attempts.values())

@@ -1,0 +1,79 @@
+"""Where the numbers come from: spec, versions, hardware, data, time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mnist_tune import __version__
+from mnist_tune.documents import dump
+from mnist_tune.report.pictures import Table
+from mnist_tune.results import Results
+from mnist_tune.wording import duration, first_line
+
+TITLES = {
+    "device_name": "hardware",
+    "device": "device",
+    "precision": "precision",
+    "threads": "threads",
+    "mnist_tune": "mnist-tune",
+    "python": "Python",
+    "torch": "PyTorch",
+    "torchvision": "torchvision",
+    "data_sha256": "SHA-256 of the data",
+}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Facts as a table, the study's spec, and what makes its numbers less comparable than they look."""
+
+    facts: Table
+    spec: str
+    warnings: Sequence[str]
+
+
+def provenance(results: Results, storage: str, now: datetime) -> Provenance:
+    """What is known of how the study was run."""
+    rows = [["study", results.name], ["storage", storage], *_times(results, now)]
+    rows += [[title, _values(results, key)] for key, title in TITLES.items()]
+    known = [key for attempt in results.attempts for key in attempt.environment if key not in TITLES]
+    rows += [[first_line(key), _values(results, key)] for key in dict.fromkeys(known)]
+    rows.append(["this report", f"mnist-tune {__version__}, {_stamp(now)}"])
+    facts = Table(["what", "value"], [row for row in rows if row[1]])
+    return Provenance(facts, dump(results.spec.document(), "toml"), results.warnings)
+
+
+def _times(results: Results, now: datetime) -> list[list[str]]:
+    starts = [attempt.started for attempt in results.attempts if attempt.started]
+    if not starts:
+        return []
+    first = min(starts)
+    ends = [attempt.ended for attempt in results.attempts if attempt.ended]
+    last = max(ends, default=now) if results.is_finished else now
+    workers = {attempt.worker for attempt in results.attempts if attempt.worker}
+    return [
+        ["first start", _stamp(first)],
+        ["last end" if results.is_finished else "still going at", _stamp(last)],
+        ["wall-clock", duration(max((last - first).total_seconds(), 0.0))],
+        ["workers", f"{len(workers):,}"],
+        ["attempts", f"{sum(attempt.started is not None for attempt in results.attempts):,}"],
+    ]
+
+
+def _values(results: Results, key: str) -> str:
+    """What the attempts were run with; with counts where they differ."""
+    found = Counter(
+        first_line(str(attempt.environment[key]))
+        for attempt in results.attempts
+        if key in attempt.environment
+    )
+    if len(found) < 2:
+        return "".join(found)
+    return "; ".join(f"{value} ({count:,} attempts)" for value, count in found.most_common())
+
+
+def _stamp(time: datetime) -> str:
+    return time.astimezone().isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,102 @@
+"""How many images a second all workers together trained on, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from mnist_tune.pace import own_epochs
+from mnist_tune.report.panels import finish, panels
+from mnist_tune.report.pictures import Picture, Table, table
+from mnist_tune.report.theme import colour
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import duration
+
+BINS = 200
+Span = tuple[float, float, float]
+"""Begin and end of an epoch, in seconds from the first, and its images a second."""
+
+
+def throughput(results: Results) -> Picture:
+    """Images a second, summed over workers."""
+    question = "How fast did it go?"
+    first = min((attempt.started for attempt in results.attempts if attempt.started), default=None)
+    spans = [] if first is None else [span for attempt in results.attempts for span in _spans(attempt, first)]
+    if first is None or not spans:
+        return Picture("throughput", question, "No epoch is done yet.")
+    begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
+    width = max(end - begin, 1e-9) / BINS
+    rates = _rates(spans, begin, width)
+    times = [first + timedelta(seconds=begin + width * index) for index in range(BINS + 1)]
+    figure = panels([""], height=240)
+    figure.add_scatter(
+        x=[time.isoformat(sep=" ", timespec="milliseconds") for time in times],
+        y=[round(rate, 1) for rate in [*rates, rates[-1]]],
+        mode="lines",
+        line={"shape": "hv", "color": colour("tied"), "width": 2},
+        fill="tozeroy",
+        fillcolor=colour("raised"),
+        showlegend=False,
+        hovertemplate="%{x}: %{y:,.0f} images/s<extra></extra>",
+    )
+    figure.layout.xaxis.update(type="date", nticks=4, tickangle=0)
+    figure.layout.yaxis.update(rangemode="tozero", title={"text": "images/s, all workers"})
+    images = sum((until - since) * rate for since, until, rate in spans)
+    answer = (
+        f"{images:,.0f} training images in {duration(end - begin)}: {images / (end - begin or 1):,.0f} "
+        "images/s on average, all workers together, validation included. "
+        "Epochs that were begun and lost are not in it."
+    )
+    return Picture("throughput", question, answer, finish(figure), [_by_worker(results)])
+
+
+def _spans(attempt: Attempt, first: datetime) -> Iterator[Span]:
+    """The attempt's own epochs; what an earlier attempt did stands before them in its history.
+
+    Only their lengths are stored. A complete attempt ended with its last epoch; of any other only the
+    beginning is known.
+    """
+    epochs = own_epochs(attempt)
+    if not epochs or attempt.started is None:
+        return
+    at = (attempt.started - first).total_seconds()
+    if attempt.state == "complete" and attempt.ended is not None:
+        at = (attempt.ended - first).total_seconds() - sum(epoch.seconds for epoch in epochs)
+    for epoch in epochs:
+        yield at, at + epoch.seconds, epoch.images_per_second
+        at += epoch.seconds
+
+
+def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
+    """The mean rate of each bin: the area under it is the images trained on."""
+    edges = [begin + width * index for index in range(BINS + 1)]
+    rates = [0.0] * BINS
+    bins = list(pairwise(edges))
+    for since, until, rate in spans:
+        low = max(min(int((since - begin) / width), BINS - 1), 0)
+        high = max(min(int((until - begin) / width), BINS - 1), 0)
+        for index in range(low, high + 1):
+            left, right = bins[index]
+            rates[index] += rate * max(min(until, right) - max(since, left), 0.0) / width
+    return rates
+
+
+def _by_worker(results: Results) -> Table:
+    images: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    for attempt in results.attempts:
+        worker = attempt.worker or "unknown"
+        for epoch in own_epochs(attempt):
+            images[worker] = images.get(worker, 0.0) + epoch.images_per_second * epoch.seconds
+            seconds[worker] = seconds.get(worker, 0.0) + epoch.seconds
+    rows = [
+        [
+            worker,
+            f"{images[worker]:,.0f}",
+            duration(seconds[worker]),
+            f"{images[worker] / (seconds[worker] or 1):,.0f}",
+        ]
+        for worker in sorted(images, key=lambda worker: -images[worker])
+    ]
+    return table(["worker", "images", "time in epochs", "images/s"], rows, "busiest")

@@ -1,0 +1,167 @@
+"""Who worked on what, and when; failures with their class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import plotly.graph_objects as go
+
+from mnist_tune.report.failures import by_class
+from mnist_tune.report.panels import finish, panels
+from mnist_tune.report.pictures import Picture, Table, plain, table, worded
+from mnist_tune.report.theme import PATTERN, colour
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import duration, first_line, shortened
+
+STYLES = {
+    "complete": ("tied", ""),
+    "running": ("series4", "."),
+    "silent": ("series5", "-"),
+    "pruned": ("others", "x"),
+    "failed": ("winner", "/"),
+}
+"""Of each state: its colour, and its pattern for who does not see colours."""
+MARKS = ["x-thin", "cross-thin", "asterisk", "y-up", "diamond-open", "square-open", "circle-open"]
+MOST_LABELLED = 12
+"""Failures whose class is written beside them; of more, the labels would cover each other."""
+MOST_ROOMY = 16
+"""Workers whose rows have room for such a label."""
+ROOM = 46
+
+
+def timeline(results: Results, now: datetime) -> Picture:
+    """The attempts by worker."""
+    question = "Who worked on what, and when?"
+    shown = [attempt for attempt in results.attempts if attempt.started is not None]
+    if not shown:
+        return Picture("timeline", question, "No worker has begun yet.")
+    workers = list(dict.fromkeys(attempt.worker or "unknown" for attempt in shown))
+    figure = _figure(shown, workers, now)
+    failed = [attempt for attempt in shown if attempt.failure is not None]
+    tables = [_attempts(shown, now)]
+    return Picture("timeline", question, _answer(shown, workers, failed, now), figure, tables)
+
+
+def _figure(shown: Sequence[Attempt], workers: Sequence[str], now: datetime) -> go.Figure:
+    rows = {worker: index for index, worker in enumerate(workers)}
+    failed = [attempt for attempt in shown if attempt.failure is not None]
+    labelled = 0 < len(failed) <= MOST_LABELLED and len(workers) <= MOST_ROOMY
+    tall = ROOM if labelled else max(6, min(34, 900 // len(workers)))
+    figure = panels([""], height=max(70, tall * len(workers)))
+    for state, (shade, pattern) in STYLES.items():
+        ours = [attempt for attempt in shown if _state(attempt) == state]
+        if not ours:
+            continue
+        figure.add_bar(
+            orientation="h",
+            base=[_time(attempt.started) for attempt in ours],
+            x=[round(1000 * _seconds(attempt, now)) for attempt in ours],
+            y=[rows[attempt.worker or "unknown"] for attempt in ours],
+            width=0.55 if labelled else 0.8,
+            customdata=[[attempt.number, attempt.cell, _words(attempt, now)] for attempt in ours],
+            name=f"{state}, {len(ours):,}",
+            showlegend=True,
+            marker={
+                "color": colour(shade),
+                "pattern": PATTERN | {"shape": pattern},
+                "line": {"color": colour("paper"), "width": 1 if len(shown) < 300 else 0.3},
+            },
+            hovertemplate="trial %{customdata[0]}, cell %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
+        )
+    _mark_failures(figure, failed, rows, now, labelled=labelled)
+    figure.layout.xaxis.update(type="date", nticks=4, tickangle=0)
+    figure.layout.yaxis.update(
+        range=[len(workers) - 0.5, -0.5],
+        tickvals=list(range(len(workers))),
+        ticktext=[_short(worker) for worker in workers],
+        showgrid=False,
+        automargin=True,
+    )
+    figure.update_layout(barmode="overlay")
+    return finish(figure)
+
+
+def _mark_failures(
+    figure: go.Figure, failed: Sequence[Attempt], rows: dict[str, int], now: datetime, *, labelled: bool
+) -> None:
+    """A mark where each failure ended; each class has its own."""
+    by_name: dict[str, list[Attempt]] = {}
+    for attempt in failed:
+        by_name.setdefault(plain((attempt.failure or {})["class"]), []).append(attempt)
+    for index, (name, ours) in enumerate(by_name.items()):
+        figure.add_scatter(
+            x=[_time(attempt.ended or now) for attempt in ours],
+            y=[rows[attempt.worker or "unknown"] for attempt in ours],
+            mode="markers+text" if labelled else "markers",
+            text=[f"<b>{name}</b>"] * len(ours),
+            textposition="top center",
+            textfont={"color": colour("ink"), "size": 11},
+            cliponaxis=False,
+            customdata=[attempt.number for attempt in ours],
+            marker={"symbol": MARKS[index % len(MARKS)], "size": 10, "color": colour("ink")}
+            | {"line": {"color": colour("ink"), "width": 2}},
+            name=f"failed: {name}, {len(ours):,}",
+            showlegend=True,
+            hovertemplate="trial %{customdata} failed: %{text}<extra></extra>",
+        )
+
+
+def _state(attempt: Attempt) -> str:
+    return "silent" if attempt.state == "running" and attempt.stale else attempt.state
+
+
+def _seconds(attempt: Attempt, now: datetime) -> float:
+    assert attempt.started is not None
+    # The database's clock and ours may differ.
+    return max(((attempt.ended or now) - attempt.started).total_seconds(), 0.0)
+
+
+def _words(attempt: Attempt, now: datetime) -> str:
+    parts = [
+        plain(worded(attempt.parameters)),
+        f"{_state(attempt)}, {duration(_seconds(attempt, now))}",
+    ]
+    if attempt.failure is not None:
+        parts.append(f"{plain(attempt.failure['class'])}: {plain(attempt.failure['reason'])}")
+    return "<br>".join(parts)
+
+
+def _time(time: datetime | None) -> str:
+    return "" if time is None else time.isoformat(sep=" ", timespec="milliseconds")
+
+
+def _short(worker: str) -> str:
+    """The end of a name, where names differ."""
+    return plain(shortened(worker, 18))
+
+
+def _answer(
+    shown: Sequence[Attempt], workers: Sequence[str], failed: Sequence[Attempt], now: datetime
+) -> str:
+    first = min(attempt.started for attempt in shown if attempt.started is not None)
+    last = max(attempt.ended or now for attempt in shown)
+    busy = sum(_seconds(attempt, now) for attempt in shown)
+    wall = max((last - first).total_seconds(), 1e-9)
+    said = (
+        f"{len(shown):,} attempts by {len(workers):,} worker{'s' if len(workers) > 1 else ''} in "
+        f"{duration(wall)}; on average {busy / wall:.1f} of them trained at the same time. "
+    )
+    return said + (
+        f"{len(failed):,} attempts failed: {by_class(failed)}." if failed else "No attempt failed."
+    )
+
+
+def _attempts(shown: Sequence[Attempt], now: datetime) -> Table:
+    rows = [
+        [
+            str(attempt.number),
+            str(attempt.cell),
+            attempt.worker or "unknown",
+            _state(attempt) + (f": {first_line(attempt.failure['class'])}" if attempt.failure else ""),
+            _time(attempt.started)[:19],
+            duration(_seconds(attempt, now)),
+        ]
+        for attempt in shown
+    ]
+    return table(["trial", "cell", "worker", "state", "began", "took"], rows, "first")

@@ -1,0 +1,292 @@
+"""What an open dashboard costs the workers: trials per second with and without it, on SQLite.
+
+    python -m tests.benchmarks.dashboard_load [--json] [--workers N] [--repeats R] [--pages N]
+        [--sleeping CELLS SECONDS] [--restless CELLS]
+
+Each run is a fresh SQLite file and N real workers of this package, which start together and work off a grid.
+The sides take turns: nobody looks; our dashboard; the stock one, `optuna-dashboard`. A dashboard is a process
+of its own, and so is a client that asks as open pages do: for the trials from the first unfinished one on,
+and for the importances. Each page does so every second; the real one waits 2 seconds at least, and 10 in a
+large study.
+
+Trials that sleep show whether the dashboard holds locks; trials that take no time, of one epoch each, also
+what it takes of the cores, on which the client runs as well. A ratio is of trials per second to those with
+nobody looking, turn by turn; a figure is the median over the repeats, with the lowest and the highest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import optuna
+
+from tests.benchmarks.crowd import run_together
+from tests.benchmarks.databases import fresh_database
+from tests.benchmarks.grids import balanced_grid
+from tests.benchmarks.queue_figures import outcome
+from tests.benchmarks.queue_sides import Ours
+from tests.benchmarks.scaling import sleeping
+from tests.benchmarks.spread import Spread, spread
+from tests.running_dashboard import running_dashboard
+from tests.support import wait_until
+
+NOBODY, OURS, STOCK = "nobody looks", "ours", "stock"
+SIDES = (NOBODY, OURS, STOCK)
+ASK_EVERY = 1.0
+SETTLE_SECONDS = 6.0
+"""Between the making of a study and the start of its workers, on every side alike.
+
+A rest of 5 seconds, as the start-up of a dashboard is one, by itself made trials that take no time 1.27 times
+as fast (1.04 to 2.56, 5 turns): without it the dashboards look better than they are.
+"""
+EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Trials of one kind: so many, each so long, with so many epochs."""
+
+    cells: int
+    seconds: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the pages saw: answers, those among them that were no success, and how long the slowest took."""
+
+    answers: int = 0
+    failures: int = 0
+    slowest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run of one side."""
+
+    trials_per_second: float
+    lock_errors: float
+    asked: Asked
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One kind of trials, by side."""
+
+    kind: Kind
+    workers: int
+    trials_per_second: dict[str, Spread]
+    ratio: dict[str, Spread]
+    """Of trials per second to those with nobody looking."""
+    lock_errors: dict[str, int]
+    """Of all turns together."""
+    answers: dict[str, int]
+    failures: dict[str, int]
+    slowest_answer: dict[str, float]
+
+
+def measure(
+    kind: Kind,
+    workers: int,
+    repeats: int,
+    pages: int,
+    sides: Sequence[str] = SIDES,
+    settle: float = SETTLE_SECONDS,
+    log: Callable[[str], None] = lambda _: None,
+) -> Measurement:
+    """Let the sides take turns."""
+    turns: dict[str, list[Turn]] = {side: [] for side in sides}
+    for repeat in range(repeats):
+        for place in range(len(sides)):
+            side = sides[(repeat + place) % len(sides)]  # none is always first
+            turns[side].append(run(side, kind, workers, pages, settle))
+            log(f"{kind}, {side}: {turns[side][-1].trials_per_second:.4g} trials/s")
+    rates = {side: [turn.trials_per_second for turn in turns[side]] for side in sides}
+    return Measurement(
+        kind,
+        workers,
+        {side: spread(rates[side]) for side in sides},
+        {
+            side: spread([one / alone for one, alone in zip(rates[side], rates[NOBODY], strict=True)])
+            for side in sides
+            if side != NOBODY
+        },
+        {side: sum(int(turn.lock_errors) for turn in turns[side]) for side in sides},
+        {side: sum(turn.asked.answers for turn in turns[side]) for side in sides},
+        {side: sum(turn.asked.failures for turn in turns[side]) for side in sides},
+        {side: max(turn.asked.slowest for turn in turns[side]) for side in sides},
+    )
+
+
+def run(side: str, kind: Kind, workers: int, pages: int, settle: float = SETTLE_SECONDS) -> Turn:
+    """One study, worked off under the eyes of as many pages."""
+    spec, work = balanced_grid(kind.cells), Ours(sleeping(kind.seconds, kind.epochs))
+    with fresh_database() as (url, folder):
+        work.create(url, spec, kind.cells)
+        made = time.monotonic()
+        with looked_at(side, folder, pages) as seen:
+            time.sleep(max(0.0, made + settle - time.monotonic()))
+            logs = run_together(workers, lambda: work.prepare(url, spec, folder))
+        figures = outcome(logs, url, spec)
+    assert figures.lost_cells == figures.dead_workers == 0, figures
+    return Turn(figures.trials_per_second, figures.lock_errors, seen[0] if seen else Asked())
+
+
+@contextmanager
+def looked_at(side: str, folder: Path, pages: int) -> Iterator[list[Asked]]:
+    """Pages open on a dashboard over the storage in `folder`; afterwards the list holds what they saw."""
+    seen: list[Asked] = []
+    if side == NOBODY:
+        yield seen
+        return
+    with running_dashboard(folder) if side == OURS else stock_dashboard(folder) as address:
+        # A process, not threads: what is forked next must have none.
+        ours, theirs = multiprocessing.Pipe()
+        client = multiprocessing.get_context("fork").Process(target=look, args=(address, pages, theirs))
+        client.start()
+        ours.recv()  # every page has been answered once
+        try:
+            yield seen
+        finally:
+            ours.send("enough")
+            seen.append(ours.recv())
+            client.join()
+
+
+@contextmanager
+def stock_dashboard(folder: Path) -> Iterator[str]:
+    """The address of `optuna-dashboard` as it comes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = Path(sys.executable).parent / "optuna-dashboard"
+    command = [str(program), f"sqlite:///{folder}/studies.db", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}/"
+
+    def answers() -> bool:
+        try:
+            urllib.request.urlopen(address, timeout=60).close()
+        except OSError:
+            return False
+        return True
+
+    try:
+        wait_until(answers)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def look(address: str, pages: int, told: Connection[Any, Any]) -> None:
+    """Ask as so many pages do until told that it is enough; tell what was seen."""
+    seen: list[tuple[bool, float]] = []
+    enough: list[bool] = []
+
+    def page() -> None:
+        first_unfinished = 0
+        while not enough:
+            begun = time.monotonic()
+            detail = ask(address, f"api/studies/1?after={first_unfinished}", seen)
+            if detail is not None:
+                new = [trial["state"] in ("Running", "Waiting") for trial in detail["trials"]]
+                first_unfinished += new.index(True) if True in new else len(new)
+            ask(address, "api/studies/1/param_importances", seen)
+            time.sleep(max(0.0, ASK_EVERY - (time.monotonic() - begun)))
+
+    threads = [Thread(target=page) for _ in range(pages)]
+    for thread in threads:
+        thread.start()
+    while len(seen) < 2 * pages:
+        time.sleep(0.01)
+    told.send("begun")
+    told.recv()
+    enough.append(True)
+    for thread in threads:
+        thread.join()
+    times = [seconds for _, seconds in seen]
+    told.send(Asked(len(seen), sum(not good for good, _ in seen), max(times)))
+
+
+def ask(address: str, path: str, seen: list[tuple[bool, float]]) -> Any:
+    """One answer, or None where it is no success."""
+    begun = time.monotonic()
+    try:
+        with urllib.request.urlopen(address + path, timeout=60) as reply:
+            answer = json.load(reply)
+    except OSError:
+        answer = None
+    seen.append((answer is not None, time.monotonic() - begun))
+    return answer
+
+
+def table(measurements: Sequence[Measurement]) -> str:
+    """A block for each kind of trials: a line a figure, a column a side."""
+    lines = []
+    for one in measurements:
+        kind = one.kind
+        head = f"{one.workers} workers, {kind.cells} trials of {kind.seconds:g} s"
+        rows: dict[str, dict[str, Any]] = {
+            "trials per second": one.trials_per_second,
+            "ratio to nobody looking": one.ratio,
+            "lock errors": one.lock_errors,
+            "answers": one.answers,
+            "failed answers": one.failures,
+            "slowest answer, s": {side: f"{slowest:.2f}" for side, slowest in one.slowest_answer.items()},
+        }
+        sides = list(one.trials_per_second)
+        lines += ["", f"{head:<36}" + "".join(f"{side:>26}" for side in sides)]
+        lines += [
+            f"{name:<36}" + "".join(f"{row.get(side, '')!s:>26}" for side in sides)
+            for name, row in rows.items()
+        ]
+    return "\n".join(lines[1:])
+
+
+def main() -> None:
+    """Measure both kinds of trials; print the table or JSON."""
+    parser = argparse.ArgumentParser(description="What an open dashboard costs the workers.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--workers", type=int, default=8, metavar="N")
+    parser.add_argument("--repeats", type=int, default=5, metavar="R", help="turns of each side")
+    parser.add_argument("--pages", type=int, default=2, metavar="N", help="open on the dashboard")
+    parser.add_argument("--sleeping", nargs=2, default=("64", "1"), metavar=("CELLS", "SECONDS"))
+    parser.add_argument("--restless", type=int, default=1000, metavar="CELLS", help="that take no time")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    cells, seconds = options.sleeping
+    kinds = Kind(int(cells), float(seconds), EPOCHS), Kind(options.restless, 0.0, 1)
+    measurements = [
+        measure(
+            kind,
+            options.workers,
+            options.repeats,
+            options.pages,
+            log=lambda line: print(line, file=sys.stderr),
+        )
+        for kind in kinds
+    ]
+    if options.json:
+        answer = {"cores": os.cpu_count(), "measurements": [asdict(one) for one in measurements]}
+        print(json.dumps(answer, indent=2))
+    else:
+        print(table(measurements))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""A real Chromium, and pages that note what goes wrong in them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
+WITHIN_THE_PAGE = ("data", "blob", "about")
+WIDE, NARROW = 1400, 400
+HEIGHT = 900
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The Chromium of this machine, else Playwright's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Complaints:
+    """What went wrong in a page, and what it asked of others than where it came from."""
+
+    console: list[str] = field(default_factory=list)
+    page: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.console or self.page or self.elsewhere)
+
+
+@contextmanager
+def opened(
+    browser: Browser, url: str, *, width: int = WIDE, dark: bool = False, offline: bool = False
+) -> Iterator[tuple[Page, Complaints]]:
+    """The page at `url`, in a window of its own with nothing remembered, and what it complains of."""
+    complaints = Complaints()
+    home = urlsplit(url)
+
+    def on_request(request: Request) -> None:
+        asked = urlsplit(request.url)
+        if asked.scheme not in WITHIN_THE_PAGE and asked[:2] != home[:2]:
+            complaints.elsewhere.append(request.url)
+
+    context = browser.new_context(
+        viewport={"width": width, "height": HEIGHT},
+        color_scheme="dark" if dark else "light",
+        offline=offline,
+        accept_downloads=True,
+    )
+    try:
+        page = context.new_page()
+        page.on("console", lambda one: complaints.console.append(one.text) if one.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.page.append(str(error)))
+        context.on("request", on_request)
+        page.goto(url)
+        yield page, complaints
+    finally:
+        context.close()
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    found: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return found

@@ -1,0 +1,450 @@
+"""The report's contents: what each picture shows, and in which words."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import re
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mnist_tune.attributes import HISTORY, RESUMED
+from mnist_tune.errors import UserError
+from mnist_tune.evaluated import Evaluated, read_evaluated
+from mnist_tune.failures import Failure
+from mnist_tune.model_folder import EVALUATION_FILE
+from mnist_tune.report.contents import Report, contents
+from mnist_tune.report.intervals import read
+from mnist_tune.report.page import page
+from mnist_tune.report.pictures import Picture
+from mnist_tune.report.theme import DARK, LIGHT
+from mnist_tune.results import read_results
+from mnist_tune.studies import OpenStudy
+from tests.conftest import STORED, Command
+from tests.reported import SAMPLED, SEEDS, complete, complete_all, evaluated, fail, history, picture
+from tests.support import ONE_CELL, TWO_CELLS, new_study, run_python
+
+HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> OpenStudy:
+    """A grid of eight cells."""
+    return new_study(tmp_path)
+
+
+def report_of(study: OpenStudy, *models: Evaluated, now: datetime | None = None) -> Report:
+    return contents(read_results(study), models, "sqlite:///studies.db", now or datetime.now())
+
+
+def shown(report: Report, key: str) -> Picture:
+    (found,) = (one for one in report.pictures if one.key == key)
+    return found
+
+
+def traces(picture: Picture) -> list[dict[str, Any]]:
+    assert picture.figure is not None
+    data: list[dict[str, Any]] = json.loads(picture.figure.to_json())["data"]
+    return data
+
+
+def test_the_headline_is_the_winner_with_an_interval_and_the_reference(study: OpenStudy) -> None:
+    complete(study, 90.0)
+    winner = complete(study, 94.0)
+    head = report_of(study).headline
+    assert all(f"{name}={value}" in head.winner for name, value in winner.items())
+    validation, reference = head.numbers
+    assert validation.value == "94.00 %"
+    # Wilson's interval of 94 right answers of 100.
+    assert validation.interval == "95 % interval 87.52 to 97.22 %"
+    assert "not the luck of the seed" in validation.words
+    assert "a little optimistic" in validation.words
+    assert (reference.value, reference.interval) == ("98.94 %", "one run")
+    assert 'study = "tiny"' in head.configuration
+    assert head.standing == "Not finished: 2 of 8 cells complete, 6 waiting. The winner may change."
+
+
+def test_the_interval_over_seeds_is_students(tmp_path: Path) -> None:
+    two = read([98.0, 99.0], 10_000)
+    assert (two.value, two.high) == (98.5, 100.0)
+    assert two.low == pytest.approx(98.5 - 12.706 * 0.5, abs=0.001)
+    three = read([98.0, 98.5, 99.0], 10_000)
+    assert three.high - three.value == pytest.approx(4.303 * 0.5 / 3**0.5, abs=0.001)
+
+
+def test_seeds_that_agree_to_the_image_are_not_certain() -> None:
+    reading = read([98.5, 98.5], 1_000)
+    assert reading.high - reading.low == pytest.approx(2 * 12.706 * 0.1 / 2**0.5, abs=0.001)
+
+
+def test_without_a_model_the_report_says_how_to_measure_the_test_accuracy(study: OpenStudy) -> None:
+    complete(study, 90.0)
+    steps = report_of(study).headline.next_step.splitlines()
+    assert [step.split()[1] for step in steps] == ["export", "train", "evaluate", "report"]
+
+
+def test_each_cell_has_its_own_curve_and_the_winners_is_on_top(study: OpenStudy) -> None:
+    complete(study, 80.0, 85.0)
+    complete(study, 90.0, 95.0)
+    complete(study, 70.0, 75.0)
+    drawn = [trace for trace in traces(shown(report_of(study), "curves")) if trace["yaxis"] == "y3"]
+    assert [trace["y"] for trace in drawn] == [[80.0, 85.0], [70.0, 75.0], [90.0, 95.0]]
+    assert drawn[-1]["name"].startswith("winner: ")
+    assert drawn[-1]["line"]["width"] > 2 * drawn[0]["line"]["width"]
+    looks = {(trace["line"].get("dash"), trace["marker"]["symbol"]) for trace in drawn}
+    assert len(looks) == len(drawn)
+
+
+def test_a_close_up_says_how_much_of_it_is_noise(study: OpenStudy) -> None:
+    complete(study, 10.0, 11.0)
+    complete(study, 89.0, 90.0)
+    picture = shown(report_of(study), "curves")
+    assert "one reading of 100 validation images is uncertain by ± 6.14 points" in picture.answer
+    assert max(trace["yaxis"] for trace in traces(picture)) == "y4"
+
+
+def test_curves_of_many_cells_are_few_traces(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED.format(n_trials=40))
+    for number in range(40):
+        complete(study, 50.0, 50.0 + number)
+    drawn = traces(shown(report_of(study), "curves"))
+    assert len(drawn) <= 3 * 4
+    accuracies = [value for trace in drawn if trace["yaxis"] == "y3" for value in trace["y"]]
+    assert sorted(filter(None, accuracies)) == sorted([50.0] * 40 + [50.0 + number for number in range(40)])
+
+
+def test_a_heat_map_shows_the_mean_over_seeds_and_what_is_missing(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SEEDS)
+    done = [(complete(study, accuracy), accuracy) for accuracy in (90.0, 92.0, 80.0, 84.0, 70.0)]
+    heat = next(trace for trace in traces(shown(report_of(study), "grid")) if trace["type"] == "heatmap")
+    by_place: dict[tuple[str, str], list[float]] = {}
+    for cell, accuracy in done:
+        by_place.setdefault((f"{cell['learning_rate']:g}", str(cell["batch_size"])), []).append(accuracy)
+    means = {place: fmean(accuracies) for place, accuracies in by_place.items()}
+    for j, batch in enumerate(heat["y"]):
+        for i, rate in enumerate(heat["x"]):
+            assert heat["z"][j][i] == means.get((rate, batch))
+    assert "1 of 4 configurations have no result yet" in shown(report_of(study), "grid").answer
+    assert "n=2" in str(heat["text"])
+
+
+def test_a_sampled_search_has_no_heat_map(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED.format(n_trials=3))
+    complete(study, 90.0)
+    assert "grid" not in [picture.key for picture in report_of(study).pictures]
+
+
+def test_parallel_coordinates_hold_every_cell_and_the_winner(study: OpenStudy) -> None:
+    for accuracy in (90.0, 95.0, 93.0, 91.0, 92.0, 94.0):
+        complete(study, accuracy)
+    drawn = traces(shown(report_of(study), "parallel"))
+    bands = [trace for trace in drawn if trace["name"] != "winner"]
+    words = [each for trace in bands for each in trace["customdata"] if each]
+    accuracies = [float(value) for name, value in words if name == "validation accuracy"]
+    assert sorted(accuracies) == [90.0, 91.0, 92.0, 93.0, 94.0, 95.0]
+    assert drawn[-1]["customdata"][0] == ["validation accuracy", "95"]
+
+
+def test_slices_show_every_cell_for_every_field(study: OpenStudy) -> None:
+    for accuracy in (90.0, 95.0, 93.0):
+        complete(study, accuracy)
+    drawn = traces(shown(report_of(study), "slices"))
+    for axis in ("y", "y2", "y3"):
+        values = [value for trace in drawn if trace["yaxis"] == axis for value in trace["y"]]
+        assert sorted(values) == [90, 93, 95]
+
+
+def test_importances_find_the_field_that_matters(study: OpenStudy) -> None:
+    for _ in range(8):
+        waiting = [one for one in read_results(study).latest if one.state == "waiting"]
+        adam = waiting[0].parameters["optimizer"] == "Adam"
+        complete(study, (97.0 if adam else 50.0) + len(waiting) / 10)
+    picture = shown(report_of(study), "importance")
+    for trace in traces(picture):
+        assert trace["y"][max(range(3), key=lambda index: trace["x"][index])] == "optimizer"
+    assert "8 cells are few" in picture.answer
+
+
+def test_importances_of_too_few_or_equal_cells_are_a_sentence(study: OpenStudy) -> None:
+    complete(study, 90.0)
+    assert shown(report_of(study), "importance").figure is None
+    for _ in range(7):
+        complete(study, 90.0)
+    picture = shown(report_of(study), "importance")
+    assert picture.figure is None
+    assert "same accuracy" in picture.answer
+
+
+def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study: OpenStudy) -> None:
+    complete(study, 90.0, worker="one:1")
+    fail(study, Failure("out_of_memory", "no memory\nmore"), worker="two:2")
+    study.queue().claim("two:2")
+    now = datetime.now() + timedelta(seconds=30)
+    report = report_of(study, now=now)
+    bars = {trace["name"]: trace for trace in traces(shown(report, "timeline")) if trace["type"] == "bar"}
+    assert {name: trace["y"] for name, trace in bars.items()} == {
+        "complete, 1": [0],
+        "failed, 1": [1],
+        "running, 1": [1],
+    }
+    assert len({(trace["marker"]["pattern"]["shape"]) for trace in bars.values()}) == 3
+    assert bars["running, 1"]["x"][0] > 25_000  # milliseconds, until now
+    marks = [trace for trace in traces(shown(report, "timeline")) if trace["type"] == "scatter"]
+    assert [trace["name"] for trace in marks] == ["failed: out_of_memory, 1"]
+    assert shown(report, "failures").tables[0].rows[0][3:5] == ["out_of_memory", "no memory"]
+
+
+def test_a_hole_is_told_from_a_cell_that_is_tried_again(study: OpenStudy) -> None:
+    fail(study, Failure("non_finite", "loss is nan"))
+    fail(study, Failure("exception", "broken"))
+    picture = shown(report_of(study), "failures")
+    assert [row[-1] for row in picture.tables[0].rows] == ["given up", "tried again"]
+    assert "1 cells are missing" in picture.answer
+
+
+def test_the_area_under_the_throughput_is_the_images_trained_on(study: OpenStudy) -> None:
+    complete(study, 90.0, 91.0, 92.0)
+    complete(study, 90.0, 91.0)
+    (line,) = traces(shown(report_of(study), "throughput"))
+    times = [datetime.fromisoformat(time) for time in line["x"]]
+    width = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
+    # Five epochs of 0.01 seconds with 1,000 images a second.
+    assert sum(line["y"][:-1]) * width == pytest.approx(50, rel=0.05)
+
+
+def test_epochs_of_an_earlier_attempt_count_once(tmp_path: Path) -> None:
+    study = new_study(tmp_path, ONE_CELL)
+    fail(study, Failure("preempted", "stopped"), 90.0, 91.0)
+    queue = study.queue()
+    claim = queue.claim("machine:1")
+    assert claim is not None
+    notes = {HISTORY: history([90.0, 91.0, 92.0]), RESUMED: {"epoch": 2, "checkpoint": "1-2"}}
+    queue.complete(claim, 92.0, user=notes)
+    assert shown(report_of(study), "throughput").answer.startswith("30 training images")
+
+
+def test_models_are_averaged_over_seeds_beside_the_reference(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    models = [
+        evaluated(study, tmp_path / f"seed-{seed}", seed=seed, accuracy=accuracy)
+        for seed, accuracy in enumerate((98.0, 98.5, 99.0))
+    ]
+    report = report_of(study, *models)
+    test = report.headline.numbers[1]
+    assert (test.label, test.value) == ("test accuracy, mean of 3 seeds", "98.50 %")
+    assert test.interval == "95 % interval 97.26 to 99.74 %"
+    assert "Standard deviation 0.50 points, n = 3." in test.words
+    assert "98.94 %, is within it" in test.words
+    assert report.headline.next_step == ""
+    assert "the first of 3 models" in shown(report, "confusion").answer
+
+
+def test_the_confusion_matrix_and_the_digits_are_those_of_the_first_model(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    complete(study, 90.0)
+    report = report_of(study, evaluated(study, tmp_path / "model", accuracy=98.0))
+    wrong, right = traces(shown(report, "confusion"))
+    assert wrong["z"][4][9] == 20
+    assert right["z"][4][4] == 80
+    (points,) = traces(shown(report, "digits"))
+    assert points["x"][points["y"].index("4")] == 80.0
+    # Wilson's interval of 80 right answers of 100.
+    assert points["error_x"]["arrayminus"][points["y"].index("4")] == pytest.approx(80 - 71.11, abs=0.01)
+
+
+def test_the_gallery_shows_the_very_images_the_most_confident_first(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    gallery = report_of(study, evaluated(study, tmp_path / "model", accuracy=99.0)).gallery
+    assert gallery is not None
+    assert gallery.digits[0].alt == "test image 9: a 4 read as 9 with 59 %"
+    for digit, index in zip(gallery.digits, reversed(range(10)), strict=True):
+        file = io.BytesIO(base64.b64decode(digit.source.removeprefix("data:image/png;base64,")))
+        with Image.open(file) as image:
+            assert (image.size, image.mode, image.tobytes()) == ((28, 28), "L", picture(index))
+
+
+@pytest.mark.parametrize(
+    ("training", "complaint"),
+    [
+        (
+            {"learning_rate": 0.5},
+            "learning_rate=0.5, and the winner has learning_rate=0.0001",
+        ),
+        ({"epochs": 7}, "was trained with epochs=7, and the winner has epochs=2"),
+    ],
+)
+def test_a_model_of_another_configuration_is_refused(
+    study: OpenStudy, tmp_path: Path, training: dict[str, Any], complaint: str
+) -> None:
+    complete(study, 90.0)
+    with pytest.raises(UserError, match=complaint):
+        report_of(study, evaluated(study, tmp_path / "model", **training))
+
+
+def test_a_model_in_another_precision_is_the_winners(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    assert report_of(study, evaluated(study, tmp_path / "model", precision="bf16")).gallery is not None
+
+
+def test_models_that_are_no_replicates_are_refused(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    first = evaluated(study, tmp_path / "first")
+    with pytest.raises(UserError, match=r"has the same seed as .*first, 0"):
+        report_of(study, first, evaluated(study, tmp_path / "again"))
+    with pytest.raises(UserError, match=r"was trained on 50,000 images and .*first on 60,000"):
+        report_of(study, first, evaluated(study, tmp_path / "split", seed=1, images=50_000))
+
+
+def test_a_model_of_another_study_is_refused(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    model = evaluated(study, tmp_path / "model")
+    (tmp_path / "other").mkdir()
+    other = new_study(tmp_path / "other", TWO_CELLS.replace('"tiny"', '"other"'))
+    complete(other, 90.0)
+    with pytest.raises(UserError, match="was exported from study 'tiny', not from 'other'"):
+        report_of(other, model)
+
+
+def test_a_damaged_image_is_one_line(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    folder = evaluated(study, tmp_path / "model").folder
+    stored = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
+    stored["evaluation"]["misclassified"][0]["pixels"] = "AAAA"
+    (folder / EVALUATION_FILE).write_text(json.dumps(stored), encoding="utf-8")
+    with pytest.raises(UserError, match="is damaged; run: mnist-tune evaluate"):
+        report_of(study, read_evaluated(folder))
+
+
+@pytest.mark.parametrize(
+    "spec", [ONE_CELL, SEEDS, SAMPLED.format(n_trials=3)], ids=["one cell", "seeds", "sampled"]
+)
+@pytest.mark.parametrize("done", ["nothing", "one running", "one failed", "one", "all"])
+def test_every_study_at_every_stage_has_a_page(tmp_path: Path, spec: str, done: str) -> None:
+    study = new_study(tmp_path, spec)
+    if done == "one running":
+        study.queue().claim("machine:1")
+    elif done == "one failed":
+        fail(study, Failure("non_finite", "loss is nan"))
+    elif done != "nothing":
+        for number in range(1 if done == "one" else study.spec.n_cells):
+            complete(study, 50.0, 90.0 + number)
+    text = page(report_of(study))
+    assert "<h1>Study tiny</h1>" in text
+    words = text.split("</header>")[1].split("</main>")[0].replace("loss is nan", "")
+    assert not re.search(r"\b(nan|None)\b", words)
+
+
+def test_what_is_stored_cannot_become_markup(study: OpenStudy) -> None:
+    complete(study, 90.0, worker=HOSTILE, device_name=HOSTILE)
+    fail(study, Failure("exception", HOSTILE), worker=HOSTILE)
+    text = page(report_of(study))
+    assert "<img src=x" not in text
+    assert "<b>bold" not in text
+    assert text.count("</script>") == text.count("<script")
+    # Plotly reads tags in a figure's text: there it must be escaped twice.
+    timeline = traces(shown(report_of(study), "timeline"))
+    assert "<img" not in json.dumps(timeline)
+    assert "&lt;img" in json.dumps(timeline)
+
+
+def test_differing_environments_are_warned_of_and_counted(study: OpenStudy) -> None:
+    complete(study, 90.0)
+    complete(study, 90.0, precision="bf16")
+    report = report_of(study)
+    assert report.provenance.warnings == ["cells differ in precision (bf16, fp32): not like for like"]
+    assert ["precision", "fp32 (1 attempts); bf16 (1 attempts)"] in report.provenance.facts.rows
+
+
+def test_tables_of_large_studies_end_and_say_so(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED.format(n_trials=120))
+    complete_all(study, epochs=1)
+    (table,) = shown(report_of(study), "parallel").tables
+    assert len(table.rows) == 100
+    assert table.note == "The best 100 of 120 rows."
+
+
+def luminance(hexadecimal: str) -> float:
+    """Relative luminance as WCAG has it, but for its straight piece near black."""
+    parts = [int(hexadecimal[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (math.pow((part + 0.055) / 1.055, 2.4) for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_and_lines_stand_out_from_the_paper(palette: dict[str, str]) -> None:
+    for paper in ("paper", "raised"):
+        for text in ("ink", "muted", "link"):
+            assert contrast(palette[text], palette[paper]) >= 4.5, text
+    for line in ("winner", "tied", "others", *(f"series{number}" for number in range(1, 7))):
+        assert contrast(palette[line], palette["paper"]) >= 3, line
+    levels = [contrast(palette[f"level{number}"], palette["paper"]) for number in range(1, 6)]
+    assert levels == sorted(levels)
+
+
+def test_the_command_writes_one_file_and_says_how_large(
+    study: OpenStudy, tmp_path: Path, command: Command
+) -> None:
+    complete(study, 90.0)
+    before = set(tmp_path.iterdir())
+    said = command("report", "tiny")
+    size = (tmp_path / "report.html").stat().st_size
+    assert said.out == f"wrote report.html ({size / 1e6:.1f} MB); open it in a browser\n"
+    new = {path.name for path in set(tmp_path.iterdir()) - before}
+    assert {name for name in new if not name.startswith(STORED)} == {"report.html"}
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    study: OpenStudy, tmp_path: Path, command: Command
+) -> None:
+    said = command("report", "tiny", "--output", str(tmp_path))
+    assert said.code == 2
+    problem = "cannot be written: Is a directory; name another with --output"
+    assert said.err == f"mnist-tune: {tmp_path}: {problem}\n"
+
+
+def test_without_kaleido_the_page_is_written_and_the_remedy_told(
+    study: OpenStudy, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kaleido", None)
+    said = command("report", "tiny", "--png", "figures")
+    assert said.code == 1
+    assert (tmp_path / "report.html").exists()
+    assert said.err == "mnist-tune: no PNGs without Kaleido; run: pip install 'mnist-tune[png]'\n"
+
+
+def test_without_a_browser_the_page_is_written_and_the_remedy_told(
+    study: OpenStudy, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(study, 90.0)
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
+    said = command("report", "tiny", "--png", "figures")
+    assert said.code == 1
+    assert (tmp_path / "report.html").exists()
+    assert "found no Chrome or Chromium; install one, or set BROWSER_PATH" in said.err
+
+
+def test_a_report_needs_no_torch(study: OpenStudy, tmp_path: Path) -> None:
+    complete(study, 90.0)
+    script = """
+import sys
+from mnist_tune.__main__ import main
+sys.argv = ["mnist-tune", "report", "tiny"]
+main()
+assert "torch" not in sys.modules
+"""
+    done = run_python(script, tmp_path)
+    assert done.returncode == 0, done.stderr
