@@ -7,6 +7,7 @@ pictures of the terminal half way, of the report and of the dashboard. Needs tmu
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -22,10 +23,10 @@ from rich.text import Text
 from tests.browser import chromium, opened
 from tests.running_dashboard import running_dashboard
 from tests.support import STUDIES, run_command
-from tests.tmux import terminal
+from tests.tmux import ENDED, terminal
 
 COLUMNS, LINES = 100, 20
-HALF_WAY = "4/8 cells"
+HALF_WAY = r"4/8 cells[\s\S]*running .* 2/3"
 PAGE = """<body style="margin: 0"><pre style="padding: 16px; margin: 0; display: inline-block;
 background: {background}; color: {foreground};
 font: 14px/1.3 'DejaVu Sans Mono', monospace">{code}</pre></body>"""
@@ -37,9 +38,8 @@ def run_on_a_terminal(folder: Path) -> str:
     picture = ""
     with terminal() as screen:
         screen.start(command, folder, COLUMNS, LINES)
-        while not any("ENDED WITH" in line for line in screen.screen()):
-            if not picture and any(HALF_WAY in line for line in screen.screen()):
-                time.sleep(3)
+        while ENDED not in (text := "\n".join(screen.screen())):
+            if re.search(HALF_WAY, text):
                 picture = screen.picture()
             time.sleep(0.2)
     assert picture, "the run was never seen half way"
@@ -57,13 +57,16 @@ def picture_of_text(browser: Browser, coloured: str, path: Path) -> None:
         path.write_bytes(page.locator("pre").screenshot())
 
 
-def picture_of_page(browser: Browser, url: str, path: Path, *, wait_for: str, height: int) -> None:
-    """The top of a page as a PNG."""
+def picture_of_page(browser: Browser, url: str, path: Path, *, height: int, of: str | None = None) -> None:
+    """The top of a page, or one part of it, as a PNG."""
     with opened(browser, url, width=1100) as (page, complaints):
         page.set_viewport_size({"width": 1100, "height": height})
-        page.wait_for_selector(wait_for)
+        page.wait_for_selector(".js-plotly-plot")
         page.wait_for_timeout(2_000)  # figures fade in
-        page.screenshot(path=path)
+        if of is None:
+            page.screenshot(path=path)
+        else:
+            page.locator(of).screenshot(path=path)
         assert not complaints, complaints
 
 
@@ -93,10 +96,11 @@ def main() -> None:
             ],
         )
         report = (folder / "report.html").as_uri()
-        picture_of_page(browser, report, STUDIES / "report.png", wait_for=".js-plotly-plot", height=1500)
+        picture_of_page(browser, report, STUDIES / "report.png", height=630)
+        picture_of_page(browser, report, STUDIES / "report-curves.png", height=900, of="#curves")
         with running_dashboard(folder, "--read-only", url=os.environ["MNIST_TUNE_STORAGE"]) as address:
             study = f"{address}dashboard/studies/2"
-            picture_of_page(browser, study, STUDIES / "dashboard.png", wait_for=".js-plotly-plot", height=900)
+            picture_of_page(browser, study, STUDIES / "dashboard.png", height=900)
 
 
 if __name__ == "__main__":

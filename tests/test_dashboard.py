@@ -225,6 +225,13 @@ def test_a_study_of_others_is_shown_as_it_is(study: OpenStudy, tmp_path: Path) -
 # What it costs, and that it stays right.
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is a new reading."""
+    monkeypatch.setattr("mnist_tune.dashboard.snapshots.READING_SHARE", float("inf"))
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_trial_is_read_again_only_while_it_can_change(worked_on: OpenStudy) -> None:
     snapshots = SnapshotStorage(opened_again(worked_on).storage)
     before = snapshots.get_all_trials(worked_on.study_id, deepcopy=False)
@@ -233,6 +240,17 @@ def test_a_trial_is_read_again_only_while_it_can_change(worked_on: OpenStudy) ->
     assert read_again == [TrialState.RUNNING]
 
 
+def test_a_study_is_not_read_more_often_than_its_workers_can_bear(
+    study: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = SnapshotStorage(opened_again(study).storage)
+    monkeypatch.setattr("mnist_tune.dashboard.snapshots.READING_SHARE", 1e-9)
+    assert len(snapshots.get_all_trials(study.study_id)) == 8
+    take(study.queue())
+    assert [trial.state for trial in snapshots.get_all_trials(study.study_id)] == [TrialState.WAITING] * 8
+
+
+@pytest.mark.usefixtures("at_once")
 def test_what_workers_do_meanwhile_is_seen(study: OpenStudy) -> None:
     snapshots = SnapshotStorage(opened_again(study).storage)
     queue = study.queue()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Container
 
 from optuna.storages import BaseStorage
@@ -21,6 +22,9 @@ from mnist_tune.attributes import UID
 from mnist_tune.cells import delete_rows
 from mnist_tune.rows import trials
 from mnist_tune.storage import GuardedStorage
+
+READING_SHARE = 0.1
+"""Of the time, at most: pages that ask often must not slow the workers."""
 
 
 class SnapshotStorage(_CachedStorage):
@@ -39,6 +43,7 @@ class SnapshotStorage(_CachedStorage):
         self._known: dict[int, dict[int, FrozenTrial]] = {}
         """Study id to its trials by their ids."""
         self._reading: dict[int, threading.Lock] = {}
+        self._next_reading: dict[int, float] = {}
 
     def get_all_studies(self) -> list[FrozenStudy]:
         found = self.guarded.get_all_studies()
@@ -54,9 +59,14 @@ class SnapshotStorage(_CachedStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        # Two pages that ask at the same moment read once.
+        # Two pages that ask at the same moment read once, and a large study is not read all the time.
         with self._reading.setdefault(study_id, threading.Lock()):
-            self._known[study_id] = known = self._read(study_id)
+            began = time.monotonic()
+            if study_id not in self._known or began >= self._next_reading.get(study_id, began):
+                self._known[study_id] = self._read(study_id)
+                took = time.monotonic() - began
+                self._next_reading[study_id] = time.monotonic() + took / READING_SHARE
+            known = self._known[study_id]
         wanted = [trial for trial in known.values() if states is None or trial.state in states]
         wanted.sort(key=lambda trial: trial.number)
         return copy.deepcopy(wanted) if deepcopy else wanted
