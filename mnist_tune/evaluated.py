@@ -61,14 +61,23 @@ class Evaluated:
     evaluation: Evaluation
 
 
-def keep_evaluation(folder: Path, evaluation: Evaluation) -> Path | None:
-    """Write the evaluation beside the model, if `folder` is one that `train` wrote. Raises OSError."""
-    if not (folder / CONFIGURATION_FILE).is_file():
-        return None
-    path = folder / EVALUATION_FILE
-    content = {"model_sha256": _sha256(folder / MODEL_FILE), "evaluation": asdict(evaluation)}
-    write_whole(path, json.dumps(content).encode())
-    return path
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, and which file with which content it is of."""
+
+    evaluation: Evaluation
+    file: Path
+    sha256: str
+
+    def keep(self) -> Path | None:
+        """Write it beside the model, if that is the one of a folder that `train` wrote. Raises OSError."""
+        folder = self.file.parent
+        if self.file.name != MODEL_FILE or not (folder / CONFIGURATION_FILE).is_file():
+            return None
+        path = folder / EVALUATION_FILE
+        content = {"model_sha256": self.sha256, "evaluation": asdict(self.evaluation)}
+        write_whole(path, json.dumps(content).encode())
+        return path
 
 
 def read_evaluated(folder: Path) -> Evaluated:
@@ -84,7 +93,7 @@ def read_evaluated(folder: Path) -> Evaluated:
     try:
         stored = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
         images = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))["images"]
-        if stored["model_sha256"] != _sha256(folder / MODEL_FILE):
+        if stored["model_sha256"] != sha256_of(folder / MODEL_FILE):
             raise UserError(f"{folder}: {EVALUATION_FILE} is of another model; {remedy}")
         fields = stored["evaluation"]
         evaluation = Evaluation(
@@ -103,5 +112,6 @@ def read_evaluated(folder: Path) -> Evaluated:
     return Evaluated(folder, load_configuration(folder / CONFIGURATION_FILE), images, evaluation)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file's content. Raises OSError."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -24,14 +24,14 @@ def evidence(places: Sequence[Place], spec: Spec) -> Iterator[str]:
     yield from _sentences(best, tied, seeds)
     if not tied:
         others = "the other" if len(places) == 2 else f"all {len(places) - 1} others"
-        sure = f"{100 * (1 - LEVEL):.0f} % confidence"
-        yield f"{parameters_text(best.parameters)} is better than {others} {seeds} ({sure})"
+        better = "better than" if best.n > 1 else "ahead, by more than the images' noise, of"
+        sure = f" ({100 * (1 - LEVEL):.0f} % confidence)" if best.n > 1 else ""
+        yield f"{parameters_text(best.parameters)} is {better} {others} {seeds}{sure}"
     if best.n < 2:
         margin = noise_margin(best, len(tied), spec.data.validation_size)
         yield (
             f"one seed: differences below {margin:.2f} points are within the noise of "
-            f"{spec.data.validation_size:,} validation images and are no evidence; "
-            "more seeds tell more: add seed = [0, 1, 2] to the search"
+            f"{spec.data.validation_size:,} validation images and are no evidence{_advice(spec)}"
         )
     yield from _missing_seeds(places, spec)
 
@@ -61,7 +61,13 @@ def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterat
 
 def _seeds(best: Candidate, others: Sequence[Candidate]) -> str:
     fewest = min(len(best.attempts.keys() & other.attempts.keys()) for other in others)
-    return f"on these {fewest} seeds" if fewest > 1 else "on one seed"
+    return f"on these {fewest} seeds" if fewest > 1 else "on one seed" if fewest else "without a common seed"
+
+
+def _advice(spec: Spec) -> str:
+    if spec.search.grid is None or SEED in spec.search.axes:
+        return ""
+    return "; more seeds tell more: add seed = [0, 1, 2] to [search.grid]"
 
 
 def _missing_seeds(places: Sequence[Place], spec: Spec) -> Iterator[str]:

@@ -16,6 +16,7 @@ from mnist_tune.rows import (
     intermediate_values,
     objective_values,
     put,
+    studies,
     system_attributes,
     trials,
     user_attributes,
@@ -43,9 +44,14 @@ def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:
     Raises:
         UserError: the older study has been deleted.
     """
-    times = select(trials.c.datetime_start, trials.c.datetime_complete)
-    there = times.where(trials.c.trial_id == source.trial_id, claimed_with(source.token))
-    row = session.execute(there).one_or_none()
+    found = (
+        select(trials.c.datetime_start, trials.c.datetime_complete)
+        .join(studies, studies.c.study_id == trials.c.study_id)
+        .where(trials.c.trial_id == source.trial_id, claimed_with(source.token))
+        # PostgreSQL: who deletes a study takes its row first, and waits.
+        .with_for_update(read=True, of=studies)
+    )
+    row = session.execute(found).one_or_none()
     if row is None:
         raise UserError(f"study '{source.study}' has been deleted meanwhile")
     for table, which in (

@@ -24,6 +24,9 @@ def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]
     yield f"{_time(attempt.started)} begins on {printable(attempt.worker or 'no worker of ours')}: " + (
         parameters_text(attempt.parameters)
     )
+    if attempt.reused:
+        source = f"trial {attempt.reused.get('trial')} of {attempt.reused.get('study')}"
+        yield printable(f"taken over from {source}, where it ran")
     kept = _kept(attempt, artifacts)
     if kept is not None:
         yield from map(printable, kept.splitlines())

@@ -71,7 +71,8 @@ def failures(results: Results) -> Iterator[str]:
     for attempt in results.attempts:
         if attempt.failure is not None:
             reason = first_line(attempt.failure["reason"])
-            yield f"trial {attempt.number} failed: {attempt.failure['class']}: {reason}"
+            kind = first_line(attempt.failure["class"])
+            yield f"trial {attempt.number} failed: {kind}: {reason}"
 
 
 def conclusion(results: Results) -> Iterator[str]:

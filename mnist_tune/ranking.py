@@ -4,7 +4,9 @@ Configurations are ranked by their mean over seeds. The one on top is partly the
 tested against it, and all that may be the truly best make up the tied set:
 
 - With two seeds or more in common: a one-sided paired t-test over the seeds.
-- With one seed: the difference against the binomial noise of two readings of the validation images.
+- With one: the difference against the binomial noise of two readings of the validation images. That knows
+  nothing of the luck of the seed, and nothing is claimed of it.
+- With none, nothing is known.
 
 Holm's correction (1979) keeps the chance of wrongly leaving out any of them below 5 %. It does not know that
 "the best" was picked from the same numbers; that the truly best one is even so left out less often than
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from mnist_tune.results import Attempt
 
 LEVEL = 0.05
-"""The chance that the truly best configuration is not in the tied set."""
+"""The chance that the truly best configuration is not in the tied set, with two seeds or more."""
 SEED = "seed"
 """The axis that makes replicates of a configuration."""
 
@@ -129,12 +131,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def p_value(best: Candidate, other: Candidate, validation_size: int) -> float:
     """The chance that `best` comes out so far ahead of `other` if it is no better; uncorrected."""
     shared = sorted(best.attempts.keys() & other.attempts.keys())
-    if len(shared) < 2:
-        noise = binomial_noise(best.mean, validation_size) * math.sqrt(2)
-        return statistics.NormalDist().cdf(-(best.mean - other.mean) / noise)
+    differences = [best.accuracies[seed] - other.accuracies[seed] for seed in shared]
+    if not shared:
+        return 1.0
+    if len(shared) == 1:
+        noise = binomial_noise(best.accuracies[shared[0]], validation_size) * math.sqrt(2)
+        return statistics.NormalDist().cdf(-differences[0] / noise)
     from scipy.special import stdtr  # scipy.stats takes four times as long to import
 
-    differences = [best.accuracies[seed] - other.accuracies[seed] for seed in shared]
     # Accuracies move in steps of an image: the same difference on a few seeds is luck, not certainty.
     deviation = max(statistics.stdev(differences), 100 / validation_size)
     t = statistics.fmean(differences) / (deviation / math.sqrt(len(shared)))

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.artifacts import file_ids
-from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
+from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, REUSED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence
@@ -20,8 +20,9 @@ from mnist_tune.ranking import Candidate, Place, rank
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.studies import OpenStudy
+from mnist_tune.wording import shortened
 
-COMPARED = ("device_name", "precision", "threads")
+COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
 
 
@@ -46,6 +47,8 @@ class Attempt:
     stale: bool
     artifacts: dict[str, str] = field(default_factory=dict)
     """The files that were kept of it: Optuna's artifact ids by file name."""
+    reused: dict[str, Any] | None = None
+    """The study and the trial it was taken over from, which is where and when it ran."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; times in ISO 8601 with their offset from UTC."""
@@ -134,14 +137,14 @@ class Results:
     @property
     def warnings(self) -> list[str]:
         """What makes the cells' numbers less comparable than they look."""
-        seen: dict[str, set[Any]] = defaultdict(set)
+        seen: dict[str, set[str]] = defaultdict(set)
         for attempt in self.attempts:
             if attempt.state in ("complete", "running"):
                 for key in COMPARED:
                     if key in attempt.environment:
-                        seen[key].add(attempt.environment[key])
+                        seen[key].add(shortened(str(attempt.environment[key]), 40))
         return [
-            f"cells differ in {key} ({', '.join(sorted(map(str, values)))}): not like for like"
+            f"cells differ in {key} ({', '.join(sorted(values))}): not like for like"
             for key, values in seen.items()
             if len(values) > 1 and key not in self.spec.search.axes
         ]
@@ -207,4 +210,5 @@ def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attemp
         ended=trial.datetime_complete,
         stale=stale,
         artifacts=file_ids(trial.system_attrs),
+        reused=trial.user_attrs.get(REUSED),
     )

@@ -12,7 +12,7 @@ from mnist_tune.data import load_test_images, load_training_images, split
 from mnist_tune.devices import resolve_runtime
 from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.evaluated import Evaluation
+from mnist_tune.evaluated import Measured, sha256_of
 from mnist_tune.evaluation import evaluate
 from mnist_tune.exports import Configuration
 from mnist_tune.metrics import EpochMetrics
@@ -89,12 +89,15 @@ def _folder(path: Path) -> Iterator[None]:
         raise
 
 
-def evaluate_model(model: Path, *, device: str, data: Path | None) -> Evaluation:
+def evaluate_model(model: Path, *, device: str, data: Path | None) -> Measured:
     """Measure a saved model on the 10,000 test images, in fp32: the same figures on any hardware.
 
     Raises:
         UserError: no model there, or not one of ours.
     """
-    loaded = load_model(model)
+    file = model / MODEL_FILE if model.is_dir() else model
+    loaded = load_model(file)
+    sha256 = sha256_of(file)
     runtime = resolve_runtime(device, "fp32")
-    return evaluate(loaded, load_test_images(data, runtime.device), runtime)
+    evaluation = evaluate(loaded, load_test_images(data, runtime.device), runtime)
+    return Measured(evaluation, file, sha256)

@@ -12,7 +12,21 @@ from mnist_tune.errors import UserError
 from mnist_tune.finished import Finished
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
-from mnist_tune.studies import OpenStudy
+from mnist_tune.storage import GuardedStorage
+from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+
+
+def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:
+    """Create a study with what the study `name` has finished of it; whether that was done, and how many.
+
+    Raises:
+        UserError: see `create_study` and `finished_cells`.
+    """
+    if spec.study.name in study_names(storage):
+        return create_study(storage, spec), 0
+    finished = finished_cells(open_study(storage, name), spec)
+    created = create_study(storage, spec, finished)
+    return created, len(finished) if created else 0
 
 
 def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
@@ -37,18 +51,20 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
     points = (spec.training_config(cell.params) for cell in waiting_cells(spec))
     found = {cell: trained[config] for cell, config in enumerate(points) if config in trained}
     if not found:
-        raise UserError(f"--reuse {old.name}: has no finished cell of this study; {_why(old, spec)}")
+        why = _differing(old.spec, spec) if complete else "none of its cells has finished"
+        raise UserError(f"--reuse {old.name}: has no finished cell of this study; {why}")
     return {
         cell: Finished(old.name, trial.number, trial._trial_id, trial.system_attrs[CLAIM])
         for cell, trial in found.items()
     }
 
 
-def _why(old: OpenStudy, spec: Spec) -> str:
-    renamed = old.spec.model_copy(update={"study": spec.study, **_unlike_results(spec)})
-    return "; ".join(differences(renamed, spec)) or "none of its cells has finished"
-
-
-def _unlike_results(spec: Spec) -> dict[str, object]:
-    """The tables that a cell's result does not depend on."""
-    return {"lease": spec.lease, "retry": spec.retry, "limits": spec.limits}
+def _differing(old: Spec, new: Spec) -> str:
+    """What a cell's result depends on and is not the same."""
+    searched = {f"training.{name}" for name in (*old.search.axes, *new.search.axes)}
+    phrases = [
+        phrase
+        for phrase in differences(old, new)
+        if phrase.startswith(("training.", "data.")) and phrase.split(" ")[0] not in searched
+    ]
+    return "; ".join(phrases) or "it has searched other values"

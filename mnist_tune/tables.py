@@ -80,8 +80,8 @@ def workers_table(results: Results) -> RenderableType:
     table = compact_table("worker", "device", "state", "trial", "images/s", "last beat")
     for worker in results.workers:
         table.add_row(
-            worker.name,
-            worker.device,
+            first_line(worker.name),
+            first_line(worker.device),
             f"{worker.state}: {first_line(worker.departure)}" if worker.departure else worker.state,
             "" if worker.trial is None else str(worker.trial),
             "" if worker.images_per_second is None else f"{worker.images_per_second:,.0f}",

@@ -14,7 +14,7 @@ from optuna.trial import Trial
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.documents import dump
-from mnist_tune.evaluated import Evaluated, Evaluation, Misclassified, keep_evaluation, read_evaluated
+from mnist_tune.evaluated import Evaluated, Evaluation, Measured, Misclassified, read_evaluated, sha256_of
 from mnist_tune.exports import best_configuration
 from mnist_tune.failures import Failure
 from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
@@ -126,7 +126,8 @@ def evaluated(
     (folder / CONFIGURATION_FILE).write_text(dump(document, "toml"), encoding="utf-8")
     (folder / METRICS_FILE).write_text(json.dumps({"images": images}), encoding="utf-8")
     (folder / MODEL_FILE).write_bytes(b"weights")
-    assert keep_evaluation(folder, evaluation(accuracy)) is not None
+    file = folder / MODEL_FILE
+    assert Measured(evaluation(accuracy), file, sha256_of(file)).keep() is not None
     return read_evaluated(folder)
 
 

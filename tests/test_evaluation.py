@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from mnist_tune.data import LabeledImages, load_test_images
 from mnist_tune.devices import Runtime
+from mnist_tune.errors import UserError
+from mnist_tune.evaluated import Measured, read_evaluated, sha256_of
 from mnist_tune.evaluation import CPU_BATCH_SIZE, evaluate, predict
 from mnist_tune.model import ConvNet
+from mnist_tune.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
 
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 
@@ -87,6 +90,22 @@ def test_it_keeps_what_was_read_wrong_with_the_pixels_as_stored() -> None:
     pixels = base64.b64decode(result.misclassified[0].pixels)
     assert (len(pixels), pixels[0], sum(pixels)) == (784, 8, 8)
     assert all("pixels" not in each for each in result.as_json()["misclassified"])
+
+
+def test_an_evaluation_is_kept_only_beside_the_model_it_is_of(tmp_path: Path) -> None:
+    result = evaluate(SaysFirstPixel(), labeled([(1, 1), (3, 8)]), FP32)
+    for name in (MODEL_FILE, "other.safetensors"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / CONFIGURATION_FILE).write_text("[training]\n")
+    (tmp_path / METRICS_FILE).write_text('{"images": 60000}')
+    assert Measured(result, tmp_path / "other.safetensors", "0").keep() is None
+    file = tmp_path / MODEL_FILE
+    assert Measured(result, file, sha256_of(file)).keep() == tmp_path / EVALUATION_FILE
+    kept = read_evaluated(tmp_path)
+    assert (kept.evaluation.misclassified, kept.images_trained) == (result.misclassified, 60_000)
+    file.write_bytes(b"trained anew")
+    with pytest.raises(UserError, match=r"evaluation\.json is of another model; run: mnist-tune evaluate"):
+        read_evaluated(tmp_path)
 
 
 def test_the_confidence_is_the_share_of_the_answer_given(mnist_directory: Path) -> None:

@@ -11,12 +11,12 @@ from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
-from mnist_tune.control import Control
+from mnist_tune.control import Control, Registration
 from mnist_tune.failures import Failure
 from mnist_tune.progress import conclusion, events, failures
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import OpenStudy
-from mnist_tune.tables import attempts_table, ranking
+from mnist_tune.tables import attempts_table, ranking, workers_table
 from mnist_tune.wording import clock, duration
 from tests.made_results import made_results, made_worker
 from tests.support import new_study
@@ -125,6 +125,15 @@ def test_cells_that_ran_differently_are_warned_about(study: OpenStudy) -> None:
     assert read_results(study).warnings == []
     run_epochs(study, [91.0], complete=True, precision="bf16")
     assert read_results(study).warnings == ["cells differ in precision (bf16, fp32): not like for like"]
+
+
+def test_stored_text_cannot_command_the_terminal(study: OpenStudy) -> None:
+    run_epochs(study, [91.0], complete=True, precision="fp32\x1b[31m")
+    run_epochs(study, [91.0], complete=True, precision="bf16\x1b]0;mine\x07")
+    (warning,) = read_results(study).warnings
+    assert "\x1b" not in warning
+    Registration(study.storage, study.study_id, "cuda\x1b[31m").register()
+    assert "\x1b" not in drawn(workers_table(read_results(study)), width=120)
 
 
 def test_a_finished_study_says_how_to_export_its_best(study: OpenStudy) -> None:

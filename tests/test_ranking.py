@@ -111,7 +111,7 @@ def test_one_seed_is_judged_by_the_noise_of_the_images() -> None:
     assert stated == [
         "batch_size 64 and 128 are not distinguishable on one seed",
         "one seed: differences below 0.27 points are within the noise of 10,000 validation images and are no "
-        "evidence; more seeds tell more: add seed = [0, 1, 2] to the search",
+        "evidence; more seeds tell more: add seed = [0, 1, 2] to [search.grid]",
     ]
 
 
@@ -161,6 +161,33 @@ def test_a_configuration_that_lacks_seeds_is_named() -> None:
         "batch_size 64 and 128 are not distinguishable on one seed",
         "not all have 3 seeds: batch_size=128 has 1",
     ]
+
+
+def test_one_common_seed_is_compared_at_that_seed() -> None:
+    """The mean of other seeds says nothing of it: here the second is ahead where both were tried."""
+    places = ranked({64: [98.0, 99.5, 99.5], 128: [98.3]})
+    assert places[0].candidate.parameters == {"batch_size": 64}
+    assert places[1].verdict == "tied"
+    assert p_value(places[0].candidate, places[1].candidate, IMAGES) > 0.5
+
+
+def test_without_a_common_seed_nothing_is_known() -> None:
+    attempts = [attempt(0, 99.0, batch_size=64, seed=0), attempt(1, 50.0, batch_size=128, seed=1)]
+    places = rank(attempts, 0, IMAGES)
+    assert (places[1].p_value, places[1].verdict) == (1.0, "tied")
+    stated = list(evidence(places, spec(batch_size=[64, 128], seed=[0, 1])))
+    assert stated[0] == "batch_size 64 and 128 are not distinguishable without a common seed"
+
+
+def test_one_seed_claims_no_confidence_and_advises_seeds_only_where_they_would_help() -> None:
+    places = ranked({64: [98.7], 128: [90.0]})
+    first, second = evidence(places, spec(batch_size=[64, 128]))
+    assert first == "batch_size=64 is ahead, by more than the images' noise, of the other on one seed"
+    assert second.endswith("add seed = [0, 1, 2] to [search.grid]")
+    assert list(evidence(places, spec(batch_size=[64, 128], seed=[0, 1])))[1].endswith("are no evidence")
+    search = {"sampler": "random", "n_trials": 2, "space": {"batch_size": [64, 128]}}
+    sampled = Spec.model_validate({"study": {"name": "study"}, "search": search})
+    assert list(evidence(places, sampled))[1].endswith("are no evidence")
 
 
 def test_the_same_training_twice_counts_once() -> None:

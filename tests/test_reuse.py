@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
+from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import ENVIRONMENT, HISTORY, REUSED
-from mnist_tune.deletion import delete_study
+from mnist_tune.deletion import delete_study, delete_study_and_files
 from mnist_tune.errors import UserError
 from mnist_tune.results import read_results
-from mnist_tune.reuse import finished_cells
+from mnist_tune.reuse import create_study_reusing, finished_cells
 from mnist_tune.spec import Spec
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
 from mnist_tune.verification import verify
 from tests.conftest import Command
-from tests.support import TINY_SPEC, new_study, tiny_spec, write_spec
+from tests.support import TINY_SPEC, new_study, opened_again, tiny_spec, write_spec
 
 MORE_SEEDS = TINY_SPEC.replace('"tiny"', '"more"').replace("[training]", "seed = [0, 1, 2]\n\n[training]")
 
@@ -103,6 +107,65 @@ def test_the_old_study_stays_as_it_is_and_may_go(old: OpenStudy, tmp_path: Path)
     assert len(read_results(new).complete) == 3
 
 
+def test_files_that_were_taken_over_stay_when_the_old_study_goes_with_its_own(tmp_path: Path) -> None:
+    study, artifacts = new_study(tmp_path), tmp_path / "artifacts"
+    store = ArtifactFolder(artifacts)
+    queue = study.queue()
+    for value in (90.0, 91.0):
+        claim = queue.claim("machine:1")
+        assert claim is not None
+        queue.complete(claim, value, system=upload(store, claim.token, {"log.txt": b"said"}))
+    shared = tiny_spec(tmp_path, MORE_SEEDS.replace("[0.001, 0.0001]", "[0.0001]"))
+    new = reuse(study, shared)
+    kept = {name for attempt in read_results(new).complete for name in attempt.artifacts.values()}
+    there = {path.name for path in artifacts.iterdir()}
+    assert kept
+    assert delete_study_and_files(study, tmp_path / "checkpoints", artifacts) == len(there - kept)
+    assert {path.name for path in artifacts.iterdir()} == kept
+    assert delete_study_and_files(new, tmp_path / "checkpoints", artifacts) == len(kept)
+    assert not artifacts.exists()
+
+
+def test_a_result_cannot_be_deleted_while_it_is_taken_over(old: OpenStudy, tmp_path: Path) -> None:
+    """Deletion waits for the transaction: never half a result."""
+    spec = tiny_spec(tmp_path, MORE_SEEDS)
+    finished = finished_cells(old, spec)
+    deleting = threading.Thread(target=delete_study, args=(opened_again(old),))
+
+    found = 0
+
+    @sqlalchemy.event.listens_for(old.storage.engine, "after_cursor_execute")
+    def delete_when_it_is_found(_: object, __: object, statement: str, *___: object) -> None:
+        nonlocal found
+        found += statement.startswith("SELECT trials.datetime_start")
+        if found == len(finished) and deleting.ident is None:
+            deleting.start()
+            deleting.join(0.5)
+
+    with suppress(UserError):  # the next one was deleted meanwhile: nothing is made
+        create_study(old.storage, spec, finished)
+    assert deleting.ident is not None
+    deleting.join()
+    made = study_names(old.storage)
+    for name in made:
+        complete = read_results(open_study(old.storage, name)).complete
+        assert [attempt.value is None for attempt in complete] == [False] * 3
+    assert made in ([], ["more"])
+
+
+def test_cells_that_were_trained_on_other_images_are_warned_about(old: OpenStudy, tmp_path: Path) -> None:
+    new = reuse(old, tiny_spec(tmp_path, MORE_SEEDS))
+    claim = new.queue().claim("machine:1")
+    assert claim is not None
+    new.queue().complete(claim, 90.0, user={ENVIRONMENT: {"precision": "fp32", "data_sha256": "1" * 64}})
+    assert read_results(new).warnings == []
+    claim = new.queue().claim("machine:1")
+    assert claim is not None
+    new.queue().complete(claim, 90.0, user={ENVIRONMENT: {"precision": "fp32", "data_sha256": "2" * 64}})
+    (warning,) = read_results(new).warnings
+    assert warning.startswith("cells differ in data_sha256 (1111")
+
+
 def test_another_value_of_an_axis_keeps_what_the_others_have(old: OpenStudy, tmp_path: Path) -> None:
     text = TINY_SPEC.replace('"tiny"', '"wider"').replace("[64, 128]", "[32, 64, 128, 256]")
     results = read_results(reuse(old, tiny_spec(tmp_path, text)))
@@ -137,6 +200,21 @@ def test_auto_precision_counts_as_what_it_turned_out_to_be(tmp_path: Path) -> No
                 finished_cells(auto, spec)
 
 
+def test_an_old_study_without_a_finished_cell_is_said_to_have_none(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    with pytest.raises(UserError, match="none of its cells has finished"):
+        finished_cells(study, tiny_spec(tmp_path, MORE_SEEDS))
+
+
+def test_the_same_command_again_changes_nothing_even_if_the_old_study_is_gone(
+    old: OpenStudy, tmp_path: Path
+) -> None:
+    spec = tiny_spec(tmp_path, MORE_SEEDS)
+    assert create_study_reusing(old.storage, spec, "tiny") == (True, 3)
+    delete_study(old)
+    assert create_study_reusing(old.storage, spec, "tiny") == (False, 0)
+
+
 def test_a_sampled_search_takes_over_nothing(old: OpenStudy, tmp_path: Path) -> None:
     text = TINY_SPEC.replace('"tiny"', '"sampled"').replace(
         "[search.grid]", '[search]\nsampler = "random"\nn_trials = 4\n\n[search.space]'
@@ -166,6 +244,7 @@ def test_create_study_says_how_many_cells_it_took_over(command: Command, tmp_pat
     assert "created study 'more' with 24 cells, 1 of them taken over from 'tiny', in sqlite:///" in answer.out
     again = command("create-study", spec, "--reuse", "tiny", "--json")
     assert (again.json["created"], again.json["reused"]) == (False, 0)
+    assert "; nothing was taken over" in command("create-study", spec, "--reuse", "tiny").out
     missing = command("create-study", spec, "--name", "third", "--reuse", "tine")
     assert (missing.code, missing.out) == (2, "")
     assert "no study 'tine' in this storage; did you mean 'tiny'?" in missing.err

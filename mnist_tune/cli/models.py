@@ -83,17 +83,16 @@ def evaluate(
 
     Example: mnist-tune evaluate models/best
     """
-    from mnist_tune.evaluated import keep_evaluation
     from mnist_tune.retraining import evaluate_model
     from mnist_tune.tables import evaluation_tables
 
-    evaluation = evaluate_model(model, device=device, data=data_dir)
+    measured = evaluate_model(model, device=device, data=data_dir)
     if as_json:
-        options.print_json({"model": str(model), **evaluation.as_json()})
+        options.print_json({"model": str(model), **measured.evaluation.as_json()})
     else:
-        options.console().print(evaluation_tables(evaluation))
+        options.console().print(evaluation_tables(measured.evaluation))
     try:
-        kept = keep_evaluation(model if model.is_dir() else model.parent, evaluation)
+        kept = measured.keep()
     except OSError as error:
         typer.echo(f"not kept for reports: {error.strerror or error}", err=True)
     else:

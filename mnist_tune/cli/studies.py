@@ -43,22 +43,19 @@ def create_study(
     """
     from mnist_tune.database import shown, storage_url
     from mnist_tune.spec import load_spec
-    from mnist_tune.studies import create_study, open_study
+    from mnist_tune.studies import create_study
 
     loaded = load_spec(spec).named(name)
-    finished = {}
+    opened = options.storage(storage, create=reuse is None)
     if reuse is None:
-        opened = options.storage(storage, create=True)
+        created, reused = create_study(opened, loaded), 0
     else:
-        from mnist_tune.reuse import finished_cells
+        from mnist_tune.reuse import create_study_reusing
 
-        opened = options.storage(storage)
-        finished = finished_cells(open_study(opened, reuse), loaded)
-    created = create_study(opened, loaded, finished)
+        created, reused = create_study_reusing(opened, loaded, reuse)
     where = shown(storage_url(storage))
     study = loaded.study.name
     if as_json:
-        reused = len(finished) if created else 0
         told = {
             "study": study,
             "cells": loaded.n_cells,
@@ -68,12 +65,13 @@ def create_study(
         }
         options.print_json(told)
     elif created:
-        done = f", {len(finished)} of them taken over from '{reuse}'," if finished else ""
+        done = f", {reused} of them taken over from '{reuse}'," if reused else ""
         typer.echo(f"created study '{study}' with {loaded.n_cells} cells{done} in {where}")
         same = " and the same --storage" if storage else ""
         typer.echo(f"start workers with: mnist-tune worker {study}{same}")
     else:
-        typer.echo(f"study '{study}' is in {where} already, with the same spec")
+        more = "; nothing was taken over" if reuse else ""
+        typer.echo(f"study '{study}' is in {where} already, with the same spec{more}")
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
