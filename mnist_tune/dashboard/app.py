@@ -12,7 +12,7 @@ from optuna_dashboard._importance import param_importance_cache
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.dashboard.guards import Guard
-from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
+from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, OwnFiles, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.storage import GuardedStorage
 
@@ -40,7 +40,7 @@ def dashboard_app(storage: GuardedStorage, checkpoints: Path, artifacts: Path) -
     app: Any = wsgi(snapshots, artifact_store=files)
     notes = Notes(snapshots)
     deletion = Deletion(snapshots, files, (checkpoints, artifacts))
-    for plugin in (Bodies(), notes, deletion, Refusals(snapshots)):
+    for plugin in (Bodies(), notes, deletion, OwnFiles(snapshots), Refusals(snapshots)):
         app.install(plugin)
 
     def forget() -> None:

@@ -26,6 +26,8 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | 
 READING = ("GET", "HEAD")
 OWN = ("same-origin", "none")
 """What `Sec-Fetch-Site` says of our own page, and of what a person typed."""
+LINK = "navigate"
+"""What `Sec-Fetch-Mode` says when a person goes to a page."""
 MOST_DRAINED = 1_000_000
 """Bytes that are read of a refused request."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -72,7 +74,9 @@ class Guard:
             )
         origin = environ.get("HTTP_ORIGIN")
         foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
-        if foreign or not (reads or environ.get("HTTP_SEC_FETCH_SITE", "none") in OWN):
+        # A page elsewhere may link here, no more: what it cannot read could still cost us much to answer.
+        links = reads and environ.get("HTTP_SEC_FETCH_MODE", LINK) == LINK
+        if foreign or not (links or environ.get("HTTP_SEC_FETCH_SITE", "none") in OWN):
             return Refusal(HTTPStatus.FORBIDDEN, "the request comes from another site's page")
         if self._read_only and not reads:
             return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "this dashboard is read-only")

@@ -26,6 +26,8 @@ from mnist_tune.studies import open_study
 
 STUDY = "/api/studies/<study_id:int>"
 STUDY_FILES = "/api/artifacts/<study_id:int>"
+STUDY_FILE = f"{STUDY_FILES}/<artifact_id:re:[0-9a-fA-F-]+>"
+TRIAL_FILE = f"{STUDY_FILES}/<trial_id:int>/<artifact_id:re:[0-9a-fA-F-]+>"
 
 View = Callable[..., Any]
 
@@ -87,12 +89,13 @@ class Notes(Plugin):
         attempts = _attempts(trials)
         for shown in (*answer["trials"], *answer["best_trials"]):
             if (trial_id := shown["trial_id"]) in attempts:
-                _fill(shown["note"], self._note(trials[trial_id], attempts[trial_id], spec.training.epochs))
+                _fill(shown["note"], self._note(trials[trial_id], attempts[trial_id], spec))
 
-    def _note(self, trial: FrozenTrial, attempt: int, epochs: int) -> str:
+    def _note(self, trial: FrozenTrial, attempt: int, spec: Spec) -> str:
         about, note = self._written.get(trial._trial_id, (None, ""))
         if about is not trial:  # read anew since
             try:
+                epochs = trial.params.get("epochs", spec.training.epochs)
                 note = trial_note(trial, attempt, epochs)
             except (KeyError, TypeError, ValueError, IndexError):  # one trial must not hide the others
                 note = f"What is stored of trial {trial.number} is damaged; `mnist-tune verify` says how."
@@ -153,6 +156,37 @@ class Deletion(Plugin):
             self._storage.delete_study(study_id)
 
 
+class OwnFiles(Plugin):
+    """Removes a file only of the study or trial it was added to: all lie in one folder, under their ids."""
+
+    def __init__(self, storage: SnapshotStorage) -> None:
+        self._storage = storage
+
+    def apply(self, view: View, route: Route) -> View:
+        if route.method != "DELETE" or route.rule not in (STUDY_FILE, TRIAL_FILE):
+            return view
+
+        def remove(study_id: int, artifact_id: str, **of_trial: int) -> Any:
+            if self._is_its_own(study_id, artifact_id, **of_trial):
+                return view(study_id=study_id, artifact_id=artifact_id, **of_trial)
+            response.status = HTTPStatus.FORBIDDEN.value
+            return {"reason": "this file belongs to another study or trial, or has been removed"}
+
+        return remove
+
+    def _is_its_own(self, study_id: int, artifact_id: str, trial_id: int | None = None) -> bool:
+        try:
+            attributes = (
+                self._storage.get_study_system_attrs(study_id)
+                if trial_id is None
+                else self._storage.get_trial_system_attrs(trial_id)
+            )
+        except KeyError:
+            return False
+        # What is removed stays as "null".
+        return attributes.get(f"{ARTIFACTS_ATTR_PREFIX}{artifact_id}", "null") != "null"
+
+
 class Refusals(Plugin):
     """Leaves the trials of our studies to their workers: nobody tells, renames or adds to them here.
 
@@ -164,7 +198,7 @@ class Refusals(Plugin):
         ("PUT", f"{STUDY}/<trial_id:int>/note"),
         ("DELETE", STUDY),
         ("POST", STUDY_FILES),
-        ("DELETE", f"{STUDY_FILES}/<artifact_id:re:[0-9a-fA-F-]+>"),
+        ("DELETE", STUDY_FILE),
     )
 
     def __init__(self, storage: SnapshotStorage) -> None:

@@ -1,7 +1,7 @@
 """The storage as the dashboard sees it: read again is only what can have changed.
 
 The page asks every few seconds, and stock reads every trial for each answer, which takes seconds for
-thousands; here a query of ids and states says which trials are new, run, or have changed their state.
+thousands; here a query of ids, states and times says which trials are new, run, or have changed their state.
 """
 
 from __future__ import annotations
@@ -93,19 +93,22 @@ class SnapshotStorage(_CachedStorage):
 
     def _read(self, study_id: int) -> dict[int, FrozenTrial]:
         known = self._known.get(study_id, {})
-        in_study = select(trials.c.trial_id, trials.c.state).where(trials.c.study_id == study_id)
+        columns = trials.c.trial_id, trials.c.state, trials.c.datetime_start, trials.c.datetime_complete
+        in_study = select(*columns).where(trials.c.study_id == study_id)
         with self.guarded.transaction() as session:
-            states = {row.trial_id: row.state for row in session.execute(in_study)}
+            now = {row.trial_id: tuple(row)[1:] for row in session.execute(in_study)}
         changed = {
             trial_id
             for trial_id, trial in known.items()
-            if (state := states.get(trial_id)) is TrialState.RUNNING or state is not trial.state
+            if trial.state is TrialState.RUNNING
+            # The times tell it from the trial of a deleted study that had its id.
+            or now.get(trial_id) != (trial.state, trial.datetime_start, trial.datetime_complete)
         }
-        changed &= states.keys()
+        changed &= now.keys()
         read = self.guarded._get_trials(
             study_id, states=None, included_trial_ids=changed, trial_id_greater_than=max(known, default=-1)
         )
-        kept = {trial_id: trial for trial_id, trial in known.items() if trial_id in states}
+        kept = {trial_id: trial for trial_id, trial in known.items() if trial_id in now}
         return kept | {trial._trial_id: trial for trial in read}
 
     def _forget(self, *study_ids: int) -> None:

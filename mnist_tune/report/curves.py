@@ -11,6 +11,7 @@ from mnist_tune.ranking import SEED, binomial_noise
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.pictures import (
     Picture,
+    choices,
     ends,
     is_winner,
     number,
@@ -55,6 +56,8 @@ class _Group:
     attempts: Sequence[Attempt]
     line: dict[str, Any]
     marker: dict[str, Any]
+    is_casing: bool = False
+    """A border of the lines above it: neither read nor named."""
 
 
 def curves(results: Results) -> Picture:
@@ -76,15 +79,13 @@ def curves(results: Results) -> Picture:
                 **_points(group.attempts, panel.metric),
                 name=group.name,
                 legendgroup=group.name,
-                showlegend=index == 0,
+                showlegend=index == 0 and not group.is_casing,
                 mode="lines+markers" if group.marker else "lines",  # thousands of markers are slow
                 line=group.line,
                 marker=group.marker,
                 xaxis=f"x{axis}",
                 yaxis=f"y{axis}",
-                hovertemplate=(
-                    f"trial %{{customdata}}, epoch %{{x}}: %{{y}}{panel.suffix}<extra>{group.name}</extra>"
-                ),
+                **_hover(group, panel),
             )
         vertical = figure.layout[f"yaxis{axis}"]
         if panel.suffix:
@@ -108,6 +109,9 @@ def _groups(results: Results, drawn: Sequence[Attempt]) -> list[_Group]:
     if winner:
         name = f"winner: {_configuration(results, winner[0])}" + _seeds(winner)
         line = {"color": colour("winner"), "width": 4}
+        if not is_few:  # in greyscale the winner's line is as grey as the many below it
+            casing = {"color": colour("paper"), "width": 9}
+            groups.append(_Group(name, winner, casing, {}, is_casing=True))
         groups.append(_Group(name, winner, line, {"symbol": "circle", "size": 9, "color": colour("winner")}))
     return groups
 
@@ -167,6 +171,13 @@ def _points(attempts: Sequence[Attempt], metric: Metric) -> dict[str, list[Any]]
     return {"x": x[:-1], "y": y[:-1], "customdata": trials[:-1]}
 
 
+def _hover(group: _Group, panel: _Panel) -> dict[str, str]:
+    if group.is_casing:
+        return {"hoverinfo": "skip"}
+    words = f"trial %{{customdata}}, epoch %{{x}}: %{{y}}{panel.suffix}"
+    return {"hovertemplate": f"{words}<extra>{group.name}</extra>"}
+
+
 def _values(attempts: Sequence[Attempt], metric: Metric) -> list[float]:
     found = (metric(epoch) for attempt in attempts for epoch in attempt.history)
     return [value for value in found if value is not None]
@@ -224,7 +235,7 @@ def _table(results: Results, drawn: Sequence[Attempt]) -> Any:
     rows = [
         [
             str(attempt.number),
-            *(number(attempt.parameters.get(name, "")) for name in names),
+            *(number(attempt.parameters.get(name, ""), choices(results, name)) for name in names),
             attempt.state,
             str(attempt.history[-1].epoch),
             loss(attempt.history[-1].training_loss),

@@ -19,7 +19,7 @@ def failures(results: Results) -> Picture | None:
     rows = [
         [
             str(attempt.number),
-            worded(attempt.parameters),
+            worded(results, attempt.parameters),
             attempt.worker or "unknown",
             first_line(attempt.failure["class"]),
             first_line(attempt.failure["reason"]),

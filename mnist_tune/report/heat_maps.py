@@ -11,7 +11,17 @@ import plotly.graph_objects as go
 
 from mnist_tune.ranking import SEED, Candidate
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import Picture, Table, ends, number, percent, plain, short_name, table
+from mnist_tune.report.pictures import (
+    Picture,
+    Table,
+    choices,
+    ends,
+    number,
+    percent,
+    plain,
+    short_name,
+    table,
+)
 from mnist_tune.report.theme import colour, scale
 from mnist_tune.results import Results
 
@@ -45,7 +55,7 @@ class _Axis:
 
     @property
     def labels(self) -> list[str]:
-        return [number(value) for value in self.values]
+        return [number(value, self.values) for value in self.values]
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ def _maps(results: Results, axes: dict[str, list[Any]]) -> list[_Map]:
     maps = []
     for values in itertools.product(*(axis.values for axis in others[1:])):
         one = dict(zip((axis.name for axis in others[1:]), values, strict=True))
-        title = plain(", ".join(f"{name} {number(value)}" for name, value in one.items()))
+        title = plain(", ".join(f"{name} {number(value, axes[name])}" for name, value in one.items()))
         cells = [
             [
                 found.get(_key(fixed | one | {first.name: x} | ({second.name: y} if others else {})))
@@ -169,7 +179,7 @@ def _table(results: Results) -> Table:
     rows = [
         [
             str(place.rank),
-            *(number(value) for value in place.candidate.parameters.values()),
+            *(number(value, choices(results, name)) for name, value in place.candidate.parameters.items()),
             percent(place.candidate.mean),
             "" if place.candidate.standard_error is None else f"{place.candidate.standard_error:.2f}",
             str(place.candidate.n),

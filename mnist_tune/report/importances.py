@@ -76,8 +76,8 @@ def importances(results: Results, study: optuna.Study) -> Picture:
 def _answer(measures: Mapping[str, Mapping[str, float]], n: int, top: int, names: list[str]) -> str:
     first = max(names, key=lambda name: measures["fANOVA"][name])
     said = (
-        f"Over all {n:,} cells, {first} makes most of the difference. fANOVA: the share of the variance of "
-        f"accuracy that a field explains in a random forest. PED-ANOVA: how much a field decides whether a "
+        f"Over all {n:,} cells, {first} has the largest share ({measures['fANOVA'][first]:.0%}). "
+        f"fANOVA: the share of the variance of accuracy that a field explains in a random forest. PED-ANOVA: how much a field decides whether a "
         f"cell is among the best {top}. Neither says which value is good."
     )
     if SEED in names:

@@ -1,4 +1,4 @@
-"""How certain an accuracy is: 95 % confidence intervals, and what they cover in words."""
+"""How certain an accuracy is: 95 % intervals, and what they cover in words."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Reading:
     """Between seeds; one alone tells nothing of it."""
     covers: str
     """What the interval covers, and what it does not."""
+    next_run: tuple[float, float] | None = None
+    """Between what one more run, with another seed, would fall: Student's prediction interval."""
 
 
 def read(accuracies: Sequence[float], n_images: int) -> Reading:
@@ -34,12 +36,16 @@ def read(accuracies: Sequence[float], n_images: int) -> Reading:
         )
         return Reading(accuracies[0], low, high, 1, None, covers)
     mean, deviation = statistics.fmean(accuracies), statistics.stdev(accuracies)
-    low, high = _of_seeds(mean, deviation, len(accuracies), n_images)
+    n = len(accuracies)
+    # Accuracies move in steps of an image: equal ones on a few seeds are luck, not certainty.
+    spread = max(deviation, 100 / n_images)
+    low, high = _around(mean, spread * math.sqrt(1 / n), n)
+    next_run = _around(mean, spread * math.sqrt(1 + 1 / n), n)
     covers = (
-        f"the luck of the seed (Student's t over {len(accuracies)} seeds), not the luck of the "
+        f"the luck of the seed (Student's t over {n} seeds), not the luck of the "
         f"{n_images:,} images, which are the same for every seed"
     )
-    return Reading(mean, low, high, len(accuracies), deviation, covers)
+    return Reading(mean, low, high, n, deviation, covers, next_run)
 
 
 def of_images(accuracy: float, n_images: int) -> tuple[float, float]:
@@ -51,10 +57,9 @@ def of_images(accuracy: float, n_images: int) -> tuple[float, float]:
     return 100 * float(interval.low), 100 * float(interval.high)
 
 
-def _of_seeds(mean: float, deviation: float, n: int, n_images: int) -> tuple[float, float]:
+def _around(mean: float, error: float, n: int) -> tuple[float, float]:
+    """Student's interval, from `n` seeds."""
     from scipy.special import stdtrit
 
-    # Accuracies move in steps of an image: equal ones on a few seeds are luck, not certainty.
-    error = max(deviation, 100 / n_images) / math.sqrt(n)
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
     return max(mean - half, 0.0), min(mean + half, 100.0)

@@ -71,21 +71,33 @@ def searched(results: Results) -> list[str]:
 def short_name(results: Results, parameters: dict[str, Any]) -> str:
     """What tells a configuration from the others, as in '0.001 / 64 / Adam'."""
     parts = [
-        f"seed {parameters[name]}" if name == SEED else number(parameters[name])
+        f"seed {parameters[name]}" if name == SEED else number(parameters[name], choices(results, name))
         for name in searched(results)
         if name in parameters
     ]
     return " / ".join(parts) or "the only configuration"
 
 
-def worded(parameters: dict[str, Any]) -> str:
+def worded(results: Results, parameters: dict[str, Any]) -> str:
     """A configuration with its names."""
-    return ", ".join(f"{name}={number(value)}" for name, value in parameters.items())
+    return ", ".join(f"{name}={number(value, choices(results, name))}" for name, value in parameters.items())
 
 
-def number(value: Any) -> str:
-    """A searched value with as many digits as are read."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def choices(results: Results, name: str) -> Sequence[Any]:
+    """The values of a field that is searched as a list."""
+    axis = results.spec.search.axes.get(name)
+    return axis if isinstance(axis, list) else ()
+
+
+def number(value: Any, among: Sequence[Any] = ()) -> str:
+    """A searched value with as many digits as are read, or as tell it from the others."""
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.4g}"
+    if float(short) == value:  # another that looks like it is written out
+        return short
+    is_shared = any(other != value and f"{other:.4g}" == short for other in among)
+    return str(value) if is_shared else short
 
 
 def ends(values: Iterable[float]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from mnist_tune import __version__
 from mnist_tune.documents import dump
 from mnist_tune.report.pictures import Table
+from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.results import Results
 from mnist_tune.wording import duration, first_line
 
@@ -38,6 +39,7 @@ class Provenance:
 def provenance(results: Results, storage: str, now: datetime) -> Provenance:
     """What is known of how the study was run."""
     rows = [["study", results.name], ["storage", storage], *_times(results, now)]
+    rows.append(["not run anew", taken_over(results)])
     rows += [[title, _values(results, key)] for key, title in TITLES.items()]
     known = [key for attempt in results.attempts for key in attempt.environment if key not in TITLES]
     rows += [[first_line(key), _values(results, key)] for key in dict.fromkeys(known)]
@@ -47,19 +49,20 @@ def provenance(results: Results, storage: str, now: datetime) -> Provenance:
 
 
 def _times(results: Results, now: datetime) -> list[list[str]]:
-    starts = [attempt.started for attempt in results.attempts if attempt.started]
+    attempts = ran_here(results)
+    starts = [attempt.started for attempt in attempts if attempt.started]
     if not starts:
         return []
     first = min(starts)
-    ends = [attempt.ended for attempt in results.attempts if attempt.ended]
+    ends = [attempt.ended for attempt in attempts if attempt.ended]
     last = max(ends, default=now) if results.is_finished else now
-    workers = {attempt.worker for attempt in results.attempts if attempt.worker}
+    workers = {attempt.worker for attempt in attempts if attempt.worker}
     return [
         ["first start", _stamp(first)],
         ["last end" if results.is_finished else "still going at", _stamp(last)],
         ["wall-clock", duration(max((last - first).total_seconds(), 0.0))],
         ["workers", f"{len(workers):,}"],
-        ["attempts", f"{sum(attempt.started is not None for attempt in results.attempts):,}"],
+        ["attempts", f"{len(starts):,}"],
     ]
 
 

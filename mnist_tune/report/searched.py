@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from optuna.visualization import plot_parallel_coordinate
 
 from mnist_tune.ranking import SEED
 from mnist_tune.report.panels import finish, logarithmic, panels
-from mnist_tune.report.pictures import Picture, ends, is_winner, number, percent, searched, table
+from mnist_tune.report.pictures import Picture, choices, ends, is_winner, number, percent, searched, table
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
 
@@ -49,9 +50,8 @@ def slices(results: Results) -> Picture:
     for index, name in enumerate(names):
         axis = "" if index == 0 else str(index + 1)
         field = results.spec.search.axes[name]
-        is_categorical = isinstance(field, list)
         if isinstance(field, list):
-            values = [number(value) for value in field]
+            values = [number(value, field) for value in field]
             figure.layout[f"xaxis{axis}"].update(type="category", categoryorder="array", categoryarray=values)
         elif field.log:
             figure.layout[f"xaxis{axis}"].update(logarithmic(field.low, field.high))
@@ -61,7 +61,7 @@ def slices(results: Results) -> Picture:
         ):
             shown = [attempt for attempt in results.complete if is_winner(results, attempt) is ours]
             figure.add_scatter(
-                x=[_shown(attempt.parameters[name], is_categorical) for attempt in shown],
+                x=[_shown(attempt.parameters[name], field) for attempt in shown],
                 y=[_rounded(attempt) for attempt in shown],
                 customdata=[attempt.number for attempt in shown],
                 mode="markers",
@@ -96,7 +96,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
     # Optuna may reorder the trials: a line's height on the first axis is its accuracy.
     lines.sort(key=lambda trace: trace.y[0])
     low, high = ends(attempt.value or 0.0 for attempt in results.complete)
-    winning = [round(attempt.value or 0.0, 9) for attempt in results.complete if is_winner(results, attempt)]
+    winning = [attempt for attempt in results.complete if is_winner(results, attempt)]
     n_bands = min(BANDS, len(lines))
     is_few = len(lines) <= FEW
     figure = panels([""], height=360)
@@ -115,9 +115,17 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
             showlegend=True,
             hovertemplate="%{customdata[0]}: %{customdata[1]}<extra></extra>",
         )
-    of_winner = [trace for trace in lines if round(low + (high - low) * trace.y[0], 9) in winning]
+    of_winner = [
+        trace
+        for trace in lines
+        if any(
+            math.isclose(low + (high - low) * trace.y[0], attempt.value or 0.0, abs_tol=1e-9)
+            and _goes_through(trace, results, attempt)
+            for attempt in winning
+        )
+    ]
     figure.add_scatter(
-        **_joined(of_winner[-len(winning) :]),
+        **_joined(of_winner),
         mode="lines+markers",
         line={"color": colour("winner"), "width": 4},
         marker={"size": 8, "color": colour("winner")},
@@ -144,6 +152,17 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
     return finish(figure)
 
 
+def _goes_through(line: Any, results: Results, attempt: Attempt) -> bool:
+    """Whether a line goes through the attempt's values: those of a list are written out, others rounded."""
+    fields = zip(sorted(searched(results)), line.customdata[1:], strict=True)
+    return all(
+        text == str(attempt.parameters[name])
+        if isinstance(results.spec.search.axes[name], list)
+        else math.isclose(float(text), attempt.parameters[name], rel_tol=0.01)
+        for name, (_, text) in fields
+    )
+
+
 def _joined(lines: Sequence[Any]) -> dict[str, list[Any]]:
     x: list[Any] = []
     y: list[Any] = []
@@ -167,7 +186,7 @@ def _common(results: Results, names: Sequence[str]) -> str:
     }
     if not shared:
         return f"The best {len(top)} share no value."
-    values = ", ".join(f"{name} {number(value)}" for name, value in shared.items())
+    values = ", ".join(f"{name} {number(value, choices(results, name))}" for name, value in shared.items())
     return f"The best {len(top)} of {len(ranked):,} share {values}."
 
 
@@ -177,15 +196,15 @@ def _cells(results: Results, names: Sequence[str]) -> Any:
         [
             str(attempt.number),
             percent(attempt.value or 0.0),
-            *(number(attempt.parameters[name]) for name in names),
+            *(number(attempt.parameters[name], choices(results, name)) for name in names),
         ]
         for attempt in ranked
     ]
     return table(["trial", ACCURACY, *names], rows, "best")
 
 
-def _shown(value: Any, is_categorical: bool) -> Any:
-    return number(value) if is_categorical else value
+def _shown(value: Any, field: object) -> Any:
+    return number(value, field) if isinstance(field, list) else value
 
 
 def _rounded(attempt: Attempt) -> float:

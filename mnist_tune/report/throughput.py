@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from mnist_tune.pace import own_epochs
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, table
+from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import duration
@@ -21,8 +22,9 @@ Span = tuple[float, float, float]
 def throughput(results: Results) -> Picture:
     """Images a second, summed over workers."""
     question = "How fast did it go?"
-    first = min((attempt.started for attempt in results.attempts if attempt.started), default=None)
-    spans = [] if first is None else [span for attempt in results.attempts for span in _spans(attempt, first)]
+    attempts = ran_here(results)
+    first = min((attempt.started for attempt in attempts if attempt.started), default=None)
+    spans = [] if first is None else [span for attempt in attempts for span in _spans(attempt, first)]
     if first is None or not spans:
         return Picture("throughput", question, "No epoch is done yet.")
     begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
@@ -48,7 +50,7 @@ def throughput(results: Results) -> Picture:
         "images/s on average, all workers together, validation included. "
         "Epochs that were begun and lost are not in it."
     )
-    return Picture("throughput", question, answer, finish(figure), [_by_worker(results)])
+    return Picture("throughput", question, answer, finish(figure), [_by_worker(attempts)])
 
 
 def _spans(attempt: Attempt, first: datetime) -> Iterator[Span]:
@@ -82,10 +84,10 @@ def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
     return rates
 
 
-def _by_worker(results: Results) -> Table:
+def _by_worker(attempts: Sequence[Attempt]) -> Table:
     images: dict[str, float] = {}
     seconds: dict[str, float] = {}
-    for attempt in results.attempts:
+    for attempt in attempts:
         worker = attempt.worker or "unknown"
         for epoch in own_epochs(attempt):
             images[worker] = images.get(worker, 0.0) + epoch.images_per_second * epoch.seconds

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from mnist_tune.report.failures import by_class
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, plain, table, worded
+from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import duration, first_line, shortened
@@ -33,17 +34,19 @@ ROOM = 46
 def timeline(results: Results, now: datetime) -> Picture:
     """The attempts by worker."""
     question = "Who worked on what, and when?"
-    shown = [attempt for attempt in results.attempts if attempt.started is not None]
+    shown = [attempt for attempt in ran_here(results) if attempt.started is not None]
+    others = taken_over(results)
     if not shown:
-        return Picture("timeline", question, "No worker has begun yet.")
+        return Picture("timeline", question, f"No worker has begun yet. {others}".rstrip())
     workers = list(dict.fromkeys(attempt.worker or "unknown" for attempt in shown))
-    figure = _figure(shown, workers, now)
+    figure = _figure(results, shown, workers, now)
     failed = [attempt for attempt in shown if attempt.failure is not None]
     tables = [_attempts(shown, now)]
-    return Picture("timeline", question, _answer(shown, workers, failed, now), figure, tables)
+    answer = f"{_answer(shown, workers, failed, now)} {others}".rstrip()
+    return Picture("timeline", question, answer, figure, tables)
 
 
-def _figure(shown: Sequence[Attempt], workers: Sequence[str], now: datetime) -> go.Figure:
+def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], now: datetime) -> go.Figure:
     rows = {worker: index for index, worker in enumerate(workers)}
     failed = [attempt for attempt in shown if attempt.failure is not None]
     labelled = 0 < len(failed) <= MOST_LABELLED and len(workers) <= MOST_ROOMY
@@ -59,7 +62,7 @@ def _figure(shown: Sequence[Attempt], workers: Sequence[str], now: datetime) -> 
             x=[round(1000 * _seconds(attempt, now)) for attempt in ours],
             y=[rows[attempt.worker or "unknown"] for attempt in ours],
             width=0.55 if labelled else 0.8,
-            customdata=[[attempt.number, attempt.cell, _words(attempt, now)] for attempt in ours],
+            customdata=[[attempt.number, attempt.cell, _words(results, attempt, now)] for attempt in ours],
             name=f"{state}, {len(ours):,}",
             showlegend=True,
             marker={
@@ -117,9 +120,9 @@ def _seconds(attempt: Attempt, now: datetime) -> float:
     return max(((attempt.ended or now) - attempt.started).total_seconds(), 0.0)
 
 
-def _words(attempt: Attempt, now: datetime) -> str:
+def _words(results: Results, attempt: Attempt, now: datetime) -> str:
     parts = [
-        plain(worded(attempt.parameters)),
+        plain(worded(results, attempt.parameters)),
         f"{_state(attempt)}, {duration(_seconds(attempt, now))}",
     ]
     if attempt.failure is not None:

@@ -1,0 +1,25 @@
+"""Cells whose results come from an older study: where and when they ran is not of this study."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mnist_tune.results import Attempt, Results
+from mnist_tune.wording import first_line
+
+
+def ran_here(results: Results) -> list[Attempt]:
+    """The attempts without those that were taken over: whose times and workers are this study's."""
+    return [attempt for attempt in results.attempts if attempt.reused is None]
+
+
+def taken_over(results: Results) -> str:
+    """How many cells were taken over from which study; nothing if none."""
+    studies = Counter(
+        first_line(str(attempt.reused["study"])) for attempt in results.attempts if attempt.reused is not None
+    )
+    return " ".join(_sentence(count, study) for study, count in studies.items())
+
+
+def _sentence(count: int, study: str) -> str:
+    return f"{count:,} cell{'s were' if count > 1 else ' was'} taken over from {study}."
