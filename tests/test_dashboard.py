@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
+import optuna
 import pytest
 import sqlalchemy
+from optuna.distributions import FloatDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 
@@ -35,6 +37,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.schema import workers
 from mnist_tune.studies import OpenStudy, create_study
 from tests.conftest import Command
+from tests.reported import history
 from tests.running_dashboard import address_of, running_dashboard
 from tests.support import finish, new_study, opened_again, start_command, states, take, tiny_spec
 
@@ -204,6 +207,14 @@ def test_stored_text_cannot_leave_its_code(text: str) -> None:
     assert len(ticks[0]) > longest
 
 
+def test_epochs_are_counted_to_what_the_trial_is_to_have(tmp_path: Path) -> None:
+    study = new_study(tmp_path, '[study]\nname = "tiny"\n\n[search.grid]\nepochs = [20]\n')
+    queue = study.queue()
+    queue.complete(take(queue), 90.0, user={HISTORY: history([90.0] * 20)})
+    (complete,) = Client(app_of(study, tmp_path)).detail(study)["trials"]
+    assert "epoch 20/20" in complete["note"]["body"]
+
+
 def test_a_damaged_trial_does_not_hide_the_others(study: OpenStudy, tmp_path: Path) -> None:
     queue = study.queue()
     queue.complete(take(queue), 50.0, user={HISTORY: [{"epoch": "many"}], ENVIRONMENT: "none"})
@@ -301,6 +312,27 @@ def test_a_study_that_has_the_id_of_a_deleted_one_is_not_taken_for_it(tmp_path: 
         assert f"`{trial['params'][0]['param_external_value']}`" in trial["note"]["body"]
 
 
+@pytest.mark.usefixtures("at_once")
+def test_a_stock_study_made_again_under_its_name_is_read_anew(tmp_path: Path) -> None:
+    storage = new_study(tmp_path).storage
+    snapshots, url = SnapshotStorage(storage), str(storage.engine.url)
+
+    def made(value: float) -> int:
+        stock = optuna.create_study(study_name="stock", storage=url)
+        stock.tell(stock.ask({"x": FloatDistribution(0, 1)}), value)
+        return stock._study_id
+
+    def seen(study_id: int) -> list[Any]:
+        snapshots.get_all_studies()
+        return [(trial._trial_id, trial.value) for trial in snapshots.get_all_trials(study_id)]
+
+    first = made(1.0)
+    ((trial_id, _),) = seen(first)
+    optuna.delete_study(study_name="stock", storage=url)
+    assert made(2.0) == first
+    assert seen(first) == [(trial_id, 2.0)]
+
+
 def test_pages_that_ask_at_the_same_time_are_all_answered(worked_on: OpenStudy, client: Client) -> None:
     with ThreadPoolExecutor(16) as pool:
         details = list(pool.map(lambda _: client.detail(worked_on), range(64)))
@@ -382,6 +414,18 @@ def test_another_site_may_link_to_the_dashboard_but_not_write(
     client = guarded()
     assert client("GET", "/dashboard", sec_fetch_site=site).status == 200
     assert client("DELETE", "/api/studies/1", sec_fetch_site=site).status == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("mode", ["cors", "no-cors"])
+def test_another_sites_page_may_not_have_the_dashboard_compute(
+    guarded: Callable[..., Client], site: str, mode: str
+) -> None:
+    client, costly = guarded(), "/api/studies/1/param_importances"
+    for method in ("GET", "HEAD"):
+        assert client(method, costly, sec_fetch_site=site, sec_fetch_mode=mode).status == 403
+    assert client("GET", "/dashboard", sec_fetch_site=site, sec_fetch_mode="navigate").status == 200
+    assert client("GET", costly, sec_fetch_site="same-origin", sec_fetch_mode=mode).status == 200
 
 
 def test_the_dashboards_own_page_may_write(guarded: Callable[..., Client], worked_on: OpenStudy) -> None:
@@ -512,6 +556,21 @@ def test_of_our_studies_only_notes_and_their_own_files_can_be_changed(
         ("PUT", f"{address}/N/note"),
         ("POST", f"/api/artifacts/{worked_on.study_id}"),
     }
+
+
+def test_a_file_is_removed_only_through_what_it_was_added_to(worked_on: OpenStudy, client: Client) -> None:
+    ours = worked_on.study_id
+    trial = client.detail(worked_on)["trials"][0]
+    weights = trial["artifacts"][0]["artifact_id"]
+    other = worked_on.storage.create_new_study(worked_on.optuna_study().directions, "other")
+    of_other = worked_on.storage.create_new_trial(other)
+    for place in (ours, other, 99, f"{other}/{of_other}", f"{other}/99", f"{ours}/{trial['trial_id']}"):
+        assert client("DELETE", f"/api/artifacts/{place}/{weights}").status == 403
+    assert client("GET", f"/artifacts/{ours}/{trial['trial_id']}/{weights}").status == 200
+    for place in (str(ours), f"{other}/{of_other}"):
+        added = client("POST", f"/api/artifacts/{place}", ANYTHING).json["artifact_id"]
+        assert client("DELETE", f"/api/artifacts/{place}/{added}").status == 200
+        assert client("DELETE", f"/api/artifacts/{place}/{added}").status == 403
 
 
 @pytest.mark.parametrize("with_files", [True, False])

@@ -176,7 +176,7 @@ def test_the_way_from_the_search_to_a_model_works_as_it_stands(tmp_path: Path, m
     accuracy = re.search(r"test accuracy ([\d.]+) %", printed[4])
     assert accuracy is not None
     assert float(accuracy[1]) > 97
-    assert str(mnist_directory) in printed[9]
+    assert str(mnist_directory) in printed[FROM_THE_SEARCH_TO_A_MODEL.index("mnist-tune data check")]
 
 
 @pytest.mark.slow

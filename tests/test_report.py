@@ -25,12 +25,14 @@ from mnist_tune.report.contents import Report, contents
 from mnist_tune.report.intervals import read
 from mnist_tune.report.page import page
 from mnist_tune.report.pictures import Picture
-from mnist_tune.report.theme import DARK, LIGHT
+from mnist_tune.report.theme import DARK, LIGHT, colour
 from mnist_tune.results import read_results
-from mnist_tune.studies import OpenStudy
+from mnist_tune.reuse import finished_cells
+from mnist_tune.rows import trials
+from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.conftest import STORED, Command
 from tests.reported import SAMPLED, SEEDS, complete, complete_all, evaluated, fail, history, picture
-from tests.support import ONE_CELL, TWO_CELLS, new_study, run_python
+from tests.support import ONE_CELL, TINY_SPEC, TWO_CELLS, new_study, run_python, tiny_spec
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
 
@@ -116,9 +118,24 @@ def test_curves_of_many_cells_are_few_traces(tmp_path: Path) -> None:
     for number in range(40):
         complete(study, 50.0, 50.0 + number)
     drawn = traces(shown(report_of(study), "curves"))
-    assert len(drawn) <= 3 * 4
-    accuracies = [value for trace in drawn if trace["yaxis"] == "y3" for value in trace["y"]]
+    assert len(drawn) <= 4 * 4
+    read = [trace for trace in drawn if trace.get("hoverinfo") != "skip"]
+    accuracies = [value for trace in read if trace["yaxis"] == "y3" for value in trace["y"]]
     assert sorted(filter(None, accuracies)) == sorted([50.0] * 40 + [50.0 + number for number in range(40)])
+
+
+def test_among_many_curves_the_winners_has_a_border_of_the_papers_colour(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED.format(n_trials=20))
+    for number in range(20):
+        complete(study, 50.0, 50.0 + number)
+    for axis in ("y", "y2", "y3"):
+        drawn = [trace for trace in traces(shown(report_of(study), "curves")) if trace["yaxis"] == axis]
+        border, winner = drawn[-2:]
+        assert (border["x"], border["y"]) == (winner["x"], winner["y"])
+        assert border["line"]["width"] > winner["line"]["width"]
+        assert border["line"]["color"] == colour("paper")
+        assert (border["hoverinfo"], border["showlegend"]) == ("skip", False)
+        assert border["legendgroup"] == winner["legendgroup"]
 
 
 def test_a_heat_map_shows_the_mean_over_seeds_and_what_is_missing(tmp_path: Path) -> None:
@@ -153,6 +170,47 @@ def test_parallel_coordinates_hold_every_cell_and_the_winner(study: OpenStudy) -
     assert drawn[-1]["customdata"][0] == ["validation accuracy", "95"]
 
 
+def test_the_line_of_a_cell_that_is_as_good_as_one_of_the_winners_is_not_the_winners(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SEEDS)
+    accuracies = {(0.001, 64): (96.65, 96.55), (0.001, 128): (95.0, 96.65)}
+    for _ in range(study.spec.n_cells):
+        cell = next(one for one in read_results(study).latest if one.state == "waiting").parameters
+        of_seeds = accuracies.get((cell["learning_rate"], cell["batch_size"]), (94.0, 94.5))
+        complete(study, of_seeds[cell["seed"]])
+    winner = traces(shown(report_of(study), "parallel"))[-1]
+    lines = [dict(winner["customdata"][at : at + 4]) for at in (0, 5)]
+    assert {(line["batch_size"], line["learning_rate"], line["seed"]) for line in lines} == {
+        ("64", "0.001", "0"),
+        ("64", "0.001", "1"),
+    }
+    assert len(winner["customdata"]) == 9
+
+
+def test_the_winner_of_a_sampled_search_is_found_among_its_lines(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED.format(n_trials=30))
+    cells = [complete(study, 90.0 + number % 7) for number in range(30)]
+    best = read_results(study).best
+    assert best is not None
+    winner = dict(traces(shown(report_of(study), "parallel"))[-1]["customdata"])
+    assert winner["optimizer"] == best.parameters["optimizer"]
+    assert float(winner["learning_rate"]) == pytest.approx(best.parameters["learning_rate"], rel=0.01)
+    assert len(winner) == 4
+    assert len({cell["learning_rate"] for cell in cells}) == 30
+
+
+def test_values_that_differ_in_the_eighth_digit_stay_apart(tmp_path: Path) -> None:
+    grid = "[search.grid]\nlearning_rate = [0.00100001, 0.00100002, 0.01]\n"
+    study = new_study(tmp_path, f'[study]\nname = "tiny"\n{grid}')
+    for accuracy in (90.0, 91.0, 92.0):
+        complete(study, accuracy)
+    report = report_of(study)
+    (heat,) = traces(shown(report, "grid"))
+    assert heat["x"] == ["0.00100001", "0.00100002", "0.01"]
+    sliced = {place for trace in traces(shown(report, "slices")) for place in trace["x"]}
+    named = {trace["name"].removeprefix("winner: ") for trace in traces(shown(report, "curves"))}
+    assert sliced == named == {"0.00100001", "0.00100002", "0.01"}
+
+
 def test_slices_show_every_cell_for_every_field(study: OpenStudy) -> None:
     for accuracy in (90.0, 95.0, 93.0):
         complete(study, accuracy)
@@ -171,6 +229,8 @@ def test_importances_find_the_field_that_matters(study: OpenStudy) -> None:
     for trace in traces(picture):
         assert trace["y"][max(range(3), key=lambda index: trace["x"][index])] == "optimizer"
     assert "8 cells are few" in picture.answer
+    share = max(traces(picture)[0]["x"])
+    assert f"optimizer has the largest share ({share:.0%})" in picture.answer
 
 
 def test_importances_of_too_few_or_equal_cells_are_a_sentence(study: OpenStudy) -> None:
@@ -200,6 +260,31 @@ def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study
     marks = [trace for trace in traces(shown(report, "timeline")) if trace["type"] == "scatter"]
     assert [trace["name"] for trace in marks] == ["failed: out_of_memory, 1"]
     assert shown(report, "failures").tables[0].rows[0][3:5] == ["out_of_memory", "no memory"]
+
+
+def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenStudy, tmp_path: Path) -> None:
+    for accuracy in (90.0, 91.0):
+        complete(study, accuracy - 1, accuracy, worker="old:1")
+    long_ago = datetime(2026, 1, 1)
+    with study.storage.transaction() as session:
+        session.execute(trials.update().values(datetime_start=long_ago, datetime_complete=long_ago))
+    spec = tiny_spec(tmp_path, TINY_SPEC.replace('"tiny"', '"new"'))
+    create_study(study.storage, spec, finished_cells(study, spec))
+    new = open_study(study.storage, "new")
+    report = report_of(new)
+    assert shown(report, "timeline").answer == "No worker has begun yet. 2 cells were taken over from tiny."
+    assert shown(report, "throughput").figure is None
+    complete(new, 88.0, 89.0, worker="new:1")
+    report = report_of(new)
+    answer = shown(report, "timeline").answer
+    assert answer.startswith("1 attempts by 1 worker in 0 s;")
+    assert answer.endswith(" No attempt failed. 2 cells were taken over from tiny.")
+    assert [row[2] for row in shown(report, "timeline").tables[0].rows] == ["new:1"]
+    assert shown(report, "throughput").answer.startswith("20 training images in 0 s")
+    assert [row[0] for row in shown(report, "throughput").tables[0].rows] == ["new:1"]
+    facts = {row[0]: row[1] for row in report.provenance.facts.rows}
+    assert (facts["workers"], facts["attempts"], facts["wall-clock"]) == ("1", "1", "0 s")
+    assert facts["not run anew"] == "2 cells were taken over from tiny."
 
 
 def test_a_hole_is_told_from_a_cell_that_is_tried_again(study: OpenStudy) -> None:
@@ -242,9 +327,26 @@ def test_models_are_averaged_over_seeds_beside_the_reference(study: OpenStudy, t
     assert (test.label, test.value) == ("test accuracy, mean of 3 seeds", "98.50 %")
     assert test.interval == "95 % interval 97.26 to 99.74 %"
     assert "Standard deviation 0.50 points, n = 3." in test.words
-    assert "98.94 %, is within it" in test.words
+    assert "reference" not in test.words  # another recipe
     assert report.headline.next_step == ""
     assert "the first of 3 models" in shown(report, "confusion").answer
+
+
+def test_the_reference_is_compared_with_one_more_run_of_its_recipe(tmp_path: Path) -> None:
+    study = new_study(tmp_path, ONE_CELL)
+    complete(study, 90.0)
+    models = [
+        evaluated(study, tmp_path / f"seed-{seed}", seed=seed, accuracy=accuracy)
+        for seed, accuracy in enumerate((98.4, 98.5, 98.6))
+    ]
+    test = report_of(study, *models).headline.numbers[1]
+    # The mean is known better than that: 4.303 * 0.1 * sqrt(1 / 3), against 4.303 * 0.1 * sqrt(1 + 1 / 3).
+    assert test.interval == "95 % interval 98.25 to 98.75 %"
+    assert test.words.endswith(
+        " One more run of this configuration would fall between 98.00 and 99.00 % (95 %); the reference, one "
+        "run, is within that."
+    )
+    assert "reference" not in report_of(study, models[0]).headline.numbers[1].words
 
 
 def test_the_confusion_matrix_and_the_digits_are_those_of_the_first_model(

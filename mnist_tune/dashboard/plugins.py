@@ -184,7 +184,7 @@ class OwnFiles(Plugin):
         except KeyError:
             return False
         # What is removed stays as "null".
-        return attributes.get(f"{ARTIFACTS_ATTR_PREFIX}{artifact_id}", "null") != "null"
+        return attributes.get(f"{ARTIFACTS_ATTR_PREFIX}{artifact_id}") not in (None, "null")
 
 
 class Refusals(Plugin):

@@ -77,8 +77,9 @@ def _answer(measures: Mapping[str, Mapping[str, float]], n: int, top: int, names
     first = max(names, key=lambda name: measures["fANOVA"][name])
     said = (
         f"Over all {n:,} cells, {first} has the largest share ({measures['fANOVA'][first]:.0%}). "
-        f"fANOVA: the share of the variance of accuracy that a field explains in a random forest. PED-ANOVA: how much a field decides whether a "
-        f"cell is among the best {top}. Neither says which value is good."
+        f"fANOVA: the share of the variance of accuracy that a field explains in a random forest. "
+        f"PED-ANOVA: how much a field decides whether a cell is among the best {top}. "
+        "Neither says which value is good."
     )
     if SEED in names:
         said += " What the seed gets is luck: a field with no more than that shows no effect."
