@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+import os
 import re
 import sys
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ from mnist_tune.rows import trials
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.conftest import STORED, Command
 from tests.reported import SAMPLED, SEEDS, complete, complete_all, evaluated, fail, history, picture
-from tests.support import ONE_CELL, TINY_SPEC, TWO_CELLS, new_study, run_python, tiny_spec
+from tests.support import ONE_CELL, TINY_SPEC, TWO_CELLS, new_study, run_python, tiny_spec, wait_until
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
 
@@ -550,3 +551,22 @@ assert "torch" not in sys.modules
 """
     done = run_python(script, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere another program opens files")
+def test_open_shows_the_report_to_whoever_made_it(
+    tmp_path: Path, study: OpenStudy, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(study, 90.0)
+    opener = tmp_path / "bin" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text(
+        f'#!/bin/sh\necho "$1" > {tmp_path}/opened.part\nmv {tmp_path}/opened.part {tmp_path}/opened\n'
+    )
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{opener.parent}:{os.environ['PATH']}")
+    answer = command("report", "tiny", "--open")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("wrote report.html (4.")
+    wait_until((tmp_path / "opened").exists)
+    assert (tmp_path / "opened").read_text(encoding="utf-8").strip().endswith(f"{tmp_path}/report.html")
