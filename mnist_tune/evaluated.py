@@ -1,4 +1,4 @@
-"""What a model answered on the test images: plain values, kept beside the model for reports."""
+"""What a model answered on the test images, kept beside it for reports."""
 
 from __future__ import annotations
 
@@ -6,49 +6,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.exports import Configuration, load_configuration
+from mnist_tune.metrics import Evaluation, Misclassified
 from mnist_tune.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.whole_files import write_whole
-
-
-@dataclass(frozen=True)
-class Misclassified:
-    """An image that was read wrong. index: its place among the images, from 0; confidence: percent.
-
-    pixels: base64 of 784 bytes, 28 rows of 28, from 0, black, to 255, the ink.
-    """
-
-    index: int
-    label: int
-    predicted: int
-    confidence: float
-    pixels: str
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """loss: mean cross entropy; accuracies in percent (nan for a class without images).
-
-    confusion_matrix[true][predicted] counts images; misclassified: those read wrong, in their order.
-    """
-
-    n_images: int
-    loss: float
-    accuracy: float
-    per_class_accuracy: tuple[float, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]
-    misclassified: tuple[Misclassified, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data without the pixels."""
-        wrong = [{key: value for key, value in each.items() if key != "pixels"} for each in self._wrong()]
-        return asdict(self) | {"misclassified": wrong}
-
-    def _wrong(self) -> list[dict[str, Any]]:
-        return [asdict(each) for each in self.misclassified]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mnist_tune.data import CLASSES, LabeledImages
 from mnist_tune.devices import Runtime
-from mnist_tune.evaluated import Evaluation, Misclassified
+from mnist_tune.metrics import Evaluation, Misclassified
 
 CPU_BATCH_SIZE = 125  # stays in the cache: twice as fast on a CPU thread as 250 and more
 BATCH_SIZE = 2_500  # elsewhere: few launches

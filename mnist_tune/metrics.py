@@ -1,8 +1,9 @@
-"""What one epoch of training gives, as plain numbers."""
+"""What an epoch of training and an evaluation give, as plain values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,40 @@ class EpochMetrics:
             parts.append(f"validation loss {self.validation_loss:.4f}")
             parts.append(f"validation accuracy {self.validation_accuracy:.2f} %")
         return ", ".join([*parts, f"{self.images_per_second:,.0f} images/s"])
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """An image that was read wrong. index: its place among the images, from 0; confidence: percent.
+
+    pixels: base64 of 784 bytes, 28 rows of 28, from 0, black, to 255, the ink.
+    """
+
+    index: int
+    label: int
+    predicted: int
+    confidence: float
+    pixels: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """loss: mean cross entropy; accuracies in percent (nan for a class without images).
+
+    confusion_matrix[true][predicted] counts images; misclassified: those read wrong, in their order.
+    """
+
+    n_images: int
+    loss: float
+    accuracy: float
+    per_class_accuracy: tuple[float, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    misclassified: tuple[Misclassified, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data without the pixels."""
+        wrong = [{key: value for key, value in each.items() if key != "pixels"} for each in self._wrong()]
+        return asdict(self) | {"misclassified": wrong}
+
+    def _wrong(self) -> list[dict[str, Any]]:
+        return [asdict(each) for each in self.misclassified]

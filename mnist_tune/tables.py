@@ -15,7 +15,7 @@ from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import clock, duration, first_line, loss
 
 if TYPE_CHECKING:
-    from mnist_tune.evaluated import Evaluation
+    from mnist_tune.metrics import Evaluation
     from mnist_tune.verification import Verification
 
 SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.errors import UserError
-from mnist_tune.evaluated import Evaluated, Misclassified
+from mnist_tune.evaluated import Evaluated
+from mnist_tune.metrics import Misclassified
 
 SIDE = 28
 MOST_SHOWN = 200
