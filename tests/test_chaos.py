@@ -24,6 +24,7 @@ def wage_all(folder: Path, seeds: range, url: str | None = None) -> None:
     assert min(report.attempts for report in reports) > CELLS
 
 
+@pytest.mark.slow
 def test_a_study_survives_workers_killed_and_stalled_at_random_moments(tmp_path: Path) -> None:
     wage_all(tmp_path, range(1))
 

@@ -594,6 +594,7 @@ def test_a_study_is_deleted_with_all_that_belongs_to_it_also_under_its_workers(
 # The command.
 
 
+@pytest.mark.slow
 def test_the_dashboard_says_where_it_is_and_leaves_at_once_when_told(tmp_path: Path) -> None:
     new_study(tmp_path)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -614,6 +615,7 @@ def test_the_dashboard_listens_on_any_address_of_this_machine_only(tmp_path: Pat
         assert urllib.request.urlopen(f"{url}dashboard", timeout=30).status == 200
 
 
+@pytest.mark.slow
 def test_other_machines_are_let_in_only_if_that_is_said_and_with_a_warning(
     command: Command, tmp_path: Path
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.benchmarks.dashboard_load import NOBODY, OURS, STOCK, Kind, measure, table
 
 
+@pytest.mark.slow
 def test_workers_are_measured_with_nobody_looking_and_under_each_dashboard() -> None:
     measurement = measure(Kind(cells=8, seconds=0.2, epochs=2), workers=2, repeats=1, pages=2, settle=0)
     assert measurement.lock_errors == measurement.failures == {NOBODY: 0, OURS: 0, STOCK: 0}

@@ -145,6 +145,7 @@ def test_a_second_signal_does_not_wait_for_the_end_of_the_epoch(tmp_path: Path) 
     assert (waiting.state, stopped.history) == ("waiting", [])
 
 
+@pytest.mark.slow
 def test_no_epoch_is_run_twice_when_all_workers_are_stopped_and_started_again(tmp_path: Path) -> None:
     two_cells = LONG_TRIAL.replace("[0.001]", "[0.001, 0.0001]").replace("epochs = 15", "epochs = 8")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

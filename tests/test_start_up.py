@@ -97,6 +97,7 @@ def test_no_command_loads_what_it_has_no_use_for(mnist_directory: Path) -> None:
     assert "status: " in profile_table(profiles)
 
 
+@pytest.mark.slow
 def test_the_starts_are_measured_beside_their_floors(mnist_directory: Path) -> None:
     starts = measure(1, mnist_directory)
     assert starts.keys() == STARTS.keys() | MILESTONES.keys()

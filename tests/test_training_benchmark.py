@@ -104,6 +104,7 @@ def test_the_cost_of_a_trial_is_what_its_epoch_does_not_explain(
     assert 0 < cost.share.lowest <= cost.share.highest < 1
 
 
+@pytest.mark.slow
 def test_the_profile_names_the_operations_of_a_step(mnist_directory: Path) -> None:
     load_training_images(mnist_directory)
     text = profile(task(mnist_directory), CPU)

@@ -67,6 +67,7 @@ def test_a_run_and_a_watch_write_a_line_per_event_into_a_pipe(tmp_path: Path, mn
         assert lines[-1] == "export it with: mnist-tune export tiny --output best.toml"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_watch_and_nothing_else(tmp_path: Path) -> None:
     study = new_study(tmp_path, TWO_CELLS)
     worker = start_toy_worker(tmp_path, seconds=3.0)
