@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
+from mnist_tune.metrics import EpochMetrics
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import open_study
 from tests.support import (
@@ -224,5 +225,6 @@ def test_the_same_study_gives_the_same_numbers_with_any_number_of_workers(tmp_pa
         assert answer.returncode == 0, answer.stderr
         trials = json.loads(answer.stdout)["trials"]
         assert sorted(trial["cell"] for trial in trials) == list(range(8))  # exactly once
-        histories.append({trial["cell"]: measured(trial["history"]) for trial in trials})
+        epochs = {trial["cell"]: [EpochMetrics(**epoch) for epoch in trial["history"]] for trial in trials}
+        histories.append({cell: measured(history) for cell, history in epochs.items()})
     assert histories[0] == histories[1]

@@ -105,7 +105,7 @@ class Ours:
         ):
             assert process.stdout is not None
             for line in process.stdout:
-                if first_epoch is None and re.search(r"^trial \d+ epoch 1:", line):
+                if first_epoch is None and re.search(r"\btrial \d+ epoch 1/", line):
                     first_epoch = time.monotonic() - launched
         if process.returncode or first_epoch is None:
             raise RuntimeError(f"mnist-tune run exited with {process.returncode}")
