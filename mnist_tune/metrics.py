@@ -59,8 +59,7 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the pixels."""
-        wrong = [{key: value for key, value in each.items() if key != "pixels"} for each in self._wrong()]
-        return asdict(self) | {"misclassified": wrong}
-
-    def _wrong(self) -> list[dict[str, Any]]:
-        return [asdict(each) for each in self.misclassified]
+        plain = asdict(self)
+        for each in plain["misclassified"]:
+            del each["pixels"]
+        return plain

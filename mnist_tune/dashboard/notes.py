@@ -14,7 +14,7 @@ from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, 
 from mnist_tune.documents import dump
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
-from mnist_tune.wording import clock
+from mnist_tune.wording import clock, printable
 
 STATES = {
     TrialState.WAITING: "waits for a worker",
@@ -67,17 +67,17 @@ def study_note(spec: Spec) -> str:
 
 def code(text: object) -> str:
     """A stored value on one line, whatever it holds."""
-    printable = "".join(filter(str.isprintable, str(text)))
-    fence = "`" * (_longest_run(printable) + 1)
-    padding = " " if len(fence) > 1 or not printable.strip() else ""
-    return f"{fence}{padding}{printable}{padding}{fence}"
+    safe = "".join(filter(str.isprintable, str(text)))
+    fence = "`" * (_longest_run(safe) + 1)
+    padding = " " if len(fence) > 1 or not safe.strip() else ""
+    return f"{fence}{padding}{safe}{padding}{fence}"
 
 
 def block(text: str, language: str = "text") -> str:
     """A stored text of several lines, whatever it holds."""
-    printable = "\n".join("".join(filter(str.isprintable, line.expandtabs())) for line in text.splitlines())
-    fence = "`" * max(3, _longest_run(printable) + 1)
-    return f"{fence}{language}\n{printable}\n{fence}"
+    safe = "\n".join(map(printable, text.splitlines()))
+    fence = "`" * max(3, _longest_run(safe) + 1)
+    return f"{fence}{language}\n{safe}\n{fence}"
 
 
 def _headline(trial: FrozenTrial) -> str:

@@ -87,10 +87,13 @@ def _standing(results: Results) -> str:
     return f"Not finished: {', '.join(parts)}. The winner may change."
 
 
+def _seeds(reading: Reading) -> str:
+    return f"mean of {reading.n_seeds} seeds" if reading.n_seeds > 1 else "one seed"
+
+
 def _validation(reading: Reading) -> Figure:
-    seeds = f"mean of {reading.n_seeds} seeds" if reading.n_seeds > 1 else "one seed"
     return Figure(
-        f"validation accuracy, {seeds}",
+        f"validation accuracy, {_seeds(reading)}",
         percent(reading.value),
         _interval(reading),
         f"The interval covers {reading.covers}. The winner was chosen on these very images, so this is a "
@@ -104,9 +107,8 @@ def _test(models: Sequence[Evaluated]) -> Figure:
     spread = ""
     if reading.deviation is not None:
         spread = f"Standard deviation {reading.deviation:.2f} points, n = {reading.n_seeds}. "
-    seeds = f"mean of {reading.n_seeds} seeds" if reading.n_seeds > 1 else "one seed"
     return Figure(
-        f"test accuracy, {seeds}",
+        f"test accuracy, {_seeds(reading)}",
         percent(reading.value),
         _interval(reading),
         f"{spread}Trained anew on {first.images_trained:,} images. The interval covers {reading.covers}."
