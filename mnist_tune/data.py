@@ -2,9 +2,7 @@
 
 import functools
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,8 +10,10 @@ from torch import Tensor
 from mnist_tune.configuration import DataConfig
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.mnist_files import FILES, MnistFile, data_directory, provide, raw_path
+from mnist_tune.torchvision_import import torchvision_module
 
 CLASSES = 10
+IMAGE = (1, 28, 28)  # channels, height, width
 IMAGES_HEADER, LABELS_HEADER = 16, 8  # bytes of an IDX file before its values
 
 
@@ -126,7 +126,7 @@ def _shares(total: int, sizes: list[int]) -> list[int]:
 def _load(directory: Path, train: bool, device: str) -> LabeledImages:
     prepare(directory)
     pixels, labels = (_mapped(directory, file) for file in (FILES[:2] if train else FILES[2:]))
-    images = LabeledImages(pixels[IMAGES_HEADER:].view(-1, 1, 28, 28), labels[LABELS_HEADER:].to(torch.int64))
+    images = LabeledImages(pixels[IMAGES_HEADER:].view(-1, *IMAGE), labels[LABELS_HEADER:].to(torch.int64))
     return images.to(device)
 
 
@@ -138,31 +138,10 @@ def _mapped(directory: Path, file: MnistFile) -> Tensor:
 def download(folder: Path) -> None:
     """Fetch the four files below `folder` as torchvision does. Raises MnistTuneError if that fails."""
     try:
-        torchvision_datasets().MNIST(folder, download=True)
+        torchvision_module("datasets").MNIST(folder, download=True)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise MnistTuneError(
             f"this installation carries no MNIST files and they cannot be downloaded ({reason}); "
             "put them into MNIST/raw/ of the folder named by MNIST_TUNE_DATA, or reinstall mnist-tune"
         ) from error
-
-
-def torchvision_datasets() -> Any:
-    """The module `torchvision.datasets`. Raises MnistTuneError if torchvision does not fit torch."""
-    try:
-        from torchvision import datasets
-    except (ImportError, RuntimeError) as error:
-        # torch and torchvision from different indexes: "operator torchvision::nms does not exist".
-        reason = str(error).splitlines()[0]
-        raise MnistTuneError(
-            f"torchvision {_version('torchvision')} does not fit torch {_version('torch')} ({reason}); "
-            "run: pip install --force-reinstall torch torchvision"
-        ) from error
-    return datasets
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"

@@ -3,6 +3,8 @@
 import ctypes
 import functools
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,6 +55,17 @@ class Runtime:
     def is_cuda(self) -> bool:
         """Whether steps can be recorded as a CUDA graph."""
         return torch.device(self.device).type == "cuda"
+
+    @contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        """Meanwhile the device's own generator, which dropout draws from, goes on from `seed`."""
+        with torch.random.fork_rng(devices=[self.device] if self.is_cuda else []):
+            torch.default_generator.manual_seed(seed)
+            if self.is_cuda:
+                torch.cuda.manual_seed(seed)
+            elif not self.is_cpu:
+                torch.mps.manual_seed(seed)
+            yield
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass: matrix products in bf16, or nothing at all in fp32."""

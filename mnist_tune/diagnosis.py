@@ -108,9 +108,9 @@ def _torch() -> Iterator[Finding]:
         raise MnistTuneError(
             f"torch does not load ({one_line(error)}); run: pip install --force-reinstall torch torchvision"
         ) from error
-    from mnist_tune.data import torchvision_datasets
+    from mnist_tune.torchvision_import import torchvision_module
 
-    torchvision_datasets()
+    torchvision_module("datasets")
     build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
     yield Finding("torch", Verdict.OK, f"loads, with torchvision; built {build}")
 

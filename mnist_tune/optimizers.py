@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from mnist_tune.configuration import TrainingConfig
@@ -13,13 +14,33 @@ from mnist_tune.devices import Runtime
 from mnist_tune.working_model import WorkingModel
 
 
-def new_optimizer(config: TrainingConfig, model: WorkingModel, runtime: Runtime) -> Optimizer:
-    """The optimizer that the configuration names, over the weights of `model`."""
+def new_optimizer(
+    config: TrainingConfig, model: WorkingModel, runtime: Runtime, learning_rate: Tensor | None = None
+) -> Optimizer:
+    """The optimizer that the configuration names, over the weights of `model`.
+
+    learning_rate: where it reads one that changes from step to step.
+    """
+    rate = config.learning_rate if learning_rate is None else learning_rate
     # fused: one pass over weights and moments instead of one for each operation.
     if config.optimizer == "Adam":
         # capturable: the count of steps is on the GPU, where a recorded step finds it.
-        return Adam(model.parameters, lr=config.learning_rate, fused=True, capturable=runtime.is_cuda)
-    return SGD(model.parameters, lr=config.learning_rate, fused=True)
+        return Adam(
+            model.parameters,
+            lr=rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=runtime.is_cuda,
+        )
+    return SGD(
+        model.parameters,
+        lr=rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        # Without momentum it is the same as none, which PyTorch refuses to be told.
+        nesterov=config.nesterov and config.momentum > 0,
+        fused=True,
+    )
 
 
 def _undecorated(method: Callable[..., Any]) -> Callable[..., Any]:

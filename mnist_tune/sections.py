@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from mnist_tune.configuration import DataConfig, Optimizer, Precision, TrainingConfig
+from mnist_tune.configuration import DataConfig, Optimizer, Precision, Scheduler, TrainingConfig
 from mnist_tune.documents import KeyedError, Section
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -27,6 +27,17 @@ class Training(Section):
     epochs: Annotated[int, Field(ge=1, le=300)] = TrainingConfig.epochs
     seed: Seed = TrainingConfig.seed
     precision: Precision = TrainingConfig.precision
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = TrainingConfig.weight_decay
+    momentum: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.momentum
+    nesterov: bool = TrainingConfig.nesterov
+    scheduler: Scheduler = TrainingConfig.scheduler
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.label_smoothing
+    dropout: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.dropout
+    augmentation_shift: Annotated[float, Field(ge=0, le=14)] = TrainingConfig.augmentation_shift
+    augmentation_rotation: Annotated[float, Field(ge=0, le=180)] = TrainingConfig.augmentation_rotation
+    augmentation_scale: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.augmentation_scale
+    augmentation_shear: Annotated[float, Field(ge=0, le=60)] = TrainingConfig.augmentation_shear
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.ema_decay
 
 
 def is_integer(field: str) -> bool:

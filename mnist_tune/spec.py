@@ -14,6 +14,9 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import KeyedError, Section, load, validate
 from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
 
+OF_SGD = ("momentum", "nesterov")
+"""What Adam leaves alone."""
+
 
 class Spec(Section):
     """A whole study."""
@@ -34,6 +37,20 @@ class Spec(Section):
                 raise KeyedError(
                     f"training.{name}", f"is also searched in [search.{table}]; remove one of the two"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _adam_has_no_field_of_sgd(self) -> Self:
+        if "optimizer" in self.search.axes or self.training.optimizer == "SGD":
+            return self
+        table = "grid" if self.search.grid else "space"
+        # A stored spec has its defaults written out.
+        fixed = [f"training.{name}" for name in OF_SGD if getattr(self.training, name)]
+        searched = [f"search.{table}.{name}" for name in OF_SGD if name in self.search.axes]
+        for key in fixed + searched:
+            raise KeyedError(
+                key, 'is a field of SGD and the optimizer is Adam; remove it, or write optimizer = "SGD"'
+            )
         return self
 
     @property

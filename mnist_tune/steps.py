@@ -9,8 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from mnist_tune.data import LabeledImages
+from mnist_tune.augmentation import Augmentation
+from mnist_tune.averaging import AveragedWeights
+from mnist_tune.data import IMAGE, LabeledImages
 from mnist_tune.devices import Runtime
+from mnist_tune.schedules import Schedule
 from mnist_tune.working_model import WorkingModel
 
 WARM_UP_STEPS = 3
@@ -32,16 +35,26 @@ class Steps:
         images: LabeledImages,
         batch_size: int,
         runtime: Runtime,
+        *,
+        label_smoothing: float = 0.0,
+        augmentation: Augmentation | None = None,
+        schedule: Schedule | None = None,
+        averaged: AveragedWeights | None = None,
     ) -> None:
         self._model = model
         self._optimizer = optimizer
         self._images = images
         self._batch_size = batch_size
+        self._label_smoothing = label_smoothing
+        self._augmentation = augmentation
+        self._schedule = schedule
+        self._averaged = averaged
         n, device = len(images), runtime.device
         self._order = torch.zeros(n, dtype=torch.int64, device=device)
         self._start = torch.zeros((), dtype=torch.int64, device=device)
         self._offsets = torch.arange(min(batch_size, n), device=device)
         self._loss = torch.zeros((), device=device)
+        self._augmented = torch.zeros((len(self._offsets), *IMAGE), device=device)
         self._run_whole = CudaGraph() if runtime.is_cuda else _at_once
 
     def run(self, order: Tensor, on_batch: Callable[[], None] | None) -> float:
@@ -56,22 +69,37 @@ class Steps:
         for _ in range(whole):
             if on_batch is not None:
                 on_batch()
+            self._augment(self._offsets)
             self._run_whole(self._whole_step)
         if rest:
             if on_batch is not None:
                 on_batch()
+            self._augment(self._offsets[:rest])
             self._step(self._offsets[:rest])
         return float(self._loss) / len(order)
+
+    def _augment(self, offsets: Tensor) -> None:
+        # Beside the recorded step, in which a transform drawn on the host would be the same for ever.
+        if self._augmentation is not None:
+            self._augmented[: len(offsets)] = self._augmentation(self._batch(offsets).images)
+
+    def _batch(self, offsets: Tensor) -> LabeledImages:
+        return self._images.take(self._order.index_select(0, self._start + offsets))
 
     def _whole_step(self) -> None:
         self._step(self._offsets)
 
     def _step(self, offsets: Tensor) -> None:
-        batch = self._images.take(self._order.index_select(0, self._start + offsets))
-        loss = F.cross_entropy(self._model(batch.images), batch.labels)
+        batch = self._batch(offsets)
+        images = batch.images if self._augmentation is None else self._augmented[: len(offsets)]
+        loss = F.cross_entropy(self._model(images), batch.labels, label_smoothing=self._label_smoothing)
         self._model.backward(loss)
+        if self._schedule is not None:
+            self._schedule.step()
         self._optimizer.step()
         self._model.refresh()
+        if self._averaged is not None:
+            self._averaged.update()
         self._loss += loss.detach() * len(offsets)
         self._start += len(offsets)
 

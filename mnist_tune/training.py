@@ -3,12 +3,15 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mnist_tune.augmentation import Augmentation, is_augmented
+from mnist_tune.averaging import AveragedWeights
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages
 from mnist_tune.devices import Runtime
@@ -16,6 +19,7 @@ from mnist_tune.evaluation import predict, score
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import ConvNet
 from mnist_tune.optimizers import new_optimizer
+from mnist_tune.schedules import Schedule
 from mnist_tune.steps import Steps
 from mnist_tune.working_model import WorkingModel, arranged, plain
 
@@ -48,14 +52,31 @@ class Trainer:
         self.validation = (
             _resident(validation, runtime) if validation is not None and len(validation) else None
         )
-        self._working = WorkingModel(_new_model(config.seed), runtime)
-        self._optimizer = new_optimizer(config, self._working, runtime)
+        self._working = WorkingModel(_new_model(config.seed), runtime, config.dropout)
+        self._schedule = (
+            Schedule(config, math.ceil(len(training) / config.batch_size), runtime.device)
+            if config.scheduler != "none"
+            else None
+        )
+        self._optimizer = new_optimizer(
+            config, self._working, runtime, self._schedule.learning_rate if self._schedule else None
+        )
+        self._augmentation = Augmentation(config) if is_augmented(config) else None
+        self._averaged = (
+            AveragedWeights(self._working.parameters, config.ema_decay) if config.ema_decay else None
+        )
         self._steps = self._new_steps()
 
     @property
     def model(self) -> ConvNet:
-        """The model as it is now: a copy, plain, in fp32 on the CPU."""
-        return ConvNet.of({name: weight.cpu().clone() for name, weight in self._working.state_dict().items()})
+        """The model as it is now, averaged if the recipe says so: a copy, plain, in fp32 on the CPU."""
+        weights = self._working.state_dict(self._weights_in_use)
+        return ConvNet.of({name: weight.cpu().clone() for name, weight in weights.items()})
+
+    @property
+    def _weights_in_use(self) -> list[Tensor] | None:
+        """Other weights than those trained that the model answers with."""
+        return None if self._averaged is None else self._averaged.weights
 
     def epochs(self, on_batch: Callable[[], None] | None = None) -> Iterator[EpochMetrics]:
         """Train from the next epoch up to `config.epochs`, yielding after each.
@@ -65,12 +86,12 @@ class Trainer:
         """
         while self.epoch < self.config.epochs:
             start = time.perf_counter()
-            order = _image_order(len(self.training), self.config.seed, self.epoch + 1)
-            training_loss = self._steps.run(order, on_batch)
+            training_loss = self._train_epoch(self.epoch + 1, on_batch)
             self._require_finite("training", training_loss)
             validation_loss = validation_accuracy = None
             if self.validation is not None:
-                logits = predict(self._working, self.validation)
+                with self._working.evaluating(self._weights_in_use):
+                    logits = predict(self._working, self.validation)
                 validation_loss, validation_accuracy = score(logits, self.validation.labels)
                 self._require_finite("validation", validation_loss)
             seconds = time.perf_counter() - start
@@ -81,26 +102,34 @@ class Trainer:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Model, optimizer and epoch: all there is, since the order of images is a function of (seed, epoch).
+        """Model, optimizer and epoch: all there is, since all else of an epoch follows from (seed, epoch).
 
         Weights and moments are in the plain arrangement. The tensors may be the live ones: save or copy them
         before training on.
         """
         optimizer = self._optimizer.state_dict()
         moments = {index: _each(plain, state) for index, state in optimizer["state"].items()}
-        return {
+        state = {
             "model": self._working.state_dict(),
             "optimizer": optimizer | {"state": moments},
             "epoch": self.epoch,
         }
+        if self._averaged is not None:
+            state["averaged"] = self._working.state_dict(self._averaged.weights)
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict()` of the same config. Raises KeyError, ValueError, RuntimeError."""
         self._working.load_state_dict(state["model"])
+        if self._averaged is not None:
+            self._working.load_state_dict(state["averaged"], into=self._averaged.weights)
         moments = {index: _each(arranged, each) for index, each in state["optimizer"]["state"].items()}
         # The groups are ours: those of another device have other settings for the same numbers.
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if self._schedule is not None:  # the groups were copied too
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._schedule.learning_rate
         # Own copies, since the optimizer keeps what it is given; laid out as the weights are, since a fused
         # step walks both in memory order, and a stored state may have lost that.
         for parameter, own in self._optimizer.state.items():
@@ -110,8 +139,29 @@ class Trainer:
         self._steps = self._new_steps()  # a recorded step would go on with the tensors there were
         self.epoch = int(state["epoch"])
 
+    def _train_epoch(self, epoch: int, on_batch: Callable[[], None] | None) -> float:
+        """The mean training loss. All that is drawn by chance is drawn anew from (seed, epoch)."""
+        streams = np.random.SeedSequence((self.config.seed, epoch)).generate_state(3, np.uint64)
+        order, dropout, augmentation = map(int, streams)
+        if self._schedule is not None:
+            self._schedule.begin(epoch)
+        if self._augmentation is not None:
+            self._augmentation.begin(augmentation)
+        with self.runtime.seeded(dropout) if self.config.dropout else nullcontext():
+            return self._steps.run(_permutation(len(self.training), order), on_batch)
+
     def _new_steps(self) -> Steps:
-        return Steps(self._working, self._optimizer, self.training, self.config.batch_size, self.runtime)
+        return Steps(
+            self._working,
+            self._optimizer,
+            self.training,
+            self.config.batch_size,
+            self.runtime,
+            label_smoothing=self.config.label_smoothing,
+            augmentation=self._augmentation,
+            schedule=self._schedule,
+            averaged=self._averaged,
+        )
 
     def _require_finite(self, which: str, loss: float) -> None:
         if not math.isfinite(loss):
@@ -135,7 +185,5 @@ def _each(arrange: Callable[[Tensor], Tensor], state: Mapping[str, Tensor]) -> d
     return {name: arrange(value) for name, value in state.items()}
 
 
-def _image_order(n: int, seed: int, epoch: int) -> Tensor:
-    """The order of n images in `epoch`, whatever ran before: a resumed trial sees the same batches."""
-    mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
-    return torch.randperm(n, generator=torch.Generator().manual_seed(mixed))
+def _permutation(n: int, seed: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))

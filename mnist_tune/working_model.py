@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +31,10 @@ class WorkingModel:
     steps; the numbers are autocast's, for two copies of all weights a step instead of a dozen casts.
     """
 
-    def __init__(self, model: ConvNet, runtime: Runtime) -> None:
+    def __init__(self, model: ConvNet, runtime: Runtime, dropout: float = 0.0) -> None:
         """Take over the weights of `model`, which is not to be used any more."""
         net = _ChannelsLastNet.of({name: arranged(weight) for name, weight in model.state_dict().items()})
+        net.dropout.p = dropout
         net = net.to(runtime.device).to(memory_format=torch.channels_last)
         self.parameters: list[Tensor] = list(net.parameters())
         self._names = list(net.state_dict())
@@ -59,25 +61,41 @@ class WorkingModel:
             gradients = [weight.grad for weight in self._weights if weight.grad is not None]
             torch._foreach_copy_(self._gradients, gradients)
 
-    @torch.no_grad()
     def refresh(self) -> None:
         """Compute with `parameters` as they are now: after each step of the optimizer."""
         if self._copies:
-            torch._foreach_copy_(self._weights, self.parameters)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The weights in fp32, named and arranged as ConvNet's."""
-        return {name: plain(weight.detach()) for name, weight in self._named()}
+            self._compute_with(self.parameters)
 
     @torch.no_grad()
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Copy a ConvNet's weights. Raises KeyError, RuntimeError."""
-        for name, weight in self._named():
+    def _compute_with(self, weights: list[Tensor]) -> None:
+        torch._foreach_copy_(self._weights, weights)
+
+    @contextmanager
+    def evaluating(self, weights: list[Tensor] | None = None) -> Iterator[None]:
+        """Meanwhile it answers as a model in use does: without dropout, and with `weights` if given."""
+        self._net.eval()
+        if weights is not None:
+            # Where there are no copies, the parameters themselves have to give way.
+            own = self.parameters if self._copies else [weight.detach().clone() for weight in self._weights]
+            self._compute_with(weights)
+        try:
+            yield
+        finally:
+            self._net.train()
+            if weights is not None:
+                self._compute_with(own)
+
+    def state_dict(self, weights: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
+        """The weights, or others like them, in fp32, named and arranged as ConvNet's."""
+        named = zip(self._names, weights or self.parameters, strict=True)
+        return {name: plain(weight.detach()) for name, weight in named}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor], into: Sequence[Tensor] | None = None) -> None:
+        """Copy a ConvNet's weights, for others than its own `into` these. Raises KeyError, RuntimeError."""
+        for name, weight in zip(self._names, into or self.parameters, strict=True):
             weight.copy_(arranged(state[name]))
         self.refresh()
-
-    def _named(self) -> Iterator[tuple[str, Tensor]]:
-        return zip(self._names, self.parameters, strict=True)
 
 
 def arranged(tensor: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -15,15 +15,24 @@ FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 BOTH_OPTIMIZERS = pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
 
 
-@BOTH_OPTIMIZERS
+@pytest.mark.parametrize(
+    ("optimizer", "fields"),
+    [
+        ("Adam", {}),
+        ("Adam", {"weight_decay": 0.01}),
+        ("SGD", {}),
+        ("SGD", {"weight_decay": 0.01, "momentum": 0.9}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+    ],
+)
 def test_it_steps_as_pytorchs_own_does_to_the_bit_also_after_a_reload(
-    optimizer: Literal["Adam", "SGD"],
+    optimizer: Literal["Adam", "SGD"], fields: dict[str, Any]
 ) -> None:
-    config = TrainingConfig(optimizer=optimizer, learning_rate=0.01)
+    config = TrainingConfig(optimizer=optimizer, learning_rate=0.01, **fields)
     first = WorkingModel(ConvNet(), FP32)
     second = [torch.nn.Parameter(weight.detach().clone()) for weight in first.parameters]
     ours = new_optimizer(config, first, FP32)
-    theirs = getattr(torch.optim, optimizer)(second, lr=0.01, fused=True)
+    theirs = getattr(torch.optim, optimizer)(second, lr=0.01, fused=True, **fields)
     generator = torch.Generator().manual_seed(0)
     for number in range(4):
         if number == 2:
@@ -38,8 +47,16 @@ def test_it_steps_as_pytorchs_own_does_to_the_bit_also_after_a_reload(
         assert all(torch.equal(mine, other) for mine, other in zip(first.parameters, second, strict=True))
 
 
+def test_adam_leaves_what_is_of_sgd_alone_and_nesterov_without_momentum_is_plain_sgd() -> None:
+    model = WorkingModel(ConvNet(), FP32)
+    assert new_optimizer(TrainingConfig(momentum=0.9, nesterov=True), model, FP32).defaults["lr"] == 0.001
+    plain = new_optimizer(TrainingConfig(optimizer="SGD", nesterov=True), model, FP32)
+    assert plain.defaults["nesterov"] is False
+
+
+@pytest.mark.parametrize("scheduler", ["none", "one_cycle"])
 @BOTH_OPTIMIZERS
-def test_a_worker_does_not_import_pytorchs_compiler(optimizer: str) -> None:
+def test_a_worker_does_not_import_pytorchs_compiler(optimizer: str, scheduler: str) -> None:
     code = f"""
 import io, sys, torch
 from mnist_tune.configuration import TrainingConfig
@@ -47,7 +64,9 @@ from mnist_tune.data import load_training_images, split
 from mnist_tune.devices import Runtime
 from mnist_tune.training import Trainer
 parts = split(load_training_images(), 100, 100)
-config = TrainingConfig(optimizer={optimizer!r}, epochs=2)
+config = TrainingConfig(
+    optimizer={optimizer!r}, epochs=2, scheduler={scheduler!r}, ema_decay=0.5, dropout=0.1
+)
 first, second = (Trainer(config, Runtime("cpu", "a CPU", "bf16", 1), *parts) for _ in range(2))
 next(first.epochs())
 file = io.BytesIO()

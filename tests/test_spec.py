@@ -160,3 +160,24 @@ def test_a_mistake_in_a_sampled_search_gets_one_line_too(
 def test_a_missing_spec_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         load_spec(tmp_path / "nothing.toml")
+
+
+def test_a_field_of_sgd_needs_sgd(tmp_path: Path) -> None:
+    fixed = TINY_SPEC.replace("[training]", "[training]\nmomentum = 0.9")
+    searched = TINY_SPEC.replace("[search.grid]", "[search.grid]\nnesterov = [true, false]")
+    for text, key in ((fixed, "training.momentum"), (searched, "search.grid.nesterov")):
+        tiny_spec(tmp_path, text)  # the optimizer is an axis
+        without_sgd = text.replace('optimizer = ["Adam", "SGD"]', "seed = [0, 1]")
+        with pytest.raises(UserError, match=rf"{key}: is a field of SGD and the optimizer is Adam"):
+            tiny_spec(tmp_path, without_sgd)
+        fixed_to_sgd = without_sgd.replace("[training]", '[training]\noptimizer = "SGD"')
+        assert tiny_spec(tmp_path, fixed_to_sgd).training.optimizer == "SGD"
+
+
+def test_a_stored_spec_of_a_version_without_the_later_fields_is_still_the_same_spec(tmp_path: Path) -> None:
+    spec = tiny_spec(tmp_path)
+    old = spec.document()
+    of_then = ("learning_rate", "batch_size", "optimizer", "epochs", "seed", "precision")
+    old["training"] = {name: value for name, value in old["training"].items() if name in of_then}
+    assert len(spec.document()["training"]) > len(old["training"])
+    assert differences(validate(Spec, old, "stored"), spec) == []

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -118,6 +118,68 @@ def test_two_epochs_and_two_more_equal_four_to_the_bit(
     assert [*head, *tail] == expected
     assert same(weights(second), weights(whole))
     assert list(second.epochs()) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"weight_decay": 0.001},
+        {"optimizer": "SGD", "momentum": 0.9, "nesterov": True, "scheduler": "cosine"},
+        {"scheduler": "one_cycle"},
+        {"label_smoothing": 0.1},
+        {"dropout": 0.3},
+        {"augmentation_shift": 2.0},
+        {"augmentation_rotation": 10.0, "augmentation_scale": 0.1, "augmentation_shear": 5.0},
+        {"ema_decay": 0.9},
+    ],
+    ids=lambda fields: "-".join(fields),
+)
+def test_each_field_changes_the_training_and_resumes_to_the_bit(
+    images: tuple[LabeledImages, LabeledImages], fields: dict[str, Any]
+) -> None:
+    plain = Trainer(TrainingConfig(epochs=2, optimizer=fields.get("optimizer", "Adam")), BF16, *images)
+    list(plain.epochs())
+    config = TrainingConfig(epochs=2, **fields)
+    whole = Trainer(config, BF16, *images)
+    generator = torch.get_rng_state()
+    expected = [numbers(metrics) for metrics in whole.epochs()]
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert not same(weights(whole), weights(plain))
+
+    first = Trainer(config, BF16, *images)
+    head = numbers(next(first.epochs()))
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = Trainer(config, BF16, *images)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    torch.rand(7)  # what else the process draws changes nothing
+    assert [head, *map(numbers, second.epochs())] == expected
+    assert same(weights(second), weights(whole))
+
+
+@BOTH_PRECISIONS
+def test_an_averaged_model_is_what_validation_measures_and_what_is_kept(
+    images: tuple[LabeledImages, LabeledImages], precision: Precision
+) -> None:
+    runtime = dataclasses.replace(FP32, precision=precision)
+    averaged = Trainer(TrainingConfig(epochs=3, ema_decay=0.8), runtime, *images)
+    plain = Trainer(TrainingConfig(epochs=3), runtime, *images)
+    for ours, theirs in zip(averaged.epochs(), plain.epochs(), strict=True):
+        assert ours.training_loss == theirs.training_loss  # the weights that are trained are the same
+        assert ours.validation_loss != theirs.validation_loss
+        measured = evaluate(averaged.model, images[1], runtime)
+        assert measured.loss == pytest.approx(ours.validation_loss, rel=0.01)
+    assert not same(weights(averaged), weights(plain))
+
+
+def test_dropout_is_off_in_validation_and_in_the_model_that_is_kept(
+    images: tuple[LabeledImages, LabeledImages],
+) -> None:
+    trainer = Trainer(TrainingConfig(epochs=1, dropout=0.9), FP32, *images)
+    metrics = next(trainer.epochs())
+    measured = evaluate(trainer.model.train(), images[1], FP32)
+    assert measured.loss == pytest.approx(metrics.validation_loss, rel=1e-3)
 
 
 def test_a_state_that_lost_its_memory_layout_resumes_to_the_same_bits(

@@ -1,0 +1,65 @@
+"""The learning rate of every step, as PyTorch's own schedulers give it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from mnist_tune.configuration import TrainingConfig
+from mnist_tune.optimizers import SGD
+
+
+class Schedule:
+    """Sets `learning_rate`, a tensor that the optimizer reads, before each step.
+
+    The rates of an epoch lie on the device beforehand: a recorded step finds its own.
+    """
+
+    def __init__(self, config: TrainingConfig, steps_per_epoch: int, device: str) -> None:
+        self._config = config
+        self._steps_per_epoch = steps_per_epoch
+        self.learning_rate = torch.tensor(config.learning_rate, device=device)
+        self._rates = torch.zeros(steps_per_epoch, device=device)
+        self._step = torch.zeros(1, dtype=torch.int64, device=device)
+        self._coming = learning_rates(config, config.epochs * steps_per_epoch)
+        self._epochs_given = 0
+
+    def begin(self, epoch: int) -> None:
+        """Make the rates of `epoch`, from 1 to `config.epochs`, those of the next steps."""
+        if epoch <= self._epochs_given:  # back to an earlier state
+            self._coming = learning_rates(self._config, self._config.epochs * self._steps_per_epoch)
+            self._epochs_given = 0
+        while self._epochs_given < epoch:
+            rates = [next(self._coming) for _ in range(self._steps_per_epoch)]
+            self._epochs_given += 1
+        self._rates.copy_(torch.tensor(rates))
+        self._step.zero_()
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Before a step: its learning rate."""
+        self.learning_rate.copy_(self._rates.index_select(0, self._step).squeeze(0))
+        self._step += 1
+
+
+def learning_rates(config: TrainingConfig, n_steps: int) -> Iterator[float]:
+    """The learning rates of a whole training run, one a step.
+
+    cosine: `CosineAnnealingLR` down to 0; one_cycle: `OneCycleLR`, up to `learning_rate` in the first 30 % of
+    the steps, then down to almost nothing (arXiv:1708.07120, as fast.ai has it). Momentum does not move.
+    """
+    optimizer = SGD([torch.zeros(1)], lr=config.learning_rate)  # of nothing: only its learning rate matters
+    scheduler: LRScheduler
+    if config.scheduler == "one_cycle":
+        scheduler = OneCycleLR(
+            optimizer, max_lr=config.learning_rate, total_steps=n_steps, cycle_momentum=False
+        )
+    else:
+        scheduler = CosineAnnealingLR(optimizer, T_max=n_steps)
+    for _ in range(n_steps):
+        rate: float = optimizer.param_groups[0]["lr"]
+        yield rate
+        optimizer.step()
+        scheduler.step()

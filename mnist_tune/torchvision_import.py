@@ -1,0 +1,27 @@
+"""torchvision, imported where something of it is used, with one line for an installation that cannot."""
+
+import importlib
+from importlib import metadata
+from typing import Any
+
+from mnist_tune.errors import MnistTuneError
+
+
+def torchvision_module(name: str) -> Any:
+    """The module `torchvision.NAME`. Raises MnistTuneError if torchvision does not fit torch."""
+    try:
+        return importlib.import_module(f"torchvision.{name}")
+    except (ImportError, RuntimeError) as error:
+        # torch and torchvision from different indexes: "operator torchvision::nms does not exist".
+        reason = str(error).splitlines()[0]
+        raise MnistTuneError(
+            f"torchvision {_version('torchvision')} does not fit torch {_version('torch')} ({reason}); "
+            "run: pip install --force-reinstall torch torchvision"
+        ) from error
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
