@@ -54,7 +54,7 @@ class Steps:
         self._start = torch.zeros((), dtype=torch.int64, device=device)
         self._offsets = torch.arange(min(batch_size, n), device=device)
         self._loss = torch.zeros((), device=device)
-        self._augmented = torch.zeros((len(self._offsets), *IMAGE), device=device)
+        self._augmented = torch.zeros((len(self._offsets) if augmentation else 0, *IMAGE), device=device)
         self._run_whole = CudaGraph() if runtime.is_cuda else _at_once
 
     def run(self, order: Tensor, on_batch: Callable[[], None] | None) -> float:
