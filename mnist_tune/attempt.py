@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, RESUMED
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.failures import Failure
 from mnist_tune.lease import Lease, LeaseLost
@@ -18,8 +18,11 @@ from mnist_tune.metrics import EpochMetrics
 from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest
+from mnist_tune.wording import last_lines
 
 LOG_FILE = "log.txt"
+MAX_LOG_LENGTH = 32_000
+"""Of the log in the storage, as it is stored: an attribute stays under 64 KB."""
 
 
 class Attempt:
@@ -182,12 +185,14 @@ class Attempt:
                 self._stored_checkpoint = record.checkpoint
 
     def _upload(self, files: dict[str, bytes]) -> dict[str, str]:
+        """Write the final files; the attributes that point to them, and the log itself."""
         log = "".join(f"{line}\n" for line in self._lines).encode()
+        pointers = {}
         try:
-            return upload(self._artifacts, self.claim.token, files | {LOG_FILE: log})
+            pointers = upload(self._artifacts, self.claim.token, files | {LOG_FILE: log})
         except OSError as error:
             self.say(f"its files could not be kept as artifacts: {error.strerror or error}")
-            return {}
+        return pointers | {LOG: last_lines(self._lines, MAX_LOG_LENGTH)}
 
     def _delete(self, *checkpoints: Checkpoint | None) -> None:
         for checkpoint in filter(None, checkpoints):

@@ -19,6 +19,8 @@ FAILURES = "mnist_tune:failures"
 """Trial, system: how often the cell had failed before this attempt, by failure class."""
 CHECKPOINT = "mnist_tune:checkpoint"
 """Trial, system: `key`, `sha256` and `epoch` of the state from which the cell's next attempt goes on."""
+LOG = "mnist_tune:log"
+"""Trial, system: what its worker said of it, the end of it if that is long; also where no file reaches."""
 
 WORKER = "worker"
 """Trial, user: the process that claimed it."""

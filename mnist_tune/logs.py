@@ -1,4 +1,4 @@
-"""What was said of a trial: its worker's log or, where that is not at hand, what the storage knows."""
+"""What was said of a trial: its worker's log or, of one that has none, what the storage knows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from mnist_tune.wording import printable
 def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]:
     """The lines of one attempt, oldest first; none of one that waits.
 
-    The worker's own log is stored at the attempt's end; of one that runs, or whose file lies on another
-    machine, these are the epochs in the storage. A failure is given with all of its reason.
+    The worker's own log is stored at the attempt's end: the file and, for where that does not reach, its last
+    lines in the storage. Of one that runs or was lost these are the epochs. A failure is given with all of
+    its reason.
     """
     if attempt.state == "waiting":
         return
@@ -41,11 +42,11 @@ def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]
 
 def _kept(attempt: Attempt, artifacts: Path) -> str | None:
     if LOG_FILE not in attempt.artifacts:
-        return None
+        return attempt.log
     try:
         return (artifacts / attempt.artifacts[LOG_FILE]).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    except OSError:  # it lies on another machine
+        return attempt.log
 
 
 def _time(moment: datetime | None) -> str:

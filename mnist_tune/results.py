@@ -11,7 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.artifacts import file_ids
-from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, REUSED, WORKER
+from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, REUSED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence
@@ -49,11 +49,15 @@ class Attempt:
     """The files that were kept of it: Optuna's artifact ids by file name."""
     reused: dict[str, Any] | None = None
     """The study and the trial it was taken over from, which is where and when it ran."""
+    log: str | None = None
+    """What its worker said, as the storage has it."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; times in ISO 8601 with their offset from UTC."""
+        """Plain data without the log; times in ISO 8601 with their offset from UTC."""
+        plain = asdict(self)
+        del plain["log"]
         times = {key: getattr(self, key) for key in ("started", "ended")}
-        return asdict(self) | {key: time and time.astimezone().isoformat() for key, time in times.items()}
+        return plain | {key: time and time.astimezone().isoformat() for key, time in times.items()}
 
 
 @dataclass(frozen=True)
@@ -211,4 +215,5 @@ def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attemp
         stale=stale,
         artifacts=file_ids(trial.system_attrs),
         reused=trial.user_attrs.get(REUSED),
+        log=trial.system_attrs.get(LOG),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from rich.cells import cell_len, chop_cells
@@ -31,6 +33,17 @@ def printable(line: str) -> str:
     """A line of stored text, safe to print."""
     # A reason may hold anything, terminal escape sequences too.
     return "".join(filter(str.isprintable, line.expandtabs()))
+
+
+def last_lines(lines: Sequence[str], length: int) -> str:
+    """The last of the lines, all that take at most `length` bytes together when stored as JSON."""
+    kept = 0
+    for line in reversed(lines):
+        length -= len(json.dumps(f"{line}\n")) - len('""')
+        if length < 0:
+            break
+        kept += 1
+    return "".join(f"{line}\n" for line in lines[len(lines) - kept :])
 
 
 def first_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE, Attempt
-from mnist_tune.attributes import CHECKPOINT
+from mnist_tune.attributes import CHECKPOINT, LOG
 from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, save
 from mnist_tune.failures import Failure
 from mnist_tune.lease import Lease, LeaseLost
@@ -134,6 +135,28 @@ def test_the_last_epoch_is_stored_with_the_end_of_the_trial(bench: Bench) -> Non
     attempt.complete(60.0, bench.ask)
     assert bench.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0}
     assert [one["epoch"] for one in bench.stored(attempt).user_attrs["history"]] == [1, 2]
+
+
+@pytest.mark.parametrize("line", ["a word", "é☃🙂"])
+def test_the_end_of_a_long_log_is_stored_in_whole_lines_below_64_kb(bench: Bench, line: str) -> None:
+    attempt = bench.attempt()
+    for _ in range(2_000):
+        attempt.say(line)
+    attempt.give_back(Failure("exception", "the last"), bench.ask)
+    stored = bench.stored(attempt).system_attrs[LOG]
+    assert 30_000 < len(json.dumps(stored)) < 33_000
+    whole = bench.files(attempt)[LOG_FILE].decode()
+    assert whole.endswith(f"\n{stored}")
+    assert whole.endswith("exception: the last\n")
+
+
+def test_a_log_is_stored_where_no_file_can_be_kept(bench: Bench) -> None:
+    attempt = bench.attempt()
+    (bench.folder / "artifacts").write_text("in the way")
+    attempt.complete(60.0, bench.ask)
+    complete, problem = bench.stored(attempt).system_attrs[LOG].splitlines()
+    assert complete.endswith("complete: validation accuracy 60.00 %")
+    assert "its files could not be kept as artifacts" in problem
 
 
 def test_a_last_epoch_that_can_be_gone_on_from_is_stored_at_once(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue import Claim
 from mnist_tune.studies import OpenStudy
 from tests.conftest import Command
-from tests.support import TINY_SPEC, finish, new_study, start_command, start_toy_worker
+from tests.support import TINY_SPEC, finish, new_study, start_command, start_toy_worker, work
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
 EPOCH = {
@@ -60,12 +60,21 @@ def test_a_trials_own_log_is_printed_as_its_worker_kept_it(command: Command) -> 
 
 
 @pytest.mark.usefixtures("study")
-def test_a_log_on_another_machine_is_made_up_from_the_storage(command: Command, tmp_path: Path) -> None:
+def test_a_log_that_is_neither_here_nor_stored_is_made_up(command: Command, tmp_path: Path) -> None:
     (tmp_path / "studies-artifacts").rename(tmp_path / "elsewhere")
     told = lines(command, "--trial", "0")
     assert told[1].startswith("epoch 1/2: training loss 0.5000, validation loss 0.2500, ")
     assert told[2].endswith(" complete")
     assert lines(command, "--trial", "0", "--artifacts", str(tmp_path / "elsewhere"))[-1].endswith("complete")
+
+
+def test_a_log_on_another_machine_is_printed_from_the_storage(command: Command, tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    work(study, lambda _: 50.0, max_trials=1)
+    kept = lines(command, "--trial", "0", "--artifacts", str(tmp_path / "artifacts"))
+    assert kept[-1].endswith("complete: validation accuracy 50.00 %")
+    assert lines(command, "--trial", "0", "--artifacts", str(tmp_path / "elsewhere")) == kept
+    assert "log" not in command("status", "tiny", "--json").json["trials"][0]
 
 
 @pytest.mark.usefixtures("study")

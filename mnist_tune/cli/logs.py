@@ -29,8 +29,8 @@ def logs(
 ) -> None:
     """Print what the workers said of a study's trials, with the traceback of one that failed.
 
-    A worker stores its log at the end of a trial. Of one that runs, or whose log lies on another machine,
-    you see what the storage knows: its epochs and its end.
+    A worker stores its log at the end of a trial, wherever it runs. Of one that runs, or whose worker was
+    lost, you see what the storage knows: its epochs and its end.
 
     Example: mnist-tune logs quickstart --trial 5 --follow
     """
