@@ -16,6 +16,7 @@ from mnist_tune.cli import (
     dashboard,
     data,
     doctor,
+    launch,
     logs,
     models,
     report,
@@ -57,6 +58,7 @@ def main(
 app.command("create-study")(studies.create_study)
 app.command("run")(workers.run)
 app.command("worker")(workers.worker)
+app.command("launch")(launch.launch)
 app.command("status")(results.status)
 app.command("logs")(logs.logs)
 app.command("pause")(control.pause)

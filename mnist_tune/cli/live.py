@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
@@ -16,8 +16,6 @@ from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.results import Results, read_results
 
 if TYPE_CHECKING:
-    from mnist_tune.placement import Place
-    from mnist_tune.pool import Pool
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import OpenStudy
 
@@ -33,11 +31,30 @@ STOPPING = (
 """What a first, second and third request to stop do."""
 
 
+class Workers(Protocol):
+    """Workers of this command's own, wherever they run."""
+
+    def is_alive(self) -> bool:
+        """Whether any of them is still there."""
+
+    def stop(self) -> None:
+        """Ask every worker to leave: at the end of its epoch or, asked again, at once."""
+
+    def kill(self) -> None:
+        """End every worker at once."""
+
+    def exit_code(self) -> int:
+        """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
+
+    def failures(self) -> list[str]:
+        """What the workers that ended badly said last, one line each."""
+
+
 def follow(
     study: OpenStudy,
     results: Results,
-    pool: Pool,
-    places: Sequence[Place],
+    workers: Workers,
+    start: Callable[[], None],
     stop: StopRequest,
     console: Console,
 ) -> Results:
@@ -55,18 +72,18 @@ def follow(
             passed_on = stop.times
             display.say(STOPPING[min(passed_on, len(STOPPING)) - 1])
             if passed_on < len(STOPPING):
-                pool.stop()
+                workers.stop()
             else:
-                pool.kill()
-        return not pool.is_alive()
+                workers.kill()
+        return not workers.is_alive()
 
     with Display(results, console) as display:
         try:
-            pool.start(places)
+            start()
             # While the storage is away, the workers tell if that lasts.
             _observe(study, results, display, have_left, patience=float("inf"))
         finally:
-            pool.stop()  # whatever went wrong here, no worker stays behind
+            workers.stop()  # whatever went wrong here, no worker stays behind
         ask = Patience(study.spec.lease.patience, display.say, hurry=lambda: stop.requested)
         results = ask(lambda: read_results(study))
         display.show(results)

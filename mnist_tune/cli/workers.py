@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -40,7 +41,9 @@ def worker(
     pooled: Annotated[
         bool,
         typer.Option(
-            "--pooled", hidden=True, help="Started by 'run': ends with it, and leaves the verdict to it."
+            "--pooled",
+            hidden=True,
+            help="Started by 'run' or 'launch': ends with it, and leaves the verdict to it.",
         ),
     ] = False,
 ) -> None:
@@ -112,16 +115,15 @@ def run(
 
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """
+    from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url
     from mnist_tune.placement import check_device, local_places
     from mnist_tune.pool import Pool, worker_arguments
-    from mnist_tune.progress import conclusion, totals
     from mnist_tune.results import read_results
     from mnist_tune.spec import load_spec
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
-    from mnist_tune.tables import ranking
 
     loaded = load_spec(spec).named(name)
     check_device(device)
@@ -143,15 +145,7 @@ def run(
     folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
     pool = Pool(study.name, url, worker_arguments(threads, folders))
     if not results.is_finished:
-        results = follow(study, results, pool, places, stop, out)
+        results = follow(study, results, pool, partial(pool.start, places), stop, out)
     if as_json:
         options.print_json(results.as_json())
-    if results.ranking:
-        out.print(ranking(results, out.width))
-    for line in [*pool.failures(), *conclusion(results)]:
-        out.print(line)
-    if not results.is_finished:
-        out.print(f"not finished: {totals(results)}; the same command goes on")
-        raise typer.Exit(STOPPED if stop.requested else pool.exit_code() or FAILED)
-    if results.holes:
-        raise typer.Exit(FAILED)
+    tell_the_end(results, pool, stop, out)

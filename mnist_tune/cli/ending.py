@@ -1,0 +1,32 @@
+"""What is said at the end of a command that had workers of its own, and with which exit code it leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mnist_tune.errors import FAILED, STOPPED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mnist_tune.cli.live import Workers
+    from mnist_tune.results import Results
+    from mnist_tune.stop import StopRequest
+
+
+def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Console) -> None:
+    """Print the ranking, what went wrong, and what is left to do; leave with the exit code for that."""
+    from mnist_tune.progress import conclusion, totals
+    from mnist_tune.tables import ranking
+
+    if results.ranking:
+        out.print(ranking(results, out.width))
+    for line in [*workers.failures(), *conclusion(results)]:
+        out.print(line)
+    if not results.is_finished:
+        out.print(f"not finished: {totals(results)}; the same command goes on")
+        raise typer.Exit(STOPPED if stop.requested else workers.exit_code() or FAILED)
+    if results.holes:
+        raise typer.Exit(FAILED)

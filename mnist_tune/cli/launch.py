@@ -1,0 +1,163 @@
+"""launch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import (
+    ArtifactsOption,
+    CheckpointsOption,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    StorageOption,
+    StudyArgument,
+    ThreadsOption,
+)
+from mnist_tune.launch import EngineName
+
+if TYPE_CHECKING:
+    from mnist_tune.launch.order import Order
+    from mnist_tune.results import Results
+    from mnist_tune.studies import OpenStudy
+
+MINUTES = 60
+
+
+def launch(
+    study: StudyArgument,
+    on: Annotated[EngineName, typer.Option("--on", help="Who places and restarts the workers.")],
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="As many workers, but no more than there are cells left."),
+    ],
+    storage: StorageOption = None,
+    cpus_per_worker: Annotated[
+        float | None,
+        typer.Option("--cpus-per-worker", min=0, help="Default: as many as --threads.", show_default=False),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option("--gpus-per-worker", min=0, help="With Ray also a part of one: four share it at 0.25."),
+    ] = 0.0,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="Ray: auto, HOST:PORT or ray://HOST:10001; without it $RAY_ADDRESS, else a Ray on this "
+            "machine that ends with the command. Slurm: local is a try on this machine without Slurm.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        int,
+        typer.Option("--time", metavar="MINUTES", min=1, help="Slurm: a job's time, then it queues again."),
+    ] = MINUTES,
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine-option",
+            metavar="KEY=VALUE",
+            help="Slurm: any option of sbatch, such as partition=gpu. Ray: how much of a resource of your "
+            "own a worker takes, such as fast_disk=1. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    data_dir: DataOption = None,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have Ray or Slurm run workers of a study, on as many machines as they have.
+
+    The study stays in its storage: a launch that dies loses nothing, and a second one only adds workers. With
+    Ray the command shows the study until it is finished; Ctrl-C is as for 'run'. With Slurm it submits and
+    leaves.
+
+    Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
+    """
+    from mnist_tune.database import shown, storage_url
+    from mnist_tune.launch.order import Order, engine_options
+    from mnist_tune.pool import worker_arguments
+    from mnist_tune.results import read_results
+
+    url = storage_url(storage)
+    opened = options.study(study, storage)
+    results = read_results(opened)
+    n_workers = min(workers, results.cells.waiting + results.cells.running)
+    # A worker that was given no GPU must not take one; what a given one is called there, Ray and Slurm say.
+    chosen = "cpu" if device == "auto" and not gpus_per_worker else device
+    folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
+    absolute = {name: folder and folder.absolute() for name, folder in folders.items()}
+    order = Order(
+        opened.name,
+        url.set(database=_absolute(url.database)) if url.drivername == "sqlite" else url,
+        n_workers,
+        float(threads or 1) if cpus_per_worker is None else cpus_per_worker,
+        gpus_per_worker,
+        ["--device", chosen, *worker_arguments(threads, absolute)],
+        engine_options(engine_option or []),
+    )
+    told = {"engine": on, "study": opened.name, "storage": shown(url), "workers": n_workers}
+    if results.is_finished:
+        options.console(to_stderr=as_json).print(f"study '{opened.name}' is finished: nothing to launch")
+        if as_json:
+            options.print_json(told)
+    elif on is EngineName.RAY:
+        _on_ray(opened, results, order, address, told, as_json)
+    else:
+        _on_slurm(opened, order, address, time, told, as_json)
+
+
+def _on_ray(
+    study: OpenStudy, results: Results, order: Order, address: str | None, told: dict[str, Any], as_json: bool
+) -> None:
+    from mnist_tune.cli.ending import tell_the_end
+    from mnist_tune.cli.live import follow
+    from mnist_tune.launch import ray_engine
+    from mnist_tune.stop import StopRequest
+
+    out = options.console(to_stderr=as_json)
+    where = ray_engine.connect(order, address)
+    try:
+        stop = StopRequest()
+        stop.listen()  # after Ray, which takes SIGTERM for itself
+        out.print(f"study '{study.name}' on {where}: {order.workers} workers of {order.room} each")
+        if not ray_engine.has_room(order):
+            out.print("no node there can hold such a worker: they wait for one that joins; Ctrl-C gives up")
+        pool = ray_engine.RayPool(order)
+        results = follow(study, results, pool, pool.start, stop, out)
+    finally:
+        ray_engine.disconnect()
+    if as_json:
+        options.print_json(told | {"on": where, "cells": results.as_json()["cells"]})
+    tell_the_end(results, pool, stop, out)
+
+
+def _on_slurm(
+    study: OpenStudy, order: Order, address: str | None, minutes: int, told: dict[str, Any], as_json: bool
+) -> None:
+    import platformdirs
+
+    from mnist_tune.launch import slurm_engine
+
+    # By the study's uid: a name may be that of another study elsewhere.
+    folder = platformdirs.user_data_path("mnist-tune") / "slurm" / study.uid
+    submitted = slurm_engine.submit(order, address, minutes, folder)
+    if as_json:
+        options.print_json(told | {"jobs": submitted.jobs, "logs": str(submitted.logs)})
+        return
+    typer.echo(f"submitted {order.workers} workers of {order.room} each: jobs {', '.join(submitted.jobs)}")
+    typer.echo(f"what they print goes to {submitted.logs}")
+    typer.echo(f"look at them with: mnist-tune status {study.name} --watch")
+
+
+def _absolute(database: str | None) -> str:
+    from pathlib import Path
+
+    return str(Path(database or "").absolute())

@@ -1,0 +1,64 @@
+"""What an engine is asked for: how many workers of which study, and what each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import URL
+
+from mnist_tune.database import shown
+from mnist_tune.errors import UserError
+
+
+@dataclass(frozen=True)
+class Order:
+    """Workers of one study, and the room that each of them takes."""
+
+    study: str
+    url: URL
+    workers: int
+    cpus: float = 1.0
+    gpus: float = 0.0
+    arguments: Sequence[str] = ()
+    """Further arguments of `mnist-tune worker`."""
+    options: dict[str, str] = field(default_factory=dict)
+    """What only this engine knows, by the engine's own names."""
+
+    @property
+    def secret_url(self) -> str:
+        """The storage with its password: for the environment of a worker, and nothing else."""
+        return self.url.render_as_string(hide_password=False)
+
+    @property
+    def room(self) -> str:
+        """What a worker needs, in words."""
+        gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
+        return f"{self.cpus:g} CPU{gpus}"
+
+
+def engine_options(given: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE pairs by their keys.
+
+    Raises:
+        UserError: one is no such pair.
+    """
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise UserError(f"--engine-option {pair}: write KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in given)
+
+
+def refuse_file(url: URL, study: str, engine: str) -> None:
+    """See that workers on other machines can reach the storage.
+
+    Raises:
+        UserError: it is a file on this one.
+    """
+    if url.drivername == "sqlite":
+        raise UserError(
+            f"{shown(url)}: is a file of this machine, and {engine} may start workers on others; "
+            f"move the study with 'mnist-tune copy-study {study} --from {shown(url)} "
+            "--to postgresql://USER@HOST/DATABASE' and name that as --storage"
+        )

@@ -1,0 +1,75 @@
+"""One `mnist-tune worker` in a process of an engine's: started, asked to stop, waited for.
+
+Nothing here needs an engine. The worker is a process of its own, since it takes over the signals and ends
+with its own exit code; it leaves when the engine's process is gone, however that ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.errors import STOPPED
+
+
+def start_worker(
+    study: str, arguments: Sequence[str], url: str | None = None, *, piped: bool = False
+) -> subprocess.Popen[str]:
+    """Start it; the storage's URL is in the environment, now or already."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnist_tune", "worker", study, "--pooled", *arguments],
+        env=os.environ | ({ENVIRONMENT_VARIABLE: url} if url else {}) | {"PYTHONUNBUFFERED": "1"},
+        # Nothing is ever written to it: its end tells the worker that the engine's process is gone.
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE if piped else None,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
+
+
+class Left(NamedTuple):
+    """How a worker left: its exit code, negative for a signal's number, and its last line."""
+
+    code: int
+    last_line: str
+
+
+class RemoteWorker:
+    """A worker as an actor: `run` in one thread, while `stop` may be called in another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stops = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def is_placed(self) -> bool:
+        """That the engine has found a place for it, which is why this can answer."""
+        return True
+
+    def run(self, study: str, arguments: Sequence[str], url: str) -> Left:
+        """Start the worker, hand its lines on to the engine's log, and wait for its end."""
+        with self._lock:
+            if self._stops:
+                return Left(STOPPED, "stopped before it began")
+            self._process = start_worker(study, arguments, url, piped=True)
+        last = "it said nothing"
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            last = line.strip() or last
+            print(line, end="", flush=True)  # noqa: T201 - to the engine's log
+        return Left(self._process.wait(), last)
+
+    def stop(self) -> None:
+        """Ask it to leave: at the end of its epoch or, asked again, at once."""
+        with self._lock:
+            self._stops += 1
+            if self._process is not None and self._process.poll() is None:
+                self._process.send_signal(signal.SIGTERM)

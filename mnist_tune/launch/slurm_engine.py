@@ -1,0 +1,137 @@
+"""Workers as a job array of Slurm, submitted through submitit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.launch.order import Order, refuse_file
+from mnist_tune.launch.remote_worker import start_worker
+
+try:
+    import submitit
+    from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError
+except ModuleNotFoundError:
+    raise UserError("--on slurm: needs submitit; run pip install 'mnist-tune[slurm]'") from None
+
+LOCAL = "local"
+"""The address of submitit's own executor: processes of this machine, for a try without Slurm."""
+MOST_TIME_LIMITS = 1_000
+"""How often a job that has come to its time limit is queued again: in effect, until the study is finished."""
+LONGEST_NOTICE = 90
+"""Seconds before the time limit at which a worker is told, in which it must come to the end of its epoch."""
+SHARE_FOR_NOTICE = 0.2
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Jobs that Slurm has taken."""
+
+    jobs: list[str]
+    logs: Path
+
+
+def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Submitted:
+    """Submit the workers as one array of jobs, and leave them to Slurm.
+
+    Raises:
+        UserError: there is no Slurm here, the storage is a file of this machine, or Slurm cannot give that.
+        MnistTuneError: Slurm refused.
+    """
+    if address not in (None, LOCAL):
+        raise UserError(
+            f"--address {address}: Slurm is the one of this machine; leave it out, or write local"
+        )
+    if address is None:
+        refuse_file(order.url, order.study, "Slurm")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        executor = submitit.AutoExecutor(
+            folder, cluster=address or "slurm", slurm_max_num_timeout=MOST_TIME_LIMITS
+        )
+    except RuntimeError:
+        raise UserError(
+            "--on slurm: there is no srun here; do this on a machine of the cluster, "
+            "or write --address local for a try without Slurm"
+        ) from None
+    try:
+        executor.update_parameters(**_parameters(order, minutes))
+        with _in_environment(ENVIRONMENT_VARIABLE, order.secret_url), executor.batch():
+            jobs = [
+                executor.submit(WorkerJob(order.study, tuple(order.arguments))) for _ in range(order.workers)
+            ]
+    except (FailedJobError, FailedSubmissionError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise MnistTuneError(f"Slurm refused: {lines[-1] if lines else 'it gave no reason'}") from None
+    return Submitted([str(job.job_id) for job in jobs], folder)
+
+
+class WorkerJob:
+    """What each job runs. submitit pickles it into the folder of logs, so that it holds no URL."""
+
+    def __init__(self, study: str, arguments: Sequence[str]) -> None:
+        self._study = study
+        self._arguments = arguments
+        self._worker = 0
+
+    def __call__(self) -> None:
+        """Run a worker to its end; one that failed fails the job, one that was stopped leaves with 3."""
+        # Slurm gives submitit's signal, and that of preemption, to every process of the job: the first
+        # must not kill the worker, and the second it obeys by itself.
+        before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # which the worker inherits
+        process = start_worker(self._study, self._arguments)
+        self._worker = process.pid
+        signal.signal(signal.SIGUSR2, before)
+        while (code := process.poll()) is None:
+            time.sleep(LOOK_SECONDS)
+        if code != 0:
+            sys.exit(code if code > 0 else 128 - code)
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Called by submitit before the time limit: drain the worker; the job is then queued again."""
+        if self._worker:
+            os.kill(self._worker, signal.SIGTERM)
+            # Not by `process.wait`: this interrupts the very thread that may hold its lock.
+            os.waitid(os.P_PID, self._worker, os.WEXITED | os.WNOWAIT)
+        return DelayedSubmission(WorkerJob(self._study, self._arguments))
+
+
+def _parameters(order: Order, minutes: int) -> dict[str, Any]:
+    """What submitit is told; its own names among the options first, the rest goes to sbatch as it is."""
+    for option, amount in (("--cpus-per-worker", order.cpus), ("--gpus-per-worker", order.gpus)):
+        if amount != int(amount):
+            raise UserError(f"{option} {amount:g}: Slurm gives whole ones; write {int(amount) or 1}")
+    return {
+        "name": f"mnist-tune-{order.study}",
+        "timeout_min": minutes,
+        "cpus_per_task": int(order.cpus),
+        **({"gpus_per_node": int(order.gpus)} if order.gpus else {}),
+        "slurm_signal_delay_s": min(LONGEST_NOTICE, int(minutes * 60 * SHARE_FOR_NOTICE)),
+        "slurm_array_parallelism": order.workers,
+        # The URL is in the environment alone: submitit's files and sbatch's script do not have it.
+        "slurm_additional_parameters": {"requeue": True, "export": "ALL", **order.options},
+    }
+
+
+@contextmanager
+def _in_environment(name: str, value: str) -> Iterator[None]:
+    """Have what is started meanwhile find the variable."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
