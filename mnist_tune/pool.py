@@ -86,7 +86,7 @@ class Pool:
     def failures(self) -> list[str]:
         """What the workers that ended badly said last, one line each."""
         return [
-            f"worker {process.pid} {_ending(process.returncode)}: {_last_line(output)}"
+            f"worker {process.pid} {ending(process.returncode)}: {_last_line(output)}"
             for process, output in self._workers
             if process.poll() not in NO_FAILURE
         ]
@@ -99,7 +99,8 @@ def worker_arguments(threads: int | None, folders: Mapping[str, Path | None]) ->
     return [*arguments, *(argument for pair in named for argument in pair)]
 
 
-def _ending(returncode: int) -> str:
+def ending(returncode: int) -> str:
+    """How a process ended."""
     return (
         f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with {returncode}"
     )

@@ -12,7 +12,7 @@ from typing import Any
 from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
-from mnist_tune.pool import NO_FAILURE
+from mnist_tune.pool import NO_FAILURE, ending
 
 try:
     import ray
@@ -158,7 +158,7 @@ class RayPool:
             return
         self._codes.add(left.code)
         if left.code not in NO_FAILURE:
-            self._failures.append(f"a worker ended with {left.code}: {left.last_line}")
+            self._failures.append(f"a worker {ending(left.code)}: {left.last_line}")
 
     def _forget_waiting(self) -> None:
         for run, placed in list(self._running.items()):

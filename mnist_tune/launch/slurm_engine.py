@@ -54,6 +54,7 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
         )
     if address is None:
         refuse_file(order.url, order.study, "Slurm")
+    parameters = _parameters(order, minutes)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         executor = submitit.AutoExecutor(
@@ -65,7 +66,7 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
             "or write --address local for a try without Slurm"
         ) from None
     try:
-        executor.update_parameters(**_parameters(order, minutes))
+        executor.update_parameters(**parameters)
         with _in_environment(ENVIRONMENT_VARIABLE, order.secret_url), executor.batch():
             jobs = [
                 executor.submit(WorkerJob(order.study, tuple(order.arguments))) for _ in range(order.workers)

@@ -1,0 +1,34 @@
+"""Processes of this machine by their parents, and their ends without a farewell."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def descendants(pid: int) -> list[int]:
+    """All that a process has started, and what these have, whatever their sessions and groups."""
+    children = defaultdict(list)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+            children[int(fields[1])].append(int(stat.parent.name))
+
+    def below(parent: int) -> Iterator[int]:
+        for child in children[parent]:
+            yield child
+            yield from below(child)
+
+    return list(below(pid))
+
+
+def kill_all(pids: list[int]) -> None:
+    """What a power cut does: all of them at once, so that none sees another go."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
