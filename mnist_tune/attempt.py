@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, RESUMED
 from mnist_tune.checkpoints import Checkpoint, CheckpointStore
-from mnist_tune.failures import Failure
+from mnist_tune.failures import Failure, Pruned
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.patience import Patience, failure_that_may_pass
+from mnist_tune.pruners import Decision
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest
 from mnist_tune.wording import last_lines
@@ -40,6 +41,7 @@ class Attempt:
         log: Callable[[str], None],
         checkpoints: CheckpointStore,
         artifacts: ArtifactFolder,
+        decide: Callable[[int], Decision] | None = None,
     ) -> None:
         self.claim = claim
         self.parameters: dict[str, Any] = {}
@@ -49,9 +51,11 @@ class Attempt:
         self._log = log
         self._checkpoints = checkpoints
         self._artifacts = artifacts
+        self._decide = decide
         self._lock = threading.Lock()  # the heartbeat thread stores too what is left over
         self._unstored = _Record()
         self._stored_checkpoint = claim.checkpoint
+        self._decided: dict[str, Any] = {}
         self._history: list[dict[str, Any]] = []
         self._files: dict[str, bytes] = {}
         self._lines: list[str] = []
@@ -87,16 +91,18 @@ class Attempt:
         with self._lock:
             self._unstored.user[ENVIRONMENT] = environment
 
-    def resumed(self, history: list[EpochMetrics], note: dict[str, Any]) -> None:
+    def resumed(self, history: list[EpochMetrics], note: dict[str, Any], *, last: bool = False) -> None:
         """Take over the epochs that an earlier attempt has done, or note why there are none.
 
         Raises:
             LeaseLost: others have the cell.
+            Pruned: as `epoch_done`; the earlier attempt may have been cut off before that was decided.
         """
         with self._lock:
             self._unstored.user[RESUMED] = note
         self._add(history)
-        self._store_now()
+        if self._store_now() and history and not last:
+            self._judge()
 
     def epoch_done(
         self, metrics: EpochMetrics, checkpoint: Checkpoint | None = None, *, last: bool = False
@@ -108,11 +114,18 @@ class Attempt:
 
         Raises:
             LeaseLost: others have the cell.
+            Pruned: the study's pruner ends the trial here, which is not asked of the last epoch.
         """
         self.images_per_second = metrics.images_per_second
         self._add([metrics], checkpoint)
-        if not last or checkpoint is not None:
-            self._store_now()
+        if last and checkpoint is None:
+            return
+        if self._store_now() and not last:
+            self._judge()
+
+    def discard(self, checkpoint: Checkpoint) -> None:
+        """Delete a state that was saved after the trial had been given up."""
+        self._delete(checkpoint)
 
     def keep_file(self, name: str, content: bytes) -> None:
         """Keep a final file, which becomes an artifact of the trial when it ends."""
@@ -130,17 +143,17 @@ class Attempt:
             LeaseLost: others have the cell.
         """
         self.say(f"complete: validation accuracy {value:.2f} %")
-        files = self._upload(self._files)
+        self._finish(self._queue.complete, value, self._files, ask)
 
-        def write() -> None:
-            record = self._unstored
-            self._queue.complete(
-                self.claim, value, user=record.user, system=record.system | files, reports=record.reports
-            )
+    def prune(self, ask: Patience) -> None:
+        """End the trial and its cell after its last epoch, whose accuracy is its value, as in Optuna.
 
-        with self._lock:
-            self._lease.renew(lambda: ask(write))
-        self._delete(self._stored_checkpoint, self._unstored.checkpoint)
+        Raises:
+            LeaseLost: others have the cell.
+        """
+        last = self._history[-1]
+        self.say(f"pruned after epoch {last['epoch']}: validation accuracy {last[METRIC]:.2f} %")
+        self._finish(self._queue.prune, last[METRIC], {}, ask)
 
     def give_back(self, failure: Failure, ask: Patience) -> None:
         """End the trial as failed and put its cell back, if its budget allows.
@@ -154,6 +167,38 @@ class Attempt:
         if not ask(lambda: self._queue.give_back(self.claim, failure, files)):
             raise LeaseLost
 
+    def _finish(
+        self, finish: Callable[..., None], value: float, files: dict[str, bytes], ask: Patience
+    ) -> None:
+        kept = self._upload(files) | self._decided
+
+        def write() -> None:
+            record = self._unstored
+            finish(self.claim, value, user=record.user, system=record.system | kept, reports=record.reports)
+
+        with self._lock:
+            self._lease.renew(lambda: ask(write))
+        self._delete(self._stored_checkpoint, self._unstored.checkpoint)
+
+    def _judge(self) -> None:
+        """Ask the pruner. Raises Pruned or LeaseLost."""
+        if self._decide is None:
+            return
+        try:
+            prune, system = self._decide(self.claim.trial_id)
+        except Exception as error:
+            if failure_that_may_pass(error) is None:
+                raise
+            self.say("the storage does not answer; whether to prune is asked after the next epoch")
+            return
+        if prune:
+            self._decided = system  # stored with the trial's end, or not at all
+            raise Pruned
+        if system:
+            with self._lock:
+                self._unstored.decided |= system
+            self._store_now()
+
     def _add(self, epochs: list[EpochMetrics], checkpoint: Checkpoint | None = None) -> None:
         with self._lock:
             self._history += [asdict(metrics) for metrics in epochs]
@@ -164,19 +209,21 @@ class Attempt:
                     self._unstored.reports[metrics.epoch] = metrics.validation_accuracy
             self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
 
-    def _store_now(self) -> None:
-        """Unless the storage is away. Raises LeaseLost."""
+    def _store_now(self) -> bool:
+        """Unless the storage is away; whether it was done. Raises LeaseLost."""
         try:
             self._lease.renew(self._store)
+            return True
         except Exception as error:
             if failure_that_may_pass(error) is None:
                 raise
             self.say("the storage does not answer; training goes on, and this is stored later")
+            return False
 
     def _store(self) -> None:
         with self._lock:
             record = self._unstored
-            if not record.user:
+            if not record.user and not record.decided:
                 return
             self._queue.record(self.claim, user=record.user, system=record.system, reports=record.reports)
             self._unstored = _Record()
@@ -206,8 +253,11 @@ class _Record:
 
     user: dict[str, Any] = field(default_factory=dict)
     reports: dict[int, float] = field(default_factory=dict)
+    decided: dict[str, Any] = field(default_factory=dict)
+    """What the pruner keeps with the trial: system attributes."""
     checkpoint: Checkpoint | None = None
 
     @property
     def system(self) -> dict[str, Any]:
-        return {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}
+        pointer = {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}
+        return self.decided | pointer

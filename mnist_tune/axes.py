@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from mnist_tune.conditions import Condition, Value, as_condition, check_conditions
 from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean
 from mnist_tune.sections import Seed, Training, is_integer
 
-Value = bool | int | float | str
+Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000
 MAX_VALUES = 1_000
 """Of one axis: Optuna stores the whole axis with every cell."""
 
 
-class Interval(Section):
+class Conditional(Section):
+    """A searched field that, with `when`, is searched only where others have certain values."""
+
+    when: Condition | None = None
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _is_a_condition(cls, when: Any) -> Any:
+        return as_condition(when)
+
+
+class Choices(Conditional):
+    """A list of values with a condition, e.g. {choices = [true, false], when = {optimizer = "SGD"}}."""
+
+    choices: list[Value]
+
+
+class Interval(Conditional):
     """A range to sample from, e.g. {low = 1e-5, high = 1e-2, log = true}."""
 
     low: int | float
@@ -40,11 +58,13 @@ class Interval(Section):
 class Search(Section):
     """[search]: which points are tried. A grid tries all; the other samplers try `n_trials`."""
 
-    sampler: Literal["grid", "random", "tpe"] = "grid"
+    sampler: Literal["grid", "random", "tpe", "gp", "cmaes"] = "grid"
     grid: dict[str, list[Value]] | None = None
-    space: dict[str, list[Value] | Interval] | None = None
+    space: dict[str, list[Value] | Choices | Interval] | None = None
     n_trials: Annotated[int, Field(ge=1, le=MAX_CELLS)] | None = None
     seed: Seed = 0
+    n_startup_trials: Annotated[int, Field(ge=1)] | None = None
+    """After how many finished trials the sampler begins to learn; None is Optuna's default for it."""
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -66,18 +86,20 @@ class Search(Section):
             return space
         if not space:
             raise ValueError("is empty; write e.g. learning_rate = {low = 1e-5, high = 1e-2, log = true}")
-        return {
-            name: _check_interval(name, entry) if isinstance(entry, dict) else _check_choices(name, entry)
-            for name, entry in space.items()
+        checked = {name: _check_axis(name, entry) for name, entry in space.items()}
+        conditions = {
+            name: axis.when for name, axis in checked.items() if isinstance(axis, Conditional) and axis.when
         }
+        check_conditions(conditions, {name: _choices(axis) for name, axis in checked.items()})
+        return checked
 
     @model_validator(mode="after")
     def _sampler_has_what_it_needs(self) -> Self:
         if self.sampler == "grid":
             if self.grid is None:
                 raise KeyedError("grid", "missing; write the axes under [search.grid]")
-            for key in ("space", "n_trials", "seed"):
-                if key in self.model_fields_set:
+            for key in ("space", "n_trials", "seed", "n_startup_trials"):
+                if key in self.model_fields_set and getattr(self, key) is not None:
                     raise KeyedError(
                         key, 'sampler = "grid" tries every cell; remove this or write sampler = "tpe"'
                     )
@@ -92,12 +114,28 @@ class Search(Section):
             raise KeyedError(
                 "n_trials", f'missing; sampler = "{self.sampler}" needs a number of trials, e.g. 20'
             )
+        if self.sampler == "random" and self.n_startup_trials is not None:
+            raise KeyedError("n_startup_trials", 'sampler = "random" never learns; remove this')
+        ranges = [name for name, axis in self.axes.items() if isinstance(axis, Interval) and not axis.when]
+        if self.sampler == "cmaes" and not ranges:
+            raise KeyedError(
+                "sampler", '"cmaes" needs a field with a range and without a condition; write "tpe"'
+            )
         return self
 
     @property
-    def axes(self) -> dict[str, list[Value]] | dict[str, list[Value] | Interval]:
-        """What is searched: field name to its values or interval."""
-        return self.grid or self.space or {}
+    def axes(self) -> dict[str, list[Value] | Interval]:
+        """What is searched: field name to its values or interval, whatever its condition."""
+        space = self.grid or self.space or {}
+        return {name: axis.choices if isinstance(axis, Choices) else axis for name, axis in space.items()}
+
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """Of the fields that not every trial has: the condition under which it has it."""
+        space = self.space or {}
+        return {
+            name: axis.when for name, axis in space.items() if isinstance(axis, Conditional) and axis.when
+        }
 
 
 def _check_value(name: str, value: Any) -> Value:
@@ -110,7 +148,23 @@ def _check_value(name: str, value: Any) -> Value:
     return checked
 
 
+def _check_axis(name: str, entry: Any) -> list[Value] | Choices | Interval:
+    if not isinstance(entry, dict):
+        return _check_choices(name, entry)
+    if "choices" not in entry:
+        return _check_interval(name, entry)
+    choices = _check_table(name, entry, Choices)
+    checked = _check_choices(name, choices.choices)
+    return checked if choices.when is None else choices.model_copy(update={"choices": checked})
+
+
+def _choices(axis: list[Value] | Choices | Interval) -> list[Value] | None:
+    return None if isinstance(axis, Interval) else axis.choices if isinstance(axis, Choices) else axis
+
+
 def _check_choices(name: str, values: Any) -> list[Value]:
+    if isinstance(values, dict):
+        raise KeyedError(name, "a grid takes lists of values; ranges and conditions belong in [search.space]")
     if not isinstance(values, list):
         raise KeyedError(name, f"should be a list of values, not {values!r}; write {name} = [{values!r}]")
     if not values:
@@ -127,13 +181,17 @@ def _check_choices(name: str, values: Any) -> list[Value]:
 
 
 def _check_interval(name: str, entry: dict[str, Any]) -> Interval:
-    try:
-        interval = Interval.model_validate(entry)
-    except ValidationError as error:
-        key, problem = describe(error.errors()[0], Interval)
-        raise KeyedError(f"{name}.{key}" if key else name, problem) from None
+    interval = _check_table(name, entry, Interval)
     for end in (interval.low, interval.high):
         _check_value(name, end)
     if is_integer(name) and not isinstance(interval.step or 1, int):
         raise KeyedError(f"{name}.step", f"should be a whole number, not {interval.step!r}, as {name} is one")
     return interval
+
+
+def _check_table(name: str, entry: dict[str, Any], model: type[Table]) -> Table:
+    try:
+        return model.model_validate(entry)
+    except ValidationError as error:
+        key, problem = describe(error.errors()[0], model)
+        raise KeyedError(f"{name}.{key}" if key else name, problem) from None

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from rich.text import Text
 
-from mnist_tune.axes import Interval, Value
+from mnist_tune.axes import Interval
 from mnist_tune.columns import Column, Draw, fit, folded
+from mnist_tune.conditions import Value
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.pace import Pace, epochs_of
 from mnist_tune.results import Attempt, Results

@@ -12,7 +12,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import bindparam, orm, select
 
-from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES
+from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, RUNG
 from mnist_tune.database import utc_now
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.rows import (
@@ -121,7 +121,11 @@ def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Frozen
 def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
     """The same cell once more, waiting."""
     kept = ("grid_id", "search_space", CELL, CHECKPOINT)
-    system_attrs = {key: attempt.system_attrs[key] for key in kept if key in attempt.system_attrs}
+    system_attrs = {
+        key: value
+        for key, value in attempt.system_attrs.items()
+        if key in kept or key.startswith(RUNG)  # it goes on from there, and is not judged there again
+    }
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
     system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
     return create_trial(

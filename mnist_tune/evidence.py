@@ -41,7 +41,8 @@ def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterat
     by_field: dict[str, list[Any]] = defaultdict(list)
     in_full = []
     for candidate in tied:
-        differing = [name for name, value in best.parameters.items() if candidate.parameters[name] != value]
+        names = dict.fromkeys([*best.parameters, *candidate.parameters])  # not all have a conditional field
+        differing = [name for name in names if best.parameters.get(name) != candidate.parameters.get(name)]
         if len(differing) == 1:
             by_field[differing[0]].append(candidate.parameters[differing[0]])
         else:

@@ -42,3 +42,7 @@ class AttemptFailed(Exception):  # noqa: N818 - an outcome of an attempt more th
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+
+
+class Pruned(Exception):  # noqa: N818 - an outcome of an attempt more than an error
+    """The study's pruner has ended the attempt after its last epoch."""

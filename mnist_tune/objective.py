@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from mnist_tune.attempt import Attempt
+from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
 from mnist_tune.metrics import EpochMetrics
@@ -28,6 +29,7 @@ class Objective:
             AttemptFailed: the training failed, died, took too long, or was drained.
             Interrupted: the worker was told a second time to stop.
             LeaseLost: others may have the cell.
+            Pruned: the study's pruner has ended it.
         """
         if not self._process.is_running:  # the last one had to be killed
             self._process.start()
@@ -41,7 +43,7 @@ class Objective:
         except AttemptFailed:
             raise
         except BaseException:
-            self._abandon()
+            self._abandon(attempt)
             raise
 
     def _follow(self, attempt: Attempt) -> float:
@@ -68,15 +70,15 @@ class Objective:
                 case Refused(message):
                     raise AttemptFailed(Failure("exception", message))
                 case Began() as message:
-                    _note_beginning(attempt, message)
+                    _note_beginning(attempt, message, config.epochs)
                     if message.history:
                         accuracy = _accuracy(message.history[-1])
                 case EpochDone(metrics, checkpoint, problem):
                     accuracy = _accuracy(metrics)
-                    attempt.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
                     attempt.say(metrics.line(config.epochs))
                     if problem:
                         attempt.say(problem)
+                    attempt.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
                 case Trained(weights):
                     attempt.keep_file(MODEL_FILE, weights)
                     return accuracy
@@ -88,20 +90,26 @@ class Objective:
                         self._process.kill()  # whose memory or device may be in a bad state for the next
                     raise AttemptFailed(failure)
 
-    def _abandon(self) -> None:
-        """Have the process free for the next trial, if it listens."""
+    def _abandon(self, attempt: Attempt) -> None:
+        """Have the process free for the next trial, if it listens.
+
+        What it still says is of this one: it answers, and only then takes the next.
+        """
         self._process.send(Abandon())
         deadline = time.monotonic() + ANSWER_SECONDS
         try:
             while time.monotonic() < deadline:
-                if isinstance(self._process.receive(LOOK_SECONDS), Stopped | Trained | Failed):
-                    return
+                match self._process.receive(LOOK_SECONDS):
+                    case EpochDone(checkpoint=Checkpoint() as checkpoint):  # it was an epoch ahead
+                        attempt.discard(checkpoint)
+                    case Stopped() | Trained() | Failed():
+                        return
         except ProcessDied:
             return
         self._process.kill()
 
 
-def _note_beginning(attempt: Attempt, message: Began) -> None:
+def _note_beginning(attempt: Attempt, message: Began, epochs: int) -> None:
     attempt.began(message.environment)
     checkpoint = attempt.claim.checkpoint
     if checkpoint is None:
@@ -111,7 +119,8 @@ def _note_beginning(attempt: Attempt, message: Began) -> None:
         attempt.resumed([], {"epoch": 0, "problem": message.problem})
     else:
         attempt.say(f"goes on after epoch {checkpoint.epoch}")
-        attempt.resumed(message.history, {"epoch": checkpoint.epoch, "checkpoint": checkpoint.key})
+        note = {"epoch": checkpoint.epoch, "checkpoint": checkpoint.key}
+        attempt.resumed(message.history, note, last=len(message.history) == epochs)
 
 
 def _accuracy(metrics: EpochMetrics) -> float:

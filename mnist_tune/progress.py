@@ -54,7 +54,7 @@ def events(before: Results, now: Results) -> Iterator[str]:
 
 def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing: str) -> Iterator[str]:
     """What has happened to an attempt since it was `old`; its end with how the study then stands."""
-    if attempt.state != "waiting" and (old is None or old.state == "waiting"):
+    if _has_begun(attempt) and not (old and _has_begun(old)):
         yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
     told = len(own_epochs(old)) if old else 0
     for epoch in own_epochs(attempt)[told:]:
@@ -64,6 +64,13 @@ def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing
     if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
         reason = f": {first_line(attempt.failure['class'])}" if attempt.failure else ""
         yield f"trial {attempt.number} {attempt.state}{reason}; {standing}"
+
+
+def _has_begun(attempt: Attempt) -> bool:
+    """A sampled cell is claimed a moment before it gets its parameters."""
+    return attempt.state not in ("waiting", "running") or bool(
+        attempt.state == "running" and attempt.parameters
+    )
 
 
 def failures(results: Results) -> Iterator[str]:

@@ -119,14 +119,15 @@ class Queue:
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
-        # Not `study.tell`: it reads the trial twice and calls the sampler back, all of it to no use here.
-        try:
-            with self._storage.guarded(claim.trial_id) as session:
-                put(session, claim.trial_id, **notes)
-                end(session, claim.trial_id, TrialState.COMPLETE, [value])
-        except UpdateFinishedTrialError:
-            if not self._ended_as(claim, TrialState.COMPLETE):
-                raise
+        self._finish(claim, TrialState.COMPLETE, value, **notes)
+
+    def prune(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
+        """The same for an attempt that its study's pruner ends, with the last value that it reported.
+
+        Raises:
+            UpdateFinishedTrialError: the lease is lost.
+        """
+        self._finish(claim, TrialState.PRUNED, value, **notes)
 
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any] | None = None) -> bool:
         """End the attempt as failed and put its cell back if its budget allows.
@@ -162,6 +163,16 @@ class Queue:
             Control.PAUSED: Standing.PAUSED,
             Control.CANCELLED: Standing.CANCELLED,
         }[read_control(self._storage, self._study_id)]
+
+    def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
+        # Not `study.tell`: it reads the trial twice and calls the sampler back, all of it to no use here.
+        try:
+            with self._storage.guarded(claim.trial_id) as session:
+                put(session, claim.trial_id, **notes)
+                end(session, claim.trial_id, state, [value])
+        except UpdateFinishedTrialError:
+            if not self._ended_as(claim, state):
+                raise
 
     def _take(self, session: orm.Session, token: str, worker: str) -> Claim | None:
         row = session.execute(self._claim_first).one_or_none()

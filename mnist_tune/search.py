@@ -1,39 +1,23 @@
-"""A spec's search in Optuna's words: distributions, sampler, and the cells as trials waiting to run."""
+"""A spec's search in Optuna's words: distributions, and the cells as trials waiting to run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.samplers import GridSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from mnist_tune.attributes import CELL
-from mnist_tune.axes import Interval, Value
+from mnist_tune.axes import Interval
+from mnist_tune.conditions import Value
 from mnist_tune.sections import is_integer
 from mnist_tune.spec import Spec
-
-if TYPE_CHECKING:
-    from optuna.study import Study
-
-
-class CellSampler(GridSampler):
-    """Optuna's grid, without its stop signal: our queue knows when the grid is done.
-
-    Stock `after_trial` reads every trial and calls `study.stop()`, which raises outside `optimize`.
-    """
-
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        pass
 
 
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:
@@ -51,21 +35,6 @@ def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
     return trial.suggest_float(name, axis.low, axis.high, step=axis.step, log=axis.log)
 
 
-def sampler(spec: Spec, trial_number: int) -> BaseSampler:
-    """The sampler that suggests the parameters of one trial.
-
-    Its seed is derived from the search's seed and the trial's number, so that what a trial is given does
-    not depend on which worker runs it.
-    """
-    search = spec.search
-    if search.grid is not None:
-        return CellSampler(search.grid)
-    seed = int(numpy.random.SeedSequence([search.seed, trial_number]).generate_state(1)[0])
-    if search.sampler == "random":
-        return RandomSampler(seed=seed)
-    return TPESampler(seed=seed, constant_liar=True)
-
-
 def waiting_cells(spec: Spec) -> list[FrozenTrial]:
     """Every cell of the study as a WAITING trial, in the order of Optuna's own grid ids.
 
@@ -75,7 +44,7 @@ def waiting_cells(spec: Spec) -> list[FrozenTrial]:
     if spec.search.grid is None:
         return [_waiting({CELL: cell, "fixed_params": {}}) for cell in range(spec.n_cells)]
     axes = distributions(spec)
-    grid = CellSampler(spec.search.grid)
+    grid = GridSampler(spec.search.grid)
     # Optuna compares a stored search_space with its own, which is sorted by name.
     search_space = dict(sorted(spec.search.grid.items()))
     cells = []

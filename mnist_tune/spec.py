@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import SerializeAsAny, field_validator, model_validator
 
 from mnist_tune.axes import Search
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import KeyedError, Section, load, validate
+from mnist_tune.pruning import Hyperband, Pruner, as_pruner
 from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
 
 OF_SGD = ("momentum", "nesterov")
@@ -23,11 +24,17 @@ class Spec(Section):
 
     study: Study
     search: Search
+    pruner: SerializeAsAny[Pruner] | None = None
     training: Training = Training()
     data: Data = Data()
     lease: Lease = Lease()
     retry: Retry = Retry()
     limits: Limits = Limits()
+
+    @field_validator("pruner", mode="before")
+    @classmethod
+    def _is_the_pruner_it_names(cls, pruner: Any) -> Any:
+        return as_pruner(pruner)
 
     @model_validator(mode="after")
     def _axes_are_not_also_fixed(self) -> Self:
@@ -52,6 +59,21 @@ class Spec(Section):
                 key, 'is a field of SGD and the optimizer is Adam; remove it, or write optimizer = "SGD"'
             )
         return self
+
+    @model_validator(mode="after")
+    def _brackets_fit_into_a_trial(self) -> Self:
+        if isinstance(self.pruner, Hyperband) and self.pruner.min_resource > self.most_epochs:
+            raise KeyedError(
+                "pruner.min_resource",
+                f"is {self.pruner.min_resource}, but a trial has {self.most_epochs} epochs; make it smaller",
+            )
+        return self
+
+    @property
+    def most_epochs(self) -> int:
+        """How many epochs a trial has; if that is searched, at most."""
+        axis = self.search.axes.get("epochs", [self.training.epochs])
+        return int(max(axis) if isinstance(axis, list) else axis.high)
 
     @property
     def n_cells(self) -> int:

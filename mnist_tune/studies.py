@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
-from optuna.trial import Trial, TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
@@ -21,15 +20,15 @@ from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean, validate
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.finished import Finished, take_over
-from mnist_tune.queue import Claim, Queue
+from mnist_tune.guide import Guide
+from mnist_tune.pruners import pruner
+from mnist_tune.queue import Queue
 from mnist_tune.rows import studies, study_attributes
+from mnist_tune.samplers import sampler
 from mnist_tune.schema import workers
-from mnist_tune.search import distributions, sampler, suggest, waiting_cells
+from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
-
-INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-"""The trials a sampler learns from; of the running ones, where not to look too."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,12 @@ class OpenStudy:
 
     def optuna_study(self) -> Study:
         """Optuna's own object over the study."""
-        study = optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler(self.spec, 0))
+        study = optuna.load_study(
+            study_name=self.name,
+            storage=self.storage,
+            sampler=sampler(self.spec, 0),
+            pruner=pruner(self.spec),
+        )
         # Without Optuna's cache, which would read every waiting cell anew for each trial.
         study._storage = self.storage
         return study
@@ -62,18 +66,9 @@ class OpenStudy:
         with self.storage.transaction() as session:
             return checkpoints_in_use(session, self.study_id)
 
-    def parameters(self, study: Study, claim: Claim) -> dict[str, Any]:
-        """A claimed trial's parameters; those it does not have yet are drawn by the sampler of `study`."""
-        axes = distributions(self.spec)
-        if axes.keys() <= claim.parameters.keys():  # a cell of a grid, or a retry
-            return {name: claim.parameters[name] for name in axes}
-        study.sampler = sampler(self.spec, claim.number)
-        # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
-        study._thread_local.cached_all_trials = self.storage.get_all_trials(
-            self.study_id, deepcopy=False, states=INSTRUCTIVE
-        )
-        trial = Trial(study, claim.trial_id)
-        return {name: suggest(trial, name, axis) for name, axis in axes.items()}
+    def guide(self) -> Guide:
+        """The study's sampler and pruner, for a worker."""
+        return Guide(self.storage, self.study_id, self.spec)
 
 
 def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Finished] | None = None) -> bool:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnist_tune.ranking import Place
+from mnist_tune.ranking import SEED, Place
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import clock, duration, first_line, loss
 
@@ -29,7 +29,8 @@ ROOM_FOR_LOSSES = 100
 def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
     """The configurations of the completed cells, best first; losses and times are means over seeds."""
     has_seeds = any(place.candidate.n > 1 for place in results.ranking)
-    rows = [_place(place, has_seeds) for place in results.ranking]
+    fields = [name for name in results.spec.search.axes if name != SEED]
+    rows = [_place(place, fields, has_seeds) for place in results.ranking]
     columns = [name for name in rows[0] if width >= ROOM_FOR_LOSSES or not name.endswith("loss")]
     table = compact_table(*columns)
     for row in rows:
@@ -37,7 +38,7 @@ def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
     return table
 
 
-def _place(place: Place, has_seeds: bool) -> dict[str, str]:
+def _place(place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
     candidate = place.candidate
     attempts = list(candidate.attempts.values())
     last = [attempt.history[-1] for attempt in attempts if attempt.history]
@@ -47,7 +48,7 @@ def _place(place: Place, has_seeds: bool) -> dict[str, str]:
     return {
         "rank": str(place.rank),
         **one,
-        **{name: str(value) for name, value in candidate.parameters.items()},
+        **{name: str(candidate.parameters.get(name, "")) for name in fields},
         "validation accuracy": f"{candidate.mean:.2f} %",
         **(several if has_seeds else {}),
         "validation loss": loss(fmean(each.validation_loss or 0.0 for each in last)) if last else "",

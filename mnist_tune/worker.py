@@ -13,7 +13,7 @@ from mnist_tune.checkpoints import CheckpointStore, sweep
 from mnist_tune.configuration import parameters_text
 from mnist_tune.control import Control, Registration, worker_name
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.failures import AttemptFailed, Failure
+from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.queue import Claim, Standing
@@ -68,7 +68,7 @@ class Worker:
         self._queue = study.queue()
         self._registration = Registration(study.storage, study.study_id, device)
         self._ask = Patience(study.spec.lease.patience, log, hurry=lambda: stop.times > 1)
-        self._optuna_study = self._ask(study.optuna_study)
+        self._guide = self._ask(study.guide)
         self._in_hand: Attempt | None = None
         self._failures_in_a_row = 0
         self._last_failure = ""
@@ -118,7 +118,14 @@ class Worker:
         """Run one claimed trial and store how it ended."""
         lease = Lease(self._study.spec.lease.grace_period)
         attempt = Attempt(
-            self._queue, claim, lease, self._stop, self._log, self._checkpoints, self._artifacts
+            self._queue,
+            claim,
+            lease,
+            self._stop,
+            self._log,
+            self._checkpoints,
+            self._artifacts,
+            self._guide.decide if self._guide.prunes else None,
         )
         self._in_hand = attempt
         try:
@@ -137,10 +144,13 @@ class Worker:
     def _end(self, attempt: Attempt) -> Failure | None:
         """Run the attempt to its end and store that; the failure, if it was one. Raises LeaseLost."""
         try:
-            attempt.parameters = self._ask(lambda: self._study.parameters(self._optuna_study, attempt.claim))
+            attempt.parameters = self._ask(lambda: self._guide.parameters(attempt.claim))
             attempt.say(f"begins with {parameters_text(attempt.parameters)}")
             value = self._run_trial(attempt)
             attempt.complete(value, self._ask)
+            return None
+        except Pruned:
+            attempt.prune(self._ask)
             return None
         except Interrupted as interruption:
             failure = Failure("preempted", str(interruption))

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import Trial
-
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.documents import dump
 from mnist_tune.evaluated import Evaluated, Measured, read_evaluated, sha256_of
@@ -20,7 +18,6 @@ from mnist_tune.failures import Failure
 from mnist_tune.metrics import Evaluation, Misclassified
 from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.results import read_results
-from mnist_tune.search import distributions, sampler, suggest
 from mnist_tune.studies import OpenStudy
 
 RUN_ON = {
@@ -77,13 +74,7 @@ def complete(
     queue = study.queue()
     claim = queue.claim(worker)
     assert claim is not None
-    axes = distributions(study.spec)
-    parameters = claim.parameters
-    if not axes.keys() <= parameters.keys():
-        own = study.optuna_study()
-        own.sampler = sampler(study.spec, claim.number)
-        trial = Trial(own, claim.trial_id)
-        parameters = {name: suggest(trial, name, axis) for name, axis in axes.items()}
+    parameters = study.guide().parameters(claim)
     notes = {ENVIRONMENT: RUN_ON | environment, HISTORY: history(accuracies)}
     queue.complete(claim, accuracies[-1], user=notes)
     return parameters

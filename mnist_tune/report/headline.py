@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from mnist_tune.documents import dump
 from mnist_tune.evaluated import Evaluated
 from mnist_tune.exports import best_configuration
+from mnist_tune.ranking import SEED
 from mnist_tune.report.intervals import Reading, read
-from mnist_tune.report.pictures import Table, choices, number, percent, table, worded
+from mnist_tune.report.pictures import Table, of_field, percent, table, worded
 from mnist_tune.results import Results
 
 REFERENCE_TEST_ACCURACY = 98.94
@@ -144,11 +145,11 @@ def _to_the_test_accuracy(results: Results) -> str:
 
 
 def _ranking(results: Results) -> Table:
-    names = list(results.ranking[0].candidate.parameters)
+    names = [name for name in results.spec.search.axes if name != SEED]
     rows = [
         [
             str(place.rank),
-            *(number(place.candidate.parameters[name], choices(results, name)) for name in names),
+            *(of_field(results, place.candidate.parameters, name) for name in names),
             percent(place.candidate.mean),
             "" if place.candidate.standard_error is None else f"± {place.candidate.standard_error:.2f}",
             str(place.candidate.n),

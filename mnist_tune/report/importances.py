@@ -14,7 +14,7 @@ from optuna.importance import (
 
 from mnist_tune.ranking import SEED
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import Picture, Table, searched
+from mnist_tune.report.pictures import Picture, Table, left_out, shared
 from mnist_tune.report.theme import PATTERN, colour
 from mnist_tune.results import Results
 
@@ -29,7 +29,7 @@ DEPTH = 6
 def importances(results: Results, study: optuna.Study) -> Picture:
     """How much of the difference between cells is whose doing."""
     question = "Which fields matter?"
-    names = searched(results)
+    names = shared(results)
     n = len(results.complete)
     if len(names) < 2:
         return Picture(
@@ -70,7 +70,13 @@ def importances(results: Results, study: optuna.Study) -> Picture:
     figure.update_layout(bargap=0.3)
     rows = [[name, *(f"{measure[name]:.1%}" for measure in measures.values())] for name in reversed(order)]
     numbers = Table(["field", *measures], rows)
-    return Picture("importance", question, _answer(measures, n, top, names), finish(figure), [numbers])
+    return Picture(
+        "importance",
+        question,
+        _answer(measures, n, top, names) + left_out(results),
+        finish(figure),
+        [numbers],
+    )
 
 
 def _answer(measures: Mapping[str, Mapping[str, float]], n: int, top: int, names: list[str]) -> str:

@@ -68,6 +68,22 @@ def searched(results: Results) -> list[str]:
     return sorted(names, key=lambda name: name == SEED)
 
 
+def shared(results: Results) -> list[str]:
+    """Those of them that every cell has, whatever its others are."""
+    return [name for name in searched(results) if name not in results.spec.search.conditions]
+
+
+def left_out(results: Results) -> str:
+    """The sentence about those that not every cell has; empty if there are none."""
+    some = [name for name in searched(results) if name in results.spec.search.conditions]
+    return f" Left out, since not every cell has it: {', '.join(some)}." if some else ""
+
+
+def of_field(results: Results, parameters: dict[str, Any], name: str) -> str:
+    """A cell's value of a field; nothing if the field's condition does not hold."""
+    return number(parameters[name], choices(results, name)) if name in parameters else ""
+
+
 def short_name(results: Results, parameters: dict[str, Any]) -> str:
     """What tells a configuration from the others, as in '0.001 / 64 / Adam'."""
     parts = [

@@ -12,7 +12,19 @@ from optuna.visualization import plot_parallel_coordinate
 
 from mnist_tune.ranking import SEED
 from mnist_tune.report.panels import finish, logarithmic, panels
-from mnist_tune.report.pictures import Picture, choices, ends, is_winner, number, percent, searched, table
+from mnist_tune.report.pictures import (
+    Picture,
+    choices,
+    ends,
+    is_winner,
+    left_out,
+    number,
+    of_field,
+    percent,
+    searched,
+    shared,
+    table,
+)
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
 
@@ -27,7 +39,7 @@ FEW = 150
 def parallel_coordinates(results: Results, study: optuna.Study) -> Picture:
     """Which values good cells have in common."""
     question = "Which values do good cells have in common?"
-    names = searched(results)
+    names = shared(results)
     if (why := _nothing_to_compare(results, names)) is not None:
         return Picture("parallel", question, why)
     plotted = plot_parallel_coordinate(study, params=names, target_name=ACCURACY)
@@ -36,6 +48,7 @@ def parallel_coordinates(results: Results, study: optuna.Study) -> Picture:
         "Each line is a cell, from its accuracy on the left through its values. The thick line is the "
         "winner; darker and thicker lines are better (in the dark theme, lighter ones). "
         + _common(results, names)
+        + left_out(results)
     )
     return Picture("parallel", question, answer, figure, [_cells(results, names)])
 
@@ -59,7 +72,11 @@ def slices(results: Results) -> Picture:
             (False, "cells", {"symbol": "circle-open", "size": 7, "color": colour("tied")}),
             (True, "winner", {"symbol": "star", "size": 13, "color": colour("winner")}),
         ):
-            shown = [attempt for attempt in results.complete if is_winner(results, attempt) is ours]
+            shown = [
+                attempt
+                for attempt in results.complete
+                if name in attempt.parameters and is_winner(results, attempt) is ours
+            ]
             figure.add_scatter(
                 x=[_shown(attempt.parameters[name], field) for attempt in shown],
                 y=[_rounded(attempt) for attempt in shown],
@@ -154,7 +171,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
 
 def _goes_through(line: Any, results: Results, attempt: Attempt) -> bool:
     """Whether a line goes through the attempt's values: those of a list are written out, others rounded."""
-    fields = zip(sorted(searched(results)), line.customdata[1:], strict=True)
+    fields = zip(sorted(shared(results)), line.customdata[1:], strict=True)
     return all(
         text == str(attempt.parameters[name])
         if isinstance(results.spec.search.axes[name], list)
@@ -178,15 +195,15 @@ def _common(results: Results, names: Sequence[str]) -> str:
     """What the best tenth shares, if it shares something that not all have."""
     ranked = sorted(results.complete, key=lambda attempt: -(attempt.value or 0.0))
     top = ranked[: max(2, len(ranked) // 10)]
-    shared = {
+    in_common = {
         name: top[0].parameters[name]
         for name in names
         if len({attempt.parameters[name] for attempt in top}) == 1
         and len({attempt.parameters[name] for attempt in ranked}) > 1
     }
-    if not shared:
+    if not in_common:
         return f"The best {len(top)} share no value."
-    values = ", ".join(f"{name} {number(value, choices(results, name))}" for name, value in shared.items())
+    values = ", ".join(f"{name} {number(value, choices(results, name))}" for name, value in in_common.items())
     return f"The best {len(top)} of {len(ranked):,} share {values}."
 
 
@@ -196,7 +213,7 @@ def _cells(results: Results, names: Sequence[str]) -> Any:
         [
             str(attempt.number),
             percent(attempt.value or 0.0),
-            *(number(attempt.parameters[name], choices(results, name)) for name in names),
+            *(of_field(results, attempt.parameters, name) for name in names),
         ]
         for attempt in ranked
     ]

@@ -15,7 +15,10 @@ def stand_in(results: Results) -> optuna.Study:
     study = optuna.create_study(direction="maximize")
     study.add_trials(
         create_trial(
-            state=TrialState.COMPLETE, params=attempt.parameters, distributions=axes, value=attempt.value
+            state=TrialState.COMPLETE,
+            params=attempt.parameters,
+            distributions={name: axes[name] for name in attempt.parameters},
+            value=attempt.value,
         )
         for attempt in results.complete
     )

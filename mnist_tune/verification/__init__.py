@@ -19,7 +19,7 @@ from mnist_tune.storage import GuardedStorage
 from mnist_tune.verification import attempts, cells, files, records
 from mnist_tune.verification.findings import Check, Outcome, many
 from mnist_tune.verification.reading import read
-from mnist_tune.verification.stored import Attempt, Attribute, Stored, failure_class
+from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored, failure_class
 
 
 def _study(_: Stored) -> Sequence[None]:
@@ -71,14 +71,15 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("claim tokens", _attempts, attempts.claimed_once),
     Check("times", _attempts, attempts.in_turn),
     Check("heartbeats", _in(TrialState.RUNNING), attempts.beaten),
-    Check("values", _in(TrialState.COMPLETE), records.finite),
+    Check("values", _in(*FINISHED), records.finite),
+    Check("pruning", _in(TrialState.PRUNED), records.pruned),
     Check("histories", _attempts, records.gapless),
     Check("reports", _attempts, records.reported),
     Check("attribute sizes", _attributes, records.small),
     Check("passwords", _attributes, records.without_password),
     Check("files", _with_files, files.whole),
     Check("signs of life", _in(TrialState.RUNNING), attempts.alive, remark=True),
-    Check("kept files", _in(TrialState.COMPLETE), files.kept, remark=True),
+    Check("kept files", _in(*FINISHED), files.kept, remark=True),
     Check("artifact folder", _study, files.kept_here, remark=True),
     Check("checkpoints", _with_checkpoint, files.resumable, remark=True),
     Check("other trials", _trials, cells.foreign, remark=True),

@@ -9,10 +9,11 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import CONTROL, FAILURES
+from mnist_tune.conditions import wanted
 from mnist_tune.control import Control
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
-from mnist_tune.verification.stored import Attempt, Stored, cell_of, failure_class, failures_with
+from mnist_tune.verification.stored import FINISHED, Attempt, Stored, cell_of, failure_class, failures_with
 
 
 def there(stored: Stored, cell: int) -> Iterator[str]:
@@ -55,8 +56,12 @@ def _sampled(stored: Stored, trial: FrozenTrial) -> Iterator[str]:
     for name, distribution in trial.distributions.items():
         if distribution != axes.get(name):
             yield f"{name} was not sampled from what the spec says"
-    if trial.state == TrialState.COMPLETE:
-        yield from (f"{name} was never sampled" for name in axes if name not in trial.params)
+    has = set(wanted(axes, stored.spec.search.conditions, trial.params))
+    for name in axes:
+        if name in trial.params and name not in has:
+            yield f"{name} was sampled, though its condition does not hold"
+        elif name in has - trial.params.keys() and trial.state in FINISHED:
+            yield f"{name} was never sampled"
 
 
 def unchanged(_: Stored, attempt: Attempt) -> Iterator[str]:

@@ -21,7 +21,7 @@ def kept_here(stored: Stored, _: None) -> Iterator[str]:
 
 
 def kept(_: Stored, attempt: Attempt) -> Iterator[str]:
-    """The weights and the log of each complete attempt were kept."""
+    """The log of each finished attempt was kept and, if it is complete, its weights."""
     if ENVIRONMENT in attempt.trial.user_attrs and not attempt.artifacts:
         yield "no file of it was kept: its worker could not write to its folder of artifacts"
 

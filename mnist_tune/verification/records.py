@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY, METRIC
-from mnist_tune.verification.stored import Attempt, Attribute, Stored
+from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored
 
 MAX_BYTES = 65_535
 """Of MySQL's text columns, the smallest of the databases that Optuna supports."""
@@ -18,7 +18,7 @@ PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://\S+[?&]pass
 
 
 def finite(_: Stored, attempt: Attempt) -> Iterator[str]:
-    """Each complete attempt has one finite value: the validation accuracy after its last epoch."""
+    """Each complete or pruned attempt has one finite value: the validation accuracy after its last epoch."""
     values = attempt.trial.values
     history = attempt.trial.user_attrs.get(HISTORY)
     if values is None:  # `accepted` says so
@@ -27,6 +27,16 @@ def finite(_: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"its value is {values}"
     elif history and values[0] != history[-1][METRIC]:
         yield f"its value is {values[0]}, but its last epoch had {history[-1][METRIC]}"
+
+
+def pruned(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Only a study with a pruner has pruned attempts, each after an epoch that was not to be its last."""
+    if stored.spec.pruner is None:
+        yield "was pruned, but the spec has no [pruner]"
+    done = len(_history(attempt.trial))
+    configured = stored.spec.training_config(attempt.trial.params).epochs
+    if _was_trained(attempt.trial) and not 0 < done < configured:
+        yield f"was pruned after {done} epochs of {configured}"
 
 
 def gapless(stored: Stored, attempt: Attempt) -> Iterator[str]:
@@ -46,7 +56,7 @@ def reported(_: Stored, attempt: Attempt) -> Iterator[str]:
         return
     history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(attempt.trial)}
     reports = attempt.trial.intermediate_values
-    if attempt.trial.state == TrialState.COMPLETE:
+    if attempt.trial.state in FINISHED:
         agree = reports == history
     else:  # cut off between the two, one is ahead of the other
         agree = reports.items() <= history.items() or history.items() <= reports.items()

@@ -18,6 +18,9 @@ from mnist_tune.failures import FailureClass
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec
 
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""The states that finish a cell."""
+
 
 class Attribute(NamedTuple):
     """A stored attribute of a trial or, without one, of the study."""

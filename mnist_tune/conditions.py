@@ -1,0 +1,73 @@
+"""Conditions in [search.space]: a field that is searched only where others have certain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from mnist_tune.documents import KeyedError, did_you_mean
+
+Value = bool | int | float | str
+Condition = dict[str, list[Value]]
+"""Field to the values of which it must have one; of several fields, each must."""
+
+
+def as_condition(when: Any) -> Any:
+    """`when` as it is written, {optimizer = "SGD"}, with a list in the place of each single value."""
+    if not isinstance(when, dict):
+        return when
+    if not when:
+        raise ValueError('names no field; write e.g. when = {optimizer = "SGD"}, or remove it')
+    return {field: value if isinstance(value, list) else [value] for field, value in when.items()}
+
+
+def check_conditions(conditions: Mapping[str, Condition], choices: Mapping[str, list[Value] | None]) -> None:
+    """Check that each condition can hold; `choices` has the values of each searched field, None: a range.
+
+    Raises:
+        KeyedError: which one cannot, why, and what to write instead.
+    """
+    for name, condition in conditions.items():
+        for field, values in condition.items():
+            key = f"{name}.when.{field}"
+            if field not in choices:
+                raise KeyedError(key, f"is not searched in [search.space]; {did_you_mean(field, choices)}")
+            possible = choices[field]
+            if possible is None:
+                raise KeyedError(key, f"{field} is a range; a condition needs a field with a list of values")
+            for value in values:
+                if not any(value == one and type(value) is type(one) for one in possible):
+                    raise KeyedError(key, f"{field} is never {value!r}; write one of {possible}")
+            if not values:
+                raise KeyedError(key, f"has no values; write some of {possible}")
+    try:
+        in_order(choices, conditions)
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise KeyedError(error.args[1][0], f"its conditions go round in a circle: {circle}") from None
+
+
+def in_order(fields: Mapping[str, Any], conditions: Mapping[str, Condition]) -> list[str]:
+    """The fields, each after those that its condition names."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for field in fields:
+        sorter.add(field, *conditions.get(field, ()))
+    return list(sorter.static_order())
+
+
+def holds(condition: Condition | None, parameters: Mapping[str, Any]) -> bool:
+    """Whether a field with this condition is searched beside these parameters."""
+    return all(
+        field in parameters and parameters[field] in values for field, values in (condition or {}).items()
+    )
+
+
+def wanted(
+    fields: Mapping[str, Any], conditions: Mapping[str, Condition], parameters: Mapping[str, Any]
+) -> Iterator[str]:
+    """The fields that a trial with these parameters has or is still to get, in the order of drawing.
+
+    Asked for one after the other, so that a field may be given its value before the next is looked at.
+    """
+    return (field for field in in_order(fields, conditions) if holds(conditions.get(field), parameters))

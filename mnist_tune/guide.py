@@ -1,0 +1,62 @@
+"""Optuna's part in a worker's trials: which parameters one gets, and whether it is to end early."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.trial import Trial
+
+from mnist_tune.conditions import wanted
+from mnist_tune.learnt import LearntFrom
+from mnist_tune.pruners import Decision, Judge, pruner
+from mnist_tune.queue import Claim
+from mnist_tune.samplers import sampler
+from mnist_tune.search import distributions, suggest
+from mnist_tune.spec import Spec
+from mnist_tune.storage import GuardedStorage
+
+
+class Guide:
+    """The sampler and the pruner of one study, as one worker asks them."""
+
+    def __init__(self, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
+        self._spec = spec
+        self._seen = LearntFrom(storage, study_id)
+        self._axes = distributions(spec)
+        self._study = optuna.load_study(
+            study_name=spec.study.name, storage=storage, sampler=sampler(spec, 0), pruner=pruner(spec)
+        )
+        # Without Optuna's cache, which would read every waiting cell anew for each trial.
+        self._study._storage = self._seen  # type: ignore[assignment]
+        self._judge = Judge(self._study, self._seen)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the study has a pruner that may end trials."""
+        return self._spec.pruner is not None
+
+    def parameters(self, claim: Claim) -> dict[str, Any]:
+        """A claimed trial's parameters; those it does not have yet are drawn by the study's sampler.
+
+        A field whose condition does not hold is not among them.
+        """
+        values: dict[str, Any] = {}
+        trial: Trial | None = None
+        for name in wanted(self._axes, self._spec.search.conditions, values):
+            if name in claim.parameters:  # a cell of a grid, or a retry
+                values[name] = claim.parameters[name]
+                continue
+            trial = trial or self._begin(claim)
+            values[name] = suggest(trial, name, self._axes[name])
+        return {name: values[name] for name in self._axes if name in values}
+
+    def decide(self, trial_id: int) -> Decision:
+        """What the pruner says of a trial, as it and the others are stored now."""
+        return self._judge.decide(trial_id)
+
+    def _begin(self, claim: Claim) -> Trial:
+        self._study.sampler = sampler(self._spec, claim.number)
+        # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
+        self._study._thread_local.cached_all_trials = self._seen.get_all_trials()
+        return Trial(self._study, claim.trial_id)

@@ -1,0 +1,59 @@
+"""What samplers and pruners are shown of a study: its attempts but those that failed, read once each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import select
+
+from mnist_tune.rows import trials
+from mnist_tune.storage import GuardedStorage
+
+INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+"""The trials that teach something; of the running ones, where not to look too.
+
+A failed attempt does not: its cell is tried again, from where it was, and would compete with itself.
+"""
+MOST_AT_ONCE = 500
+"""Trials in one statement: databases bound how many parameters one may have."""
+ABOVE_ALL = 2**31 - 1
+"""The highest id that the column can hold."""
+
+
+class LearntFrom:
+    """A study's storage for Optuna's samplers and pruners; everything else is the storage's own.
+
+    A trial that has ended never changes: it is read and parsed once, however often one looks at the study.
+    """
+
+    def __init__(self, storage: GuardedStorage, study_id: int) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._ended: dict[int, FrozenTrial] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def get_all_trials(
+        self, _study_id: int = 0, deepcopy: bool = False, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The study's instructive trials in these states, as they are now."""
+        asked = [state for state in INSTRUCTIVE if states is None or state in states]
+        of_study = trials.c.study_id == self._study_id, trials.c.state.in_(asked)
+        with self._storage.transaction() as session:
+            found = session.execute(select(trials.c.trial_id).where(*of_study).order_by(trials.c.number))
+            numbered = list(found.scalars())
+        new = [trial_id for trial_id in numbered if trial_id not in self._ended]
+        read: dict[int, FrozenTrial] = {}
+        for first in range(0, len(new), MOST_AT_ONCE):
+            some = set(new[first : first + MOST_AT_ONCE])
+            # Optuna's own reader, which takes ids only together with an id above which it takes all.
+            of_these = self._storage._get_trials(self._study_id, None, some, ABOVE_ALL)
+            read |= {trial._trial_id: trial for trial in of_these}
+        self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
+        current = (self._ended.get(trial_id) or read.get(trial_id) for trial_id in numbered)
+        shown = [trial for trial in current if trial is not None and trial.state in asked]
+        return copy.deepcopy(shown) if deepcopy else shown

@@ -1,0 +1,119 @@
+"""Whether a trial ends early: a spec's [pruner] as Optuna's object, asked about one trial at a time."""
+
+from __future__ import annotations
+
+import binascii
+import warnings
+from typing import Any, NamedTuple
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PatientPruner,
+    SuccessiveHalvingPruner,
+)
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from mnist_tune.attributes import CELL
+from mnist_tune.learnt import LearntFrom
+from mnist_tune.pruning import Hyperband, Median, Patient, Pruner, SuccessiveHalving
+from mnist_tune.spec import Spec
+
+
+class Decision(NamedTuple):
+    """What a pruner says of a trial after an epoch."""
+
+    prune: bool
+    system: dict[str, Any]
+    """What it wants to be kept with the trial: system attributes by name."""
+
+
+class CellHyperband(HyperbandPruner):
+    """Optuna's, but a cell stays in its bracket when it is tried again, and in a study of another name."""
+
+    def __init__(self, seed: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._seed = seed
+        # Optuna sets the brackets up at the first decision; samplers ask for them before that.
+        self._try_initialization(None)  # type: ignore[arg-type]  # of use for an unknown maximum only
+
+    def _get_bracket_id(self, _: Study, trial: FrozenTrial) -> int:
+        cell = trial.system_attrs.get(CELL, trial.number)
+        place = binascii.crc32(f"{self._seed}_{cell}".encode()) % self._total_trial_allocation_budget
+        for bracket, budget in enumerate(self._trial_allocation_budgets):
+            place -= budget
+            if place < 0:
+                return bracket
+        raise AssertionError("the budgets add up to their total")
+
+
+def pruner(spec: Spec) -> BasePruner:
+    """The study's pruner; without [pruner], one that ends nothing."""
+    table = spec.pruner
+    if table is None:
+        return NopPruner()
+    inner = _inner(table, spec)
+    if table.patience is None:
+        assert inner is not None
+        return inner
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to who reads a worker's log
+        return PatientPruner(inner, table.patience, table.min_delta or 0.0)
+
+
+def _inner(table: Pruner, spec: Spec) -> BasePruner | None:
+    own = table.model_dump(exclude={"name", "patience", "min_delta"}, exclude_none=True)
+    match table:
+        case Median():
+            return MedianPruner(**own)
+        case SuccessiveHalving():
+            return SuccessiveHalvingPruner(**own)
+        case Hyperband():
+            # A number, not "auto", so that all workers agree from the start.
+            return CellHyperband(spec.search.seed, max_resource=spec.most_epochs, **own)
+        case Patient():
+            return None
+    raise AssertionError(f"{table} is no pruner")
+
+
+class Judge:
+    """Says after an epoch whether its trial is to end.
+
+    That costs one read of the trials that run and of those that have ended since the last time.
+    """
+
+    def __init__(self, study: Study, seen: LearntFrom) -> None:
+        self._study = study
+        self._seen = seen
+
+    def decide(self, trial_id: int) -> Decision:
+        """Ask the study's pruner, which sees the trial and the others as they are stored now."""
+        notes = _Notes(self._seen)
+        trial = notes.get_trial(trial_id)
+        kept, self._study._storage = self._study._storage, notes  # type: ignore[assignment]
+        try:
+            prune = self._study.pruner.prune(self._study, trial)
+        finally:
+            self._study._storage = kept
+        return Decision(prune, notes.system)
+
+
+class _Notes:
+    """The storage for one decision: what the pruner writes goes with the decision, in one transaction.
+
+    Of a decision that was lost with its worker nothing is left, and the next attempt is judged again.
+    """
+
+    def __init__(self, seen: LearntFrom) -> None:
+        self._seen = seen
+        self.system: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._seen, name)
+
+    def set_trial_system_attr(self, _trial_id: int, key: str, value: Any) -> None:
+        self.system[key] = value

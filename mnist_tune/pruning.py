@@ -1,0 +1,117 @@
+"""[pruner]: which trials end early, by which of Optuna's rules, with Optuna's names and defaults.
+
+Steps are epochs, counted from 1. A trial is judged after each of its epochs but the last.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from mnist_tune.documents import KeyedError, Section, describe, did_you_mean
+
+AtLeast0 = Annotated[int, Field(ge=0)]
+AtLeast1 = Annotated[int, Field(ge=1)]
+
+
+class Pruner(Section):
+    """What all pruners know: `patience` lets a trial go on until it has not improved for so many epochs."""
+
+    patience: AtLeast0 | None = None
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """By how much, in points, a trial must improve for that; None is 0."""
+
+    @model_validator(mode="after")
+    def _tolerance_is_of_patience(self) -> Self:
+        if self.min_delta is not None and self.patience is None:
+            raise KeyedError("min_delta", "belongs to patience; write patience = 2 as well, or remove it")
+        return self
+
+
+class Median(Pruner):
+    """Ends a trial whose best epoch so far is below the median of the complete trials at the same epoch."""
+
+    name: Literal["median"]
+    n_startup_trials: AtLeast0 = 5
+    """No trial is ended before so many are complete."""
+    n_warmup_steps: AtLeast0 = 0
+    """No trial is ended before it has done so many epochs: with 2, first after its second."""
+    interval_steps: AtLeast1 = 1
+    n_min_trials: AtLeast1 = 1
+
+
+class SuccessiveHalving(Pruner):
+    """ASHA: of the trials that reach a rung, the best 1 / `reduction_factor` go on, without any waiting."""
+
+    name: Literal["successive_halving"]
+    min_resource: AtLeast1 | None = None
+    """Epochs up to the first rung. None is Optuna's "auto": a hundredth of a complete trial's, at least 1."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 4
+    min_early_stopping_rate: AtLeast0 = 0
+    bootstrap_count: AtLeast0 = 0
+
+    @field_validator("min_resource", mode="before")
+    @classmethod
+    def _may_be_auto(cls, value: Any) -> Any:
+        return None if value == "auto" else value
+
+    @model_validator(mode="after")
+    def _bootstrap_knows_its_rungs(self) -> Self:
+        if self.bootstrap_count and self.min_resource is None:
+            raise KeyedError("bootstrap_count", 'needs a number for min_resource, e.g. 1, instead of "auto"')
+        return self
+
+
+class Hyperband(Pruner):
+    """Several ASHA side by side, which begin to end trials at different epochs."""
+
+    name: Literal["hyperband"]
+    min_resource: AtLeast1 = 1
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    bootstrap_count: AtLeast0 = 0
+
+
+class Patient(Pruner):
+    """Ends a trial that has not improved for `patience` epochs, whatever the others do."""
+
+    name: Literal["patient"]
+
+    @model_validator(mode="after")
+    def _has_patience(self) -> Self:
+        if self.patience is None:
+            raise KeyedError("patience", "missing; write after how many epochs, e.g. 2")
+        return self
+
+
+PRUNERS: dict[str, type[Pruner]] = {
+    "median": Median,
+    "successive_halving": SuccessiveHalving,
+    "hyperband": Hyperband,
+    "patient": Patient,
+}
+
+
+def as_pruner(table: Any) -> Any:
+    """A [pruner] table as the pruner that it names.
+
+    Raises:
+        KeyedError: the key that is wrong, and the remedy.
+    """
+    if not isinstance(table, dict):
+        return table
+    if "name" not in table:
+        raise KeyedError("name", f"missing; write one of {', '.join(PRUNERS)}")
+    name = table["name"]
+    if name not in PRUNERS:
+        raise KeyedError("name", f"{name!r} is not known; {did_you_mean(str(name), PRUNERS)}")
+    model = PRUNERS[name]
+    for key in table:
+        knowing = [other for other, pruner in PRUNERS.items() if key in pruner.model_fields]
+        if knowing and name not in knowing:
+            raise KeyedError(key, f'name = "{name}" does not know it, but {" and ".join(knowing)}; remove it')
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        key, problem = describe(error.errors()[0], model)
+        raise KeyedError(key, problem) from None
