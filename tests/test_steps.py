@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,6 +10,7 @@ from mnist_tune.devices import Precision, Runtime
 from mnist_tune.model import ConvNet
 from mnist_tune.optimizers import new_optimizer
 from mnist_tune.steps import WARM_UP_STEPS, CudaGraph, Steps
+from mnist_tune.training import Trainer
 from mnist_tune.working_model import WorkingModel
 
 BF16 = Runtime("cpu", "a CPU", "bf16", 1)
@@ -83,3 +86,29 @@ def test_a_recorded_step_trains_as_the_steps_one_by_one_do(
     assert losses[0] == losses[1]
     assert losses[0] == pytest.approx(losses[2], rel=1e-2)
     assert losses[0][0] > losses[0][2]
+
+
+@pytest.mark.gpu
+def test_a_recorded_step_follows_schedule_augmentation_and_average() -> None:
+    cuda = Runtime("cuda:0", "a GPU", "bf16", 1)
+    config = TrainingConfig(
+        batch_size=60,
+        epochs=3,
+        weight_decay=1e-4,
+        scheduler="one_cycle",
+        label_smoothing=0.1,
+        augmentation_shift=2,
+        augmentation_rotation=10,
+        ema_decay=0.9,
+    )
+    losses = []
+    for recorded in (True, False):
+        trainer = Trainer(config, cuda, images(640), images(100))
+        if not recorded:
+            trainer._steps._run_whole = lambda step: step()
+        losses.append([metrics.validation_loss for metrics in trainer.epochs()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    dropping = replace(config, dropout=0.5)
+    first, again = (Trainer(dropping, cuda, images(640), images(100)) for _ in range(2))
+    for one, other in zip(first.epochs(), again.epochs(), strict=True):
+        assert one.validation_loss == other.validation_loss
