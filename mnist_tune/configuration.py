@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Optimizer = Literal["Adam", "SGD"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -52,8 +52,3 @@ class DataConfig:
     train_size: int = 50_000
     validation_size: int = 10_000
     split_seed: int = 0
-
-
-def parameters_text(parameters: dict[str, Any]) -> str:
-    """Searched fields and their values on one line."""
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())

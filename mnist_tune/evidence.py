@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnist_tune.configuration import parameters_text
 from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, noise_margin
 from mnist_tune.spec import Spec
+from mnist_tune.wording import parameters_text
 
 MOST_NAMED = 5
 """Tied configurations that are named one by one; more are counted."""

@@ -7,10 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mnist_tune.attempt import LOG_FILE
-from mnist_tune.configuration import parameters_text
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import printable
+from mnist_tune.wording import parameters_text, printable
 
 
 def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]:

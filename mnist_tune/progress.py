@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from mnist_tune.configuration import parameters_text
 from mnist_tune.control import Control
 from mnist_tune.pace import Pace, epochs_of, own_epochs
 from mnist_tune.ranking import Candidate
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import duration, first_line
+from mnist_tune.wording import duration, first_line, parameters_text
 
 
 def totals(results: Results) -> str:

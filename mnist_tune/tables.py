@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mnist_tune.ranking import SEED, Place
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import clock, duration, first_line, loss
+from mnist_tune.wording import clock, duration, first_line, loss, parameter
 
 if TYPE_CHECKING:
     from mnist_tune.metrics import Evaluation
@@ -48,7 +48,7 @@ def _place(place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
     return {
         "rank": str(place.rank),
         **one,
-        **{name: str(candidate.parameters.get(name, "")) for name in fields},
+        **{name: parameter(candidate.parameters.get(name, "")) for name in fields},
         "validation accuracy": f"{candidate.mean:.2f} %",
         **(several if has_seeds else {}),
         "validation loss": loss(fmean(each.validation_loss or 0.0 for each in last)) if last else "",
@@ -122,7 +122,7 @@ def state_text(attempt: Attempt) -> str:
 
 def axis_values(results: Results, attempt: Attempt) -> list[str]:
     """What the attempt has on each axis of the search."""
-    return [str(attempt.parameters.get(name, "")) for name in results.spec.search.axes]
+    return [parameter(attempt.parameters.get(name, "")) for name in results.spec.search.axes]
 
 
 def compact_table(*columns: str) -> Table:

@@ -72,4 +72,9 @@ def loss(value: float | None) -> str:
 def parameter(value: Any) -> str:
     """A searched value in at most 10 characters, as it was written if that is short enough."""
     written = str(value)
-    return written if len(written) <= PARAMETER_WIDTH else f"{value:.4g}"
+    return f"{value:.4g}" if isinstance(value, float) and len(written) > PARAMETER_WIDTH else written
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Searched fields and their values on one line; what a sampler drew is rounded."""
+    return ", ".join(f"{name}={parameter(value)}" for name, value in parameters.items())

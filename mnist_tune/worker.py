@@ -10,7 +10,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointStore, sweep
-from mnist_tune.configuration import parameters_text
 from mnist_tune.control import Control, Registration, worker_name
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
@@ -20,6 +19,7 @@ from mnist_tune.queue import Claim, Standing
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
+from mnist_tune.wording import parameters_text
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
 BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}

@@ -22,7 +22,7 @@ import typer
 from mnist_tune import __version__, mnist_files
 from mnist_tune.attributes import ENVIRONMENT
 from mnist_tune.cli import app
-from mnist_tune.configuration import parameters_text
+from mnist_tune.configuration import TrainingConfig
 from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.exports import load_configuration
 from mnist_tune.failures import Failure
@@ -30,6 +30,7 @@ from mnist_tune.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.wording import parameters_text
 from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command
 from tests.support import TINY_SPEC, new_study, open_file, run_command, write_spec
@@ -335,6 +336,7 @@ def test_every_format_of_an_export_reads_back_as_the_same_configuration(
     assert path.read_text(encoding="utf-8") == printed.out
     configuration = load_configuration(path)
     assert configuration.training.model_dump() == {
+        **asdict(TrainingConfig()),
         **results.best.parameters,
         "epochs": 2,
         "seed": 0,
