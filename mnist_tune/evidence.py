@@ -14,8 +14,12 @@ MOST_NAMED = 5
 """Tied configurations that are named one by one; more are counted."""
 
 
-def evidence(places: Sequence[Place], spec: Spec) -> Iterator[str]:
+def evidence(places: Sequence[Place], spec: Spec, n_ended_early: int = 0) -> Iterator[str]:
     """How far the best configuration is told from the others, one sentence a line."""
+    if n_ended_early:
+        were = "configuration was" if n_ended_early == 1 else "configurations were"
+        rest = "it is" if n_ended_early == 1 else "they are"
+        yield f"{n_ended_early:,} {were} judged worse before the last epoch and pruned: {rest} not ranked"
     if len(places) < 2:
         return
     best = places[0].candidate

@@ -53,6 +53,11 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         UserError: no trial is complete yet.
     """
     best = results.best
+    if best is None and results.ended_early:
+        raise UserError(
+            f"study '{results.name}' has no configuration to choose: the pruner has ended at least one trial "
+            "of each; let more trials run, or choose a more patient pruner"
+        )
     if best is None:
         raise UserError(
             f"study '{results.name}' has no complete trial yet; run 'mnist-tune worker {results.name}' first"

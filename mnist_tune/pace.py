@@ -48,7 +48,7 @@ class Pace:
             if attempt.state == "running" and not attempt.stale:
                 in_hand.append(self._rest(attempt, self._mean(attempt)))
             elif attempt.state in ("waiting", "running"):
-                to_come.append(self._mean(attempt) * epochs_of(results, attempt))
+                to_come.append(self._mean(attempt) * epochs_of(results, attempt) * self._share_run)
         free_at = in_hand + [0.0] * (self.n_workers - len(in_hand))
         heapq.heapify(free_at)
         for seconds in to_come:
@@ -71,6 +71,15 @@ class Pace:
         running = (self._now - attempt.started).total_seconds() - done
         # The database's clock and ours may differ; this bounds what that can do.
         return to_go - min(max(running, 0.0), pace)
+
+    @cached_property
+    def _share_run(self) -> float:
+        """Of its epochs, how many a trial runs before it is done: less than all where a pruner ends some."""
+        shares = [
+            len(attempt.history) / epochs_of(self._results, attempt) if attempt.state == "pruned" else 1.0
+            for attempt in self._results.finished
+        ]
+        return fmean(shares) if shares else 1.0
 
     def _mean(self, attempt: Attempt) -> float:
         known = self._seconds_an_epoch

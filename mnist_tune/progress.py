@@ -18,7 +18,12 @@ def totals(results: Results) -> str:
     parts = [f"{cells.complete + cells.pruned}/{cells.total} cells"]
     parts += [
         f"{count} {state}"
-        for state, count in (("running", cells.running), ("waiting", cells.waiting), ("failed", cells.failed))
+        for state, count in (
+            ("pruned", cells.pruned),
+            ("running", cells.running),
+            ("waiting", cells.waiting),
+            ("failed", cells.failed),
+        )
         if count
     ]
     if results.control is not Control.RUNNING:
@@ -89,6 +94,8 @@ def conclusion(results: Results) -> Iterator[str]:
         yield f"missing: {cell} failed for good: {reason}"
     yield from (f"warning: {warning}" for warning in results.warnings)
     best = results.best
+    if results.is_finished and best is None and results.ended_early:
+        yield "no configuration is ranked: the pruner has ended at least one trial of each"
     if results.is_finished and best is not None:
         yield f"best: {parameters_text(best.parameters)} with {accuracy(best)}"
         yield from results.evidence

@@ -1,7 +1,8 @@
 """Which configuration is best on the validation images, and which others may as well be.
 
-Configurations are ranked by their mean over seeds. The one on top is partly there by luck, so each other is
-tested against it, and all that may be the truly best make up the tied set:
+Configurations are ranked by their mean over seeds; one with a pruned seed is not: the pruner judged it
+worse, and the seeds that it let run are the lucky ones. The one on top is partly there by luck, so each
+other is tested against it, and all that may be the truly best make up the tied set:
 
 - With two seeds or more in common: a one-sided paired t-test over the seeds.
 - With one: the difference against the binomial noise of two readings of the validation images. That knows
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,22 +102,91 @@ class Place:
         }
 
 
-def rank(complete: Sequence[Attempt], default_seed: int, validation_size: int) -> list[Place]:
-    """Rank the configurations of completed attempts, highest mean first; of equals, the earlier.
+@dataclass(frozen=True)
+class EndedEarly:
+    """A configuration of which the pruner has ended at least one seed: it was judged worse, and has no place.
 
-    `default_seed` is that of attempts whose search has no axis of seeds; `validation_size` counts images.
+    The seeds that it did complete are those that did well: their mean would be too good.
     """
-    grouped: dict[tuple[tuple[str, Any], ...], Candidate] = {}
-    for attempt in sorted(complete, key=lambda attempt: attempt.number):
-        parameters = {name: value for name, value in attempt.parameters.items() if name != SEED}
-        candidate = grouped.setdefault(tuple(sorted(parameters.items())), Candidate(parameters, {}))
-        candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
-    candidates = sorted(grouped.values(), key=lambda one: (-one.mean, one.first.number))
+
+    parameters: dict[str, Any]
+    """The searched fields but the seed."""
+    complete: list[Attempt]
+    pruned: list[Attempt]
+
+    @property
+    def epochs(self) -> int:
+        """After which epoch the first was ended."""
+        return min((len(attempt.history) for attempt in self.pruned), default=0)
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the pruned seeds of what each had after its last epoch."""
+        last = [attempt.history[-1].validation_accuracy or 0.0 for attempt in self.pruned if attempt.history]
+        return statistics.fmean(last) if last else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "parameters": self.parameters,
+            "epochs": self.epochs,
+            "mean": self.accuracy,
+            "complete": [attempt.number for attempt in self.complete],
+            "pruned": [attempt.number for attempt in self.pruned],
+        }
+
+
+def ended_early(finished: Sequence[Attempt], default_seed: int) -> list[EndedEarly]:
+    """The configurations of finished attempts that have a seed which was pruned and never completed.
+
+    Those that came furthest are first.
+    """
+    found = []
+    for group in _by_configuration(finished):
+        complete = [attempt for attempt in group if attempt.state == "complete"]
+        seeds = {attempt.parameters.get(SEED, default_seed) for attempt in complete}
+        pruned = [one for one in group if one.state == "pruned"]
+        pruned = [one for one in pruned if one.parameters.get(SEED, default_seed) not in seeds]
+        if pruned:
+            found.append(EndedEarly(_configuration(group[0]), complete, pruned))
+    return sorted(found, key=lambda one: (-one.epochs, -one.accuracy, one.pruned[0].number))
+
+
+def rank(finished: Sequence[Attempt], default_seed: int, validation_size: int) -> list[Place]:
+    """Rank the configurations of finished attempts, highest mean first; of equals, the earlier.
+
+    Those that were ended early have no place. `default_seed` is that of attempts whose search has no axis
+    of seeds; `validation_size` counts images.
+    """
+    unranked = {_key(one.parameters) for one in ended_early(finished, default_seed)}
+    ranked = []
+    for group in _by_configuration([attempt for attempt in finished if attempt.state == "complete"]):
+        candidate = Candidate(_configuration(group[0]), {})
+        for attempt in group:
+            candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
+        if _key(candidate.parameters) not in unranked:
+            ranked.append(candidate)
+    candidates = sorted(ranked, key=lambda one: (-one.mean, one.first.number))
     chances = holm([p_value(candidates[0], other, validation_size) for other in candidates[1:]])
     return [
         Place(place, *each)
         for place, each in enumerate(zip(candidates, [None, *chances], strict=False), start=1)
     ]
+
+
+def _by_configuration(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
+    groups: dict[Any, list[Attempt]] = defaultdict(list)
+    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
+        groups[_key(_configuration(attempt))].append(attempt)
+    return list(groups.values())
+
+
+def _configuration(attempt: Attempt) -> dict[str, Any]:
+    return {name: value for name, value in attempt.parameters.items() if name != SEED}
+
+
+def _key(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(parameters.items()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -16,7 +16,7 @@ from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence
 from mnist_tune.metrics import EpochMetrics
-from mnist_tune.ranking import Candidate, Place, rank
+from mnist_tune.ranking import Candidate, EndedEarly, Place, ended_early, rank
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.studies import OpenStudy
@@ -96,14 +96,24 @@ class Results:
         return [attempt for attempt in self.attempts if attempt.state == "complete"]
 
     @cached_property
+    def finished(self) -> list[Attempt]:
+        """Those and the ones that the pruner has ended: no cell of theirs is tried again."""
+        return [attempt for attempt in self.attempts if attempt.state in ("complete", "pruned")]
+
+    @cached_property
     def ranking(self) -> list[Place]:
         """The configurations of the completed cells, best mean validation accuracy over seeds first."""
-        return rank(self.complete, self.spec.training.seed, self.spec.data.validation_size)
+        return rank(self.finished, self.spec.training.seed, self.spec.data.validation_size)
+
+    @cached_property
+    def ended_early(self) -> list[EndedEarly]:
+        """The configurations that the pruner has judged worse: they are in no place."""
+        return ended_early(self.finished, self.spec.training.seed)
 
     @cached_property
     def evidence(self) -> list[str]:
         """What the ranking shows and what it does not."""
-        return list(evidence(self.ranking, self.spec))
+        return list(evidence(self.ranking, self.spec, len(self.ended_early)))
 
     @cached_property
     def cells(self) -> Cells:
@@ -143,7 +153,7 @@ class Results:
         """What makes the cells' numbers less comparable than they look."""
         seen: dict[str, set[str]] = defaultdict(set)
         for attempt in self.attempts:
-            if attempt.state in ("complete", "running"):
+            if attempt.state in ("complete", "pruned", "running"):
                 for key in COMPARED:
                     if key in attempt.environment:
                         seen[key].add(shortened(str(attempt.environment[key]), 40))
@@ -162,6 +172,7 @@ class Results:
             "cells": asdict(self.cells),
             "best": best and self.ranking[0].as_json() | {"trial": best.first.number, "value": best.mean},
             "ranking": [place.as_json() for place in self.ranking],
+            "ended_early": [one.as_json() for one in self.ended_early],
             "evidence": self.evidence,
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json() for worker in self.workers],

@@ -39,6 +39,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
         raise UserError(
             f"--reuse {old.name}: a sampled search draws its own points; only a grid can take over cells"
         )
+    # Not the pruned ones: they ended where they did because of the other trials of their own study.
     complete = old.storage.get_all_trials(old.study_id, deepcopy=False, states=(TrialState.COMPLETE,))
     trained: dict[TrainingConfig, FrozenTrial] = {}
     for trial in complete if old.spec.data == spec.data else []:

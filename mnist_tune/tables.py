@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnist_tune.ranking import SEED, Place
+from mnist_tune.ranking import SEED, EndedEarly, Place
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import clock, duration, first_line, loss, parameter
 
@@ -22,20 +22,39 @@ SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂"
 """Of each state, in the order in which a crowded table keeps them."""
 NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked", "seeds"}
 """Columns that are easier to compare when aligned to the right."""
+MOST_ENDED_EARLY = 10
+"""Pruned configurations that stand below the ranking: those that came furthest."""
 ROOM_FOR_LOSSES = 100
 """Columns of a terminal below which the ranking does without losses."""
 
 
 def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
-    """The configurations of the completed cells, best first; losses and times are means over seeds."""
+    """The configurations of the completed cells, best first; losses and times are means over seeds.
+
+    Below them stand those that were pruned, with the accuracy they had then.
+    """
     has_seeds = any(place.candidate.n > 1 for place in results.ranking)
     fields = [name for name in results.spec.search.axes if name != SEED]
     rows = [_place(place, fields, has_seeds) for place in results.ranking]
     columns = [name for name in rows[0] if width >= ROOM_FOR_LOSSES or not name.endswith("loss")]
+    rows += [_ended_early(one, fields) for one in results.ended_early[:MOST_ENDED_EARLY]]
     table = compact_table(*columns)
     for row in rows:
-        table.add_row(*(row[name] for name in columns))
+        table.add_row(*(row.get(name, "") for name in columns))
     return table
+
+
+def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
+    n = len(one.complete) + len(one.pruned)
+    seeds = f", {len(one.pruned)} of {n} seeds" if n > 1 else ""
+    return {
+        "trial": str(one.pruned[0].number),
+        **{name: str(one.parameters.get(name, "")) for name in fields},
+        "validation accuracy": f"{one.accuracy:.2f} %",
+        "seeds": str(n),
+        "time": clock(fmean(sum(epoch.seconds for epoch in each.history) for each in one.pruned)),
+        "verdict": f"pruned after epoch {one.epochs}{seeds}",
+    }
 
 
 def _place(place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:

@@ -17,10 +17,12 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from optuna.trial import TrialState
 
 from mnist_tune.database import storage_url
 from mnist_tune.storage import open_storage
@@ -37,8 +39,7 @@ SPEC = """
 [study]
 name = "{name}"
 
-[search.grid]
-seed = {seeds}
+{search}
 
 [training]
 epochs = 4
@@ -54,6 +55,24 @@ lost = -1
 checkpoint_interval = 0
 """
 
+GRID = """[search.grid]
+seed = {seeds}
+"""
+SAMPLED = """[search]
+sampler = "tpe"
+n_trials = {cells}
+
+[search.space]
+seed = {{low = 0, high = 4294967295}}
+optimizer = ["Adam", "SGD"]
+batch_size = {{low = 16, high = 512, log = true, when = {{optimizer = "SGD"}}}}
+
+[pruner]
+name = "successive_halving"
+min_resource = 1
+reduction_factor = 2
+"""
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -65,6 +84,8 @@ class Campaign:
     cells: int = 200
     epoch_seconds: float = 0.05
     heartbeat: float = 1.0
+    sampled: bool = False
+    """By TPE, and pruned by ASHA; otherwise a grid."""
     treatment: Treatment = field(default_factory=Treatment)
 
     @property
@@ -90,11 +111,12 @@ class Report:
     seconds: float
     attempts: int
     problems: list[str]
+    pruned: int = 0
 
     def __str__(self) -> str:
         verdict = "; ".join(self.problems[:10]) or "every promise kept"
         return (
-            f"{self.campaign.name}: {self.campaign.cells} cells, {self.kills} kills, {self.stalls} stalls, "
+            f"{self.campaign.name}: {self.campaign.cells} cells, {self.pruned} pruned, {self.kills} kills, {self.stalls} stalls, "
             f"{self.attempts - self.campaign.cells} attempts lost, {self.seconds:.0f} s: {verdict}"
         )
 
@@ -110,17 +132,19 @@ def wage(campaign: Campaign) -> Report:
     study.storage.deadline.seconds = math.inf  # whoever only looks on may take their time
     problems += (campaign.folder / "errors").read_text("utf-8").splitlines()
     problems += broken_promises(study, campaign.folder)
-    attempts = len(study.optuna_study().trials)
+    trials = study.optuna_study().trials
+    pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
     study.storage.engine.dispose()
-    return Report(campaign, crowd.kills, crowd.stalls, seconds, attempts, problems)
+    return Report(campaign, crowd.kills, crowd.stalls, seconds, len(trials), problems, pruned)
 
 
 def _prepare(campaign: Campaign) -> OpenStudy:
     """The study, new, as its workers find it in their memory: known, and not connected to."""
     campaign.folder.mkdir(parents=True, exist_ok=True)
     url = storage_url(campaign.url)
-    seeds = list(range(campaign.cells))
-    text = SPEC.format(name=campaign.name, seeds=seeds, heartbeat=campaign.heartbeat, grace=campaign.grace)
+    template = SAMPLED if campaign.sampled else GRID
+    search = template.format(seeds=list(range(campaign.cells)), cells=campaign.cells)
+    text = SPEC.format(name=campaign.name, search=search, heartbeat=campaign.heartbeat, grace=campaign.grace)
     creating = open_storage(url, create=True)
     create_study(creating, tiny_spec(campaign.folder, text))
     creating.engine.dispose()
@@ -160,9 +184,15 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=Campaign.cells)
     parser.add_argument("--at-once", type=int, default=1, help="how many campaigns at a time")
     parser.add_argument("--harsh", action="store_true", help="let no worker live for long")
+    parser.add_argument("--sampled", action="store_true", help="TPE and ASHA instead of a grid")
+    parser.add_argument("--workers", type=int, help="how many at any time")
     parser.add_argument("--postgres", action="store_true", help="on a server, started for this")
     options = parser.parse_args()
-    settings = {"cells": options.cells} | (HARSH if options.harsh else {})
+    settings: dict[str, Any] = {"cells": options.cells} | (HARSH if options.harsh else {})
+    settings["sampled"] = options.sampled
+    if options.workers:
+        treatment = settings.get("treatment", Treatment())
+        settings["treatment"] = replace(treatment, workers=options.workers)
     total = waged = 0
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -133,7 +133,8 @@ class Job:
             return []
         assert (stored, len(accuracies)) == (cell, claim.checkpoint.epoch)
         history = [epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
-        attempt.resumed(history, {"epoch": len(accuracies), "checkpoint": claim.checkpoint.key})
+        note = {"epoch": len(accuracies), "checkpoint": claim.checkpoint.key}
+        attempt.resumed(history, note, last=len(accuracies) == self._epochs)
         return list(accuracies)
 
 

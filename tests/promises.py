@@ -49,17 +49,20 @@ class Attempt(NamedTuple):
 
 
 def _wrong_end(attempts: list[Attempt], study: OpenStudy) -> Iterator[str]:
-    """A cell ends with its only complete attempt, which has the right value and all files."""
+    """A cell ends with its only complete or pruned attempt, which has the right value and all files."""
     states = [attempt.trial.state.name for attempt in attempts]
-    if states != ["FAIL"] * (len(states) - 1) + ["COMPLETE"]:
+    ends = ["COMPLETE"] if study.spec.pruner is None else ["COMPLETE", "PRUNED"]
+    if states[:-1] != ["FAIL"] * (len(states) - 1) or states[-1:] not in [[end] for end in ends]:
         yield f"its attempts are {states}"
         return
     last = attempts[-1].trial
-    value = expected(last.params["seed"], study.spec.training.epochs)
+    is_complete = last.state.name == "COMPLETE"
+    epochs = study.spec.training.epochs if is_complete else len(last.intermediate_values)
+    value = expected(last.params["seed"], epochs)
     if last.value != value:
         yield f"its value is {last.value}, not {value}: it went on from a wrong state"
     files = {artifact.filename for artifact in get_all_artifact_meta(last, storage=study.storage)}
-    if files != {STATE_FILE, "log.txt"}:
+    if files != ({STATE_FILE, "log.txt"} if is_complete else {"log.txt"}):
         yield f"its files are {files}"
 
 

@@ -84,6 +84,8 @@ def _headline(trial: FrozenTrial) -> str:
     line = f"Trial {trial.number} **{STATES[trial.state]}**"
     if trial.state == TrialState.COMPLETE and trial.value is not None:
         line += f" with a validation accuracy of **{trial.value:.2f} %**"
+    if trial.state == TrialState.PRUNED and trial.value is not None:
+        line += f" at a validation accuracy of **{trial.value:.2f} %**"
     if trial.duration is not None:
         line += f", after {clock(trial.duration.total_seconds())}"
     return f"{line}."

@@ -205,7 +205,9 @@ def _close_up(drawn: Sequence[Attempt], results: Results) -> list[float] | None:
 
 def _answer(results: Results, drawn: Sequence[Attempt]) -> str:
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
-    said = f"{len(drawn):,} of {results.cells.total:,} cells, up to {epochs} epochs."
+    pruned = sum(attempt.state == "pruned" for attempt in drawn)
+    early = f", {pruned:,} of them pruned: their lines end early" if pruned else ""
+    said = f"{len(drawn):,} of {results.cells.total:,} cells, up to {epochs} epochs{early}."
     best = results.best
     if best is None:
         return said

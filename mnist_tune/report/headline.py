@@ -45,8 +45,13 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
     """The winner, or what is missing for one. `storage` is shown as it is."""
     best = results.best
     if best is None:
+        why = (
+            "The pruner has ended at least one trial of each configuration"
+            if results.ended_early
+            else ("No cell is complete yet")
+        )
         return Headline(
-            _standing(results), "No cell is complete yet: there is no winner.", "", [], [],
+            _standing(results), f"{why}: there is no winner.", "", [], results.evidence,
             f"mnist-tune worker {results.name}", None,
         )  # fmt: skip
     document = best_configuration(results, storage).model_dump(mode="json")
@@ -77,12 +82,18 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
 def _standing(results: Results) -> str:
     cells = results.cells
     if results.is_finished:
-        done = f"Finished: {cells.complete + cells.pruned:,} of {cells.total:,} cells complete"
+        done = f"Finished: {cells.complete:,} of {cells.total:,} cells complete"
+        done += f", {cells.pruned:,} pruned" if cells.pruned else ""
         return done + (f", {cells.failed:,} missing for good." if cells.failed else ".")
-    parts = [f"{cells.complete + cells.pruned:,} of {cells.total:,} cells complete"]
+    parts = [f"{cells.complete:,} of {cells.total:,} cells complete"]
     parts += [
         f"{count:,} {state}"
-        for count, state in ((cells.running, "running"), (cells.waiting, "waiting"), (cells.failed, "failed"))
+        for count, state in (
+            (cells.pruned, "pruned"),
+            (cells.running, "running"),
+            (cells.waiting, "waiting"),
+            (cells.failed, "failed"),
+        )
         if count
     ]
     return f"Not finished: {', '.join(parts)}. The winner may change."

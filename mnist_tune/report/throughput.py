@@ -56,14 +56,14 @@ def throughput(results: Results) -> Picture:
 def _spans(attempt: Attempt, first: datetime) -> Iterator[Span]:
     """The attempt's own epochs; what an earlier attempt did stands before them in its history.
 
-    Only their lengths are stored. A complete attempt ended with its last epoch; of any other only the
+    Only their lengths are stored. A finished attempt ended with its last epoch; of any other only the
     beginning is known.
     """
     epochs = own_epochs(attempt)
     if not epochs or attempt.started is None:
         return
     at = (attempt.started - first).total_seconds()
-    if attempt.state == "complete" and attempt.ended is not None:
+    if attempt.state in ("complete", "pruned") and attempt.ended is not None:
         at = (attempt.ended - first).total_seconds() - sum(epoch.seconds for epoch in epochs)
     for epoch in epochs:
         yield at, at + epoch.seconds, epoch.images_per_second
