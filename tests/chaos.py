@@ -116,8 +116,8 @@ class Report:
     def __str__(self) -> str:
         verdict = "; ".join(self.problems[:10]) or "every promise kept"
         return (
-            f"{self.campaign.name}: {self.campaign.cells} cells, {self.pruned} pruned, {self.kills} kills, {self.stalls} stalls, "
-            f"{self.attempts - self.campaign.cells} attempts lost, {self.seconds:.0f} s: {verdict}"
+            f"{self.campaign.name}: {self.campaign.cells} cells, {self.pruned} pruned, {self.kills} kills, "
+            f"{self.stalls} stalls, {self.attempts - self.campaign.cells} attempts lost, {self.seconds:.0f} s: {verdict}"
         )
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import HARSH, campaigns, wage
+from tests.crowd import Treatment
 from tests.loaded import run_each
 from tests.postgres_server import postgres_server
 
 CELLS = 16
 AT_ONCE = 3
+CROWDED = Treatment(workers=32)
 
 
 def wage_all(folder: Path, seeds: range, url: str | None = None) -> None:
@@ -24,9 +26,34 @@ def wage_all(folder: Path, seeds: range, url: str | None = None) -> None:
     assert min(report.attempts for report in reports) > CELLS
 
 
+def wage_sampled(folder: Path, url: str | None = None) -> None:
+    """TPE and ASHA, 32 workers, 100 trials: as many have ended, as complete or pruned, and no other is left."""
+    (report,) = run_each(
+        wage, campaigns(url, folder, range(1), cells=100, sampled=True, treatment=CROWDED), 1
+    )
+    print(report)
+    assert report.problems == []
+    assert report.kills >= 20
+    assert report.stalls >= 1
+    assert 0 < report.pruned < 100
+    assert report.attempts > 100
+
+
 @pytest.mark.slow
 def test_a_study_survives_workers_killed_and_stalled_at_random_moments(tmp_path: Path) -> None:
     wage_all(tmp_path, range(1))
+
+
+@pytest.mark.slow
+def test_a_sampled_search_with_a_pruner_has_exactly_its_trials_in_spite_of_kills(tmp_path: Path) -> None:
+    wage_sampled(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_sampled_search_with_a_pruner_has_exactly_its_trials_on_a_server_too(tmp_path: Path) -> None:
+    with postgres_server(tmp_path) as url:
+        wage_sampled(tmp_path, url)
 
 
 @pytest.mark.slow
