@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]").replace(
     "epochs = 2", "epochs = 8"
 ) + lease(0.5, 4.0)
+NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
 PASSWORD = "not-to-be-seen"
 
 
@@ -51,7 +52,7 @@ def cluster(ray_home: Path) -> Iterator[Cluster]:
     from ray.cluster_utils import Cluster
 
     (ray_home / "ray").mkdir()
-    head = {"num_cpus": 1, "include_dashboard": False}
+    head = NODE | {"include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     cluster.shutdown()
@@ -84,14 +85,14 @@ def test_a_lost_node_and_a_killed_launcher_cost_nothing(
     def at_work() -> int:
         return sum(worker.state == "working" for worker in read_results(study).workers)
 
-    doomed = cluster.add_node(num_cpus=1)
+    doomed = cluster.add_node(**NODE)
     first = launch()
     wait_until(lambda: at_work() == 2 and any(attempt.history for attempt in read_results(study).attempts))
     assert at_work() == 2  # the third waits: there are two CPUs
     pull_the_plug(doomed)
     wait_until(lambda: any(failed(study, "lost")))
     for _ in range(2):
-        cluster.add_node(num_cpus=1)  # what an autoscaler does when workers wait for room
+        cluster.add_node(**NODE)  # what an autoscaler does when workers wait for room
     wait_until(lambda: at_work() == 3)
     first.kill()
     out, _ = first.communicate()

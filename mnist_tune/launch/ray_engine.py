@@ -6,6 +6,7 @@ Placement only: no queue, no scheduler and no sampler of Ray's. Whatever happens
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +42,14 @@ def connect(order: Order, address: str | None) -> str:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     arguments: dict[str, Any] = {"address": address, "logging_level": "ERROR", "log_to_driver": False}
     if address == LOCAL:
-        arguments |= {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
+        # On the loopback alone: Ray is for networks that are trusted.
+        arguments |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        arguments |= {"object_store_memory": LOCAL_STORE_BYTES}
     else:
         refuse_file(order.url, order.study, f"Ray at {address}")
     try:
-        ray.init(**arguments)
+        with warnings.catch_warnings(action="ignore"):  # of what the error says too
+            ray.init(**arguments)
     except ImportError as error:
         raise UserError(f"--address {address}: {_first_line(error)}") from None
     except (ConnectionError, ValueError) as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,15 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
         ) from None
     try:
         executor.update_parameters(**parameters)
-        with _in_environment(ENVIRONMENT_VARIABLE, order.secret_url), executor.batch():
+        # submitit repeats what sbatch complains of, which the error has too.
+        quiet = redirect_stderr(io.StringIO())
+        with quiet, _in_environment(ENVIRONMENT_VARIABLE, order.secret_url), executor.batch():
             jobs = [
                 executor.submit(WorkerJob(order.study, tuple(order.arguments))) for _ in range(order.workers)
             ]
     except (FailedJobError, FailedSubmissionError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise MnistTuneError(f"Slurm refused: {lines[-1] if lines else 'it gave no reason'}") from None
+        reason = str(error).strip().rsplit("\n", 1)[-1].removeprefix("sbatch: error: ")
+        raise MnistTuneError(f"Slurm refused: {reason or 'it gave no reason'}") from None
     return Submitted([str(job.job_id) for job in jobs], folder)
 
 
