@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,11 +17,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mnist_tune.launch
+from mnist_tune.database import storage_url
+from mnist_tune.errors import UserError
+from mnist_tune.launch.order import Order
 from mnist_tune.results import Results, read_results
 from tests.conftest import Command
 from tests.processes import descendants, kill_all
 from tests.support import TINY_SPEC, finish, lease, new_study, start_command, wait_until, work
 from tests.test_processes import LONG_TRIAL
+from tests.test_readme import LAUNCH_ON_RAY
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 
 SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]").replace(
     "epochs = 2", "epochs = 8"
-) + lease(0.5, 4.0)
+).replace("tiny", "seed-grid") + lease(0.5, 4.0)
 NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
 PASSWORD = "not-to-be-seen"
 
@@ -79,8 +84,8 @@ def test_a_lost_node_and_a_killed_launcher_cost_nothing(
 
     def launch() -> Any:
         folders = "--checkpoints", str(tmp_path / "checkpoints"), "--artifacts", str(tmp_path / "artifacts")
-        asked = "launch", "tiny", "--on", "ray", "--workers", "3", "--address", cluster.address, *folders
-        return start_command(*asked, folder=tmp_path, url=secret)
+        line = LAUNCH_ON_RAY.replace("--workers 8", "--workers 3").replace("auto", cluster.address)
+        return start_command(*shlex.split(line)[1:], *folders, folder=tmp_path, url=secret)
 
     def at_work() -> int:
         return sum(worker.state == "working" for worker in read_results(study).workers)
@@ -111,12 +116,12 @@ def test_a_lost_node_and_a_killed_launcher_cost_nothing(
     }
     verified = finish(
         start_command(
-            "verify", "tiny", "--artifacts", str(tmp_path / "artifacts"), folder=tmp_path, url=secret
+            "verify", "seed-grid", "--artifacts", str(tmp_path / "artifacts"), folder=tmp_path, url=secret
         )
     )
     assert verified.returncode == 0, verified.stdout
     finished = finish(launch())
-    assert (finished.returncode, finished.stdout) == (0, "study 'tiny' is finished: nothing to launch\n")
+    assert (finished.returncode, finished.stdout) == (0, "study 'seed-grid' is finished: nothing to launch\n")
     assert len(read_results(study).attempts) == len(results.attempts)
     written = [path for path in ray_home.rglob("*") if path.is_file() and not path.is_symlink()]
     assert any("trial" in path.read_text(errors="replace") for path in written if path.suffix == ".out")
@@ -207,6 +212,15 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     answer = command("launch", "tiny", "--on", "ray", "--workers", "2")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == "mnist-tune: --on ray: needs Ray; run pip install 'mnist-tune[ray]'\n"
+
+
+def test_a_cluster_that_is_not_there_is_one_line_at_once(tmp_path: Path) -> None:
+    from mnist_tune.launch import ray_engine
+
+    order = Order("tiny", storage_url("postgresql://nowhere/studies"), 1)
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there"):
+            ray_engine.connect(order, address)
 
 
 def test_a_finished_study_is_launched_nowhere(tmp_path: Path, command: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from tests.conftest import Command
 from tests.processes import descendants
 from tests.support import TWO_CELLS, finish, new_study, start_command, wait_until
 from tests.test_processes import LONG_TRIAL
+from tests.test_readme import LAUNCH_ON_SLURM
 
 LONG = LONG_TRIAL.replace("epochs = 15", "epochs = 80").replace("train_size = 300", "train_size = 800")
+LONG = LONG.replace("tiny", "seed-grid")
 PASSWORD = "not-to-be-seen"
 
 
@@ -119,7 +122,8 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
 ) -> None:
     study = new_study(tmp_path, LONG, url=postgres)
     secret = postgres.replace("postgres@", f"postgres:{PASSWORD}@")
-    answer = launch(tmp_path, "--workers", "1", "--time", "1", url=secret)
+    line = LAUNCH_ON_SLURM.replace("--workers 32", "--workers 1").replace("--time 240", "--time 1")
+    answer = finish(start_command(*shlex.split(line)[1:], "--json", folder=tmp_path, url=secret))
     assert (answer.returncode, answer.stderr) == (0, "")
     (job,) = json.loads(answer.stdout)["jobs"]
     wait_until(has_epochs(study, 0), 60)
@@ -134,7 +138,8 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
     assert reasons(study)[1] == "preempted: the worker was stopped by SIGTERM"
     wait_until(lambda: job_states() == {job: ("PENDING", 2)})
 
-    more = launch(tmp_path, "--workers", "5", url=secret)  # a second launch only adds workers
+    again = "launch", "seed-grid", "--on", "slurm", "--workers", "5", "--json"
+    more = finish(start_command(*again, folder=tmp_path, url=secret))  # a second launch only adds workers
     assert more.returncode == 0, more.stderr
     (other,) = json.loads(more.stdout)["jobs"]
     wait_until(lambda: read_results(study).is_finished, 240)

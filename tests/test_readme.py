@@ -10,9 +10,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mnist_tune.control import Registration
-from mnist_tune.database import storage_url
+from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
+from mnist_tune.errors import MISTAKE, STOPPED
 from mnist_tune.spec import Spec
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import open_study
@@ -96,13 +98,20 @@ ASKING_WORKERS = [
     "mnist-tune doctor",
 ]
 
+LAUNCH_ON_RAY = "mnist-tune launch seed-grid --on ray --workers 8 --address auto"
+LAUNCH_ON_SLURM = (
+    "mnist-tune launch seed-grid --on slurm --workers 32 --time 240 --engine-option partition=long"
+)
+"""Run on fewer images in test_launch_on_ray.py and test_launch_on_slurm.py."""
+
 DASHBOARDS = ["optuna-dashboard sqlite:///mnist-tune.db", "mnist-tune dashboard --read-only"]
 """Run in test_stock_optuna.py and test_dashboard.py."""
 
 
 def test_every_command_of_the_readme_is_one_that_a_test_runs() -> None:
     tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *MORE_SEEDS, *TUTORIAL]
-    assert sorted(commands()) == sorted([*tested, *ASKING_WORKERS, *DASHBOARDS])
+    launches = [LAUNCH_ON_RAY, LAUNCH_ON_SLURM]
+    assert sorted(commands()) == sorted([*tested, *ASKING_WORKERS, *launches, *DASHBOARDS])
 
 
 def test_the_set_up_is_one_line_each() -> None:
@@ -114,6 +123,35 @@ def test_the_readmes_study_is_the_reference_grid() -> None:
     shown = Spec.model_validate(tomllib.loads(block))
     shipped = Spec.model_validate(tomllib.loads((STUDIES / "seed-grid.toml").read_text(encoding="utf-8")))
     assert shown == shipped
+
+
+def test_the_job_for_kubernetes_does_with_each_exit_code_what_it_means(command: Command) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    job = yaml.safe_load(block)
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
+    assert job["spec"]["parallelism"] == 8
+    assert "completions" not in job["spec"]  # or the Job would wait for so many workers to end well
+    rules = job["spec"]["podFailurePolicy"]["rules"]
+    by_code = {
+        code: rule["action"] for rule in rules for code in rule.get("onExitCodes", {}).get("values", [])
+    }
+    assert by_code == {MISTAKE: "FailJob", STOPPED: "Ignore"}  # the others count towards the limit
+    pod = job["spec"]["template"]["spec"]
+    (worker,) = pod["containers"]
+    assert {rule["onExitCodes"]["containerName"] for rule in rules if "onExitCodes" in rule} == {
+        worker["name"]
+    }
+    assert pod["restartPolicy"] == "Never"  # without which Kubernetes takes no podFailurePolicy
+    assert pod["terminationGracePeriodSeconds"] >= 60
+    assert [variable["name"] for variable in worker["env"]] == [ENVIRONMENT_VARIABLE]
+    assert worker["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "mnist-tune"
+    program, *arguments = worker["command"]
+    answer = command(*arguments)
+    assert program == "mnist-tune"
+    assert (answer.code, "studies.db: no such file" in answer.err) == (
+        MISTAKE,
+        True,
+    )  # but for that it would run
 
 
 def test_every_field_of_a_spec_stands_in_the_readmes_table() -> None:

@@ -6,6 +6,7 @@ Placement only: no queue, no scheduler and no sampler of Ray's. Whatever happens
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ except ModuleNotFoundError:
 
 RESTARTS = 3
 """Of a worker that failed. One whose node was lost is started again as often as that happens."""
+ANSWER_SECONDS = 10.0
 LOCAL = "local"
 LOCAL_STORE_BYTES = 80 << 20
 """Nearly the least that Ray takes: nothing of ours lies in its object store."""
@@ -48,11 +50,12 @@ def connect(order: Order, address: str | None) -> str:
     else:
         refuse_file(order.url, order.study, f"Ray at {address}")
     try:
+        _knock(address)
         with warnings.catch_warnings(action="ignore"):  # of what the error says too
             ray.init(**arguments)
     except ImportError as error:
         raise UserError(f"--address {address}: {_first_line(error)}") from None
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({_first_line(error)}); "
             "leave it out for one on this machine"
@@ -62,6 +65,13 @@ def connect(order: Order, address: str | None) -> str:
     nodes = sum(node["Alive"] for node in ray.nodes())
     where = "on this machine" if address == LOCAL else f"at {address}"
     return f"Ray {where}, {nodes} node{'s' if nodes > 1 else ''}"
+
+
+def _knock(address: str) -> None:
+    """See that something listens at HOST:PORT. Ray would try for minutes, deaf to Ctrl-C."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
 
 
 def has_room(order: Order) -> bool:
