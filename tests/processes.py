@@ -26,6 +26,16 @@ def descendants(pid: int) -> list[int]:
     return list(below(pid))
 
 
+def started_with(variable: str, value: str) -> list[int]:
+    """All that have this in their environment."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"{variable}={value}".encode() in environment.read_bytes().split(b"\0"):
+                found.append(int(environment.parent.name))
+    return found
+
+
 def kill_all(pids: list[int]) -> None:
     """What a power cut does: all of them at once, so that none sees another go."""
     for number in (signal.SIGSTOP, signal.SIGKILL):

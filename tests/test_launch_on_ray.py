@@ -22,7 +22,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.launch.order import Order
 from mnist_tune.results import Results, read_results
 from tests.conftest import Command
-from tests.processes import descendants, kill_all
+from tests.processes import descendants, kill_all, started_with
 from tests.support import TINY_SPEC, finish, lease, new_study, start_command, wait_until, work
 from tests.test_processes import LONG_TRIAL
 from tests.test_readme import LAUNCH_ON_RAY
@@ -48,6 +48,7 @@ def ray_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     yield folder
+    kill_all(started_with("RAY_TMPDIR", str(folder)))  # what a test that failed left behind
     shutil.rmtree(folder, ignore_errors=True)
 
 
