@@ -9,6 +9,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from enum import EnumType
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -86,9 +87,12 @@ def _options(command: Callable[..., Any]) -> Iterator[Row]:
             continue
         names = _names(info) or f"--{name.replace('_', '-')}"
         plain = next((each for each in (kind, *get_args(kind)) if get_origin(each) is Literal), None)
-        value = info.metavar or "|".join(get_args(plain)) or _value(kind)
+        named = [str(each.value) for each in kind] if isinstance(kind, EnumType) else get_args(plain)
+        value = info.metavar or "|".join(named) or _value(kind)
         meaning = info.help or ""
-        if info.show_default and kind is not bool:
+        if default is inspect.Parameter.empty:
+            meaning += " Required."
+        elif info.show_default and kind is not bool:
             meaning += f" Default: {default}."
         yield Row(f"`{names.replace('/', ' / ')}{'' if kind is bool else f' {value}'}`", meaning)
 
@@ -101,7 +105,7 @@ def _names(info: OptionInfo) -> str | None:
 
 def _value(kind: Any) -> str:
     types = {each for each in (*get_args(kind), kind) if isinstance(each, type)} - {NoneType}
-    return "N" if int in types else "PATH" if Path in types else "NAME"
+    return "N" if types & {int, float} else "PATH" if Path in types else "NAME"
 
 
 def _table(rows: Iterable[Row]) -> list[str]:
