@@ -87,8 +87,8 @@ def _options(command: Callable[..., Any]) -> Iterator[Row]:
             continue
         names = _names(info) or f"--{name.replace('_', '-')}"
         plain = next((each for each in (kind, *get_args(kind)) if get_origin(each) is Literal), None)
-        named = [str(each.value) for each in kind] if isinstance(kind, EnumType) else get_args(plain)
-        value = info.metavar or "|".join(named) or _value(kind)
+        members: Iterable[Any] = kind if isinstance(kind, EnumType) else get_args(plain)
+        value = info.metavar or "|".join(map(str, members)) or _value(kind)
         meaning = info.help or ""
         if default is inspect.Parameter.empty:
             meaning += " Required."
