@@ -117,7 +117,8 @@ class Report:
         verdict = "; ".join(self.problems[:10]) or "every promise kept"
         return (
             f"{self.campaign.name}: {self.campaign.cells} cells, {self.pruned} pruned, {self.kills} kills, "
-            f"{self.stalls} stalls, {self.attempts - self.campaign.cells} attempts lost, {self.seconds:.0f} s: {verdict}"
+            f"{self.stalls} stalls, {self.attempts - self.campaign.cells} attempts lost, "
+            f"{self.seconds:.0f} s: {verdict}"
         )
 
 

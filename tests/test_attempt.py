@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, save
 from mnist_tune.failures import Failure
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.patience import Patience
+from mnist_tune.pruners import Decision
 from mnist_tune.stop import StopRequest
 from mnist_tune.studies import OpenStudy
 from tests.outages import away, lost_answer
@@ -30,6 +32,7 @@ class Bench:
     study: OpenStudy
     folder: Path
     lines: list[str] = field(default_factory=list)
+    decide: Callable[[int], Decision] | None = None
 
     def __post_init__(self) -> None:
         self.queue = self.study.queue()
@@ -46,6 +49,7 @@ class Bench:
             self.lines.append,
             self.checkpoints,
             self.artifacts,
+            self.decide,
         )
 
     def checkpoint(self, number: int) -> Checkpoint:

@@ -27,7 +27,7 @@ def wage_all(folder: Path, seeds: range, url: str | None = None) -> None:
 
 
 def wage_sampled(folder: Path, url: str | None = None) -> None:
-    """TPE and ASHA, 32 workers, 100 trials: as many have ended, as complete or pruned, and no other is left."""
+    """TPE and ASHA, 32 workers, 100 trials: as many are complete or pruned, and no other is left."""
     (report,) = run_each(
         wage, campaigns(url, folder, range(1), cells=100, sampled=True, treatment=CROWDED), 1
     )

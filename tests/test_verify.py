@@ -252,6 +252,11 @@ IN_THE_GRID = [
         "trial 8, cell 0: has {'lost': 2} for failures so far, but there were {'lost': 1}",
     ),
     (
+        "pruning",
+        "UPDATE trials SET state = 'PRUNED' WHERE number = 3",
+        "trial 3, cell 3: was pruned, but the spec has no [pruner]",
+    ),
+    (
         "states",
         "UPDATE trials SET datetime_complete = NULL WHERE number = 3",
         "trial 3, cell 3: `datetime_complete` is supposed to be set",
