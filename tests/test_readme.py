@@ -15,6 +15,7 @@ import yaml
 from mnist_tune.control import Registration
 from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.errors import MISTAKE, STOPPED
+from mnist_tune.pruning import PRUNERS
 from mnist_tune.spec import Spec
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import open_study
@@ -118,11 +119,11 @@ def test_the_set_up_is_one_line_each() -> None:
     assert [command for command in commands() if "venv" in command] == SET_UP
 
 
-def test_the_readmes_study_is_the_reference_grid() -> None:
-    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    shown = Spec.model_validate(tomllib.loads(block))
-    shipped = Spec.model_validate(tomllib.loads((STUDIES / "seed-grid.toml").read_text(encoding="utf-8")))
-    assert shown == shipped
+def test_the_readmes_studies_are_the_shipped_ones() -> None:
+    shown = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    for block, name in zip(shown, ["seed-grid", "sampled"], strict=True):
+        shipped = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
+        assert Spec.model_validate(tomllib.loads(block)) == Spec.model_validate(tomllib.loads(shipped))
 
 
 def test_the_job_for_kubernetes_does_with_each_exit_code_what_it_means(command: Command) -> None:
@@ -155,11 +156,11 @@ def test_the_job_for_kubernetes_does_with_each_exit_code_what_it_means(command: 
 
 
 def test_every_field_of_a_spec_stands_in_the_readmes_table() -> None:
-    for table, section in Spec.model_fields.items():
-        annotation = section.annotation
-        assert annotation is not None
-        for field in annotation.model_fields:
-            assert f"`{table}.{field}" in README, f"{table}.{field}"
+    tables = {table: [section.annotation] for table, section in Spec.model_fields.items()}
+    tables["pruner"] = list(PRUNERS.values())
+    for table, models in tables.items():
+        for field in [field for model in models if model is not None for field in model.model_fields]:
+            assert f"| `{table}.{field}" in README, f"{table}.{field}"
 
 
 def test_every_file_the_readme_points_to_is_there() -> None:
