@@ -160,7 +160,7 @@ def test_every_field_of_a_spec_stands_in_the_readmes_table() -> None:
     tables["pruner"] = list(PRUNERS.values())
     for table, models in tables.items():
         for field in [field for model in models if model is not None for field in model.model_fields]:
-            assert f"| `{table}.{field}" in README, f"{table}.{field}"
+            assert f"`{table}.{field}" in README, f"{table}.{field}"
 
 
 def test_every_file_the_readme_points_to_is_there() -> None:
