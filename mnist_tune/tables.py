@@ -49,7 +49,7 @@ def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
     seeds = f", {len(one.pruned)} of {n} seeds" if n > 1 else ""
     return {
         "trial": str(one.pruned[0].number),
-        **{name: str(one.parameters.get(name, "")) for name in fields},
+        **{name: parameter(one.parameters.get(name, "")) for name in fields},
         "validation accuracy": f"{one.accuracy:.2f} %",
         "seeds": str(n),
         "time": clock(fmean(sum(epoch.seconds for epoch in each.history) for each in one.pruned)),
