@@ -21,6 +21,8 @@ CHECKPOINT = "mnist_tune:checkpoint"
 """Trial, system: `key`, `sha256` and `epoch` of the state from which the cell's next attempt goes on."""
 LOG = "mnist_tune:log"
 """Trial, system: what its worker said of it, the end of it if that is long; also where no file reaches."""
+GENERATION = "cma:"
+"""Trial, system: Optuna's name, before others, for what CMA-ES knows a drawn point by."""
 RUNG = "completed_rung_"
 """Trial, system: Optuna's name, before a number, for the value with which a trial reached a rung of ASHA."""
 

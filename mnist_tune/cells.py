@@ -12,7 +12,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import bindparam, orm, select
 
-from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, RUNG
+from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
 from mnist_tune.database import utc_now
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.rows import (
@@ -124,7 +124,8 @@ def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
     system_attrs = {
         key: value
         for key, value in attempt.system_attrs.items()
-        if key in kept or key.startswith(RUNG)  # it goes on from there, and is not judged there again
+        # It goes on from its rung, and is not judged there again; CMA-ES knows its generation by it.
+        if key in kept or key.startswith((RUNG, GENERATION))
     }
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
     system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}

@@ -8,6 +8,7 @@ from typing import Any
 
 from mnist_tune.documents import KeyedError, did_you_mean
 
+SEED = "seed"
 Value = bool | int | float | str
 Condition = dict[str, list[Value]]
 """Field to the values of which it must have one; of several fields, each must."""
@@ -31,6 +32,8 @@ def check_conditions(conditions: Mapping[str, Condition], choices: Mapping[str, 
     for name, condition in conditions.items():
         for field, values in condition.items():
             key = f"{name}.when.{field}"
+            if field == SEED:  # replicates of a configuration would have other fields
+                raise KeyedError(key, "a seed only repeats a configuration: no field can depend on it")
             if field not in choices:
                 raise KeyedError(key, f"is not searched in [search.space]; {did_you_mean(field, choices)}")
             possible = choices[field]

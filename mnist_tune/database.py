@@ -66,7 +66,7 @@ def parse_url(text: str, source: str) -> URL:
         UserError: not a URL, or of a database we do not support.
     """
     try:
-        url = make_url(text)
+        url = make_url(text.strip())  # of a secret's file, the newline is no part of the URL
     except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text is not shown: what cannot be parsed may still hold a password.
         raise UserError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, noise_margin
 from mnist_tune.spec import Spec
-from mnist_tune.wording import parameters_text
+from mnist_tune.wording import parameter, parameters_text
 
 MOST_NAMED = 5
 """Tied configurations that are named one by one; more are counted."""
@@ -47,12 +47,12 @@ def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterat
     for candidate in tied:
         names = dict.fromkeys([*best.parameters, *candidate.parameters])  # not all have a conditional field
         differing = [name for name in names if best.parameters.get(name) != candidate.parameters.get(name)]
-        if len(differing) == 1:
+        if len(differing) == 1 and differing[0] in best.parameters.keys() & candidate.parameters.keys():
             by_field[differing[0]].append(candidate.parameters[differing[0]])
         else:
             in_full.append(candidate)
     for name, values in by_field.items():
-        words = [str(value) for value in (best.parameters[name], *values)]
+        words = [parameter(value) for value in (best.parameters[name], *values)]
         named, more = words[: MOST_NAMED + 1], len(words) - MOST_NAMED - 1
         rest = f" and {more} more" if more > 0 else f" and {named.pop()}"
         others = {other: value for other, value in best.parameters.items() if other != name}

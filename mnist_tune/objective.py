@@ -86,9 +86,12 @@ class Objective:
                     reason = f"{attempt.stop_reason}; stopped after epoch {epoch}"
                     raise AttemptFailed(Failure("preempted", reason))
                 case Failed(failure):
-                    if failure.kind != "non_finite":
-                        self._process.kill()  # whose memory or device may be in a bad state for the next
+                    self._bury_if_broken(failure)
                     raise AttemptFailed(failure)
+
+    def _bury_if_broken(self, failure: Failure) -> None:
+        if failure.kind != "non_finite":
+            self._process.kill()  # whose memory or device may be in a bad state for the next
 
     def _abandon(self, attempt: Attempt) -> None:
         """Have the process free for the next trial, if it listens.
@@ -102,7 +105,10 @@ class Objective:
                 match self._process.receive(LOOK_SECONDS):
                     case EpochDone(checkpoint=Checkpoint() as checkpoint):  # it was an epoch ahead
                         attempt.discard(checkpoint)
-                    case Stopped() | Trained() | Failed():
+                    case Stopped() | Trained():
+                        return
+                    case Failed(failure):
+                        self._bury_if_broken(failure)
                         return
         except ProcessDied:
             return

@@ -96,3 +96,9 @@ def test_a_grid_has_no_conditions(tmp_path: Path) -> None:
     grid = '[study]\nname = "tiny"\n[search.grid]\nseed = {choices = [1], when = {optimizer = "SGD"}}\n'
     with pytest.raises(UserError, match=r"ranges and conditions belong in \[search.space\]"):
         tiny_spec(tmp_path, grid)
+
+
+def test_no_field_may_depend_on_a_seed(tmp_path: Path) -> None:
+    space = 'seed = [0, 1]\ndropout = {choices = [0.1, 0.2], when = {seed = [0]}}'
+    with pytest.raises(UserError, match="dropout.when.seed: a seed only repeats a configuration"):
+        tiny_spec(tmp_path, f'[study]\nname = "tiny"\n[search]\nsampler = "tpe"\nn_trials = 2\n[search.space]\n{space}\n')

@@ -580,7 +580,8 @@ def test_the_command_says_for_every_check_what_came_of_it_and_writes_nothing(
     answer = command("verify", "tiny")
     assert answer.code == 0
     for check in CHECKS:
-        assert re.search(rf"^ {check.name} .* [1-9]\d* ok *$", answer.out, re.MULTILINE), check.name
+        count = "0" if check.name == "pruning" else r"[1-9]\d*"  # nothing ends early in this study
+        assert re.search(rf"^ {check.name} .* {count} ok *$", answer.out, re.MULTILINE), check.name
     assert answer.out.splitlines()[-1].startswith("study 'tiny' keeps every promise: 8 cells")
     assert dump(grid) == before
 

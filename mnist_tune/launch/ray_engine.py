@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,7 @@ except ModuleNotFoundError:
 RESTARTS = 3
 """Of a worker that failed. One whose node was lost is started again as often as that happens."""
 ANSWER_SECONDS = 10.0
+SAY_AGAIN_SECONDS = 2.0
 LOCAL = "local"
 LOCAL_STORE_BYTES = 80 << 20
 """Nearly the least that Ray takes: nothing of ours lies in its object store."""
@@ -106,7 +110,8 @@ class RayPool:
         self._running: dict[Any, _Placed] = {}
         self._codes: set[int] = set()
         self._failures: list[str] = []
-        self._stopped = False
+        self._stops = 0
+        self._said = 0.0
         # A thread for `run`, one for `stop`, one for `is_placed`; the rest is what Ray is asked for.
         self._actor = ray.remote(RemoteWorker).options(
             num_cpus=order.cpus,
@@ -124,23 +129,27 @@ class RayPool:
 
     def is_alive(self) -> bool:
         """Whether any worker runs or waits for room. Starts those again that failed."""
-        if self._running:
-            ended, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-            for run in ended:
-                self._look_at(run)
+        with _the_cluster_there():
+            if self._stops and time.monotonic() - self._said > SAY_AGAIN_SECONDS:
+                self._say_stop()
+            if self._running:
+                ended, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+                for run in ended:
+                    self._look_at(run)
         return bool(self._running)
 
     def stop(self) -> None:
         """Ask every worker to leave: at the end of its epoch or, asked again, at once."""
-        self._stopped = True
-        self._forget_waiting()
-        for placed in self._running.values():
-            placed.actor.stop.remote()
+        self._stops += 1
+        with suppress(ConnectionError):  # then they are gone already
+            self._forget_waiting()
+            self._say_stop()
 
     def kill(self) -> None:
         """End every worker at once; their cells come back when their leases run out."""
-        for run in list(self._running):
-            ray.kill(self._running.pop(run).actor)
+        with suppress(ConnectionError):
+            for run in list(self._running):
+                ray.kill(self._running.pop(run).actor)
 
     def exit_code(self) -> int:
         """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
@@ -150,6 +159,12 @@ class RayPool:
     def failures(self) -> list[str]:
         """What the workers that ended badly said last, one line each."""
         return self._failures
+
+    def _say_stop(self) -> None:
+        # Again and again: an actor that Ray starts anew, its node being lost, does not know of it.
+        self._said = time.monotonic()
+        for placed in self._running.values():
+            placed.actor.stop.remote(self._stops)
 
     def _ask(self, restarts: int) -> None:
         actor = self._actor.remote()
@@ -166,7 +181,7 @@ class RayPool:
             left = Left(FAILED, _first_line(error))
         if left.code == 0:  # the study is finished: nobody need wait for room any longer
             self._forget_waiting()
-        again = left.code not in (MISTAKE, *NO_FAILURE) and placed.restarts > 0 and not self._stopped
+        again = left.code not in (MISTAKE, *NO_FAILURE) and placed.restarts > 0 and not self._stops
         if again:
             self._ask(placed.restarts - 1)
             return
@@ -179,6 +194,17 @@ class RayPool:
             if not ray.wait([placed.is_placed], timeout=0)[0]:
                 ray.kill(placed.actor)
                 del self._running[run]
+
+
+@contextmanager
+def _the_cluster_there() -> Iterator[None]:
+    """With `ray://`, a lost link is a builtin ConnectionError."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise MnistTuneError(
+            f"the Ray cluster is gone ({_first_line(error)}); no cell is lost, and the same command goes on"
+        ) from None
 
 
 def _resources(order: Order) -> dict[str, float]:

@@ -67,9 +67,13 @@ class RemoteWorker:
             print(line, end="", flush=True)  # noqa: T201 - to the engine's log
         return Left(self._process.wait(), last)
 
-    def stop(self) -> None:
-        """Ask it to leave: at the end of its epoch or, asked again, at once."""
+    def stop(self, times: int) -> None:
+        """Ask it to leave: at the end of its epoch or, the second time, at once.
+
+        times: how often it was asked by now; to hear the same number again changes nothing.
+        """
         with self._lock:
-            self._stops += 1
-            if self._process is not None and self._process.poll() is None:
-                self._process.send_signal(signal.SIGTERM)
+            while self._stops < times:
+                self._stops += 1
+                if self._process is not None and self._process.poll() is None:
+                    self._process.send_signal(signal.SIGTERM)

@@ -32,6 +32,15 @@ LONGEST_NOTICE = 90
 """Seconds before the time limit at which a worker is told, in which it must come to the end of its epoch."""
 SHARE_FOR_NOTICE = 0.2
 LOOK_SECONDS = 0.2
+OURS = {
+    "time": "--time",
+    "timeout_min": "--time",
+    "cpus_per_task": "--cpus-per-worker",
+    "gpus_per_node": "--gpus-per-worker",
+    "array": "--workers",
+    "export": "what a job is to find in its environment into that of this command",
+}
+"""Options of sbatch that are options of `launch` already, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,13 @@ class WorkerJob:
 
 
 def _parameters(order: Order, minutes: int) -> dict[str, Any]:
-    """What submitit is told; its own names among the options first, the rest goes to sbatch as it is."""
+    """What submitit is told; options that it has no name for go to sbatch as they are."""
+    for name, ours in OURS.items():
+        if name in order.options:
+            raise UserError(f"--engine-option {name}={order.options[name]}: write {ours}")
+    known = submitit.SlurmExecutor._valid_parameters()
+    own = {f"slurm_{name}": _typed(value) for name, value in order.options.items() if name in known}
+    rest = {name: value for name, value in order.options.items() if name not in known}
     for option, amount in (("--cpus-per-worker", order.cpus), ("--gpus-per-worker", order.gpus)):
         if amount != int(amount):
             raise UserError(f"{option} {amount:g}: Slurm gives whole ones; write {int(amount) or 1}")
@@ -123,8 +138,13 @@ def _parameters(order: Order, minutes: int) -> dict[str, Any]:
         "slurm_signal_delay_s": min(LONGEST_NOTICE, int(minutes * 60 * SHARE_FOR_NOTICE)),
         "slurm_array_parallelism": order.workers,
         # The URL is in the environment alone: submitit's files and sbatch's script do not have it.
-        "slurm_additional_parameters": {"requeue": True, "export": "ALL", **order.options},
+        "slurm_additional_parameters": {"requeue": True, "export": "ALL", **rest},
+        **own,
     }
+
+
+def _typed(value: str) -> int | str:
+    return int(value) if value.isdecimal() else value
 
 
 @contextmanager
