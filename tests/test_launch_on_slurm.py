@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import submitit
+from submitit.slurm.slurm import _make_sbatch_string
 
 import mnist_tune.launch
+from mnist_tune.database import storage_url
+from mnist_tune.errors import UserError
+from mnist_tune.launch import slurm_engine
+from mnist_tune.launch.order import Order, engine_options
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy
 from tests import slurm_server
@@ -41,6 +47,30 @@ def launch(folder: Path, *options: str, url: str | None = None) -> subprocess.Co
     """With submitit's local executor its jobs hold this command's output open: it lasts until they end."""
     command = start_command("launch", "tiny", "--on", "slurm", *options, "--json", folder=folder, url=url)
     return finish(command)
+
+
+def test_options_go_to_submitit_by_its_own_names_and_the_rest_to_sbatch() -> None:
+    options = engine_options(["partition=long", "signal_delay_s=600", "nice=5"])
+    order = Order("tiny", storage_url("postgresql://user@host/studies"), 3, options=options)
+    told = slurm_engine._parameters(order, minutes=60)
+    executor = submitit.AutoExecutor("jobs", cluster="local")
+    executor.update_parameters(**told)  # which refuses what it does not know
+    own = {name.removeprefix("slurm_"): value for name, value in told.items() if name.startswith("slurm_")}
+    script = _make_sbatch_string("worker", "jobs", **own)
+    assert "#SBATCH --partition=long" in script
+    assert "#SBATCH --signal=USR2@600" in script
+    assert "#SBATCH --nice=5" in script
+    assert "signal-delay" not in script
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [("time=240", "--time"), ("cpus_per_task=4", "--cpus-per-worker"), ("array=0-3", "--workers")],
+)
+def test_what_is_an_option_of_launch_is_refused_as_one_of_slurm(option: str, remedy: str) -> None:
+    url = storage_url("postgresql://user@host/studies")
+    with pytest.raises(UserError, match=rf"--engine-option {option}: write {remedy}"):
+        slurm_engine._parameters(Order("tiny", url, 1, options=engine_options([option])), minutes=60)
 
 
 @pytest.mark.slow

@@ -31,6 +31,10 @@ def test_every_way_to_write_postgresql_means_psycopg_3(scheme: str) -> None:
     assert storage_url(f"{scheme}://user@host/studies").drivername == "postgresql+psycopg"
 
 
+def test_the_newline_at_the_end_of_a_secrets_file_is_no_part_of_the_url() -> None:
+    assert storage_url("postgresql://user@host/studies\n").database == "studies"
+
+
 def test_a_password_is_never_shown() -> None:
     url = storage_url(f"postgresql://user:{SECRET}@host/studies")
     assert shown(url) == "postgresql://user:***@host/studies"
