@@ -16,9 +16,10 @@ from mnist_tune.control import Registration
 from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.errors import MISTAKE, STOPPED
 from mnist_tune.pruning import PRUNERS
-from mnist_tune.spec import Spec
+from mnist_tune.spec import Spec, load_spec
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import open_study
+from mnist_tune.wording import parameter
 from tests.conftest import Command
 from tests.support import STUDIES, finish, start_command
 
@@ -58,6 +59,14 @@ THE_REFERENCE_GRID = [
     "mnist-tune export seed-grid --output seed-grid-best.toml",
     "mnist-tune train seed-grid-best.toml --seed 0 --output models/seed-0",
     "mnist-tune evaluate models/seed-0 --json",
+]
+
+BEYOND_IT = [
+    "mnist-tune run studies/beyond.toml",
+    "mnist-tune export beyond --output beyond-best.toml",
+    "mnist-tune train beyond-best.toml --seed 0 --output models/beyond-0",
+    "mnist-tune evaluate models/beyond-0 --json",
+    "mnist-tune report beyond --model models/beyond-0",
 ]
 
 MORE_SEEDS = [
@@ -110,7 +119,14 @@ DASHBOARDS = ["optuna-dashboard sqlite:///mnist-tune.db", "mnist-tune dashboard 
 
 
 def test_every_command_of_the_readme_is_one_that_a_test_runs() -> None:
-    tested = [*SET_UP, *FROM_THE_SEARCH_TO_A_MODEL[1:], *THE_REFERENCE_GRID, *MORE_SEEDS, *TUTORIAL]
+    tested = [
+        *SET_UP,
+        *FROM_THE_SEARCH_TO_A_MODEL[1:],
+        *THE_REFERENCE_GRID,
+        *BEYOND_IT,
+        *MORE_SEEDS,
+        *TUTORIAL,
+    ]
     launches = [LAUNCH_ON_RAY, LAUNCH_ON_SLURM]
     assert sorted(commands()) == sorted([*tested, *ASKING_WORKERS, *launches, *DASHBOARDS])
 
@@ -184,6 +200,26 @@ def test_the_readmes_results_are_the_stored_ones() -> None:
     assert f"standard deviation {statistics.stdev(accuracies):.2f}, n = {len(accuracies)}" in README
 
 
+def test_the_grid_with_early_stopping_is_the_reference_grid() -> None:
+    full, early = (load_spec(STUDIES / f"{name}.toml") for name in ("seed-grid", "pruned-grid"))
+    assert (early.search, early.training, early.data) == (full.search, full.training, full.data)
+
+
+def test_the_readmes_results_beyond_the_grid_are_the_stored_ones() -> None:
+    stored = json.loads((STUDIES / "beyond-results.json").read_text(encoding="utf-8"))
+    for trial in stored["trials"]:
+        if trial["state"] == "complete":
+            values = " | ".join(parameter(value) for value in trial["parameters"].values())
+            assert f"| {trial['number']} | {values} | {trial['value']:.2f} % |" in README
+    assert stored["cells"]["complete"] == 3
+    accuracies = [run["test_accuracy"] for run in stored["winner_on_all_images"]]
+    mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies)
+    each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+    assert f"| beyond | **{mean:.2f} %** | {each} | {deviation:.2f} |" in README
+    epochs = sum(len(trial["history"]) for trial in stored["trials"])
+    assert f"| {epochs} epochs of {len(stored['trials']) * 15}, " in README
+
+
 def run_in(folder: Path, lines: list[str]) -> list[str]:
     """Run commands one after another in a folder with `studies/`; what each printed."""
     (folder / "studies").symlink_to(STUDIES)
@@ -218,12 +254,24 @@ def test_the_way_from_the_search_to_a_model_works_as_it_stands(tmp_path: Path, m
     assert str(mnist_directory) in printed[FROM_THE_SEARCH_TO_A_MODEL.index("mnist-tune data check")]
 
 
+def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
+    """Run commands on a study with a hundredth of the images and few epochs; what each printed."""
+    (folder / "mine").mkdir()
+    text = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
+    text = re.sub(r"^epochs = \d+", "epochs = 1" if name == "seed-grid" else "epochs = 4", text, flags=re.M)
+    text = text.replace("= 50000", "= 500").replace("= 10000", "= 500").replace("n_trials = 18", "n_trials = 6")
+    (folder / "mine" / f"{name}.toml").write_text(text, encoding="utf-8")
+    return run_in(folder, [line.replace("studies/", "mine/") for line in lines])
+
+
 @pytest.mark.slow
 def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    small = (STUDIES / "seed-grid.toml").read_text(encoding="utf-8")
-    small = small.replace("epochs = 10", "epochs = 1").replace("50000", "500").replace("10000", "500")
-    (tmp_path / "mine" / "seed-grid.toml").write_text(small, encoding="utf-8")
-    lines = [line.replace("studies/", "mine/") for line in THE_REFERENCE_GRID]
-    printed = run_in(tmp_path, lines)
+    printed = smaller("seed-grid", tmp_path, THE_REFERENCE_GRID)
     assert json.loads(printed[-1])["accuracy"] > 90
+
+
+@pytest.mark.slow
+def test_the_commands_beyond_the_grid_work_on_a_smaller_study(tmp_path: Path) -> None:
+    printed = smaller("beyond", tmp_path, BEYOND_IT)
+    assert json.loads(printed[3])["accuracy"] > 97
+    assert "6/6 cells" in printed[0]
