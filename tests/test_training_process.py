@@ -17,16 +17,20 @@ from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.configuration import DataConfig
+from mnist_tune.data import load_training_images, split
+from mnist_tune.devices import Runtime
 from mnist_tune.errors import UserError
-from mnist_tune.failures import AttemptFailed
+from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.messages import Run, SetUp
 from mnist_tune.model_folder import MODEL_FILE
 from mnist_tune.objective import Objective
 from mnist_tune.patience import Patience
+from mnist_tune.pruners import Decision
 from mnist_tune.results import read_results
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.studies import OpenStudy
+from mnist_tune.training import Trainer
 from mnist_tune.training_process import TrainingProcess
 from tests.support import TINY_SPEC, measured, new_study
 
@@ -65,12 +69,14 @@ class Bench:
         self.lines: list[str] = []
         self.ask = Patience(1.0, self.lines.append, lambda: False)
 
-    def attempt(self, log: Callable[[str], None] | None = None) -> Attempt:
+    def attempt(
+        self, log: Callable[[str], None] | None = None, decide: Callable[[int], Decision] | None = None
+    ) -> Attempt:
         claim = self.queue.claim("bench")
         assert claim is not None
         lease = Lease(60.0)
         say = log or self.lines.append
-        attempt = Attempt(self.queue, claim, lease, self.stop, say, self.states, self.artifacts)
+        attempt = Attempt(self.queue, claim, lease, self.stop, say, self.states, self.artifacts, decide)
         attempt.parameters = claim.parameters
         return attempt
 
@@ -198,6 +204,31 @@ def test_a_lost_lease_frees_the_process_at_the_next_batch(bench: Prepare) -> Non
     assert this.process.is_running
     following = bench_of_next(this)
     following.run(following.attempt())
+
+
+def test_a_pruned_trial_leaves_nothing_to_the_next_though_the_process_is_an_epoch_ahead(
+    bench: Prepare,
+) -> None:
+    this = bench(FIVE_EPOCHS)
+    pruned = this.attempt(decide=lambda _: Decision(True, {}))
+    with pytest.raises(Pruned):
+        this.run(pruned)
+    pruned.prune(this.ask)
+    assert this.process.is_running
+    following = this.attempt()
+    following.complete(this.run(following), this.ask)
+    first, second = read_results(this.study).attempts[:2]
+    assert (first.state, len(first.history)) == ("pruned", 1)
+    assert not this.states.keys()  # neither the epoch's state nor one from ahead
+    assert [metrics.epoch for metrics in second.history] == [1, 2, 3, 4, 5]
+    alone = Trainer(
+        this.study.spec.training_config(second.parameters),
+        Runtime("cpu", "a CPU", "fp32", 1),
+        *split(load_training_images(), 200, 100),
+    )
+    assert [metrics.training_loss for metrics in alone.epochs()] == [
+        metrics.training_loss for metrics in second.history
+    ]
 
 
 def test_a_diverging_trial_fails_as_non_finite_and_the_process_goes_on(bench: Prepare) -> None:
