@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]").replace(
     "epochs = 2", "epochs = 8"
 ).replace("tiny", "seed-grid") + lease(0.5, 4.0)
-NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+NODE = {"num_cpus": 1}
 PASSWORD = "not-to-be-seen"
 
 
