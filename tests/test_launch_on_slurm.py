@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,16 @@ def job_states() -> dict[str, tuple[str, int]]:
 
 
 def at_once(job: str) -> None:
-    """Slurm has a job that was queued again wait for two minutes."""
+    """Slurm has a job that was queued again wait for two minutes: for what its first run leaves, too."""
+
+    def node_states() -> set[str]:
+        told = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, check=True
+        )
+        return set(told.stdout.split())
+
+    wait_until(lambda: node_states() == {"idle"})
+    time.sleep(3)  # its processes are gone a little later than Slurm says
     subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=True)
 
 
