@@ -166,13 +166,13 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
     answer = finish(start_command(*shlex.split(line)[1:], "--json", folder=tmp_path, url=secret))
     assert (answer.returncode, answer.stderr) == (0, "")
     (job,) = json.loads(answer.stdout)["jobs"]
-    wait_until(has_epochs(study, 0), 60)
+    wait_until(has_epochs(study, 0))
     assert job_states() == {job: ("RUNNING", 0)}
     wait_until(lambda: job_states() == {job: ("PENDING", 1)})  # queued again before its minute was over
     assert reasons(study) == ["preempted: the worker was stopped by SIGTERM"]
 
     at_once(job)
-    wait_until(has_epochs(study, 1), 60)
+    wait_until(has_epochs(study, 1))
     subprocess.run(["scontrol", "requeue", job], check=True)  # what preemption does
     wait_until(lambda: len(reasons(study)) == 2)
     assert reasons(study)[1] == "preempted: the worker was stopped by SIGTERM"
@@ -182,10 +182,10 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
     more = finish(start_command(*again, folder=tmp_path, url=secret))  # a second launch only adds workers
     assert more.returncode == 0, more.stderr
     (other,) = json.loads(more.stdout)["jobs"]
-    wait_until(lambda: read_results(study).is_finished, 240)
-    wait_until(lambda: job_states().keys() == {job}, 60)
+    wait_until(lambda: read_results(study).is_finished, 480)
+    wait_until(lambda: job_states().keys() == {job})
     at_once(job)
-    wait_until(lambda: not job_states(), 60)  # it found the study finished
+    wait_until(lambda: not job_states())  # it found the study finished
     *drained, complete = read_results(study).attempts
     assert len(drained) == 2
     assert (complete.state, len(complete.history)) == ("complete", 80)
