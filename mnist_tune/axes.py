@@ -87,10 +87,7 @@ class Search(Section):
         if not space:
             raise ValueError("is empty; write e.g. learning_rate = {low = 1e-5, high = 1e-2, log = true}")
         checked = {name: _check_axis(name, entry) for name, entry in space.items()}
-        conditions = {
-            name: axis.when for name, axis in checked.items() if isinstance(axis, Conditional) and axis.when
-        }
-        check_conditions(conditions, {name: _choices(axis) for name, axis in checked.items()})
+        check_conditions(_conditions(checked), {name: _choices(axis) for name, axis in checked.items()})
         return checked
 
     @model_validator(mode="after")
@@ -132,10 +129,7 @@ class Search(Section):
     @property
     def conditions(self) -> dict[str, Condition]:
         """Of the fields that not every trial has: the condition under which it has it."""
-        space = self.space or {}
-        return {
-            name: axis.when for name, axis in space.items() if isinstance(axis, Conditional) and axis.when
-        }
+        return _conditions(self.space or {})
 
 
 def _check_value(name: str, value: Any) -> Value:
@@ -156,6 +150,10 @@ def _check_axis(name: str, entry: Any) -> list[Value] | Choices | Interval:
     choices = _check_table(name, entry, Choices)
     checked = _check_choices(name, choices.choices)
     return checked if choices.when is None else choices.model_copy(update={"choices": checked})
+
+
+def _conditions(space: dict[str, list[Value] | Choices | Interval]) -> dict[str, Condition]:
+    return {name: axis.when for name, axis in space.items() if isinstance(axis, Conditional) and axis.when}
 
 
 def _choices(axis: list[Value] | Choices | Interval) -> list[Value] | None:

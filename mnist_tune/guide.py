@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import optuna
+from optuna.study import Study
 from optuna.trial import Trial
 
 from mnist_tune.conditions import wanted
 from mnist_tune.learnt import LearntFrom
-from mnist_tune.pruners import Decision, Judge, pruner
+from mnist_tune.pruners import Decision, Judge
 from mnist_tune.queue import Claim
 from mnist_tune.samplers import sampler
 from mnist_tune.search import distributions, suggest
@@ -20,14 +20,12 @@ from mnist_tune.storage import GuardedStorage
 class Guide:
     """The sampler and the pruner of one study, as one worker asks them."""
 
-    def __init__(self, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
+    def __init__(self, study: Study, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
+        """`study` is Optuna's object with the spec's sampler and pruner, for this guide alone."""
         self._spec = spec
         self._seen = LearntFrom(storage, study_id)
         self._axes = distributions(spec)
-        self._study = optuna.load_study(
-            study_name=spec.study.name, storage=storage, sampler=sampler(spec, 0), pruner=pruner(spec)
-        )
-        # Without Optuna's cache, which would read every waiting cell anew for each trial.
+        self._study = study
         self._study._storage = self._seen  # type: ignore[assignment]
         self._judge = Judge(self._study, self._seen)
 

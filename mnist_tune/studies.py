@@ -68,7 +68,7 @@ class OpenStudy:
 
     def guide(self) -> Guide:
         """The study's sampler and pruner, for a worker."""
-        return Guide(self.storage, self.study_id, self.spec)
+        return Guide(self.optuna_study(), self.storage, self.study_id, self.spec)
 
 
 def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Finished] | None = None) -> bool:
