@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -92,8 +92,11 @@ class Pool:
         ]
 
 
-def worker_arguments(threads: int | None, folders: Mapping[str, Path | None]) -> list[str]:
-    """What every worker of a pool is told besides its study and device; `folders` by their options."""
+def worker_arguments(
+    threads: int | None, data_dir: Path | None, checkpoints: Path | None, artifacts: Path | None
+) -> list[str]:
+    """What every worker of a pool is told besides its study and device."""
+    folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
     arguments = [] if threads is None else ["--threads", str(threads)]
     named = ((option, str(folder)) for option, folder in folders.items() if folder is not None)
     return [*arguments, *(argument for pair in named for argument in pair)]

@@ -72,9 +72,7 @@ def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing
 
 def _has_begun(attempt: Attempt) -> bool:
     """A sampled cell is claimed a moment before it gets its parameters."""
-    return attempt.state not in ("waiting", "running") or bool(
-        attempt.state == "running" and attempt.parameters
-    )
+    return bool(attempt.parameters) if attempt.state == "running" else attempt.state != "waiting"
 
 
 def failures(results: Results) -> Iterator[str]:

@@ -92,15 +92,14 @@ def launch(
     n_workers = min(workers, results.cells.waiting + results.cells.running)
     # A worker that was given no GPU must not take one; what a given one is called there, Ray and Slurm say.
     chosen = "cpu" if device == "auto" and not gpus_per_worker else device
-    folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
-    absolute = {name: folder and folder.absolute() for name, folder in folders.items()}
+    folders = (folder and folder.absolute() for folder in (data_dir, checkpoints, artifacts))
     order = Order(
         opened.name,
         url.set(database=_absolute(url.database)) if url.drivername == "sqlite" else url,
         n_workers,
         float(threads or 1) if cpus_per_worker is None else cpus_per_worker,
         gpus_per_worker,
-        ["--device", chosen, *worker_arguments(threads, absolute)],
+        ["--device", chosen, *worker_arguments(threads, *folders)],
         engine_options(engine_option or []),
     )
     told = {"engine": on, "study": opened.name, "storage": shown(url), "workers": n_workers}

@@ -142,8 +142,7 @@ def run(
     )
     stop = StopRequest()
     stop.listen()
-    folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
-    pool = Pool(study.name, url, worker_arguments(threads, folders))
+    pool = Pool(study.name, url, worker_arguments(threads, data_dir, checkpoints, artifacts))
     if not results.is_finished:
         results = follow(study, results, pool, partial(pool.start, places), stop, out)
     if as_json:

@@ -48,7 +48,7 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
         why = (
             "The pruner has ended at least one trial of each configuration"
             if results.ended_early
-            else ("No cell is complete yet")
+            else "No cell is complete yet"
         )
         return Headline(
             _standing(results), f"{why}: there is no winner.", "", [], results.evidence,
