@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rich.text import Text
 
@@ -22,6 +22,7 @@ STYLES = {"running": "cyan", "stale": "yellow", "failed": "red", "complete": "gr
 FOLDED = ("running", "failed", "complete", "pruned", "waiting")
 """The states of the cells that have no place, in the order in which they are counted."""
 LONGEST_SKETCH = 20
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def cell_lines(results: Results, pace: Pace, pen: Pen, width: int, height: int) -> list[Text]:
@@ -43,7 +44,7 @@ def _chosen(latest: Sequence[Attempt], n_lines: int) -> list[Attempt]:
         return sorted(latest, key=lambda attempt: attempt.cell)
     running = sorted((one for one in latest if one.state == "running"), key=lambda one: one.number)
     ended = [one for one in latest if one.state not in ("running", "waiting")]
-    ended.sort(key=lambda one: (one.ended or datetime.min, one.number), reverse=True)
+    ended.sort(key=lambda one: (one.ended or NEVER, one.number), reverse=True)
     return [*running, *ended][: max(n_lines - 1, 0)]
 
 

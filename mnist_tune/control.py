@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -105,7 +105,7 @@ def _worker(row: sqlalchemy.Row[Any], grace_period: float) -> WorkerRow:
         host=row.host,
         pid=row.pid,
         device=row.device,
-        started=row.started.replace(tzinfo=UTC),
+        started=row.started,
         seconds_since_beat=silent,
         trial=row.trial,
         images_per_second=row.images_per_second,

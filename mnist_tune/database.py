@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
 
 from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
@@ -30,10 +31,32 @@ SQLITE_BUSY_SECONDS = 120
 POSTGRESQL_LOCK = 0x6D6E6973742D74
 
 
-class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """The database's clock as Optuna stores times: naive UTC."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC, in a column without a zone, as Optuna stores all of its own."""
 
-    type = sqlalchemy.DateTime()
+    impl = sqlalchemy.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _: Any) -> datetime | None:
+        return utc(value)
+
+
+def utc(stored: datetime | None) -> datetime | None:
+    """The time that stands in such a column."""
+    return None if stored is None else stored.replace(tzinfo=UTC)
+
+
+class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
+    """The database's clock, as Optuna stores times: UTC without a zone."""
+
+    type = UtcDateTime()
     inherit_cache = True
 
 

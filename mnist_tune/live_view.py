@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rich.text import Text
 
@@ -37,7 +37,7 @@ def live_view(
     Widths come from the spec and the size alone, so that no column moves from one drawing to the next.
     """
     pen = ASCII if ascii_only else UNICODE
-    pace = Pace(results, now or datetime.now())
+    pace = Pace(results, now or datetime.now(UTC))
     head = _head(results, pace, pen, width)
     notes = [Text(line, style="bold") for line in textwrap.wrap(pen.text(notice), width)]
     foot = [Text(), *notes] if notes else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from mnist_tune.attempt import LOG_FILE
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
+from mnist_tune.times import shown
 from mnist_tune.wording import parameters_text, printable
 
 
@@ -49,4 +50,4 @@ def _kept(attempt: Attempt, artifacts: Path) -> str | None:
 
 
 def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "?"
+    return shown(moment) if moment else "?"

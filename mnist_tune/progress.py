@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mnist_tune.control import Control
 from mnist_tune.pace import Pace, epochs_of, own_epochs
@@ -30,7 +30,7 @@ def totals(results: Results) -> str:
         parts.append(results.control)
     if results.best is not None:
         parts.append(f"best {accuracy(results.best)}")
-    seconds = Pace(results, datetime.now()).seconds_left()
+    seconds = Pace(results, datetime.now(UTC)).seconds_left()
     if seconds is not None:
         parts.append(f"ETA {duration(seconds)}")
     return ", ".join(parts)

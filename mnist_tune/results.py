@@ -28,7 +28,7 @@ COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One trial: an attempt at a cell. Times are local; accuracies in percent."""
+    """One trial: an attempt at a cell. Times are in UTC; accuracies in percent."""
 
     number: int
     cell: int
@@ -53,11 +53,11 @@ class Attempt:
     """What its worker said, as the storage has it."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data without the log; times in ISO 8601 with their offset from UTC."""
+        """Plain data without the log; times in ISO 8601, in UTC."""
         plain = asdict(self)
         del plain["log"]
         times = {key: getattr(self, key) for key in ("started", "ended")}
-        return plain | {key: time and time.astimezone().isoformat() for key, time in times.items()}
+        return plain | {key: time and time.isoformat() for key, time in times.items()}
 
 
 @dataclass(frozen=True)

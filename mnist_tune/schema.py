@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from optuna.storages._rdb import models
 from sqlalchemy.engine import URL, Engine
 
-from mnist_tune.database import lock, open_engine, shown
+from mnist_tune.database import UtcDateTime, lock, open_engine, shown
 from mnist_tune.database_errors import opening_error
 from mnist_tune.errors import UserError
 
@@ -30,8 +30,8 @@ workers = sqlalchemy.Table(
     sqlalchemy.Column("host", sqlalchemy.String(512), nullable=False),
     sqlalchemy.Column("pid", sqlalchemy.Integer, nullable=False),
     sqlalchemy.Column("device", sqlalchemy.String(512), nullable=False),
-    sqlalchemy.Column("started", sqlalchemy.DateTime, nullable=False),
-    sqlalchemy.Column("last_beat", sqlalchemy.DateTime, nullable=False),
+    sqlalchemy.Column("started", UtcDateTime, nullable=False),
+    sqlalchemy.Column("last_beat", UtcDateTime, nullable=False),
     sqlalchemy.Column("trial", sqlalchemy.Integer),
     sqlalchemy.Column("images_per_second", sqlalchemy.Float),
     sqlalchemy.Column("drain", sqlalchemy.Boolean, nullable=False),

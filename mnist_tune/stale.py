@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy
 from optuna.trial import TrialState
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
-from mnist_tune.database import utc_now
-from mnist_tune.rows import heartbeats, trials
+from mnist_tune.database import UtcDateTime, utc_now
+from mnist_tune.rows import HEARTBEAT, heartbeats, trials
 from mnist_tune.storage import GuardedStorage
 
 LOOKS_PER_GRACE_PERIOD = 12
@@ -30,7 +30,11 @@ class Silent:
     def still(self) -> sqlalchemy.ColumnElement[bool]:
         """That the heartbeat is that one yet, as a condition on the trial's row."""
         beat = sqlalchemy.exists().where(heartbeats.c.trial_id == trials.c.trial_id)
-        return ~beat if self.heartbeat is None else beat.where(heartbeats.c.heartbeat == self.heartbeat)
+        return (
+            ~beat
+            if self.heartbeat is None
+            else beat.where(heartbeats.c.heartbeat == literal(self.heartbeat, UtcDateTime))
+        )
 
 
 class Watch:
@@ -75,7 +79,7 @@ class Watch:
 
 def last_heartbeats() -> sqlalchemy.Select[Any]:
     """Trials with their last heartbeat, None if they never had one, and the database's time now."""
-    columns = (trials.c.trial_id, trials.c.number, heartbeats.c.heartbeat, utc_now().label("now"))
+    columns = (trials.c.trial_id, trials.c.number, HEARTBEAT, utc_now().label("now"))
     of_trial = heartbeats.c.trial_id == trials.c.trial_id
     return select(*columns).outerjoin_from(trials, heartbeats, of_trial)
 

@@ -20,7 +20,7 @@ from sqlalchemy import orm
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist_tune.database import engine_arguments, shown, utc_now
+from mnist_tune.database import engine_arguments, shown, utc, utc_now
 from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
 from mnist_tune.rows import Notes, beat, changed, end, put, touch, trials
@@ -100,6 +100,10 @@ class GuardedStorage(RDBStorage):
         """A trial as Optuna's own object, read in the caller's transaction."""
         return self._build_frozen_trial_from_trial_model(session.get_one(models.TrialModel, trial_id))
 
+    def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
+        row: Any = _InUtc(trial)
+        return super()._build_frozen_trial_from_trial_model(row)
+
     # Our own writers, in plain SQL: Optuna's read the trial, and what it is to overwrite, once more each.
 
     def write(self, trial_id: int, **notes: Unpack[Notes]) -> None:
@@ -150,3 +154,18 @@ class GuardedStorage(RDBStorage):
     def record_heartbeat(self, trial_id: int) -> None:
         with self.guarded(trial_id) as session:
             beat(session, trial_id)
+
+
+class _InUtc:
+    """A row of a trial, as Optuna's reader sees it, with its times in UTC.
+
+    Stock turns them into local times without a zone: in the hour that comes twice, nobody knows which.
+    """
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+        self.datetime_start = utc(row._datetime_start_utc)
+        self.datetime_complete = utc(row._datetime_complete_utc)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)

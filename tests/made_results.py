@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mnist_tune.control import Control, WorkerRow
@@ -12,7 +12,7 @@ from mnist_tune.metrics import EpochMetrics
 from mnist_tune.results import Attempt, Results
 from mnist_tune.spec import Spec
 
-NOW = datetime(2026, 1, 1, 12)
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Grid = dict[str, list[Any]]
 EIGHT: Grid = {"learning_rate": [0.001, 0.0001], "batch_size": [64, 128], "optimizer": ["Adam", "SGD"]}
 THOUSAND: Grid = EIGHT | {"seed": list(range(125))}

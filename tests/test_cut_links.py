@@ -163,7 +163,7 @@ def test_a_worker_in_another_time_zone_loses_nothing_in_a_cut_either(
     assert [(answer.returncode, answer.stderr) for answer in answers] == [(0, "")] * 2
     trials = study.optuna_study().trials
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = datetime.now(UTC)
     for trial in trials:
         assert trial.datetime_start is not None
         assert trial.datetime_complete is not None

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -45,7 +45,7 @@ def study(tmp_path: Path) -> OpenStudy:
 
 
 def report_of(study: OpenStudy, *models: Evaluated, now: datetime | None = None) -> Report:
-    return contents(read_results(study), models, "sqlite:///studies.db", now or datetime.now())
+    return contents(read_results(study), models, "sqlite:///studies.db", now or datetime.now(UTC))
 
 
 def shown(report: Report, key: str) -> Picture:
@@ -248,7 +248,7 @@ def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study
     complete(study, 90.0, worker="one:1")
     fail(study, Failure("out_of_memory", "no memory\nmore"), worker="two:2")
     study.queue().claim("two:2")
-    now = datetime.now() + timedelta(seconds=30)
+    now = datetime.now(UTC) + timedelta(seconds=30)
     report = report_of(study, now=now)
     bars = {trace["name"]: trace for trace in traces(shown(report, "timeline")) if trace["type"] == "bar"}
     assert {name: trace["y"] for name, trace in bars.items()} == {
@@ -266,7 +266,7 @@ def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study
 def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenStudy, tmp_path: Path) -> None:
     for accuracy in (90.0, 91.0):
         complete(study, accuracy - 1, accuracy, worker="old:1")
-    long_ago = datetime(2026, 1, 1)
+    long_ago = datetime(2026, 1, 1)  # as Optuna stores times
     with study.storage.transaction() as session:
         session.execute(trials.update().values(datetime_start=long_ago, datetime_complete=long_ago))
     spec = tiny_spec(tmp_path, TINY_SPEC.replace('"tiny"', '"new"'))

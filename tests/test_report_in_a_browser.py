@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def model(study: OpenStudy, folder: Path) -> Evaluated:
 
 @pytest.fixture(scope="module")
 def report(study: OpenStudy, model: Evaluated) -> Report:
-    return contents(read_results(study), [model], "sqlite:///studies.db", datetime.now())
+    return contents(read_results(study), [model], "sqlite:///studies.db", datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")

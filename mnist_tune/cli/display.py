@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +26,7 @@ class Display:
     def __init__(self, results: Results, console: Console) -> None:
         self._console = console
         self._results = results
-        self._read = datetime.now()
+        self._read = datetime.now(UTC)
         self._notices: list[str] = []
         self._drawn: ConsoleDimensions | None = None
         self._live: Live | None = None
@@ -50,7 +50,7 @@ class Display:
 
     def show(self, now: Results) -> None:
         """Show a new reading."""
-        before, self._results, self._read = self._results, now, datetime.now()
+        before, self._results, self._read = self._results, now, datetime.now(UTC)
         if self._live is not None:
             self._live.refresh()
         else:

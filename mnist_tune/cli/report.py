@@ -36,7 +36,7 @@ def report(
 
     Example: mnist-tune report quickstart --output report.html --open
     """
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     from mnist_tune.database import shown, storage_url
     from mnist_tune.evaluated import read_evaluated
@@ -46,7 +46,7 @@ def report(
 
     results = read_results(options.study(study, storage))
     models = [read_evaluated(folder) for folder in model or []]
-    made = contents(results, models, shown(storage_url(storage)), datetime.now())
+    made = contents(results, models, shown(storage_url(storage)), datetime.now(UTC))
     size = write_page(made, output)
     typer.echo(f"wrote {output} ({size / 1e6:.1f} MB)" + ("" if open_ else "; open it in a browser"))
     if open_:

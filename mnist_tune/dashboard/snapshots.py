@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from mnist_tune.attributes import UID
 from mnist_tune.cells import delete_rows
-from mnist_tune.rows import trials
+from mnist_tune.rows import ENDED, STARTED, trials
 from mnist_tune.storage import GuardedStorage
 
 READING_SHARE = 0.1
@@ -93,7 +93,7 @@ class SnapshotStorage(_CachedStorage):
 
     def _read(self, study_id: int) -> dict[int, FrozenTrial]:
         known = self._known.get(study_id, {})
-        columns = trials.c.trial_id, trials.c.state, trials.c.datetime_start, trials.c.datetime_complete
+        columns = trials.c.trial_id, trials.c.state, STARTED, ENDED
         in_study = select(*columns).where(trials.c.study_id == study_id)
         with self.guarded.transaction() as session:
             now = {row.trial_id: tuple(row)[1:] for row in session.execute(in_study)}

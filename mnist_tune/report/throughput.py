@@ -12,6 +12,7 @@ from mnist_tune.report.pictures import Picture, Table, table
 from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
+from mnist_tune.times import on_axis, zone_at
 from mnist_tune.wording import duration
 
 BINS = 200
@@ -31,9 +32,10 @@ def throughput(results: Results) -> Picture:
     width = max(end - begin, 1e-9) / BINS
     rates = _rates(spans, begin, width)
     times = [first + timedelta(seconds=begin + width * index) for index in range(BINS + 1)]
+    zone = zone_at(first)
     figure = panels([""], height=240)
     figure.add_scatter(
-        x=[time.isoformat(sep=" ", timespec="milliseconds") for time in times],
+        x=[on_axis(time, zone) for time in times],
         y=[round(rate, 1) for rate in [*rates, rates[-1]]],
         mode="lines",
         line={"shape": "hv", "color": colour("tied"), "width": 2},
@@ -42,7 +44,7 @@ def throughput(results: Results) -> Picture:
         showlegend=False,
         hovertemplate="%{x}: %{y:,.0f} images/s<extra></extra>",
     )
-    figure.layout.xaxis.update(type="date", nticks=4, tickangle=0)
+    figure.layout.xaxis.update(type="date", nticks=4, tickangle=0, title={"text": str(zone)})
     figure.layout.yaxis.update(rangemode="tozero", title={"text": "images/s, all workers"})
     images = sum((until - since) * rate for since, until, rate in spans)
     answer = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 
 import plotly.graph_objects as go
 
@@ -13,6 +13,8 @@ from mnist_tune.report.pictures import Picture, Table, plain, table, worded
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
 from mnist_tune.results import Attempt, Results
+from mnist_tune.times import on_axis, zone_at
+from mnist_tune.times import shown as time_shown
 from mnist_tune.wording import duration, first_line, shortened
 
 STYLES = {
@@ -48,6 +50,7 @@ def timeline(results: Results, now: datetime) -> Picture:
 
 def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], now: datetime) -> go.Figure:
     rows = {worker: index for index, worker in enumerate(workers)}
+    zone = zone_at(min(map(_started, shown)))
     failed = [attempt for attempt in shown if attempt.failure is not None]
     labelled = 0 < len(failed) <= MOST_LABELLED and len(workers) <= MOST_ROOMY
     tall = ROOM if labelled else max(6, min(34, 900 // len(workers)))
@@ -58,7 +61,7 @@ def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], 
             continue
         figure.add_bar(
             orientation="h",
-            base=[_time(attempt.started) for attempt in ours],
+            base=[on_axis(_started(attempt), zone) for attempt in ours],
             x=[round(1000 * _seconds(attempt, now)) for attempt in ours],
             y=[rows[attempt.worker or "unknown"] for attempt in ours],
             width=0.55 if labelled else 0.8,
@@ -72,8 +75,8 @@ def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], 
             },
             hovertemplate="trial %{customdata[0]}, cell %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
         )
-    _mark_failures(figure, failed, rows, now, labelled=labelled)
-    figure.layout.xaxis.update(type="date", nticks=4, tickangle=0)
+    _mark_failures(figure, failed, rows, now, zone, labelled=labelled)
+    figure.layout.xaxis.update(type="date", nticks=4, tickangle=0, title={"text": str(zone)})
     figure.layout.yaxis.update(
         range=[len(workers) - 0.5, -0.5],
         tickvals=list(range(len(workers))),
@@ -86,7 +89,13 @@ def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], 
 
 
 def _mark_failures(
-    figure: go.Figure, failed: Sequence[Attempt], rows: dict[str, int], now: datetime, *, labelled: bool
+    figure: go.Figure,
+    failed: Sequence[Attempt],
+    rows: dict[str, int],
+    now: datetime,
+    zone: timezone,
+    *,
+    labelled: bool,
 ) -> None:
     """A mark where each failure ended; each class has its own."""
     by_name: dict[str, list[Attempt]] = {}
@@ -94,7 +103,7 @@ def _mark_failures(
         by_name.setdefault(plain((attempt.failure or {})["class"]), []).append(attempt)
     for index, (name, ours) in enumerate(by_name.items()):
         figure.add_scatter(
-            x=[_time(attempt.ended or now) for attempt in ours],
+            x=[on_axis(attempt.ended or now, zone) for attempt in ours],
             y=[rows[attempt.worker or "unknown"] for attempt in ours],
             mode="markers+text" if labelled else "markers",
             text=[f"<b>{name}</b>"] * len(ours),
@@ -115,9 +124,8 @@ def _state(attempt: Attempt) -> str:
 
 
 def _seconds(attempt: Attempt, now: datetime) -> float:
-    assert attempt.started is not None
     # The database's clock and ours may differ.
-    return max(((attempt.ended or now) - attempt.started).total_seconds(), 0.0)
+    return max(((attempt.ended or now) - _started(attempt)).total_seconds(), 0.0)
 
 
 def _words(results: Results, attempt: Attempt, now: datetime) -> str:
@@ -130,8 +138,9 @@ def _words(results: Results, attempt: Attempt, now: datetime) -> str:
     return "<br>".join(parts)
 
 
-def _time(time: datetime | None) -> str:
-    return "" if time is None else time.isoformat(sep=" ", timespec="milliseconds")
+def _started(attempt: Attempt) -> datetime:
+    assert attempt.started is not None  # others are not shown
+    return attempt.started
 
 
 def _short(worker: str) -> str:
@@ -142,7 +151,7 @@ def _short(worker: str) -> str:
 def _answer(
     shown: Sequence[Attempt], workers: Sequence[str], failed: Sequence[Attempt], now: datetime
 ) -> str:
-    first = min(attempt.started for attempt in shown if attempt.started is not None)
+    first = min(map(_started, shown))
     last = max(attempt.ended or now for attempt in shown)
     busy = sum(_seconds(attempt, now) for attempt in shown)
     wall = max((last - first).total_seconds(), 1e-9)
@@ -162,7 +171,7 @@ def _attempts(shown: Sequence[Attempt], now: datetime) -> Table:
             str(attempt.cell),
             attempt.worker or "unknown",
             _state(attempt) + (f": {first_line(attempt.failure['class'])}" if attempt.failure else ""),
-            _time(attempt.started)[:19],
+            time_shown(_started(attempt)),
             duration(_seconds(attempt, now)),
         ]
         for attempt in shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from optuna.trial import TrialState
 
@@ -59,9 +59,13 @@ def in_turn(_: Stored, attempt: Attempt) -> Iterator[str]:
     start, end = attempt.trial.datetime_start, attempt.trial.datetime_complete
     before = attempt.previous.datetime_complete if attempt.previous is not None else None
     if start is not None and end is not None and end < start - SLACK:
-        yield f"ends at {end} UTC, before its start at {start}"
+        yield f"ends at {_utc(end)}, before its start at {_utc(start)}"
     if start is not None and before is not None and start < before - SLACK:
-        yield f"begins at {start} UTC, before the end of the attempt before it at {before}"
+        yield f"begins at {_utc(start)}, before the end of the attempt before it at {_utc(before)}"
+
+
+def _utc(time: datetime) -> str:
+    return f"{time.replace(tzinfo=None)} UTC"
 
 
 def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:

@@ -1,0 +1,144 @@
+"""Times in any zone: where summer time begins and ends, an hour of local time is missing or comes twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy
+
+from mnist_tune.dashboard.snapshots import SnapshotStorage
+from mnist_tune.report.contents import contents
+from mnist_tune.results import read_results
+from mnist_tune.rows import ENDED, STARTED, trials
+from mnist_tune.studies import OpenStudy
+from mnist_tune.times import shown, zone_at
+from tests.conftest import Command
+from tests.support import ONE_CELL, new_study, take
+
+FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
+"""Twenty minutes in which clocks in Berlin go from 2:50 to 2:10."""
+GAP = datetime(2026, 3, 29, 0, 50, tzinfo=UTC), datetime(2026, 3, 29, 1, 10, tzinfo=UTC)
+"""Twenty minutes in which they go from 1:50 to 3:10."""
+ZONES = ["Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu", "UTC"]
+
+
+@contextmanager
+def zone(name: str) -> Iterator[None]:
+    """This process in a time zone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", name)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def study_of(folder: Path, times: tuple[datetime, datetime], url: str | None = None) -> OpenStudy:
+    """A study of one cell that was trained from the one time to the other."""
+    study = new_study(folder, ONE_CELL, url)
+    queue = study.queue()
+    queue.complete(take(queue), 90.0)
+    with study.storage.transaction() as session:
+        stored = [moment.replace(tzinfo=None) for moment in times]
+        session.execute(trials.update().values(datetime_start=stored[0], datetime_complete=stored[1]))
+    return study
+
+
+@pytest.mark.parametrize("place", ZONES)
+@pytest.mark.parametrize("times", [FOLD, GAP], ids=["fold", "gap"])
+def test_a_trial_has_the_times_that_are_stored_in_every_zone(
+    tmp_path: Path, database: str, times: tuple[datetime, datetime], place: str
+) -> None:
+    study = study_of(tmp_path, times, database)
+    with zone(place):
+        (attempt,) = read_results(study).attempts
+        (trial,) = study.storage.get_all_trials(study.study_id)
+        with study.storage.transaction() as session:
+            (row,) = session.execute(trials.select().with_only_columns(STARTED, ENDED))
+    for began, ended in (
+        (attempt.started, attempt.ended),
+        (trial.datetime_start, trial.datetime_complete),
+        (row.started, row.ended),
+    ):
+        assert (began, ended) == times
+        assert began is not None
+        assert began.utcoffset() == timedelta()
+
+
+@pytest.mark.parametrize("times", [FOLD, GAP], ids=["fold", "gap"])
+def test_every_command_tells_the_times_of_a_trial_rightly_where_the_clocks_change(
+    tmp_path: Path, command: Command, times: tuple[datetime, datetime]
+) -> None:
+    study_of(tmp_path, times)
+    with zone("Europe/Berlin"):
+        verified = command("verify", "tiny", "--json").json
+        told = command("status", "tiny", "--json").json["trials"][0]
+        logged = command("logs", "tiny", "--trial", "0").out
+        command("report", "tiny")
+    findings = {check["check"]: check["findings"] for check in verified["checks"]}
+    assert findings["times"] == []
+    assert [told["started"], told["ended"]] == [moment.isoformat() for moment in times]
+    began, ended = (moment.astimezone(ZoneInfo("Europe/Berlin")) for moment in times)
+    assert logged.startswith(f"{began} begins on ")
+    assert f"\n{ended} complete" in logged
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "in 20 min 0 s" in page
+    assert str(began) in page
+    assert str(ended) in page
+
+
+def test_times_before_the_start_are_found_in_every_zone_and_told_in_utc(
+    tmp_path: Path, command: Command
+) -> None:
+    study_of(tmp_path, (FOLD[1], FOLD[0]))
+    for place in ZONES:
+        with zone(place):
+            said = command("verify", "tiny").out
+        assert "ends at 2026-10-25 00:50:00 UTC, before its start at 2026-10-25 01:10:00 UTC" in said
+
+
+def test_the_axes_of_a_report_have_one_offset_that_they_name(tmp_path: Path) -> None:
+    study = study_of(tmp_path, FOLD)
+    with zone("Europe/Berlin"):
+        report = contents(read_results(study), [], "sqlite:///studies.db", FOLD[1])
+        assert report.pictures
+        (picture,) = [each for each in report.pictures if each.key == "timeline"]
+        assert picture.figure is not None
+        (bar,) = picture.figure["data"]
+        assert bar["base"] == ("2026-10-25 02:50:00.000",)
+        assert bar["x"] == (20 * 60 * 1000,)
+        assert picture.figure["layout"]["xaxis"]["title"]["text"] == "UTC+02:00"
+
+
+def test_the_dashboard_reads_no_ended_trial_twice_in_any_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, FOLD)
+    snapshots = SnapshotStorage(study.storage)
+    monkeypatch.setattr("mnist_tune.dashboard.snapshots.READING_SHARE", float("inf"))
+    with zone("Europe/Berlin"):
+        (first,) = snapshots.get_all_trials(study.study_id, deepcopy=False)
+        (again,) = snapshots.get_all_trials(study.study_id, deepcopy=False)
+    assert again is first
+
+
+def test_a_time_that_no_local_clock_can_show_is_shown_in_utc() -> None:
+    for place in ("America/New_York", "Asia/Kathmandu"):
+        with zone(place):
+            assert shown(datetime.min.replace(tzinfo=UTC))
+            assert shown(datetime.max.replace(tzinfo=UTC))
+            assert zone_at(datetime.max.replace(tzinfo=UTC))
+
+
+def test_a_time_without_a_zone_is_not_stored(study: OpenStudy) -> None:
+    naive = sqlalchemy.select(STARTED).where(datetime(2026, 1, 1) < STARTED)
+    with (
+        pytest.raises(sqlalchemy.exc.StatementError, match="has no time zone"),
+        study.storage.transaction() as session,
+    ):
+        session.execute(naive)
