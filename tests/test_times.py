@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy
 
+from mnist_tune.dashboard.app import dashboard_app
+from mnist_tune.dashboard.clock import Clock
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.report.contents import contents
 from mnist_tune.results import read_results
@@ -20,6 +22,7 @@ from mnist_tune.studies import OpenStudy
 from mnist_tune.times import shown, zone_at
 from tests.conftest import Command
 from tests.support import ONE_CELL, new_study, take
+from tests.test_dashboard import Client
 
 FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
 """Twenty minutes in which clocks in Berlin go from 2:50 to 2:10."""
@@ -125,6 +128,31 @@ def test_the_dashboard_reads_no_ended_trial_twice_in_any_zone(
         (first,) = snapshots.get_all_trials(study.study_id, deepcopy=False)
         (again,) = snapshots.get_all_trials(study.study_id, deepcopy=False)
     assert again is first
+
+
+def test_the_dashboards_timeline_is_right_where_the_clocks_change(tmp_path: Path) -> None:
+    study = study_of(tmp_path, FOLD)
+    app = dashboard_app(study.storage, tmp_path, tmp_path)
+    with zone("Europe/Berlin"):
+        study_page = Client(app).detail(study)
+        figure = Client(app)("GET", f"/api/studies/{study.study_id}/plot/timeline").json
+    (bar,) = figure["data"]
+    assert bar["base"] == [FOLD[0].isoformat()]
+    assert study_page["trials"][0]["datetime_start"] == FOLD[0].isoformat()
+
+
+def test_the_dashboard_reads_on_when_the_clocks_are_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_study(tmp_path, ONE_CELL)
+    monkeypatch.setattr("mnist_tune.dashboard.snapshots.READING_SHARE", float("inf"))
+    client = Client(dashboard_app(study.storage, tmp_path, tmp_path))
+    with zone("Europe/Berlin"):
+        monkeypatch.setattr(Clock, "now", lambda: Clock.fromtimestamp(FOLD[0].timestamp(), UTC))
+        assert client.detail(study)["trials"][0]["state"] == "Waiting"
+        take(study.queue())
+        monkeypatch.setattr(Clock, "now", lambda: Clock.fromtimestamp(FOLD[1].timestamp(), UTC))
+        assert client.detail(study)["trials"][0]["state"] == "Running"
 
 
 def test_a_time_that_no_local_clock_can_show_is_shown_in_utc() -> None:

@@ -11,6 +11,7 @@ from optuna_dashboard import wsgi
 from optuna_dashboard._importance import param_importance_cache
 
 from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.dashboard.clock import go_by_utc
 from mnist_tune.dashboard.guards import Guard
 from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, OwnFiles, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
@@ -36,6 +37,7 @@ def guarded_app(
 
 def dashboard_app(storage: GuardedStorage, checkpoints: Path, artifacts: Path) -> Bottle:
     """optuna-dashboard with our notes and our deletion; nobody is asked who they are."""
+    go_by_utc()
     snapshots, files = SnapshotStorage(storage), ArtifactFolder(artifacts)
     app: Any = wsgi(snapshots, artifact_store=files)
     notes = Notes(snapshots)
