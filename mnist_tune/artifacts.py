@@ -12,19 +12,38 @@ import mimetypes
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
+from optuna.artifacts.exceptions import ArtifactNotFound
 
-from mnist_tune.whole_files import write_whole
+from mnist_tune import stored_names
+from mnist_tune.whole_files import open_file, write_whole
 
 
 class ArtifactFolder(FileSystemArtifactStore):
-    """Optuna's store in a folder, with files that are there whole or not at all, and survive a power cut."""
+    """Optuna's store in a folder, with files that are there whole or not at all, and survive a power cut.
+
+    An id that is no UUID is refused with a ValueError, as Optuna refuses one that leads out of the folder.
+    """
+
+    def path(self, artifact_id: str) -> Path:
+        """Where the file lies. Raises ValueError for what is no id of one."""
+        return stored_names.inside(self._base_path, stored_names.artifact_id(artifact_id))
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        try:
+            return open_file(self.path(artifact_id))
+        except FileNotFoundError:
+            raise ArtifactNotFound("not found") from None
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        write_whole(self._get_filepath(artifact_id), content_body.read())
+        write_whole(self.path(artifact_id), content_body.read())
+
+    def _get_filepath(self, artifact_id: str) -> Path:
+        return self.path(artifact_id)  # for what Optuna does with it
 
 
 def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dict[str, str]:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mnist_tune.whole_files import write_whole
+from mnist_tune import stored_names
+from mnist_tune.stored_names import inside
+from mnist_tune.whole_files import read_file, write_whole
 
 
 @dataclass(frozen=True)
@@ -49,28 +51,33 @@ class CheckpointStore(Protocol):
 
 
 class CheckpointFolder:
-    """A store in a folder, which several machines may share."""
+    """A store in a folder of its own, which several machines may share.
 
-    def __init__(self, path: Path) -> None:
+    With `parent` that folder goes too when it is empty: it is one that we have named and made.
+    """
+
+    def __init__(self, path: Path, parent: Path | None = None) -> None:
         self.path = path
+        self._parent = parent
 
     def write(self, key: str, content: bytes | memoryview) -> None:
-        write_whole(self.path / key, content)
+        write_whole(inside(self.path, key), content)
 
     def read(self, key: str) -> bytes:
-        return (self.path / key).read_bytes()
+        return read_file(inside(self.path, key))
 
     def delete(self, key: str) -> None:
-        (self.path / key).unlink(missing_ok=True)
+        inside(self.path, key).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
         """Leave no empty folders behind a study that is done."""
-        with suppress(OSError):
-            self.path.rmdir()
-            self.path.parent.rmdir()
+        for folder in filter(None, (self.path, self._parent)):
+            with suppress(OSError):
+                folder.rmdir()
 
     def keys(self) -> list[str]:
-        return [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        return [name for name in names if stored_names.is_of_a_checkpoint(name)]  # the rest is not ours
 
 
 def checkpoint_key(trial_id: int, token: str, epoch: int) -> str:
@@ -91,7 +98,9 @@ def load(store: CheckpointStore, checkpoint: Checkpoint) -> bytes:
         CheckpointUnusable: it is not there, or not what was written.
     """
     try:
-        content = store.read(checkpoint.key)
+        content = store.read(stored_names.checkpoint_key(checkpoint.key))
+    except ValueError as error:  # what a storage says is data: not one of the names that we give
+        raise CheckpointUnusable(str(error)) from None
     except FileNotFoundError:
         raise CheckpointUnusable(f"the checkpoint {checkpoint.key} is not there") from None
     except OSError as error:

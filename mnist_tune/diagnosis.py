@@ -149,14 +149,14 @@ def _device(device: str) -> Iterator[Finding]:
 
 
 def _mnist(data: Path | None) -> Iterator[Finding]:
-    from mnist_tune.mnist_files import ENVIRONMENT_VARIABLE, PACKED, check, data_directory
+    from mnist_tune.mnist_files import ENVIRONMENT_VARIABLE, MOVE, PACKED, check, data_directory
 
     directory = data_directory(data)
     rows = check(directory)
     missing = [row for row in rows if row.status == "missing"]
     damaged = [row for row in rows if not row.ok and row not in missing]
     for row in damaged:
-        yield Finding("data", Verdict.PROBLEM, f"{row.path}: {row.status}; delete it and run again")
+        yield Finding("data", Verdict.PROBLEM, f"{row.path}: {row.status}; {MOVE}")
     if damaged:
         return
     if not missing:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from mnist_tune.errors import UserError
+from mnist_tune.whole_files import write_output
 
 Format = Literal["toml", "json", "yaml"]
 MOST_NAMED = 20
@@ -78,13 +79,13 @@ def format_of(path: Path | None) -> Format:
 
 
 def write(path: Path, document: str) -> None:
-    """Write a document.
+    """Write a document whole or not at all.
 
     Raises:
         UserError: the file cannot be written.
     """
     try:
-        path.write_text(document, encoding="utf-8")
+        write_output(path, document.encode())
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}; name another with --output") from None
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
@@ -44,8 +47,9 @@ def _kept(attempt: Attempt, artifacts: Path) -> str | None:
     if LOG_FILE not in attempt.artifacts:
         return attempt.log
     try:
-        return (artifacts / attempt.artifacts[LOG_FILE]).read_text(encoding="utf-8", errors="replace")
-    except OSError:  # it lies on another machine
+        with ArtifactFolder(artifacts).open_reader(attempt.artifacts[LOG_FILE]) as kept:
+            return kept.read().decode(errors="replace")
+    except (ArtifactNotFound, OSError, ValueError):  # it lies on another machine, or is no file of ours
         return attempt.log
 
 

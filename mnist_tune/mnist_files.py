@@ -6,7 +6,6 @@ import functools
 import hashlib
 import lzma
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,8 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.whole_files import whole_file
 
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_DATA"
+MOVE = (
+    f"name another folder with --data-dir or ${ENVIRONMENT_VARIABLE}, which is filled at first use, "
+    "or move this file elsewhere"
+)
+"""What to do about a file in the place of MNIST's: it may be somebody's, and good for something."""
 PACKED = Path(__file__).parent / "mnist"
 
 
@@ -107,7 +112,7 @@ def provide(
         ) from error
     for row in rows:
         if not row.ok:
-            raise UserError(f"{row.path}: {row.status}; delete it and run again")
+            raise UserError(f"{row.path}: {row.status}; {MOVE}")
 
 
 def check(directory: Path) -> list[FileCheck]:
@@ -186,17 +191,11 @@ def _fill(directory: Path, download: Callable[[Path], None] | None, packed: Path
 
 
 def _unpack(archive: Path, target: Path, file: MnistFile) -> None:
-    # Not tempfile's: its mode 0600 would shut other users out of a shared folder.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with lzma.open(archive) as source, temporary.open("xb") as sink:
+        with lzma.open(archive) as source, whole_file(target) as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
             sink.flush()
-            os.fsync(sink.fileno())
-        if not _check_file(temporary, file).ok:
-            raise lzma.LZMAError("unpacks to something else")
-        temporary.replace(target)
+            if not _check_file(Path(sink.name), file).ok:
+                raise lzma.LZMAError("unpacks to something else")
     except (lzma.LZMAError, EOFError) as error:
         raise MnistTuneError(f"{archive}: damaged ({error}); reinstall mnist-tune") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,7 +1,5 @@
 """The network every trial trains, and its file: safetensors, so that loading a model can run no code."""
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
 from mnist_tune.model_folder import MODEL_FILE
+from mnist_tune.whole_files import write_whole
 
 
 class ConvNet(nn.Module):
@@ -57,15 +56,7 @@ def model_bytes(model: nn.Module) -> bytes:
 
 def save_model(model: nn.Module, path: Path) -> None:
     """Write the weights to `path`, whole or not at all. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as sink:
-            sink.write(model_bytes(model))
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, model_bytes(model))
 
 
 def load_model(path: Path) -> ConvNet:

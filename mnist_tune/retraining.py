@@ -20,6 +20,7 @@ from mnist_tune.model import load_model, save_model
 from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.provenance import environment
 from mnist_tune.training import NonFiniteLoss, Trainer
+from mnist_tune.whole_files import make_folder, write_whole
 
 
 def retrain(
@@ -67,25 +68,25 @@ def retrain(
             "environment": environment(runtime, data),
             "history": history,
         }
-        (output / CONFIGURATION_FILE).write_text(dump(used.model_dump(mode="json"), "toml"), encoding="utf-8")
-        metrics_text = json.dumps(metrics_document, indent=2) + "\n"
-        (output / METRICS_FILE).write_text(metrics_text, encoding="utf-8")
+        write_whole(output / CONFIGURATION_FILE, dump(used.model_dump(mode="json"), "toml").encode())
+        write_whole(output / METRICS_FILE, (json.dumps(metrics_document, indent=2) + "\n").encode())
         save_model(trainer.model, model_file)
     return model_file
 
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """Make the folder before hours of training, not after; if these end badly, leave no empty one behind."""
+    """Make the folder before hours of training, not after; if these end badly, take back what was made."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        made = make_folder(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be made: {error.strerror}; name another with --output") from None
     try:
         yield
     except BaseException:
         with suppress(OSError):  # it holds something: not ours to remove
-            path.rmdir()
+            for folder in made:
+                folder.rmdir()
         raise
 
 

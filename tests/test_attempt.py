@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE, Attempt
 from mnist_tune.attributes import CHECKPOINT, LOG
-from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, save
+from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
 from mnist_tune.failures import Failure
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.patience import Patience
@@ -23,6 +23,11 @@ from mnist_tune.stop import StopRequest
 from mnist_tune.studies import OpenStudy
 from tests.outages import away, lost_answer
 from tests.support import epoch, fail_behind_its_back, take
+
+
+def after(epoch_number: int) -> str:
+    """The key of the state after an epoch."""
+    return checkpoint_key(1, "0" * 32, epoch_number)
 
 
 @dataclass
@@ -53,7 +58,7 @@ class Bench:
         )
 
     def checkpoint(self, number: int) -> Checkpoint:
-        return save(self.checkpoints, f"after {number}", number, b"weights")
+        return save(self.checkpoints, after(number), number, b"weights")
 
     def stored(self, attempt: Attempt) -> optuna.trial.FrozenTrial:
         return self.study.storage.get_trial(attempt.claim.trial_id)
@@ -84,8 +89,8 @@ def test_a_checkpoint_is_deleted_once_the_next_one_is_pointed_to(bench: Bench) -
     attempt = bench.attempt()
     for number in (1, 2, 3):
         attempt.epoch_done(epoch(number, 50.0), bench.checkpoint(number))
-        assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == f"after {number}"
-        assert bench.checkpoints.keys() == [f"after {number}"]
+        assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == after(number)
+        assert bench.checkpoints.keys() == [after(number)]
 
 
 def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(bench: Bench) -> None:
@@ -99,13 +104,13 @@ def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(ben
             attempt.beat()
     assert "the storage does not answer; training goes on" in bench.lines[-1]
     assert bench.stored(attempt).intermediate_values == {1: 50.0}
-    assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == "after 1"
-    assert "after 1" in bench.checkpoints.keys()  # noqa: SIM118 - a store, no mapping
+    assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == after(1)
+    assert after(1) in bench.checkpoints.keys()  # noqa: SIM118 - a store, no mapping
     attempt.beat()
     assert bench.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0, 3: 70.0}
     assert [one["epoch"] for one in bench.stored(attempt).user_attrs["history"]] == [1, 2, 3]
-    assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == "after 3"
-    assert "after 1" not in bench.checkpoints.keys()  # noqa: SIM118
+    assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == after(3)
+    assert after(1) not in bench.checkpoints.keys()  # noqa: SIM118
 
 
 def test_an_epoch_whose_answer_was_lost_is_stored_again_with_the_next_beat(bench: Bench) -> None:
@@ -113,11 +118,11 @@ def test_an_epoch_whose_answer_was_lost_is_stored_again_with_the_next_beat(bench
     attempt.epoch_done(epoch(1, 50.0), bench.checkpoint(1))
     with lost_answer(bench.study.storage):
         attempt.epoch_done(epoch(2, 60.0), bench.checkpoint(2))
-    assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == "after 2"
-    assert set(bench.checkpoints.keys()) == {"after 1", "after 2"}  # it cannot know which one is pointed to
+    assert bench.stored(attempt).system_attrs[CHECKPOINT]["key"] == after(2)
+    assert set(bench.checkpoints.keys()) == {after(1), after(2)}  # it cannot know which one is pointed to
     attempt.beat()
     assert bench.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0}
-    assert bench.checkpoints.keys() == ["after 2"]
+    assert bench.checkpoints.keys() == [after(2)]
 
 
 def test_a_checkpoint_that_is_pointed_to_is_there_also_after_a_lost_answer(bench: Bench) -> None:
@@ -198,10 +203,10 @@ def test_giving_back_stores_what_could_not_be_stored_before_and_keeps_the_last_c
     assert trial.user_attrs["failure"] == {"class": "preempted", "reason": "drained"}
     assert trial.intermediate_values == {1: 50.0, 2: 60.0}
     assert bench.files(attempt).keys() == {LOG_FILE}
-    assert bench.checkpoints.keys() == ["after 2"]
+    assert bench.checkpoints.keys() == [after(2)]
     *_, retry = bench.study.optuna_study().trials
     assert retry.system_attrs[CHECKPOINT] == trial.system_attrs[CHECKPOINT]
-    assert retry.system_attrs[CHECKPOINT]["key"] == "after 2"
+    assert retry.system_attrs[CHECKPOINT]["key"] == after(2)
 
 
 def test_an_attempt_goes_on_from_its_predecessors_epochs_and_checkpoint(bench: Bench) -> None:
@@ -215,7 +220,7 @@ def test_an_attempt_goes_on_from_its_predecessors_epochs_and_checkpoint(bench: B
     assert bench.stored(heir).user_attrs["resumed"] == {"trial": attempt.claim.number, "epoch": 1}
     assert bench.stored(heir).intermediate_values == {1: 50.0}
     heir.epoch_done(epoch(2, 60.0), bench.checkpoint(2))
-    assert bench.checkpoints.keys() == ["after 2"]
+    assert bench.checkpoints.keys() == [after(2)]
     assert bench.stored(heir).intermediate_values == {1: 50.0, 2: 60.0}
 
 

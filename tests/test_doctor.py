@@ -98,7 +98,10 @@ def test_problems_do_not_hide_one_another(tmp_path: Path, command: Command) -> N
     found = verdicts(answer)
     assert (found["data"], found["storage"], found["cpu"]) == ("problem", "problem", "ok")
     said = [row["says"] for row in answer.json["checks"] if row["verdict"] == "problem"]
-    assert "train-labels-idx1-ubyte: truncated: 5 of 60,008 bytes; delete it and run again" in said[0]
+    assert (
+        "train-labels-idx1-ubyte: truncated: 5 of 60,008 bytes; name another folder with --data-dir"
+        in said[0]
+    )
     assert said[1].startswith("--storage: mysql:// is not supported")
     assert "secret" not in answer.out
 

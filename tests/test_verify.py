@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, UID
-from mnist_tune.checkpoints import CheckpointFolder
+from mnist_tune.checkpoints import CheckpointFolder, checkpoint_key
 from mnist_tune.checkpoints import save as save_checkpoint
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
@@ -70,7 +70,9 @@ class Builder:
         """Store so many epochs and a checkpoint after the last."""
         reports = {number: 90.0 + number for number in range(1, epochs + 1)}
         history = [asdict(epoch(number, accuracy)) for number, accuracy in reports.items()]
-        checkpoint = save_checkpoint(self.checkpoints, f"{claim.trial_id}-{epochs}.pt", epochs, b"weights")
+        checkpoint = save_checkpoint(
+            self.checkpoints, checkpoint_key(claim.trial_id, claim.token, epochs), epochs, b"weights"
+        )
         self.queue.record(
             claim,
             user={ENVIRONMENT: {"device": "cpu"}, HISTORY: history},

@@ -26,7 +26,7 @@ def check(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
 
     Example: mnist-tune data check
     """
-    from mnist_tune.mnist_files import check, data_directory
+    from mnist_tune.mnist_files import MOVE, check, data_directory
 
     directory = data_directory(data_dir)
     rows = check(directory)
@@ -40,5 +40,8 @@ def check(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     missing = [row for row in rows if row.status == "missing"]
     if missing and not as_json:
         typer.echo("what is missing is unpacked from the package at first use")
-    if not all(row.ok for row in rows if row not in missing):
+    wrong = [row for row in rows if not row.ok and row not in missing]
+    if wrong and not as_json:
+        typer.echo(f"{wrong[0].path.name} is not as it should be: {MOVE}")
+    if wrong:
         raise typer.Exit(FAILED)

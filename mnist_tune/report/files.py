@@ -7,7 +7,7 @@ from pathlib import Path
 from mnist_tune.errors import UserError
 from mnist_tune.report.contents import Report
 from mnist_tune.report.page import page
-from mnist_tune.whole_files import write_whole
+from mnist_tune.whole_files import write_output
 
 
 def write_page(report: Report, path: Path) -> int:
@@ -18,7 +18,7 @@ def write_page(report: Report, path: Path) -> int:
     """
     content = page(report).encode()
     try:
-        write_whole(path, content)
+        write_output(path, content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}; name another with --output") from None
     return len(content)

@@ -1,0 +1,53 @@
+"""Names in a storage that become names of files.
+
+A database is data, and so are its names: each has a form of its own, is checked where it is read, and lies in
+its folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path
+
+from mnist_tune.whole_files import TEMPORARY
+
+UID = re.compile(r"[0-9a-f]{32}")
+CHECKPOINT_KEY = re.compile(r"[0-9]{1,20}-[0-9a-f]{32}-[0-9]{1,10}\.pt")
+ARTIFACT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def study_uid(stored: object) -> str:
+    """A study's uid, which names its folder of checkpoints. Raises ValueError for anything else."""
+    return _matching(UID, stored, "the uid", "32 hexadecimal digits")
+
+
+def checkpoint_key(stored: object) -> str:
+    """The name of a checkpoint's file. Raises ValueError for anything else."""
+    return _matching(CHECKPOINT_KEY, stored, "the key of a checkpoint", "TRIAL-TOKEN-EPOCH.pt")
+
+
+def artifact_id(stored: object) -> str:
+    """The name of an artifact's file. Raises ValueError for anything else."""
+    return _matching(ARTIFACT_ID, stored, "the id of an artifact", "a UUID")
+
+
+def is_of_a_checkpoint(name: str) -> bool:
+    """Whether a file of this name is a checkpoint, or what a process left that died over one."""
+    temporary = TEMPORARY.fullmatch(name)
+    # Version 0.5.0 had a fixed name for what it was writing.
+    key = temporary["name"] if temporary else name.removesuffix(".tmp")
+    return CHECKPOINT_KEY.fullmatch(key) is not None
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file of this name in the folder. Raises OSError for a name that leads anywhere else."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise OSError(errno.EINVAL, "it is no name of a file", name)
+    return folder / name
+
+
+def _matching(form: re.Pattern[str], stored: object, what: str, wanted: str) -> str:
+    if isinstance(stored, str) and form.fullmatch(stored):
+        return stored
+    raise ValueError(f"{what} is {stored!r:.100}, and not {wanted}")
