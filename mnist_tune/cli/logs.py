@@ -52,14 +52,15 @@ def logs(
         lines = {attempt.number: list(log_of(results, attempt, folder)) for attempt in chosen}
         options.print_json([{"trial": number, "lines": said} for number, said in lines.items()])
         return
+    stop = StopRequest()
+    if follow:
+        stop.listen()
     out = options.console()
     for attempt in chosen:
         for line in log_of(results, attempt, folder):
             out.print(line if trial is not None else f"trial {attempt.number}: {line}")
     if not follow:
         return
-    stop = StopRequest()
-    stop.listen()
     tail = Tail(results, out, trial)
     watch(opened, results, stop, tail, tail.is_over)
     if stop.requested:
