@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ from mnist_tune.stop import StopRequest
 from mnist_tune.storage import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.worker import Ended, RunTrial, Worker
+
+ZONES_DIFFER_BY = timedelta(minutes=15)
+"""Two readings of the same moment are nearer, also on a busy machine, unless one is in another time zone."""
 
 STUDIES = Path(__file__).parent.parent / "studies"
 
@@ -195,6 +200,16 @@ def _start(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@dataclass
+class Clock:
+    """Stands for the module `time` in one of ours, so that a test says what time it is."""
+
+    seconds: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 def measured(history: Sequence[EpochMetrics]) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""The benchmarks run and answer in the right shape; how fast we are is nobody's test, how exact is."""
+"""The benchmarks run and answer in the right shape. No test says how fast we are, some say how exact."""
 
 from __future__ import annotations
 

@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.control import Control, set_control, worker_name
+from mnist_tune.control import Control, Registration, set_control, worker_name
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.results import Results, read_results
+from mnist_tune.schema import workers
 from mnist_tune.stop import StopRequest
 from mnist_tune.studies import open_study
 from mnist_tune.worker import Ended
@@ -143,19 +146,20 @@ def test_status_shows_every_worker_with_what_it_does(worker: Background, command
     (row,) = command("status", "tiny", "--json").json["workers"]
     assert (row["name"], row["state"], row["trial"], row["device"]) == (worker_name(), "working", 0, "cpu")
     assert row["images_per_second"] == 1000.0
-    assert row["seconds_since_beat"] < 30
+    assert 0 <= row["seconds_since_beat"] < 3600
     shown = command("status", "tiny", "--workers").out
     assert worker_name() in shown
     assert "1,000" in shown
 
 
 def test_a_worker_that_is_gone_without_a_word_is_shown_as_silent(tmp_path: Path, command: Command) -> None:
-    from mnist_tune.control import Registration
-
-    study = new_study(tmp_path, TINY_SPEC + "[lease]\nheartbeat_interval = 0.1\ngrace_period = 0.3\n")
+    study = new_study(tmp_path)
     Registration(study.storage, study.study_id, "cpu").register()
     assert read_results(study).workers[0].state == "idle"
-    time.sleep(0.4)
+    with study.storage.transaction() as session:
+        last_beat = session.execute(select(workers.c.last_beat)).scalar_one()
+        before = last_beat - timedelta(seconds=study.spec.lease.grace_period + 1)
+        session.execute(workers.update().values(last_beat=before))
     assert read_results(study).workers[0].state == "silent"
 
 

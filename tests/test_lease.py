@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from mnist_tune.storage import GuardedStorage
 from mnist_tune.studies import OpenStudy
 from tests.support import (
     TINY_SPEC,
+    ZONES_DIFFER_BY,
+    Clock,
     fail_behind_its_back,
     lease,
     new_study,
@@ -96,14 +98,20 @@ def test_a_cell_whose_worker_fell_silent_is_put_back_by_any_other(tmp_path: Path
         silent.beat(claim)
 
 
-def test_a_beating_worker_keeps_its_cell(tmp_path: Path, database: str) -> None:
-    study = new_study(tmp_path, TINY_SPEC + lease(0.1, 2.0), database)
+def test_a_beating_worker_keeps_its_cell(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("mnist_tune.stale.time", clock)
+    study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0), database)
     beating, watching = study.queue(), opened_again(study).queue()
     claim = take(beating)
     for _ in range(30):
-        time.sleep(0.1)
+        clock.seconds += 15.0
         beating.beat(claim)
         assert watching.put_back_stale() == []
+    clock.seconds += 61.0
+    assert watching.put_back_stale() == [claim.number]
 
 
 def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path, database: str) -> None:
@@ -128,4 +136,4 @@ def test_times_come_from_the_database_in_utc(study: OpenStudy, monkeypatch: pyte
     trial = study.storage.get_trial(claim.trial_id)
     for stored in (trial.datetime_start, trial.datetime_complete):
         assert stored is not None
-        assert abs(stored.replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(seconds=60)
+        assert abs(stored.replace(tzinfo=UTC) - datetime.now(UTC)) < ZONES_DIFFER_BY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -127,14 +126,17 @@ def test_follow_goes_on_to_the_end_of_the_trial_and_tells_nothing_twice(tmp_path
 
 
 def test_follow_ends_with_the_study(tmp_path: Path) -> None:
-    new_study(tmp_path)
+    study = new_study(tmp_path)
+    held = claimed(study)
     following = start_command("logs", "tiny", "--follow", folder=tmp_path)
-    time.sleep(1)
+    assert following.stdout is not None
+    assert "begins on machine:1" in following.stdout.readline()
+    assert study.queue().give_back(held, Failure("preempted", "drained"))
     worker = finish(start_toy_worker(tmp_path))
     assert worker.returncode == 0, worker.stderr
     answer = finish(following)
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert [f"trial {number} complete" in answer.stdout for number in range(8)] == [True] * 8
+    assert [f"trial {number} complete" in answer.stdout for number in range(1, 9)] == [True] * 8
 
 
 def test_ctrl_c_ends_following_without_a_word_to_the_workers(tmp_path: Path) -> None:
@@ -143,7 +145,6 @@ def test_ctrl_c_ends_following_without_a_word_to_the_workers(tmp_path: Path) -> 
     following = start_command("logs", "tiny", "--follow", folder=tmp_path)
     assert following.stdout is not None
     assert "begins on" in following.stdout.readline()
-    time.sleep(1)
     following.send_signal(signal.SIGINT)
     answer = finish(following)
     assert (answer.returncode, answer.stderr) == (3, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
@@ -18,22 +19,32 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.results import read_results
 from mnist_tune.rows import heartbeats
 from mnist_tune.storage import open_storage
-from mnist_tune.studies import open_study
+from mnist_tune.studies import OpenStudy, open_study
 from tests.support import (
-    TINY_SPEC,
     finish,
-    lease,
     new_study,
     opened_again,
     start_command,
     start_toy_worker,
     take,
+    wait_until,
     write_spec,
 )
 
 pytestmark = pytest.mark.postgres
 
-QUICK_LEASE = TINY_SPEC + lease(1.0, 3.0)
+
+def make_silent(study: OpenStudy) -> None:
+    """Make all heartbeats older than the grace period, by the server's clock."""
+    older = timedelta(seconds=study.spec.lease.grace_period + 1)
+    with study.storage.transaction() as session:
+        session.execute(heartbeats.update().values(heartbeat=heartbeats.c.heartbeat - older))
+
+
+def has_a_statement_that_waits_for_a_lock(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        return connection.execute(waiting).fetchone() != (0,)
 
 
 def test_many_create_study_at_once_on_a_fresh_database_make_one_set_of_cells(
@@ -65,7 +76,7 @@ def test_eight_workers_started_together_make_exactly_eight_trials(postgres: str,
 def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time_zone(
     postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = new_study(tmp_path, QUICK_LEASE, postgres)
+    study = new_study(tmp_path, url=postgres)
     queue = study.queue()
     claim = take(queue)
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
@@ -74,9 +85,9 @@ def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time
     newcomer = opened_again(study).queue()
     assert newcomer.put_back_stale() == []
     queue.beat(claim)
-    assert newcomer.put_back_stale() == []
-    time.sleep(3.3)
-    assert newcomer.put_back_stale() == [claim.number]
+    assert opened_again(study).queue().put_back_stale() == []
+    make_silent(study)
+    assert opened_again(study).queue().put_back_stale() == [claim.number]
     monkeypatch.undo()
     time.tzset()
     with pytest.raises(UpdateFinishedTrialError):
@@ -84,17 +95,16 @@ def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time
 
 
 def test_a_heartbeat_in_flight_keeps_the_lease(postgres: str, tmp_path: Path) -> None:
-    study = new_study(tmp_path, QUICK_LEASE, postgres)
+    study = new_study(tmp_path, url=postgres)
     claim = take(study.queue())
     watching = opened_again(study).queue()
-    time.sleep(3.3)
+    make_silent(study)
     with study.storage.guarded(claim.trial_id) as session:
         session.execute(heartbeats.update().values(heartbeat=utc_now()))
         found: list[list[int]] = []
         thread = threading.Thread(target=lambda: found.append(watching.put_back_stale()))
         thread.start()
-        time.sleep(0.5)
-        assert thread.is_alive()  # it waits for the row
+        wait_until(lambda: has_a_statement_that_waits_for_a_lock(postgres))
     thread.join(timeout=30)
     assert found == [[]]
     study.queue().complete(claim, 50.0)

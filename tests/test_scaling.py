@@ -1,4 +1,4 @@
-"""The benchmark of scaling runs and answers in the right shape; how fast we are is nobody's test."""
+"""The benchmark of scaling runs and answers in the right shape. No test says how fast that is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def test_a_crowd_of_sleeping_workers_is_measured_on_both_databases_in_turns(serv
 def test_the_limits_are_measured_with_trials_that_take_no_time() -> None:
     found = limits({"SQLite": None}, 1, workers=2, cells=8)
     limit = found["SQLite"]
-    assert 0 < limit.trials_per_second.median < limit.epochs_per_second.median
+    assert limit.trials_per_second.lowest > 0
+    assert limit.epochs_per_second.lowest > 0
     assert limit.cpu_per_trial.median > 0
     assert limit.cpu_per_epoch.median > 0
     head, *lines = table([], found).splitlines()

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def assert_is_whole(screen: list[str], width: int, height: int) -> None:
     assert len(rows) == 8 or f"... and {8 - len(rows)} more cells" in screen[5 + len(rows)]
 
 
+def is_drawn_anew(pane: Terminal, width: int, height: int) -> bool:
+    screen = pane.screen()
+    try:
+        assert_is_whole(screen, width, height)
+    except (AssertionError, IndexError):
+        return False
+    return ("images/s       ETA" in screen[4]) == (width == 200) and len(screen[0]) > width - 30
+
+
 def wait_for_the_end(pane: Terminal, code: int) -> str:
     wait_until(lambda: any(line.startswith(ENDED) for line in pane.screen()))
     screen = pane.screen()
@@ -70,7 +80,6 @@ def test_the_view_of_a_run_is_whole_from_its_beginning_to_its_end(
     for frame in frames:
         assert_is_whole(frame, width, height)
     seen = "\n".join(line for frame in frames for line in frame)
-    assert len(frames) > 20
     assert re.search(r"▶ running .* [1-7]/8 .* %", seen)
     assert re.search(r"✓ complete .* 8/8 .* %", seen)
     assert re.search(r"cells +ETA \d+ s", seen)
@@ -86,11 +95,7 @@ def test_a_run_is_resized_and_stopped(pane: Terminal, tmp_path: Path) -> None:
     wait_until(lambda: shows_the_view(pane.screen()) and "▶ running" in "\n".join(pane.screen()))
     for width, height in ((60, 15), (200, 50), (80, 24)):
         pane.resize(width, height)
-        time.sleep(1.0)
-        screen = pane.screen()
-        assert_is_whole(screen, width, height)
-        assert ("images/s       ETA" in screen[4]) == (width == 200)
-        assert len(screen[0]) > width - 30
+        wait_until(partial(is_drawn_anew, pane, width, height))
     pane.press("C-c")
     end = wait_for_the_end(pane, 3)
     assert "stopping: the workers finish their epochs" in end

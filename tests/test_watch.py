@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -70,17 +69,17 @@ def test_a_run_and_a_watch_write_a_line_per_event_into_a_pipe(tmp_path: Path, mn
 @pytest.mark.slow
 def test_ctrl_c_ends_the_watch_and_nothing_else(tmp_path: Path) -> None:
     study = new_study(tmp_path, TWO_CELLS)
-    worker = start_toy_worker(tmp_path, seconds=3.0)
+    worker = start_toy_worker(tmp_path, seconds=1_000)
     wait_until(lambda: read_results(study).cells.running == 1)
     watching, _ = start_watching(tmp_path)
-    began = time.monotonic()
     watching.send_signal(signal.SIGINT)
     watched = finish(watching)
-    assert time.monotonic() - began < 2.0
     assert (watched.returncode, watched.stderr) == (3, "")
-    assert re.match(r"tiny: \d/2 cells, 1 running", assert_is_a_log(watched.stdout)[-1])
-    assert finish(worker).returncode == 0
-    assert read_results(study).cells.complete == 2
+    assert re.match(r"tiny: 0/2 cells, 1 running", assert_is_a_log(watched.stdout)[-1])
+    assert worker.poll() is None
+    assert read_results(study).cells.running == 1
+    worker.kill()
+    finish(worker)
 
 
 def test_a_study_that_is_deleted_ends_the_watch_with_one_line(tmp_path: Path) -> None:

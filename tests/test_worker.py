@@ -21,7 +21,7 @@ from mnist_tune.results import read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.worker import Ended, RunTrial, Worker
-from tests.support import TINY_SPEC, epoch, fail_behind_its_back, new_study, open_file, work
+from tests.support import TINY_SPEC, Clock, epoch, fail_behind_its_back, new_study, open_file, work
 
 SAMPLED_SPEC = """
 [study]
@@ -293,13 +293,17 @@ def test_a_heartbeat_outlives_whatever_a_beat_raises() -> None:
             time.sleep(0.01)
 
 
-def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost() -> None:
+def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("mnist_tune.lease.time", clock)
     lease = Lease(grace_period=0.5)
     lease.check()
     with pytest.raises(ConnectionError):
         lease.renew(unreachable)
     lease.check()  # a failed renewal says nothing yet
-    time.sleep(0.6)
+    clock.seconds += 0.6
     with pytest.raises(LeaseLost):
         lease.check()
 
@@ -308,10 +312,12 @@ def unreachable() -> None:
     raise ConnectionError("server closed the connection")
 
 
-def test_a_renewed_lease_is_kept() -> None:
+def test_a_renewed_lease_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("mnist_tune.lease.time", clock)
     lease = Lease(grace_period=1.0)
     for _ in range(4):
-        time.sleep(0.3)
+        clock.seconds += 0.9
         lease.renew(lambda: None)
         lease.check()
 
