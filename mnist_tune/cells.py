@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
-from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
@@ -27,6 +27,7 @@ from mnist_tune.rows import (
     user_attributes,
 )
 from mnist_tune.schema import workers
+from mnist_tune.search import Waiting
 from mnist_tune.sections import Retry
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
@@ -89,7 +90,7 @@ def checkpoints_in_use(session: orm.Session, study_id: int) -> tuple[set[str], s
     return {json.loads(pointer)["key"] for pointer in session.execute(pointers).scalars()}, running
 
 
-def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[FrozenTrial]) -> list[int]:
+def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:
     """Append WAITING trials to a locked study, numbered on from the last; their ids."""
     in_study = select(sqlalchemy.func.count()).where(trials.c.study_id == study_id)
     first = session.execute(in_study).scalar_one()
@@ -99,26 +100,49 @@ def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Frozen
     ]
     insert = trials.insert().returning(trials.c.trial_id, sort_by_parameter_order=True)
     trial_ids = session.execute(insert, rows).scalars().all()
-    numbered = list(zip(trial_ids, waiting, strict=True))
-    insert_attributes(
-        session, system_attributes, [(trial_id, trial.system_attrs) for trial_id, trial in numbered]
-    )
+    attributes = [(trial_id, one.system_attrs) for trial_id, one in zip(trial_ids, waiting, strict=True)]
+    insert_attributes(session, system_attributes, attributes)
+    shared = _Shared()
     values = [
         {
             "trial_id": trial_id,
             "param_name": name,
-            "param_value": distribution.to_internal_repr(trial.params[name]),
-            "distribution_json": distribution_to_json(distribution),
+            "param_value": shared.number(distribution, one.params[name]),
+            "distribution_json": shared.text(distribution, distribution_to_json),
         }
-        for trial_id, trial in numbered
-        for name, distribution in trial.distributions.items()
+        for trial_id, one in zip(trial_ids, waiting, strict=True)
+        for name, distribution in one.distributions.items()
     ]
     if values:
         session.execute(parameters.insert(), values)
     return list(trial_ids)
 
 
-def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
+class _Shared:
+    """What values are stored as, worked out once: the cells of a grid share their axes, long as these are.
+
+    Objects are known by their identity, for as long as the caller holds them.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[int, str] = {}
+        self._numbers: dict[tuple[int, type, Any], float] = {}
+
+    def text(self, value: Any, to_text: Callable[[Any], str]) -> str:
+        """The JSON of a value."""
+        if id(value) not in self._texts:
+            self._texts[id(value)] = to_text(value)
+        return self._texts[id(value)]
+
+    def number(self, distribution: BaseDistribution, value: Any) -> float:
+        """What Optuna stores of a parameter: of a category its place in the axis, which it searches for."""
+        key = id(distribution), type(value), value
+        if key not in self._numbers:
+            self._numbers[key] = distribution.to_internal_repr(value)
+        return self._numbers[key]
+
+
+def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> Waiting:
     """The same cell once more, waiting."""
     kept = ("grid_id", "search_space", CELL, CHECKPOINT)
     system_attrs = {
@@ -129,12 +153,7 @@ def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> FrozenTrial:
     }
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
     system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
-    return create_trial(
-        state=TrialState.WAITING,
-        params=attempt.params,
-        distributions=attempt.distributions,
-        system_attrs=system_attrs,
-    )
+    return Waiting(attempt.params, attempt.distributions, system_attrs)
 
 
 def fail(
@@ -173,11 +192,12 @@ def failed_with(failure: Failure) -> sqlalchemy.ColumnElement[bool]:
 
 
 def insert_attributes(
-    session: orm.Session, table: sqlalchemy.Table, attributes: Sequence[tuple[int, dict[str, Any]]]
+    session: orm.Session, table: sqlalchemy.Table, attributes: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> None:
     """Write attributes of trials, as (trial id, attributes) pairs, into one of Optuna's attribute tables."""
+    shared = _Shared()
     rows = [
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        {"trial_id": trial_id, "key": key, "value_json": shared.text(value, json.dumps)}
         for trial_id, entries in attributes
         for key, value in entries.items()
     ]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EpochMetrics:
     """One epoch, counted from 1. Losses: mean cross entropy; accuracy: percent; None without validation.
 

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
+from sqlalchemy import select
 
 from mnist_tune.artifacts import file_ids
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, REUSED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
+from mnist_tune.database import snapshot
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.ranking import Candidate, EndedEarly, Place, ended_early, rank
+from mnist_tune.rows import studies
+from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.studies import OpenStudy
+from mnist_tune.trial_columns import TrialColumns, read_trials
 from mnist_tune.wording import shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
+OF_AN_ATTEMPT = (WORKER, ENVIRONMENT, HISTORY, RESUMED, FAILURE, REUSED)
+"""Its user attributes that are shown."""
 
 
 @dataclass(frozen=True)
@@ -180,26 +188,32 @@ class Results:
         }
 
 
-def read_results(study: OpenStudy) -> Results:
-    """Read the study as it is now. Writes nothing.
+def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
+    """Read the study as it is now. Writes nothing. Workers' logs, which may be long, come if they are wanted.
 
     Raises:
         UserError: the study has been deleted.
     """
     storage = study.storage
     silent = seconds_since_heartbeat(storage, study.study_id)
-    try:
-        trials = storage.get_all_trials(study.study_id, deepcopy=False)
-    except KeyError:
-        raise UserError(f"study '{study.name}' has been deleted meanwhile") from None
-    ours = sorted((trial for trial in trials if CELL in trial.system_attrs), key=lambda trial: trial.number)
+    with storage.transaction() as session:
+        snapshot(session.connection())
+        is_there = session.execute(select(studies.c.study_id).where(studies.c.study_id == study.study_id))
+        if is_there.first() is None:
+            raise UserError(f"study '{study.name}' has been deleted meanwhile")
+        system = [CELL, LOG] if with_logs else [CELL]
+        axes = distributions(study.spec)
+        trials = read_trials(session, study.study_id, axes, OF_AN_ATTEMPT, system)
     tries: Counter[int] = Counter()
     attempts = []
-    for trial in ours:
-        cell = trial.system_attrs[CELL]
+    parsed = Parsed()
+    for trial in trials:
+        if CELL not in trial.system:  # somebody enqueued it through stock Optuna
+            continue
+        cell = parsed[trial.system[CELL]]
         tries[cell] += 1
-        stale = silent.get(trial._trial_id, 0.0) > study.spec.lease.grace_period
-        attempts.append(_attempt(trial, cell, tries[cell], stale))
+        stale = silent.get(trial.trial_id, 0.0) > study.spec.lease.grace_period
+        attempts.append(_attempt(trial, cell, tries[cell], stale, parsed))
     return Results(
         study.spec,
         attempts,
@@ -208,23 +222,38 @@ def read_results(study: OpenStudy) -> Results:
     )
 
 
-def _attempt(trial: FrozenTrial, cell: int, attempt: int, stale: bool) -> Attempt:
+class Parsed(dict[str, Any]):
+    """What JSON texts say. The same text, as workers write it to all their trials, is parsed once."""
+
+    def __missing__(self, text: str) -> Any:
+        content = self[text] = json.loads(text)
+        return content
+
+
+def _attempt(trial: TrialColumns, cell: int, attempt: int, stale: bool, parsed: Parsed) -> Attempt:
+    def stored(key: str, absent: Any = None) -> Any:
+        return parsed[trial.user[key]] if key in trial.user else absent
+
     return Attempt(
         number=trial.number,
         cell=cell,
         attempt=attempt,
         state="failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
-        parameters=trial.params,
+        parameters=trial.parameters,
         value=trial.value if trial.state == TrialState.COMPLETE else None,
-        history=[EpochMetrics(**epoch) for epoch in trial.user_attrs.get(HISTORY, [])],
-        worker=trial.user_attrs.get(WORKER),
-        environment=trial.user_attrs.get(ENVIRONMENT, {}),
-        resumed=trial.user_attrs.get(RESUMED),
-        failure=trial.user_attrs.get(FAILURE),
-        started=trial.datetime_start,
-        ended=trial.datetime_complete,
+        history=[EpochMetrics(**epoch) for epoch in json.loads(trial.user.get(HISTORY, "[]"))],
+        worker=stored(WORKER),
+        environment=stored(ENVIRONMENT, {}),
+        resumed=stored(RESUMED),
+        failure=stored(FAILURE),
+        started=_local(trial.started),
+        ended=_local(trial.ended),
         stale=stale,
-        artifacts=file_ids(trial.system_attrs),
-        reused=trial.user_attrs.get(REUSED),
-        log=trial.system_attrs.get(LOG),
+        artifacts=file_ids({key: json.loads(text) for key, text in trial.system.items() if key != LOG}),
+        reused=stored(REUSED),
+        log=json.loads(trial.system[LOG]) if LOG in trial.system else None,
     )
+
+
+def _local(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone().replace(tzinfo=None)

@@ -49,7 +49,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
             # "auto" is as good as what it turned out to be, but not the other way round.
             for precision in (config.precision, ran_in):
                 trained.setdefault(replace(config, precision=precision), trial)
-    points = (spec.training_config(cell.params) for cell in waiting_cells(spec))
+    points = (spec.training_config(dict(cell.params)) for cell in waiting_cells(spec))
     found = {cell: trained[config] for cell, config in enumerate(points) if config in trained}
     if not found:
         why = _differing(old.spec, spec) if complete else "none of its cells has finished"

@@ -45,7 +45,7 @@ def logs(
     if follow and as_json:
         raise UserError("--follow is for people; leave out --json, or ask 'logs --json' now and then")
     opened = options.study(study, storage)
-    results = read_results(opened)
+    results = read_results(opened, with_logs=True)
     folder = artifact_folder(storage_url(storage), artifacts)
     chosen = _chosen(results, trial)
     if as_json:

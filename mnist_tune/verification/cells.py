@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from reprlib import repr as shortened
 from typing import Any
 
@@ -116,7 +116,7 @@ def foreign(_: Stored, trial: FrozenTrial) -> Iterator[str]:
         yield "is not a trial of ours: no worker runs it, no report counts it"
 
 
-def _differing(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+def _differing(expected: Mapping[str, Any], found: dict[str, Any]) -> Iterator[str]:
     for key, value in expected.items():
         if key not in found:
             yield f"{key} is missing; it should be {shortened(value)}"

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES
 from mnist_tune.failures import FailureClass
-from mnist_tune.search import waiting_cells
+from mnist_tune.search import Waiting, waiting_cells
 from mnist_tune.spec import Spec
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -88,7 +88,7 @@ class Stored:
         ]
 
     @cached_property
-    def points(self) -> list[FrozenTrial]:
+    def points(self) -> list[Waiting]:
         """Each cell as it is when a study is made."""
         return waiting_cells(self.spec)
 

@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.storages import RDBStorage
 from optuna.study import MaxTrialsCallback, Study
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.engine import URL
 
@@ -25,7 +25,7 @@ from mnist_tune.cells import insert_waiting
 from mnist_tune.database import SQLITE_BUSY_SECONDS, utc_now
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.rows import objective_values, trials
-from mnist_tune.search import distributions, suggest, waiting_cells
+from mnist_tune.search import Waiting, distributions, suggest, waiting_cells
 from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
@@ -130,7 +130,7 @@ class Stock:
         study = optuna.load_study(study_name=spec.study.name, storage=storage, sampler=sampler)
         return lambda log: optimize(study, distributions(spec), log, self._callbacks(spec))
 
-    def _rows(self, cells: list[FrozenTrial], left: int) -> list[FrozenTrial]:
+    def _rows(self, cells: list[Waiting], left: int) -> list[Waiting]:
         return cells[: len(cells) - left]
 
     def _sampler(self, spec: Spec) -> BaseSampler:
@@ -148,11 +148,9 @@ class Stock:
 class StockEnqueued(Stock):
     """`Study.optimize` over trials that `Study.enqueue_trial` put in, until as many are complete."""
 
-    def _rows(self, cells: list[FrozenTrial], left: int) -> list[FrozenTrial]:
+    def _rows(self, cells: list[Waiting], left: int) -> list[Waiting]:
         return super()._rows(cells, left) + [
-            create_trial(
-                state=TrialState.WAITING, system_attrs={"fixed_params": cell.system_attrs["fixed_params"]}
-            )
+            Waiting({}, {}, {"fixed_params": cell.system_attrs["fixed_params"]})
             for cell in cells[len(cells) - left :]
         ]
 
