@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from mnist_tune import stored_names
 from mnist_tune.checkpoints import checkpoint_key
 
-TOKEN = secrets.token_hex(16)
+TOKEN = "9f3c" * 8
 KEY = checkpoint_key(2**40, TOKEN, 1_000)
 ID = str(uuid.uuid5(uuid.UUID(hex=TOKEN), "log.txt"))
 
@@ -23,7 +22,10 @@ ID = str(uuid.uuid5(uuid.UUID(hex=TOKEN), "log.txt"))
         (stored_names.study_uid, TOKEN),
         (stored_names.checkpoint_key, KEY),
         (stored_names.artifact_id, ID),
-        (stored_names.artifact_id, str(uuid.uuid4())),  # as Optuna and its dashboard make them
+        (
+            stored_names.artifact_id,
+            "0b7a8e2c-3d5f-4a6b-9c1d-2e3f4a5b6c7d",
+        ),  # as Optuna and its dashboard make them
     ],
 )
 def test_a_name_as_we_make_it_is_taken_and_every_other_refused(
