@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.pruners import Decision
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest
+from mnist_tune.times import log_stamp
 from mnist_tune.wording import last_lines
 
 LOG_FILE = "log.txt"
@@ -63,7 +63,7 @@ class Attempt:
 
     def say(self, line: str) -> None:
         """A line for the worker's log and the trial's own."""
-        self._lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+        self._lines.append(f"{log_stamp()} {line}")
         self._log(f"trial {self.claim.number}: {line}")
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
-from mnist_tune.times import shown
+from mnist_tune.times import retold, shown
 from mnist_tune.wording import parameters_text, printable
 
 
@@ -33,7 +33,7 @@ def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]
         yield printable(f"taken over from {source}, where it ran")
     kept = _kept(attempt, artifacts)
     if kept is not None:
-        yield from map(printable, kept.splitlines())
+        yield from (printable(retold(line)) for line in kept.splitlines())
     else:
         yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
         if attempt.state != "running":

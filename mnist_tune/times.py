@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+LOG_FORMAT = "%Y-%m-%d %H:%M:%SZ"
+LOG_WIDTH = len("2026-10-25 00:50:00Z")
+
 
 def shown(time: datetime) -> str:
     """A time as the clock on the wall shows it, with its offset from UTC: one hour a year comes twice."""
     return _on_the_wall(time).isoformat(sep=" ", timespec="seconds")
+
+
+def stamp(*, on_terminal: bool) -> str:
+    """The time now, to begin a line with. A log may be read later, and elsewhere."""
+    now = datetime.now(UTC)
+    return f"{_on_the_wall(now):%H:%M:%S}" if on_terminal else shown(now)
+
+
+def log_stamp() -> str:
+    """The time now, to begin a line of a stored log with."""
+    return datetime.now(UTC).strftime(LOG_FORMAT)
+
+
+def retold(line: str) -> str:
+    """A line of a stored log as one is shown; one that does not begin with such a time, as it is."""
+    stored, text = line[:LOG_WIDTH], line[LOG_WIDTH:]
+    try:
+        return shown(datetime.strptime(stored, LOG_FORMAT).replace(tzinfo=UTC)) + text
+    except ValueError:
+        return line
 
 
 def zone_at(time: datetime) -> timezone:
@@ -17,11 +40,15 @@ def zone_at(time: datetime) -> timezone:
 
 def on_axis(time: datetime, zone: timezone) -> str:
     """A time as Plotly reads it, which knows no zones."""
-    return time.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return _in(zone, time).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
 
 
 def _on_the_wall(time: datetime) -> datetime:
+    return _in(None, time)
+
+
+def _in(zone: timezone | None, time: datetime) -> datetime:
     try:
-        return time.astimezone()
+        return time.astimezone(zone)
     except (OverflowError, ValueError, OSError):  # the first and the last years that can be stored
         return time.astimezone(UTC)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,9 +20,9 @@ from mnist_tune.report.contents import contents
 from mnist_tune.results import read_results
 from mnist_tune.rows import ENDED, STARTED, trials
 from mnist_tune.studies import OpenStudy
-from mnist_tune.times import shown, zone_at
-from tests.conftest import Command
-from tests.support import ONE_CELL, new_study, take
+from mnist_tune.times import on_axis, retold, shown, zone_at
+from tests.conftest import STORED, Command
+from tests.support import ONE_CELL, finish, new_study, start_command, take, work
 from tests.test_dashboard import Client
 
 FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
@@ -155,12 +156,44 @@ def test_the_dashboard_reads_on_when_the_clocks_are_put_back(
         assert client.detail(study)["trials"][0]["state"] == "Running"
 
 
+def test_a_log_tells_the_same_times_wherever_its_worker_ran(tmp_path: Path, command: Command) -> None:
+    study = new_study(tmp_path, ONE_CELL, f"sqlite:///{tmp_path}/{STORED}")
+    with zone("Asia/Kathmandu"):
+        work(study, lambda _: 50.0, max_trials=1)
+    kept = read_results(study).attempts[0].log or ""
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ [^\n]+\n)+", kept)
+    for place in ZONES:
+        with zone(place):
+            told = command("logs", "tiny", "--trial", "0").out.splitlines()
+        times = [datetime.fromisoformat(line[:25]) for line in told]
+        offset = times[0].astimezone(ZoneInfo(place)).utcoffset()
+        assert [time.utcoffset() for time in times] == [offset] * len(told)
+        stamped = zip(times, told, strict=True)
+        again = [f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}{line[25:]}" for time, line in stamped]
+        assert again[1:] == kept.splitlines()
+
+
+@pytest.mark.parametrize("line", ["", "2026-10-25 00:50:00 of 0.5.0", "9999-99-99 00:50:00Z", "no time"])
+def test_a_line_of_a_log_without_our_time_is_told_as_it_is(line: str) -> None:
+    assert retold(line) == line
+
+
+def test_a_line_in_the_hour_that_comes_twice_says_which() -> None:
+    with zone("Europe/Berlin"):
+        assert [retold(f"2026-10-25 0{hour}:30:00Z x") for hour in (0, 1)] == [
+            "2026-10-25 02:30:00+02:00 x",
+            "2026-10-25 02:30:00+01:00 x",
+        ]
+
+
 def test_a_time_that_no_local_clock_can_show_is_shown_in_utc() -> None:
     for place in ("America/New_York", "Asia/Kathmandu"):
         with zone(place):
-            assert shown(datetime.min.replace(tzinfo=UTC))
-            assert shown(datetime.max.replace(tzinfo=UTC))
-            assert zone_at(datetime.max.replace(tzinfo=UTC))
+            for extreme in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+                assert shown(extreme)
+                assert on_axis(extreme, zone_at(extreme))
+                assert on_axis(extreme, timezone(timedelta(hours=14)))
+                assert on_axis(extreme, timezone(-timedelta(hours=14)))
 
 
 def test_a_time_without_a_zone_is_not_stored(study: OpenStudy) -> None:
@@ -170,3 +203,16 @@ def test_a_time_without_a_zone_is_not_stored(study: OpenStudy) -> None:
         study.storage.transaction() as session,
     ):
         session.execute(naive)
+
+
+def test_times_are_told_alike_in_every_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study_of(tmp_path, FOLD)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    started = []
+    for locale in ("C", "POSIX", "tr_TR.UTF-8"):  # one that is not installed counts as C
+        monkeypatch.setenv("LC_ALL", locale)
+        started.append(start_command("logs", "tiny", folder=tmp_path))
+    said = {finish(process).stdout for process in started}
+    (only,) = said
+    assert only.startswith("trial 0: 2026-10-25 02:50:00+02:00 begins on worker: ")
+    assert only.endswith("trial 0: 2026-10-25 02:10:00+01:00 complete\n")

@@ -27,7 +27,7 @@ from tests.support import (
 )
 from tests.tcp_proxy import TcpProxy
 
-TIME = r"\d\d:\d\d:\d\d "
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d "
 
 
 def start_watching(folder: Path, url: str | None = None) -> tuple[subprocess.Popen[str], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from rich.text import Text
 from mnist_tune.live_view import live_view
 from mnist_tune.progress import events
 from mnist_tune.results import Results
+from mnist_tune.times import stamp
 
 
 class Display:
@@ -82,4 +82,4 @@ class Display:
         )
 
     def _print(self, line: str) -> None:
-        self._console.print(f"{time.strftime('%H:%M:%S')} {line}")
+        self._console.print(f"{stamp(on_terminal=self._console.is_terminal)} {line}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from functools import partial
 from typing import Annotated
 
@@ -24,6 +23,7 @@ from mnist_tune.cli.options import (
 )
 from mnist_tune.errors import FAILED, STOPPED
 from mnist_tune.placement import WORKERS_PER_GPU
+from mnist_tune.times import stamp
 
 
 def worker(
@@ -58,7 +58,7 @@ def worker(
     from mnist_tune.training_process import TrainingProcess
 
     def log(line: str) -> None:
-        typer.echo(f"{time.strftime('%H:%M:%S')} {line}")
+        typer.echo(f"{stamp(on_terminal=sys.stdout.isatty())} {line}")
 
     with TrainingProcess() as process:
         process.start()  # it loads torch while all that follows loads Optuna
