@@ -8,30 +8,35 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mnist_tune.conditions import Condition, Value, as_condition, check_conditions
-from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean
-from mnist_tune.sections import Seed, Training, is_integer
+from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean, shown
+from mnist_tune.sections import Seed, Training, is_integer, is_number
 
 Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000
 MAX_VALUES = 1_000
 """Of one axis: Optuna stores the whole axis with every cell."""
+MOST_STEPS = 2**53
+"""Of an interval: more numbers are not told apart."""
 
 
 class Conditional(Section):
     """A searched field that, with `when`, is searched only where others have certain values."""
 
-    when: Condition | None = None
+    when: dict[str, list[Any]] | None = None  # checked against the fields that it names
 
     @field_validator("when", mode="before")
     @classmethod
     def _is_a_condition(cls, when: Any) -> Any:
-        return as_condition(when)
+        condition = as_condition(when)
+        if not isinstance(condition, dict):
+            return condition
+        return {field: [_as_field(field, value) for value in values] for field, values in condition.items()}
 
 
 class Choices(Conditional):
     """A list of values with a condition, e.g. {choices = [true, false], when = {optimizer = "SGD"}}."""
 
-    choices: list[Value]
+    choices: list[Any]  # checked against its field
 
 
 class Interval(Conditional):
@@ -40,18 +45,20 @@ class Interval(Conditional):
     low: int | float
     high: int | float
     log: bool = False
-    step: int | float | None = None
+    step: float | None = None
 
     @model_validator(mode="after")
     def _is_an_interval(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"low = {self.low} must be less than high = {self.high}")
+            raise ValueError(f"low = {self.low:g} must be less than high = {self.high:g}")
         if self.log and self.low <= 0:
-            raise ValueError(f"low = {self.low} must be above 0 when log = true")
+            raise ValueError(f"low = {self.low:g} must be above 0 when log = true")
         if self.log and self.step is not None:
             raise ValueError("step and log = true exclude each other; remove one")
         if self.step is not None and self.step <= 0:
-            raise ValueError(f"step = {self.step} must be above 0")
+            raise ValueError(f"step = {self.step:g} must be above 0")
+        if self.step is not None and (self.high - self.low) / self.step > MOST_STEPS:
+            raise ValueError(f"step = {self.step:g} is so small that it is the same as none; remove it")
         return self
 
 
@@ -73,6 +80,8 @@ class Search(Section):
             return grid
         if not grid:
             raise ValueError("has no axis; write e.g. learning_rate = [0.001, 0.0001]")
+        for name in grid:
+            _check_name(name)
         checked = {name: _check_choices(name, values) for name, values in grid.items()}
         cells = math.prod(len(values) for values in checked.values())
         if cells > MAX_CELLS:
@@ -132,17 +141,33 @@ class Search(Section):
         return _conditions(self.space or {})
 
 
-def _check_value(name: str, value: Any) -> Value:
+def _check_name(name: str) -> None:
     if name not in Training.model_fields:
         raise KeyedError(name, f"unknown training field; {did_you_mean(name, Training.model_fields)}")
+
+
+def _check_value(name: str, value: Any, key: str | None = None) -> Value:
     try:
-        checked: Value = getattr(Training.model_validate({name: value}), name)
+        return _of_field(name, value)
     except ValidationError as error:
-        raise KeyedError(name, complaint(error.errors()[0])) from None
+        raise KeyedError(key or name, complaint(error.errors()[0])) from None
+
+
+def _of_field(name: str, value: Any) -> Value:
+    checked: Value = getattr(Training.model_validate({name: value}), name)
     return checked
 
 
+def _as_field(name: str, value: Any) -> Any:
+    """A condition's value as its field would have it: 0 is 0.0 there; what the field never is stays."""
+    try:
+        return _of_field(name, value)
+    except (ValidationError, AttributeError):
+        return value
+
+
 def _check_axis(name: str, entry: Any) -> list[Value] | Choices | Interval:
+    _check_name(name)
     if not isinstance(entry, dict):
         return _check_choices(name, entry)
     if "choices" not in entry:
@@ -164,7 +189,9 @@ def _check_choices(name: str, values: Any) -> list[Value]:
     if isinstance(values, dict):
         raise KeyedError(name, "a grid takes lists of values; ranges and conditions belong in [search.space]")
     if not isinstance(values, list):
-        raise KeyedError(name, f"should be a list of values, not {values!r}; write {name} = [{values!r}]")
+        raise KeyedError(
+            name, f"should be a list of values, not {shown(values)}; write {name} = [{shown(values)}]"
+        )
     if not values:
         raise KeyedError(name, "has no values; write at least one, or remove the axis")
     if len(values) > MAX_VALUES:
@@ -179,10 +206,11 @@ def _check_choices(name: str, values: Any) -> list[Value]:
 
 
 def _check_interval(name: str, entry: dict[str, Any]) -> Interval:
-    interval = _check_table(name, entry, Interval)
-    for end in (interval.low, interval.high):
-        _check_value(name, end)
-    if is_integer(name) and not isinstance(interval.step or 1, int):
+    if not is_number(name):
+        raise KeyedError(name, "has no range, as it is no number; write a list of its values")
+    ends = {end: _check_value(name, entry[end], f"{name}.{end}") for end in ("low", "high") if end in entry}
+    interval = _check_table(name, entry | ends, Interval)
+    if is_integer(name) and not (interval.step or 1.0).is_integer():
         raise KeyedError(f"{name}.step", f"should be a whole number, not {interval.step!r}, as {name} is one")
     return interval
 

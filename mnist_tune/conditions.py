@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from mnist_tune.documents import KeyedError, did_you_mean
+from mnist_tune.documents import KeyedError, did_you_mean, shown
 
 SEED = "seed"
 Value = bool | int | float | str
@@ -20,7 +20,12 @@ def as_condition(when: Any) -> Any:
         return when
     if not when:
         raise ValueError('names no field; write e.g. when = {optimizer = "SGD"}, or remove it')
-    return {field: value if isinstance(value, list) else [value] for field, value in when.items()}
+    condition = {field: value if isinstance(value, list) else [value] for field, value in when.items()}
+    for field, values in condition.items():
+        for value in values:
+            if not isinstance(value, Value):
+                raise KeyedError(field, f"should be a value or a list of values, not {shown(value)}")
+    return condition
 
 
 def check_conditions(conditions: Mapping[str, Condition], choices: Mapping[str, list[Value] | None]) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
+from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,12 +19,14 @@ from mnist_tune.whole_files import write_output
 
 Format = Literal["toml", "json", "yaml"]
 MOST_NAMED = 20
+LONGEST = 60
+"""Characters of a wrong value that a message shows."""
 
 
 class Section(BaseModel):
-    """A table of a document: unknown keys and converted types are errors, never guesses."""
+    """A table of a document: unknown keys, converted types, inf and nan are errors, never guesses."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Section)
@@ -122,12 +125,24 @@ def complaint(details: ErrorDetails) -> str:
     given = details["input"]
     if details["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", details["ctx"]["expected"])
-        return f"{given!r} is not known; {did_you_mean(str(given), choices)}"
+        return f"{shown(given)} is not known; {did_you_mean(str(given), choices)}"
     if details["type"] == "string_pattern_mismatch":
-        return f"{given!r} is not allowed; use letters, digits, '.', '_' and '-', a letter or digit first"
-    wanted = details["msg"].replace("Input should be", "should be").replace("dictionary", "table")
-    shown = "a table" if isinstance(given, dict) else "a list" if isinstance(given, list) else repr(given)
-    return f"{wanted}, not {shown}"
+        return (
+            f"{shown(given)} is not allowed; use letters, digits, '.', '_' and '-', a letter or digit first"
+        )
+    wanted = re.sub(r" or instance of \w+", "", details["msg"])
+    wanted = wanted.replace("Input should be", "should be").replace("dictionary", "table")
+    return f"{wanted}, not {shown(given)}"
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: a long one is cut."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and abs(value) >= 10**LONGEST:  # whose digits Python may refuse to write
+        return f"a number of more than {LONGEST} digits"
+    text = value.isoformat() if isinstance(value, date | time) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -9,18 +9,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mnist_tune.documents import KeyedError, Section, describe, did_you_mean
+from mnist_tune.documents import KeyedError, Section, describe, did_you_mean, shown
+from mnist_tune.sections import Count
 
-AtLeast0 = Annotated[int, Field(ge=0)]
-AtLeast1 = Annotated[int, Field(ge=1)]
+AtLeast1 = Annotated[Count, Field(ge=1)]
+AtLeast2 = Annotated[Count, Field(ge=2)]
 
 
 class Pruner(Section):
     """What all pruners know: `patience` lets a trial go on until it has not improved for so many epochs."""
 
-    patience: AtLeast0 | None = None
-    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """By how much, in points, a trial must improve for that; None is 0."""
+    patience: Count | None = None
+    min_delta: Annotated[float, Field(ge=0)] | None = None
+    """How many points below its best those epochs must be for that; None is 0."""
 
     @model_validator(mode="after")
     def _tolerance_is_of_patience(self) -> Self:
@@ -33,9 +34,9 @@ class Median(Pruner):
     """Ends a trial whose best epoch so far is below the median of the complete trials at the same epoch."""
 
     name: Literal["median"]
-    n_startup_trials: AtLeast0 = 5
+    n_startup_trials: Count = 5
     """No trial is ended before so many are complete."""
-    n_warmup_steps: AtLeast0 = 0
+    n_warmup_steps: Count = 0
     """No trial is ended before it has done so many epochs: with 2, first after its second."""
     interval_steps: AtLeast1 = 1
     n_min_trials: AtLeast1 = 1
@@ -47,9 +48,9 @@ class SuccessiveHalving(Pruner):
     name: Literal["successive_halving"]
     min_resource: AtLeast1 | None = None
     """Epochs up to the first rung. None is Optuna's "auto": a hundredth of a complete trial's, at least 1."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 4
-    min_early_stopping_rate: AtLeast0 = 0
-    bootstrap_count: AtLeast0 = 0
+    reduction_factor: AtLeast2 = 4
+    min_early_stopping_rate: Annotated[int, Field(ge=0, le=100)] = 0
+    bootstrap_count: Count = 0
 
     @field_validator("min_resource", mode="before")
     @classmethod
@@ -68,8 +69,8 @@ class Hyperband(Pruner):
 
     name: Literal["hyperband"]
     min_resource: AtLeast1 = 1
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
-    bootstrap_count: AtLeast0 = 0
+    reduction_factor: AtLeast2 = 3
+    bootstrap_count: Count = 0
 
 
 class Patient(Pruner):
@@ -103,8 +104,8 @@ def as_pruner(table: Any) -> Any:
     if "name" not in table:
         raise KeyedError("name", f"missing; write one of {', '.join(PRUNERS)}")
     name = table["name"]
-    if name not in PRUNERS:
-        raise KeyedError("name", f"{name!r} is not known; {did_you_mean(str(name), PRUNERS)}")
+    if not isinstance(name, str) or name not in PRUNERS:
+        raise KeyedError("name", f"{shown(name)} is not known; {did_you_mean(str(name), PRUNERS)}")
     model = PRUNERS[name]
     for key in table:
         knowing = [other for other, pruner in PRUNERS.items() if key in pruner.model_fields]

@@ -10,6 +10,12 @@ from mnist_tune.configuration import DataConfig, Optimizer, Precision, Scheduler
 from mnist_tune.documents import KeyedError, Section
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+MOST = 2**31 - 1
+"""The largest count there is: each database and library can hold it."""
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Budget = Annotated[int, Field(ge=-1, le=MOST)]
+Seconds = Annotated[float, Field(le=1e9)]
+"""At most 30 years: no clock can wait for ever."""
 
 
 class Study(Section):
@@ -21,13 +27,13 @@ class Study(Section):
 class Training(Section):
     """[training]: the fields of `TrainingConfig`, with the range each may take."""
 
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = TrainingConfig.learning_rate
+    learning_rate: Annotated[float, Field(gt=0)] = TrainingConfig.learning_rate
     batch_size: Annotated[int, Field(ge=1, le=60_000)] = TrainingConfig.batch_size
     optimizer: Optimizer = TrainingConfig.optimizer
     epochs: Annotated[int, Field(ge=1, le=300)] = TrainingConfig.epochs
     seed: Seed = TrainingConfig.seed
     precision: Precision = TrainingConfig.precision
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = TrainingConfig.weight_decay
+    weight_decay: Annotated[float, Field(ge=0)] = TrainingConfig.weight_decay
     momentum: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.momentum
     nesterov: bool = TrainingConfig.nesterov
     scheduler: Scheduler = TrainingConfig.scheduler
@@ -43,6 +49,12 @@ class Training(Section):
 def is_integer(field: str) -> bool:
     """Whether a field of `[training]` takes whole numbers."""
     return Training.model_fields[field].annotation is int
+
+
+def is_number(field: str) -> bool:
+    """Whether it takes numbers, of which there are ranges."""
+    default = Training.model_fields[field].default
+    return isinstance(default, int | float) and not isinstance(default, bool)
 
 
 class Data(Section):
@@ -69,9 +81,9 @@ class Lease(Section):
     seconds) before its cell is given to another.
     """
 
-    heartbeat_interval: Annotated[float, Field(gt=0)] = 10.0
-    grace_period: Annotated[float, Field(gt=0)] = 60.0
-    patience: Annotated[float, Field(gt=0)] = 300.0
+    heartbeat_interval: Annotated[Seconds, Field(ge=0.01)] = 10.0
+    grace_period: Annotated[Seconds, Field(gt=0)] = 60.0
+    patience: Annotated[Seconds, Field(gt=0)] = 300.0
     """How long a worker goes on asking a storage that does not answer."""
 
     @model_validator(mode="after")
@@ -86,20 +98,20 @@ class Lease(Section):
 class Retry(Section):
     """[retry]: how often a cell is tried again after each kind of failure. -1 is without limit."""
 
-    lost: Annotated[int, Field(ge=-1)] = 3
-    preempted: Annotated[int, Field(ge=-1)] = -1
-    exception: Annotated[int, Field(ge=-1)] = 3
-    out_of_memory: Annotated[int, Field(ge=-1)] = 3
-    timeout: Annotated[int, Field(ge=-1)] = 3
-    non_finite: Annotated[int, Field(ge=-1)] = 0
+    lost: Budget = 3
+    preempted: Budget = -1
+    exception: Budget = 3
+    out_of_memory: Budget = 3
+    timeout: Budget = 3
+    non_finite: Budget = 0
 
 
 class Limits(Section):
     """[limits]: what ends an attempt or a worker early. 0 is without limit."""
 
-    timeout: Annotated[float, Field(ge=0)] = 86_400.0
+    timeout: Annotated[Seconds, Field(ge=0)] = 86_400.0
     """Seconds of wall-clock that one attempt may take: by default a day, so that no step hangs for ever."""
-    failures_in_a_row: Annotated[int, Field(ge=0)] = 3
+    failures_in_a_row: Count = 3
     """A worker leaves after so many cells in a row that failed on it and had not failed before."""
-    checkpoint_interval: Annotated[float, Field(ge=0)] = 10.0
+    checkpoint_interval: Annotated[Seconds, Field(ge=0)] = 10.0
     """Seconds between checkpoints, which are made at the ends of epochs: longer ones have one each."""

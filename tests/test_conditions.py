@@ -78,6 +78,12 @@ def test_a_retry_keeps_what_the_first_attempt_had_and_gets_nothing_more(tmp_path
         ('seed = {choices = [1, 2], when = {optimiser = "SGD"}}', "did you mean 'optimizer'?"),
         ('seed = {choices = [1, 2], when = {optimizer = "Adagrad"}}', "optimizer is never 'Adagrad'; write"),
         ("seed = {choices = [1, 2], when = {batch_size = 16}}", "batch_size is a range; a condition needs"),
+        ("seed = {choices = [1, 2], when = {precision = true}}", "precision is never True; write one of"),
+        ("seed = {choices = [1, 2], when = {precision = nan}}", "precision is never nan; write one of"),
+        (
+            "seed = {choices = [1, 2], when = {precision = [['auto']]}}",
+            "precision: should be a value or",
+        ),
         ("seed = {choices = [1, 2], when = {}}", "seed.when: names no field; write e.g. when = {optimizer"),
         ("seed = {choices = [1, 2], when = {optimizer = []}}", "seed.when.optimizer: has no values; write"),
         ("epochs = {choices = [1, 2], when = {epochs = 1}}", "go round in a circle: epochs -> epochs"),
@@ -91,6 +97,17 @@ def test_a_condition_that_cannot_hold_is_refused_in_one_line(tmp_path: Path, lin
         tiny_spec(tmp_path, f"{SPACE}{line}\n")
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_condition_may_name_a_value_as_its_field_reads_it(tmp_path: Path) -> None:
+    line = "dropout = [0, 0.5]\nlabel_smoothing = {low = 0.0, high = 0.1, when = {dropout = 0}}\n"
+    spec = tiny_spec(tmp_path, SPACE + line)
+    assert spec.search.axes["dropout"] == [0.0, 0.5]
+    study = new_study(tmp_path, SPACE + line)
+    work(study, lambda _: 50.0)
+    drawn = [trial.params for trial in study.optuna_study().trials]
+    assert {one["dropout"] for one in drawn} == {0.0, 0.5}
+    assert all(("label_smoothing" in one) == (one["dropout"] == 0.0) for one in drawn)
 
 
 def test_a_grid_has_no_conditions(tmp_path: Path) -> None:

@@ -115,6 +115,31 @@ MISTAKES = [
         'search.n_trials: sampler = "grid" tries every',
     ),
     ("[training]", "[lease]\ngrace_period = 10\n[training]", "lease.grace_period: must be at least 3"),
+    (
+        "[training]",
+        "[lease]\ngrace_period = inf\n[training]",
+        "lease.grace_period: should be a finite",
+    ),
+    (
+        "[training]",
+        "[limits]\ntimeout = nan\n[training]",
+        "limits.timeout: should be a finite number",
+    ),
+    (
+        "[training]",
+        "[lease]\npatience = 1e300\n[training]",
+        "lease.patience: should be less than or",
+    ),
+    ("[training]", f"[retry]\nlost = {10**30}\n[training]", "retry.lost: should be less than or equal to"),
+    ("[training]", "[[training]]", "training: should be a valid table, not a list"),
+    ("epochs = 2", "epochs = 2024-01-01", "training.epochs: should be a valid integer, not 2024-01-01"),
+    ("[0.001, 0.0001]", "[1, 1.0]", "search.grid.learning_rate: has the value 1.0 twice; remove one"),
+    ("[64, 128]", "[1, true]", "search.grid.batch_size: should be a valid integer, not True"),
+    (
+        "[training]",
+        "[pruner]\nname = ['median']\n[training]",
+        "pruner.name: a list is not known; did you mean 'median'?",
+    ),
     ("[study]", "[study", "is not valid TOML"),
     ("[64, 128]", str(list(range(1, 1002))), "search.grid.batch_size: has 1,001 values, more than 1,000"),
 ]
@@ -143,7 +168,20 @@ SAMPLED_MISTAKES = [
     ("high = 1e-2, ", "", "search.space.learning_rate.high: missing"),
     ("log =", "logg =", "search.space.learning_rate.logg: unknown key; did you mean 'log'?"),
     ("low = 1e-5", "low = 1", "search.space.learning_rate: low = 1 must be less than high"),
-    ("low = 1e-5", "low = -1", "search.space.learning_rate"),
+    ("low = 1e-5", "low = -1", "search.space.learning_rate.low: should be greater than 0, not -1"),
+    ("low = 1e-5", "low = 'x'", "search.space.learning_rate.low: should be a valid number, not 'x'"),
+    ("high = 1e-2", "high = inf", "search.space.learning_rate.high: should be a finite number, not inf"),
+    ("log = true", "step = nan", "search.space.learning_rate.step: should be a finite number, not nan"),
+    (
+        "log = true",
+        "step = 1e-30",
+        "search.space.learning_rate: step = 1e-30 is so small that",
+    ),
+    (
+        "batch_size = [64, 128]",
+        "optimizer = {low = 0, high = 1}",
+        "search.space.optimizer: has no range, as it is no number; write a list of its values",
+    ),
 ]
 
 

@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mnist_tune.spec import Spec
     from mnist_tune.storage import GuardedStorage
     from mnist_tune.studies import OpenStudy
 
@@ -111,6 +112,16 @@ def study(name: str, url: str | None) -> OpenStudy:
     from mnist_tune.studies import open_study
 
     return open_study(storage(url), name)
+
+
+def note_idle_settings(spec: Spec) -> list[str]:
+    """Say on standard error what the spec says to no effect; the same for machines."""
+    from mnist_tune.idle_settings import idle_settings
+
+    notes = idle_settings(spec)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    return notes
 
 
 def prepare_data(directory: Path | None) -> None:

@@ -55,6 +55,7 @@ def create_study(
         created, reused = create_study_reusing(opened, loaded, reuse)
     where = shown(storage_url(storage))
     study = loaded.study.name
+    notes = options.note_idle_settings(loaded)
     if as_json:
         told = {
             "study": study,
@@ -62,6 +63,7 @@ def create_study(
             "reused": reused,
             "created": created,
             "storage": where,
+            "notes": notes,
         }
         options.print_json(told)
     elif created:

@@ -140,6 +140,7 @@ def run(
         f"study '{study.name}' {'created' if created else 'goes on'} in {shown(url)}: "
         f"{loaded.n_cells} cells, {len(places)} workers"
     )
+    options.note_idle_settings(loaded)
     stop = StopRequest()
     stop.listen()
     pool = Pool(study.name, url, worker_arguments(threads, data_dir, checkpoints, artifacts))

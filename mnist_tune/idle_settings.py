@@ -1,0 +1,205 @@
+"""What a spec says that can have no effect: nothing to refuse, but its writer expects something of it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
+
+from mnist_tune.axes import Interval
+from mnist_tune.pruning import Hyperband, Median, Patient, Pruner, SuccessiveHalving
+from mnist_tune.sections import is_integer
+from mnist_tune.spec import OF_SGD, Spec
+
+LEARNING: dict[str, type[Any]] = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler}
+HIGHEST_ACCURACY = 100
+
+
+def idle_settings(spec: Spec) -> list[str]:
+    """One line for each: the key, and why it changes nothing."""
+    return [
+        f"{key}: {why}"
+        for part in (_axes, _points, _learning, _of_sgd, _batches, _pruner, _limits)
+        for key, why in part(spec)
+    ]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _table(spec: Spec) -> str:
+    return "search.space" if spec.search.grid is None else "search.grid"
+
+
+def _axes(spec: Spec) -> Found:
+    for name, axis in spec.search.axes.items():
+        key = f"{_table(spec)}.{name}"
+        if isinstance(axis, Interval):
+            yield from _steps(name, key, axis)
+        elif len(axis) == 1 and name not in spec.search.conditions:
+            yield key, "has one value, so that nothing is searched; it is the same in [training]"
+    for name, condition in spec.search.conditions.items():
+        for field, values in condition.items():
+            possible = spec.search.axes[field]
+            always = field not in spec.search.conditions and isinstance(possible, list)
+            if always and set(possible) <= set(values):
+                yield f"search.space.{name}.when.{field}", "names every value there is, and always holds"
+
+
+def _steps(name: str, key: str, axis: Interval) -> Found:
+    step = axis.step or (1 if is_integer(name) else None)
+    if step is None:
+        return
+    values = _on_steps(axis.low, axis.high, step)
+    last = axis.low + (values - 1) * step
+    if values == 1:
+        yield f"{key}.step", f"{step:g} is more than there is from low to high: only {axis.low:g} is tried"
+    elif not math.isclose(last, axis.high):
+        yield f"{key}.high", f"{axis.high:g} is never tried: in steps of {step:g} the last value is {last:g}"
+
+
+def _on_steps(low: float, high: float, step: float) -> int:
+    # 0.3 / 0.1 is a little less than 3
+    return math.floor((high - low) / step * (1 + 1e-12) + 1e-9) + 1
+
+
+def _points(spec: Spec) -> Found:
+    """More trials than there are points: the same training with the same seed has the same result."""
+    if spec.search.grid is not None:
+        return
+    n_points = 1.0
+    for name, axis in spec.search.axes.items():
+        if isinstance(axis, list):
+            n_points *= len(axis)
+        elif step := axis.step or is_integer(name):
+            n_points *= _on_steps(axis.low, axis.high, float(step))
+        else:
+            return
+    if spec.n_cells > n_points:
+        yield (
+            "search.n_trials",
+            f"{spec.n_cells:,} trials are more than the {n_points:,.0f} points there are: the others repeat "
+            'one, with its result; sampler = "grid" tries each once',
+        )
+
+
+def _learning(spec: Spec) -> Found:
+    search = spec.search
+    if search.sampler not in LEARNING:
+        return
+    default = inspect.signature(LEARNING[search.sampler]).parameters["n_startup_trials"].default
+    first, key = search.n_startup_trials or default, "search.n_startup_trials"
+    why = f'sampler = "{search.sampler}" begins to learn after {first:,} finished trials'
+    if search.sampler == "cmaes" and (generation := _generation(spec)) > first:
+        first, key = generation, "search.sampler"
+        why = f'"cmaes" learns from generations of {generation}'
+    if first >= spec.n_cells:
+        yield key, f"{why}, and there are {spec.n_cells:,} in all: each is drawn at random"
+
+
+def _generation(spec: Spec) -> int:
+    from cmaes import CMA  # takes a second
+    from numpy import zeros
+
+    ranges = [name for name, axis in spec.search.axes.items() if isinstance(axis, Interval)]
+    n_shared = sum(name not in spec.search.conditions for name in ranges)
+    return int(CMA(mean=zeros(n_shared), sigma=1.0).population_size)
+
+
+def _of_sgd(spec: Spec) -> Found:
+    search, training = spec.search, spec.training
+    optimizers = search.axes.get("optimizer", [training.optimizer])
+    assert isinstance(optimizers, list)
+    for name in OF_SGD:
+        key = f"{_table(spec)}.{name}" if name in search.axes else f"training.{name}"
+        if name not in search.axes and not getattr(training, name):
+            continue
+        if "SGD" not in optimizers:
+            yield key, 'is a field of SGD, and the optimizer is never "SGD"'
+        elif (
+            name in search.axes
+            and "Adam" in optimizers
+            and "optimizer" not in search.conditions.get(name, ())
+        ):
+            yield key, 'is a field of SGD: trials with "Adam" that differ in it alone train the same'
+    nesterov = f"{_table(spec)}.nesterov" if "nesterov" in search.axes else "training.nesterov"
+    if "nesterov" in search.axes or training.nesterov:
+        momentum = search.axes.get("momentum", [training.momentum])
+        if isinstance(momentum, list) and not any(momentum) and "SGD" in optimizers:
+            yield nesterov, "without momentum it is the same as none; write momentum = 0.9 as well"
+
+
+def _batches(spec: Spec) -> Found:
+    axis = spec.search.axes.get("batch_size")
+    largest: Any = spec.training.batch_size
+    if axis is not None:
+        largest = max(axis, key=int) if isinstance(axis, list) else axis.high
+    if largest > spec.data.train_size:
+        key = f"{_table(spec)}.batch_size" if axis else "training.batch_size"
+        yield key, f"{largest:,} is the same as {spec.data.train_size:,}: there are no more training images"
+
+
+def _pruner(spec: Spec) -> Found:
+    pruner, last = spec.pruner, spec.most_epochs - 1  # no trial is judged after its last epoch
+    if pruner is None:
+        return
+    if last < 1:
+        yield "pruner", "ends no trial: each has one epoch, and none is judged after its last"
+        return
+    if spec.n_cells == 1 and not isinstance(pruner, Patient):
+        yield "pruner", "ends no trial: there is only one, and none to compare it with"
+        return
+    for key, first in _first_judged_after(pruner, spec):
+        if first > last:
+            yield (
+                f"pruner.{key}",
+                f"ends no trial: first judged after {first:,} epochs, last judged after {last} of {last + 1}",
+            )
+    for key in ("n_startup_trials", "n_min_trials"):
+        wanted = getattr(pruner, key, 0)
+        if wanted >= spec.n_cells:
+            yield (
+                f"pruner.{key}",
+                f"ends no trial: {wanted:,} must be complete first, of {spec.n_cells:,} in all",
+            )
+    if pruner.min_delta is not None and pruner.min_delta >= HIGHEST_ACCURACY:
+        yield "pruner.min_delta", f"ends no trial: no accuracy falls by {pruner.min_delta:g} points"
+    if (bootstrap := getattr(pruner, "bootstrap_count", 0)) >= spec.n_cells:
+        yield (
+            "pruner.bootstrap_count",
+            f"ends every trial at its first rung: {bootstrap:,} must be there before one goes on, "
+            f"of {spec.n_cells:,} in all",
+        )
+
+
+def _first_judged_after(pruner: Pruner, spec: Spec) -> Iterator[tuple[str, int]]:
+    """After how many epochs a trial can first be ended, by the key that says so."""
+    if pruner.patience is not None:
+        yield "patience", pruner.patience + 2
+    match pruner:
+        case Median():
+            yield "n_warmup_steps", pruner.n_warmup_steps
+        case SuccessiveHalving():
+            least = pruner.min_resource or max(spec.most_epochs // 100, 1)  # as Optuna's "auto"
+            yield "min_resource", least
+            if least < spec.most_epochs:
+                rungs = pruner.min_early_stopping_rate
+                yield "min_early_stopping_rate", least * pruner.reduction_factor**rungs
+        case Hyperband():
+            yield "min_resource", pruner.min_resource
+
+
+def _limits(spec: Spec) -> Found:
+    limits = spec.limits
+    if 0 < limits.timeout <= limits.checkpoint_interval:
+        yield (
+            "limits.checkpoint_interval",
+            f"no attempt has a checkpoint to go on from: limits.timeout ends it after {limits.timeout:g} s",
+        )
+    if limits.timeout == 0 and "timeout" in spec.retry.model_fields_set:
+        yield "retry.timeout", "nothing times out: limits.timeout is 0"
+    if limits.failures_in_a_row > spec.n_cells and "failures_in_a_row" in limits.model_fields_set:
+        yield "limits.failures_in_a_row", f"no worker leaves for it: there are {spec.n_cells:,} cells in all"
