@@ -246,14 +246,10 @@ def _attempt(trial: TrialColumns, cell: int, attempt: int, stale: bool, parsed: 
         environment=stored(ENVIRONMENT, {}),
         resumed=stored(RESUMED),
         failure=stored(FAILURE),
-        started=_local(trial.started),
-        ended=_local(trial.ended),
+        started=trial.started,
+        ended=trial.ended,
         stale=stale,
         artifacts=file_ids({key: json.loads(text) for key, text in trial.system.items() if key != LOG}),
         reused=stored(REUSED),
         log=json.loads(trial.system[LOG]) if LOG in trial.system else None,
     )
-
-
-def _local(time: datetime | None) -> datetime | None:
-    return None if time is None else time.astimezone().replace(tzinfo=None)

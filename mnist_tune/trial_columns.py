@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy
@@ -18,7 +18,15 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.rows import objective_values, parameters, system_attributes, trials, user_attributes
+from mnist_tune.rows import (
+    ENDED,
+    STARTED,
+    objective_values,
+    parameters,
+    system_attributes,
+    trials,
+    user_attributes,
+)
 
 BATCH = 1000
 """How many rows are in memory at a time before they are parsed."""
@@ -52,16 +60,9 @@ def read_trials(
     Parameters that are stored with a distribution of `axes`, as nearly all are, cost nothing to parse.
     """
     in_study = trials.c.study_id == study_id
-    columns = trials.c.trial_id, trials.c.number, trials.c.state, trials.c.datetime_start
-    found = session.execute(
-        select(*columns, trials.c.datetime_complete).where(in_study).order_by(trials.c.number)
-    )
-    read = {
-        row.trial_id: TrialColumns(
-            row.trial_id, row.number, row.state, _utc(row.datetime_start), _utc(row.datetime_complete)
-        )
-        for row in found
-    }
+    columns = trials.c.trial_id, trials.c.number, trials.c.state, STARTED, ENDED
+    found = session.execute(select(*columns).where(in_study).order_by(trials.c.number))
+    read = {row.trial_id: TrialColumns(*row) for row in found}
     to_value = models.TrialValueModel.stored_repr_to_value
     for row in _rows(session, objective_values, in_study, objective_values.c.objective == 0):
         read[row.trial_id].value = to_value(row.value, row.value_type)
@@ -109,7 +110,3 @@ def _rows(
     (key,) = table.primary_key
     found = select(table).join(trials).where(*which).order_by(key)
     yield from session.execute(found, execution_options={"yield_per": BATCH})
-
-
-def _utc(stored: datetime | None) -> datetime | None:
-    return None if stored is None else stored.replace(tzinfo=UTC)
