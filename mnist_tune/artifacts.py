@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
@@ -59,13 +59,3 @@ def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dic
         meta = ArtifactMeta(artifact_id, name, mimetype or DEFAULT_MIME_TYPE, encoding)
         attributes[ARTIFACTS_ATTR_PREFIX + artifact_id] = json.dumps(asdict(meta))
     return attributes
-
-
-def file_ids(system_attributes: Mapping[str, Any]) -> dict[str, str]:
-    """The artifact ids of a trial's files, by file name."""
-    stored = (value for key, value in system_attributes.items() if key.startswith(ARTIFACTS_ATTR_PREFIX))
-    metas: list[dict[str, str]] = [json.loads(value) for value in stored]
-    # Of a damaged one `verify` speaks; it must not hide the study.
-    return {
-        meta["filename"]: meta["artifact_id"] for meta in metas if {"filename", "artifact_id"} <= meta.keys()
-    }

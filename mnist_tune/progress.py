@@ -11,6 +11,9 @@ from mnist_tune.ranking import Candidate
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import duration, first_line, parameters_text
 
+MOST_PROBLEMS = 20
+"""Damaged values that are named one by one; more are counted."""
+
 
 def totals(results: Results) -> str:
     """One line: how many cells are in which state, the best so far, the time left."""
@@ -85,7 +88,12 @@ def failures(results: Results) -> Iterator[str]:
 
 
 def conclusion(results: Results) -> Iterator[str]:
-    """What to know of a study and do next: missing cells, warnings, the winner and how to export it."""
+    """What to know of a study and do next: damage, missing cells, warnings, the winner, its export."""
+    problems = results.problems
+    yield from (f"damaged: {problem}" for problem in problems[:MOST_PROBLEMS])
+    if len(problems) > MOST_PROBLEMS:
+        more = len(problems) - MOST_PROBLEMS
+        yield f"damaged: ... and {more:,} more; all of them: mnist-tune verify {results.name}"
     for attempt in results.holes:
         reason = first_line((attempt.failure or {}).get("reason", "unknown"))
         cell = f"cell {attempt.cell} ({parameters_text(attempt.parameters)})"

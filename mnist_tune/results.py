@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -12,8 +11,7 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import select
 
-from mnist_tune.artifacts import file_ids
-from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, REUSED, WORKER
+from mnist_tune.attributes import ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, REUSED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_control, read_workers
 from mnist_tune.database import snapshot
 from mnist_tune.errors import UserError
@@ -21,17 +19,15 @@ from mnist_tune.evidence import evidence
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.ranking import Candidate, EndedEarly, Place, ended_early, rank
 from mnist_tune.rows import studies
-from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
+from mnist_tune.stored_trials import StoredTrial, read_trials
+from mnist_tune.stored_values import Stored
 from mnist_tune.studies import OpenStudy
-from mnist_tune.trial_columns import TrialColumns, read_trials
 from mnist_tune.wording import shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
-OF_AN_ATTEMPT = (WORKER, ENVIRONMENT, HISTORY, RESUMED, FAILURE, REUSED)
-"""Its user attributes that are shown."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +55,15 @@ class Attempt:
     """The study and the trial it was taken over from, which is where and when it ran."""
     log: str | None = None
     """What its worker said, as the storage has it."""
+    problems: tuple[str, ...] = ()
+    """What of it is stored and cannot be read, and why."""
+    is_sound: bool = True
+    """Whether it is known what was run and, of a complete one, what came of it."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the log; times in ISO 8601, in UTC."""
         plain = asdict(self)
-        del plain["log"]
+        del plain["log"], plain["is_sound"]
         times = {key: getattr(self, key) for key in ("started", "ended")}
         return plain | {key: time and time.isoformat() for key, time in times.items()}
 
@@ -88,6 +88,8 @@ class Results:
     attempts: list[Attempt]
     control: Control = Control.RUNNING
     workers: list[WorkerRow] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """What is stored and cannot be read beside the attempts: trials that are none of these, workers, ..."""
 
     @property
     def name(self) -> str:
@@ -100,13 +102,14 @@ class Results:
 
     @cached_property
     def complete(self) -> list[Attempt]:
-        """The attempts that have completed their cells."""
-        return [attempt for attempt in self.attempts if attempt.state == "complete"]
+        """The attempts that have completed their cells, with a result that can be read."""
+        return [attempt for attempt in self.finished if attempt.state == "complete"]
 
     @cached_property
     def finished(self) -> list[Attempt]:
         """Those and the ones that the pruner has ended: no cell of theirs is tried again."""
-        return [attempt for attempt in self.attempts if attempt.state in ("complete", "pruned")]
+        ended = (attempt for attempt in self.attempts if attempt.state in ("complete", "pruned"))
+        return [attempt for attempt in ended if attempt.is_sound]
 
     @cached_property
     def ranking(self) -> list[Place]:
@@ -157,6 +160,12 @@ class Results:
         return [attempt for attempt in self.latest if attempt.state == "failed"]
 
     @property
+    def problems(self) -> list[str]:
+        """What is stored of the study and cannot be read, one line each."""
+        of_attempts = ((attempt.number, problem) for attempt in self.attempts for problem in attempt.problems)
+        return [*self.lost, *(f"trial {number}: {problem}" for number, problem in of_attempts)]
+
+    @property
     def warnings(self) -> list[str]:
         """What makes the cells' numbers less comparable than they look."""
         seen: dict[str, set[str]] = defaultdict(set)
@@ -185,6 +194,7 @@ class Results:
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json() for worker in self.workers],
             "warnings": self.warnings,
+            "problems": self.problems,
         }
 
 
@@ -201,55 +211,46 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         is_there = session.execute(select(studies.c.study_id).where(studies.c.study_id == study.study_id))
         if is_there.first() is None:
             raise UserError(f"study '{study.name}' has been deleted meanwhile")
-        system = [CELL, LOG] if with_logs else [CELL]
-        axes = distributions(study.spec)
-        trials = read_trials(session, study.study_id, axes, OF_AN_ATTEMPT, system)
+        stored = read_trials(session, study.study_id, study.spec, with_logs=with_logs)
     tries: Counter[int] = Counter()
     attempts = []
-    parsed = Parsed()
-    for trial in trials:
-        if CELL not in trial.system:  # somebody enqueued it through stock Optuna
-            continue
-        cell = parsed[trial.system[CELL]]
-        tries[cell] += 1
+    for trial in stored.trials:
+        tries[trial.cell] += 1
         stale = silent.get(trial.trial_id, 0.0) > study.spec.lease.grace_period
-        attempts.append(_attempt(trial, cell, tries[cell], stale, parsed))
+        attempts.append(_attempt(trial, tries[trial.cell], stale))
     return Results(
         study.spec,
         attempts,
         read_control(storage, study.study_id),
         read_workers(storage, study.study_id, study.spec.lease.grace_period),
+        stored.lost,
     )
 
 
-class Parsed(dict[str, Any]):
-    """What JSON texts say. The same text, as workers write it to all their trials, is parsed once."""
-
-    def __missing__(self, text: str) -> Any:
-        content = self[text] = json.loads(text)
-        return content
-
-
-def _attempt(trial: TrialColumns, cell: int, attempt: int, stale: bool, parsed: Parsed) -> Attempt:
-    def stored(key: str, absent: Any = None) -> Any:
-        return parsed[trial.user[key]] if key in trial.user else absent
-
+def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
+    known = trial.attributes
     return Attempt(
         number=trial.number,
-        cell=cell,
+        cell=trial.cell,
         attempt=attempt,
         state="failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
         parameters=trial.parameters,
-        value=trial.value if trial.state == TrialState.COMPLETE else None,
-        history=[EpochMetrics(**epoch) for epoch in json.loads(trial.user.get(HISTORY, "[]"))],
-        worker=stored(WORKER),
-        environment=stored(ENVIRONMENT, {}),
-        resumed=stored(RESUMED),
-        failure=stored(FAILURE),
+        value=trial.value,
+        history=known.get(HISTORY, []),
+        worker=known.get(WORKER),
+        environment=known.get(ENVIRONMENT, {}),
+        resumed=_plain(known.get(RESUMED)),
+        failure=_plain(known.get(FAILURE)),
         started=trial.started,
         ended=trial.ended,
         stale=stale,
-        artifacts=file_ids({key: json.loads(text) for key, text in trial.system.items() if key != LOG}),
-        reused=stored(REUSED),
-        log=json.loads(trial.system[LOG]) if LOG in trial.system else None,
+        artifacts=trial.files,
+        reused=_plain(known.get(REUSED)),
+        log=known.get(LOG),
+        problems=trial.problems,
+        is_sound=trial.is_sound,
     )
+
+
+def _plain(stored: Stored | None) -> dict[str, Any] | None:
+    return None if stored is None else stored.model_dump(by_alias=True, exclude_none=True)

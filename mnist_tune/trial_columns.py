@@ -6,107 +6,104 @@ each axis: thousands of cells with a long axis take it half a minute and most of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.storages._rdb import models
-from optuna.trial import TrialState
+from optuna.distributions import BaseDistribution, distribution_to_json
 from sqlalchemy import orm, select
+from sqlalchemy.types import NullType
 
-from mnist_tune.rows import (
-    ENDED,
-    STARTED,
-    objective_values,
-    parameters,
-    system_attributes,
-    trials,
-    user_attributes,
-)
+from mnist_tune.rows import objective_values, parameters, system_attributes, trials, user_attributes
 
 BATCH = 1000
 """How many rows are in memory at a time before they are parsed."""
+OWN = ""
+"""In the place of a distribution: the spec's own."""
+INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
+"""What Optuna stores in the column beside a value that is no number."""
 
 
 @dataclass(slots=True)
 class TrialColumns:
-    """What was read of one trial. Attributes have the text that is stored: JSON, if nobody damaged it."""
+    """What stands in the columns of one trial, which may be anything if somebody damaged it."""
 
     trial_id: int
-    number: int
-    state: TrialState
-    started: datetime | None
-    """In UTC, as is `ended`."""
-    ended: datetime | None
-    value: float | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)
-    user: dict[str, str] = field(default_factory=dict)
-    system: dict[str, str] = field(default_factory=dict)
+    number: Any
+    state: Any
+    """Its name."""
+    started: Any
+    ended: Any
+    values: dict[Any, Any] = field(default_factory=dict)
+    """By objective."""
+    parameters: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    """Name, the number that stands for the value, and the JSON of its distribution or `OWN`."""
+    user: dict[Any, Any] = field(default_factory=dict)
+    """Attributes, as JSON texts."""
+    system: dict[Any, Any] = field(default_factory=dict)
 
 
-def read_trials(
+def read_columns(
     session: orm.Session,
     study_id: int,
     axes: Mapping[str, BaseDistribution],
     user: Sequence[str],
     system: Sequence[str],
 ) -> list[TrialColumns]:
-    """The study's trials by number, with those of their attributes that are named, and those of files.
-
-    Parameters that are stored with a distribution of `axes`, as nearly all are, cost nothing to parse.
-    """
+    """The study's trials by number, with those of their attributes that are named, and those of files."""
     in_study = trials.c.study_id == study_id
-    columns = trials.c.trial_id, trials.c.number, trials.c.state, STARTED, ENDED
-    found = session.execute(select(*columns).where(in_study).order_by(trials.c.number))
+    columns = raw(trials, "trial_id", "number", "state", "datetime_start", "datetime_complete")
+    found = session.execute(select(*columns).where(in_study).order_by(trials.c.number, trials.c.trial_id))
     read = {row.trial_id: TrialColumns(*row) for row in found}
-    to_value = models.TrialValueModel.stored_repr_to_value
-    for row in _rows(session, objective_values, in_study, objective_values.c.objective == 0):
-        read[row.trial_id].value = to_value(row.value, row.value_type)
-    for trial_id, name, value in _parameters(session, in_study, axes):
-        read[trial_id].parameters[name] = value
+    for trial_id, objective, value, kind in _rows(
+        session, objective_values, in_study, "objective", "value", "value_type"
+    ):
+        read[trial_id].values[objective] = value if kind == "FINITE" else INFINITE.get(kind, kind)
+    other = _unless_own(axes)
+    for trial_id, name, value, distribution in _rows(
+        session, parameters, in_study, "param_name", "param_value", other
+    ):
+        read[trial_id].parameters.append((name, value, distribution))
     # Workers write the same environment to all their trials: one text is kept of it.
-    texts: dict[str, str] = {}
+    texts: dict[Any, Any] = {}
+    for trial_id, key, text in _rows(
+        session, user_attributes, in_study & user_attributes.c.key.in_(user), "key", "value_json"
+    ):
+        read[trial_id].user[key] = texts.setdefault(text, text)
     is_file = system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True)
-    of_system = sqlalchemy.or_(system_attributes.c.key.in_(system), is_file)
-    for row in _rows(session, user_attributes, in_study, user_attributes.c.key.in_(user)):
-        read[row.trial_id].user[row.key] = texts.setdefault(row.value_json, row.value_json)
-    for row in _rows(session, system_attributes, in_study, of_system):
-        read[row.trial_id].system[row.key] = texts.setdefault(row.value_json, row.value_json)
+    of_system = in_study & (system_attributes.c.key.in_(system) | is_file)
+    for trial_id, key, text in _rows(session, system_attributes, of_system, "key", "value_json"):
+        read[trial_id].system[key] = texts.setdefault(text, text)
     return list(read.values())
 
 
-def _parameters(
-    session: orm.Session, in_study: sqlalchemy.ColumnElement[bool], axes: Mapping[str, BaseDistribution]
-) -> Iterator[tuple[int, str, Any]]:
-    """Trial id, name and value of each parameter, in the order they were given."""
-    expected = [
+def raw(table: sqlalchemy.FromClause, *names: str) -> list[sqlalchemy.ColumnElement[Any]]:
+    """Columns as the driver gives them: SQLAlchemy's types raise an error on what is none of theirs."""
+    return [sqlalchemy.type_coerce(table.c[name], NullType()).label(name) for name in names]
+
+
+def _unless_own(axes: Mapping[str, BaseDistribution]) -> sqlalchemy.ColumnElement[Any]:
+    """A parameter's distribution, or `OWN`: the axes, long as they may be, need not come with each trial."""
+    (text,) = raw(parameters, "distribution_json")
+    own = [
         sqlalchemy.and_(
             parameters.c.param_name == name, parameters.c.distribution_json == distribution_to_json(axis)
         )
         for name, axis in axes.items()
     ]
-    # The database compares: what is the spec's own distribution, long as it may be, need not come here.
-    other = sqlalchemy.case(
-        (sqlalchemy.or_(sqlalchemy.false(), *expected), sqlalchemy.null()),
-        else_=parameters.c.distribution_json,
-    )
-    columns = parameters.c.trial_id, parameters.c.param_name, parameters.c.param_value, other.label("other")
-    rows = select(*columns).join(trials).where(in_study).order_by(parameters.c.param_id)
-    parsed: dict[str, BaseDistribution] = {}
-    for row in session.execute(rows, execution_options={"yield_per": BATCH}):
-        if row.other is not None and row.other not in parsed:
-            parsed[row.other] = json_to_distribution(row.other)
-        axis = axes[row.param_name] if row.other is None else parsed[row.other]
-        yield row.trial_id, row.param_name, axis.to_external_repr(row.param_value)
+    return sqlalchemy.case((sqlalchemy.or_(sqlalchemy.false(), *own), OWN), else_=text)
 
 
 def _rows(
-    session: orm.Session, table: sqlalchemy.Table, *which: sqlalchemy.ColumnElement[bool]
+    session: orm.Session,
+    table: sqlalchemy.Table,
+    which: sqlalchemy.ColumnElement[bool],
+    *columns: str | sqlalchemy.ColumnElement[Any],
 ) -> Iterator[Any]:
     (key,) = table.primary_key
-    found = select(table).join(trials).where(*which).order_by(key)
-    yield from session.execute(found, execution_options={"yield_per": BATCH})
+    shown = [raw(table, one)[0] if isinstance(one, str) else one for one in ("trial_id", *columns)]
+    found = select(*shown).select_from(table).join(trials, trials.c.trial_id == table.c.trial_id)
+    yield from session.execute(found.where(which).order_by(key), execution_options={"yield_per": BATCH})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -19,8 +20,10 @@ from mnist_tune.failures import Failure
 from mnist_tune.results import read_results
 from mnist_tune.rows import parameters
 from mnist_tune.search import distributions, waiting_cells
+from mnist_tune.stored_trials import distribution, external
+from mnist_tune.stored_values import moment
 from mnist_tune.studies import OpenStudy
-from mnist_tune.trial_columns import TrialColumns, read_trials
+from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
 from tests.support import TINY_SPEC, epoch, new_study, take
 
 SAMPLED = """
@@ -41,9 +44,21 @@ optimizer = ["Adam", "SGD"]
 def read(study: OpenStudy) -> list[TrialColumns]:
     """The study's trials."""
     with study.storage.transaction() as session:
-        return read_trials(
+        return read_columns(
             session, study.study_id, distributions(study.spec), [HISTORY, WORKER, FAILURE], [CELL, LOG]
         )
+
+
+def parameters_of(study: OpenStudy) -> list[dict[str, Any]]:
+    """Those of each trial."""
+    axes = distributions(study.spec)
+    return [
+        {
+            name: external(axes[name] if text == OWN else distribution(text), stored)
+            for name, stored, text in trial.parameters
+        }
+        for trial in read(study)
+    ]
 
 
 def worked_on(folder: Path, spec: str) -> OpenStudy:
@@ -72,12 +87,12 @@ def test_it_reads_what_optuna_reads(tmp_path: Path, spec: str) -> None:
     study = worked_on(tmp_path, spec)
     expected = study.storage.get_all_trials(study.study_id)
     found = read(study)
-    assert {trial.state for trial in found} == set(TrialState)
+    assert {trial.state for trial in found} == {state.name for state in TrialState}
     assert [(each.trial_id, each.number, each.state) for each in found] == [
-        (each._trial_id, each.number, each.state) for each in expected
+        (each._trial_id, each.number, each.state.name) for each in expected
     ]
-    assert [each.value for each in found] == [each.value for each in expected]
-    assert [list(each.parameters.items()) for each in found] == [
+    assert [each.values.get(0) for each in found] == [each.value for each in expected]
+    assert [list(each.items()) for each in parameters_of(study)] == [
         list(each.params.items()) for each in expected
     ]
     for ours, optunas in zip(found, expected, strict=True):
@@ -85,8 +100,8 @@ def test_it_reads_what_optuna_reads(tmp_path: Path, spec: str) -> None:
         system = {key: value for key, value in optunas.system_attrs.items() if key in (CELL, LOG)}
         assert {key: json.loads(text) for key, text in ours.system.items()} == system
         for our_time, optunas_time in (
-            (ours.started, optunas.datetime_start),
-            (ours.ended, optunas.datetime_complete),
+            (moment(ours.started), optunas.datetime_start),
+            (moment(ours.ended), optunas.datetime_complete),
         ):
             assert (our_time is None) == (optunas_time is None)
             if our_time is not None and optunas_time is not None:
@@ -101,7 +116,7 @@ def test_a_parameter_with_another_distribution_than_the_specs_is_read_by_its_own
         of_trial = parameters.c.trial_id == 1, parameters.c.param_name == "learning_rate"
         session.execute(parameters.update().where(*of_trial).values(distribution_json=stored))
     expected = study.storage.get_all_trials(study.study_id)
-    assert [trial.parameters for trial in read(study)] == [trial.params for trial in expected]
+    assert parameters_of(study) == [trial.params for trial in expected]
 
 
 @contextmanager

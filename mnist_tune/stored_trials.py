@@ -1,0 +1,226 @@
+"""The trials of a study as typed values: what of one cannot be read is its problem, and hides no other."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
+from optuna.trial import TrialState
+from sqlalchemy import orm
+
+from mnist_tune import attributes
+from mnist_tune.search import distributions
+from mnist_tune.spec import Spec
+from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
+from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
+from mnist_tune.wording import shortened
+
+T = TypeVar("T")
+
+USER = (
+    attributes.WORKER,
+    attributes.ENVIRONMENT,
+    attributes.HISTORY,
+    attributes.RESUMED,
+    attributes.REUSED,
+    attributes.FAILURE,
+)
+"""The user attributes that are read."""
+APART = (attributes.HISTORY, attributes.LOG)
+"""The attributes that no two trials share."""
+LONGEST = 240
+"""Characters of what is said of one problem."""
+STATES = {state.name: state for state in TrialState}
+NAMES = {
+    attributes.LOG: "its log",
+    attributes.FAILURE: "why it failed",
+    attributes.RESUMED: "where it went on",
+    attributes.REUSED: "where it ran",
+}
+"""Of the attributes whose key says less."""
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """An attempt at a cell as far as it can be read; each of `problems` says of what it cannot, and why."""
+
+    trial_id: int
+    number: int
+    cell: int
+    state: TrialState
+    started: datetime | None = None
+    ended: datetime | None = None
+    value: float | None = None
+    """Percent; of a complete trial."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """Those that it has, typed, by key."""
+    files: dict[str, str] = field(default_factory=dict)
+    """The artifact ids of what was kept of it, by file name."""
+    problems: tuple[str, ...] = ()
+    is_sound: bool = True
+    """Whether it is known what was run and, of a complete one, what came of it."""
+
+
+@dataclass(frozen=True)
+class StoredTrials:
+    """The study's attempts, by number."""
+
+    trials: list[StoredTrial]
+    lost: list[str]
+    """Of each trial of which it cannot be told which, of what or in which state it is: why."""
+
+
+def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: bool = False) -> StoredTrials:
+    """All attempts at the study's cells; workers' logs, which may be long, come if they are wanted."""
+    axes = distributions(spec)
+    system = (attributes.CELL, attributes.LOG) if with_logs else (attributes.CELL,)
+    reader = _Reader(spec, axes)
+    found, lost = [], []
+    for columns in read_columns(session, study_id, axes, USER, system):
+        if attributes.CELL not in columns.system:  # somebody enqueued it through stock Optuna
+            continue
+        try:
+            found.append(reader.read(columns))
+        except Damaged as problem:
+            lost.append(shortened(f"{_name(columns)}: {problem}", LONGEST))
+    return StoredTrials(found, lost)
+
+
+class _Reader:
+    """Reads the trials of one study. What many of them share, as their environment, is parsed once."""
+
+    def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution]) -> None:
+        self._spec = spec
+        self._axes = axes
+        self._parsed: dict[tuple[str, Text], Any] = {}
+
+    def read(self, columns: TrialColumns) -> StoredTrial:
+        """Raises Damaged if too little is known of the trial."""
+        number, cell, state = self._identity(columns)
+        parameters, problems = self._parameters(columns.parameters)
+        is_sound = not problems
+
+        def known(of: str, read: Callable[..., T], *stored: Any) -> T | None:
+            try:
+                return read(*stored)
+            except Damaged as problem:
+                problems.append(f"{of} {problem}")
+                return None
+
+        value = None
+        if state is TrialState.COMPLETE:
+            value = known("its value", accuracy, columns.values)
+            is_sound = is_sound and value is not None
+        typed, files = {}, {}
+        for key, text in (*columns.user.items(), *columns.system.items()):
+            read = known(_named(key), self._value, key, text)
+            if read is None:
+                continue
+            if key.startswith(ARTIFACTS_ATTR_PREFIX):
+                files[read.filename] = read.artifact_id
+            else:
+                typed[key] = read
+        return StoredTrial(
+            trial_id=columns.trial_id,
+            number=number,
+            cell=cell,
+            state=state,
+            started=known("its start", moment, columns.started),
+            ended=known("its end", moment, columns.ended),
+            value=value,
+            parameters=parameters,
+            attributes=typed,
+            files=files,
+            problems=tuple(shortened(problem, LONGEST) for problem in problems),
+            is_sound=is_sound,
+        )
+
+    def _identity(self, columns: TrialColumns) -> tuple[int, int, TrialState]:
+        if not (isinstance(columns.number, int) and 0 <= columns.number <= MOST):
+            raise Damaged(f"its number is {columns.number!r}")
+        if columns.state not in STATES:
+            raise Damaged(f"its state is {columns.state!r}")
+        try:
+            cell: int = self._value(attributes.CELL, columns.system[attributes.CELL])
+        except Damaged as problem:
+            raise Damaged(f"its cell {problem}") from None
+        if cell >= self._spec.n_cells:
+            raise Damaged(f"its cell is {cell}, but the spec has 0 to {self._spec.n_cells - 1} only")
+        return columns.number, cell, STATES[columns.state]
+
+    def _value(self, key: str, text: Text) -> Any:
+        if key in APART:
+            return parse(key, text)
+        if (key, text) not in self._parsed:
+            self._parsed[key, text] = parse(key, text)
+        return self._parsed[key, text]
+
+    def _parameters(self, rows: Iterable[tuple[Any, Any, Text]]) -> tuple[dict[str, Any], list[str]]:
+        """The parameters of one trial, and what is wrong with them."""
+        known, problems = {}, []
+        for name, stored, text in rows:
+            try:
+                known[name] = self._parameter(name, stored, text)
+            except Damaged as problem:
+                problems.append(f"its {name} {problem}")
+        if self._spec.search.grid is not None and not problems:
+            problems = [f"its {name} is missing" for name in self._axes if name not in known]
+        return known, problems
+
+    def _parameter(self, name: Any, stored: Any, text: Text) -> Any:
+        axis = self._axes.get(name)
+        if axis is None:
+            raise Damaged("is not searched")
+        if text == OWN:
+            return external(axis, stored)
+        value = external(distribution(text), stored)
+        with suppress(TypeError, ValueError):
+            if axis._contains(axis.to_internal_repr(value)):
+                return value
+        raise Damaged(f"is {value!r}, which the spec does not have")
+
+
+def external(of: BaseDistribution, stored: Any) -> Any:
+    """A parameter's value, from the number that stands for it. Raises Damaged."""
+    try:
+        is_number = isinstance(stored, int | float) and math.isfinite(stored)
+        is_place = not isinstance(of, CategoricalDistribution) or (is_number and stored % 1 == 0)
+        if is_number and is_place and of._contains(stored):
+            return of.to_external_repr(stored)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise Damaged(f"should be a number of its distribution, not {stored!r}")
+
+
+def distribution(text: Text) -> BaseDistribution:
+    """What a parameter was taken from. Raises Damaged."""
+    try:
+        return _distribution(text)
+    except Exception as error:  # Optuna says of what has another form whatever comes
+        raise Damaged(f"has a distribution that cannot be read: {type(error).__name__}: {error}") from None
+
+
+@functools.lru_cache(maxsize=64)
+def _distribution(text: str) -> BaseDistribution:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna's hints to programmers
+        return json_to_distribution(text)
+
+
+def _name(row: TrialColumns) -> str:
+    return f"trial {row.number}" if isinstance(row.number, int) else f"the trial with the id {row.trial_id}"
+
+
+def _named(key: str) -> str:
+    if key.startswith(ARTIFACTS_ATTR_PREFIX):
+        return f"its file {key.removeprefix(ARTIFACTS_ATTR_PREFIX)}"
+    return NAMES.get(key, f"its {key}")

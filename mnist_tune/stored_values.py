@@ -1,0 +1,181 @@
+"""What is stored under our names, as typed values: each is parsed here, and nowhere else.
+
+Whoever can write to the database may have put anything there. What is not what it should be is `Damaged`, in
+one line, and never another kind of error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, TypeAdapter, ValidationError
+
+from mnist_tune import attributes, stored_names
+from mnist_tune.checkpoints import Checkpoint
+from mnist_tune.documents import complaint
+from mnist_tune.failures import FailureClass
+from mnist_tune.metrics import EpochMetrics
+from mnist_tune.wording import shortened
+
+LONGEST_COMPLAINT = 160
+"""Characters that are said of a damaged value, which may be a book."""
+MOST = 2**31 - 1
+"""Of whatever is counted."""
+MOST_SECONDS = 1e9
+"""That an epoch takes."""
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Between them lies every time that a study can have."""
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
+Scalar: TypeAlias = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
+Text: TypeAlias = str | bytes | None
+"""A JSON text as a column has it; SQLite lets a column have anything."""
+
+
+class Damaged(ValueError):  # noqa: N818 - a state of what is stored more than an error
+    """A stored value is not what it should be; the message says how, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(" ".join(message.split()), LONGEST_COMPLAINT))
+
+
+class Stored(BaseModel):
+    """A JSON object. What a later version adds to it is no damage."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class Reason(Stored):
+    """Why an attempt failed: the class that its budget is counted in, and more."""
+
+    kind: str = Field(alias="class")
+    reason: str
+
+
+class Resumed(Stored):
+    """The epoch that an attempt went on from, or why it began anew."""
+
+    epoch: Count
+    checkpoint: str | None = None
+    problem: str | None = None
+
+
+class Reused(Stored):
+    """The study and the trial that a result was taken over from."""
+
+    study: str
+    trial: Count
+
+
+class Artifact(Stored):
+    """A file that was kept of a trial, as Optuna stores it."""
+
+    artifact_id: Annotated[str, AfterValidator(stored_names.artifact_id)]
+    filename: str
+
+
+def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
+    # A loss may be no number: training goes on from it. Everything else is measured.
+    for epoch in history:
+        accuracy = 0.0 if epoch.validation_accuracy is None else epoch.validation_accuracy
+        if not 1 <= epoch.epoch <= MOST:
+            raise ValueError(f"there is no epoch {epoch.epoch}")
+        if not 0 <= accuracy <= 100:
+            raise ValueError(f"epoch {epoch.epoch} has a validation accuracy of {accuracy} %")
+        if not (0 <= epoch.seconds <= MOST_SECONDS and 0 <= epoch.images_per_second < math.inf):
+            speed = f"{epoch.seconds} s, {epoch.images_per_second} images/s"
+            raise ValueError(f"epoch {epoch.epoch} cannot have taken {speed}")
+    return history
+
+
+History: TypeAlias = Annotated[list[EpochMetrics], AfterValidator(_possible)]
+TYPES: dict[str, TypeAdapter[Any]] = {
+    key: TypeAdapter(kind)
+    for key, kind in {
+        attributes.UID: str,
+        attributes.CELL: Count,
+        attributes.CLAIM: str,
+        attributes.FAILURES: dict[FailureClass, Count],
+        attributes.CHECKPOINT: Checkpoint,
+        attributes.LOG: str,
+        attributes.WORKER: str,
+        attributes.ENVIRONMENT: dict[str, Scalar],
+        attributes.HISTORY: History,
+        attributes.RESUMED: Resumed,
+        attributes.REUSED: Reused,
+        attributes.FAILURE: Reason,
+    }.items()
+}
+"""What each of our attributes holds."""
+ARTIFACT: TypeAdapter[Artifact | None] = TypeAdapter(Json[Artifact | None])
+"""Of one that was removed, `null` stays."""
+
+
+def parse(key: str, text: Text) -> Any:
+    """The value of one of our attributes, or of one of Optuna's artifacts.
+
+    Raises:
+        Damaged: it is not of the attribute's type.
+    """
+    return parse_as(ARTIFACT if key.startswith(ARTIFACTS_ATTR_PREFIX) else TYPES[key], text)
+
+
+def parse_as(kind: TypeAdapter[Any], text: Text) -> Any:
+    """The value of a JSON text of this type. Raises Damaged."""
+    if not isinstance(text, str | bytes):
+        raise Damaged(f"should be JSON, not {text!r}")
+    try:
+        return kind.validate_json(text, strict=True)
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+    if details["type"] == "json_invalid":
+        # Python writes, and reads, half of a surrogate pair, which the bytes of a broken name become.
+        return _with_half_pairs(kind, text, details["msg"])
+    problem = details["ctx"]["error"] if details["type"] == "value_error" else complaint(details)
+    raise Damaged(": ".join([*map(str, details["loc"]), str(problem)]))
+
+
+def _with_half_pairs(kind: TypeAdapter[Any], text: str | bytes, problem: str) -> Any:
+    try:
+        whole = json.dumps(load(text), ensure_ascii=False).encode("utf-8", "replace")
+        return kind.validate_json(whole, strict=True)
+    except (ValueError, RecursionError):
+        raise Damaged(problem[0].lower() + problem[1:]) from None
+
+
+def load(text: Text) -> Any:
+    """The plain data of a JSON text of any type. Raises Damaged."""
+    if not isinstance(text, str | bytes):
+        raise Damaged(f"should be JSON, not {text!r}")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise Damaged("is nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits too
+        raise Damaged(f"is no JSON: {error}") from None
+
+
+def moment(stored: Any) -> datetime | None:
+    """A stored time, which has no zone and is UTC; None where there is none. Raises Damaged."""
+    if stored is None:
+        return None
+    try:
+        time = stored if isinstance(stored, datetime) else datetime.fromisoformat(stored)
+        if EARLIEST < (aware := time.replace(tzinfo=UTC)) < LATEST:
+            return aware
+    except (TypeError, ValueError):
+        pass
+    raise Damaged(f"should be a time, not {stored!r}")
+
+
+def accuracy(values: Mapping[Any, Any]) -> float:
+    """A finished trial's one value, from its objectives' values, which are percent. Raises Damaged."""
+    value = values.get(0)
+    if len(values) == 1 and isinstance(value, int | float) and 0 <= value <= 100:
+        return float(value)
+    raise Damaged(f"should be one number from 0 to 100, not {', '.join(map(repr, values.values())) or None}")
