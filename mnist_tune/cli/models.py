@@ -37,6 +37,7 @@ def train(
 
     Example: mnist-tune train best.toml --output models/best --seed 1
     """
+    from mnist_tune import output as standard_output
     from mnist_tune.exports import load_configuration
     from mnist_tune.metrics import EpochMetrics
     from mnist_tune.retraining import retrain
@@ -44,6 +45,7 @@ def train(
 
     configuration = load_configuration(config)
     folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
+    standard_output.work_on()
     stop = StopRequest()
     stop.listen()
 

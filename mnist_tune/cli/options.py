@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_tune import output
+from mnist_tune.errors import MnistTuneError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -157,3 +160,5 @@ def console(*, to_stderr: bool = False) -> Console:
 def print_json(content: Any) -> None:
     """Print plain data as JSON; times become ISO 8601."""
     typer.echo(json.dumps(content, indent=2, default=str))
+    if (error := output.failure()) is not None:  # elsewhere, a run goes on; these it was asked for
+        raise MnistTuneError(f"standard output cannot be written: {error.strerror or error}")
