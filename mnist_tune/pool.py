@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.placement import Place
+from mnist_tune.stop import pass_on
 
 NO_FAILURE = {None, 0, STOPPED}
 """Exit codes of workers that run, that are done, or that were stopped."""
@@ -50,11 +51,11 @@ class Pool:
             process = subprocess.Popen(
                 [*command, *self.arguments],
                 env=environment,
-                # Nothing is ever written to it: its end tells the worker that we are gone, even by SIGKILL.
+                # By it we say when to stop; its end tells the worker that we are gone, even by SIGKILL.
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C reaches us alone, and we pass it on once: a worker must not get it twice.
+                # Ctrl-C reaches us alone, and we pass it on.
                 start_new_session=True,
             )
             self._workers.append((process, output))
@@ -65,18 +66,19 @@ class Pool:
         """Whether any worker still runs."""
         return any(process.poll() is None for process, _ in self._workers)
 
-    def stop(self) -> None:
-        """Ask every worker to leave: at the end of its epoch or, asked again, at once."""
-        self._signal(signal.SIGTERM)
+    def stop(self, times: int) -> None:
+        """Ask every worker to leave: at the end of its epoch or, asked a second time, at once.
+
+        times: how often by now. It is told by another way than signals, which a worker may get besides.
+        """
+        for process, _ in self._workers:
+            assert process.stdin is not None
+            pass_on(process.stdin.fileno(), times)
 
     def kill(self) -> None:
         """End every worker at once; their cells come back when their leases run out."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
         for process, _ in self._workers:
-            if process.poll() is None:
-                process.send_signal(number)
+            process.kill()
 
     def exit_code(self) -> int:
         """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""

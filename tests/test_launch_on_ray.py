@@ -149,7 +149,7 @@ def test_ctrl_c_at_the_launcher_drains_the_workers_and_the_next_one_goes_on(tmp_
     assert "on Ray on this machine, 1 node: 1 workers of 1 CPU each" in answer.stdout  # one cell, so one
     assert "stopping: the workers finish their epochs" in answer.stdout
     (reason,) = failed(study, "preempted")
-    assert reason.startswith("the worker was stopped by SIGTERM; stopped after epoch ")
+    assert reason.startswith("the process that started the worker asked it to stop; stopped after epoch ")
     again = finish(start_command(*asked, "--json", folder=tmp_path))
     assert again.returncode == 0, again.stdout + again.stderr
     assert '"engine": "ray"' in again.stdout

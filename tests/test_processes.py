@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import signal
 import sqlite3
 import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import open_study
+from tests.processes import descendants
 from tests.support import (
     TINY_SPEC,
     finish,
@@ -130,6 +136,50 @@ def test_a_stopped_worker_gives_its_cell_back_and_exits_with_3(
         "class": "preempted",
         "reason": f"the worker was stopped by {number.name}; stopped after epoch {len(stopped.history)}",
     }
+
+
+def test_a_stop_that_all_processes_of_a_run_are_told_loses_no_epoch(tmp_path: Path) -> None:
+    run = start_command("run", str(write_spec(tmp_path, LONG_TRIAL.replace("300", "2000"))), folder=tmp_path)
+    wait_until((tmp_path / "studies.db").exists)
+    wait_until(lambda: can_read(tmp_path))
+    wait_for_an_epoch(tmp_path)
+    for pid in (run.pid, *descendants(run.pid)):  # as a service manager does
+        os.kill(pid, signal.SIGTERM)
+    answer = finish(run)
+    assert (answer.returncode, answer.stderr) == (3, ""), answer.stdout
+    stopped, waiting = results_of(tmp_path).attempts
+    assert waiting.state == "waiting"
+    assert stopped.failure is not None
+    assert stopped.failure["reason"].endswith(f"; stopped after epoch {len(stopped.history)}")
+
+
+@pytest.mark.slow
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    window, terminal = pty.openpty()
+    spec = write_spec(tmp_path, LONG_TRIAL.replace("epochs = 15", "epochs = 6"))
+
+    def own_the_terminal() -> None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    run = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "mnist_tune", "run", str(spec)],
+        cwd=tmp_path,
+        env=os.environ | {"MNIST_TUNE_STORAGE": f"sqlite:///{tmp_path}/studies.db"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=own_the_terminal,
+    )
+    os.close(terminal)
+    wait_until((tmp_path / "studies.db").exists)
+    wait_until(lambda: can_read(tmp_path))
+    wait_for_an_epoch(tmp_path)
+    os.close(window)
+    assert run.wait(timeout=120) == 0
+    (attempt,) = results_of(tmp_path).attempts
+    assert (attempt.state, len(attempt.history)) == ("complete", 6)
+    assert "best: learning_rate=0.001" in (tmp_path / "nohup.out").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

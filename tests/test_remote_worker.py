@@ -8,28 +8,40 @@ import sys
 from mnist_tune.errors import STOPPED
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
 
-COUNTS_ITS_SIGNALS = """
-import signal, time
-heard = []
-signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
-print("ready", flush=True)
-end = time.monotonic() + 1.5
-while time.monotonic() < end:
-    time.sleep(0.01)
-print(f"heard {len(heard)}")
+HEARS = """
+import sys, time
+from mnist_tune.stop import StopRequest
+stop = StopRequest()
+stop.follow(sys.stdin.fileno())
+for line in range(3):
+    stop.wait(60)
+    time.sleep(0.5)
+    print(stop.times, flush=True)
 """
 
 
 def test_a_stop_that_is_said_again_is_no_second_stop() -> None:
-    process = subprocess.Popen([sys.executable, "-c", COUNTS_ITS_SIGNALS], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEARS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     worker = RemoteWorker()
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
     worker._process = process
-    for times in (1, 1, 1):
+    assert process.stdout is not None
+    for times in (1, 1, 2):
         worker.stop(times)
-    assert process.stdout.readline() == "heard 1\n"
-    assert process.wait() == 0
+        assert process.stdout.readline() == f"{times}\n"
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_two_stops_at_once_are_two() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEARS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    worker = RemoteWorker()
+    worker._process = process
+    worker.stop(2)
+    assert process.communicate()[0] == "2\n" * 3
 
 
 def test_a_worker_that_was_stopped_before_it_began_does_not_begin() -> None:

@@ -116,7 +116,10 @@ def test_a_very_long_error_fits_into_an_attribute(tmp_path: Path) -> None:
     assert 1_000 < len(failure["reason"]) < 64_000
 
 
-def test_a_first_stop_drains_and_a_second_gives_the_cell_back_at_once(tmp_path: Path) -> None:
+def test_a_first_stop_drains_and_a_second_gives_the_cell_back_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnist_tune.stop.MOMENT", 0.0)
     stop = StopRequest()
     asked: list[bool] = []
 

@@ -116,15 +116,17 @@ def launch(
 def _on_ray(
     study: OpenStudy, results: Results, order: Order, address: str | None, told: dict[str, Any], as_json: bool
 ) -> None:
+    from mnist_tune import output
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.launch import ray_engine
     from mnist_tune.stop import StopRequest
 
     out = options.console(to_stderr=as_json)
+    output.work_on()
+    stop = StopRequest()
     where = ray_engine.connect(order, address)
     try:
-        stop = StopRequest()
         stop.listen()  # after Ray, which takes SIGTERM for itself
         out.print(f"study '{study.name}' on {where}: {order.workers} workers of {order.room} each")
         if not ray_engine.has_room(order):

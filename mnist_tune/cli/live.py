@@ -37,8 +37,11 @@ class Workers(Protocol):
     def is_alive(self) -> bool:
         """Whether any of them is still there."""
 
-    def stop(self) -> None:
-        """Ask every worker to leave: at the end of its epoch or, asked again, at once."""
+    def stop(self, times: int) -> None:
+        """Ask every worker to leave: at the end of its epoch or, asked a second time, at once.
+
+        times: how often by now; to say the same again changes nothing.
+        """
 
     def kill(self) -> None:
         """End every worker at once."""
@@ -68,11 +71,11 @@ def follow(
 
     def have_left(_: Results) -> bool:
         nonlocal passed_on
-        if stop.times > passed_on:
-            passed_on = stop.times
+        if (times := stop.times) > passed_on:
+            passed_on = times
             display.say(STOPPING[min(passed_on, len(STOPPING)) - 1])
             if passed_on < len(STOPPING):
-                workers.stop()
+                workers.stop(passed_on)
             else:
                 workers.kill()
         return not workers.is_alive()
@@ -83,7 +86,7 @@ def follow(
             # While the storage is away, the workers tell if that lasts.
             _observe(study, results, display, have_left, patience=float("inf"))
         finally:
-            workers.stop()  # whatever went wrong here, no worker stays behind
+            workers.stop(1)  # whatever went wrong here, no worker stays behind
         ask = Patience(study.spec.lease.patience, display.say, hurry=lambda: stop.requested)
         results = ask(lambda: read_results(study))
         display.show(results)

@@ -54,8 +54,15 @@ def worker(
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
+    from mnist_tune import output
     from mnist_tune.stop import StopRequest
     from mnist_tune.training_process import TrainingProcess
+
+    output.work_on()
+    stop = StopRequest()
+    stop.listen()
+    if pooled:
+        stop.follow(sys.stdin.fileno())
 
     def log(line: str) -> None:
         typer.echo(f"{stamp(on_terminal=sys.stdout.isatty())} {line}")
@@ -63,10 +70,6 @@ def worker(
     with TrainingProcess() as process:
         process.start()  # it loads torch while all that follows loads Optuna
         opened = options.study(study, storage)
-        stop = StopRequest()
-        stop.listen()
-        if pooled:
-            stop.follow(sys.stdin.fileno())
         from mnist_tune.results import read_results
         from mnist_tune.worker import Ended
         from mnist_tune.worker_process import Equipment, run_worker
@@ -115,6 +118,7 @@ def run(
 
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """
+    from mnist_tune import output
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url
@@ -125,6 +129,7 @@ def run(
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
 
+    output.work_on()
     loaded = load_spec(spec).named(name)
     check_device(device)
     url = storage_url(storage)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from mnist_tune.errors import UserError
+from mnist_tune.stop import ignored_signals, take_over
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -108,8 +109,7 @@ def serve(server: Server, app: WSGIApplication, on_start: Callable[[], None]) ->
     """Answer requests until Ctrl-C or SIGTERM. Call from the main thread."""
     server.set_app(app)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
+        take_over(signal.default_int_handler, ignored_signals())
         os.nice(NICENESS)
         warnings.simplefilter("ignore")  # Optuna's hints to programmers are none to who looks at a page
         on_start()

@@ -138,9 +138,9 @@ class RayPool:
                     self._look_at(run)
         return bool(self._running)
 
-    def stop(self) -> None:
-        """Ask every worker to leave: at the end of its epoch or, asked again, at once."""
-        self._stops += 1
+    def stop(self, times: int) -> None:
+        """Ask every worker to leave: at the end of its epoch or, asked a second time, at once."""
+        self._stops = max(self._stops, times)
         with suppress(ConnectionError):  # then they are gone already
             self._forget_waiting()
             self._say_stop()

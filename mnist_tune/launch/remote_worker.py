@@ -7,15 +7,16 @@ with its own exit code; it leaves when the engine's process is gone, however tha
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import STOPPED
+from mnist_tune.stop import pass_on
 
 
 def start_worker(
@@ -25,7 +26,7 @@ def start_worker(
     return subprocess.Popen(
         [sys.executable, "-m", "mnist_tune", "worker", study, "--pooled", *arguments],
         env=os.environ | ({ENVIRONMENT_VARIABLE: url} if url else {}) | {"PYTHONUNBUFFERED": "1"},
-        # Nothing is ever written to it: its end tells the worker that the engine's process is gone.
+        # By it we say when to stop; its end tells the worker that the engine's process is gone.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE if piped else None,
         stderr=subprocess.STDOUT,
@@ -33,6 +34,12 @@ def start_worker(
         text=True,
         errors="replace",
     )
+
+
+def say_stop(process: subprocess.Popen[str], times: int) -> None:
+    """Ask it to leave: at the end of its epoch or, when `times` is 2, at once."""
+    assert process.stdin is not None
+    pass_on(process.stdin.fileno(), times)
 
 
 class Left(NamedTuple):
@@ -64,7 +71,8 @@ class RemoteWorker:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             last = line.strip() or last
-            print(line, end="", flush=True)  # noqa: T201 - to the engine's log
+            with suppress(OSError):  # that a log is full must not end the worker
+                print(line, end="", flush=True)  # noqa: T201 - to the engine's log
         return Left(self._process.wait(), last)
 
     def stop(self, times: int) -> None:
@@ -73,7 +81,7 @@ class RemoteWorker:
         times: how often it was asked by now; to hear the same number again changes nothing.
         """
         with self._lock:
-            while self._stops < times:
-                self._stops += 1
-                if self._process is not None and self._process.poll() is None:
-                    self._process.send_signal(signal.SIGTERM)
+            if times > self._stops:
+                self._stops = times
+                if self._process is not None:
+                    say_stop(self._process, times)

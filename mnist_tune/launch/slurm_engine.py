@@ -17,6 +17,7 @@ from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import start_worker
+from mnist_tune.stop import pass_on
 
 try:
     import submitit
@@ -95,7 +96,7 @@ class WorkerJob:
     def __init__(self, study: str, arguments: Sequence[str]) -> None:
         self._study = study
         self._arguments = arguments
-        self._worker = 0
+        self._worker = self._pipe = 0
 
     def __call__(self) -> None:
         """Run a worker to its end; one that failed fails the job, one that was stopped leaves with 3."""
@@ -103,7 +104,8 @@ class WorkerJob:
         # must not kill the worker, and the second it obeys by itself.
         before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # which the worker inherits
         process = start_worker(self._study, self._arguments)
-        self._worker = process.pid
+        assert process.stdin is not None
+        self._worker, self._pipe = process.pid, process.stdin.fileno()
         signal.signal(signal.SIGUSR2, before)
         while (code := process.poll()) is None:
             time.sleep(LOOK_SECONDS)
@@ -113,7 +115,7 @@ class WorkerJob:
     def checkpoint(self) -> DelayedSubmission:
         """Called by submitit before the time limit: drain the worker; the job is then queued again."""
         if self._worker:
-            os.kill(self._worker, signal.SIGTERM)
+            pass_on(self._pipe, 1)
             # Not by `process.wait`: this interrupts the very thread that may hold its lock.
             os.waitid(os.P_PID, self._worker, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(WorkerJob(self._study, self._arguments))
