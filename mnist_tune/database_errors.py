@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mnist_tune.database import SQLITE_BUSY_SECONDS, shown
 from mnist_tune.errors import MnistTuneError, UserError
@@ -29,6 +31,7 @@ POSTGRESQL_REMEDIES = {
     "25006": "name the primary server, or make the database writable",
     "42501": "grant that to this user",
     "53100": "free some space on the server's disk and try again",
+    "57P01": "it was ended on the server, or the server stops; try again",
     TOO_MANY_CONNECTIONS: "raise the server's max_connections, or run fewer workers",
 }
 """By SQLSTATE, which a connection that was never made has not."""
@@ -37,12 +40,23 @@ FAILURES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sq
 """What happens to a storage that was named rightly."""
 
 
+def driver_errors(error: BaseException) -> Iterator[DBAPIError]:
+    """The driver's errors behind `error`, the first to have happened last.
+
+    Optuna wraps them into a message that names no cause. Who goes on in a session that has lost its
+    connection gets an error of SQLAlchemy's that has the loss not for its cause, only for its context.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, DBAPIError):
+            yield link
+        of_the_storage = isinstance(link, SQLAlchemyError | StorageInternalError)
+        link = link.__cause__ or (link.__context__ if of_the_storage else None)
+
+
 def driver_error(error: BaseException) -> DBAPIError | None:
-    """The driver's error behind `error`, if any: Optuna wraps it into a message that names no cause."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, DBAPIError):
-        cause = cause.__cause__
-    return cause
+    """The driver's error that is at the bottom of `error`, if any."""
+    return next(reversed(list(driver_errors(error))), None)
 
 
 def explain(error: DBAPIError) -> str:
@@ -58,7 +72,9 @@ def explain(error: DBAPIError) -> str:
 
 def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:
     """What to raise when the storage at `url` cannot be opened: the user's mistake, or a failure."""
-    failed = isinstance(error.orig, sqlite3.Error) and _code(error.orig) in FAILURES
+    failed = error.connection_invalidated or (
+        isinstance(error.orig, sqlite3.Error) and _code(error.orig) in FAILURES
+    )
     return (MnistTuneError if failed else UserError)(f"{shown(url)}: {explain(error)}")
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from mnist_tune.database_errors import driver_errors
 from mnist_tune.errors import MnistTuneError
 
 T = TypeVar("T")
@@ -68,21 +69,20 @@ class Patience:
 
 def failure_that_may_pass(error: BaseException) -> DBAPIError | None:
     """The database's own error behind `error`, if the same call may succeed a little later."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, DBAPIError):
-        cause = cause.__cause__  # Optuna wraps it
-    if cause is None:
-        return None
-    if cause.connection_invalidated:
-        return cause
-    sqlstate = getattr(cause.orig, "sqlstate", None)
+    return next(filter(_may_pass, driver_errors(error)), None)
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is not None:
-        return cause if sqlstate.startswith(TRANSIENT_SQLSTATES) else None
-    if isinstance(cause.orig, sqlite3.Error):
-        name = getattr(cause.orig, "sqlite_errorname", "")  # the driver's own errors have none
-        return cause if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) else None
+        return bool(sqlstate.startswith(TRANSIENT_SQLSTATES))
+    if isinstance(error.orig, sqlite3.Error):
+        name: str = getattr(error.orig, "sqlite_errorname", "")  # the driver's own errors have none
+        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
     # psycopg without a state: the server could not be reached, or went away.
-    return cause if isinstance(cause, OperationalError) else None
+    return isinstance(error, OperationalError)
 
 
 def _said(error: DBAPIError) -> str:

@@ -16,9 +16,9 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import orm
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import event, orm
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mnist_tune.database import engine_arguments, shown, utc, utc_now
 from mnist_tune.deadlines import Deadline
@@ -59,6 +59,7 @@ class GuardedStorage(RDBStorage):
             )
         except RuntimeError as error:  # a schema older or newer than the installed Optuna's
             raise UserError(f"{shown(url)}: {error}") from None
+        event.listen(self.engine, "handle_error", _lost_connection, retval=True)
 
     @staticmethod
     def _fill_storage_url_template(template: str) -> str:
@@ -169,3 +170,17 @@ class _InUtc:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._row, name)
+
+
+def _lost_connection(context: ExceptionContext) -> DBAPIError | None:
+    """A lost connection as an error of another class than OperationalError.
+
+    Optuna takes any of those, in a read, for too many values in a statement: it prints a warning and reads
+    on in the session that is dead.
+    """
+    lost = context.sqlalchemy_exception
+    if not context.is_disconnect or not isinstance(lost, DBAPIError) or lost.orig is None:
+        return None
+    return DBAPIError(
+        lost.statement, lost.params, lost.orig, hide_parameters=True, connection_invalidated=True
+    )

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, ProgrammingError
 
 from mnist_tune import patience
+from mnist_tune.database_errors import driver_error
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.queue import Claim
@@ -100,6 +101,23 @@ def test_a_failure_that_may_pass_is_known_also_when_optuna_wraps_it(error: DBAPI
     wrapped = StorageInternalError("something else")
     wrapped.__cause__ = error
     assert failure_that_may_pass(wrapped) is error
+
+
+def test_a_lost_connection_is_known_also_when_somebody_went_on_without_it() -> None:
+    error = of_postgresql("57P01")
+    went_on = PendingRollbackError("the session is dead")
+    went_on.__context__ = error
+    wrapped = StorageInternalError("something else")
+    wrapped.__cause__ = went_on
+    assert failure_that_may_pass(wrapped) is error
+    assert driver_error(wrapped) is error
+
+
+def test_what_a_program_does_wrong_after_an_outage_is_not_taken_for_it() -> None:
+    error = ValueError("no failure of the storage")
+    error.__context__ = of_postgresql("57P01")
+    assert failure_that_may_pass(error) is None
+    assert driver_error(error) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.attributes import SPEC
 from mnist_tune.database import snapshot
-from mnist_tune.database_errors import explain
+from mnist_tune.database_errors import driver_error, explain
 from mnist_tune.documents import validate
 from mnist_tune.errors import UserError
 from mnist_tune.patience import failure_that_may_pass
@@ -68,6 +68,8 @@ def _integrity(storage: GuardedStorage) -> Outcome:
             with storage.transaction() as session:
                 complaints = list(session.execute(text("PRAGMA integrity_check")).scalars())
         except DBAPIError as error:
+            if failure_that_may_pass(error) is not None:
+                raise  # the storage is away, not wrong
             complaints = [_said(error)]
     findings = [Finding(complaint) for complaint in complaints if complaint != "ok"]
     return Outcome("database", "The database's file is intact", int(on_sqlite), findings)
@@ -93,7 +95,7 @@ def _trials(
     except Exception as error:  # what is stored may have any shape
         if failure_that_may_pass(error) is not None:
             raise  # the storage is away, not wrong
-        damaged = isinstance(error.__cause__, DBAPIError)  # the file, not a trial
+        damaged = driver_error(error) is not None  # the file, not a trial
         findings = [
             Finding(f"cannot be read: {problem}", number)
             for trial_id, number in ({} if damaged else numbers).items()
@@ -106,10 +108,12 @@ def _problem(storage: GuardedStorage, trial_id: int) -> str | None:
     try:
         storage.get_trial(trial_id)
     except Exception as error:
+        if failure_that_may_pass(error) is not None:
+            raise
         return _said(error)
     return None
 
 
 def _said(error: BaseException) -> str:
-    cause = error if isinstance(error, DBAPIError) else error.__cause__  # Optuna wraps it
-    return explain(cause) if isinstance(cause, DBAPIError) else f"{type(error).__name__}: {error}"
+    cause = driver_error(error)
+    return f"{type(error).__name__}: {error}" if cause is None else explain(cause)

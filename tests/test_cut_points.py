@@ -1,0 +1,248 @@
+"""Wherever its connection is lost, a worker goes on, and a command is right or says one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from mnist_tune import patience
+from mnist_tune.attempt import Attempt
+from mnist_tune.cli import live
+from mnist_tune.cli.display import Display
+from mnist_tune.cli.options import console
+from mnist_tune.control import Registration, worker_name
+from mnist_tune.database import storage_url
+from mnist_tune.errors import FAILED, MISTAKE
+from mnist_tune.failures import Failure
+from mnist_tune.results import Results, read_results
+from mnist_tune.stop import StopRequest
+from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.studies import open_study, study_names
+from mnist_tune.verification import verify
+from mnist_tune.worker import Ended
+from tests.conftest import Answer, Command
+from tests.cut_points import Cut
+from tests.support import epoch, new_study, take, work, write_spec
+
+pytestmark = pytest.mark.postgres
+
+SPEC = """
+[study]
+name = "tiny"
+
+[search]
+sampler = "tpe"
+n_trials = 6
+n_startup_trials = 2
+
+[search.space]
+learning_rate = {low = 0.0001, high = 0.1, log = true}
+optimizer = ["Adam", "SGD"]
+
+[pruner]
+name = "median"
+n_startup_trials = 1
+
+[training]
+epochs = 3
+
+[data]
+train_size = 200
+validation_size = 100
+
+[retry]
+non_finite = 0
+"""
+
+
+POINTS = pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
+FEWER = pytest.mark.parametrize("step", [83, pytest.param(3, marks=pytest.mark.slow)], ids=["some", "most"])
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.01)
+
+
+def database(server: str, name: str, like: str = "template1") -> str:
+    """A database that is made anew, as another one is now."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (like,)
+        )
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(like)))
+    return server.removesuffix("postgres") + name
+
+
+def train(attempt: Attempt) -> float:
+    """Three epochs whose accuracies differ from trial to trial."""
+    accuracy = 0.0
+    for number in range(1, 4):
+        accuracy = 40.0 + number - 5 * (attempt.claim.number % 3)
+        attempt.epoch_done(epoch(number, accuracy), last=number == 3)
+    return accuracy
+
+
+@pytest.fixture(scope="module")
+def begun(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with a study that has trials in every state, a worker, and a hole."""
+    folder = tmp_path_factory.mktemp("begun")
+    study = new_study(folder, SPEC, database(server, "begun"))
+    work(study, train, max_trials=4, files=folder)
+    queue = study.queue()
+    assert queue.give_back(take(queue), Failure("non_finite", "the loss is nan"))
+    Registration(study.storage, study.study_id, "cpu").register()
+    take(queue)
+    study.storage.engine.dispose()
+    return "begun"
+
+
+@FEWER
+def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path: Path, step: int) -> None:
+    new_study(tmp_path, SPEC, database(server, "fresh")).storage.engine.dispose()
+
+    def life(fatal: int | None) -> Cut:
+        study = open_study(open_storage(storage_url(database(server, "cut", "fresh"))), "tiny")
+        cut = Cut(server, fatal)
+        with cut.made():
+            ended = work(study, train, files=tmp_path, log=lambda _: None)
+        assert ended is Ended.FINISHED, cut
+        verification = verify(study.storage, "tiny", tmp_path / "artifacts", tmp_path / "checkpoints")
+        assert [outcome for outcome in verification.outcomes if outcome.findings] == [], cut
+        study.storage.engine.dispose()
+        return cut
+
+    whole = life(None)
+    assert len(whole.passed) > 100
+    for fatal in range(0, len(whole.passed), step):
+        assert life(fatal).has_come
+
+
+class Shown(Display):
+    """Counts what it shows."""
+
+    times = 0
+
+    def show(self, now: Results) -> None:
+        self.times += 1
+        super().show(now)
+
+
+@POINTS
+def test_who_follows_a_study_asks_again(
+    server: str, begun: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: int
+) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+    study = open_study(open_storage(storage_url(database(server, "cut", begun))), "tiny")
+    results = read_results(study)
+
+    def follow(fatal: int | None) -> Cut:
+        display = Shown(results, console())
+        cut = Cut(server, fatal)
+        with cut.made():
+            live.watch(study, results, StopRequest(), display, lambda _: display.times == 2)
+        return cut
+
+    whole = follow(None)
+    for fatal in range(0, len(whole.passed), step):
+        assert follow(fatal).has_come
+        said = capsys.readouterr()
+        assert "the storage answers again" in said.out
+        assert said.err == ""
+
+
+READING = ["status", "studies", "logs", "verify", "export", "report"]
+CHANGING = {
+    "create-study": ["other.toml"],
+    "pause": ["tiny"],
+    "resume": ["tiny"],
+    "cancel": ["tiny"],
+    "drain": ["tiny", "--worker", worker_name()],
+    "retry": ["tiny", "--failed"],
+    "copy-study": ["tiny", "--name", "twin", "--to", "TARGET"],
+    "delete-study": ["tiny", "--yes", "--files"],
+}
+"""What is to be asked of each command."""
+
+
+@POINTS
+@pytest.mark.parametrize("name", READING)
+def test_a_command_that_reads_is_right_or_says_what_is_wrong(
+    server: str,
+    begun: str,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    step: int,
+) -> None:
+    monkeypatch.setenv("MNIST_TUNE_ARTIFACTS", str(tmp_path / "artifacts"))
+    url = server.removesuffix("postgres") + begun
+    arguments = [name, *(["tiny"] if name != "studies" else []), "--storage", url]
+
+    def life(fatal: int | None) -> tuple[Cut, Answer]:
+        cut = Cut(server, fatal)
+        with cut.made():
+            return cut, command(*arguments)
+
+    whole, right = life(None)
+    assert (right.code, right.err) == (0, "")
+    for fatal in range(0, len(whole.passed), step):
+        cut, answer = life(fatal)
+        assert cut.has_come
+        assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
+
+
+@POINTS
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
+    server: str, begun: str, command: Command, tmp_path: Path, name: str, step: int
+) -> None:
+    write_spec(tmp_path, SPEC.replace("tiny", "other"), "other.toml")
+
+    def life(fatal: int | None) -> tuple[Cut, Answer, str]:
+        url, target = database(server, "cut", begun), database(server, "target")
+        given = [target if each == "TARGET" else each for each in CHANGING[name]]
+        arguments = [name, *given, "--storage", url]
+        cut = Cut(server, fatal)
+        with cut.made():
+            answer = command(*arguments)
+        again = command(*arguments)
+        assert again.code == 0 or (answer.code, again.code) == (0, MISTAKE), (cut, answer, again)
+        found = [content(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
+        return cut, answer, repr(found)
+
+    whole, right, expected = life(None)
+    assert (right.code, right.err) == (0, "")
+    for fatal in range(0, len(whole.passed), step):
+        cut, answer, found = life(fatal)
+        assert cut.has_come
+        assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
+        assert found == expected, cut
+
+
+def is_one_line_about_the_storage(answer: Answer) -> bool:
+    """Whether the command has failed so, and has not said anything else before."""
+    return (
+        answer.code == FAILED
+        and answer.err.startswith("mnist-tune: ")
+        and "cannot be used" in answer.err
+        and answer.err.count("\n") == 1
+    )
+
+
+def content(storage: GuardedStorage) -> list[Any]:
+    """The studies with what is done, and may be done, of them."""
+    studies = [open_study(storage, name) for name in study_names(storage)]
+    read = [
+        (each.name, results.control, results.cells, [worker.state for worker in results.workers])
+        for each in studies
+        for results in [read_results(each)]
+    ]
+    storage.engine.dispose()
+    return read
