@@ -18,6 +18,14 @@ T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds
 TRANSIENT_SQLSTATES = ("08", "40", "53", "57P", "55P03")
 """PostgreSQL: connection lost; serialization, deadlock; no resources; shut down; lock not available."""
+TRANSIENT_SQLITE_ERRORS = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_IOERR_SHMSIZE",
+    "SQLITE_IOERR_WRITE",
+)
+"""Locked; a full disk, which somebody may clear up: when it is opened, and by the quota of a user."""
 
 
 class Patience:
@@ -80,7 +88,7 @@ def _may_pass(error: DBAPIError) -> bool:
         return bool(sqlstate.startswith(TRANSIENT_SQLSTATES))
     if isinstance(error.orig, sqlite3.Error):
         name: str = getattr(error.orig, "sqlite_errorname", "")  # the driver's own errors have none
-        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return name.startswith(TRANSIENT_SQLITE_ERRORS)
     # psycopg without a state: the server could not be reached, or went away.
     return isinstance(error, OperationalError)
 

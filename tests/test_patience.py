@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.queue import Claim
 from mnist_tune.studies import OpenStudy
+from tests.mounts import run_with_mounts
 from tests.outages import away
 
 
@@ -89,7 +91,7 @@ INVALIDATED = DBAPIError("SELECT 1", {}, sqlite3.ProgrammingError(), connection_
 @pytest.mark.parametrize(
     "error",
     [
-        *map(of_sqlite, ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED")),
+        *map(of_sqlite, ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED", "SQLITE_FULL")),
         *map(of_postgresql, ("08006", "40001", "40P01", "53300", "55P03", "57P01", "57P03")),
         LOST_CONNECTION,
         INVALIDATED,
@@ -123,7 +125,7 @@ def test_what_a_program_does_wrong_after_an_outage_is_not_taken_for_it() -> None
 @pytest.mark.parametrize(
     "error",
     [
-        *map(of_sqlite, ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_ERROR")),
+        *map(of_sqlite, ("SQLITE_IOERR", "SQLITE_IOERR_READ", "SQLITE_CORRUPT", "SQLITE_ERROR")),
         *map(of_postgresql, ("23505", "42501", "42P01", "25006")),
         ProgrammingError("SELECT 1", {}, sqlite3.ProgrammingError("Cannot operate on a closed database.")),
         ValueError("no failure of the storage"),
@@ -141,3 +143,46 @@ def test_a_failure_that_will_not_pass_is_raised_as_it_is_at_once(error: Exceptio
         Patience(60, lines.append, hurry=lambda: False)(call)
     assert caught.value is error
     assert lines == []
+
+
+ON_A_FULL_DISK = """
+import threading
+from pathlib import Path
+from mnist_tune.results import read_results
+from tests.support import epoch, new_study, work
+
+study = new_study(Path("disk"))
+filler = Path("disk/filler")
+
+def fill_the_disk():
+    with filler.open("wb", buffering=0) as sink:
+        try:
+            while True:
+                sink.write(bytes(4096))
+        except OSError:
+            pass
+
+def clear_it_up(line):
+    print(line)
+    if "asking again" in line:
+        threading.Timer(1.0, filler.unlink).start()
+
+def run_trial(attempt):
+    if attempt.claim.number in (1, 3):
+        fill_the_disk()
+    attempt.epoch_done(epoch(1, 50.0), last=attempt.claim.number == 1)
+    return 50.0
+
+print(work(study, run_trial, log=clear_it_up, files=Path.cwd()).value)
+print({attempt.state for attempt in read_results(study).attempts}, len(read_results(study).attempts))
+"""
+
+
+def test_a_disk_that_is_full_for_a_while_ends_no_worker(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    answer = run_with_mounts("mount -t tmpfs -o size=2m none disk", ON_A_FULL_DISK, tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    lines = answer.stdout.splitlines()
+    assert lines[-2:] == ["the study is finished", "{'complete'} 8"]
+    assert "the storage does not answer (database or disk is full); asking again" in lines
+    assert any(line.startswith("the storage answers again, after ") for line in lines)
