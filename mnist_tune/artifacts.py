@@ -20,6 +20,7 @@ from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune import stored_names
+from mnist_tune.attributes import LEFT_BEHIND
 from mnist_tune.whole_files import open_file, write_whole
 
 
@@ -59,3 +60,15 @@ def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dic
         meta = ArtifactMeta(artifact_id, name, mimetype or DEFAULT_MIME_TYPE, encoding)
         attributes[ARTIFACTS_ATTR_PREFIX + artifact_id] = json.dumps(asdict(meta))
     return attributes
+
+
+def owned_ids(stored: Mapping[str, str]) -> set[str]:
+    """The artifact ids of a trial or study that are its own to delete; `stored` has the JSON by attribute.
+
+    Not those that a copy left behind, nor what has no name of ours.
+    """
+    found = {
+        key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in stored if key.startswith(ARTIFACTS_ATTR_PREFIX)
+    }
+    left = stored.get(LEFT_BEHIND, "")
+    return {artifact for artifact in found if stored_names.is_artifact_id(artifact) and artifact not in left}

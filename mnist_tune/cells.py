@@ -43,10 +43,16 @@ def lock_study(session: orm.Session, study_id: int) -> None:
 
 def cells_of(study_id: int, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
     """That a row of `trials` is an attempt at one of the study's cells, in one of these states."""
+    return cells_of_any([study_id], *states)
+
+
+def cells_of_any(study_ids: Sequence[int], *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
+    """The same for the cells of several studies."""
     # A trial that somebody enqueued through stock Optuna has no cell: it is not ours to run or to count.
     named = system_attributes.alias("cell")
     is_cell = sqlalchemy.exists().where(named.c.trial_id == trials.c.trial_id, named.c.key == CELL)
-    return sqlalchemy.and_(trials.c.study_id == study_id, trials.c.state.in_(states), is_cell)
+    in_studies = trials.c.study_id.in_(study_ids) if len(study_ids) > 1 else trials.c.study_id == study_ids[0]
+    return sqlalchemy.and_(in_studies, trials.c.state.in_(states), is_cell)
 
 
 def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlalchemy.Executable:
@@ -77,9 +83,9 @@ def read_cell(session: orm.Session, trial_id: int) -> tuple[dict[str, Any], dict
     return known, {row.key: json.loads(row.value_json) for row in session.execute(LEFT_BEHIND_OF, of_trial)}
 
 
-def checkpoints_in_use(session: orm.Session, study_id: int) -> tuple[set[str], set[int]]:
+def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[set[str], set[int]]:
     """The keys of the checkpoints that unfinished trials point to, and the ids of the trials that run."""
-    unfinished = cells_of(study_id, *UNFINISHED)
+    unfinished = cells_of_any(study_ids, *UNFINISHED)
     states = session.execute(select(trials.c.trial_id, trials.c.state).where(unfinished))
     running = {row.trial_id for row in states if row.state == TrialState.RUNNING}
     pointers = (

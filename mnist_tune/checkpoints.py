@@ -53,12 +53,14 @@ class CheckpointStore(Protocol):
 class CheckpointFolder:
     """A store in a folder of its own, which several machines may share.
 
-    With `parent` that folder goes too when it is empty: it is one that we have named and made.
+    With `parent` that folder goes too when it is empty: it is one that we have named and made. One that
+    `keeps` what it has deletes nothing: other studies may need it.
     """
 
-    def __init__(self, path: Path, parent: Path | None = None) -> None:
+    def __init__(self, path: Path, parent: Path | None = None, *, keeps: bool = False) -> None:
         self.path = path
         self._parent = parent
+        self._keeps = keeps
 
     def write(self, key: str, content: bytes | memoryview) -> None:
         write_whole(inside(self.path, key), content)
@@ -67,7 +69,8 @@ class CheckpointFolder:
         return read_file(inside(self.path, key))
 
     def delete(self, key: str) -> None:
-        inside(self.path, key).unlink(missing_ok=True)
+        if not self._keeps:
+            inside(self.path, key).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
         """Leave no empty folders behind a study that is done."""

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import sqlalchemy
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
-from sqlalchemy import select
+from sqlalchemy import orm, select
 
+from mnist_tune.artifacts import ArtifactFolder, owned_ids
+from mnist_tune.attributes import LEFT_BEHIND
 from mnist_tune.cells import delete_rows
-from mnist_tune.rows import system_attributes, trials
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.folders import Folder, Folders, checkpoints_of
+from mnist_tune.rows import studies_with, study_system_attributes, system_attributes, trials
 from mnist_tune.studies import OpenStudy
+
+
+@dataclass
+class Deleted:
+    """What has gone with a study, and what could not."""
+
+    files: int = 0
+    """Weights, logs, and what people have added in the dashboard."""
+    problems: list[str] = field(default_factory=list)
 
 
 def delete_study(study: OpenStudy) -> None:
@@ -22,39 +35,92 @@ def delete_study(study: OpenStudy) -> None:
         delete_rows(session, study.study_id)
 
 
-def delete_study_and_files(study: OpenStudy, checkpoints: Path, artifacts: Path) -> int:
-    """Remove a study, its checkpoints, and its trials' weights and logs; how many of those were there.
+def delete_study_and_files(study: OpenStudy, folders: Folders) -> Deleted:
+    """Remove a study, its checkpoints, its trials' weights and logs, and the files added to it.
 
-    What a study in the same storage has taken over stays; a copy in another storage loses these files too.
+    What another study in the storage has too stays, and what a copy left with its original: no other
+    study loses a file.
+
+    Raises:
+        UserError: the study's files lie where those of another database may lie; nothing was deleted.
     """
-    of_trials = (
-        select(system_attributes.c.key)
-        .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
-        .where(
-            trials.c.study_id == study.study_id,
-            system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
-        )
-    )
+    for folder in folders:
+        if folder.shared_with:
+            raise UserError(
+                f"{folder.path}: is also the folder of {' and '.join(folder.shared_with)}, as version 0.5.0 "
+                "named it, so that whose a file is cannot be known; leave out --files, or give each database "
+                "a folder of its own first"
+            )
     with study.storage.transaction() as session:
-        keys = list(session.execute(of_trials).scalars())
+        owned = _owned(session, study.study_id)
     delete_study(study)  # first: no trial ever points to a file that is gone
-    shutil.rmtree(checkpoints / study.uid, ignore_errors=True)
+    deleted = Deleted()
     with study.storage.transaction() as session:
-        still_used = {key for some in _batches(keys) for key in session.execute(_in_use(some)).scalars()}
-    files = [artifacts / key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in keys if key not in still_used]
-    there = [file for file in files if file.is_file()]
-    for file in there:
-        file.unlink(missing_ok=True)
-    for folder in (checkpoints, artifacts):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-    return len(there)
+        owned -= {artifact for some in _batches(sorted(owned)) for artifact in _in_use(session, some)}
+    for artifact in owned:
+        _delete_artifact(ArtifactFolder(folders.artifacts.path), artifact, deleted)
+    _delete_checkpoints(study, folders.checkpoints, deleted)
+    for folder in folders:
+        with suppress(OSError):  # an empty folder is in nobody's way
+            folder.clear_up()
+    return deleted
 
 
-def _batches(keys: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+def _owned(session: orm.Session, study_id: int) -> set[str]:
+    """The ids of the artifacts that this study and its trials have, and that are not another's."""
+    ours = f"{ARTIFACTS_ATTR_PREFIX}%"
+    owned: set[str] = set()
+    of_trials = (
+        select(trials.c.trial_id, system_attributes.c.key, system_attributes.c.value_json)
+        .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
+        .where(trials.c.study_id == study_id)
+    )
+    table = study_system_attributes
+    of_study = select(table.c.study_id, table.c.key, table.c.value_json).where(table.c.study_id == study_id)
+    for statement, keys in ((of_trials, system_attributes.c.key), (of_study, table.c.key)):
+        wanted = statement.where(sqlalchemy.or_(keys.like(ours), keys == LEFT_BEHIND))
+        of_each: dict[int, dict[str, str]] = {}
+        for owner, key, value in session.execute(wanted):
+            of_each.setdefault(owner, {})[key] = value
+        for attributes in of_each.values():
+            owned |= owned_ids(attributes)
+    return owned
+
+
+def _in_use(session: orm.Session, ids: Sequence[str]) -> set[str]:
+    """Which of these artifacts a study or trial in the storage still has."""
+    keys = [ARTIFACTS_ATTR_PREFIX + artifact for artifact in ids]
+    found: set[str] = set()
+    for table in (system_attributes, study_system_attributes):
+        found.update(session.execute(select(table.c.key).where(table.c.key.in_(keys)).distinct()).scalars())
+    return {key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in found}
+
+
+def _delete_artifact(folder: ArtifactFolder, artifact: str, deleted: Deleted) -> None:
+    try:
+        folder.path(artifact).unlink()
+        deleted.files += 1
+    except FileNotFoundError:  # on another machine, or not kept
+        return
+    except OSError as error:
+        deleted.problems.append(f"{folder.path(artifact)}: {error.strerror or error}")
+
+
+def _delete_checkpoints(study: OpenStudy, folder: Folder, deleted: Deleted) -> None:
+    try:
+        with study.storage.transaction() as session:
+            if studies_with(session, study.uid):  # a copy that stock Optuna has made
+                return
+        states = checkpoints_of(study.uid, folder)
+        for key in states.keys():  # noqa: SIM118 - a store, no mapping
+            states.delete(key)
+        states.remove_if_empty()
+    except MnistTuneError as error:  # its uid is none, and so names no folder
+        deleted.problems.append(f"no checkpoint was deleted: {error}")
+    except OSError as error:
+        deleted.problems.append(f"{error.filename or folder.path}: {error.strerror or error}")
+
+
+def _batches(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
     # Databases limit how many values a statement may have.
-    return (keys[start : start + size] for start in range(0, len(keys), size))
-
-
-def _in_use(keys: Sequence[str]) -> sqlalchemy.Select[tuple[str]]:
-    return select(system_attributes.c.key).where(system_attributes.c.key.in_(keys)).distinct()
+    return (ids[start : start + size] for start in range(0, len(ids), size))

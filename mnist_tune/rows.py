@@ -17,11 +17,12 @@ from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mnist_tune.attributes import CLAIM
+from mnist_tune.attributes import CLAIM, UID
 from mnist_tune.database import UtcDateTime, utc_now
 
 studies = models.StudyModel.__table__
 study_attributes = models.StudyUserAttributeModel.__table__
+study_system_attributes = models.StudySystemAttributeModel.__table__
 trials = models.TrialModel.__table__
 heartbeats = models.TrialHeartbeatModel.__table__
 system_attributes = models.TrialSystemAttributeModel.__table__
@@ -148,3 +149,9 @@ def changed(
 def claimed_with(token: str) -> sqlalchemy.ColumnElement[bool]:
     """That a row of `trials` was claimed with this token."""
     return CLAIMED.where(system_attributes.c.value_json == json.dumps(token))
+
+
+def studies_with(session: orm.Session, uid: str) -> list[int]:
+    """The ids of the studies that have this uid: one, and what stock Optuna has copied of it."""
+    has_it = study_attributes.c.key == UID, study_attributes.c.value_json == json.dumps(uid)
+    return list(session.execute(sqlalchemy.select(study_attributes.c.study_id).where(*has_it)).scalars())

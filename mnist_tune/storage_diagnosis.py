@@ -21,7 +21,7 @@ from mnist_tune.database_errors import SQLITE_REMEDIES, driver_error, explain, o
 from mnist_tune.diagnosis import Check, Finding, Verdict, examine, gigabytes, nearest, one_line, refused
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.filesystems import file_system
-from mnist_tune.folders import artifact_folder, checkpoint_folder
+from mnist_tune.folders import Folders
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import study_names
 
@@ -54,10 +54,11 @@ def storage_findings(option: str | None) -> Iterator[Finding]:
     except MnistTuneError as error:
         yield Finding("storage", Verdict.PROBLEM, str(error))
         return
+    folders = Folders.of(url)
     yield from examine(
         ("storage", partial(_storage, url)),
-        ("checkpoints", partial(_folder, "checkpoints", checkpoint_folder(url))),
-        ("artifacts", partial(_folder, "artifacts", artifact_folder(url))),
+        ("checkpoints", partial(_folder, "checkpoints", folders.checkpoints.path)),
+        ("artifacts", partial(_folder, "artifacts", folders.artifacts.path)),
     )
 
 

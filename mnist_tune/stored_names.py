@@ -32,6 +32,11 @@ def artifact_id(stored: object) -> str:
     return _matching(ARTIFACT_ID, stored, "the id of an artifact", "a UUID")
 
 
+def is_artifact_id(stored: object) -> bool:
+    """Whether it is the name of an artifact's file."""
+    return isinstance(stored, str) and ARTIFACT_ID.fullmatch(stored) is not None
+
+
 def is_of_a_checkpoint(name: str) -> bool:
     """Whether a file of this name is a checkpoint, or what a process left that died over one."""
     temporary = TEMPORARY.fullmatch(name)

@@ -13,7 +13,7 @@ from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
-from mnist_tune import __version__
+from mnist_tune import __version__, stored_names
 from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
 from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.database import lock
@@ -23,7 +23,7 @@ from mnist_tune.finished import Finished, take_over
 from mnist_tune.guide import Guide
 from mnist_tune.pruners import pruner
 from mnist_tune.queue import Queue
-from mnist_tune.rows import studies, study_attributes
+from mnist_tune.rows import studies, studies_with, study_attributes
 from mnist_tune.samplers import sampler
 from mnist_tune.schema import workers
 from mnist_tune.search import waiting_cells
@@ -38,12 +38,28 @@ class OpenStudy:
     storage: GuardedStorage
     study_id: int
     spec: Spec
-    uid: str
-    """Tells it from a study of the same name elsewhere, also when it is copied."""
+    stored_uid: object
 
     @property
     def name(self) -> str:
         return self.spec.study.name
+
+    @property
+    def uid(self) -> str:
+        """Tells it from every other study, also from a copy of it: the name of its folder of checkpoints.
+
+        Raises:
+            MnistTuneError: what is stored is no uid.
+        """
+        if self.stored_uid is None:  # version 0.1 knew none; a name can be a folder's as well
+            return self.name
+        try:
+            return stored_names.study_uid(self.stored_uid)
+        except ValueError as error:
+            raise MnistTuneError(
+                f"study '{self.name}' is damaged: {error}; "
+                f"make a sound one of it with 'mnist-tune copy-study {self.name} --to URL'"
+            ) from None
 
     def queue(self) -> Queue:
         """The study's cells, for a worker."""
@@ -62,9 +78,12 @@ class OpenStudy:
         return study
 
     def checkpoints_in_use(self) -> tuple[set[str], set[int]]:
-        """The keys of the checkpoints that unfinished trials point to, and the ids of those that run."""
+        """The keys of the checkpoints that unfinished trials point to, and the ids of those that run.
+
+        Those of a copy too that stock Optuna has made of it in this storage: it has the same uid.
+        """
         with self.storage.transaction() as session:
-            return checkpoints_in_use(session, self.study_id)
+            return checkpoints_in_use(session, studies_with(session, self.uid) or [self.study_id])
 
     def guide(self) -> Guide:
         """The study's sampler and pruner, for a worker."""
@@ -128,7 +147,7 @@ def study_names(storage: GuardedStorage) -> list[str]:
 class _Stored(NamedTuple):
     study_id: int
     spec: Spec | None  # None: a study that somebody else made
-    uid: str = ""
+    uid: object = None
 
 
 def _find(session: orm.Session, name: str) -> _Stored | None:
@@ -146,7 +165,15 @@ def _find(session: orm.Session, name: str) -> _Stored | None:
         document = json.loads(stored[SPEC])
     except ValueError:
         raise MnistTuneError(f"{where} is damaged: it is no JSON; restore a copy of the study") from None
-    return _Stored(study_id, validate(Spec, document, where), json.loads(stored.get(UID, json.dumps(name))))
+    return _Stored(study_id, validate(Spec, document, where), _uid(stored.get(UID)))
+
+
+def _uid(text: str | None) -> object:
+    """What is stored as the uid, whatever it is; None if nothing is."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
 
 
 def _foreign(name: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_tune.artifacts import ArtifactFolder
-from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.configuration import DataConfig
 from mnist_tune.control import worker_name
+from mnist_tune.folders import Folder, checkpoints_of
 from mnist_tune.messages import SetUp
 from mnist_tune.objective import Objective
 from mnist_tune.stop import Interrupted, StopRequest
@@ -25,8 +25,8 @@ class Equipment:
     device: str
     threads: int | None
     data_directory: Path | None
-    checkpoints: Path
-    artifacts: Path
+    checkpoints: Folder
+    artifacts: Folder
 
 
 def run_worker(
@@ -47,7 +47,7 @@ def run_worker(
     if standing in LEAVES:  # without waiting for torch
         log(f"leaving: {LEAVES[standing].value}")
         return LEAVES[standing]
-    states = CheckpointFolder(equipment.checkpoints / study.uid)
+    states = checkpoints_of(study.uid, equipment.checkpoints)
     setup = SetUp(
         equipment.device,
         equipment.threads,
@@ -64,5 +64,5 @@ def run_worker(
     device = f"{ready.device} ({ready.device_name})"
     log(f"worker {worker_name()} on study '{study.name}', {device}")
     objective = Objective(study.spec, process)
-    artifacts = ArtifactFolder(equipment.artifacts)
+    artifacts = ArtifactFolder(equipment.artifacts.path)
     return Worker(study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials).work()

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.database import storage_url
+from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.spec import Spec, load_spec
@@ -117,6 +118,7 @@ def work(
     log: Callable[[str], None] = print,
     max_trials: int | None = None,
     files: Path | None = None,
+    states: CheckpointFolder | None = None,
 ) -> Ended:
     """Run a worker of the study in this process, with its files in a folder, else beside the SQLite file."""
     folder = files or Path(study.storage.engine.url.database or "").parent
@@ -124,12 +126,17 @@ def work(
     return Worker(
         study,
         run_trial,
-        CheckpointFolder(folder / "checkpoints" / study.uid),
+        states or checkpoints_of(study.uid, Folder(folder / "checkpoints", is_default=True)),
         ArtifactFolder(folder / "artifacts"),
         stop or StopRequest(),
         log,
         max_trials=max_trials,
     ).work()
+
+
+def folders(folder: Path) -> Folders:
+    """The folders of checkpoints and of artifacts in `folder`, as a person who names them."""
+    return Folders(Folder(folder / "checkpoints"), Folder(folder / "artifacts"))
 
 
 def epoch(number: int, accuracy: float) -> EpochMetrics:

@@ -39,7 +39,7 @@ from mnist_tune.studies import OpenStudy, create_study
 from tests.conftest import Command
 from tests.reported import history
 from tests.running_dashboard import address_of, running_dashboard
-from tests.support import finish, new_study, opened_again, start_command, states, take, tiny_spec
+from tests.support import finish, folders, new_study, opened_again, start_command, states, take, tiny_spec
 
 HOME = "127.0.0.1:8080"
 HERE = local_names("127.0.0.1")
@@ -118,7 +118,7 @@ def worked_on(study: OpenStudy, files: ArtifactFolder) -> OpenStudy:
 
 def app_of(study: OpenStudy, folder: Path) -> Any:
     """The dashboard without its guard, in a storage of its own, as another process would have it."""
-    return dashboard_app(opened_again(study).storage, folder / "checkpoints", folder / "artifacts")
+    return dashboard_app(opened_again(study).storage, folders(folder))
 
 
 @pytest.fixture
@@ -348,8 +348,7 @@ def guarded(worked_on: OpenStudy, tmp_path: Path) -> Callable[..., Client]:
 
     def make(is_our_name: Callable[[str], bool] = HERE, read_only: bool = False) -> Client:
         storage = opened_again(worked_on).storage
-        folders = tmp_path / "checkpoints", tmp_path / "artifacts"
-        return Client(guarded_app(storage, *folders, is_our_name, read_only=read_only))
+        return Client(guarded_app(storage, folders(tmp_path), is_our_name, read_only=read_only))
 
     return make
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import HISTORY
 from mnist_tune.failures import Failure
-from mnist_tune.folders import artifact_folder
+from mnist_tune.folders import Folders
 from mnist_tune.studies import OpenStudy
 from tests.browser import NARROW, WIDE, chromium, opened
 from tests.running_dashboard import running_dashboard
@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 def study(tmp_path: Path) -> OpenStudy:
     """A study with a complete trial, a failed one, and others that wait."""
     study = new_study(tmp_path)
-    queue, files = study.queue(), ArtifactFolder(artifact_folder(study.storage.engine.url))
+    queue, files = study.queue(), ArtifactFolder(Folders.of(study.storage.engine.url).artifacts.path)
     complete = take(queue)
     numbers = {"training_loss": 0.5, "validation_loss": 0.25, "images_per_second": 1234.5, "seconds": 1.0}
     history = [numbers | {"epoch": number, "validation_accuracy": 70.0 + 10 * number} for number in (1, 2)]
@@ -122,4 +122,4 @@ def test_a_person_can_replace_a_note_and_delete_the_study(
             note(page, "Success to delete a study")
             assert not complaints
     assert study.storage.get_all_studies() == []
-    assert not artifact_folder(study.storage.engine.url).exists()
+    assert not Folders.of(study.storage.engine.url).artifacts.path.exists()

@@ -32,7 +32,7 @@ def study(tmp_path: Path) -> OpenStudy:
     queue = study.queue()
     complete, failed, running = (claimed(study) for _ in range(3))
     files = {"log.txt": b"2026-01-01 10:00:00 goes on after epoch 1\n2026-01-01 10:01:00 complete\n"}
-    pointers = upload(ArtifactFolder(tmp_path / "studies-artifacts"), complete.token, files)
+    pointers = upload(ArtifactFolder(tmp_path / "studies.db.artifacts"), complete.token, files)
     queue.complete(complete, 91.0, user={HISTORY: [EPOCH | {"epoch": 1}]}, system=pointers)
     assert queue.give_back(failed, Failure("exception", TRACEBACK))
     queue.record(running, user={HISTORY: [EPOCH | {"epoch": 1}]})
@@ -60,7 +60,7 @@ def test_a_trials_own_log_is_printed_as_its_worker_kept_it(command: Command) -> 
 
 @pytest.mark.usefixtures("study")
 def test_a_log_that_is_neither_here_nor_stored_is_made_up(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "studies-artifacts").rename(tmp_path / "elsewhere")
+    (tmp_path / "studies.db.artifacts").rename(tmp_path / "elsewhere")
     told = lines(command, "--trial", "0")
     assert told[1].startswith("epoch 1/2: training loss 0.5000, validation loss 0.2500, ")
     assert told[2].endswith(" complete")

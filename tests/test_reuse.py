@@ -19,7 +19,7 @@ from mnist_tune.spec import Spec
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
 from mnist_tune.verification import verify
 from tests.conftest import Command
-from tests.support import TINY_SPEC, new_study, opened_again, tiny_spec, write_spec
+from tests.support import TINY_SPEC, folders, new_study, opened_again, tiny_spec, write_spec
 
 MORE_SEEDS = TINY_SPEC.replace('"tiny"', '"more"').replace("[training]", "seed = [0, 1, 2]\n\n[training]")
 
@@ -120,10 +120,10 @@ def test_files_that_were_taken_over_stay_when_the_old_study_goes_with_its_own(tm
     kept = {name for attempt in read_results(new).complete for name in attempt.artifacts.values()}
     there = {path.name for path in artifacts.iterdir()}
     assert kept
-    assert delete_study_and_files(study, tmp_path / "checkpoints", artifacts) == len(there - kept)
+    assert delete_study_and_files(study, folders(tmp_path)).files == len(there - kept)
     assert {path.name for path in artifacts.iterdir()} == kept
-    assert delete_study_and_files(new, tmp_path / "checkpoints", artifacts) == len(kept)
-    assert not artifacts.exists()
+    assert delete_study_and_files(new, folders(tmp_path)).files == len(kept)
+    assert list(artifacts.iterdir()) == []
 
 
 def test_a_result_cannot_be_deleted_while_it_is_taken_over(old: OpenStudy, tmp_path: Path) -> None:

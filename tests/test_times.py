@@ -22,7 +22,7 @@ from mnist_tune.rows import ENDED, STARTED, trials
 from mnist_tune.studies import OpenStudy
 from mnist_tune.times import on_axis, retold, shown, zone_at
 from tests.conftest import STORED, Command
-from tests.support import ONE_CELL, finish, new_study, start_command, take, work
+from tests.support import ONE_CELL, finish, folders, new_study, start_command, take, work
 from tests.test_dashboard import Client
 
 FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_the_dashboard_reads_no_ended_trial_twice_in_any_zone(
 
 def test_the_dashboards_timeline_is_right_where_the_clocks_change(tmp_path: Path) -> None:
     study = study_of(tmp_path, FOLD)
-    app = dashboard_app(study.storage, tmp_path, tmp_path)
+    app = dashboard_app(study.storage, folders(tmp_path))
     with zone("Europe/Berlin"):
         study_page = Client(app).detail(study)
         figure = Client(app)("GET", f"/api/studies/{study.study_id}/plot/timeline").json
@@ -147,7 +147,7 @@ def test_the_dashboard_reads_on_when_the_clocks_are_put_back(
 ) -> None:
     study = new_study(tmp_path, ONE_CELL)
     monkeypatch.setattr("mnist_tune.dashboard.snapshots.READING_SHARE", float("inf"))
-    client = Client(dashboard_app(study.storage, tmp_path, tmp_path))
+    client = Client(dashboard_app(study.storage, folders(tmp_path)))
     with zone("Europe/Berlin"):
         monkeypatch.setattr(Clock, "now", lambda: Clock.fromtimestamp(FOLD[0].timestamp(), UTC))
         assert client.detail(study)["trials"][0]["state"] == "Waiting"

@@ -48,7 +48,7 @@ epochs = 2
 """
 # Its running trial has no worker, and must not seem lost however long the tests take.
 PATIENT_SPEC = TINY_SPEC + "\n[lease]\ngrace_period = 86400.0\n"
-ARTIFACTS, CHECKPOINTS = "studies-artifacts", "studies-checkpoints"
+ARTIFACTS, CHECKPOINTS = "studies.db.artifacts", "studies.db.checkpoints"
 
 
 class Builder:

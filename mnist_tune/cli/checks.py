@@ -31,8 +31,8 @@ def verify(
     from mnist_tune.tables import verification_report
     from mnist_tune.verification import verify
 
-    states, files = options.folders(storage, checkpoints, artifacts)
-    verification = verify(options.storage(storage), study, files, states)
+    folders = options.folders(storage, checkpoints, artifacts)
+    verification = verify(options.storage(storage), study, folders.artifacts.path, folders.checkpoints.path)
     if as_json:
         options.print_json(verification.as_json())
     else:

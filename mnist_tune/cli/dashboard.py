@@ -44,7 +44,7 @@ def dashboard(
     from mnist_tune.dashboard.guards import local_names, remote_names
 
     names = local_names(host) if address.is_loopback else remote_names(host)
-    app = guarded_app(opened, *folders, names, read_only=read_only)
+    app = guarded_app(opened, folders, names, read_only=read_only)
     if not address.is_loopback:
         may = "see every study" if read_only else "see and delete every study"
         typer.echo(f"the dashboard has no login: whoever can reach {url} may {may}")

@@ -36,8 +36,6 @@ def logs(
     """
     from mnist_tune.cli.live import watch
     from mnist_tune.cli.tail import Tail
-    from mnist_tune.database import storage_url
-    from mnist_tune.folders import artifact_folder
     from mnist_tune.logs import log_of
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
@@ -46,7 +44,7 @@ def logs(
         raise UserError("--follow is for people; leave out --json, or ask 'logs --json' now and then")
     opened = options.study(study, storage)
     results = read_results(opened, with_logs=True)
-    folder = artifact_folder(storage_url(storage), artifacts)
+    folder = options.folders(storage, None, artifacts).artifacts.path
     chosen = _chosen(results, trial)
     if as_json:
         lines = {attempt.number: list(log_of(results, attempt, folder)) for attempt in chosen}

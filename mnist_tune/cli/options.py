@@ -18,6 +18,7 @@ from mnist_tune.errors import MnistTuneError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mnist_tune.folders import Folders
     from mnist_tune.spec import Spec
     from mnist_tune.storage import GuardedStorage
     from mnist_tune.studies import OpenStudy
@@ -101,13 +102,12 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
     return open_storage(storage_url(url), create=create)
 
 
-def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> tuple[Path, Path]:
+def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> Folders:
     """The folders of checkpoints and of artifacts that belong to that storage."""
     from mnist_tune.database import storage_url
-    from mnist_tune.folders import artifact_folder, checkpoint_folder
+    from mnist_tune.folders import Folders
 
-    named = storage_url(url)
-    return checkpoint_folder(named, checkpoints), artifact_folder(named, artifacts)
+    return Folders.of(storage_url(url), checkpoints, artifacts)
 
 
 def study(name: str, url: str | None) -> OpenStudy:

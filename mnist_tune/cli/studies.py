@@ -17,6 +17,7 @@ from mnist_tune.cli.options import (
     StorageOption,
     StudyArgument,
 )
+from mnist_tune.errors import FAILED
 
 
 def create_study(
@@ -157,5 +158,10 @@ def delete_study(
         delete_study(opened)
         typer.echo(f"deleted study '{study}'")
         return
-    folders = options.folders(storage, checkpoints, artifacts)
-    typer.echo(f"deleted study '{study}' and {delete_study_and_files(opened, *folders)} files of its trials")
+    deleted = delete_study_and_files(opened, options.folders(storage, checkpoints, artifacts))
+    files_gone = "1 file" if deleted.files == 1 else f"{deleted.files} files"
+    typer.echo(f"deleted study '{study}' and {files_gone} of its trials")
+    for problem in deleted.problems:
+        typer.echo(f"left: {problem}", err=True)
+    if deleted.problems:
+        raise typer.Exit(FAILED)

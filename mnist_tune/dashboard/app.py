@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -15,6 +14,7 @@ from mnist_tune.dashboard.clock import go_by_utc
 from mnist_tune.dashboard.guards import Guard
 from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, OwnFiles, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
+from mnist_tune.folders import Folders
 from mnist_tune.storage import GuardedStorage
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 def guarded_app(
     storage: GuardedStorage,
-    checkpoints: Path,
-    artifacts: Path,
+    folders: Folders,
     is_our_name: Callable[[str], bool],
     *,
     read_only: bool = False,
@@ -32,16 +31,16 @@ def guarded_app(
     """The dashboard over a storage and the folders beside it, for requests to one of our names."""
     if read_only:
         forbid_writes(storage)
-    return Guard(dashboard_app(storage, checkpoints, artifacts), is_our_name, read_only=read_only)
+    return Guard(dashboard_app(storage, folders), is_our_name, read_only=read_only)
 
 
-def dashboard_app(storage: GuardedStorage, checkpoints: Path, artifacts: Path) -> Bottle:
+def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
     """optuna-dashboard with our notes and our deletion; nobody is asked who they are."""
     go_by_utc()
-    snapshots, files = SnapshotStorage(storage), ArtifactFolder(artifacts)
+    snapshots, files = SnapshotStorage(storage), ArtifactFolder(folders.artifacts.path)
     app: Any = wsgi(snapshots, artifact_store=files)
     notes = Notes(snapshots)
-    deletion = Deletion(snapshots, files, (checkpoints, artifacts))
+    deletion = Deletion(snapshots, folders)
     for plugin in (Bodies(), notes, deletion, OwnFiles(snapshots), Refusals(snapshots)):
         app.install(plugin)
 

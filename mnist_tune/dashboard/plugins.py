@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from bottle import Route, request, response
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
-from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial
 
-from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attributes import CELL, SPEC
 from mnist_tune.dashboard.notes import study_note, trial_note
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study_and_files
 from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.folders import Folders
 from mnist_tune.spec import Spec
 from mnist_tune.studies import open_study
 
@@ -123,11 +120,8 @@ def _attempts(trials: dict[int, FrozenTrial]) -> dict[int, int]:
 class Deletion(Plugin):
     """Deletes a study of ours as `delete-study` does, also while workers write to it."""
 
-    def __init__(
-        self, storage: SnapshotStorage, artifacts: ArtifactFolder, folders: tuple[Path, Path]
-    ) -> None:
+    def __init__(self, storage: SnapshotStorage, folders: Folders) -> None:
         self._storage = storage
-        self._artifacts = artifacts
         self._folders = folders
 
     def apply(self, view: View, route: Route) -> View:
@@ -138,20 +132,21 @@ class Deletion(Plugin):
             if not _is_ours(self._storage, study_id):
                 return view(study_id=study_id)
             files = (request.json or {}).get("remove_associated_artifacts", True)
-            self._delete(study_id, files)
+            try:
+                self._delete(study_id, files)
+            except MnistTuneError as error:
+                response.status = HTTPStatus.CONFLICT.value
+                return {"reason": str(error)}
             return {}
 
         return delete
 
     def _delete(self, study_id: int, files: bool) -> None:
-        attributes = self._storage.get_study_system_attrs(study_id)
         if files:
             study = open_study(self._storage.guarded, self._storage.get_study_name_from_id(study_id))
-            delete_study_and_files(study, *self._folders)
-            for key in attributes:  # what people have added to the study itself
-                if key.startswith(ARTIFACTS_ATTR_PREFIX):
-                    with suppress(ArtifactNotFound):
-                        self._artifacts.remove(key.removeprefix(ARTIFACTS_ATTR_PREFIX))
+            deleted = delete_study_and_files(study, self._folders)
+            if deleted.problems:
+                raise MnistTuneError(f"deleted, but left: {'; '.join(deleted.problems)}")
         else:
             self._storage.delete_study(study_id)
 
