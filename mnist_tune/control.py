@@ -12,9 +12,10 @@ import socket
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy
+from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import select
 
 from mnist_tune.attributes import CONTROL
@@ -23,6 +24,8 @@ from mnist_tune.errors import UserError
 from mnist_tune.rows import changed, study_attributes, upsert
 from mnist_tune.schema import workers
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_values import Count, Damaged, Moment, Stored, fit, parse_as
+from mnist_tune.trial_columns import raw
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """Rows of workers that were not heard of for so long go when another registers."""
@@ -36,6 +39,28 @@ class Control(StrEnum):
     CANCELLED = "cancelled"
 
 
+CONTROLS = TypeAdapter(Control)
+
+
+class _Row(Stored):
+    """A worker's row as it should be."""
+
+    name: str
+    host: str
+    pid: Count
+    device: str
+    started: Moment
+    last_beat: Moment
+    now: datetime
+    trial: Count | None
+    images_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+    drain: Annotated[bool, BeforeValidator(bool)]
+    departure: str | None
+
+
+ROW = TypeAdapter(_Row)
+
+
 def is_control(study_id: int, *values: Control) -> sqlalchemy.ColumnElement[bool]:
     """The study's control attribute, if it has one of these values; whatever it has, without any."""
     attribute = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == CONTROL)
@@ -43,11 +68,19 @@ def is_control(study_id: int, *values: Control) -> sqlalchemy.ColumnElement[bool
     return sqlalchemy.and_(attribute, study_attributes.c.value_json.in_(stored)) if values else attribute
 
 
-def read_control(storage: GuardedStorage, study_id: int) -> Control:
-    """How the study is controlled now."""
+def stored_control(storage: GuardedStorage, study_id: int) -> Control:
+    """How the study is controlled now. Raises Damaged."""
     with storage.transaction() as session:
-        stored = session.execute(select(study_attributes.c.value_json).where(is_control(study_id))).scalar()
-    return Control.RUNNING if stored is None else Control(json.loads(stored))
+        found = session.execute(select(study_attributes.c.value_json).where(is_control(study_id))).first()
+    return Control.RUNNING if found is None else parse_as(CONTROLS, found.value_json)
+
+
+def read_control(storage: GuardedStorage, study_id: int) -> Control:
+    """The same; what nobody knows the meaning of holds nobody up."""
+    try:
+        return stored_control(storage, study_id)
+    except Damaged:
+        return Control.RUNNING
 
 
 def set_control(storage: GuardedStorage, study_id: int, control: Control) -> None:
@@ -79,18 +112,36 @@ class WorkerRow:
         return asdict(self) | {"started": self.started.isoformat()}
 
 
+class Registry(NamedTuple):
+    """The study's workers, those too that left lately, oldest first; and why others cannot be read."""
+
+    workers: list[WorkerRow]
+    lost: list[str]
+
+
 def read_workers(storage: GuardedStorage, study_id: int, grace_period: float) -> list[WorkerRow]:
-    """The study's workers, those too that left lately, oldest first."""
+    """The study's workers."""
+    return read_registry(storage, study_id, grace_period).workers
+
+
+def read_registry(storage: GuardedStorage, study_id: int, grace_period: float) -> Registry:
+    """The study's workers, as far as their rows can be read."""
     rows = (
-        select(workers, utc_now().label("now"))
+        select(*raw(workers, *workers.c.keys()), utc_now().label("now"))
         .where(workers.c.study_id == study_id)
         .order_by(workers.c.started, workers.c.worker_id)
     )
+    registry = Registry([], [])
     with storage.transaction() as session:
-        return [_worker(row, grace_period) for row in session.execute(rows)]
+        for row in session.execute(rows).mappings():
+            try:
+                registry.workers.append(_worker(fit(ROW, dict(row)), grace_period))
+            except Damaged as problem:
+                registry.lost.append(f"worker {row['worker_id']}: its row: {problem}")
+    return registry
 
 
-def _worker(row: sqlalchemy.Row[Any], grace_period: float) -> WorkerRow:
+def _worker(row: _Row, grace_period: float) -> WorkerRow:
     silent = (row.now - row.last_beat).total_seconds()
     if row.departure is not None:
         state = "left"
@@ -132,7 +183,7 @@ def ask_to_drain(
         here = select(workers.c.name).where(workers.c.study_id == study_id, workers.c.departure.is_(None))
         with storage.transaction() as session:
             present = list(session.execute(here).scalars())
-        known = f"there are: {', '.join(present)}" if present else "there are none"
+        known = f"there are: {', '.join(map(str, present))}" if present else "there are none"
         raise UserError(f"{wanted} is on this study; {known}")
     return names
 

@@ -213,6 +213,8 @@ def _open_file(file: str, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(file, uri=True, timeout=SQLITE_BUSY_SECONDS, check_same_thread=False)
     if create:  # it stays with the file; a command that only reads must not change what it is given
         _use_write_ahead_log(connection)
+    # What is no UTF-8 is shown with its bad bytes marked; by default a row that holds any cannot be read.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute("PRAGMA synchronous=FULL")  # a finished trial survives a power cut
     return connection
 

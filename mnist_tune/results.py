@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 
 from mnist_tune.attributes import ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, REUSED, WORKER
-from mnist_tune.control import Control, WorkerRow, read_control, read_workers
+from mnist_tune.control import Control, WorkerRow, read_registry, stored_control
 from mnist_tune.database import snapshot
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence
@@ -22,7 +22,7 @@ from mnist_tune.rows import studies
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.stored_trials import StoredTrial, read_trials
-from mnist_tune.stored_values import Stored
+from mnist_tune.stored_values import Damaged, Stored
 from mnist_tune.studies import OpenStudy
 from mnist_tune.wording import shortened
 
@@ -216,15 +216,19 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
     attempts = []
     for trial in stored.trials:
         tries[trial.cell] += 1
-        stale = silent.get(trial.trial_id, 0.0) > study.spec.lease.grace_period
+        age = silent.get(trial.trial_id, 0.0)
+        if isinstance(age, Damaged):
+            trial = replace(trial, problems=(*trial.problems, f"its heartbeat {age}"))
+        stale = isinstance(age, float) and age > study.spec.lease.grace_period
         attempts.append(_attempt(trial, tries[trial.cell], stale))
-    return Results(
-        study.spec,
-        attempts,
-        read_control(storage, study.study_id),
-        read_workers(storage, study.study_id, study.spec.lease.grace_period),
-        stored.lost,
-    )
+    registry = read_registry(storage, study.study_id, study.spec.lease.grace_period)
+    lost = [*stored.lost, *registry.lost]
+    control = Control.RUNNING
+    try:
+        control = stored_control(storage, study.study_id)
+    except Damaged as problem:
+        lost.append(f"the study's control {problem}; workers take it for '{control}'")
+    return Results(study.spec, attempts, control, registry.workers, lost)
 
 
 def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:

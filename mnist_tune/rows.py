@@ -34,7 +34,6 @@ parameters = models.TrialParamModel.__table__
 # Optuna's own reader turns times into local ones without a zone, which are two times in an hour of each year.
 STARTED = type_coerce(trials.c.datetime_start, UtcDateTime).label("started")
 ENDED = type_coerce(trials.c.datetime_complete, UtcDateTime).label("ended")
-HEARTBEAT = type_coerce(heartbeats.c.heartbeat, UtcDateTime).label("heartbeat")
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy
 from optuna.trial import TrialState
 from sqlalchemy import literal, select
+from sqlalchemy.types import NullType
 
-from mnist_tune.database import UtcDateTime, utc_now
-from mnist_tune.rows import HEARTBEAT, heartbeats, trials
+from mnist_tune.database import utc, utc_now
+from mnist_tune.rows import heartbeats, trials
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_values import Damaged, moment
 
+HEARTBEAT = sqlalchemy.type_coerce(heartbeats.c.heartbeat, NullType())
+"""As it is stored: one that is no time has not moved either."""
 LOOKS_PER_GRACE_PERIOD = 12
 """A silent worker's cell comes back at most a twelfth of the grace period later than it could."""
 
 
 @dataclass(frozen=True)
 class Silent:
-    """A running trial and the heartbeat that it has not followed up; None if it never had one."""
+    """A running trial and the heartbeat that it has not followed up."""
 
     trial_id: int
     number: int
-    heartbeat: datetime | None
+    heartbeat: Any
+    """As it is stored; None if it never had one."""
 
     def still(self) -> sqlalchemy.ColumnElement[bool]:
         """That the heartbeat is that one yet, as a condition on the trial's row."""
         beat = sqlalchemy.exists().where(heartbeats.c.trial_id == trials.c.trial_id)
         return (
-            ~beat
-            if self.heartbeat is None
-            else beat.where(heartbeats.c.heartbeat == literal(self.heartbeat, UtcDateTime))
+            ~beat if self.heartbeat is None else beat.where(literal(self.heartbeat, NullType()) == HEARTBEAT)
         )
 
 
@@ -46,7 +49,7 @@ class Watch:
         self._storage = storage
         self._last_heartbeats = last_heartbeats().where(running)
         self._grace_period = grace_period
-        self._seen: dict[int, tuple[datetime | None, float]] = {}
+        self._seen: dict[int, tuple[Any, float]] = {}
         self._next_look = 0.0
 
     def silent(self) -> list[Silent]:
@@ -69,22 +72,22 @@ class Watch:
             Silent(row.trial_id, row.number, row.heartbeat)
             for row in rows
             if now - self._seen[row.trial_id][1] > self._grace_period
-            or (server and row.heartbeat is not None and row.now - row.heartbeat > grace)
+            or (server and row.heartbeat is not None and row.now - utc(row.heartbeat) > grace)
         ]
 
-    def _since(self, trial_id: int, heartbeat: datetime | None, now: float) -> tuple[datetime | None, float]:
+    def _since(self, trial_id: int, heartbeat: Any, now: float) -> tuple[Any, float]:
         seen = self._seen.get(trial_id)
         return seen if seen is not None and seen[0] == heartbeat else (heartbeat, now)
 
 
 def last_heartbeats() -> sqlalchemy.Select[Any]:
     """Trials with their last heartbeat, None if they never had one, and the database's time now."""
-    columns = (trials.c.trial_id, trials.c.number, HEARTBEAT, utc_now().label("now"))
+    columns = (trials.c.trial_id, trials.c.number, HEARTBEAT.label("heartbeat"), utc_now().label("now"))
     of_trial = heartbeats.c.trial_id == trials.c.trial_id
     return select(*columns).outerjoin_from(trials, heartbeats, of_trial)
 
 
-def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int, float]:
+def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int, float | Damaged]:
     """Trial id to age of the last heartbeat, by the database's clock, of the study's running trials."""
     running = last_heartbeats().where(
         trials.c.study_id == study_id,
@@ -92,4 +95,14 @@ def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int,
         heartbeats.c.heartbeat.is_not(None),
     )
     with storage.transaction() as session:
-        return {row.trial_id: (row.now - row.heartbeat).total_seconds() for row in session.execute(running)}
+        ages = {row.trial_id: age_or_damage(row) for row in session.execute(running)}
+    return {trial_id: age for trial_id, age in ages.items() if age is not None}
+
+
+def age_or_damage(row: sqlalchemy.Row[Any]) -> float | Damaged | None:
+    """How many seconds ago such a trial's last heartbeat was; None if it never had one."""
+    try:
+        beat = moment(row.heartbeat)
+        return None if beat is None else (row.now - beat).total_seconds()
+    except Damaged as problem:
+        return problem

@@ -10,10 +10,20 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
 
 from mnist_tune import attributes, stored_names
 from mnist_tune.checkpoints import Checkpoint
@@ -21,6 +31,8 @@ from mnist_tune.documents import complaint
 from mnist_tune.failures import FailureClass
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.wording import shortened
+
+T = TypeVar("T")
 
 LONGEST_COMPLAINT = 160
 """Characters that are said of a damaged value, which may be a book."""
@@ -136,8 +148,20 @@ def parse_as(kind: TypeAdapter[Any], text: Text) -> Any:
     if details["type"] == "json_invalid":
         # Python writes, and reads, half of a surrogate pair, which the bytes of a broken name become.
         return _with_half_pairs(kind, text, details["msg"])
+    raise _damage(details)
+
+
+def fit(kind: TypeAdapter[T], content: Any) -> T:
+    """Plain data as this type. Raises Damaged."""
+    try:
+        return kind.validate_python(content, strict=True)
+    except ValidationError as error:
+        raise _damage(error.errors(include_url=False)[0]) from None
+
+
+def _damage(details: ErrorDetails) -> Damaged:
     problem = details["ctx"]["error"] if details["type"] == "value_error" else complaint(details)
-    raise Damaged(": ".join([*map(str, details["loc"]), str(problem)]))
+    return Damaged(": ".join([*map(str, details["loc"]), str(problem)]))
 
 
 def _with_half_pairs(kind: TypeAdapter[Any], text: str | bytes, problem: str) -> Any:
@@ -171,6 +195,10 @@ def moment(stored: Any) -> datetime | None:
     except (TypeError, ValueError):
         pass
     raise Damaged(f"should be a time, not {stored!r}")
+
+
+Moment: TypeAlias = Annotated[datetime, BeforeValidator(moment)]
+"""A time in a column of its own."""
 
 
 def accuracy(values: Mapping[Any, Any]) -> float:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from optuna.trial import TrialState
 
 from mnist_tune.attributes import CLAIM, FAILURE, WORKER
+from mnist_tune.stored_values import Damaged
 from mnist_tune.verification.stored import Attempt, Stored, failure_class
 
 SLACK = timedelta(milliseconds=1)
@@ -70,14 +71,17 @@ def _utc(time: datetime) -> str:
 
 def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each running attempt has a heartbeat, from its claim on."""
-    if stored.silence.get(attempt.trial._trial_id) is None:
+    silent = stored.silence.get(attempt.trial._trial_id)
+    if silent is None:
         yield "runs without a heartbeat"
+    elif isinstance(silent, Damaged):
+        yield f"its heartbeat {silent}"
 
 
 def alive(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each running attempt's worker gives signs of life."""
     silent = stored.silence.get(attempt.trial._trial_id)
-    if silent is not None and silent > stored.spec.lease.grace_period:
+    if isinstance(silent, float) and silent > stored.spec.lease.grace_period:
         yield (
             f"no heartbeat for {silent:.0f} s, longer than the grace period of "
             f"{stored.spec.lease.grace_period:g} s: any worker will put the cell back"

@@ -19,7 +19,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.patience import failure_that_may_pass
 from mnist_tune.rows import trials
 from mnist_tune.spec import Spec
-from mnist_tune.stale import last_heartbeats
+from mnist_tune.stale import age_or_damage, last_heartbeats
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.studies import open_study, study_names
 from mnist_tune.verification.findings import Finding, Outcome
@@ -48,9 +48,7 @@ def read(
         rows = session.execute(select(trials.c.trial_id, trials.c.number).where(in_study))
         numbers = {row.trial_id: row.number for row in rows}
         running = session.execute(last_heartbeats().where(in_study, trials.c.state == TrialState.RUNNING))
-        silence = {
-            row.trial_id: row.heartbeat and (row.now - row.heartbeat).total_seconds() for row in running
-        }
+        silence = {row.trial_id: age_or_damage(row) for row in running}
         # Optuna's own reader finds the thread's session open, and with it the snapshot; it ends both.
         found, readable = _trials(storage, study_id, numbers)
     spec, attributes, valid = _study(texts)

@@ -17,6 +17,7 @@ from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES
 from mnist_tune.failures import FailureClass
 from mnist_tune.search import Waiting, waiting_cells
 from mnist_tune.spec import Spec
+from mnist_tune.stored_values import Damaged
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states that finish a cell."""
@@ -54,7 +55,7 @@ class Stored:
     study_attributes: dict[str, Any]
     trials: list[FrozenTrial]
     """All of them, by number."""
-    silence: dict[int, float | None]
+    silence: dict[int, float | Damaged | None]
     """Id of a running trial to the seconds since its last heartbeat; None if it has none."""
     artifacts: Path
     checkpoints: Path
