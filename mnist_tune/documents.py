@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Iterable
-from datetime import date, time
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -68,10 +69,30 @@ def dump(content: dict[str, Any], format_: Format) -> str:
 
         return tomli_w.dumps(content)
     if format_ == "json":
-        return json.dumps(content, indent=2) + "\n"
+        return to_json(content) + "\n"
     import yaml
 
     return yaml.safe_dump(content, sort_keys=False)
+
+
+def to_json(content: Any) -> str:
+    """Plain data as JSON that every reader takes: what is no number is null there; times are ISO 8601."""
+    try:
+        return json.dumps(content, indent=2, allow_nan=False, default=_iso)
+    except ValueError:  # an infinity, or nan
+        return json.dumps(_finite(content), indent=2, allow_nan=False, default=_iso)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _iso(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def format_of(path: Path | None) -> Format:

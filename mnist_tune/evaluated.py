@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from mnist_tune.documents import dump
 from mnist_tune.errors import UserError
 from mnist_tune.exports import Configuration, load_configuration
 from mnist_tune.metrics import Evaluation, Misclassified
@@ -39,7 +42,7 @@ class Measured:
             return None
         path = folder / EVALUATION_FILE
         content = {"model_sha256": self.sha256, "evaluation": asdict(self.evaluation)}
-        write_whole(path, json.dumps(content).encode())
+        write_whole(path, dump(content, "json").encode())
         return path
 
 
@@ -62,9 +65,10 @@ def read_evaluated(folder: Path) -> Evaluated:
         evaluation = Evaluation(
             **fields
             | {
-                "per_class_accuracy": tuple(fields["per_class_accuracy"]),
+                "loss": _number(fields["loss"]),
+                "per_class_accuracy": tuple(map(_number, fields["per_class_accuracy"])),
                 "confusion_matrix": tuple(map(tuple, fields["confusion_matrix"])),
-                "misclassified": tuple(Misclassified(**each) for each in fields["misclassified"]),
+                "misclassified": tuple(map(_misclassified, fields["misclassified"])),
             }
         )
     except FileNotFoundError:
@@ -73,6 +77,14 @@ def read_evaluated(folder: Path) -> Evaluated:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder}: its evaluation cannot be read ({reason}); {remedy}") from None
     return Evaluated(folder, load_configuration(folder / CONFIGURATION_FILE), images, evaluation)
+
+
+def _misclassified(fields: dict[str, Any]) -> Misclassified:
+    return Misclassified(**fields | {"confidence": _number(fields["confidence"])})
+
+
+def _number(stored: float | None) -> float:
+    return math.nan if stored is None else stored  # as JSON has it
 
 
 def sha256_of(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,4 +63,13 @@ class Evaluation:
         plain = asdict(self)
         for each in plain["misclassified"]:
             del each["pixels"]
-        return plain
+        return plain | {"problems": self.problems}
+
+    @property
+    def problems(self) -> list[str]:
+        """What makes the figures worth nothing."""
+        return (
+            []
+            if math.isfinite(self.loss)
+            else [f"the loss is {self.loss}: the model's answers are no numbers"]
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -69,7 +68,7 @@ def retrain(
             "history": history,
         }
         write_whole(output / CONFIGURATION_FILE, dump(used.model_dump(mode="json"), "toml").encode())
-        write_whole(output / METRICS_FILE, (json.dumps(metrics_document, indent=2) + "\n").encode())
+        write_whole(output / METRICS_FILE, dump(metrics_document, "json").encode())
         save_model(trainer.model, model_file)
     return model_file
 

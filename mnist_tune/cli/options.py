@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -158,7 +157,9 @@ def console(*, to_stderr: bool = False) -> Console:
 
 
 def print_json(content: Any) -> None:
-    """Print plain data as JSON; times become ISO 8601."""
-    typer.echo(json.dumps(content, indent=2, default=str))
+    """Print plain data as JSON that every reader takes."""
+    from mnist_tune.documents import to_json
+
+    typer.echo(to_json(content))
     if (error := output.failure()) is not None:  # elsewhere, a run goes on; these it was asked for
         raise MnistTuneError(f"standard output cannot be written: {error.strerror or error}")

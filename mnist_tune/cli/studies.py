@@ -82,18 +82,14 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
 
     Example: mnist-tune studies
     """
-    from mnist_tune.progress import totals
-    from mnist_tune.results import read_results
-    from mnist_tune.studies import open_study, study_names
+    from mnist_tune.overview import overview
 
-    opened = options.storage(storage)
-    found = [read_results(open_study(opened, name)) for name in study_names(opened)]
+    found = overview(options.storage(storage))
     if as_json:
-        keys = ("study", "cells", "best")
-        options.print_json([{key: results.as_json()[key] for key in keys} for results in found])
+        options.print_json([each.as_json() for each in found])
         return
-    for results in found:
-        typer.echo(f"{results.name}: {totals(results)}")
+    for each in found:
+        typer.echo(f"{each.name}: {each.standing}")
     if not found:
         typer.echo("no studies; make one with: mnist-tune create-study SPEC")
 
