@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from mnist_tune.errors import UserError
+from mnist_tune.parsing import Format, NotPlainError, TextLikeNumber, parse, read_text
 from mnist_tune.whole_files import write_output
 
-Format = Literal["toml", "json", "yaml"]
 MOST_NAMED = 20
 LONGEST = 60
 """Characters of a wrong value that a message shows."""
@@ -47,7 +46,17 @@ def load(path: Path, model: type[Model]) -> Model:
     Raises:
         UserError: the file cannot be read, is not in the format its suffix says, or does not fit the model.
     """
-    return validate(model, _parse(path, _read(path)), str(path))
+    try:
+        content = parse(read_text(path), format_of(path))
+    except NotPlainError as error:
+        raise UserError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name a file in it") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return validate(model, content, str(path))
 
 
 def validate(model: type[Model], content: Any, source: str) -> Model:
@@ -153,7 +162,21 @@ def complaint(details: ErrorDetails) -> str:
         )
     wanted = re.sub(r" or instance of \w+", "", details["msg"])
     wanted = wanted.replace("Input should be", "should be").replace("dictionary", "table")
-    return f"{wanted}, not {shown(given)}"
+    return f"{wanted}, not {shown(given)}{_remedy(details)}"
+
+
+def _remedy(details: ErrorDetails) -> str:
+    """What to write instead of a text that is meant as a number."""
+    given = details["input"]
+    if details["type"] not in ("float_type", "int_type") or not isinstance(given, str):
+        return ""
+    if isinstance(given, TextLikeNumber):
+        return f"; that is text in YAML, write {given.as_number(whole=details['type'] == 'int_type')}"
+    try:
+        float(given)
+    except ValueError:
+        return ""
+    return "; write it without quotes"
 
 
 def shown(value: Any) -> str:
@@ -172,36 +195,3 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
         assert isinstance(annotation, type)
         model = annotation
     return list(model.model_fields)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a folder; name a file in it") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not a text file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _parse(path: Path, text: str) -> Any:
-    format_ = format_of(path)
-    if format_ == "json":
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: is not valid JSON: {error}") from None
-    if format_ == "yaml":
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: is not valid TOML: {error}") from None

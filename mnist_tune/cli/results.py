@@ -9,8 +9,8 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
-from mnist_tune.documents import Format
 from mnist_tune.errors import FAILED, STOPPED, UserError
+from mnist_tune.parsing import Format
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,0 +1,150 @@
+"""The text of a TOML, JSON or YAML file as plain data: tables with text as keys, lists, text, numbers, dates.
+
+What the three formats have beyond that, and what nobody writes on purpose, is refused in one line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import stat
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, time
+from pathlib import Path
+from typing import Any, Literal, Never
+
+Format = Literal["toml", "json", "yaml"]
+MOST_BYTES = 1_000_000
+"""A grid of 100,000 cells has about a third of it."""
+DEEPEST = 20
+"""Tables in tables: specs have four."""
+NUMBER = re.compile(r"([-+]?)(\d[\d_]*)(\.\d*)?[eE]([-+]?)(\d+)")
+
+
+class NotPlainError(ValueError):
+    """What is wrong with a document, and what to do about it."""
+
+
+class TextLikeNumber(str):
+    """What looks like a number and is text in YAML, as 1e-3 is."""
+
+    __slots__ = ()
+
+    def as_number(self, *, whole: bool) -> str:
+        """How that number, or whole number, is written in YAML."""
+        if whole and float(self).is_integer():
+            return str(int(float(self)))
+        match = NUMBER.fullmatch(self)
+        assert match is not None
+        sign, digits, fraction, sign_of_exponent, exponent = match.groups()
+        return f"{sign}{digits}{fraction or '.0'}e{sign_of_exponent or '+'}{exponent}"
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, whatever its newlines, with or without a byte order mark.
+
+    Raises:
+        NotPlainError: it has none.
+        OSError: it cannot be read.
+    """
+    kind = path.stat().st_mode
+    if stat.S_ISBLK(kind) or stat.S_ISCHR(kind):  # which may have no end
+        raise NotPlainError("is a device; name a file")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise NotPlainError(f"has more than {MOST_BYTES // 10**6} MB; name a spec or a configuration")
+    if b"\0" in content:
+        is_text = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        raise NotPlainError("is in UTF-16; save it as UTF-8" if is_text else "is not a text file in UTF-8")
+    try:
+        text = content.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise NotPlainError(f"line {line} is not UTF-8; save the file as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse(text: str, format_: Format) -> Any:
+    """The plain data that a document says.
+
+    Raises:
+        NotPlainError: it is not in this format, or says what is no plain data.
+    """
+    if not text.strip():
+        raise NotPlainError("is empty")
+    parsers: dict[Format, Callable[[str], Any]]
+    parsers = {"toml": tomllib.loads, "json": _parse_json, "yaml": _parse_yaml}
+    try:
+        content = parsers[format_](text)
+    except NotPlainError:
+        raise
+    except RecursionError:
+        raise NotPlainError(f"is nested more than {DEEPEST} deep") from None
+    except ValueError as error:  # also of numbers with thousands of digits, and days that there are not
+        problem = " ".join(str(error).partition("; use sys.")[0].split())
+        raise NotPlainError(f"is not valid {format_.upper()}: {problem}") from None
+    if content in (None, {}):
+        raise NotPlainError("is empty")
+    _check(content, ())
+    return content
+
+
+def _check(content: Any, location: tuple[str, ...]) -> None:
+    where = f"{'.'.join(location)}: " if location else ""
+    if len(location) > DEEPEST:
+        raise NotPlainError(f"{'.'.join(location[:3])}: is nested more than {DEEPEST} deep")
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if not isinstance(key, str):
+                raise NotPlainError(f"{where}the key {key!r} is no text; write it in quotes")
+            _check(key, location)
+            _check(value, (*location, key))
+    elif isinstance(content, list):
+        for number, value in enumerate(content):
+            _check(value, (*location, str(number)))
+    elif isinstance(content, str):
+        if not content.isascii() and any("\ud800" <= each <= "\udfff" for each in content):
+            raise NotPlainError(f"{where}{content!r} is half a character; write it whole")
+    elif content is None:
+        raise NotPlainError(f"{where}null is no value; remove the key")
+    elif not isinstance(content, int | float | date | time):
+        raise NotPlainError(f"{where}is no text, number, list or table")
+
+
+def _parse_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_table, parse_constant=_refuse_constant)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise NotPlainError(f"has the key '{key}' twice in one table; remove one")
+    return dict(pairs)
+
+
+def _refuse_constant(constant: str) -> Never:
+    raise NotPlainError(f"is not valid JSON: {constant} is no number there")
+
+
+def _parse_yaml(text: str) -> Any:
+    import yaml
+
+    from mnist_tune.plain_yaml import PlainLoader
+
+    try:
+        return yaml.load(text, PlainLoader)
+    except yaml.MarkedYAMLError as error:
+        problem = " ".join(filter(None, (error.context, error.problem)))
+        raise NotPlainError(f"is not valid YAML: {problem}{place(error.problem_mark)}") from None
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise NotPlainError(f"is not valid YAML: {problem}") from None
+
+
+def place(mark: Any) -> str:
+    """Where in the text that is, as the other two formats' parsers say it."""
+    return "" if mark is None else f" (at line {mark.line + 1}, column {mark.column + 1})"
