@@ -6,38 +6,86 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, noise_margin
+from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, Verdict, noise_margin
 from mnist_tune.spec import Spec
-from mnist_tune.wording import parameter, parameters_text
+from mnist_tune.wording import counted, parameter, parameters_text
 
 MOST_NAMED = 5
 """Tied configurations that are named one by one; more are counted."""
+BEFORE_THE_END = {Verdict.BEST: "best so far", Verdict.NOT_COMPARED: "no common seed yet"}
+"""The verdicts that have other words while cells wait or run."""
 
 
-def evidence(places: Sequence[Place], spec: Spec, n_ended_early: int = 0) -> Iterator[str]:
-    """How far the best configuration is told from the others, one sentence a line."""
+def verdict(place: Place, *, is_finished: bool) -> str:
+    """A place's verdict in the words in which it is shown; before the end of a study it may change."""
+    words: dict[Verdict, str] = {} if is_finished else BEFORE_THE_END
+    return words.get(place.verdict, place.verdict)
+
+
+def seeds_of(candidate: Candidate) -> str:
+    """How many seeds it has and, if some are missing, is to have."""
+    return f"{candidate.n} of {candidate.n_wanted}" if candidate.is_provisional else str(candidate.n)
+
+
+def evidence(
+    places: Sequence[Place], spec: Spec, n_ended_early: int = 0, *, n_open: int = 0
+) -> Iterator[str]:
+    """How far the best configuration is told from the others, one sentence a line.
+
+    `n_open` cells wait or run.
+    """
+    yield from reservations(places, spec, n_open)
     if n_ended_early:
         were = "configuration was" if n_ended_early == 1 else "configurations were"
         rest = "it is" if n_ended_early == 1 else "they are"
         yield f"{n_ended_early:,} {were} judged worse before the last epoch and pruned: {rest} not ranked"
-    if len(places) < 2:
-        return
+    if len(places) > 1:
+        yield from _comparison(places, spec, " yet" if n_open else "")
+
+
+def reservations(places: Sequence[Place], spec: Spec, n_open: int) -> Iterator[str]:
+    """Why the ranking may change: cells that have not ended, and seeds that are missing."""
+    if n_open and places:
+        has = "has" if n_open == 1 else "have"
+        cells = counted(spec.n_cells, "cell")
+        yield f"not finished: {n_open:,} of {cells} {has} not ended; the best so far may change"
+    fewer = [place.candidate for place in places if place.candidate.is_provisional]
+    if len(fewer) == len(places) and len(fewer) > 1:
+        yield f"provisional: no configuration has all its {fewer[0].n_wanted} seeds{' yet' if n_open else ''}"
+    elif fewer:
+        whose = _named([f"{parameters_text(one.parameters)} has {seeds_of(one)} seeds" for one in fewer])
+        below = ", ranked below what has all" if len(fewer) < len(places) else ""
+        yield f"provisional{below}: {whose}"
+
+
+def _comparison(places: Sequence[Place], spec: Spec, yet: str) -> Iterator[str]:
     best = places[0].candidate
-    tied = [place.candidate for place in places[1:] if place.is_tied]
-    seeds = _seeds(best, tied or [place.candidate for place in places[1:]])
-    yield from _sentences(best, tied, seeds)
-    if not tied:
-        others = "the other" if len(places) == 2 else f"all {len(places) - 1} others"
-        better = "better than" if best.n > 1 else "ahead, by more than the images' noise, of"
-        sure = f" ({100 * (1 - LEVEL):.0f} % confidence)" if best.n > 1 else ""
-        yield f"{parameters_text(best.parameters)} is {better} {others} {seeds}{sure}"
+    compared = [place for place in places[1:] if place.shared]
+    tied = [place for place in compared if place.is_tied]
+    if compared:
+        seeds = _seeds(tied or compared)
+        yield from _sentences(best, [place.candidate for place in tied], seeds)
+        if not tied:
+            yield _ahead(best, compared, seeds, len(compared) == len(places) - 1)
     if best.n < 2:
         margin = noise_margin(best, len(tied), spec.data.validation_size)
         yield (
             f"one seed: differences below {margin:.2f} points are within the noise of "
             f"{spec.data.validation_size:,} validation images and are no evidence{_advice(spec)}"
         )
-    yield from _missing_seeds(places, spec)
+    if unknown := [place.candidate for place in places[1:] if not place.shared]:
+        whose = _named([parameters_text(one.parameters) for one in unknown])
+        yield f"no common seed{yet} with the best, so nothing is known of how they compare: {whose}"
+
+
+def _ahead(best: Candidate, compared: Sequence[Place], seeds: str, are_all: bool) -> str:
+    others = "the other" if len(compared) == 1 else f"all {len(compared)} others"
+    if not are_all:
+        others = f"the {'one' if len(compared) == 1 else f'{len(compared):,}'} it has a seed in common with"
+    is_sure = min(place.shared for place in compared) > 1
+    better = "better than" if is_sure else "ahead, by more than the images' noise, of"
+    sure = f" ({100 * (1 - LEVEL):.0f} % confidence)" if is_sure else ""
+    return f"{parameters_text(best.parameters)} is {better} {others} {seeds}{sure}"
 
 
 def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterator[str]:
@@ -57,16 +105,16 @@ def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterat
         rest = f" and {more} more" if more > 0 else f" and {named.pop()}"
         others = {other: value for other, value in best.parameters.items() if other != name}
         at = f" (at {parameters_text(others)})" if others else ""
-        yield f"{name} {', '.join(named)}{rest} are not distinguishable {seeds}{at}"
+        yield f"{name} {', '.join(named)}{rest} are tied {seeds}{at}"
     for candidate in in_full[:MOST_NAMED]:
-        yield f"{parameters_text(candidate.parameters)} is not distinguishable from the best {seeds}"
+        yield f"{parameters_text(candidate.parameters)} is tied with the best {seeds}"
     if len(in_full) > MOST_NAMED:
-        yield f"... nor are {len(in_full) - MOST_NAMED} more configurations"
+        yield f"... and so are {len(in_full) - MOST_NAMED} more configurations"
 
 
-def _seeds(best: Candidate, others: Sequence[Candidate]) -> str:
-    fewest = min(len(best.attempts.keys() & other.attempts.keys()) for other in others)
-    return f"on these {fewest} seeds" if fewest > 1 else "on one seed" if fewest else "without a common seed"
+def _seeds(others: Sequence[Place]) -> str:
+    fewest = min(place.shared for place in others)
+    return f"on these {fewest} seeds" if fewest > 1 else "on one seed"
 
 
 def _advice(spec: Spec) -> str:
@@ -75,11 +123,6 @@ def _advice(spec: Spec) -> str:
     return "; more seeds tell more: add seed = [0, 1, 2] to [search.grid]"
 
 
-def _missing_seeds(places: Sequence[Place], spec: Spec) -> Iterator[str]:
-    axis = spec.search.axes.get(SEED)
-    wanted = len(axis) if isinstance(axis, list) and spec.search.grid else 1
-    fewer = [place.candidate for place in places if place.candidate.n < wanted]
-    if fewer:
-        shown = "; ".join(f"{parameters_text(one.parameters)} has {one.n}" for one in fewer[:MOST_NAMED])
-        more = f"; and {len(fewer) - MOST_NAMED} more have fewer" if len(fewer) > MOST_NAMED else ""
-        yield f"not all have {wanted} seeds: {shown}{more}"
+def _named(phrases: Sequence[str]) -> str:
+    more = len(phrases) - MOST_NAMED
+    return "; ".join(phrases[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")

@@ -70,6 +70,8 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         "trial": first.number,
         "validation_accuracy": best.mean,
         "seeds": sorted(best.attempts),
+        "provisional": best.is_provisional,
+        "study_finished": results.is_finished,
         "evidence": results.evidence,
         "storage": storage,
         "exported_by": f"mnist-tune {__version__}",

@@ -69,7 +69,7 @@ def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
         )
         if number
     ]
-    best = f"best {accuracy(results.best)}" if results.best is not None else ""
+    best = f"{results.best_word} {accuracy(results.best)}" if results.best is not None else ""
     return [
         aside(Text("  ").join([name, *bar, count]), outlook, width),
         aside(Text(", ".join(states)), Text(pen.text(best)), width),

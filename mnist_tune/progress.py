@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mnist_tune.control import Control
+from mnist_tune.evidence import seeds_of
 from mnist_tune.pace import Pace, epochs_of, own_epochs
 from mnist_tune.ranking import Candidate
 from mnist_tune.results import Attempt, Results
@@ -32,7 +33,7 @@ def totals(results: Results) -> str:
     if results.control is not Control.RUNNING:
         parts.append(results.control)
     if results.best is not None:
-        parts.append(f"best {accuracy(results.best)}")
+        parts.append(f"{results.best_word} {accuracy(results.best)}")
     seconds = Pace(results, datetime.now(UTC)).seconds_left()
     if seconds is not None:
         parts.append(f"ETA {duration(seconds)}")
@@ -102,14 +103,17 @@ def conclusion(results: Results) -> Iterator[str]:
     best = results.best
     if results.is_finished and best is None and results.ended_early:
         yield "no configuration is ranked: the pruner has ended at least one trial of each"
-    if results.is_finished and best is not None:
-        yield f"best: {parameters_text(best.parameters)} with {accuracy(best)}"
+    if best is not None:
+        yield f"{results.best_word}: {parameters_text(best.parameters)} with {accuracy(best)}"
         yield from results.evidence
+    if results.is_finished and best is not None:
         yield f"export it with: mnist-tune export {results.name} --output best.toml"
 
 
 def accuracy(candidate: Candidate) -> str:
     """The mean validation accuracy of a configuration, with what it is the mean of."""
-    if candidate.standard_error is None:
-        return f"{candidate.mean:.2f} % (trial {candidate.first.number})"
-    return f"{candidate.mean:.2f} ± {candidate.standard_error:.2f} % ({candidate.n} seeds)"
+    n = seeds_of(candidate)
+    if candidate.standard_error is not None:
+        return f"{candidate.mean:.2f} ± {candidate.standard_error:.2f} % ({n} seeds)"
+    seeds = f", {n} seeds" if candidate.is_provisional else ""
+    return f"{candidate.mean:.2f} % (trial {candidate.first.number}{seeds})"

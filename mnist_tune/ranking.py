@@ -1,13 +1,15 @@
 """Which configuration is best on the validation images, and which others may as well be.
 
-Configurations are ranked by their mean over seeds; one with a pruned seed is not: the pruner judged it
-worse, and the seeds that it let run are the lucky ones. The one on top is partly there by luck, so each
-other is tested against it, and all that may be the truly best make up the tied set:
+Configurations are ranked by their mean over seeds. Those that have all their seeds stand above the others,
+whose place is provisional: a mean of the seeds that happened to end first is no match for one of all. One
+with a pruned seed has no place: the pruner judged it worse, and the seeds that it let run are the lucky ones.
+The one on top is partly there by luck, so each other is tested against it, and all that may be the truly
+best make up the tied set:
 
 - With two seeds or more in common: a one-sided paired t-test over the seeds.
 - With one: the difference against the binomial noise of two readings of the validation images. That knows
   nothing of the luck of the seed, and nothing is claimed of it.
-- With none, nothing is known.
+- With none, nothing is known, and nothing is said of it.
 
 Holm's correction (1979) keeps the chance of wrongly leaving out any of them below 5 %. It does not know that
 "the best" was picked from the same numbers; that the truly best one is even so left out less often than
@@ -21,6 +23,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +44,8 @@ class Candidate:
     """The searched fields but the seed."""
     attempts: dict[int, Attempt]
     """By seed; of two with the same seed, which are the same training, the earlier."""
+    n_wanted: int = 1
+    """How many seeds it is to have."""
 
     @cached_property
     def mean(self) -> float:
@@ -51,6 +56,11 @@ class Candidate:
     def n(self) -> int:
         """How many seeds it has been run with."""
         return len(self.attempts)
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether seeds of it are missing, which may change its mean."""
+        return self.n < self.n_wanted
 
     @property
     def standard_error(self) -> float | None:
@@ -68,24 +78,40 @@ class Candidate:
         return min(self.attempts.values(), key=lambda attempt: attempt.number)
 
 
+class Verdict(StrEnum):
+    """What is known of a configuration beside the first."""
+
+    BEST = "best"
+    TIED = "tied"
+    BEHIND = "behind"
+    NOT_COMPARED = "no common seed"
+
+
 @dataclass(frozen=True)
 class Place:
     """A candidate's place in the ranking."""
 
     rank: int
     candidate: Candidate
+    shared: int
+    """How many seeds it has in common with the first."""
     p_value: float | None
-    """That the first is ahead by luck alone, corrected for all comparisons; None for the first."""
+    """That the first is ahead by luck alone, corrected for all comparisons; None for the first, and for one
+    that cannot be compared with it."""
 
     @property
     def is_tied(self) -> bool:
         """Whether it may be the truly best one for all that is known; the first is."""
-        return self.p_value is None or self.p_value >= LEVEL
+        return self.verdict in (Verdict.BEST, Verdict.TIED)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """In a word."""
-        return "best" if self.p_value is None else "tied" if self.is_tied else "behind"
+        if self.rank == 1:
+            return Verdict.BEST
+        if self.p_value is None:
+            return Verdict.NOT_COMPARED
+        return Verdict.TIED if self.p_value >= LEVEL else Verdict.BEHIND
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -96,6 +122,7 @@ class Place:
             "mean": candidate.mean,
             "standard_error": candidate.standard_error,
             "n": candidate.n,
+            "provisional": candidate.is_provisional,
             "p_value": self.p_value,
             "verdict": self.verdict,
             "trials": sorted(attempt.number for attempt in candidate.attempts.values()),
@@ -152,25 +179,30 @@ def ended_early(finished: Sequence[Attempt], default_seed: int) -> list[EndedEar
     return sorted(found, key=lambda one: (-one.epochs, -one.accuracy, one.pruned[0].number))
 
 
-def rank(finished: Sequence[Attempt], default_seed: int, validation_size: int) -> list[Place]:
-    """Rank the configurations of finished attempts, highest mean first; of equals, the earlier.
+def rank(
+    finished: Sequence[Attempt], default_seed: int, validation_size: int, n_seeds: int = 1
+) -> list[Place]:
+    """Rank the configurations of finished attempts: those with all their seeds first, then the highest mean.
 
-    Those that were ended early have no place. `default_seed` is that of attempts whose search has no axis
-    of seeds; `validation_size` counts images.
+    Of equals, the earlier is first. Those that were ended early have no place. `default_seed` is that of
+    attempts whose search has no axis of seeds; `validation_size` counts images; `n_seeds` each is to have.
     """
     unranked = {_key(one.parameters) for one in ended_early(finished, default_seed)}
     ranked = []
     for group in _by_configuration([attempt for attempt in finished if attempt.state == "complete"]):
-        candidate = Candidate(_configuration(group[0]), {})
+        candidate = Candidate(_configuration(group[0]), {}, n_seeds)
         for attempt in group:
             candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
         if _key(candidate.parameters) not in unranked:
             ranked.append(candidate)
-    candidates = sorted(ranked, key=lambda one: (-one.mean, one.first.number))
-    chances = holm([p_value(candidates[0], other, validation_size) for other in candidates[1:]])
+    candidates = sorted(ranked, key=lambda one: (one.is_provisional, -one.mean, one.first.number))
+    shared = [len(candidates[0].attempts.keys() & other.attempts.keys()) for other in candidates]
+    compared = [place for place in range(1, len(candidates)) if shared[place]]
+    raw = [p_value(candidates[0], candidates[place], validation_size) for place in compared]
+    chances = dict(zip(compared, holm(raw), strict=True))
     return [
-        Place(place, *each)
-        for place, each in enumerate(zip(candidates, [None, *chances], strict=False), start=1)
+        Place(place + 1, candidate, shared[place], chances.get(place))
+        for place, candidate in enumerate(candidates)
     ]
 
 
@@ -200,11 +232,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def p_value(best: Candidate, other: Candidate, validation_size: int) -> float:
-    """The chance that `best` comes out so far ahead of `other` if it is no better; uncorrected."""
+    """The chance that `best` comes out so far ahead of `other`, on common seeds, if it is no better.
+
+    Uncorrected. They must have a seed in common.
+    """
     shared = sorted(best.attempts.keys() & other.attempts.keys())
     differences = [best.accuracies[seed] - other.accuracies[seed] for seed in shared]
-    if not shared:
-        return 1.0
     if len(shared) == 1:
         noise = binomial_noise(best.accuracies[shared[0]], validation_size) * math.sqrt(2)
         return statistics.NormalDist().cdf(-differences[0] / noise)

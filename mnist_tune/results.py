@@ -15,9 +15,9 @@ from mnist_tune.attributes import ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, R
 from mnist_tune.control import Control, WorkerRow, read_registry, stored_control
 from mnist_tune.database import snapshot
 from mnist_tune.errors import UserError
-from mnist_tune.evidence import evidence
+from mnist_tune.evidence import evidence, reservations, verdict
 from mnist_tune.metrics import EpochMetrics
-from mnist_tune.ranking import Candidate, EndedEarly, Place, ended_early, rank
+from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
 from mnist_tune.rows import studies
 from mnist_tune.spec import Spec
 from mnist_tune.stale import seconds_since_heartbeat
@@ -114,7 +114,9 @@ class Results:
     @cached_property
     def ranking(self) -> list[Place]:
         """The configurations of the completed cells, best mean validation accuracy over seeds first."""
-        return rank(self.finished, self.spec.training.seed, self.spec.data.validation_size)
+        axis = self.spec.search.grid and self.spec.search.grid.get(SEED)
+        data = self.spec.data
+        return rank(self.finished, self.spec.training.seed, data.validation_size, len(axis) if axis else 1)
 
     @cached_property
     def ended_early(self) -> list[EndedEarly]:
@@ -124,7 +126,16 @@ class Results:
     @cached_property
     def evidence(self) -> list[str]:
         """What the ranking shows and what it does not."""
-        return list(evidence(self.ranking, self.spec, len(self.ended_early)))
+        return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open))
+
+    @property
+    def reservations(self) -> list[str]:
+        """Of the evidence, why the ranking may change."""
+        return list(reservations(self.ranking, self.spec, self._n_open))
+
+    def verdict(self, place: Place) -> str:
+        """A place's verdict, in the words in which it is shown everywhere."""
+        return verdict(place, is_finished=self.is_finished)
 
     @cached_property
     def cells(self) -> Cells:
@@ -145,6 +156,11 @@ class Results:
         return self.ranking[0].candidate if self.ranking else None
 
     @property
+    def best_word(self) -> str:
+        """What it is called: before the end of a study it may change."""
+        return self.verdict(self.ranking[0]) if self.ranking else Verdict.BEST
+
+    @property
     def tied(self) -> list[Candidate]:
         """The others that may be as good as the best, for all that is known."""
         return [place.candidate for place in self.ranking[1:] if place.is_tied]
@@ -152,7 +168,11 @@ class Results:
     @property
     def is_finished(self) -> bool:
         """Whether every cell has ended, well or as a hole."""
-        return self.cells.waiting + self.cells.running == 0
+        return self._n_open == 0
+
+    @property
+    def _n_open(self) -> int:
+        return self.cells.waiting + self.cells.running
 
     @property
     def holes(self) -> list[Attempt]:
@@ -187,6 +207,7 @@ class Results:
             "study": self.name,
             "control": self.control,
             "cells": asdict(self.cells),
+            "finished": self.is_finished,
             "best": best and self.ranking[0].as_json() | {"trial": best.first.number, "value": best.mean},
             "ranking": [place.as_json() for place in self.ranking],
             "ended_early": [one.as_json() for one in self.ended_early],

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnist_tune.evidence import seeds_of
 from mnist_tune.ranking import SEED, EndedEarly, Place
 from mnist_tune.results import Attempt, Results
 from mnist_tune.wording import clock, duration, first_line, loss, parameter
@@ -33,9 +34,9 @@ def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
 
     Below them stand those that were pruned, with the accuracy they had then.
     """
-    has_seeds = any(place.candidate.n > 1 for place in results.ranking)
+    has_seeds = any(max(place.candidate.n, place.candidate.n_wanted) > 1 for place in results.ranking)
     fields = [name for name in results.spec.search.axes if name != SEED]
-    rows = [_place(place, fields, has_seeds) for place in results.ranking]
+    rows = [_place(results, place, fields, has_seeds) for place in results.ranking]
     columns = [name for name in rows[0] if width >= ROOM_FOR_LOSSES or not name.endswith("loss")]
     rows += [_ended_early(one, fields) for one in results.ended_early[:MOST_ENDED_EARLY]]
     table = compact_table(*columns)
@@ -57,13 +58,13 @@ def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
     }
 
 
-def _place(place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
+def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
     candidate = place.candidate
     attempts = list(candidate.attempts.values())
     last = [attempt.history[-1] for attempt in attempts if attempt.history]
     error = candidate.standard_error
     one = {} if has_seeds else {"trial": str(candidate.first.number)}
-    several = {"seeds": str(candidate.n), "standard error": "" if error is None else f"{error:.2f}"}
+    several = {"seeds": seeds_of(candidate), "standard error": "" if error is None else f"{error:.2f}"}
     return {
         "rank": str(place.rank),
         **one,
@@ -73,7 +74,7 @@ def _place(place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
         "validation loss": loss(fmean(each.validation_loss or 0.0 for each in last)) if last else "",
         "training loss": loss(fmean(each.training_loss for each in last)) if last else "",
         "time": clock(fmean(sum(epoch.seconds for epoch in attempt.history) for attempt in attempts)),
-        "verdict": place.verdict,
+        "verdict": results.verdict(place),
     }
 
 

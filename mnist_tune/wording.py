@@ -29,6 +29,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: 1 cell, 2,000 cells."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def printable(line: str) -> str:
     """A line of stored text, safe to print."""
     # A reason may hold anything, terminal escape sequences too.

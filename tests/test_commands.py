@@ -128,7 +128,7 @@ def test_create_study_answers_in_json_too(tmp_path: Path, command: Command) -> N
 
 def test_studies_lists_what_the_storage_holds_with_its_progress(tmp_path: Path, command: Command) -> None:
     complete_one(new_study(tmp_path), 97.5)
-    assert command("studies").out == "tiny: 1/8 cells, 7 waiting, best 97.50 % (trial 0)\n"
+    assert command("studies").out == "tiny: 1/8 cells, 7 waiting, best so far 97.50 % (trial 0)\n"
     (listed,) = command("studies", "--json").json
     assert (listed["study"], listed["cells"]["complete"], listed["best"]["value"]) == ("tiny", 1, 97.5)
 
@@ -525,7 +525,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
-    complete_one(new_study(tmp_path), 90.0)
+    study = new_study(tmp_path)
+    for _ in range(8):
+        complete_one(study, 90.0)
     script = """
 import sys
 from mnist_tune.__main__ import main

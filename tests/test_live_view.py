@@ -69,7 +69,7 @@ def test_totals_the_time_left_and_what_runs_are_always_there(width: int, height:
     assert f" 3/{len(results.attempts)} cells " in drawn[0]
     assert re.search(r" ETA \d+ (min \d+ s|h \d+ min)$", drawn[0])
     assert drawn[1].startswith(f"2 running, {len(results.attempts) - 6} waiting, 1 failed")
-    assert width < 80 or re.search(r" best 86\.36 .*\)$", drawn[1])
+    assert width < 80 or re.search(r" best so far 86\.36 .*\)$", drawn[1])
     for trial in (4, 5):
         assert "▶ running" in row(drawn, trial)
         assert " 4/10 " in row(drawn, trial)

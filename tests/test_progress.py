@@ -82,7 +82,7 @@ def test_events_are_told_once_each(study: OpenStudy) -> None:
     assert begins == "trial 0 begins: learning_rate=0.0001, batch_size=128, optimizer=Adam"
     assert epoch.startswith("trial 0 epoch 1/2: training loss 0.5000, ")
     assert epoch.endswith("validation accuracy 91.00 %, 1,234 images/s")
-    assert complete.startswith("trial 0 complete; 1/8 cells, 7 waiting, best 91.00 % (trial 0)")
+    assert complete.startswith("trial 0 complete; 1/8 cells, 7 waiting, best so far 91.00 % (trial 0)")
     assert list(events(after, after)) == []
 
 

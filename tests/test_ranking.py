@@ -1,18 +1,23 @@
-"""The winner is the one with the best mean, and what is not told apart from it is said to be so."""
+"""The winner is the one with the best mean, and what is tied with it is said to be so."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import numpy
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from mnist_tune.evidence import evidence
+from mnist_tune.progress import totals
 from mnist_tune.ranking import LEVEL, Place, binomial_noise, holm, p_value, rank
-from mnist_tune.results import Attempt
+from mnist_tune.results import Attempt, Results
 from mnist_tune.spec import Spec
+from mnist_tune.tables import ranking
 
 IMAGES = 10_000
 
@@ -24,7 +29,7 @@ def attempt(number: int, value: float, **parameters: Any) -> Attempt:
     )
 
 
-def ranked(accuracies: dict[int, list[float]]) -> list[Place]:
+def ranked(accuracies: dict[int, list[float]], n_seeds: int = 1) -> list[Place]:
     """Configurations that differ in the batch size, each with its accuracies by seed 0, 1, ..."""
     numbers = iter(range(1_000))
     attempts = [
@@ -32,7 +37,7 @@ def ranked(accuracies: dict[int, list[float]]) -> list[Place]:
         for size, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
-    return rank(attempts, 0, IMAGES)
+    return rank(attempts, 0, IMAGES, n_seeds)
 
 
 def spec(**grid: list[Any]) -> Spec:
@@ -53,7 +58,7 @@ def test_a_lucky_seed_does_not_win() -> None:
 
 def test_the_tie_is_stated_in_words() -> None:
     stated = list(evidence(ranked(LUCKY), spec(batch_size=[64, 128, 256], seed=[0, 1, 2])))
-    assert stated == ["batch_size 64 and 128 are not distinguishable on these 3 seeds"]
+    assert stated == ["batch_size 64 and 128 are tied on these 3 seeds"]
 
 
 def test_means_and_standard_errors_are_those_of_the_seeds() -> None:
@@ -109,7 +114,7 @@ def test_one_seed_is_judged_by_the_noise_of_the_images() -> None:
     assert places[2].p_value == pytest.approx(expected, rel=0.1)
     stated = list(evidence(places, spec(batch_size=[64, 128, 256, 512])))
     assert stated == [
-        "batch_size 64 and 128 are not distinguishable on one seed",
+        "batch_size 64 and 128 are tied on one seed",
         "one seed: differences below 0.27 points are within the noise of 10,000 validation images and are no "
         "evidence; more seeds tell more: add seed = [0, 1, 2] to [search.grid]",
     ]
@@ -148,19 +153,74 @@ def test_configurations_that_differ_in_more_than_one_field_are_named_in_full() -
     ]
     grid = spec(learning_rate=[0.001, 0.0001], batch_size=[64, 128], seed=[0, 1])
     assert list(evidence(rank(attempts, 0, IMAGES), grid)) == [
-        "batch_size 64 and 128 are not distinguishable on these 2 seeds (at learning_rate=0.001)",
-        "learning_rate=0.0001, batch_size=128 is not distinguishable from the best on these 2 seeds",
+        "batch_size 64 and 128 are tied on these 2 seeds (at learning_rate=0.001)",
+        "learning_rate=0.0001, batch_size=128 is tied with the best on these 2 seeds",
     ]
 
 
 def test_a_configuration_that_lacks_seeds_is_named() -> None:
-    stated = list(
-        evidence(ranked({64: [98.7, 98.8, 98.9], 128: [98.7]}), spec(batch_size=[64, 128], seed=[0, 1, 2]))
-    )
-    assert stated == [
-        "batch_size 64 and 128 are not distinguishable on one seed",
-        "not all have 3 seeds: batch_size=128 has 1",
+    places = ranked({64: [98.7, 98.8, 98.9], 128: [98.7]}, n_seeds=3)
+    assert [place.candidate.is_provisional for place in places] == [False, True]
+    assert list(evidence(places, spec(batch_size=[64, 128], seed=[0, 1, 2]))) == [
+        "provisional, ranked below what has all: batch_size=128 has 1 of 3 seeds",
+        "batch_size 64 and 128 are tied on one seed",
     ]
+
+
+def test_a_lucky_first_seed_does_not_outrank_what_has_all_its_seeds() -> None:
+    places = ranked({64: [74.0, 74.1], 128: [75.5], 256: [11.5]}, n_seeds=2)
+    assert [place.candidate.parameters["batch_size"] for place in places] == [64, 128, 256]
+    none_has_all = ranked({64: [74.0], 128: [75.5]}, n_seeds=2)
+    assert [place.candidate.parameters["batch_size"] for place in none_has_all] == [128, 64]
+
+
+def unfinished(*cells: tuple[float | None, int, int]) -> Results:
+    """A study in progress, of value, batch size and seed of each cell; without a value it waits."""
+    attempts = [
+        replace(
+            attempt(number, value or 0.0, batch_size=size, seed=seed),
+            state="waiting" if value is None else "complete",
+        )
+        for number, (value, size, seed) in enumerate(cells)
+    ]
+    sizes, seeds = {size for _, size, _ in cells}, {seed for _, _, seed in cells}
+    return Results(spec(batch_size=sorted(sizes), seed=sorted(seeds)), attempts)
+
+
+def test_before_the_end_the_first_is_the_best_so_far_and_why_is_said() -> None:
+    results = unfinished((74.0, 64, 0), (75.5, 128, 1), (None, 64, 1), (None, 128, 0))
+    assert [results.verdict(place) for place in results.ranking] == ["best so far", "no common seed yet"]
+    assert results.evidence == [
+        "not finished: 2 of 4 cells have not ended; the best so far may change",
+        "provisional: no configuration has all its 2 seeds yet",
+        "one seed: differences below 1.00 points are within the noise of 10,000 validation images and are no "
+        "evidence",
+        "no common seed yet with the best, so nothing is known of how they compare: batch_size=64",
+    ]
+    assert totals(results).endswith("best so far 75.50 % (trial 1, 1 of 2 seeds)")
+    assert results.as_json()["finished"] is False
+    assert results.as_json()["best"]["provisional"] is True
+
+
+def test_at_the_end_the_first_is_the_best() -> None:
+    results = unfinished((74.0, 64, 0), (70.0, 128, 0), (74.1, 64, 1), (70.2, 128, 1))
+    assert [results.verdict(place) for place in results.ranking] == ["best", "behind"]
+    assert results.reservations == []
+    assert totals(results).endswith("best 74.05 ± 0.05 % (2 seeds)")
+
+
+def test_one_cell_that_has_not_ended_is_one() -> None:
+    results = unfinished((74.0, 64, 0), (None, 128, 0))
+    assert results.evidence[0] == "not finished: 1 of 2 cells has not ended; the best so far may change"
+
+
+def test_the_table_shows_how_many_seeds_each_has() -> None:
+    results = unfinished((74.0, 64, 0), (75.5, 128, 1), (None, 64, 1), (None, 128, 0))
+    console = Console(width=200, file=StringIO(), record=True)
+    console.print(ranking(results))
+    rows = console.export_text().splitlines()
+    assert [row.split()[0] for row in rows if "1 of 2" in row] == ["1", "2"]
+    assert "no common seed yet" in rows[-2]
 
 
 def test_one_common_seed_is_compared_at_that_seed() -> None:
@@ -172,11 +232,34 @@ def test_one_common_seed_is_compared_at_that_seed() -> None:
 
 
 def test_without_a_common_seed_nothing_is_known() -> None:
-    attempts = [attempt(0, 99.0, batch_size=64, seed=0), attempt(1, 50.0, batch_size=128, seed=1)]
-    places = rank(attempts, 0, IMAGES)
-    assert (places[1].p_value, places[1].verdict) == (1.0, "tied")
-    stated = list(evidence(places, spec(batch_size=[64, 128], seed=[0, 1])))
-    assert stated[0] == "batch_size 64 and 128 are not distinguishable without a common seed"
+    attempts = [
+        attempt(0, 99.0, batch_size=64, seed=0),
+        attempt(1, 50.0, batch_size=128, seed=1),
+        attempt(2, 90.0, batch_size=256, seed=0),
+    ]
+    places = rank(attempts, 0, IMAGES, 2)
+    assert [(place.candidate.parameters["batch_size"], place.verdict) for place in places] == [
+        (64, "best"),
+        (256, "behind"),
+        (128, "no common seed"),
+    ]
+    assert places[2].p_value is None
+    assert places[1].p_value == p_value(places[0].candidate, places[1].candidate, IMAGES)  # one comparison
+    stated = list(evidence(places, spec(batch_size=[64, 128, 256], seed=[0, 1])))
+    assert stated[1] == (
+        "batch_size=64 is ahead, by more than the images' noise, of the one it has a seed in common with on "
+        "one seed"
+    )
+    assert stated[-1] == (
+        "no common seed with the best, so nothing is known of how they compare: batch_size=128"
+    )
+
+
+def test_confidence_is_claimed_only_over_several_common_seeds() -> None:
+    places = ranked({64: [98.7, 98.8, 98.75], 128: [90.0]}, n_seeds=3)
+    assert list(evidence(places, spec(batch_size=[64, 128], seed=[0, 1, 2])))[-1] == (
+        "batch_size=64 is ahead, by more than the images' noise, of the other on one seed"
+    )
 
 
 def test_one_seed_claims_no_confidence_and_advises_seeds_only_where_they_would_help() -> None:

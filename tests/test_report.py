@@ -72,7 +72,7 @@ def test_the_headline_is_the_winner_with_an_interval_and_the_reference(study: Op
     assert "a little optimistic" in validation.words
     assert (reference.value, reference.interval) == ("98.94 %", "one run")
     assert 'study = "tiny"' in head.configuration
-    assert head.standing == "Not finished: 2 of 8 cells complete, 6 waiting. The winner may change."
+    assert head.standing == "Not finished: 2 of 8 cells complete, 6 waiting."
 
 
 def test_the_interval_over_seeds_is_students(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_each_cell_has_its_own_curve_and_the_winners_is_on_top(study: OpenStudy)
     complete(study, 70.0, 75.0)
     drawn = [trace for trace in traces(shown(report_of(study), "curves")) if trace["yaxis"] == "y3"]
     assert [trace["y"] for trace in drawn] == [[80.0, 85.0], [70.0, 75.0], [90.0, 95.0]]
-    assert drawn[-1]["name"].startswith("winner: ")
+    assert drawn[-1]["name"].startswith("best so far: ")
     assert drawn[-1]["line"]["width"] > 2 * drawn[0]["line"]["width"]
     looks = {(trace["line"].get("dash"), trace["marker"]["symbol"]) for trace in drawn}
     assert len(looks) == len(drawn)
@@ -208,7 +208,7 @@ def test_values_that_differ_in_the_eighth_digit_stay_apart(tmp_path: Path) -> No
     (heat,) = traces(shown(report, "grid"))
     assert heat["x"] == ["0.00100001", "0.00100002", "0.01"]
     sliced = {place for trace in traces(shown(report, "slices")) for place in trace["x"]}
-    named = {trace["name"].removeprefix("winner: ") for trace in traces(shown(report, "curves"))}
+    named = {trace["name"].removeprefix("best: ") for trace in traces(shown(report, "curves"))}
     assert sliced == named == {"0.00100001", "0.00100002", "0.01"}
 
 

@@ -126,7 +126,7 @@ def test_every_figure_has_the_studys_numbers(browser: Browser, url: str, report:
             for ours, theirs in zip(stored, figures[picture.key], strict=True):
                 for key in ("x", "y", "z", "text", "base", "name"):
                     assert theirs.get(key) == ours.get(key)
-    winner = [trace for trace in figures["curves"] if trace["name"].startswith("winner")]
+    winner = [trace for trace in figures["curves"] if trace["name"].startswith("best")]
     assert winner[2]["y"] == [87.0, 97.0]
     assert figures["confusion"][0]["z"][4][9] == 10
 

@@ -90,8 +90,8 @@ def export(
 ) -> None:
     """Write the best configuration, which 'mnist-tune train' runs unchanged.
 
-    The best is the one with the highest mean validation accuracy over its seeds; what is not told apart from
-    it is named, and written beside it.
+    The best is the one with the highest mean validation accuracy over its seeds; what is tied with it is
+    named, and written beside it, as is that the study is not finished yet.
 
     Example: mnist-tune export quickstart --output best.toml
     """
@@ -103,10 +103,13 @@ def export(
     results = read_results(options.study(study, storage))
     configuration = best_configuration(results, shown(storage_url(storage)))
     document = dump(configuration.model_dump(mode="json"), format_ or format_of(output))
+    for line in results.reservations:
+        typer.echo(f"warning: {line}", err=True)
     if output is None:
         typer.echo(document, nl=False)
     else:
         write(output, document)
         for line in results.evidence:
-            typer.echo(line)
+            if line not in results.reservations:
+                typer.echo(line)
         typer.echo(f"wrote {output}; train it with: mnist-tune train {output}")

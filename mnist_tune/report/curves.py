@@ -107,7 +107,7 @@ def _groups(results: Results, drawn: Sequence[Attempt]) -> list[_Group]:
     is_few = len(_by_name(results, rest)) < MOST_NAMED
     groups = _named(results, rest) if is_few else _summed_up(results, rest)
     if winner:
-        name = f"winner: {_configuration(results, winner[0])}" + _seeds(winner)
+        name = f"{results.best_word}: {_configuration(results, winner[0])}" + _seeds(winner)
         line = {"color": colour("winner"), "width": 4}
         if not is_few:  # in greyscale the winner's line is as grey as the many below it
             casing = {"color": colour("paper"), "width": 9}
@@ -128,10 +128,12 @@ def _named(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
 
 def _summed_up(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
     tied = {attempt.number for one in results.tied for attempt in one.attempts.values()}
+    others = [each for each in rest if each.number not in tied]
+    as_good = [each for each in rest if each.number in tied]
     groups = []
     for name, ours, shade, dash in (
-        ("others", [each for each in rest if each.number not in tied], "others", "solid"),
-        ("not told apart from the winner", [each for each in rest if each.number in tied], "tied", "dot"),
+        ("others", others, "others", "solid"),
+        (f"tied with the {results.best_word}", as_good, "tied", "dot"),
     ):
         if ours:
             line = {"color": colour(shade), "width": 1, "dash": dash}
@@ -216,8 +218,8 @@ def _answer(results: Results, drawn: Sequence[Attempt]) -> str:
         return said
     began, ended = first[0].validation_accuracy, first[-1].validation_accuracy
     return (
-        f"{said} The winner (thick line, round markers) went from {percent(began)} after epoch 1 "
-        f"to {percent(ended)} after epoch {first[-1].epoch} (trial {best.first.number})."
+        f"{said} The {results.best_word} (thick line, round markers) went from {percent(began)} after "
+        f"epoch 1 to {percent(ended)} after epoch {first[-1].epoch} (trial {best.first.number})."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mnist_tune.documents import dump
 from mnist_tune.evaluated import Evaluated
+from mnist_tune.evidence import seeds_of
 from mnist_tune.exports import best_configuration
 from mnist_tune.ranking import SEED
 from mnist_tune.report.intervals import Reading, read
@@ -96,7 +97,7 @@ def _standing(results: Results) -> str:
         )
         if count
     ]
-    return f"Not finished: {', '.join(parts)}. The winner may change."
+    return f"Not finished: {', '.join(parts)}."
 
 
 def _seeds(reading: Reading) -> str:
@@ -163,10 +164,10 @@ def _ranking(results: Results) -> Table:
             *(of_field(results, place.candidate.parameters, name) for name in names),
             percent(place.candidate.mean),
             "" if place.candidate.standard_error is None else f"± {place.candidate.standard_error:.2f}",
-            str(place.candidate.n),
-            {"best": "", "tied": "not told apart", "behind": "behind"}[place.verdict],
+            seeds_of(place.candidate),
+            results.verdict(place),
         ]
         for place in results.ranking
     ]
-    columns = ["rank", *names, "validation accuracy", "standard error", "seeds", "against the first"]
+    columns = ["rank", *names, "validation accuracy", "standard error", "seeds", "verdict"]
     return table(columns, rows, "best")

@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from mnist_tune.evidence import seeds_of
 from mnist_tune.ranking import SEED, Candidate
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import (
@@ -162,15 +163,16 @@ def _words(cell: Candidate | None) -> str:
 
 
 def _answer(results: Results, axes: dict[str, list[Any]], n_maps: int) -> str:
-    best = results.ranking[0].candidate
+    # Not the first of the ranking: a configuration that lacks seeds stands below it, however high its mean.
+    means = sorted((place.candidate for place in results.ranking), key=lambda candidate: candidate.mean)
+    best = means[-1]
     seeds = " Means over the seeds, ± one standard error, of n seeds." if best.n > 1 else ""
     possible = len(list(itertools.product(*axes.values())))
     missing = possible - len(results.ranking)
     gaps = f" {missing:,} of {possible:,} configurations have no result yet ({MISSING})." if missing else ""
     left_out = f" The {MOST_MAPS} maps with the best results of {n_maps}." if n_maps > MOST_MAPS else ""
-    low = results.ranking[-1].candidate.mean
     return (
-        f"Validation accuracy is between {percent(low)} and {percent(best.mean)}, highest at "
+        f"Validation accuracy is between {percent(means[0].mean)} and {percent(best.mean)}, highest at "
         f"{short_name(results, best.parameters)}; lighter is better.{seeds}{gaps}{left_out}"
     )
 
@@ -182,14 +184,14 @@ def _table(results: Results) -> Table:
             *(number(value, choices(results, name)) for name, value in place.candidate.parameters.items()),
             percent(place.candidate.mean),
             "" if place.candidate.standard_error is None else f"{place.candidate.standard_error:.2f}",
-            str(place.candidate.n),
-            place.verdict,
+            seeds_of(place.candidate),
+            results.verdict(place),
         ]
         for place in results.ranking
     ]
     parameters = list(results.ranking[0].candidate.parameters)
     return table(
-        ["rank", *parameters, "validation accuracy", "standard error", "seeds", "against the best"],
+        ["rank", *parameters, "validation accuracy", "standard error", "seeds", "verdict"],
         rows,
         "best",
     )
