@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, RESUMED
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, NOT_KEPT, RESUMED
 from mnist_tune.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.failures import Failure, Pruned
 from mnist_tune.lease import Lease, LeaseLost
+from mnist_tune.losses import STATE, WEIGHTS
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.pruners import Decision
@@ -58,6 +59,7 @@ class Attempt:
         self._decided: dict[str, Any] = {}
         self._history: list[dict[str, Any]] = []
         self._files: dict[str, bytes] = {}
+        self._not_kept: dict[str, str] = {}
         self._lines: list[str] = []
         self.images_per_second: float | None = None
 
@@ -117,11 +119,19 @@ class Attempt:
             Pruned: the study's pruner ends the trial here, which is not asked of the last epoch.
         """
         self.images_per_second = metrics.images_per_second
+        if checkpoint is not None and STATE in self._not_kept:
+            self._note(STATE, None)
         self._add([metrics], checkpoint)
         if last and checkpoint is None:
             return
         if self._store_now() and not last:
             self._judge()
+
+    def no_checkpoint(self, reason: str) -> None:
+        """Note, with the epoch that follows, why there is no state to go on from after it."""
+        if self._not_kept.get(STATE) != reason:
+            self.say(f"no checkpoint was saved: {reason}")
+            self._note(STATE, reason)
 
     def discard(self, checkpoint: Checkpoint) -> None:
         """Delete a state that was saved after the trial had been given up."""
@@ -233,13 +243,28 @@ class Attempt:
 
     def _upload(self, files: dict[str, bytes]) -> dict[str, str]:
         """Write the final files; the attributes that point to them, and the log itself."""
-        log = "".join(f"{line}\n" for line in self._lines).encode()
-        pointers = {}
+        pointers, problem = self._write(files)
+        if problem:
+            self.say(f"its weights could not be kept as an artifact: {problem}")
+            self._note(WEIGHTS, problem)
+        of_the_log, problem = self._write({LOG_FILE: "".join(f"{line}\n" for line in self._lines).encode()})
+        if problem:
+            self.say(f"its log could not be kept as an artifact: {problem}")
+        return pointers | of_the_log | {LOG: last_lines(self._lines, MAX_LOG_LENGTH)}
+
+    def _write(self, files: dict[str, bytes]) -> tuple[dict[str, str], str | None]:
         try:
-            pointers = upload(self._artifacts, self.claim.token, files | {LOG_FILE: log})
+            return upload(self._artifacts, self.claim.token, files), None
         except OSError as error:
-            self.say(f"its files could not be kept as artifacts: {error.strerror or error}")
-        return pointers | {LOG: last_lines(self._lines, MAX_LOG_LENGTH)}
+            return {}, error.strerror or str(error)
+
+    def _note(self, kind: str, reason: str | None) -> None:
+        """Store with what follows why something could not be kept, or that it could be after all."""
+        with self._lock:
+            self._not_kept = {key: why for key, why in self._not_kept.items() if key != kind}
+            if reason is not None:
+                self._not_kept[kind] = reason
+            self._unstored.user[NOT_KEPT] = self._not_kept
 
     def _delete(self, *checkpoints: Checkpoint | None) -> None:
         for checkpoint in filter(None, checkpoints):

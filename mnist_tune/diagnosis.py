@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from packaging.requirements import Requirement
 
 from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.writable import try_to_write
 
 PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
@@ -180,16 +179,10 @@ def gigabytes(size: int) -> str:
     return f"{size / 1e9:,.1f} GB"
 
 
-def nearest(folder: Path) -> Path:
-    """`folder`, or the nearest one above it that is there."""
-    folder = folder.absolute()
-    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-
-
 def refused(folder: Path) -> str | None:
     """Why `folder` cannot be written to, or made; None if it can."""
     try:
-        tempfile.TemporaryFile(dir=nearest(folder)).close()  # a real one: root may write what no mode allows
+        try_to_write(folder)
     except OSError as error:
         return error.strerror or str(error)
     return None

@@ -166,7 +166,7 @@ class States:
         try:
             return EpochDone(metrics, self._save(metrics.epoch, content.getbuffer()))
         except OSError as error:
-            return EpochDone(metrics, problem=f"no checkpoint was saved: {error.strerror or error}")
+            return EpochDone(metrics, problem=error.strerror or str(error))
 
     def _save(self, epoch: int, content: memoryview) -> Checkpoint:
         name = checkpoint_key(self._run.trial_id, self._run.token, epoch)

@@ -77,7 +77,7 @@ class Objective:
                     accuracy = _accuracy(metrics)
                     attempt.say(metrics.line(config.epochs))
                     if problem:
-                        attempt.say(problem)
+                        attempt.no_checkpoint(problem)
                     attempt.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
                 case Trained(weights):
                     attempt.keep_file(MODEL_FILE, weights)

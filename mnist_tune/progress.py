@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from mnist_tune import losses
 from mnist_tune.control import Control
 from mnist_tune.evidence import seeds_of
 from mnist_tune.pace import Pace, epochs_of, own_epochs
@@ -67,6 +68,7 @@ def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing
     told = len(own_epochs(old)) if old else 0
     for epoch in own_epochs(attempt)[told:]:
         yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt))}"
+    yield from losses.events(old, attempt)
     if attempt.stale and not (old and old.stale):
         yield f"trial {attempt.number} is stale: its worker has fallen silent"
     if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):

@@ -11,7 +11,8 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import select
 
-from mnist_tune.attributes import ENVIRONMENT, FAILURE, HISTORY, LOG, RESUMED, REUSED, WORKER
+from mnist_tune import losses
+from mnist_tune.attributes import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_registry, stored_control
 from mnist_tune.database import snapshot
 from mnist_tune.errors import UserError
@@ -55,6 +56,8 @@ class Attempt:
     """The study and the trial it was taken over from, which is where and when it ran."""
     log: str | None = None
     """What its worker said, as the storage has it."""
+    not_kept: dict[str, str] = field(default_factory=dict)
+    """Why its `weights`, or its last `state` to go on from, could not be written."""
     problems: tuple[str, ...] = ()
     """What of it is stored and cannot be read, and why."""
     is_sound: bool = True
@@ -180,6 +183,11 @@ class Results:
         return [attempt for attempt in self.latest if attempt.state == "failed"]
 
     @property
+    def without_weights(self) -> list[Attempt]:
+        """The completed cells whose weights could not be written: no folder has what they were trained to."""
+        return [attempt for attempt in self.complete if losses.WEIGHTS in attempt.not_kept]
+
+    @property
     def problems(self) -> list[str]:
         """What is stored of the study and cannot be read, one line each."""
         of_attempts = ((attempt.number, problem) for attempt in self.attempts for problem in attempt.problems)
@@ -198,7 +206,7 @@ class Results:
             f"cells differ in {key} ({', '.join(sorted(values))}): not like for like"
             for key, values in seen.items()
             if len(values) > 1 and key not in self.spec.search.axes
-        ]
+        ] + list(losses.warnings(self))
 
     def as_json(self) -> dict[str, Any]:
         """The plain data that `status --json` prints."""
@@ -271,6 +279,7 @@ def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
         stale=stale,
         artifacts=trial.files,
         reused=_plain(known.get(REUSED)),
+        not_kept=_plain(known.get(NOT_KEPT)) or {},
         log=known.get(LOG),
         problems=trial.problems,
         is_sound=trial.is_sound,

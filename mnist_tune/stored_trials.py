@@ -31,6 +31,7 @@ USER = (
     attributes.HISTORY,
     attributes.RESUMED,
     attributes.REUSED,
+    attributes.NOT_KEPT,
     attributes.FAILURE,
 )
 """The user attributes that are read."""
@@ -44,6 +45,7 @@ NAMES = {
     attributes.FAILURE: "why it failed",
     attributes.RESUMED: "where it went on",
     attributes.REUSED: "where it ran",
+    attributes.NOT_KEPT: "what was not kept of it",
 }
 """Of the attributes whose key says less."""
 

@@ -84,6 +84,13 @@ class Reused(Stored):
     trial: Count
 
 
+class NotKept(Stored):
+    """Why files of an attempt could not be written."""
+
+    weights: str | None = None
+    state: str | None = None
+
+
 class Artifact(Stored):
     """A file that was kept of a trial, as Optuna stores it."""
 
@@ -120,6 +127,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         attributes.HISTORY: History,
         attributes.RESUMED: Resumed,
         attributes.REUSED: Reused,
+        attributes.NOT_KEPT: NotKept,
         attributes.FAILURE: Reason,
     }.items()
 }

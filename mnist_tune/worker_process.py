@@ -16,6 +16,7 @@ from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training_process import TrainingProcess
 from mnist_tune.worker import LEAVES, Ended, Worker
+from mnist_tune.writable import check_folders
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ def run_worker(
     """Work on the study until one of the reasons to leave, with a training process that is started.
 
     Raises:
-        UserError: the device is not there.
+        UserError: the device is not there, or a folder cannot keep files.
         MnistTuneError: the data is damaged, or the storage was away for too long.
     """
     standing = study.queue().standing()
     if standing in LEAVES:  # without waiting for torch
         log(f"leaving: {LEAVES[standing].value}")
         return LEAVES[standing]
+    for warning in check_folders(equipment.checkpoints.path, equipment.artifacts.path):
+        log(f"warning: {warning}")
     states = checkpoints_of(study.uid, equipment.checkpoints)
     setup = SetUp(
         equipment.device,

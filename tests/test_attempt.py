@@ -165,7 +165,7 @@ def test_a_log_is_stored_where_no_file_can_be_kept(bench: Bench) -> None:
     attempt.complete(60.0, bench.ask)
     complete, problem = bench.stored(attempt).system_attrs[LOG].splitlines()
     assert complete.endswith("complete: validation accuracy 60.00 %")
-    assert "its files could not be kept as artifacts" in problem
+    assert "its log could not be kept as an artifact" in problem
 
 
 def test_a_last_epoch_that_can_be_gone_on_from_is_stored_at_once(bench: Bench) -> None:
@@ -255,4 +255,4 @@ def test_a_trial_whose_files_cannot_be_kept_completes_and_says_so(bench: Bench) 
     attempt.complete(50.0, bench.ask)
     assert bench.stored(attempt).value == 50.0
     assert bench.files(attempt) == {}
-    assert "its files could not be kept as artifacts: File exists" in bench.lines[-1]
+    assert "its weights could not be kept as an artifact: File exists" in bench.lines[-2]

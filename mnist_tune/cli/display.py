@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.text import Text
 
+from mnist_tune import losses
 from mnist_tune.live_view import live_view
 from mnist_tune.progress import events
 from mnist_tune.results import Results
@@ -53,6 +54,8 @@ class Display:
         before, self._results, self._read = self._results, now, datetime.now(UTC)
         if self._live is not None:
             self._live.refresh()
+            for line in losses.first_events(before, now):
+                self.say(line)
         else:
             for line in events(before, now):
                 self._print(line)

@@ -50,7 +50,7 @@ def worker(
     """Run trials of a study until it is finished. Start as many as you like, on any machine.
 
     Ctrl-C or SIGTERM ends the trial in hand after its epoch and gives it back, to go on from there (exit code
-    3); a second one gives it back at once. A study that ended with cells missing is exit code 1.
+    3); a second one gives it back at once. A study that ended with cells or weights missing is exit code 1.
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
@@ -81,9 +81,13 @@ def worker(
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:
         raise typer.Exit(FAILED)
-    if ended is Ended.FINISHED and not pooled and read_results(opened).holes:
-        log(f"cells are missing: see mnist-tune status {study}")
-        raise typer.Exit(FAILED)
+    if ended is Ended.FINISHED and not pooled:
+        results = read_results(opened)
+        for missing, is_so in (("cells", results.holes), ("weights", results.without_weights)):
+            if is_so:
+                log(f"{missing} are missing: see mnist-tune status {study}")
+        if results.holes or results.without_weights:
+            raise typer.Exit(FAILED)
 
 
 def run(
@@ -114,7 +118,8 @@ def run(
 ) -> None:
     """Create the study, run it with local workers, and print the ranking.
 
-    Started again after a stop or a crash, it goes on where it was.
+    Started again after a stop or a crash, it goes on where it was. Exit code 1 if cells are missing in the
+    end, or weights for which there was no room; 3 if it was stopped.
 
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """
@@ -128,12 +133,14 @@ def run(
     from mnist_tune.spec import load_spec
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
+    from mnist_tune.writable import check_folders
 
     output.work_on()
     loaded = load_spec(spec).named(name)
     check_device(device)
     url = storage_url(storage)
     options.prepare_data(data_dir)
+    warnings = check_folders(*(folder.path for folder in options.folders(storage, checkpoints, artifacts)))
     opened = options.storage(storage, create=True)
     created = create_study(opened, loaded)
     study = open_study(opened, loaded.study.name)
@@ -146,6 +153,8 @@ def run(
         f"{loaded.n_cells} cells, {len(places)} workers"
     )
     options.note_idle_settings(loaded)
+    for warning in warnings:
+        out.print(f"warning: {warning}")
     stop = StopRequest()
     stop.listen()
     pool = Pool(study.name, url, worker_arguments(threads, data_dir, checkpoints, artifacts))

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from optuna.artifacts import ArtifactMeta
 from safetensors import SafetensorError, safe_open
 
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, UID
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, NOT_KEPT, UID
 from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
+from mnist_tune.losses import WEIGHTS
 from mnist_tune.verification.stored import Attempt, Stored
 
 
@@ -22,7 +23,10 @@ def kept_here(stored: Stored, _: None) -> Iterator[str]:
 
 def kept(_: Stored, attempt: Attempt) -> Iterator[str]:
     """The log of each finished attempt was kept and, if it is complete, its weights."""
-    if ENVIRONMENT in attempt.trial.user_attrs and not attempt.artifacts:
+    lost = attempt.trial.user_attrs.get(NOT_KEPT)
+    if isinstance(lost, dict) and WEIGHTS in lost:
+        yield f"its weights could not be kept: {lost[WEIGHTS]}"
+    elif ENVIRONMENT in attempt.trial.user_attrs and not attempt.artifacts:
         yield "no file of it was kept: its worker could not write to its folder of artifacts"
 
 

@@ -1,0 +1,51 @@
+"""What of a study's trials could not be written to the folders beside the storage, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mnist_tune.wording import first_line
+
+if TYPE_CHECKING:
+    from mnist_tune.results import Attempt, Results
+
+WEIGHTS, STATE = "weights", "state"
+"""What it may be: what a complete trial was trained to, and what the next attempt would go on from."""
+NOT_KEPT = {WEIGHTS: "its weights could not be kept", STATE: "no state to go on from could be kept"}
+KEPT_NOTHING = {WEIGHTS: "no weights were kept of", STATE: "no state to go on from was kept of"}
+MOST_NUMBERS = 10
+"""Of trials that are named."""
+
+
+def warnings(results: Results) -> Iterator[str]:
+    """What is missing in the folders, one line a kind; of states only those that may yet be needed."""
+    yield from _warning(WEIGHTS, results.without_weights)
+    in_need = ("running", "failed")
+    yield from _warning(STATE, [attempt for attempt in results.latest if attempt.state in in_need])
+
+
+def events(old: Attempt | None, attempt: Attempt) -> Iterator[str]:
+    """What could not be written of an attempt since it was `old`."""
+    for kind, reason in attempt.not_kept.items():
+        if old is None or old.not_kept.get(kind) != reason:
+            yield f"trial {attempt.number}: {NOT_KEPT[kind]}: {first_line(reason)}"
+
+
+def first_events(before: Results, now: Results) -> Iterator[str]:
+    """The same of all attempts, without what was so of any of them before."""
+    known = {loss for attempt in before.attempts for loss in attempt.not_kept.items()}
+    for attempt in now.attempts:
+        new = set(attempt.not_kept.items()) - known
+        if new:
+            known |= new
+            yield from events(None, attempt)
+
+
+def _warning(kind: str, attempts: Sequence[Attempt]) -> Iterator[str]:
+    without = [attempt for attempt in attempts if kind in attempt.not_kept]
+    if without:
+        numbers = ", ".join(str(attempt.number) for attempt in without[:MOST_NUMBERS])
+        more = ", ..." if len(without) > MOST_NUMBERS else ""
+        why = ", ".join(sorted({first_line(attempt.not_kept[kind]) for attempt in without}))
+        yield f"{KEPT_NOTHING[kind]} {'trials' if len(without) > 1 else 'trial'} {numbers}{more}: {why}"
