@@ -41,6 +41,15 @@ def commands(of: typer.Typer = app, prefix: str = "mnist-tune") -> Iterator[tupl
         yield from commands(group.typer_instance, f"{prefix} {group.typer_instance.info.name or 'data'}")
 
 
+def panels() -> dict[str, list[str]]:
+    """The commands under the headings of the help."""
+    parsed: Any = typer.main.get_command(app)
+    found: dict[str, list[str]] = {}
+    for name, _ in commands():
+        found.setdefault(parsed.commands[name.split()[1]].rich_help_panel, []).append(name)
+    return found
+
+
 def description(command: Callable[..., Any]) -> str:
     """The paragraphs of a command's help but for its example."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
@@ -56,11 +65,13 @@ def example(command: Callable[..., Any]) -> str:
 def reference() -> str:
     """The whole reference in Markdown: what several commands share once, then each command with its own."""
     rows = {name: list(_options(command)) for name, command in commands()}
+    heading = {name: heading for heading, names in panels().items() for name in names[:1]}
     counts = Counter(row for options in rows.values() for row in options)
     shared = {row: None for options in rows.values() for row in options if counts[row] > 1}
     lines = ["Options of several commands:", "", *_table(shared)]
     for name, command in commands():
-        lines += ["", f"### `{' '.join([name, *_arguments(command)])}`", "", description(command)]
+        lines += ["", f"### {heading[name]}"] if name in heading else []
+        lines += ["", f"#### `{' '.join([name, *_arguments(command)])}`", "", description(command)]
         own = [row for row in rows[name] if row not in shared]
         also = [row.written for row in rows[name] if row in shared]
         lines += ["", *_table(own)] if own else []

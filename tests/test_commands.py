@@ -681,26 +681,50 @@ def test_a_bad_input_gets_one_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "answer"),
     [
-        "export tiny --format xml",
-        "copy-study tiny",
-        "worker",
-        "worker tiny --max-trials 0",
-        "worker tiny --threads 0",
-        "run spec.toml --workers none",
-        "train config.toml --seed -1",
-        "nonsense",
+        (
+            "export tiny --format xml",
+            "export: invalid value for '--format': 'xml' is not one of 'toml'",
+        ),
+        (
+            "copy-study tiny",
+            "copy-study: missing option '--to'; 'mnist-tune copy-study --help' shows",
+        ),
+        ("worker", "worker: missing argument 'STUDY'; 'mnist-tune worker --help' shows what there is"),
+        (
+            "worker tiny --max-trials 0",
+            "worker: invalid value for '--max-trials': should be greater",
+        ),
+        (
+            "worker tiny --threads 0",
+            "worker: invalid value for '--threads': should be greater",
+        ),
+        ("run spec.toml --workers none", "run: invalid value for '--workers': should be a valid integer"),
+        (
+            "train config.toml --seed -1",
+            "train: invalid value for '--seed': should be greater",
+        ),
+        ("nonsense", "no such command 'nonsense'; 'mnist-tune --help' shows what there is"),
+        ("staus tiny", "no such command 'staus'; did you mean 'status', 'studies', 'pause'?"),
+        ("data chek", "data: no such command 'chek'; did you mean 'check'?"),
+        ("status tiny --storag x", "status: no such option: --storag; did you mean --storage?"),
+        ("status tiny --storage", "option '--storage' requires an argument"),
+        (
+            "--storage x status tiny",
+            "no such option: --storage; write it after the command: mnist-tune",
+        ),
+        ("status tiny tiny", "status: got unexpected extra argument(s) (tiny); 'mnist-tune status --help'"),
     ],
 )
-def test_a_wrong_use_of_the_command_line_is_a_usage_error(
-    littered: Path, command: Command, line: str
+def test_a_wrong_use_of_the_command_line_gets_one_line_too(
+    littered: Path, command: Command, line: str, answer: str
 ) -> None:
     lying, stored = files(littered), rows(littered)
     said = command(*line.split())
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("Usage: ")
-    assert "Traceback" not in said.err
+    assert said.err.startswith(f"mnist-tune: {answer}")
+    assert said.err.count("\n") == 1
     assert (files(littered), rows(littered)) == (lying, stored)
 
 

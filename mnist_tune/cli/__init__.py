@@ -5,6 +5,7 @@ Nothing heavy is imported here or at the top of the groups: `--help` must not wa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -24,10 +25,12 @@ from mnist_tune.cli import (
     studies,
     workers,
 )
+from mnist_tune.cli.commands import Commands, help_of
 from mnist_tune.cli.options import settings
 
 app = typer.Typer(
     name="mnist-tune",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -55,25 +58,42 @@ def main(
     settings.debug = debug
 
 
-app.command("create-study")(studies.create_study)
-app.command("run")(workers.run)
-app.command("worker")(workers.worker)
-app.command("launch")(launch.launch)
-app.command("status")(results.status)
-app.command("logs")(logs.logs)
-app.command("pause")(control.pause)
-app.command("resume")(control.resume)
-app.command("cancel")(control.cancel)
-app.command("drain")(control.drain)
-app.command("retry")(control.retry)
-app.command("verify")(checks.verify)
-app.command("export")(results.export)
-app.command("report")(report.report)
-app.command("dashboard")(dashboard.dashboard)
-app.command("train")(models.train)
-app.command("evaluate")(models.evaluate)
-app.command("studies")(studies.list_studies)
-app.command("copy-study")(studies.copy_study)
-app.command("delete-study")(studies.delete_study)
-app.command("doctor")(doctor.doctor)
-app.add_typer(data.app, name="data")
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Run a study": {
+        "run": workers.run,
+        "create-study": studies.create_study,
+        "worker": workers.worker,
+        "launch": launch.launch,
+    },
+    "Look at it": {
+        "status": results.status,
+        "logs": logs.logs,
+        "studies": studies.list_studies,
+        "report": report.report,
+        "dashboard": dashboard.dashboard,
+    },
+    "Control its workers": {
+        "pause": control.pause,
+        "resume": control.resume,
+        "cancel": control.cancel,
+        "drain": control.drain,
+        "retry": control.retry,
+    },
+    "Use what it found": {
+        "export": results.export,
+        "train": models.train,
+        "evaluate": models.evaluate,
+    },
+    "Keep it in order": {
+        "verify": checks.verify,
+        "copy-study": studies.copy_study,
+        "delete-study": studies.delete_study,
+        "doctor": doctor.doctor,
+    },
+}
+"""The commands as the help lists them."""
+
+for _group, _commands in GROUPS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, help=help_of(_command), rich_help_panel=_group)(_command)
+app.add_typer(data.app, name="data", rich_help_panel=_group)
