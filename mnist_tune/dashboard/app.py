@@ -12,6 +12,7 @@ from optuna_dashboard._importance import param_importance_cache
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.dashboard.clock import go_by_utc
 from mnist_tune.dashboard.guards import Guard
+from mnist_tune.dashboard.importances import OneMeasure
 from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, OwnFiles, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.folders import Folders
@@ -41,7 +42,8 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
     app: Any = wsgi(snapshots, artifact_store=files)
     notes = Notes(snapshots)
     deletion = Deletion(snapshots, folders)
-    for plugin in (Bodies(), notes, deletion, OwnFiles(snapshots), Refusals(snapshots)):
+    measure = OneMeasure(snapshots)
+    for plugin in (Bodies(), notes, measure, deletion, OwnFiles(snapshots), Refusals(snapshots)):
         app.install(plugin)
 
     def forget() -> None:
@@ -49,6 +51,7 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
         app._inmemory_cache.clear()
         param_importance_cache.clear()
         notes.forget()
+        measure.forget()
 
     snapshots.on_replaced = forget
     return app

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.documents import dump
+from mnist_tune.importances import EVALUATOR
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
 from mnist_tune.wording import clock, printable
@@ -57,6 +58,8 @@ def study_note(spec: Spec) -> str:
             "see how far it is, or take the best configuration:",
             "",
             block("\n".join(commands)),
+            "",
+            f"The importances of its fields are those of its report: {EVALUATOR}.",
             "",
             "Its spec:",
             "",

@@ -129,7 +129,7 @@ class Deletion(Plugin):
             return view
 
         def delete(study_id: int) -> Any:
-            if not _is_ours(self._storage, study_id):
+            if not is_ours(self._storage, study_id):
                 return view(study_id=study_id)
             files = (request.json or {}).get("remove_associated_artifacts", True)
             try:
@@ -212,7 +212,7 @@ class Refusals(Plugin):
         return refuse
 
     def _is_about_ours(self, study_id: int | None = None, trial_id: int | None = None, **_: Any) -> bool:
-        if study_id is not None and _is_ours(self._storage, study_id):
+        if study_id is not None and is_ours(self._storage, study_id):
             return True
         try:
             return trial_id is not None and CELL in self._storage.get_trial_system_attrs(trial_id)
@@ -220,7 +220,8 @@ class Refusals(Plugin):
             return False
 
 
-def _is_ours(storage: SnapshotStorage, study_id: int) -> bool:
+def is_ours(storage: SnapshotStorage, study_id: int) -> bool:
+    """Whether the study is one of this program."""
     try:
         return SPEC in storage.get_study_user_attrs(study_id)
     except KeyError:

@@ -13,7 +13,7 @@ from mnist_tune.report.failures import failures
 from mnist_tune.report.gallery import Gallery, gallery
 from mnist_tune.report.headline import Headline, headline
 from mnist_tune.report.heat_maps import heat_maps
-from mnist_tune.report.importances import importances
+from mnist_tune.report.importances import important_fields
 from mnist_tune.report.models import check
 from mnist_tune.report.pictures import Picture
 from mnist_tune.report.provenance import Provenance, provenance
@@ -48,7 +48,7 @@ def contents(results: Results, models: Sequence[Evaluated], storage: str, now: d
         heat_maps(results),
         parallel_coordinates(results, study),
         slices(results),
-        importances(results, study),
+        important_fields(results, study),
         timeline(results, now),
         failures(results),
         throughput(results),
