@@ -39,8 +39,6 @@ def _axes(spec: Spec) -> Found:
         key = f"{_table(spec)}.{name}"
         if isinstance(axis, Interval):
             yield from _steps(name, key, axis)
-        elif len(axis) == 1 and name not in spec.search.conditions:
-            yield key, "has one value, so that nothing is searched; it is the same in [training]"
     for name, condition in spec.search.conditions.items():
         for field, values in condition.items():
             possible = spec.search.axes[field]

@@ -50,7 +50,6 @@ def test_the_studies_that_come_with_the_package_say_nothing_to_no_effect(name: s
 @pytest.mark.parametrize(
     ("right", "wrong", "note"),
     [
-        ("seed = [0, 1, 2]", "seed = [0]", "search.grid.seed: has one value, so that nothing is searched"),
         (
             "seed = [0, 1, 2]",
             "momentum = [0.0, 0.9]\noptimizer = ['Adam', 'SGD']",
