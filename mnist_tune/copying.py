@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from optuna.storages._rdb import models
@@ -17,14 +17,22 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 
-from mnist_tune.attributes import CELL, CHECKPOINT, SPEC, UID
+from mnist_tune.attributes import CELL, SPEC, UID
 from mnist_tune.cells import fail, put_back
+from mnist_tune.copied_files import CopiedFiles, copied_files
 from mnist_tune.database import lock, shown, snapshot
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
-from mnist_tune.rows import heartbeats, study_attributes, system_attributes, trials
+from mnist_tune.folders import Folders
+from mnist_tune.rows import (
+    heartbeats,
+    study_attributes,
+    study_system_attributes,
+    system_attributes,
+    trials,
+    upsert,
+)
 from mnist_tune.sections import Retry
-from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy
 
@@ -41,47 +49,65 @@ class Copied(NamedTuple):
     """As many as the source has."""
     put_back: int
     """How many of them ran there and wait again here, each as a further trial."""
+    files: int = 0
+    """Weights, logs and checkpoints that the copy has of its own."""
+    missing: int = 0
+    """Those that were not found, and stay the original's alone."""
 
 
-def copy_study(study: OpenStudy, url: URL, name: str | None = None) -> Copied:
+def copy_study(
+    study: OpenStudy,
+    url: URL,
+    name: str | None = None,
+    source: Folders | None = None,
+    target: Folders | None = None,
+) -> Copied:
     """Copy a study, as it is at one moment, into the storage at `url`, under its own or another name.
 
-    Under its own name it is the same study, which goes on from the same checkpoints: a move or a backup.
+    The copy goes on from the same checkpoints, and both may: each has its own files. Those of the original
+    are looked for in the folders `source`, those of the copy made in `target`, by default the storages' own.
 
     The copy is one transaction, and the source is only read. An attempt that runs there cannot run on
     here: in the copy it has failed, and its cell waits again if its budget allows.
 
     Raises:
         UserError: the target cannot be used or has a study of that name, or `name` cannot be one.
-        MnistTuneError: the study was deleted meanwhile.
+        MnistTuneError: the study was deleted meanwhile, or its files cannot be copied.
     """
     spec = study.spec.named(name)
+    source, target = source or Folders.of(study.storage.engine.url), target or Folders.of(url)
     storage = open_storage(url, create=True)
-    with study.storage.engine.connect() as source, storage.transaction() as target:
-        lock(target.connection())
-        if models.StudyModel.find_by_name(spec.study.name, target) is not None:
-            raise UserError(
-                f"{shown(url)}: has a study '{spec.study.name}' already; "
-                "give the copy another name with --name"
-            )
-        snapshot(source)
-        ids = _copy_rows(source, target, study.study_id, spec.study.name)
-        if study.study_id not in ids["study_id"]:
-            raise MnistTuneError(f"study '{study.name}' was deleted before it could be copied")
-        study_id = ids["study_id"][study.study_id]
-        if spec != study.spec:
-            _make_another(target, study_id, spec)
-        put_back = _put_back_running(storage, target, study_id, spec.retry)
-    return Copied(spec.study.name, len(ids["trial_id"]), put_back)
+    with storage.transaction() as session:
+        _refuse_second(session, url, spec.study.name)  # before files are copied for nothing
+    with study.storage.engine.connect() as original, copied_files(secrets.token_hex(16)) as files:
+        snapshot(original)
+        files.take(study, original, source, target)
+        with storage.transaction() as copy:
+            lock(copy.connection())
+            _refuse_second(copy, url, spec.study.name)
+            ids = _copy_rows(original, copy, study.study_id, spec.study.name, files)
+            if study.study_id not in ids["study_id"]:
+                raise MnistTuneError(f"study '{study.name}' was deleted before it could be copied")
+            study_id = ids["study_id"][study.study_id]
+            renamed = {} if spec == study.spec else {SPEC: spec.document()}
+            _make_its_own(copy, study_id, {UID: files.uid, **renamed})
+            put_back = _put_back_running(storage, copy, study_id, spec.retry)
+    return Copied(spec.study.name, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
+
+
+def _refuse_second(target: orm.Session, url: URL, name: str) -> None:
+    if models.StudyModel.find_by_name(name, target) is not None:
+        raise UserError(f"{shown(url)}: has a study '{name}' already; give the copy another name with --name")
 
 
 def _copy_rows(
-    source: Connection, target: orm.Session, study_id: int, name: str
+    source: Connection, target: orm.Session, study_id: int, name: str, files: CopiedFiles
 ) -> defaultdict[str, dict[int, int]]:
     """Copy the study's rows of all tables; the target's ids by the key column's name and the source's id."""
     ids: defaultdict[str, dict[int, int]] = defaultdict(dict)
     replaced = {"study_name": name}
     trial_ids = select(trials.c.trial_id).where(trials.c.study_id == study_id)
+    owners = {study_system_attributes: "study_id", system_attributes: "trial_id"}
     for table in models.BaseModel.metadata.sorted_tables:  # parents first
         if table is heartbeats:  # signs of life of workers that are not the copy's
             continue
@@ -96,27 +122,33 @@ def _copy_rows(
         insert = table.insert().returning(key, sort_by_parameter_order=True)
         found = select(table).where(in_study).order_by(key).execution_options(yield_per=BATCH)
         for batch in source.execute(found).mappings().partitions():
-            copies = [
-                {
+            copies: dict[int, dict[str, Any] | None] = {
+                row[key]: {
                     column: ids[column][value] if column in ids else replaced.get(column, value)
                     for column, value in row.items()
                     if column != key.name
                 }
                 for row in batch
-            ]
-            new_ids = target.execute(insert, copies).scalars()
-            ids[key.name].update(zip((row[key] for row in batch), new_ids, strict=True))
+            }
+            if owner := owners.get(table):
+                copies = {row: files.renamed(copy, owner) for row, copy in copies.items() if copy}
+            kept = {row: copy for row, copy in copies.items() if copy}
+            if kept:
+                new_ids = target.execute(insert, list(kept.values())).scalars()
+                ids[key.name].update(zip(kept, new_ids, strict=True))
+    for table, owner in owners.items():
+        if rows := files.left_behind(owner):
+            target.execute(table.insert(), rows)
     return ids
 
 
-def _make_another(target: orm.Session, study_id: int, spec: Spec) -> None:
-    """Make the copy a study in its own right: under another name, both may go on, each with its own files."""
-    for key, value in ((SPEC, spec.document()), (UID, secrets.token_hex(16))):
-        stored = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == key)
-        target.execute(study_attributes.update().where(stored).values(value_json=json.dumps(value)))
-    in_copy = system_attributes.c.trial_id.in_(select(trials.c.trial_id).where(trials.c.study_id == study_id))
-    pointers = system_attributes.delete().where(in_copy, system_attributes.c.key == CHECKPOINT)
-    target.execute(pointers)
+def _make_its_own(target: orm.Session, study_id: int, attributes: dict[str, Any]) -> None:
+    """Give the copy these attributes: it is another study, and both may go on."""
+    rows = [
+        {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in attributes.items()
+    ]
+    upsert(target, study_attributes, ("study_id", "key"), rows)
 
 
 def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: int, retry: Retry) -> int:

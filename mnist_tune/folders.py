@@ -67,7 +67,7 @@ def _beside(file: Path, kind: str) -> Folder:
     """Named after the whole file, so that s.db and s.backup have two; as 0.5.0 named it if that is there."""
     path = file.with_name(f"{file.name}.{kind}")
     older = file.with_name(f"{file.stem}-{kind}")
-    if path.exists() or not older.is_dir():
+    if path.exists() or not older.is_dir() or not file.exists():
         return Folder(path, is_default=True)
     return Folder(older, is_default=True, shared_with=_namesakes(file))
 

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES
+from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, UID
 from mnist_tune.copying import Copied, copy_study
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
@@ -141,7 +141,8 @@ def test_a_copy_holds_the_same_study_with_what_ran_put_back(original: str, copy:
     assert copy_study(study_at(original), storage_url(copy)) == Copied("tiny", trials=10, put_back=1)
     assert_copied(trials(original), trials(copy))
     ours, theirs = (optuna.load_study(study_name="tiny", storage=url) for url in (original, copy))
-    assert theirs.user_attrs == ours.user_attrs
+    assert theirs.user_attrs == ours.user_attrs | {UID: study_at(copy).uid}
+    assert study_at(copy).uid != study_at(original).uid
     assert theirs.metric_names == ours.metric_names
     assert theirs.directions == ours.directions
     assert sql(original) == stored

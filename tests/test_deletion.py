@@ -8,8 +8,10 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy
 import optuna
 import pytest
+import safetensors.numpy
 
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import CHECKPOINT, UID
@@ -28,13 +30,14 @@ from tests.support import folders, new_study, open_file, take, work
 from tests.test_dashboard import Client
 
 STATE = b"weights"
+MODEL = safetensors.numpy.save({"weights": numpy.zeros(10, dtype="float32")})
 
 
 def use(study: OpenStudy, places: Folders) -> None:
     """A complete trial with its files, and one that was stopped after an epoch."""
     queue = study.queue()
     complete, stopped = take(queue), take(queue)
-    files = {"model.safetensors": STATE, "log.txt": b"done\n"}
+    files = {"model.safetensors": MODEL, "log.txt": b"done\n"}
     queue.complete(
         complete, 90.0, system=upload(ArtifactFolder(places.artifacts.path), complete.token, files)
     )

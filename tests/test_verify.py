@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -419,6 +420,12 @@ def log_of(folder: Path) -> Path:
     return min((folder / ARTIFACTS).iterdir(), key=lambda path: path.stat().st_size)
 
 
+def replace_with_a_pipe(folder: Path) -> None:
+    log = log_of(folder)
+    log.unlink()
+    os.mkfifo(log)
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -429,6 +436,7 @@ def log_of(folder: Path) -> Path:
             "not fully covered",
         ),
         (lambda folder: model_of(folder).write_bytes(b"a model"), "model.safetensors is damaged"),
+        (replace_with_a_pipe, "log.txt cannot be read"),
     ],
 )
 def test_a_file_that_is_missing_or_damaged_is_found(
@@ -461,6 +469,11 @@ def test_a_file_that_is_missing_or_damaged_is_found(
             "is not here: no file was checked",
         ),
         (
+            "files elsewhere",
+            lambda folder: [path.unlink() for path in (folder / ARTIFACTS).iterdir()],
+            "but where host put them: name that folder with --artifacts",
+        ),
+        (
             "checkpoints",
             lambda folder: [path.write_bytes(b"rubbish") for path in (folder / CHECKPOINTS).glob("*/7-*")],
             "trial 9, cell 6: the checkpoint",
@@ -483,9 +496,45 @@ def test_what_is_worth_knowing_but_breaks_no_promise_is_a_remark(
     assert not verification.broken
 
 
+A_PATH = """'"/etc/hostname"'"""
+
+
+@pytest.mark.parametrize(
+    ("check", "statement", "says"),
+    [
+        (
+            "uid",
+            f"UPDATE study_user_attributes SET value_json = {A_PATH} WHERE key = 'mnist_tune:uid'",
+            "the uid is '/etc/hostname', and not 32 hexadecimal digits",
+        ),
+        (
+            "file names",
+            system(9, "checkpoint", """json_set(value_json, '$.key', '../../precious')"""),
+            "trial 9, cell 6: the key of a checkpoint is '../../precious', and not TRIAL-TOKEN-EPOCH.pt",
+        ),
+        (
+            "file names",
+            """UPDATE trial_system_attributes SET key = 'artifacts:/etc/hostname', value_json =
+            '"{\\"artifact_id\\": \\"/etc/hostname\\", \\"filename\\": \\"log.txt\\", '
+            || '\\"mimetype\\": \\"text/plain\\", \\"encoding\\": null}"'
+            WHERE trial_id = 3 AND key LIKE 'artifacts:%' AND value_json LIKE '%log.txt%'""",
+            "trial 2, cell 2: the id of an artifact is '/etc/hostname', and not a UUID",
+        ),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_found_and_not_followed(
+    grid: Path, check: str, statement: str, says: str
+) -> None:
+    corrupt(grid, statement)
+    findings = found(verified(grid))
+    assert findings[check] == [says]
+    assert findings.keys() <= {check, "checkpoints"}  # there is none of that name
+
+
 def test_every_check_has_a_test_above() -> None:
     tested = {check for check, _, _ in [*IN_THE_GRID, *IN_THE_SAMPLED_SEARCH]}
     others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
+    others |= {"uid", "file names", "files elsewhere"}
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}
 
 

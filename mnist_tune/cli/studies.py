@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -106,28 +107,60 @@ def copy_study(
     name: Annotated[
         str | None, typer.Option("--name", help="Another name for the copy.", show_default=False)
     ] = None,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
+    to_checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-checkpoints",
+            metavar="DIR",
+            help="Folder for the copy's training states. Default: as --checkpoints for the new storage.",
+            show_default=False,
+        ),
+    ] = None,
+    to_artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-artifacts",
+            metavar="DIR",
+            help="Folder for the copy's weights and logs. Default: as --artifacts for the new storage.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy a study with all its trials to another storage, also while workers are on it.
+    """Copy a study with all its trials and their files to another storage, also while workers are on it.
 
     The copy is whole or not there at all; in it, cells that run now wait again. The original stays as it is.
+    Each has its own files, and may go on or be deleted; on one disk they take no room twice.
 
     Example: mnist-tune copy-study quickstart --to postgresql://tuner@database-host/studies
     """
     from mnist_tune.copying import copy_study
     from mnist_tune.database import parse_url, shown
+    from mnist_tune.folders import Folders
 
     target = parse_url(to, "--to")
     opened = options.study(study, storage)
-    copied = copy_study(opened, target, name)
+    folders = options.folders(storage, checkpoints, artifacts)
+    its_folders = Folders.of(target, to_checkpoints, to_artifacts)
+    copied = copy_study(opened, target, name, folders, its_folders)
     source, there = shown(opened.storage.engine.url), shown(target)
     if as_json:
         options.print_json({"study": study, "from": source, "to": there} | copied._asdict())
         return
     put_back = f", {copied.put_back} of them put back since they were running" if copied.put_back else ""
     typer.echo(f"copied study '{study}' ({copied.trials} trials{put_back}) from {source} to {there}")
+    if copied.files:
+        where = " and ".join(str(folder.path) for folder in its_folders if folder.path.is_dir())
+        typer.echo(f"files of its own: {copied.files}, in {where}")
+    if copied.missing:
+        places = " and ".join(str(folder.path) for folder in folders)
+        typer.echo(
+            f"files that stay the original's alone, not found in {places}: {copied.missing}; "
+            "where they lie, say --checkpoints and --artifacts"
+        )
     typer.echo(f"start its workers with: mnist-tune worker {copied.name} and the new --storage")
-    typer.echo("its files stay where they are: name their folders with --checkpoints and --artifacts")
 
 
 def delete_study(

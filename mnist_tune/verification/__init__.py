@@ -77,10 +77,13 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("reports", _attempts, records.reported),
     Check("attribute sizes", _attributes, records.small),
     Check("passwords", _attributes, records.without_password),
+    Check("uid", _study, files.identified),
+    Check("file names", _attempts, files.named),
     Check("files", _with_files, files.whole),
     Check("signs of life", _in(TrialState.RUNNING), attempts.alive, remark=True),
     Check("kept files", _in(*FINISHED), files.kept, remark=True),
     Check("artifact folder", _study, files.kept_here, remark=True),
+    Check("files elsewhere", _study, files.here, remark=True),
     Check("checkpoints", _with_checkpoint, files.resumable, remark=True),
     Check("other trials", _trials, cells.foreign, remark=True),
 )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from optuna.artifacts import ArtifactMeta
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from safetensors import SafetensorError, safe_open
 
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, NOT_KEPT, UID
+from mnist_tune import stored_names
+from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, LEFT_BEHIND, NOT_KEPT, UID
 from mnist_tune.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
 from mnist_tune.losses import WEIGHTS
-from mnist_tune.verification.stored import Attempt, Stored
+from mnist_tune.verification.stored import Attempt, Stored, host_of
+from mnist_tune.whole_files import open_file
 
 
 def kept_here(stored: Stored, _: None) -> Iterator[str]:
@@ -32,12 +38,17 @@ def kept(_: Stored, attempt: Attempt) -> Iterator[str]:
 
 def whole(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Every file that was kept of an attempt is there, and every model can be read to its end."""
-    for stored_artifact in attempt.artifacts:  # `get_all_artifact_meta` would read the storage for each trial
-        artifact = ArtifactMeta(**json.loads(stored_artifact))
-        path = stored.artifacts / artifact.artifact_id
-        if not path.is_file():
-            yield f"{artifact.filename} is missing: there is no {path}"
-        elif path.stat().st_size == 0:
+    for artifact, path in _files(stored, attempt):
+        try:
+            length = _length(path)
+        except FileNotFoundError:
+            if not _is_elsewhere(stored, attempt, artifact):
+                yield f"{artifact.filename} is missing: there is no {path}"
+            continue
+        except OSError as error:
+            yield f"{artifact.filename} cannot be read: {path}: {error.strerror or error}"
+            continue
+        if length == 0:
             yield f"{artifact.filename} is empty: {path}"
         elif artifact.filename.endswith(".safetensors"):
             try:
@@ -47,10 +58,55 @@ def whole(stored: Stored, attempt: Attempt) -> Iterator[str]:
                 yield f"{artifact.filename} is damaged: {path}: {error}"
 
 
+def here(stored: Stored, _: None) -> Iterator[str]:
+    """The files that were kept lie in one folder, on this machine."""
+    if not stored.artifacts.is_dir():  # which `kept_here` says
+        return
+    absent = [
+        (attempt, artifact)
+        for attempt in stored.attempts
+        for artifact, path in _files(stored, attempt)
+        if not path.exists() and _is_elsewhere(stored, attempt, artifact)
+    ]
+    if absent:
+        left = any(artifact.artifact_id in _left_behind(attempt) for attempt, artifact in absent)
+        hosts = {host_of(attempt.trial) for attempt, _ in absent}
+        where = (
+            "with the study that this is a copy of"
+            if left
+            else f"where {' and '.join(sorted(hosts))} put them"
+        )
+        files = "1 file lies" if len(absent) == 1 else f"{len(absent)} files lie"
+        yield f"{files} not in {stored.artifacts} but {where}: name that folder with --artifacts"
+
+
+def named(_: Stored, attempt: Attempt) -> Iterator[str]:
+    """Every name of a file is one that we give, and leads to no other."""
+    attributes = attempt.trial.system_attrs
+    for key in attributes:
+        if key.startswith(ARTIFACTS_ATTR_PREFIX) and attributes[key] != "null":
+            listed = json.loads(attributes[key])["artifact_id"]
+            yield from _wrong(stored_names.artifact_id, listed)
+            if listed != key.removeprefix(ARTIFACTS_ATTR_PREFIX):
+                yield from _wrong(stored_names.artifact_id, key.removeprefix(ARTIFACTS_ATTR_PREFIX))
+    if CHECKPOINT in attributes:
+        yield from _wrong(stored_names.checkpoint_key, attributes[CHECKPOINT]["key"])
+
+
+def identified(stored: Stored, _: None) -> Iterator[str]:
+    """The study has a uid, which names its folder of checkpoints."""
+    if (uid := stored.study_attributes.get(UID)) is not None:  # version 0.1 knew none
+        yield from _wrong(stored_names.study_uid, uid)
+
+
 def resumable(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """The checkpoint of each unfinished attempt is there and unchanged."""
     pointer = attempt.trial.system_attrs[CHECKPOINT]
-    folder = CheckpointFolder(stored.checkpoints / str(stored.study_attributes.get(UID)))
+    uid = stored.study_attributes.get(UID) or stored.spec.study.name
+    try:
+        folder = CheckpointFolder(stored_names.inside(stored.checkpoints, str(uid)))
+    except OSError:  # which `identified` says
+        return
     try:
         load(folder, Checkpoint(**pointer))
     except CheckpointUnusable as problem:
@@ -58,3 +114,36 @@ def resumable(stored: Stored, attempt: Attempt) -> Iterator[str]:
         # Its worker may have gone on meanwhile: then the file went with the pointer to it.
         if not now.state.is_finished() and now.system_attrs.get(CHECKPOINT) == pointer:
             yield f"{problem}; the cell would begin at the first epoch"
+
+
+def _files(stored: Stored, attempt: Attempt) -> Iterator[tuple[ArtifactMeta, Path]]:
+    """What it lists and where that lies; what has no name of ours is `named`'s to tell."""
+    for listed in attempt.artifacts:  # `get_all_artifact_meta` would read the storage for each trial
+        artifact = ArtifactMeta(**json.loads(listed))
+        if stored_names.is_artifact_id(artifact.artifact_id):
+            yield artifact, stored_names.inside(stored.artifacts, artifact.artifact_id)
+
+
+def _length(path: Path) -> int:
+    with open_file(path) as content:
+        return os.fstat(content.fileno()).st_size
+
+
+def _is_elsewhere(stored: Stored, attempt: Attempt, artifact: ArtifactMeta) -> bool:
+    """Whether a file that is not there need not be: it is another study's, or on its worker's machine."""
+    if artifact.artifact_id in _left_behind(attempt):
+        return True
+    host = host_of(attempt.trial)
+    return host not in stored.hosts_of_files | {"", socket.gethostname()}
+
+
+def _left_behind(attempt: Attempt) -> list[str]:
+    left: list[str] = attempt.trial.system_attrs.get(LEFT_BEHIND, [])
+    return left
+
+
+def _wrong(check: Callable[[object], str], name: object) -> Iterator[str]:
+    try:
+        check(name)
+    except ValueError as error:
+        yield str(error)

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, get_args
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES
+from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, WORKER
 from mnist_tune.failures import FailureClass
 from mnist_tune.search import Waiting, waiting_cells
 from mnist_tune.spec import Spec
+from mnist_tune.stored_names import is_artifact_id
 from mnist_tune.stored_values import Damaged
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -44,7 +45,9 @@ class Attempt:
     def artifacts(self) -> list[str]:
         """The files it lists, each as Optuna stores it."""
         attributes = self.trial.system_attrs.items()
-        return [value for key, value in attributes if key.startswith(ARTIFACTS_ATTR_PREFIX)]
+        return [
+            value for key, value in attributes if key.startswith(ARTIFACTS_ATTR_PREFIX) and value != "null"
+        ]
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,17 @@ class Stored:
         return {attempt.cell for attempt in self.attempts}
 
     @cached_property
+    def hosts_of_files(self) -> set[str]:
+        """The machines whose workers have put files into this folder of artifacts."""
+        return {
+            host_of(attempt.trial)
+            for attempt in self.attempts
+            for key in attempt.trial.system_attrs
+            if is_artifact_id(artifact := key.removeprefix(ARTIFACTS_ATTR_PREFIX))
+            and (self.artifacts / artifact).exists()
+        }
+
+    @cached_property
     def claims(self) -> Counter[Any]:
         """How many trials carry each claim token."""
         return Counter(str(attempt.trial.system_attrs.get(CLAIM)) for attempt in self.attempts)
@@ -108,6 +122,11 @@ def cell_of(trial: FrozenTrial) -> int | None:
     """The cell that a trial works on; None if it is not one of ours."""
     cell = trial.system_attrs.get(CELL)
     return cell if isinstance(cell, int) else None
+
+
+def host_of(trial: FrozenTrial) -> str:
+    """The machine that it ran on; empty if it does not say."""
+    return str(trial.user_attrs.get(WORKER, "")).rpartition(":")[0]
 
 
 def failure_class(trial: FrozenTrial) -> str | None:

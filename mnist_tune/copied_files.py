@@ -1,0 +1,170 @@
+"""The files of a study for a copy of it: files of the copy's own, which neither study loses with the other.
+
+They get names of the copy's own, so that both may lie in one folder. They take no room where the file system
+has hard links.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.attributes import CHECKPOINT, LEFT_BEHIND
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.folders import Folder, Folders, checkpoints_of
+from mnist_tune.rows import UNFINISHED, study_system_attributes, system_attributes, trials
+from mnist_tune.stored_names import checkpoint_key, inside, is_artifact_id
+from mnist_tune.studies import OpenStudy
+from mnist_tune.whole_files import link_or_copy
+
+
+@dataclass
+class CopiedFiles:
+    """Which files a copy has of its own, by their names at the source, and which it left there."""
+
+    uid: str
+    """The copy's."""
+    artifacts: dict[str, str] = field(default_factory=dict)
+    """Their ids in the copy, by those at the source."""
+    missing: set[str] = field(default_factory=set)
+    """Artifacts and checkpoints that were not where they were looked for."""
+    left: defaultdict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    """The missing artifacts, by the column of the id of their trial or study and that id in the copy."""
+    made: list[Path] = field(default_factory=list)
+    folders: Sequence[Folder] = ()
+    """Where they lie."""
+
+    def take(self, study: OpenStudy, rows: Connection, source: Folders, target: Folders) -> None:
+        """Make them; `rows` sees the study as the copy will have it. Raises MnistTuneError if that fails."""
+        self.folders = target
+        keys = _checkpoints(rows, study.study_id)
+        try:
+            states = checkpoints_of(study.uid, source.checkpoints).path
+        except MnistTuneError:  # whose uid is damaged has no folder of them
+            self.missing |= keys
+            keys.clear()
+        for key in keys:  # first: a worker at the source may replace them
+            self._make(key, inside(states, key), inside(target.checkpoints.path / self.uid, key))
+        theirs, ours = ArtifactFolder(source.artifacts.path), ArtifactFolder(target.artifacts.path)
+        for artifact in _artifacts(rows, study.study_id):
+            own = str(uuid.uuid5(uuid.UUID(hex=self.uid), artifact))
+            if self._make(artifact, theirs.path(artifact), ours.path(own)):
+                self.artifacts[artifact] = own
+
+    def renamed(self, row: dict[str, Any], owner: str) -> dict[str, Any] | None:
+        """A row of system attributes with its file's name in the copy; None for what is no row of it.
+
+        `owner` is the column that says whose attribute it is.
+        """
+        key = str(row["key"])
+        artifact = key.removeprefix(ARTIFACTS_ATTR_PREFIX)
+        if key == LEFT_BEHIND:
+            return None  # is said anew
+        if artifact == key:
+            return row
+        if artifact in self.missing:
+            self.left[owner, row[owner]].append(artifact)
+        if artifact not in self.artifacts:
+            return row
+        own = self.artifacts[artifact]
+        try:
+            meta = json.loads(json.loads(row["value_json"])) | {"artifact_id": own}
+        except (ValueError, TypeError):  # damaged: it goes on naming no file
+            return row
+        return row | {"key": ARTIFACTS_ATTR_PREFIX + own, "value_json": json.dumps(json.dumps(meta))}
+
+    def left_behind(self, owner: str) -> list[dict[str, Any]]:
+        """Rows of system attributes that say which files are the original's alone."""
+        return [
+            {owner: whose, "key": LEFT_BEHIND, "value_json": json.dumps(sorted(artifacts))}
+            for (column, whose), artifacts in self.left.items()
+            if column == owner
+        ]
+
+    def discard(self) -> None:
+        """Take back what was made."""
+        for path in self.made:
+            with suppress(OSError):
+                path.unlink()
+                if path.parent.name == self.uid:
+                    path.parent.rmdir()
+        for folder in self.folders:
+            with suppress(OSError):
+                folder.clear_up()
+
+    def _make(self, name: str, source: Path, target: Path) -> bool:
+        try:
+            with suppress(FileNotFoundError):
+                source.lstat()
+                link_or_copy(source, target)
+                self.made.append(target)
+                return True
+        except OSError as error:
+            where = error.filename2 or error.filename or target
+            raise MnistTuneError(f"{where}: {error.strerror or error}; the study was not copied") from None
+        self.missing.add(name)
+        return False
+
+
+@contextmanager
+def copied_files(uid: str) -> Iterator[CopiedFiles]:
+    """Files for a copy with this uid, which go again if the copy is not made."""
+    files = CopiedFiles(uid)
+    try:
+        yield files
+    except BaseException:
+        files.discard()
+        raise
+
+
+def _checkpoints(rows: Connection, study_id: int) -> set[str]:
+    """The keys of the states from which unfinished trials go on."""
+    pointers = (
+        select(system_attributes.c.value_json)
+        .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
+        .where(
+            trials.c.study_id == study_id,
+            trials.c.state.in_(UNFINISHED),
+            system_attributes.c.key == CHECKPOINT,
+        )
+    )
+    keys = set()
+    for pointer in rows.execute(pointers).scalars():
+        with suppress(ValueError, TypeError, KeyError):  # of what is damaged there is no file
+            keys.add(checkpoint_key(json.loads(pointer)["key"]))
+    return keys
+
+
+def _artifacts(rows: Connection, study_id: int) -> set[str]:
+    """The ids of the files that are listed for the study and its trials; not of those that were removed."""
+    of_trials = select(system_attributes.c.key).join(
+        trials, trials.c.trial_id == system_attributes.c.trial_id
+    )
+    found: set[str] = set()
+    for keys, table, in_study in (
+        (of_trials, system_attributes, trials.c.study_id == study_id),
+        (
+            select(study_system_attributes.c.key),
+            study_system_attributes,
+            study_system_attributes.c.study_id == study_id,
+        ),
+    ):
+        is_file = sqlalchemy.and_(
+            table.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
+            table.c.value_json != json.dumps("null"),
+        )
+        found.update(rows.execute(keys.where(in_study, is_file)).scalars())
+    ids = {key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in found}
+    return {artifact for artifact in ids if is_artifact_id(artifact)}
