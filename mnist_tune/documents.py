@@ -118,6 +118,7 @@ def write(path: Path, document: str) -> None:
         UserError: the file cannot be written.
     """
     try:
+        path.parent.stat()  # a folder that is not there was mistyped
         write_output(path, document.encode())
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}; name another with --output") from None
