@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
+from typing import NoReturn
 
 from mnist_tune import output
 from mnist_tune.errors import FAILED, MnistTuneError
+from mnist_tune.visible import visible, visible_lines
+from mnist_tune.visible_logging import log_to_standard_error
 
 
 def main() -> None:
@@ -16,6 +20,7 @@ def main() -> None:
         # exception would come out of whatever is being imported.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     output.take_over()
+    log_to_standard_error()
 
     from mnist_tune.cli import app
     from mnist_tune.cli.options import settings
@@ -26,13 +31,11 @@ def main() -> None:
         if lost := output.lost():
             print(f"mnist-tune: not all output could be written: {lost}", file=sys.stderr)  # noqa: T201
         raise
-    except MnistTuneError as error:
-        if settings.debug:
-            raise
-        _leave(str(error), error.exit_code)
     except Exception as error:
         if settings.debug:
-            raise
+            _leave_with_traceback(error)
+        if isinstance(error, MnistTuneError):
+            _leave(str(error), error.exit_code)
         _leave(_summary(error), FAILED)
 
 
@@ -48,8 +51,14 @@ def _summary(error: BaseException) -> str:
     return f"{first_line} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"
 
 
-def _leave(message: str, exit_code: int) -> None:
-    print(f"mnist-tune: {message}", file=sys.stderr)  # noqa: T201
+def _leave_with_traceback(error: Exception) -> NoReturn:
+    for line in visible_lines("".join(traceback.format_exception(error))):
+        print(line, file=sys.stderr)  # noqa: T201
+    sys.exit(getattr(error, "exit_code", FAILED))
+
+
+def _leave(message: str, exit_code: int) -> NoReturn:
+    print(f"mnist-tune: {visible(message)}", file=sys.stderr)  # noqa: T201
     sys.exit(exit_code)
 
 

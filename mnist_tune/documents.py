@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from mnist_tune.errors import UserError
 from mnist_tune.parsing import Format, NotPlainError, TextLikeNumber, parse, read_text
+from mnist_tune.visible import spelt_out
 from mnist_tune.whole_files import write_output
 
 MOST_NAMED = 20
@@ -72,11 +73,11 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
 
 
 def dump(content: dict[str, Any], format_: Format) -> str:
-    """Write plain data as a document."""
+    """Write plain data as a document; what would not be seen in it is written as an escape."""
     if format_ == "toml":
         import tomli_w
 
-        return tomli_w.dumps(content)
+        return "\n".join(spelt_out(line, _escape) for line in tomli_w.dumps(content).split("\n"))
     if format_ == "json":
         return to_json(content) + "\n"
     import yaml
@@ -87,9 +88,10 @@ def dump(content: dict[str, Any], format_: Format) -> str:
 def to_json(content: Any) -> str:
     """Plain data as JSON that every reader takes: what is no number is null there; times are ISO 8601."""
     try:
-        return json.dumps(content, indent=2, allow_nan=False, default=_iso)
+        written = json.dumps(content, indent=2, allow_nan=False, default=_iso)
     except ValueError:  # an infinity, or nan
-        return json.dumps(_finite(content), indent=2, allow_nan=False, default=_iso)
+        written = json.dumps(_finite(content), indent=2, allow_nan=False, default=_iso)
+    return written.replace("\x7f", _escape("\x7f"))  # it is in ASCII, where JSON lets this one be
 
 
 def _finite(content: Any) -> Any:
@@ -102,6 +104,11 @@ def _finite(content: Any) -> Any:
 
 def _iso(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # as TOML has it
 
 
 def format_of(path: Path | None) -> Format:

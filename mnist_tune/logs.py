@@ -13,7 +13,8 @@ from mnist_tune.attempt import LOG_FILE
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
 from mnist_tune.times import retold, shown
-from mnist_tune.wording import parameters_text, printable
+from mnist_tune.visible import visible, visible_lines
+from mnist_tune.wording import parameters_text
 
 
 def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]:
@@ -25,22 +26,22 @@ def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]
     """
     if attempt.state == "waiting":
         return
-    yield f"{_time(attempt.started)} begins on {printable(attempt.worker or 'no worker of ours')}: " + (
+    yield f"{_time(attempt.started)} begins on {visible(attempt.worker or 'no worker of ours')}: " + (
         parameters_text(attempt.parameters)
     )
     if attempt.reused:
         source = f"trial {attempt.reused.get('trial')} of {attempt.reused.get('study')}"
-        yield printable(f"taken over from {source}, where it ran")
+        yield visible(f"taken over from {source}, where it ran")
     kept = _kept(attempt, artifacts)
     if kept is not None:
-        yield from (printable(retold(line)) for line in kept.splitlines())
+        yield from map(retold, visible_lines(kept))
     else:
         yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
         if attempt.state != "running":
-            reason = f": {printable(attempt.failure['class'])}" if attempt.failure else ""
+            reason = f": {visible(attempt.failure['class'])}" if attempt.failure else ""
             yield f"{_time(attempt.ended)} {attempt.state}{reason}"
     if attempt.failure:
-        yield from map(printable, attempt.failure["reason"].splitlines())
+        yield from visible_lines(attempt.failure["reason"])
 
 
 def _kept(attempt: Attempt, artifacts: Path) -> str | None:

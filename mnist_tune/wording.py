@@ -8,6 +8,8 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
+from mnist_tune.visible import visible, visible_lines
+
 PARAMETER_WIDTH = 10
 """Of a searched value on a screen with little room."""
 
@@ -34,12 +36,6 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def printable(line: str) -> str:
-    """A line of stored text, safe to print."""
-    # A reason may hold anything, terminal escape sequences too.
-    return "".join(filter(str.isprintable, line.expandtabs()))
-
-
 def last_lines(lines: Sequence[str], length: int) -> str:
     """The last of the lines, all that take at most `length` bytes together when stored as JSON."""
     kept = 0
@@ -52,8 +48,8 @@ def last_lines(lines: Sequence[str], length: int) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line of a stored text, safe to print."""
-    return printable(text.split("\n", 1)[0])
+    """The first line of a stored text, whatever it holds."""
+    return visible_lines(text.split("\n", 1)[0])[0]
 
 
 def shortened(text: str, width: int, ellipsis: str = "…") -> str:
@@ -76,10 +72,10 @@ def loss(value: float | None) -> str:
 
 def parameter(value: Any) -> str:
     """A searched value in at most 10 characters, as it was written if that is short enough."""
-    written = str(value)
+    written = visible(value)
     return f"{value:.4g}" if isinstance(value, float) and len(written) > PARAMETER_WIDTH else written
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Searched fields and their values on one line; what a sampler drew is rounded."""
-    return ", ".join(f"{name}={parameter(value)}" for name, value in parameters.items())
+    return ", ".join(f"{visible(name)}={parameter(value)}" for name, value in parameters.items())

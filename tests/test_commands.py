@@ -518,7 +518,7 @@ def test_the_help_of_every_command_has_an_example(command: Command, names: list[
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     new_study(tmp_path)
     answer = run_command("--debug", "status", "tinny", folder=tmp_path)
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert answer.stderr.startswith("Traceback (most recent call last)")
     assert "UserError: no study 'tinny'" in answer.stderr
 

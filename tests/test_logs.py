@@ -80,7 +80,11 @@ def test_a_log_on_another_machine_is_printed_from_the_storage(command: Command, 
 def test_a_failure_is_printed_whole_without_what_a_terminal_would_obey(command: Command) -> None:
     told = lines(command, "--trial", "1")
     assert told[1].endswith(" failed: exception")
-    assert told[2:] == ["ValueError: too [31mred", "Traceback (most recent call last):", "        line 1"]
+    assert told[2:] == [
+        r"ValueError: too \x1b[31mred",
+        "Traceback (most recent call last):",
+        "        line 1",
+    ]
 
 
 @pytest.mark.usefixtures("study")

@@ -75,7 +75,7 @@ def drain(
     if as_json:
         options.print_json({"study": study, "draining": names})
     else:
-        typer.echo(f"asked to leave after their epoch: {', '.join(names)}")
+        options.say(f"asked to leave after their epoch: {', '.join(names)}")
 
 
 def retry(
@@ -102,10 +102,10 @@ def retry(
     if as_json:
         options.print_json({"study": study, "retried": numbers})
     elif numbers:
-        typer.echo(f"put back the cells of trials {', '.join(map(str, numbers))}")
-        typer.echo(f"start workers with: mnist-tune worker {study}")
+        options.say(f"put back the cells of trials {', '.join(map(str, numbers))}")
+        options.say(f"start workers with: mnist-tune worker {study}")
     else:
-        typer.echo(f"no cell of '{study}' has failed for good")
+        options.say(f"no cell of '{study}' has failed for good")
 
 
 def _set(study: str, storage: str | None, control: Control, told: str, as_json: bool) -> None:
@@ -116,4 +116,4 @@ def _set(study: str, storage: str | None, control: Control, told: str, as_json: 
     if as_json:
         options.print_json({"study": study, "control": control})
     else:
-        typer.echo(f"study '{study}' is {told}")
+        options.say(f"study '{study}' is {told}")

@@ -47,10 +47,10 @@ def dashboard(
     app = guarded_app(opened, folders, names, read_only=read_only)
     if not address.is_loopback:
         may = "see every study" if read_only else "see and delete every study"
-        typer.echo(f"the dashboard has no login: whoever can reach {url} may {may}")
+        options.say(f"the dashboard has no login: whoever can reach {url} may {may}")
 
     def on_start() -> None:
-        typer.echo(f"dashboard on {url} (Ctrl-C ends it)")
+        options.say(f"dashboard on {url} (Ctrl-C ends it)")
         if not no_open:
             open_browser(url)
 

@@ -33,15 +33,15 @@ def check(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         options.print_json({"directory": directory, "files": [asdict(row) for row in rows]})
     else:
-        typer.echo(f"data directory: {directory}")
+        options.say(f"data directory: {directory}")
         for row in rows:
             size = "" if row.bytes is None else f"{row.bytes:,} bytes, "
-            typer.echo(f"{row.path.name}: {size}{row.status}, SHA-256 {row.sha256 or 'none'}")
+            options.say(f"{row.path.name}: {size}{row.status}, SHA-256 {row.sha256 or 'none'}")
     missing = [row for row in rows if row.status == "missing"]
     if missing and not as_json:
-        typer.echo("what is missing is unpacked from the package at first use")
+        options.say("what is missing is unpacked from the package at first use")
     wrong = [row for row in rows if not row.ok and row not in missing]
     if wrong and not as_json:
-        typer.echo(f"{wrong[0].path.name} is not as it should be: {MOVE}")
+        options.say(f"{wrong[0].path.name} is not as it should be: {MOVE}")
     if wrong:
         raise typer.Exit(FAILED)

@@ -153,9 +153,9 @@ def _on_slurm(
     if as_json:
         options.print_json(told | {"jobs": submitted.jobs, "logs": str(submitted.logs)})
         return
-    typer.echo(f"submitted {order.workers} workers of {order.room} each: jobs {', '.join(submitted.jobs)}")
-    typer.echo(f"what they print goes to {submitted.logs}")
-    typer.echo(f"look at them with: mnist-tune status {study.name} --watch")
+    options.say(f"submitted {order.workers} workers of {order.room} each: jobs {', '.join(submitted.jobs)}")
+    options.say(f"what they print goes to {submitted.logs}")
+    options.say(f"look at them with: mnist-tune status {study.name} --watch")
 
 
 def _absolute(database: str | None) -> str:

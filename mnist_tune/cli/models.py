@@ -50,7 +50,7 @@ def train(
     stop.listen()
 
     def on_epoch(metrics: EpochMetrics) -> None:
-        typer.echo(metrics.line(configuration.training.epochs))
+        options.say(metrics.line(configuration.training.epochs))
 
     try:
         model = retrain(
@@ -65,9 +65,9 @@ def train(
             on_epoch=on_epoch,
         )
     except Interrupted:
-        typer.echo("stopped before the last epoch; no model was saved", err=True)
+        options.say("stopped before the last epoch; no model was saved", err=True)
         raise typer.Exit(STOPPED) from None
-    typer.echo(f"saved {model}; measure it with: mnist-tune evaluate {folder}")
+    options.say(f"saved {model}; measure it with: mnist-tune evaluate {folder}")
 
 
 def evaluate(
@@ -96,7 +96,7 @@ def evaluate(
     try:
         kept = measured.keep()
     except OSError as error:
-        typer.echo(f"not kept for reports: {error.strerror or error}", err=True)
+        options.say(f"not kept for reports: {error.strerror or error}", err=True)
     else:
         if kept is not None and not as_json:
-            typer.echo(f"kept in {kept}, for 'mnist-tune report STUDY --model {kept.parent}'")
+            options.say(f"kept in {kept}, for 'mnist-tune report STUDY --model {kept.parent}'")

@@ -13,6 +13,7 @@ import typer
 
 from mnist_tune import output
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,6 +99,8 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
     from mnist_tune.storage import open_storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.disable_default_handler()  # which writes whatever text it is given
+    optuna.logging.enable_propagation()
     return open_storage(storage_url(url), create=create)
 
 
@@ -122,7 +125,7 @@ def note_idle_settings(spec: Spec) -> list[str]:
 
     notes = idle_settings(spec)
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     return notes
 
 
@@ -140,20 +143,17 @@ def prepare_data(directory: Path | None) -> None:
 
 def console(*, to_stderr: bool = False) -> Console:
     """Where people read: as wide as the terminal, or unbroken when piped."""
-    from rich.console import Console
+    from mnist_tune.visible_console import VisibleConsole
 
     stream = sys.stderr if to_stderr else sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # a log in ASCII must not end a run
-    return Console(
-        stderr=to_stderr,
-        width=None if stream.isatty() else PIPED_WIDTH,
-        highlight=False,
-        soft_wrap=True,
-        # What is stored in a study is text, whatever brackets and colons it holds.
-        markup=False,
-        emoji=False,
-    )
+    return VisibleConsole(stderr=to_stderr, width=None if stream.isatty() else PIPED_WIDTH, soft_wrap=True)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line on standard output, or on standard error."""
+    typer.echo(visible(line), err=err)
 
 
 def print_json(content: Any) -> None:

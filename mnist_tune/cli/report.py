@@ -48,11 +48,11 @@ def report(
     models = [read_evaluated(folder) for folder in model or []]
     made = contents(results, models, shown(storage_url(storage)), datetime.now(UTC))
     size = write_page(made, output)
-    typer.echo(f"wrote {output} ({size / 1e6:.1f} MB)" + ("" if open_ else "; open it in a browser"))
+    options.say(f"wrote {output} ({size / 1e6:.1f} MB)" + ("" if open_ else "; open it in a browser"))
     if open_:
         typer.launch(output.resolve().as_uri())
     if png is not None:
         from mnist_tune.report.png import write_pngs
 
         written = write_pngs(made, png)
-        typer.echo(f"wrote {len(written)} figures to {png}")
+        options.say(f"wrote {len(written)} figures to {png}")

@@ -104,12 +104,13 @@ def export(
     configuration = best_configuration(results, shown(storage_url(storage)))
     document = dump(configuration.model_dump(mode="json"), format_ or format_of(output))
     for line in results.reservations:
-        typer.echo(f"warning: {line}", err=True)
+        options.say(f"warning: {line}", err=True)
     if output is None:
-        typer.echo(document, nl=False)
+        for line in document.removesuffix("\n").split("\n"):
+            options.say(line)
     else:
         write(output, document)
         for line in results.evidence:
             if line not in results.reservations:
-                typer.echo(line)
-        typer.echo(f"wrote {output}; train it with: mnist-tune train {output}")
+                options.say(line)
+        options.say(f"wrote {output}; train it with: mnist-tune train {output}")

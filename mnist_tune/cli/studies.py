@@ -19,6 +19,7 @@ from mnist_tune.cli.options import (
     StudyArgument,
 )
 from mnist_tune.errors import FAILED
+from mnist_tune.visible import visible
 
 
 def create_study(
@@ -70,12 +71,12 @@ def create_study(
         options.print_json(told)
     elif created:
         done = f", {reused} of them taken over from '{reuse}'," if reused else ""
-        typer.echo(f"created study '{study}' with {loaded.n_cells} cells{done} in {where}")
+        options.say(f"created study '{study}' with {loaded.n_cells} cells{done} in {where}")
         same = " and the same --storage" if storage else ""
-        typer.echo(f"start workers with: mnist-tune worker {study}{same}")
+        options.say(f"start workers with: mnist-tune worker {study}{same}")
     else:
         more = "; nothing was taken over" if reuse else ""
-        typer.echo(f"study '{study}' is in {where} already, with the same spec{more}")
+        options.say(f"study '{study}' is in {where} already, with the same spec{more}")
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -90,9 +91,9 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
         options.print_json([each.as_json() for each in found])
         return
     for each in found:
-        typer.echo(f"{each.name}: {each.standing}")
+        options.say(f"{each.name}: {each.standing}")
     if not found:
-        typer.echo("no studies; make one with: mnist-tune create-study SPEC")
+        options.say("no studies; make one with: mnist-tune create-study SPEC")
 
 
 def copy_study(
@@ -150,17 +151,17 @@ def copy_study(
         options.print_json({"study": study, "from": source, "to": there} | copied._asdict())
         return
     put_back = f", {copied.put_back} of them put back since they were running" if copied.put_back else ""
-    typer.echo(f"copied study '{study}' ({copied.trials} trials{put_back}) from {source} to {there}")
+    options.say(f"copied study '{study}' ({copied.trials} trials{put_back}) from {source} to {there}")
     if copied.files:
         where = " and ".join(str(folder.path) for folder in its_folders if folder.path.is_dir())
-        typer.echo(f"files of its own: {copied.files}, in {where}")
+        options.say(f"files of its own: {copied.files}, in {where}")
     if copied.missing:
         places = " and ".join(str(folder.path) for folder in folders)
-        typer.echo(
+        options.say(
             f"files that stay the original's alone, not found in {places}: {copied.missing}; "
             "where they lie, say --checkpoints and --artifacts"
         )
-    typer.echo(f"start its workers with: mnist-tune worker {copied.name} and the new --storage")
+    options.say(f"start its workers with: mnist-tune worker {copied.name} and the new --storage")
 
 
 def delete_study(
@@ -182,15 +183,15 @@ def delete_study(
     opened = options.study(study, storage)
     what = "all its trials and their files" if files else "all its trials"
     if not yes:
-        typer.confirm(f"Delete study '{study}' with {what}?", abort=True)
+        typer.confirm(f"Delete study '{visible(study)}' with {what}?", abort=True)
     if not files:
         delete_study(opened)
-        typer.echo(f"deleted study '{study}'")
+        options.say(f"deleted study '{study}'")
         return
     deleted = delete_study_and_files(opened, options.folders(storage, checkpoints, artifacts))
     files_gone = "1 file" if deleted.files == 1 else f"{deleted.files} files"
-    typer.echo(f"deleted study '{study}' and {files_gone} of its trials")
+    options.say(f"deleted study '{study}' and {files_gone} of its trials")
     for problem in deleted.problems:
-        typer.echo(f"left: {problem}", err=True)
+        options.say(f"left: {problem}", err=True)
     if deleted.problems:
         raise typer.Exit(FAILED)

@@ -65,7 +65,7 @@ def worker(
         stop.follow(sys.stdin.fileno())
 
     def log(line: str) -> None:
-        typer.echo(f"{stamp(on_terminal=sys.stdout.isatty())} {line}")
+        options.say(f"{stamp(on_terminal=sys.stdout.isatty())} {line}")
 
     with TrainingProcess() as process:
         process.start()  # it loads torch while all that follows loads Optuna

@@ -15,7 +15,8 @@ from mnist_tune.documents import dump
 from mnist_tune.importances import EVALUATOR
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
-from mnist_tune.wording import clock, printable
+from mnist_tune.visible import visible, visible_lines
+from mnist_tune.wording import clock
 
 STATES = {
     TrialState.WAITING: "waits for a worker",
@@ -70,7 +71,7 @@ def study_note(spec: Spec) -> str:
 
 def code(text: object) -> str:
     """A stored value on one line, whatever it holds."""
-    safe = "".join(filter(str.isprintable, str(text)))
+    safe = visible(text)
     fence = "`" * (_longest_run(safe) + 1)
     padding = " " if len(fence) > 1 or not safe.strip() else ""
     return f"{fence}{padding}{safe}{padding}{fence}"
@@ -78,7 +79,7 @@ def code(text: object) -> str:
 
 def block(text: str, language: str = "text") -> str:
     """A stored text of several lines, whatever it holds."""
-    safe = "\n".join(map(printable, text.splitlines()))
+    safe = "\n".join(visible_lines(text))
     fence = "`" * max(3, _longest_run(safe) + 1)
     return f"{fence}{language}\n{safe}\n{fence}"
 

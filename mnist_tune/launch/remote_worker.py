@@ -17,6 +17,7 @@ from typing import NamedTuple
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import STOPPED
 from mnist_tune.stop import pass_on
+from mnist_tune.visible import visible_lines
 
 
 def start_worker(
@@ -72,7 +73,7 @@ class RemoteWorker:
         for line in self._process.stdout:
             last = line.strip() or last
             with suppress(OSError):  # that a log is full must not end the worker
-                print(line, end="", flush=True)  # noqa: T201 - to the engine's log
+                print(*visible_lines(line), sep="\n", flush=True)  # noqa: T201 - to the engine's log
         return Left(self._process.wait(), last)
 
     def stop(self, times: int) -> None:
