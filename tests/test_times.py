@@ -160,7 +160,7 @@ def test_a_log_tells_the_same_times_wherever_its_worker_ran(tmp_path: Path, comm
     study = new_study(tmp_path, ONE_CELL, f"sqlite:///{tmp_path}/{STORED}")
     with zone("Asia/Kathmandu"):
         work(study, lambda _: 50.0, max_trials=1)
-    kept = read_results(study).attempts[0].log or ""
+    kept = read_results(study, with_logs=True).attempts[0].log or ""
     assert re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ [^\n]+\n)+", kept)
     for place in ZONES:
         with zone(place):
