@@ -1,4 +1,4 @@
-"""A worker's training process: python -m mnist_tune.job DESCRIPTOR. It knows no storage and no Optuna.
+"""What runs in a worker's training process. It knows no storage and no Optuna.
 
 A process of its own, so that a step that hangs, a driver that crashes or the kernel's out-of-memory killer
 takes the trial and not the worker, and so that nothing the worker waits for stops the training.
@@ -11,7 +11,6 @@ import os
 import queue
 import re
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -184,11 +183,10 @@ def _failure(error: Exception) -> Failure:
     return Failure.of_exception(error)
 
 
-def main() -> None:
-    """Load the data, then run trials until the worker is gone."""
+def main(connection: Connection) -> None:
+    """Load the data, then run trials until the worker, at the other end, is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and says what is to be done
-    connection = Connection(int(sys.argv[1]))
     try:
         setup: SetUp = connection.recv()
     except (EOFError, OSError):  # the worker is gone before it had a use for this process
@@ -206,7 +204,3 @@ def main() -> None:
     job = Job(setup, connection, orders, training, validation)
     while True:
         job.run(orders.next_run())
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 from mnist_tune.attempt import Attempt
@@ -36,7 +37,9 @@ class Objective:
         try:
             return self._follow(attempt)
         except ProcessDied as death:
-            raise AttemptFailed(_of_death(str(death))) from None
+            for line in death.last_words:
+                attempt.say(f"the training process said: {line}")
+            raise AttemptFailed(_of_death(death)) from None
         except Interrupted:
             self._process.kill()  # who asks twice does not want to wait for the end of a batch
             raise
@@ -53,7 +56,7 @@ class Objective:
         self._process.send(
             Run(config, claim.checkpoint, claim.trial_id, claim.token, limits.checkpoint_interval)
         )
-        accuracy = 0.0
+        accuracy: float | None = None
         told_to_drain = False
         while True:
             attempt.check()
@@ -68,6 +71,7 @@ class Objective:
                 )
             match self._process.receive(LOOK_SECONDS):
                 case Refused(message):
+                    self._process.kill()  # it is ending, and of no use to the next
                     raise AttemptFailed(Failure("exception", message))
                 case Began() as message:
                     _note_beginning(attempt, message, config.epochs)
@@ -80,6 +84,9 @@ class Objective:
                         attempt.no_checkpoint(problem)
                     attempt.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
                 case Trained(weights):
+                    if accuracy is None:
+                        self._process.kill()
+                        raise AttemptFailed(Failure("exception", "the training ended before its first epoch"))
                     attempt.keep_file(MODEL_FILE, weights)
                     return accuracy
                 case Stopped(epoch):
@@ -134,10 +141,12 @@ def _accuracy(metrics: EpochMetrics) -> float:
     return metrics.validation_accuracy
 
 
-def _of_death(how: str) -> Failure:
-    if "SIGKILL" in how:
-        return Failure(
-            "lost",
-            f"the training process {how}: the kernel does that, and says no more, when memory runs out",
-        )
-    return Failure("exception", f"the training process {how}")
+def _of_death(death: ProcessDied) -> Failure:
+    reason = "\n".join([f"the training process {death}", *death.last_words])
+    code = death.ending.code if death.ending else None
+    if code == -signal.SIGKILL:
+        first, *rest = reason.split("\n")
+        said = f"{first}; the kernel does that, and says no more, when memory runs out"
+        return Failure("lost", "\n".join([said, *rest]))
+    # Of one whose end nobody saw there is nothing to be said against the trial.
+    return Failure("lost" if death.ending and code is None else "exception", reason)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +12,23 @@ from typing import IO
 
 from sqlalchemy.engine import URL
 
+from mnist_tune import __version__, fork_server
+from mnist_tune.child_process import ChildProcess, NotStarted
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.placement import Place
 from mnist_tune.stop import pass_on
 
-NO_FAILURE = {None, 0, STOPPED}
-"""Exit codes of workers that run, that are done, or that were stopped."""
+NO_FAILURE = {0, STOPPED}
+"""Exit codes of workers that are done, or that were stopped."""
+
+
+@dataclass
+class _Worker:
+    process: ChildProcess
+    output: IO[bytes]
+    lifeline: IO[bytes]
+    """By it we say when to stop; its end tells the worker that we are gone, even by SIGKILL."""
 
 
 @dataclass
@@ -31,67 +39,105 @@ class Pool:
     url: URL
     arguments: list[str] = field(default_factory=list)
     """Further arguments of `mnist-tune worker`."""
-    _workers: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = field(default_factory=list)
+    _workers: list[_Worker] = field(default_factory=list)
+    _starting: threading.Thread | None = None
+    _not_started: list[str] = field(default_factory=list)
+    _stops: int = 0
+    _killed: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def start(self, places: Sequence[Place]) -> None:
-        """Start one worker at each of `places`; one may stand there several times."""
-        environment = os.environ | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)}
-        for place in places:
-            output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its worker
-            command = [
-                sys.executable,
-                "-m",
-                "mnist_tune",
-                "worker",
-                self.study,
-                "--device",
-                place.device,
-                "--pooled",
-            ]
-            process = subprocess.Popen(
-                [*command, *self.arguments],
-                env=environment,
-                # By it we say when to stop; its end tells the worker that we are gone, even by SIGKILL.
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C reaches us alone, and we pass it on.
-                start_new_session=True,
-            )
-            self._workers.append((process, output))
-            if place.core is not None:  # before it has started anything, which then keeps to the core too
-                os.sched_setaffinity(process.pid, {place.core})
+        """Start one worker at each of `places`; one may stand there several times.
+
+        Returns at once: the fork server may still be loading.
+        """
+        fork_server.begin(fork_server.WORKERS)
+        self._starting = threading.Thread(target=self._start_each, args=(places,), name="start", daemon=True)
+        self._starting.start()
 
     def is_alive(self) -> bool:
-        """Whether any worker still runs."""
-        return any(process.poll() is None for process, _ in self._workers)
+        """Whether any worker still runs, or is yet to."""
+        with self._lock:
+            starting = not self._stops and self._starting is not None and self._starting.is_alive()
+            return starting or any(worker.process.is_alive() for worker in self._workers)
 
     def stop(self, times: int) -> None:
         """Ask every worker to leave: at the end of its epoch or, asked a second time, at once.
 
         times: how often by now. It is told by another way than signals, which a worker may get besides.
         """
-        for process, _ in self._workers:
-            assert process.stdin is not None
-            pass_on(process.stdin.fileno(), times)
+        with self._lock:
+            self._stops = times
+            for worker in self._workers:
+                pass_on(worker.lifeline.fileno(), times)
 
     def kill(self) -> None:
         """End every worker at once; their cells come back when their leases run out."""
-        for process, _ in self._workers:
-            process.kill()
+        with self._lock:
+            self._killed = True
+            for worker in self._workers:
+                worker.process.kill()
 
     def exit_code(self) -> int:
         """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
-        codes = {process.poll() for process, _ in self._workers} - NO_FAILURE
-        return MISTAKE if MISTAKE in codes else FAILED if codes else 0
+        with self._lock:
+            codes = {
+                ending.code for worker in self._workers if (ending := worker.process.poll())
+            } - NO_FAILURE
+            return MISTAKE if MISTAKE in codes else FAILED if codes or self._not_started else 0
 
     def failures(self) -> list[str]:
         """What the workers that ended badly said last, one line each."""
-        return [
-            f"worker {process.pid} {ending(process.returncode)}: {_last_line(output)}"
-            for process, output in self._workers
-            if process.poll() not in NO_FAILURE
-        ]
+        with self._lock:
+            return self._not_started + [
+                f"worker {worker.process.pid} {ending}: {_last_line(worker.output)}"
+                for worker in self._workers
+                if (ending := worker.process.poll()) and ending.code not in NO_FAILURE
+            ]
+
+    def _start_each(self, places: Sequence[Place]) -> None:
+        for place in places:
+            try:
+                self._start(place)
+            except NotStarted as problem:
+                with self._lock:
+                    self._not_started.append(f"a worker {problem}")
+
+    def _start(self, place: Place) -> None:
+        # Without the lock: this may take as long as the fork server loads.
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its worker
+        end, lifeline = os.pipe()
+        worker = _Worker(
+            ChildProcess(
+                "mnist_tune.__main__:main",
+                argv=["mnist-tune", *pooled_worker(self.study), "--device", place.device, *self.arguments],
+                stdin=end,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
+                environment=os.environ
+                | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)},
+                cores=None if place.core is None else {place.core},
+                # Ctrl-C reaches us alone, and we pass it on.
+                own_session=True,
+            ),
+            output,
+            os.fdopen(lifeline, "wb", buffering=0),  # as long too
+        )
+        try:
+            if not self._stops:
+                worker.process.start()
+        finally:
+            os.close(end)
+        with self._lock:
+            self._workers.append(worker)
+            pass_on(lifeline, self._stops)
+            if self._killed:
+                worker.process.kill()
+
+
+def pooled_worker(study: str) -> list[str]:
+    """The command of a worker that is started for a study by another command, which has the verdict."""
+    return ["worker", study, "--pooled", __version__]
 
 
 def worker_arguments(
@@ -102,13 +148,6 @@ def worker_arguments(
     arguments = [] if threads is None else ["--threads", str(threads)]
     named = ((option, str(folder)) for option, folder in folders.items() if folder is not None)
     return [*arguments, *(argument for pair in named for argument in pair)]
-
-
-def ending(returncode: int) -> str:
-    """How a process ended."""
-    return (
-        f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with {returncode}"
-    )
 
 
 def _last_line(output: IO[bytes]) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
+from mnist_tune import fork_server
+from mnist_tune.child_process import ChildProcess, Ending, NotStarted
 from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
+from mnist_tune.last_words import LastWords
 from mnist_tune.messages import Ready, Refused, SetUp
 
 LOOK_SECONDS = 0.1
@@ -22,7 +24,12 @@ ANSWER_SECONDS = 5.0
 
 
 class ProcessDied(Exception):  # noqa: N818 - an outcome of an attempt more than an error
-    """The training process ended by itself; the message says how."""
+    """The training process ended by itself; the message says how, and what it said last."""
+
+    def __init__(self, how: Ending | str, last_words: list[str]) -> None:
+        super().__init__(f"{how}: {last_words[-1]}" if last_words else str(how))
+        self.ending = how if isinstance(how, Ending) else None
+        self.last_words = last_words
 
 
 class TrainingProcess:
@@ -33,7 +40,7 @@ class TrainingProcess:
 
     def __init__(self, setup: SetUp | None = None) -> None:
         self._setup = setup
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Started | None = None
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -46,11 +53,9 @@ class TrainingProcess:
 
     def start(self) -> None:
         """Start the process, which then loads torch and, once it is set up, the data on its own."""
-        ours, theirs = socket.socketpair()
-        self._connection = Connection(ours.detach())
-        with theirs, _signals_blocked():
-            command = [sys.executable, "-m", "mnist_tune.job", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        fork_server.begin(fork_server.TRAINING)
+        self._connection, theirs = multiprocessing.Pipe()
+        self._process = _Started(theirs)
         if self._setup is not None:
             self.send(self._setup)
 
@@ -71,7 +76,7 @@ class TrainingProcess:
                 check()
                 answer = self.receive(LOOK_SECONDS)
         except ProcessDied as death:
-            raise MnistTuneError(f"the training process {death} before it was ready") from None
+            raise MnistTuneError(f"the training process did not become ready: it {death}") from None
         if isinstance(answer, Refused):
             self.kill()
             raise (UserError if answer.exit_code == MISTAKE else MnistTuneError)(answer.message)
@@ -81,6 +86,11 @@ class TrainingProcess:
     @property
     def is_running(self) -> bool:
         return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """Of the one that runs; 0 while it is being started."""
+        return self._process.child.pid if self._process is not None else 0
 
     def send(self, message: Any) -> None:
         """Tell it something. Whether it still lives shows when it is asked for an answer."""
@@ -98,29 +108,67 @@ class TrainingProcess:
         try:
             return self._connection.recv() if self._connection.poll(seconds) else None
         except (EOFError, OSError):
-            raise ProcessDied(self._bury()) from None
+            raise self._bury() from None
 
     def kill(self) -> None:
         """End it at once, whatever it does."""
         if self._process is not None:
+            assert self._connection is not None
+            self._connection.close()
             self._process.kill()
-            self._bury()
+            self._process = self._connection = None
 
-    def _bury(self) -> str:
-        """Wait for its end, and say what that was."""
+    def _bury(self) -> ProcessDied:
+        """See how it ended."""
         assert self._process is not None
         assert self._connection is not None
         self._connection.close()
-        code = self._process.wait()
+        death = self._process.death()
         self._process = self._connection = None
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        return death
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Have what is started meanwhile, which inherits this, deaf to Ctrl-C also while it loads torch."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class _Started:
+    """One training process from the moment it is asked for: the fork server may still be loading."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._last_words = LastWords()
+        self._connection = connection
+        self._problem = ""
+        self._is_wanted = True
+        self._lock = threading.Lock()
+        self.child = ChildProcess(
+            "mnist_tune.job:main",
+            [connection],
+            argv=["mnist-tune", "training", "of", str(os.getpid())],
+            stderr=self._last_words.descriptor,
+        )
+        threading.Thread(target=self._start, name="start-training", daemon=True).start()
+
+    def kill(self) -> None:
+        """End it, or have it not begin."""
+        with self._lock:
+            self._is_wanted = False
+            begun = bool(self.child.pid)
+        if begun:
+            self.child.kill()
+            self.child.wait()
+
+    def death(self) -> ProcessDied:
+        """How it ended, once nobody holds the other end of the connection."""
+        ending = self.child.wait() if self.child.pid else None
+        return ProcessDied(ending or self._problem, self._last_words.lines())
+
+    def _start(self) -> None:
+        try:
+            self.child.start()
+            with self._lock:
+                is_wanted = self._is_wanted
+            if not is_wanted:
+                self.child.kill()
+                self.child.wait()
+        except NotStarted as problem:
+            self._problem = str(problem)
+        finally:
+            self._last_words.close_ours()
+            self._connection.close()

@@ -15,6 +15,7 @@ import pytest
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointFolder
+from mnist_tune.child_process import Ending
 from mnist_tune.configuration import DataConfig
 from mnist_tune.data import load_training_images, split
 from mnist_tune.devices import Runtime
@@ -245,7 +246,7 @@ def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(
     with start(tmp_path / "states") as process:
         text = FIVE_EPOCHS.replace("epochs = 5", "epochs = 300") + "timeout = 2.0\n"
         this = bench_of(tmp_path, process, tmp_path / "states", text)
-        pid = process_id(process)
+        pid = process.pid
         threading.Timer(0.5, lambda: os.kill(pid, signal.SIGSTOP)).start()  # no step ends any more
         with pytest.raises(AttemptFailed) as failed:
             this.run(this.attempt())
@@ -258,7 +259,7 @@ def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(
         folder.mkdir()
         after = bench_of(folder, process, tmp_path / "states", TINY_SPEC)
         after.run(after.attempt())
-        assert process_id(process) != pid
+        assert process.pid != pid
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_a_training_process_that_dies_is_a_failure_with_its_signal(
 ) -> None:
     with start(tmp_path / "states") as process:
         this = bench_of(tmp_path, process, tmp_path / "states", FIVE_EPOCHS.replace("= 5", "= 300"))
-        pid = process_id(process)
+        pid = process.pid
         threading.Timer(0.5, lambda: os.kill(pid, number)).start()
         with pytest.raises(AttemptFailed) as failed:
             this.run(this.attempt())
@@ -285,7 +286,7 @@ def test_a_training_process_that_dies_is_a_failure_with_its_signal(
 def test_asked_twice_the_training_is_killed_at_once(tmp_path: Path, mnist_directory: Path) -> None:
     with start(tmp_path / "states") as process:
         this = bench_of(tmp_path, process, tmp_path / "states", FIVE_EPOCHS.replace("= 5", "= 300"))
-        os.kill(process_id(process), signal.SIGSTOP)  # it would never reach the end of its epoch
+        os.kill(process.pid, signal.SIGSTOP)  # it would never reach the end of its epoch
         this.stop.request("once")
         threading.Timer(0.3, lambda: this.stop.request("twice")).start()
         with pytest.raises(Interrupted, match="twice"):
@@ -295,12 +296,12 @@ def test_asked_twice_the_training_is_killed_at_once(tmp_path: Path, mnist_direct
 
 def test_a_training_process_does_not_outlive_its_worker(tmp_path: Path, mnist_directory: Path) -> None:
     process = start(tmp_path)
-    pid = process_id(process)
+    pid = process.pid
     assert process._connection is not None
     process.send(Run(config_of_300_epochs(), None, 1, "ab" * 16, 0.0))
     process._connection.close()  # as the kernel does when the worker is killed
     assert process._process is not None
-    assert process._process.wait(timeout=30) == 0
+    assert process._process.child.wait(30) == Ending(0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -327,11 +328,6 @@ def test_training_needs_no_optuna() -> None:
         "import mnist_tune.job, mnist_tune.training"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-
-
-def process_id(process: TrainingProcess) -> int:
-    assert process._process is not None
-    return process._process.pid
 
 
 @pytest.mark.slow

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mnist_tune import __version__
 from mnist_tune.cli import options
 from mnist_tune.cli.options import (
     ArtifactsOption,
@@ -21,7 +24,7 @@ from mnist_tune.cli.options import (
     StudyArgument,
     ThreadsOption,
 )
-from mnist_tune.errors import FAILED, STOPPED
+from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.placement import WORKERS_PER_GPU
 from mnist_tune.times import stamp
 
@@ -39,13 +42,14 @@ def worker(
     checkpoints: CheckpointsOption = None,
     artifacts: ArtifactsOption = None,
     pooled: Annotated[
-        bool,
+        str | None,
         typer.Option(
             "--pooled",
+            metavar="VERSION",
             hidden=True,
-            help="Started by 'run' or 'launch': ends with it, and leaves the verdict to it.",
+            help="Started by 'run' or 'launch' of this version: ends with it, and leaves the verdict to it.",
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """Run trials of a study until it is finished. Start as many as you like, on any machine.
 
@@ -54,13 +58,19 @@ def worker(
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
-    from mnist_tune import output
+    from mnist_tune import fork_server, output
     from mnist_tune.stop import StopRequest
     from mnist_tune.training_process import TrainingProcess
 
+    if pooled not in (None, __version__):
+        raise UserError(
+            f"worker {study}: this is version {__version__}, in {Path(__file__).parent.parent}, and the command "
+            f"that started it is {pooled}; install the same version everywhere, and start again"
+        )
     output.work_on()
     stop = StopRequest()
     stop.listen()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)  # by whoever started it
     if pooled:
         stop.follow(sys.stdin.fileno())
 
@@ -123,7 +133,9 @@ def run(
 
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """
-    from mnist_tune import output
+    from mnist_tune import fork_server, output
+
+    fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url

@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from mnist_tune.child_process import Ending
 from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
-from mnist_tune.pool import NO_FAILURE, ending
+from mnist_tune.pool import NO_FAILURE
 
 try:
     import ray
@@ -187,7 +188,7 @@ class RayPool:
             return
         self._codes.add(left.code)
         if left.code not in NO_FAILURE:
-            self._failures.append(f"a worker {ending(left.code)}: {left.last_line}")
+            self._failures.append(f"a worker {Ending(left.code)}: {left.last_line}")
 
     def _forget_waiting(self) -> None:
         for run, placed in list(self._running.items()):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import STOPPED
+from mnist_tune.pool import pooled_worker
 from mnist_tune.stop import pass_on
 from mnist_tune.visible import visible_lines
 
@@ -25,7 +26,7 @@ def start_worker(
 ) -> subprocess.Popen[str]:
     """Start it; the storage's URL is in the environment, now or already."""
     return subprocess.Popen(
-        [sys.executable, "-m", "mnist_tune", "worker", study, "--pooled", *arguments],
+        [sys.executable, "-P", "-m", "mnist_tune", *pooled_worker(study), *arguments],
         env=os.environ | ({ENVIRONMENT_VARIABLE: url} if url else {}) | {"PYTHONUNBUFFERED": "1"},
         # By it we say when to stop; its end tells the worker that the engine's process is gone.
         stdin=subprocess.PIPE,

@@ -1,0 +1,253 @@
+"""A function in a process of its own, which comes loaded: its start, its streams, its end."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import multiprocessing
+import os
+import signal
+import struct
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+from mnist_tune import __version__, fork_server
+from mnist_tune.errors import FAILED, MISTAKE
+from mnist_tune.process_title import set_title
+
+SERVER_IS_GONE = 255
+"""What multiprocessing takes for an exit code when the fork server, which would know it, is gone."""
+REPORT = struct.Struct("q")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended: its exit code, negative for a signal's number; None: nobody is left who knows."""
+
+    code: int | None
+
+    @property
+    def signal_name(self) -> str | None:
+        """The signal that killed it, if one did."""
+        if self.code is None or self.code >= 0:
+            return None
+        with suppress(ValueError):
+            return signal.Signals(-self.code).name
+        return f"signal {-self.code}"
+
+    def __str__(self) -> str:
+        if self.signal_name:
+            return f"was killed by {self.signal_name}"
+        return "ended without a word" if self.code is None else f"exited with {self.code}"
+
+
+class NotStarted(Exception):  # noqa: N818 - an outcome more than an error
+    """No process could be had; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What the new process is told, and what it takes over from the one that starts it."""
+
+    version: str
+    target: str
+    arguments: Sequence[Any]
+    argv: Sequence[str]
+    environment: dict[str, str]
+    streams: Sequence[Any]
+    report: Any
+    cores: set[int] | None
+    session: int | None
+
+
+@dataclass
+class ChildProcess:
+    """`target`, as module:function, called with `arguments` in a process of its own.
+
+    It has the caller's current folder, and the caller's cores unless some are named. Nothing is inherited but
+    the three streams, and the connections that are among the arguments.
+    """
+
+    target: str
+    arguments: Sequence[Any] = ()
+    argv: Sequence[str] = ()
+    """What `ps` shows, and the process finds as its command line."""
+    stdin: int | None = None
+    """A descriptor; None: nothing to read."""
+    stdout: int = 1
+    stderr: int = 2
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    cores: set[int] | None = None
+    own_session: bool = False
+    """Then signals from the terminal do not reach it."""
+    pid: int = 0
+    _process: Any = None
+    _report: Any = None
+    """A pipe that the process holds open for as long as it lives, and leaves its exit code in."""
+    _ending: Ending | None = None
+
+    def start(self) -> None:
+        """Start it: at once if the fork server is loaded, else when it is.
+
+        Raises:
+            NotStarted: it could not be started.
+        """
+        if fork_server.start_method() == "forkserver":
+            try:
+                return self._start("forkserver")
+            except (OSError, EOFError):
+                if fork_server.forget_inherited():
+                    with suppress(OSError, EOFError):
+                        return self._start("forkserver")
+        # Without a server: slower, and whatever keeps one from loading shows in this process.
+        try:
+            self._start("spawn")
+        except OSError as error:
+            raise NotStarted(f"cannot be started: {error.strerror or error}") from None
+
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return bool(self.pid) and self.poll() is None
+
+    def poll(self) -> Ending | None:
+        """How it ended; None while it lives."""
+        if self._ending is None and self._process is not None:
+            code = self._process.exitcode
+            if code == SERVER_IS_GONE:
+                self._ending = self._own_report()
+            elif code is not None:
+                self._ending = Ending(code)
+        return self._ending
+
+    def wait(self, seconds: float | None = None) -> Ending | None:
+        """Wait for its end, for so long; how it ended."""
+        if self.poll() is None:
+            self._process.join(seconds)
+            if self._process.exitcode == SERVER_IS_GONE:
+                wait([self._report], seconds)
+        return self.poll()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+        if self.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def _start(self, method: str) -> None:
+        stdin = os.open(os.devnull, os.O_RDONLY) if self.stdin is None else os.dup(self.stdin)
+        streams = [stdin, os.dup(self.stdout), os.dup(self.stderr)]
+        self._report, report = multiprocessing.Pipe(duplex=False)
+        order = _Order(
+            __version__,
+            self.target,
+            self.arguments,
+            self.argv,
+            self.environment,
+            [_Descriptor(stream) for stream in streams],
+            report,
+            self.cores or _cores(),
+            None if self.own_session else os.getsid(0),
+        )
+        context: Any = multiprocessing.get_context(method)
+        process = context.Process(target=_live, args=(order,))
+        try:
+            if method == "spawn":
+                with fork_server.fresh_interpreter():
+                    process.start()
+            else:
+                process.start()
+        finally:
+            for stream in streams:
+                os.close(stream)
+            report.close()
+        fork_server.leave_alone(process)
+        self._process = process
+        self.pid = process.pid or 0
+
+    def _own_report(self) -> Ending | None:
+        if not wait([self._report], 0):
+            return None
+        try:
+            return Ending(REPORT.unpack(self._report.recv_bytes())[0])
+        except EOFError:
+            return Ending(None)
+
+
+class _Descriptor:
+    """One of our descriptors on its way to a child, which finds the number that it has there."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (DupFd(self._number),)
+
+
+def _arrived(duplicate: Any) -> int:
+    number: int = duplicate.detach()
+    return number
+
+
+def _cores() -> set[int] | None:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+
+
+def _live(order: _Order) -> None:
+    """In the child: become what was ordered, do it, and leave a word of how it ended."""
+    code = FAILED
+    try:
+        _become(order)
+        module, _, name = order.target.partition(":")
+        getattr(importlib.import_module(module), name)(*order.arguments)
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else FAILED
+        raise
+    finally:
+        with suppress(OSError):
+            order.report.send_bytes(REPORT.pack(code))
+
+
+def _become(order: _Order) -> None:
+    for number, descriptor in enumerate(order.streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    _reopen_the_streams()
+    if order.version != __version__:
+        print(  # noqa: T201
+            f"mnist-tune: this process has version {__version__}, the command that started it {order.version}: "
+            "the installation has changed meanwhile; start the command again",
+            file=sys.stderr,
+        )
+        sys.exit(MISTAKE)
+    if order.session != os.getsid(0):
+        os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
+    if order.cores is not None:
+        os.sched_setaffinity(0, order.cores)
+    os.environ.clear()
+    os.environ.update(order.environment)
+    if "numpy" in sys.modules:  # Python's own random numbers begin anew in a fork, NumPy's do not
+        sys.modules["numpy"].random.seed()
+    sys.argv = list(order.argv)
+    set_title(order.argv)
+
+
+def _reopen_the_streams() -> None:
+    """What Python knows of its streams is what they were in the fork server."""
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=os.isatty(1))
+    else:  # the command has none
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115

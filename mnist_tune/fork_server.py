@@ -1,0 +1,113 @@
+"""The process that ours are forked off: the standard library's fork server, loaded with what they need.
+
+It is a fresh interpreter that has imported and does nothing else: no thread, no computation, no GPU, no open
+file of ours. What is written here touches private parts of `multiprocessing.forkserver`, so that its children
+use it as well (in 3.11 to 3.13 each starts one of its own) and so that it imports nothing from the current
+folder. Nothing else in the package does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+from typing import Any
+
+WORKERS = "mnist_tune.preload.workers"
+"""What is loaded for workers and their training processes."""
+TRAINING = "mnist_tune.preload.training"
+"""What is loaded for training processes alone."""
+HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
+"""Signals that a terminal or a service manager sends to all of its processes: the server keeps on serving."""
+
+_server: Any = forkserver._forkserver
+_start_unless_running = _server.ensure_running
+_lock = threading.RLock()
+_starter: int | None = None
+"""The process that started the server, if that was this module."""
+
+
+def start_method() -> str:
+    """How processes start: by fork where that is safe, else by exec.
+
+    Apple's libraries have threads of their own. A GPU that the caller has touched is no matter, since it is
+    the fork server that is forked; one that has come to have threads or a GPU ends itself, see `preload`.
+    """
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    return "forkserver" if has_server and sys.platform != "darwin" else "spawn"
+
+
+def begin(preload: str) -> None:
+    """Have a fork server load this, unless there is one already. Returns at once.
+
+    Whoever asks it for a process waits until it is loaded.
+    """
+    if start_method() == "forkserver":
+        forkserver.set_forkserver_preload([preload])
+        _ensure_running()
+
+
+def forget_inherited() -> bool:
+    """Do without the server that started this process, which is gone; False if there was none such."""
+    with _lock:
+        if not _is_inherited():
+            return False
+        os.close(_server._forkserver_alive_fd)
+        _server._forkserver_alive_fd = _server._forkserver_address = _server._forkserver_pid = None
+        return True
+
+
+def leave_alone(process: Any) -> None:
+    """Have this interpreter not wait for the process at its own exit: ours end by themselves."""
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+
+
+def _ensure_running() -> None:
+    global _starter
+    with _lock:
+        if _is_inherited():
+            return
+        with fresh_interpreter():
+            _start_unless_running()
+        _starter = os.getpid()
+
+
+def _is_inherited() -> bool:
+    return _server._forkserver_alive_fd is not None and _starter != os.getpid()
+
+
+_server.ensure_running = _ensure_running
+
+
+@contextmanager
+def fresh_interpreter() -> Iterator[None]:
+    """Have an interpreter that is started meanwhile begin as ours are to.
+
+    It imports from where this one does and nowhere else (with -c it would look into the current folder
+    first), and is deaf to signals until it is ready to hear.
+    """
+    needed = {
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+    }
+    before = {name: os.environ.get(name) for name in needed}
+    os.environ.update(needed)
+    try:
+        resource_tracker.ensure_running()  # which unblocks signals
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

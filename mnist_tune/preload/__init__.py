@@ -1,0 +1,67 @@
+"""What a fork server does before it serves: import all that its children need, and nothing else.
+
+The modules here are imported by the fork server alone, which is told their names.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from mnist_tune.process_title import set_title
+
+LOOK_SECONDS = 0.2
+
+
+def load(*modules: str) -> None:
+    """Import them. A process that cannot be forked safely after that is ended: its children start by exec."""
+    _leave_the_terminal()
+    # Else OpenBLAS starts threads when NumPy is imported. A child's environment is that of its starter.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    _end_with(os.getppid())
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except BaseException:
+        os._exit(1)  # whoever starts by exec then sees the error
+    if _has_threads() or _has_touched_a_gpu():
+        os._exit(1)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to, and so copy, every page that has an object
+    set_title(["mnist-tune", "fork-server"])
+
+
+def _leave_the_terminal() -> None:
+    """Whatever is printed while loading is not for whoever uses the command. Each child is given its own."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+def _end_with(parent: int) -> None:
+    """While loading, end when the parent has ended. Once loaded, the server sees that by itself."""
+
+    def look(*_: object) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.siginterrupt(signal.SIGALRM, False)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
+
+
+def _has_threads() -> bool:
+    tasks = Path("/proc/self/task")
+    return tasks.exists() and len(list(tasks.iterdir())) > 1
+
+
+def _has_touched_a_gpu() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized()

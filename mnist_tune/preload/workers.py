@@ -1,0 +1,10 @@
+"""For workers, which need Optuna and no torch, and for their training processes."""
+
+from mnist_tune.preload import load
+
+load(
+    "mnist_tune.job",
+    "mnist_tune.cli",
+    "mnist_tune.results",
+    "mnist_tune.worker_process",
+)
