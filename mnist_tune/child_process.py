@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 from typing import Any
 
 from mnist_tune import __version__, fork_server
@@ -182,6 +183,16 @@ class ChildProcess:
             return Ending(None)
 
 
+def refuse_version(starter: str) -> str | None:
+    """Why this process does not run for a command of that version; None: it is of the same."""
+    if starter == __version__:
+        return None
+    return (
+        f"{Path(__file__).parent} is version {__version__}, and the command that started it {starter}; "
+        "install the same version everywhere, and start again"
+    )
+
+
 class _Descriptor:
     """One of our descriptors on its way to a child, which finds the number that it has there."""
 
@@ -222,12 +233,8 @@ def _become(order: _Order) -> None:
         os.dup2(descriptor, number)
         os.close(descriptor)
     _reopen_the_streams()
-    if order.version != __version__:
-        print(  # noqa: T201
-            f"mnist-tune: this process has version {__version__}, the command that started it {order.version}: "
-            "the installation has changed meanwhile; start the command again",
-            file=sys.stderr,
-        )
+    if refusal := refuse_version(order.version):
+        print(f"mnist-tune: {refusal}", file=sys.stderr)  # noqa: T201
         sys.exit(MISTAKE)
     if order.session != os.getsid(0):
         os.setsid()

@@ -25,6 +25,8 @@ TRAINING = "mnist_tune.preload.training"
 """What is loaded for training processes alone."""
 HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
 """Signals that a terminal or a service manager sends to all of its processes: the server keeps on serving."""
+STARTER = "_MNIST_TUNE_STARTER"
+"""In the environment of a fork server alone: the process that it must not outlive while it loads."""
 
 _server: Any = forkserver._forkserver
 _start_unless_running = _server.ensure_running
@@ -94,6 +96,7 @@ def fresh_interpreter() -> Iterator[None]:
     """
     needed = {
         "PYTHONSAFEPATH": "1",
+        STARTER: str(os.getpid()),
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
     before = {name: os.environ.get(name) for name in needed}

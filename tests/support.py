@@ -150,9 +150,11 @@ def fail_behind_its_back(url: str, trial_id: int) -> None:
     assert stock.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def start_command(*arguments: str, folder: Path, url: str | None = None) -> subprocess.Popen[str]:
+def start_command(
+    *arguments: str, folder: Path, url: str | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start `mnist-tune` in `folder`, where its default storage lies too unless `url` names another."""
-    return _start(["-m", "mnist_tune", *arguments], folder, url)
+    return _start(["-m", "mnist_tune", *arguments], folder, url, environment)
 
 
 def start_toy_worker(
@@ -173,9 +175,11 @@ def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def run_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run `mnist-tune` to its end."""
-    return finish(start_command(*arguments, folder=folder))
+    return finish(start_command(*arguments, folder=folder, environment=environment))
 
 
 def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import re
 import shutil
@@ -11,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from mnist_tune.studies import OpenStudy, open_study
 from mnist_tune.wording import parameters_text
 from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command
+from tests.processes import descendants
 from tests.support import TINY_SPEC, new_study, open_file, run_command, write_spec
 
 COMMANDS = [name.split()[1:] for name, _ in commands()]
@@ -529,6 +532,7 @@ def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
         complete_one(study, 90.0)
     script = """
 import sys
+import time
 from mnist_tune.__main__ import main
 for line in sys.argv[1:]:
     sys.argv = ["mnist-tune", *line.split()]
@@ -731,16 +735,20 @@ def test_the_argv_of_a_pools_workers_has_no_url(tmp_path: Path) -> None:
     open_file(tmp_path, create=True)
     pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/{STORED}"))
     pool.start([Place("cpu"), Place("cpu")])
-    processes = [process for process, _ in pool._workers]
-    listed = subprocess.run(
-        ["ps", "-ww", "-o", "args=", "-p", ",".join(str(process.pid) for process in processes)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for process in processes:
-        process.wait(timeout=60)
-    assert listed.count("worker nothing --device cpu") == 2
+    seen = set()
+    while pool.is_alive():  # all of them, the fork server as well
+        ours = ",".join(map(str, descendants(os.getpid())))
+        listed = subprocess.run(
+            ["ps", "-ww", "-o", "pid=,args=", "-p", ours], capture_output=True, text=True, check=False
+        ).stdout
+        seen |= {line for line in listed.splitlines() if "mnist" in line}
+        time.sleep(0.01)
+    workers = {
+        line.split()[0] for line in seen if f"worker nothing --pooled {__version__} --device cpu" in line
+    }
+    assert len(workers) == 2
+    listed = "\n".join(seen)
+    assert "fork-server" in listed
     assert "sqlite" not in listed
     # They had the URL all the same: they looked for the study there.
     assert ["no study 'nothing' in this storage" in failure for failure in pool.failures()] == [True, True]

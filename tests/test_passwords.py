@@ -113,7 +113,7 @@ def test_a_password_of_odd_characters_opens_the_database_and_shows_nowhere(
         run = start_command("run", spec, "--workers", "1", *FILES, folder=tmp_path, url=proxy.url)
         wait_until(lambda: any(attempt.history for attempt in read_results(study).attempts))
         lines = command_lines(tmp_path)
-        for part in ("\0run\0", "\0worker\0", "mnist_tune.job"):
+        for part in ("\0run\0", "\0worker\0", "\0training\0", "\0fork-server\0"):
             assert sum(part in line for line in lines) == 1, lines
         proxy.cut(reset=True)
         do("status", "tiny", url=proxy.url, code=2)

@@ -1,15 +1,15 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mnist_tune import placement
 from mnist_tune.cores import usable_cores
-from mnist_tune.database import storage_url
 from mnist_tune.placement import Place, local_places
 from mnist_tune.pool import Pool
+from mnist_tune.results import read_results
+from tests.processes import training_processes
+from tests.support import TINY_SPEC, new_study, wait_until
 
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -74,17 +74,16 @@ def test_the_cpu_may_be_asked_for_beside_gpus(three_gpus: None) -> None:
 
 
 def test_a_worker_and_what_it_starts_keep_to_the_core_they_were_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mnist_directory: Path
 ) -> None:
-    # In place of Python, a program that tells where its own children may run.
-    told = tmp_path / "told"
-    program = tmp_path / "python"
-    program.write_text(f"#!/bin/sh\nsleep 0.5\ngrep Cpus_allowed_list /proc/self/status > {told}\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
-    pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/nothing.db"))
+    study = new_study(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 300"))
+    pool = Pool("tiny", study.storage.engine.url)
     pool.start([Place("cpu", CORES[-1])])
-    [(process, _)] = pool._workers
-    assert isinstance(process, subprocess.Popen)
-    assert process.wait(timeout=60) == 0
-    assert told.read_text(encoding="ascii").split() == ["Cpus_allowed_list:", str(CORES[-1])]
+    try:
+        wait_until(lambda: any(attempt.history for attempt in read_results(study).attempts))
+        [worker] = [each.process.pid for each in pool._workers]
+        [training] = training_processes(worker)
+        for pid in (worker, training):
+            assert os.sched_getaffinity(pid) == {CORES[-1]}
+    finally:
+        pool.kill()

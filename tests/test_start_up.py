@@ -21,54 +21,60 @@ from tests.benchmarks.start_up import (
     profile_table,
     table,
 )
-from tests.support import finish, new_study, run_command, start_command, take, wait_until
+from tests.processes import descendants
+from tests.support import STUDIES, finish, new_study, run_command, start_command, take, wait_until
 
 FOR_EVER = "import time; time.sleep(600)"  # longer than any test waits
 
 
-def loads_for_ever(folder: Path, *packages: str) -> None:
-    """Have every process that is started in `folder` hang when it imports one of these."""
+def loads_for_ever(folder: Path, *packages: str) -> dict[str, str]:
+    """An environment in which every process hangs when it imports one of these."""
     for package in packages:
         (folder / f"{package}.py").write_text(FOR_EVER, encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(STUDIES.parent)])}
 
 
-def children(process: subprocess.Popen[str]) -> list[int]:
-    """The processes that a process has started."""
-    command = ["pgrep", "-P", str(process.pid)]
-    return [int(line) for line in subprocess.run(command, capture_output=True, check=False).stdout.split()]
+def start_worker_that_is_loading(folder: Path, *packages: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """A worker that loads Optuna for ever, and the processes that it has started before: a fork server."""
+    environment = loads_for_ever(folder, "optuna", *packages)
+    worker = start_command("worker", "tiny", folder=folder, environment=environment)
+    wait_until(lambda: any("forkserver" in command_line(pid) for pid in descendants(worker.pid)))
+    return worker, descendants(worker.pid)
 
 
-def start_worker_that_is_loading(folder: Path) -> tuple[subprocess.Popen[str], int]:
-    """A worker that loads Optuna for ever, and the training process that it has started before."""
-    loads_for_ever(folder, "optuna")
-    worker = start_command("worker", "tiny", folder=folder)
-    wait_until(lambda: bool(children(worker)))
-    (training,) = children(worker)
-    return worker, training
+def command_line(pid: int) -> str:
+    """What `ps` shows of a process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def are_gone(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_a_worker_that_is_killed_while_it_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
-    worker, _ = start_worker_that_is_loading(tmp_path)
+    worker, started = start_worker_that_is_loading(tmp_path, "torch")
     worker.kill()
     answer = finish(worker)  # which waits for all that could write to the same pipes
     assert (answer.stdout, answer.stderr) == ("", "")
+    wait_until(lambda: are_gone(started))
 
 
 def test_ctrl_c_while_a_worker_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
-    loads_for_ever(tmp_path, "torch")
-    worker, training = start_worker_that_is_loading(tmp_path)
-    os.kill(training, signal.SIGINT)  # a terminal sends it to both
-    worker.send_signal(signal.SIGINT)
+    worker, started = start_worker_that_is_loading(tmp_path, "torch")
+    for pid in [*started, worker.pid]:  # a terminal sends it to all
+        os.kill(pid, signal.SIGINT)
     answer = finish(worker)
     assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
-    with pytest.raises(ProcessLookupError):
-        os.kill(training, 0)
+    wait_until(lambda: are_gone(started))
 
 
 def test_a_mistyped_study_does_not_wait_for_torch_and_leaves_no_process(tmp_path: Path) -> None:
     new_study(tmp_path)
-    loads_for_ever(tmp_path, "torch")
-    answer = run_command("worker", "tinny", folder=tmp_path)
+    environment = loads_for_ever(tmp_path, "torch")
+    answer = run_command("worker", "tinny", folder=tmp_path, environment=environment)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr == "mnist-tune: no study 'tinny' in this storage; did you mean 'tiny'?\n"
 
@@ -77,8 +83,8 @@ def test_a_worker_on_a_finished_study_does_not_wait_for_torch_and_leaves_no_proc
     queue = new_study(tmp_path).queue()
     for _ in range(8):
         queue.complete(take(queue), 90.0)
-    loads_for_ever(tmp_path, "torch")
-    answer = run_command("worker", "tiny", folder=tmp_path)
+    environment = loads_for_ever(tmp_path, "torch")
+    answer = run_command("worker", "tiny", folder=tmp_path, environment=environment)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert answer.stdout.endswith(" leaving: the study is finished\n")
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mnist_tune import __version__
 from mnist_tune.cli import options
 from mnist_tune.cli.options import (
     ArtifactsOption,
@@ -59,14 +57,12 @@ def worker(
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
     from mnist_tune import fork_server, output
+    from mnist_tune.child_process import refuse_version
     from mnist_tune.stop import StopRequest
     from mnist_tune.training_process import TrainingProcess
 
-    if pooled not in (None, __version__):
-        raise UserError(
-            f"worker {study}: this is version {__version__}, in {Path(__file__).parent.parent}, and the command "
-            f"that started it is {pooled}; install the same version everywhere, and start again"
-        )
+    if pooled and (refusal := refuse_version(pooled)):
+        raise UserError(refusal)
     output.work_on()
     stop = StopRequest()
     stop.listen()

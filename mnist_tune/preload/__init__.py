@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from mnist_tune.fork_server import STARTER
 from mnist_tune.process_title import set_title
 
 LOOK_SECONDS = 0.2
@@ -22,7 +23,7 @@ def load(*modules: str) -> None:
     _leave_the_terminal()
     # Else OpenBLAS starts threads when NumPy is imported. A child's environment is that of its starter.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    _end_with(os.getppid())
+    _end_with(int(os.environ.pop(STARTER, os.getppid())))
     try:
         for module in modules:
             importlib.import_module(module)
@@ -52,6 +53,7 @@ def _end_with(parent: int) -> None:
         if os.getppid() != parent:
             os._exit(1)
 
+    look()
     signal.signal(signal.SIGALRM, look)
     signal.siginterrupt(signal.SIGALRM, False)
     signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
