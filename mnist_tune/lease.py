@@ -10,6 +10,8 @@ from typing import Self
 
 from optuna.exceptions import UpdateFinishedTrialError
 
+from mnist_tune.patience import in_a_line
+
 
 class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than an error
     """Another worker may have this cell by now: nothing more may be written for the attempt."""
@@ -50,12 +52,14 @@ class Lease:
 class Heartbeat:
     """A thread that calls `beat` every `interval` seconds; use as a context manager.
 
-    Nothing that `beat` raises ends it: a worker must not go on unwatched because the storage failed once.
+    Nothing that `beat` raises ends it: a worker must not go on unwatched because the storage failed once. It
+    is told to `log`, once until a beat comes through.
     """
 
-    def __init__(self, beat: Callable[[], None], interval: float) -> None:
+    def __init__(self, beat: Callable[[], None], interval: float, log: Callable[[str], None]) -> None:
         self._beat = beat
         self._interval = interval
+        self._log = log
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="heartbeat", daemon=True)
 
@@ -70,8 +74,16 @@ class Heartbeat:
         self._thread.join()
 
     def _keep(self) -> None:
+        told = None
         while not self._over.wait(self._interval):
             try:
                 self._beat()
-            except Exception:  # whatever it is, the next beat may do better
-                continue
+            except Exception as error:  # whatever it is, the next beat may do better
+                problem = in_a_line(error)
+                if problem != told:
+                    self._log(f"the heartbeat failed ({problem}); trying again")
+                told = problem
+            else:
+                if told is not None:
+                    self._log("the heartbeat goes on")
+                told = None

@@ -93,5 +93,11 @@ def _may_pass(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError)
 
 
+def in_a_line(error: Exception) -> str:
+    """What a storage's failure says, or what any other error is."""
+    failed = failure_that_may_pass(error)
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0] if failed is None else _said(failed)
+
+
 def _said(error: DBAPIError) -> str:
     return str(error.orig).strip().split("\n", 1)[0]

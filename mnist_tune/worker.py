@@ -78,7 +78,7 @@ class Worker:
         self._ask(self._registration.register)
         self._sweep()
         try:
-            with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval):
+            with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval, self._log):
                 ended = self._loop()
         except BaseException as error:
             self._leave(f"{type(error).__name__}: {error}".split("\n", 1)[0])

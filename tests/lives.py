@@ -159,7 +159,7 @@ def heartbeat_in_hand() -> Iterator[Callable[[], None]]:
     beats: list[Callable[[], None]] = []
 
     @contextmanager
-    def noted(beat: Callable[[], None], _interval: float) -> Iterator[None]:
+    def noted(beat: Callable[[], None], *_: object) -> Iterator[None]:
         beats.append(beat)
         yield
 

@@ -91,7 +91,7 @@ def test_a_cut_longer_than_the_grace_period_gives_the_cell_to_another_and_the_wo
     wait_for_epochs(study)
     queue = study.queue()
     held = take(queue)
-    with Heartbeat(lambda: queue.beat(held), 0.5):
+    with Heartbeat(lambda: queue.beat(held), 0.5, print):
         proxy.cut(reset=reset)
         other = finish(start_toy_worker(tmp_path, url=postgres, options=["--max-trials", "1"]))
         assert (other.returncode, other.stderr) == (0, ""), other.stdout

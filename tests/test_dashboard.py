@@ -8,6 +8,8 @@ import re
 import signal
 import socket
 import sys
+import threading
+import time
 import urllib.request
 import webbrowser
 from collections.abc import Callable
@@ -22,7 +24,7 @@ import pytest
 import sqlalchemy
 from optuna.distributions import FloatDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
@@ -39,7 +41,17 @@ from mnist_tune.studies import OpenStudy, create_study
 from tests.conftest import Command
 from tests.reported import history
 from tests.running_dashboard import address_of, running_dashboard
-from tests.support import finish, folders, new_study, opened_again, start_command, states, take, tiny_spec
+from tests.support import (
+    finish,
+    folders,
+    new_study,
+    opened_again,
+    start_command,
+    states,
+    take,
+    tiny_spec,
+    wait_until,
+)
 
 HOME = "127.0.0.1:8080"
 HERE = local_names("127.0.0.1")
@@ -281,6 +293,33 @@ def test_what_workers_do_meanwhile_is_seen(study: OpenStudy) -> None:
     queue.give_back(take(queue), Failure("preempted", "told to"))
     assert len(seen()) == 9
     assert snapshots.get_best_trial(study.study_id).value == 20.0
+
+
+def test_what_was_being_read_of_a_study_when_it_was_deleted_is_forgotten(
+    study: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = SnapshotStorage(opened_again(study).storage)
+    is_read, is_deleted = threading.Event(), threading.Event()
+    read = snapshots._read
+
+    def slow(study_id: int) -> dict[int, FrozenTrial]:
+        trials = read(study_id)
+        is_read.set()
+        assert is_deleted.wait(60)
+        time.sleep(0.2)  # long enough for a forgetting that does not wait
+        return trials
+
+    monkeypatch.setattr(snapshots, "_read", slow)
+    reader = threading.Thread(target=snapshots.get_all_trials, args=(study.study_id,))
+    reader.start()
+    assert is_read.wait(60)
+    deleting = threading.Thread(target=snapshots.delete_study, args=(study.study_id,))
+    deleting.start()
+    wait_until(lambda: study.storage.get_all_studies() == [])
+    is_deleted.set()
+    for thread in (reader, deleting):
+        thread.join()
+    assert snapshots.last_seen(study.study_id) == {}
 
 
 def test_a_study_that_has_the_id_of_a_deleted_one_is_not_taken_for_it(tmp_path: Path) -> None:

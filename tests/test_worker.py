@@ -280,8 +280,9 @@ def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> No
     assert trials[6].params == trials[0].params
 
 
-def test_a_heartbeat_outlives_whatever_a_beat_raises() -> None:
+def test_a_heartbeat_outlives_whatever_a_beat_raises_and_says_it_once() -> None:
     beats = 0
+    lines: list[str] = []
 
     def beat() -> None:
         nonlocal beats
@@ -289,11 +290,15 @@ def test_a_heartbeat_outlives_whatever_a_beat_raises() -> None:
         if beats < 5:
             raise RuntimeError("database is locked")
 
-    with Heartbeat(beat, interval=0.01):
+    with Heartbeat(beat, 0.01, lines.append):
         deadline = time.monotonic() + 30
         while beats < 10:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+    assert lines == [
+        "the heartbeat failed (RuntimeError: database is locked); trying again",
+        "the heartbeat goes on",
+    ]
 
 
 def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost(

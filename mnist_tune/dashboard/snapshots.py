@@ -113,5 +113,7 @@ class SnapshotStorage(_CachedStorage):
 
     def _forget(self, *study_ids: int) -> None:
         for study_id in study_ids:
-            self._known.pop(study_id, None)
+            with self._reading.setdefault(study_id, threading.Lock()):  # what is being read now is old, too
+                self._known.pop(study_id, None)
+                self._next_reading.pop(study_id, None)
         self.on_replaced()
