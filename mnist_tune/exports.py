@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from mnist_tune import __version__
 from mnist_tune.configuration import TrainingConfig
-from mnist_tune.documents import Section, load
+from mnist_tune.documents import Section, load, validate
 from mnist_tune.errors import UserError
 from mnist_tune.results import Results
 from mnist_tune.sections import Data, Training
@@ -32,9 +32,15 @@ class Configuration(Section):
         return content
 
     def training_config(self, seed: int | None = None) -> TrainingConfig:
-        """The recipe, with another seed if one is given."""
+        """The recipe, with another seed if one is given.
+
+        Raises:
+            UserError: that is no seed.
+        """
         fields = self.training.model_dump()
-        return TrainingConfig(**(fields if seed is None else fields | {"seed": seed}))
+        if seed is not None:
+            fields = validate(Training, fields | {"seed": seed}, "--seed").model_dump()
+        return TrainingConfig(**fields)
 
 
 def load_configuration(path: Path) -> Configuration:

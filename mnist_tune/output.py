@@ -11,7 +11,7 @@ import os
 import select
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 STREAMS = ("stdin", "stdout", "stderr")
 """By their descriptors: 0, 1, 2."""
@@ -61,6 +61,19 @@ def take_over() -> None:
 def work_on() -> None:
     """From now on, go on with the work though nothing may be printed any more."""
     _forgive(sys.stdout)
+
+
+def is_screen(stream: IO[str]) -> bool:
+    """Whether somebody looks at it, whatever the environment says of colours.
+
+    It is a terminal, and this is no job in its background: that would draw over what its shell is used for.
+    """
+    if not stream.isatty():
+        return False
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except OSError:  # not the terminal that this process belongs to
+        return True
 
 
 def failure() -> OSError | None:

@@ -655,6 +655,12 @@ BAD_INPUTS = [
     pytest.param(
         *("train config.toml --output out --device tpu", "device 'tpu' is not there; write auto or one of: "),
     ),
+    ("train config.toml --output out --seed 4294967296", "--seed: seed: should be less than 4294967296"),
+    ("run spec.toml --artifacts config.toml", "config.toml cannot keep weights and logs (Not a directory); "),
+    (
+        "worker tiny --checkpoints config.toml",
+        "config.toml cannot keep states to go on from (Not a directory",
+    ),
     ("train spec.toml", "spec.toml: is a study's spec; train takes one configuration"),
     ("train nothing.toml", "nothing.toml: no such file"),
     ("train broken.toml", "broken.toml: is"),

@@ -14,7 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from mnist_tune.cli.display import Display
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import open_study
 from tests.support import STUDIES, TINY_SPEC, new_study, open_file, wait_until, write_spec
@@ -127,11 +129,43 @@ def test_a_pipe_that_takes_no_more_for_now_gets_everything(tmp_path: Path) -> No
     assert b"".join(received) == b"x" * 1_000_000
 
 
+def test_the_live_view_is_for_a_terminal_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    results = read_results(new_study(tmp_path))
+    with (tmp_path / "out.log").open("w") as log:
+        console = Console(file=log, highlight=False)
+        assert console.is_terminal  # so it says
+        with Display(results, console) as display:
+            display.show(results)
+            display.say("stopping")
+    (line,) = (tmp_path / "out.log").read_text(encoding="utf-8").splitlines()
+    assert line.endswith(" stopping")
+    assert line.isprintable()
+
+
+def test_a_job_in_the_background_of_a_terminal_draws_no_screen(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\nfrom mnist_tune.output import is_screen\nbefore = is_screen(sys.stdout)\n"
+        "if os.fork() == 0:\n    os.setpgid(0, 0)\n    os._exit(is_screen(sys.stdout))\n"
+        "sys.exit(0 if before and os.wait()[1] == 0 else 1)"
+    )
+    window, terminal = pty.openpty()
+    job = started([sys.executable, "-c", script], tmp_path, terminal, terminal=True)
+    os.close(terminal)
+    assert job.wait(timeout=60) == 0
+    os.close(window)
+
+
 def started(
     arguments: list[str], folder: Path, output: int, *, terminal: bool = False
 ) -> subprocess.Popen[str]:
     """A command with this for its output; if that is a terminal, it may be the command's own."""
-    environment = os.environ | {"MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db"}
+    environment = os.environ | {
+        "MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db",
+        "PYTHONPATH": str(STUDIES.parent),
+    }
 
     def own_it() -> None:
         fcntl.ioctl(output, termios.TIOCSCTTY, 0)

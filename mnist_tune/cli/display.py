@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.text import Text
 
-from mnist_tune import losses
+from mnist_tune import losses, output
 from mnist_tune.live_view import live_view
 from mnist_tune.progress import events
 from mnist_tune.results import Results
@@ -33,7 +33,7 @@ class Display:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
+        if output.is_screen(self._console.file) and not self._console.is_dumb_terminal:
             self._live = Live(
                 console=self._console, screen=True, auto_refresh=False, get_renderable=self._screen
             )
@@ -85,4 +85,4 @@ class Display:
         )
 
     def _print(self, line: str) -> None:
-        self._console.print(f"{stamp(on_terminal=self._console.is_terminal)} {line}")
+        self._console.print(f"{stamp(on_terminal=self._console.file.isatty())} {line}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_tune import output
 from mnist_tune.cli import options
 from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
 from mnist_tune.errors import FAILED, STOPPED, UserError
@@ -68,7 +69,7 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
 
     stop = StopRequest()
     stop.listen()
-    if not out.is_terminal:
+    if not output.is_screen(out.file):
         out.print(f"{results.name}: {totals(results)}")
     results = watch(study, results, stop, Display(results, out))
     if not results.is_finished:
