@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import platformdirs
 from sqlalchemy.engine import URL
 
 from mnist_tune.checkpoints import CheckpointFolder
+from mnist_tune.home import expanded, user_folder
 from mnist_tune.stored_names import inside
 from mnist_tune.whole_files import open_file
 
@@ -57,10 +57,11 @@ def checkpoints_of(uid: str, folder: Folder) -> CheckpointFolder:
 def _folder(kind: str, url: URL, option: Path | None) -> Folder:
     named = option or os.environ.get(f"MNIST_TUNE_{kind.upper()}")
     if named:
-        return Folder(Path(named).expanduser().absolute())
+        return Folder(expanded(Path(named)).absolute())
     if url.drivername == "sqlite":  # beside the file: it goes where the studies go
         return _beside(Path(url.database or "").absolute(), kind)
-    return Folder(platformdirs.user_data_path("mnist-tune") / kind, is_default=True)
+    own = user_folder("data", f"--{kind} or $MNIST_TUNE_{kind.upper()}")
+    return Folder(own / kind, is_default=True)
 
 
 def _beside(file: Path, kind: str) -> Folder:

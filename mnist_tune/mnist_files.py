@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.home import expanded, user_folder
 from mnist_tune.whole_files import whole_file
 
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_DATA"
@@ -74,12 +75,10 @@ class FileCheck:
 def data_directory(override: Path | None = None) -> Path:
     """The folder that has, or will have, `MNIST/raw/`: `override`, else $MNIST_TUNE_DATA, else the cache."""
     if override is not None:
-        return override.expanduser()
+        return expanded(override)
     if named := os.environ.get(ENVIRONMENT_VARIABLE):
-        return Path(named).expanduser()
-    import platformdirs  # here, so that a machine with torch alone can train from a folder it names
-
-    return platformdirs.user_cache_path("mnist-tune")
+        return expanded(Path(named))
+    return user_folder("cache", f"--data-dir or ${ENVIRONMENT_VARIABLE}")
 
 
 def raw_path(directory: Path, file: MnistFile) -> Path:

@@ -143,12 +143,11 @@ def _on_ray(
 def _on_slurm(
     study: OpenStudy, order: Order, address: str | None, minutes: int, told: dict[str, Any], as_json: bool
 ) -> None:
-    import platformdirs
-
+    from mnist_tune.home import user_folder
     from mnist_tune.launch import slurm_engine
 
     # By the study's uid: a name may be that of another study elsewhere.
-    folder = platformdirs.user_data_path("mnist-tune") / "slurm" / study.uid
+    folder = user_folder("data", "$XDG_DATA_HOME") / "slurm" / study.uid
     submitted = slurm_engine.submit(order, address, minutes, folder)
     if as_json:
         options.print_json(told | {"jobs": submitted.jobs, "logs": str(submitted.logs)})
