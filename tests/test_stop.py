@@ -129,3 +129,44 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path, ig
         heard |= name not in ignored.split()
         expected.append(f"SIG{name} {heard}")
     assert answer.stdout.splitlines() == expected
+
+
+INTERRUPTED_AT = """
+import os, signal, sys
+
+class CtrlC:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC)
+sys.argv = ["mnist-tune", "studies"]
+from mnist_tune.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "mnist_tune.cli.studies", "optuna", "sqlalchemy"])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_while_something_is_imported_ends_a_command_without_a_word(
+    tmp_path: Path, module: str, ignored: bool
+) -> None:
+    trap = "trap '' INT; " if ignored else ""
+    answer = subprocess.run(
+        ["sh", "-c", f'{trap}exec "$0" -c "$1"', sys.executable, INTERRUPTED_AT.format(module=module)],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "MNIST_TUNE_STORAGE": f"sqlite:///{tmp_path}/studies.db",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stdout == ""
+    if ignored:  # it goes on, to say that there is no such file
+        assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    else:
+        assert (answer.returncode, answer.stderr) == (-INT, "")
