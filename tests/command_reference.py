@@ -89,7 +89,11 @@ def _parameters(command: Callable[..., Any]) -> Iterator[tuple[str, Any, Any, An
 
 
 def _arguments(command: Callable[..., Any]) -> list[str]:
-    return [str(info.metavar) for _, _, info, _ in _parameters(command) if isinstance(info, ArgumentInfo)]
+    return [
+        f"{info.metavar}" if default is inspect.Parameter.empty else f"[{info.metavar}]"
+        for _, _, info, default in _parameters(command)
+        if isinstance(info, ArgumentInfo)
+    ]
 
 
 def _options(command: Callable[..., Any]) -> Iterator[Row]:

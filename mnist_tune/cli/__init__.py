@@ -53,7 +53,7 @@ def main(
 ) -> None:
     """Search hyperparameters of an MNIST classifier with many workers over one database.
 
-    Example: mnist-tune run studies/quickstart.toml
+    Example: mnist-tune run quickstart
     """
     settings.debug = debug
 
@@ -64,6 +64,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "create-study": studies.create_study,
         "worker": workers.worker,
         "launch": launch.launch,
+        "init": studies.init,
     },
     "Look at it": {
         "status": results.status,

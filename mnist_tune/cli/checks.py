@@ -9,14 +9,14 @@ from mnist_tune.cli.options import (
     ArtifactsOption,
     CheckpointsOption,
     JsonOption,
+    OnlyStudyArgument,
     StorageOption,
-    StudyArgument,
 )
 from mnist_tune.errors import FAILED
 
 
 def verify(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     storage: StorageOption = None,
     artifacts: ArtifactsOption = None,
     checkpoints: CheckpointsOption = None,

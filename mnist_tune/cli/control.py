@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
+from mnist_tune.cli.names import complete_host, complete_worker
+from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import UserError
 
 if TYPE_CHECKING:
     from mnist_tune.control import Control
 
 
-def pause(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
     """Let no worker begin another trial. Those that run go on to their end; the workers wait.
 
     Example: mnist-tune pause seed-grid
@@ -24,7 +25,7 @@ def pause(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpti
     _set(study, storage, Control.PAUSED, f"paused; mnist-tune resume {study} goes on", as_json)
 
 
-def resume(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
     """Go on with a study that was paused or cancelled.
 
     Example: mnist-tune resume seed-grid
@@ -34,7 +35,7 @@ def resume(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpt
     _set(study, storage, Control.RUNNING, "open to its workers", as_json)
 
 
-def cancel(study: StudyArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
+def cancel(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
     """Have all workers finish their epoch, give their cells back and leave. Nothing is lost.
 
     They notice with their next heartbeat.
@@ -47,15 +48,25 @@ def cancel(study: StudyArgument, storage: StorageOption = None, as_json: JsonOpt
 
 
 def drain(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     worker: Annotated[
         str | None,
         typer.Option(
-            "--worker", metavar="ID", help="HOST:PID, as 'status --workers' shows it.", show_default=False
+            "--worker",
+            metavar="ID",
+            help="HOST:PID, as 'status --workers' shows it.",
+            show_default=False,
+            autocompletion=complete_worker,
         ),
     ] = None,
     host: Annotated[
-        str | None, typer.Option("--host", help="All workers of this host.", show_default=False)
+        str | None,
+        typer.Option(
+            "--host",
+            help="All workers of this host.",
+            show_default=False,
+            autocompletion=complete_host,
+        ),
     ] = None,
     storage: StorageOption = None,
     as_json: JsonOption = False,
@@ -79,7 +90,7 @@ def drain(
 
 
 def retry(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     trial: Annotated[
         int | None,
         typer.Option("--trial", metavar="N", help="Only the cell of this trial.", show_default=False),

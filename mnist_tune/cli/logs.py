@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import ArtifactsOption, JsonOption, StorageOption, StudyArgument
+from mnist_tune.cli.options import ArtifactsOption, JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import STOPPED, UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def logs(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     trial: Annotated[
         int | None,
         typer.Option("--trial", metavar="N", help="Only this trial's.", show_default=False),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnist_tune import output
+from mnist_tune.cli.names import complete_spec, complete_study, only_study
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.visible import visible
 
@@ -36,9 +37,31 @@ class Settings:
 settings = Settings()
 
 SpecArgument = Annotated[
-    Path, typer.Argument(metavar="SPEC", help="The study's TOML file.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="SPEC",
+        help="The study's TOML file, or the name of a study that comes with mnist-tune.",
+        show_default=False,
+        autocompletion=complete_spec,
+    ),
 ]
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", show_default=False)]
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="The study's name.", show_default=False, autocompletion=complete_study
+    ),
+]
+# Of what looks at a study, or has its workers do what can be taken back.
+OnlyStudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="The study's name; may be left out if the storage has only one.",
+        show_default=False,
+        callback=only_study,
+        autocompletion=complete_study,
+    ),
+]
 _storage_option = partial(
     typer.Option,
     metavar="URL",
@@ -117,6 +140,14 @@ def study(name: str, url: str | None) -> OpenStudy:
     from mnist_tune.studies import open_study
 
     return open_study(storage(url), name)
+
+
+def spec(named: Path, name: str | None) -> Spec:
+    """The spec in that file, or of that study of ours; under another name if one is given."""
+    from mnist_tune.shipped import find_spec
+    from mnist_tune.spec import load_spec
+
+    return load_spec(find_spec(named)).named(name)
 
 
 def note_idle_settings(spec: Spec) -> list[str]:

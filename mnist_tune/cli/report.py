@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import StorageOption, StudyArgument
+from mnist_tune.cli.options import OnlyStudyArgument, StorageOption
 
 
 def report(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     storage: StorageOption = None,
     model: Annotated[
         list[Path] | None,

@@ -9,7 +9,7 @@ import typer
 
 from mnist_tune import output
 from mnist_tune.cli import options
-from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
+from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.parsing import Format
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def status(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     storage: StorageOption = None,
     workers: Annotated[
         bool, typer.Option("--workers", help="Show the workers instead of the attempts.")
@@ -79,7 +79,7 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
 
 
 def export(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     storage: StorageOption = None,
     format_: Annotated[
         Format | None,

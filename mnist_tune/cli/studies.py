@@ -45,10 +45,9 @@ def create_study(
     Example: mnist-tune create-study studies/seed-grid.toml
     """
     from mnist_tune.database import shown, storage_url
-    from mnist_tune.spec import load_spec
     from mnist_tune.studies import create_study
 
-    loaded = load_spec(spec).named(name)
+    loaded = options.spec(spec, name)
     opened = options.storage(storage, create=reuse is None)
     if reuse is None:
         created, reused = create_study(opened, loaded), 0
@@ -77,6 +76,23 @@ def create_study(
     else:
         more = "; nothing was taken over" if reuse else ""
         options.say(f"study '{study}' is in {where} already, with the same spec{more}")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to copy them.")] = Path("studies"),
+) -> None:
+    """Copy the studies that come with mnist-tune into a folder, studies/ if none is named, to be changed.
+
+    A file that is there already stays as it is.
+
+    Example: mnist-tune init studies
+    """
+    from mnist_tune.shipped import copy_specs
+
+    copied = copy_specs(folder)
+    for path, became in copied.items():
+        typer.echo(f"{path}: {'copied' if became == 'new' else f'{became}, left as it is'}")
+    typer.echo(f"run one with: mnist-tune run {folder / 'quickstart.toml'}")
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:

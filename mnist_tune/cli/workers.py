@@ -138,13 +138,12 @@ def run(
     from mnist_tune.placement import check_device, local_places
     from mnist_tune.pool import Pool, worker_arguments
     from mnist_tune.results import read_results
-    from mnist_tune.spec import load_spec
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
     from mnist_tune.writable import check_folders
 
     output.work_on()
-    loaded = load_spec(spec).named(name)
+    loaded = options.spec(spec, name)
     check_device(device)
     url = storage_url(storage)
     options.prepare_data(data_dir)
