@@ -26,9 +26,9 @@ from mnist_tune.rows import (
     trials,
     user_attributes,
 )
-from mnist_tune.schema import workers
-from mnist_tune.search import Waiting
-from mnist_tune.sections import Retry
+from mnist_tune.schema import has_registry, workers
+from mnist_tune.search import Waiting, distributions
+from mnist_tune.spec import Spec
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 LEFT_BEHIND_OF = select(system_attributes).where(
@@ -98,8 +98,10 @@ def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[
 
 def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:
     """Append WAITING trials to a locked study, numbered on from the last; their ids."""
-    in_study = select(sqlalchemy.func.count()).where(trials.c.study_id == study_id)
-    first = session.execute(in_study).scalar_one()
+    # Not their count, which is less where somebody has deleted some.
+    last = select(sqlalchemy.func.max(trials.c.number)).where(trials.c.study_id == study_id)
+    first = session.execute(last.select_from(trials)).scalar_one_or_none()
+    first = 0 if first is None else first + 1
     rows = [
         {"study_id": study_id, "number": first + index, "state": TrialState.WAITING}
         for index in range(len(waiting))
@@ -148,7 +150,9 @@ class _Shared:
         return self._numbers[key]
 
 
-def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> Waiting:
+def next_attempt(
+    attempt: FrozenTrial, failures: dict[str, int], axes: Mapping[str, BaseDistribution]
+) -> Waiting:
     """The same cell once more, waiting."""
     kept = ("grid_id", "search_space", CELL, CHECKPOINT)
     system_attrs = {
@@ -158,8 +162,11 @@ def next_attempt(attempt: FrozenTrial, failures: dict[str, int]) -> Waiting:
         if key in kept or key.startswith((RUNG, GENERATION))
     }
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
-    system_attrs |= {"fixed_params": attempt.params, FAILURES: failures}
-    return Waiting(attempt.params, attempt.distributions, system_attrs)
+    # Another program that took the cell may have given it values of its own: they are not searched here.
+    searched = {name: axes[name] for name, of in attempt.distributions.items() if axes.get(name) == of}
+    params = {name: attempt.params[name] for name in searched}
+    system_attrs |= {"fixed_params": params, FAILURES: failures}
+    return Waiting(params, searched, system_attrs)
 
 
 def fail(
@@ -177,24 +184,36 @@ def fail(
 
 
 def put_back(
-    session: orm.Session, study_id: int, attempt: FrozenTrial, failed_as: FailureClass, retry: Retry
+    session: orm.Session, study_id: int, attempt: FrozenTrial, failed_as: FailureClass, spec: Spec
 ) -> bool:
     """Append the cell of a failed attempt once more, if its budget for this class of failure allows."""
     failures = dict(attempt.system_attrs.get(FAILURES, {}))
     failures[failed_as] = failures.get(failed_as, 0) + 1
-    if 0 <= getattr(retry, failed_as) < failures[failed_as]:
+    if 0 <= getattr(spec.retry, failed_as) < failures[failed_as]:
         return False
-    insert_waiting(session, study_id, [next_attempt(attempt, failures)])
+    insert_waiting(session, study_id, [next_attempt(attempt, failures, distributions(spec))])
     return True
 
 
-def failed_with(failure: Failure) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` carries this very failure."""
-    return sqlalchemy.exists().where(
-        user_attributes.c.trial_id == trials.c.trial_id,
-        user_attributes.c.key == FAILURE,
-        user_attributes.c.value_json == json.dumps(failure.stored()),
+def unexplained(study_id: int) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` is an attempt that another program has ended as failed: no reason is stored."""
+    reason = sqlalchemy.exists().where(
+        user_attributes.c.trial_id == trials.c.trial_id, user_attributes.c.key == FAILURE
     )
+    return sqlalchemy.and_(cells_of(study_id, TrialState.FAIL), ~reason)
+
+
+def is_last(session: orm.Session, study_id: int, trial_id: int) -> bool:
+    """Whether no later trial is for the cell of this one."""
+    of_trial = system_attributes.alias()
+    later = (
+        select(trials.c.trial_id)
+        .join(system_attributes, system_attributes.c.trial_id == trials.c.trial_id)
+        .join(of_trial, of_trial.c.value_json == system_attributes.c.value_json)
+        .where(trials.c.study_id == study_id, trials.c.trial_id > trial_id)
+        .where(system_attributes.c.key == CELL, of_trial.c.key == CELL, of_trial.c.trial_id == trial_id)
+    )
+    return session.execute(later.limit(1)).first() is None
 
 
 def insert_attributes(
@@ -221,6 +240,7 @@ def delete_rows(session: orm.Session, study_id: int) -> None:
     for table in reversed(models.BaseModel.metadata.sorted_tables):
         if "trial_id" in table.c and table is not trials:
             session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
-    for table in (workers, *reversed(models.BaseModel.metadata.sorted_tables)):
+    ours = [workers] if has_registry(session.connection()) else []
+    for table in (*ours, *reversed(models.BaseModel.metadata.sorted_tables)):
         if "study_id" in table.c:
             session.execute(table.delete().where(table.c.study_id == study_id))

@@ -19,10 +19,10 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import select
 
 from mnist_tune.attributes import CONTROL
-from mnist_tune.database import utc_now
+from mnist_tune.database import lock, utc_now
 from mnist_tune.errors import UserError
 from mnist_tune.rows import changed, study_attributes, upsert
-from mnist_tune.schema import workers
+from mnist_tune.schema import add_ours, workers
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.stored_values import Count, Damaged, Moment, Stored, fit, parse_as
 from mnist_tune.trial_columns import raw
@@ -133,6 +133,8 @@ def read_registry(storage: GuardedStorage, study_id: int, grace_period: float) -
     )
     registry = Registry([], [])
     with storage.transaction() as session:
+        if not storage.has_registry(session):
+            return registry
         for row in session.execute(rows).mappings():
             try:
                 registry.workers.append(_worker(fit(ROW, dict(row)), grace_period))
@@ -176,15 +178,16 @@ def ask_to_drain(
     which = workers.c.name == worker if worker is not None else workers.c.host == host
     there = sqlalchemy.and_(workers.c.study_id == study_id, workers.c.departure.is_(None), which)
     with storage.transaction() as session:
+        known = storage.has_registry(session)
         asked = workers.update().where(there).values(drain=True).returning(workers.c.name)
-        names = list(session.execute(asked).scalars())
+        names = list(session.execute(asked).scalars()) if known else []
     if not names:
         wanted = f"no worker '{worker}'" if worker is not None else f"no worker on host '{host}'"
         here = select(workers.c.name).where(workers.c.study_id == study_id, workers.c.departure.is_(None))
         with storage.transaction() as session:
-            present = list(session.execute(here).scalars())
-        known = f"there are: {', '.join(map(str, present))}" if present else "there are none"
-        raise UserError(f"{wanted} is on this study; {known}")
+            present = list(session.execute(here).scalars()) if known else []
+        there_are = f"there are: {', '.join(map(str, present))}" if present else "there are none"
+        raise UserError(f"{wanted} is on this study; {there_are}")
     return names
 
 
@@ -217,6 +220,10 @@ class Registration:
             "device": self._device,
             "drain": False,
         }
+        with self._storage.transaction() as session:
+            if not self._storage.has_registry(session):  # stock Optuna has copied the study here
+                lock(session.connection())
+                add_ours(session.connection())
         with self._storage.transaction() as session:
             # First, since it takes SQLite's write lock before anything is read.
             upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"))

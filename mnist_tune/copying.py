@@ -32,7 +32,7 @@ from mnist_tune.rows import (
     trials,
     upsert,
 )
-from mnist_tune.sections import Retry
+from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy
 
@@ -91,7 +91,7 @@ def copy_study(
             study_id = ids["study_id"][study.study_id]
             renamed = {} if spec == study.spec else {SPEC: spec.document()}
             _make_its_own(copy, study_id, {UID: files.uid, **renamed})
-            put_back = _put_back_running(storage, copy, study_id, spec.retry)
+            put_back = _put_back_running(storage, copy, study_id, spec)
     return Copied(spec.study.name, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
 
 
@@ -151,7 +151,7 @@ def _make_its_own(target: orm.Session, study_id: int, attributes: dict[str, Any]
     upsert(target, study_attributes, ("study_id", "key"), rows)
 
 
-def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: int, retry: Retry) -> int:
+def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: int, spec: Spec) -> int:
     """FAIL what runs in the copy and append its cells anew, as far as their budgets allow; how many."""
     running = select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING
@@ -161,6 +161,6 @@ def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: in
         fail(target, trial_id, CUT_OFF, sqlalchemy.true())
         attempt = storage.frozen(target, trial_id)
         # A trial without a cell is not ours to run.
-        if CELL in attempt.system_attrs and put_back(target, study_id, attempt, CUT_OFF.kind, retry):
+        if CELL in attempt.system_attrs and put_back(target, study_id, attempt, CUT_OFF.kind, spec):
             waiting_again += 1
     return waiting_again

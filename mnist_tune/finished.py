@@ -9,7 +9,7 @@ from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CLAIM, LEFT_BEHIND, LOG, REUSED
+from mnist_tune.attributes import CLAIM, LEFT_BEHIND, LOG, RESULT, REUSED
 from mnist_tune.errors import UserError
 from mnist_tune.rows import (
     claimed_with,
@@ -23,7 +23,7 @@ from mnist_tune.rows import (
 )
 
 OF_THE_RESULT = sqlalchemy.or_(
-    system_attributes.c.key.in_([CLAIM, LOG, LEFT_BEHIND]),
+    system_attributes.c.key.in_([CLAIM, RESULT, LOG, LEFT_BEHIND]),
     system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
 )
 

@@ -1,35 +1,35 @@
-"""Cells whose retry budget is spent, put back with a fresh one."""
+"""Cells that nobody will try any more, put back with a fresh retry budget."""
 
 from __future__ import annotations
 
+from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import select
+from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CELL
+from mnist_tune.attributes import FAILURE, FAILURES
 from mnist_tune.cells import insert_waiting, lock_study, next_attempt
 from mnist_tune.errors import UserError
-from mnist_tune.rows import system_attributes, trials
+from mnist_tune.rows import SET_STATE, objective_values, put, trials
+from mnist_tune.search import distributions, waiting_cells
+from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.studies import OpenStudy
+from mnist_tune.trained import UNEXPLAINED, UNTRAINED
 
 
 def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
     """Put back the cells that failed for good, or only that of one trial; the numbers of their last trials.
 
-    Done again, it finds nothing more to do: what waits or runs is no hole.
+    To these belong the cells that another program has ended without training. Done again, it finds nothing
+    more to do: what waits or runs is no hole.
 
     Raises:
         UserError: the trial is not the last attempt at a cell that failed for good.
     """
     with study.storage.transaction() as session:
         lock_study(session, study.study_id)
-        of_cells = (
-            select(trials, system_attributes.c.value_json.label("cell"))
-            .join(system_attributes, system_attributes.c.trial_id == trials.c.trial_id)
-            .where(trials.c.study_id == study.study_id, system_attributes.c.key == CELL)
-            .order_by(trials.c.trial_id)
-        )
-        last = {row.cell: row for row in session.execute(of_cells)}
-        holes = {row.number: row for row in last.values() if row.state == TrialState.FAIL}
+        stored = read_trials(session, study.study_id, study.spec)
+        last = {trial.cell: trial for trial in stored.trials}
+        holes = {trial.number: trial for trial in last.values() if trial.has_failed}
         if number is not None:
             if number not in holes:
                 known = f"these are: {', '.join(map(str, sorted(holes)))}" if holes else "there is none"
@@ -37,7 +37,42 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
                     f"trial {number} is not the last attempt at a cell that failed for good; {known}"
                 )
             holes = {number: holes[number]}
-        failed = [study.storage.frozen(session, row.trial_id) for row in holes.values()]
-        if failed:
-            insert_waiting(session, study.study_id, [next_attempt(attempt, {}) for attempt in failed])
+        for trial in holes.values():
+            _put_back(session, study, trial)
     return sorted(holes)
+
+
+def make_deleted_cells(study: OpenStudy) -> list[int]:
+    """Make the cells anew whose every trial somebody has deleted; which they are."""
+    with study.storage.transaction() as session:
+        lock_study(session, study.study_id)
+        deleted = read_trials(session, study.study_id, study.spec).deleted
+        if deleted:
+            _delete_what_is_left(session)
+            cells = waiting_cells(study.spec)
+            insert_waiting(session, study.study_id, [cells[cell] for cell in deleted])
+    return deleted
+
+
+def _delete_what_is_left(session: orm.Session) -> None:
+    """Delete rows of trials that are gone: SQLite gives their ids out again."""
+    for table in reversed(models.BaseModel.metadata.sorted_tables):
+        if "trial_id" in table.c and table is not trials:
+            session.execute(table.delete().where(table.c.trial_id.not_in(select(trials.c.trial_id))))
+
+
+def _put_back(session: orm.Session, study: OpenStudy, trial: StoredTrial) -> None:
+    attempt = study.storage.frozen(session, trial.trial_id)
+    failures: dict[str, int] = {}
+    of_others = UNEXPLAINED if trial.state is TrialState.FAIL else UNTRAINED
+    if of_others is UNTRAINED or FAILURE not in attempt.user_attrs:
+        # Its state, its reason and the count of its failures, as a worker would have left them.
+        session.execute(SET_STATE, {"of_trial": trial.trial_id, "to_state": TrialState.FAIL})
+        session.execute(objective_values.delete().where(objective_values.c.trial_id == trial.trial_id))
+        put(session, trial.trial_id, user={FAILURE: of_others.stored()})
+        before = attempt.system_attrs.get(FAILURES, {})
+        failures = {**before, of_others.kind: before.get(of_others.kind, 0) + 1}
+        if 0 <= getattr(study.spec.retry, of_others.kind) < failures[of_others.kind]:
+            failures = {}
+    again = next_attempt(attempt, failures, distributions(study.spec))
+    insert_waiting(session, study.study_id, [again])

@@ -9,8 +9,10 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
+from mnist_tune.attributes import CELL
 from mnist_tune.rows import trials
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.trained import has_its_result
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 """The trials that teach something; of the running ones, where not to look too.
@@ -55,5 +57,10 @@ class LearntFrom:
             read |= {trial._trial_id: trial for trial in of_these}
         self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
         current = (self._ended.get(trial_id) or read.get(trial_id) for trial_id in numbered)
-        shown = [trial for trial in current if trial is not None and trial.state in asked]
+        shown = [trial for trial in current if trial is not None and trial.state in asked and _is_ours(trial)]
         return copy.deepcopy(shown) if deepcopy else shown
+
+
+def _is_ours(trial: FrozenTrial) -> bool:
+    """Whether it is an attempt at a cell that runs, or one that a worker has trained to its end."""
+    return CELL in trial.system_attrs and (trial.state == TrialState.RUNNING or has_its_result(trial))

@@ -101,6 +101,8 @@ def conclusion(results: Results) -> Iterator[str]:
         reason = first_line((attempt.failure or {}).get("reason", "unknown"))
         cell = f"cell {attempt.cell} ({parameters_text(attempt.parameters)})"
         yield f"missing: {cell} failed for good: {reason}"
+    if results.cells.failed:
+        yield f"put back what is missing with: mnist-tune retry {results.name} --failed"
     yield from (f"warning: {warning}" for warning in results.warnings)
     best = results.best
     if results.is_finished and best is None and results.ended_early:

@@ -20,15 +20,16 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURES, WORKER
+from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.cells import (
     cells_of,
     claim_first,
     fail,
-    failed_with,
+    is_last,
     lock_study,
     put_back,
     read_cell,
+    unexplained,
 )
 from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.control import Control, is_control, read_control
@@ -40,12 +41,16 @@ from mnist_tune.rows import (
     beat,
     claimed_with,
     end,
+    has_attribute,
     put,
+    system_attributes,
     trials,
+    user_attributes,
 )
-from mnist_tune.sections import Retry
+from mnist_tune.spec import Spec
 from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.trained import UNEXPLAINED
 
 
 class Standing(enum.Enum):
@@ -72,12 +77,12 @@ class Claim:
 class Queue:
     """The cells of one study, as one worker process sees them."""
 
-    def __init__(self, storage: GuardedStorage, study_id: int, retry: Retry, grace_period: float) -> None:
+    def __init__(self, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._retry = retry
-        self._grace_period = grace_period
-        self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), grace_period)
+        self._spec = spec
+        self._grace_period = spec.lease.grace_period
+        self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), self._grace_period)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
         self._unanswered: str | None = None
@@ -135,16 +140,21 @@ class Queue:
         Returns False, and changes nothing, if the lease was lost.
         """
         return self._fail(claim.trial_id, failure, claimed_with(claim.token), system) or self._ended_as(
-            claim, TrialState.FAIL, failure
+            claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
 
     def put_back_stale(self) -> list[int]:
-        """Fail the attempts whose heartbeat stood still for the grace period; their trial numbers."""
+        """Fail the attempts whose heartbeat stood still for the grace period; their trial numbers.
+
+        With them come back the cells whose attempt another program has ended as failed.
+        """
+        of_others = self._put_back_unexplained() if self._watch.is_due else []
         failure = Failure(
             "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
         )
         silent = self._watch.silent()
-        return [trial.number for trial in silent if self._fail(trial.trial_id, failure, trial.still())]
+        lost = [trial.number for trial in silent if self._fail(trial.trial_id, failure, trial.still())]
+        return of_others + lost
 
     def standing(self) -> Standing:
         """Why no cell could be claimed.
@@ -152,7 +162,8 @@ class Queue:
         Raises:
             MnistTuneError: the study was deleted.
         """
-        unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED)).limit(1)
+        come_back = unexplained(self._study_id)
+        unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED) | come_back).limit(1)
         with self._storage.transaction() as session:
             if session.execute(unfinished).first() is None:
                 if session.get(models.StudyModel, self._study_id) is None:
@@ -169,9 +180,10 @@ class Queue:
         try:
             with self._storage.guarded(claim.trial_id) as session:
                 put(session, claim.trial_id, **notes)
+                put(session, claim.trial_id, system={RESULT: value})
                 end(session, claim.trial_id, state, [value])
         except UpdateFinishedTrialError:
-            if not self._ended_as(claim, state):
+            if not self._ended_as(claim, state, has_attribute(system_attributes, RESULT, value)):
                 raise
 
     def _take(self, session: orm.Session, token: str, worker: str) -> Claim | None:
@@ -207,14 +219,31 @@ class Queue:
                 return False
             put(session, trial_id, system=system or {})
             attempt = self._storage.frozen(session, trial_id)
-            put_back(session, self._study_id, attempt, failure.kind, self._retry)
+            put_back(session, self._study_id, attempt, failure.kind, self._spec)
         return True
 
-    def _ended_as(self, claim: Claim, state: TrialState, failure: Failure | None = None) -> bool:
+    def _put_back_unexplained(self) -> list[int]:
+        """Give the failed attempts of other programs their reason, and put their cells back."""
+        of_others = select(trials.c.trial_id, trials.c.number).where(unexplained(self._study_id))
+        with self._storage.transaction() as session:
+            found = session.execute(of_others).all()
+        return [row.number for row in found if self._explain(row.trial_id)]
+
+    def _explain(self, trial_id: int) -> bool:
+        still = select(trials.c.trial_id).where(trials.c.trial_id == trial_id, unexplained(self._study_id))
+        with self._storage.transaction() as session:
+            lock_study(session, self._study_id)
+            if session.execute(still).first() is None:
+                return False
+            put(session, trial_id, user={FAILURE: UNEXPLAINED.stored()})
+            if is_last(session, self._study_id, trial_id):
+                attempt = self._storage.frozen(session, trial_id)
+                put_back(session, self._study_id, attempt, UNEXPLAINED.kind, self._spec)
+        return True
+
+    def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this very attempt has ended so already, the answer to an earlier write having been lost."""
-        is_it = [trials.c.trial_id == claim.trial_id, trials.c.state == state, claimed_with(claim.token)]
-        if failure is not None:
-            is_it.append(failed_with(failure))
+        is_it = trials.c.trial_id == claim.trial_id, trials.c.state == state, claimed_with(claim.token), left
         with self._storage.transaction() as session:
             return session.execute(select(trials.c.trial_id).where(*is_it)).first() is not None
 

@@ -25,6 +25,7 @@ from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.stored_values import Damaged, Stored
 from mnist_tune.studies import OpenStudy
+from mnist_tune.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.wording import shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
@@ -62,18 +63,20 @@ class Attempt:
     """What of it is stored and cannot be read, and why."""
     is_sound: bool = True
     """Whether it is known what was run and, of a complete one, what came of it."""
+    comes_back: bool = False
+    """Of one that another program has ended as failed: any worker puts its cell back."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the log; times in ISO 8601, in UTC."""
         plain = asdict(self)
-        del plain["log"], plain["is_sound"]
+        del plain["log"], plain["is_sound"], plain["comes_back"]
         times = {key: getattr(self, key) for key in ("started", "ended")}
         return plain | {key: time and time.isoformat() for key, time in times.items()}
 
 
 @dataclass(frozen=True)
 class Cells:
-    """How many cells are in which state; `failed` counts holes: cells whose retry budget is spent."""
+    """How many cells are in which state; `failed` counts holes: cells that nobody will try again."""
 
     total: int
     waiting: int
@@ -93,6 +96,10 @@ class Results:
     workers: list[WorkerRow] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     """What is stored and cannot be read beside the attempts: trials that are none of these, workers, ..."""
+    others: list[str] = field(default_factory=list)
+    """Of what other programs have made of the study's trials: what does not count, and why."""
+    deleted: list[int] = field(default_factory=list)
+    """The cells of which no trial is left."""
 
     @property
     def name(self) -> str:
@@ -143,14 +150,14 @@ class Results:
     @cached_property
     def cells(self) -> Cells:
         """How the cells stand."""
-        states = Counter(attempt.state for attempt in self.latest)
+        states = Counter("waiting" if attempt.comes_back else attempt.state for attempt in self.latest)
         return Cells(
             total=self.spec.n_cells,
             waiting=states["waiting"],
             running=states["running"],
             complete=states["complete"],
             pruned=states["pruned"],
-            failed=states["failed"],
+            failed=states["failed"] + len(self.deleted),
         )
 
     @property
@@ -179,8 +186,8 @@ class Results:
 
     @property
     def holes(self) -> list[Attempt]:
-        """The last attempt at each cell that nobody will try again."""
-        return [attempt for attempt in self.latest if attempt.state == "failed"]
+        """The last attempt at each cell that nobody will try again; of `deleted` cells there is none."""
+        return [attempt for attempt in self.latest if attempt.state == "failed" and not attempt.comes_back]
 
     @property
     def without_weights(self) -> list[Attempt]:
@@ -195,18 +202,20 @@ class Results:
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the cells' numbers less comparable than they look."""
+        """What makes the cells' numbers less comparable than they look, and what does not count at all."""
         seen: dict[str, set[str]] = defaultdict(set)
         for attempt in self.attempts:
             if attempt.state in ("complete", "pruned", "running"):
                 for key in COMPARED:
                     if key in attempt.environment:
                         seen[key].add(shortened(str(attempt.environment[key]), 40))
-        return [
+        deleted = [f"no trial of cell {cell} is left: somebody deleted it" for cell in self.deleted]
+        differing = [
             f"cells differ in {key} ({', '.join(sorted(values))}): not like for like"
             for key, values in seen.items()
             if len(values) > 1 and key not in self.spec.search.axes
-        ] + list(losses.warnings(self))
+        ]
+        return [*self.others, *deleted, *differing, *losses.warnings(self)]
 
     def as_json(self) -> dict[str, Any]:
         """The plain data that `status --json` prints."""
@@ -257,23 +266,29 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         control = stored_control(storage, study.study_id)
     except Damaged as problem:
         lost.append(f"the study's control {problem}; workers take it for '{control}'")
-    return Results(study.spec, attempts, control, registry.workers, lost)
+    return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
 
 
 def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
     known = trial.attributes
+    unexplained = trial.state == TrialState.FAIL and FAILURE not in known and not trial.problems
+    failure = _plain(known.get(FAILURE))
+    if unexplained:
+        failure = UNEXPLAINED.stored()
+    elif not trial.is_trained:
+        failure = UNTRAINED.stored()
     return Attempt(
         number=trial.number,
         cell=trial.cell,
         attempt=attempt,
-        state="failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
+        state="failed" if trial.has_failed else trial.state.name.lower(),
         parameters=trial.parameters,
         value=trial.value,
         history=known.get(HISTORY, []),
         worker=known.get(WORKER),
         environment=known.get(ENVIRONMENT, {}),
         resumed=_plain(known.get(RESUMED)),
-        failure=_plain(known.get(FAILURE)),
+        failure=failure,
         started=trial.started,
         ended=trial.ended,
         stale=stale,
@@ -283,6 +298,7 @@ def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
         log=known.get(LOG),
         problems=trial.problems,
         is_sound=trial.is_sound,
+        comes_back=unexplained,
     )
 
 

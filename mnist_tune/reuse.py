@@ -14,6 +14,7 @@ from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+from mnist_tune.trained import has_its_result
 
 
 def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:
@@ -43,7 +44,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
     complete = old.storage.get_all_trials(old.study_id, deepcopy=False, states=(TrialState.COMPLETE,))
     trained: dict[TrainingConfig, FrozenTrial] = {}
     for trial in complete if old.spec.data == spec.data else []:
-        if {CELL, CLAIM} <= trial.system_attrs.keys():
+        if CELL in trial.system_attrs and has_its_result(trial):
             config = old.spec.training_config(trial.params)
             ran_in = trial.user_attrs.get(ENVIRONMENT, {}).get("precision", config.precision)
             # "auto" is as good as what it turned out to be, but not the other way round.

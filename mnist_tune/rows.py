@@ -154,3 +154,10 @@ def studies_with(session: orm.Session, uid: str) -> list[int]:
     """The ids of the studies that have this uid: one, and what stock Optuna has copied of it."""
     has_it = study_attributes.c.key == UID, study_attributes.c.value_json == json.dumps(uid)
     return list(session.execute(sqlalchemy.select(study_attributes.c.study_id).where(*has_it)).scalars())
+
+
+def has_attribute(table: sqlalchemy.Table, key: str, value: Any) -> sqlalchemy.ColumnElement[bool]:
+    """That a row of `trials` has this very attribute in one of the two tables of them."""
+    return sqlalchemy.exists().where(
+        table.c.trial_id == trials.c.trial_id, table.c.key == key, table.c.value_json == json.dumps(value)
+    )

@@ -9,7 +9,7 @@ import sqlalchemy
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from optuna.storages._rdb import models
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 
 from mnist_tune.database import UtcDateTime, lock, open_engine, shown
 from mnist_tune.database_errors import opening_error
@@ -38,6 +38,8 @@ workers = sqlalchemy.Table(
     sqlalchemy.Column("departure", sqlalchemy.Text),
 )
 """Every worker of a study; `trial` is the number of the trial in hand, `departure` why it is gone."""
+INDEX = "CREATE INDEX IF NOT EXISTS ix_mnist_tune_trials_study_state ON trials (study_id, state, trial_id)"
+"""With it claiming and counting stay fast at 10,000 cells; Optuna's own index knows only the study."""
 
 
 def prepare(url: URL, *, create: bool) -> None:
@@ -59,6 +61,17 @@ def prepare(url: URL, *, create: bool) -> None:
         engine.dispose()
 
 
+def has_registry(connection: Connection) -> bool:
+    """Whether the table of workers is there: a database that stock Optuna made has none."""
+    return sqlalchemy.inspect(connection).has_table(workers.name)
+
+
+def add_ours(connection: Connection) -> None:
+    """Add our table and our index to Optuna's, in a transaction that holds the database's lock."""
+    workers.metadata.create_all(connection)
+    connection.exec_driver_sql(INDEX)
+
+
 def _create_schema(engine: Engine) -> None:
     """Optuna's tables, version rows and our index, all in one transaction or not at all.
 
@@ -76,12 +89,7 @@ def _create_schema(engine: Engine) -> None:
                 "name another database, or see 'optuna storage upgrade --help'"
             )
         models.BaseModel.metadata.create_all(connection)
-        workers.metadata.create_all(connection)
-        # Claiming and counting stay fast at 10,000 cells; Optuna's own index knows only the study.
-        connection.exec_driver_sql(
-            "CREATE INDEX IF NOT EXISTS ix_mnist_tune_trials_study_state "
-            "ON trials (study_id, state, trial_id)"
-        )
+        add_ours(connection)
         versions = models.VersionInfoModel.__table__
         if connection.execute(sqlalchemy.select(versions)).first() is None:
             row = {"schema_version": models.SCHEMA_VERSION, "library_version": optuna.__version__}

@@ -52,12 +52,17 @@ class Watch:
         self._seen: dict[int, tuple[Any, float]] = {}
         self._next_look = 0.0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        return time.monotonic() >= self._next_look
+
     def silent(self) -> list[Silent]:
         """Of the running trials, those whose heartbeat stood still for the grace period.
 
         It may be asked all the time: it looks now and then, and finds none in between.
         """
-        if time.monotonic() < self._next_look:
+        if not self.is_due:
             return []
         with self._storage.transaction() as session:
             rows = session.execute(self._last_heartbeats).all()

@@ -24,7 +24,7 @@ from mnist_tune.database import engine_arguments, shown, utc, utc_now
 from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
 from mnist_tune.rows import Notes, beat, changed, end, put, touch, trials
-from mnist_tune.schema import prepare
+from mnist_tune.schema import has_registry, prepare
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """What a database that fails or is away makes any call here raise."""
@@ -51,6 +51,7 @@ class GuardedStorage(RDBStorage):
         """Trial id to claim token of the attempts this process holds."""
         self.deadline = deadline or Deadline()
         """How long a server may be silent."""
+        self._has_registry = False
         try:
             super().__init__(
                 url.render_as_string(hide_password=False),
@@ -96,6 +97,11 @@ class GuardedStorage(RDBStorage):
                     raise KeyError(models.NOT_FOUND_MSG)
                 raise UpdateFinishedTrialError(f"trial {trial_id} has ended or belongs to another worker")
             yield session
+
+    def has_registry(self, session: orm.Session) -> bool:
+        """Whether there is a table of workers; in a copy that stock Optuna made, not before one registers."""
+        self._has_registry = self._has_registry or has_registry(session.connection())
+        return self._has_registry
 
     def frozen(self, session: orm.Session, trial_id: int) -> FrozenTrial:
         """A trial as Optuna's own object, read in the caller's transaction."""

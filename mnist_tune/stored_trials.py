@@ -20,6 +20,7 @@ from mnist_tune import attributes
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
+from mnist_tune.trained import FINISHED, is_result
 from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
 from mnist_tune.wording import shortened
 
@@ -35,8 +36,12 @@ USER = (
     attributes.FAILURE,
 )
 """The user attributes that are read."""
+SYSTEM = (attributes.CELL, attributes.CLAIM, attributes.RESULT)
+"""The system attributes that are read."""
 APART = (attributes.HISTORY, attributes.LOG)
 """The attributes that no two trials share."""
+MOST_NAMED = 5
+"""Trials of no cell that are named one by one."""
 LONGEST = 240
 """Characters of what is said of one problem."""
 STATES = {state.name: state for state in TrialState}
@@ -70,31 +75,56 @@ class StoredTrial:
     problems: tuple[str, ...] = ()
     is_sound: bool = True
     """Whether it is known what was run and, of a complete one, what came of it."""
+    is_trained: bool = True
+    """Of a finished one: whether a worker ended it, and no other program."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its cell is to be tried again, or is missing."""
+        return self.state is TrialState.FAIL or not self.is_trained
 
 
 @dataclass(frozen=True)
 class StoredTrials:
-    """The study's attempts, by number."""
+    """The study's attempts, by number: at a cell one after the other, each after a failed one."""
 
     trials: list[StoredTrial]
     lost: list[str]
     """Of each trial of which it cannot be told which, of what or in which state it is: why."""
+    others: list[str]
+    """Of what other programs have made of the study's trials: what does not count, and why."""
+    deleted: list[int]
+    """The cells of which no trial is left."""
 
 
 def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: bool = False) -> StoredTrials:
     """All attempts at the study's cells; workers' logs, which may be long, come if they are wanted."""
     axes = distributions(spec)
-    system = (attributes.CELL, attributes.LOG) if with_logs else (attributes.CELL,)
+    system = (*SYSTEM, attributes.LOG) if with_logs else SYSTEM
     reader = _Reader(spec, axes)
-    found, lost = [], []
+    found, lost, others, of_no_cell = [], [], [], []
+    last: dict[int, StoredTrial] = {}
     for columns in read_columns(session, study_id, axes, USER, system):
-        if attributes.CELL not in columns.system:  # somebody enqueued it through stock Optuna
+        if attributes.CELL not in columns.system:  # stock Optuna made it
+            of_no_cell.append(_name(columns))
             continue
         try:
-            found.append(reader.read(columns))
+            trial = reader.read(columns)
         except Damaged as problem:
             lost.append(shortened(f"{_name(columns)}: {problem}", LONGEST))
-    return StoredTrials(found, lost)
+            continue
+        before = last.get(trial.cell)
+        if before is not None and not before.has_failed:
+            others.append(f"{_name(columns)} does not count: trial {before.number} is for the same cell")
+            continue
+        last[trial.cell] = trial
+        found.append(trial)
+    if of_no_cell:
+        few = ", ".join(of_no_cell[:MOST_NAMED]) + (", ..." if len(of_no_cell) > MOST_NAMED else "")
+        others.append(f"{few} of another program: of no cell, so no worker runs it and no ranking has it")
+    # A trial that cannot be read may be of any cell.
+    deleted = [] if lost else [cell for cell in range(spec.n_cells) if cell not in last]
+    return StoredTrials(found, lost, others, deleted)
 
 
 class _Reader:
@@ -118,11 +148,8 @@ class _Reader:
                 problems.append(f"{of} {problem}")
                 return None
 
-        value = None
-        if state is TrialState.COMPLETE:
-            value = known("its value", accuracy, columns.values)
-            is_sound = is_sound and value is not None
-        typed, files = {}, {}
+        typed: dict[str, Any] = {}
+        files = {}
         for key, text in (*columns.user.items(), *columns.system.items()):
             read = known(_named(key), self._value, key, text)
             if read is None:
@@ -131,6 +158,14 @@ class _Reader:
                 files[read.filename] = read.artifact_id
             else:
                 typed[key] = read
+        value = None
+        is_trained = state not in FINISHED or _is_trained(columns, typed)
+        if state is TrialState.COMPLETE and is_trained:
+            value = known("its value", accuracy, columns.values)
+            if value is not None and value != typed.get(attributes.RESULT, value):
+                problems.append(f"its value is {value}, but it ended with {typed[attributes.RESULT]}")
+                value = None
+            is_sound = is_sound and value is not None
         return StoredTrial(
             trial_id=columns.trial_id,
             number=number,
@@ -144,6 +179,7 @@ class _Reader:
             files=files,
             problems=tuple(shortened(problem, LONGEST) for problem in problems),
             is_sound=is_sound,
+            is_trained=is_trained,
         )
 
     def _identity(self, columns: TrialColumns) -> tuple[int, int, TrialState]:
@@ -189,6 +225,12 @@ class _Reader:
             if axis._contains(axis.to_internal_repr(value)):
                 return value
         raise Damaged(f"is {value!r}, which the spec does not have")
+
+
+def _is_trained(columns: TrialColumns, typed: Mapping[str, Any]) -> bool:
+    history = typed.get(attributes.HISTORY)
+    accuracy = history[-1].validation_accuracy if history else None
+    return is_result(list(columns.values.values()), columns.system, accuracy)
 
 
 def external(of: BaseDistribution, stored: Any) -> Any:

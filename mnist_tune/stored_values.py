@@ -119,6 +119,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         attributes.UID: str,
         attributes.CELL: Count,
         attributes.CLAIM: str,
+        attributes.RESULT: float,
         attributes.FAILURES: dict[FailureClass, Count],
         attributes.CHECKPOINT: Checkpoint,
         attributes.LOG: str,

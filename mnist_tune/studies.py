@@ -63,7 +63,7 @@ class OpenStudy:
 
     def queue(self) -> Queue:
         """The study's cells, for a worker."""
-        return Queue(self.storage, self.study_id, self.spec.retry, self.spec.lease.grace_period)
+        return Queue(self.storage, self.study_id, self.spec)
 
     def optuna_study(self) -> Study:
         """Optuna's own object over the study."""
@@ -165,7 +165,10 @@ def _find(session: orm.Session, name: str) -> _Stored | None:
         document = json.loads(stored[SPEC])
     except ValueError:
         raise MnistTuneError(f"{where} is damaged: it is no JSON; restore a copy of the study") from None
-    return _Stored(study_id, validate(Spec, document, where), _uid(stored.get(UID)))
+    spec = validate(Spec, document, where)
+    # Stock Optuna may have copied it under another name, which is then its name.
+    spec = spec.model_copy(update={"study": spec.study.model_copy(update={"name": name})})
+    return _Stored(study_id, spec, _uid(stored.get(UID)))
 
 
 def _uid(text: str | None) -> object:

@@ -175,7 +175,11 @@ def test_retry_puts_cells_that_failed_for_good_back_with_a_fresh_budget(
     assert [hole.number for hole in read_results(study).holes] == [0, 1]
     assert command("retry", "tiny", "--trial", "1").out.startswith("put back the cells of trials 1\n")
     assert [hole.number for hole in read_results(study).holes] == [0]
-    assert command("retry", "tiny", "--failed", "--json").json == {"study": "tiny", "retried": [0]}
+    assert command("retry", "tiny", "--failed", "--json").json == {
+        "study": "tiny",
+        "retried": [0],
+        "made_anew": [],
+    }
     assert command("retry", "tiny").out == "no cell of 'tiny' has failed for good\n"
     results = read_results(study)
     assert (results.cells.waiting, len(results.attempts)) == (8, 10)

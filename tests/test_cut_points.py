@@ -59,8 +59,8 @@ non_finite = 0
 """
 
 
-POINTS = pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
-FEWER = pytest.mark.parametrize("step", [83, pytest.param(3, marks=pytest.mark.slow)], ids=["some", "most"])
+POINTS = pytest.mark.parametrize("step", [29, pytest.param(5, marks=pytest.mark.slow)], ids=["some", "most"])
+FEWER = pytest.mark.parametrize("step", [83, pytest.param(11, marks=pytest.mark.slow)], ids=["some", "most"])
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +213,8 @@ def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
         with cut.made():
             answer = command(*arguments)
         again = command(*arguments)
-        assert again.code == 0 or (answer.code, again.code) == (0, MISTAKE), (cut, answer, again)
+        # What is deleted cannot be deleted again, though the connection may be lost before its files are.
+        assert again.code in ((0, MISTAKE) if name == "delete-study" or answer.code == 0 else (0,)), cut
         found = [content(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
         return cut, answer, repr(found)
 

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import RUNG
+from mnist_tune.attributes import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.errors import UserError
 from mnist_tune.exports import best_configuration
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
@@ -182,7 +182,9 @@ def test_a_cell_does_not_compete_with_its_own_earlier_attempt(tmp_path: Path) ->
 def _compete(bench: Bench, attempt: Attempt) -> None:
     stronger = bench.study.storage.create_new_trial(
         bench.study.study_id,
-        optuna.trial.create_trial(state=TrialState.COMPLETE, value=70.0, system_attrs={f"{RUNG}2": 70.0}),
+        optuna.trial.create_trial(
+            value=70.0, system_attrs={CELL: 1, CLAIM: "another's", RESULT: 70.0, f"{RUNG}2": 70.0}
+        ),
     )
     assert stronger
     attempt.epoch_done(epoch(4, 56.0))

@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from mnist_tune.attempt import Attempt
+from mnist_tune.attributes import CELL
 from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.learnt import LearntFrom
@@ -137,7 +138,7 @@ def test_samplers_and_pruners_do_not_see_failed_attempts_nor_waiting_tickets(tmp
     assert [trial.number for trial in seen.get_all_trials()] == [1, 2]
     work(study, toy)
     assert [trial.number for trial in seen.get_all_trials()] == [1, 2, 3, 4, 5, 6]
-    running = create_trial(state=TrialState.RUNNING)
+    running = create_trial(state=TrialState.RUNNING, system_attrs={CELL: 5})
     study.storage.create_new_trial(study.study_id, running)
     assert [trial.number for trial in seen.get_all_trials(states=(TrialState.RUNNING,))] == [7]
     assert len(seen.get_all_trials(states=(TrialState.COMPLETE,))) == 6

@@ -562,7 +562,9 @@ def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other
     corrupt(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
     findings = found(verified(grid))
     assert findings["histories"][0].startswith("trial 3, cell 3: cannot be checked: TypeError")
-    assert findings["heartbeats"] == ["trial 7, cell 7: runs without a heartbeat"]
+    assert findings["heartbeats"] == [
+        "trial 7, cell 7: runs without a heartbeat: any worker puts the cell back"
+    ]
 
 
 def test_a_checkpoint_that_went_with_its_pointer_while_it_was_looked_for_is_no_remark(
@@ -645,7 +647,7 @@ def test_a_broken_promise_is_exit_code_1_with_a_line_for_each_finding(grid: Path
     assert re.search(r"^ heartbeats .* 1 1 finding *$", answer.out, re.MULTILINE)
     assert re.search(r"^ values .* 5 2 findings *$", answer.out, re.MULTILINE)
     assert answer.out.splitlines()[-4:] == [
-        "finding: heartbeats: trial 7, cell 7: runs without a heartbeat",
+        "finding: heartbeats: trial 7, cell 7: runs without a heartbeat: any worker puts the cell back",
         "finding: values: trial 2, cell 2: its value is 92.5, but its last epoch had 92.0",
         "finding: values: trial 3, cell 3: its value is 92.5, but its last epoch had 92.0",
         "study 'tiny' breaks 2 promises: heartbeats, values",
@@ -663,7 +665,9 @@ def test_json_has_the_same(grid: Path, command: Command) -> None:
             "check": "heartbeats",
             "promise": "Each running attempt has a heartbeat, from its claim on",
             "checked": 1,
-            "findings": [{"message": "runs without a heartbeat", "trial": 7, "cell": 7}],
+            "findings": [
+                {"message": "runs without a heartbeat: any worker puts the cell back", "trial": 7, "cell": 7}
+            ],
             "remark": False,
         }
     ]

@@ -103,17 +103,25 @@ def retry(
 ) -> None:
     """Put cells that failed for good back into the queue, with fresh retry budgets.
 
+    To these belong cells that another program, such as stock Optuna, has ended without training, or deleted.
+
     Example: mnist-tune retry seed-grid --failed
     """
-    from mnist_tune.holes import put_back_holes
+    from mnist_tune.holes import make_deleted_cells, put_back_holes
 
     if failed and trial is not None:
         raise UserError("retry: name one of --trial N and --failed")
-    numbers = put_back_holes(options.study(study, storage), trial)
+    opened = options.study(study, storage)
+    numbers = put_back_holes(opened, trial)
+    made = make_deleted_cells(opened) if trial is None else []
     if as_json:
-        options.print_json({"study": study, "retried": numbers})
-    elif numbers:
+        options.print_json({"study": study, "retried": numbers, "made_anew": made})
+        return
+    if numbers:
         options.say(f"put back the cells of trials {', '.join(map(str, numbers))}")
+    if made:
+        options.say(f"made the cells anew that somebody had deleted: {', '.join(map(str, made))}")
+    if numbers or made:
         options.say(f"start workers with: mnist-tune worker {study}")
     else:
         options.say(f"no cell of '{study}' has failed for good")

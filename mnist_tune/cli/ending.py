@@ -28,5 +28,5 @@ def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Con
     if not results.is_finished:
         out.print(f"not finished: {totals(results)}; the same command goes on")
         raise typer.Exit(STOPPED if stop.requested else workers.exit_code() or FAILED)
-    if results.holes or results.without_weights:  # what was asked for is not all there
+    if results.cells.failed or results.without_weights:  # what was asked for is not all there
         raise typer.Exit(FAILED)

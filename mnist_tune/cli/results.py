@@ -56,7 +56,7 @@ def status(
         out.print(f"{results.name}: {totals(results)}")
         for line in [*failures(results), *conclusion(results)]:
             out.print(line)
-    if results.is_finished and results.holes:
+    if results.is_finished and results.cells.failed:
         raise typer.Exit(FAILED)
 
 

@@ -89,10 +89,10 @@ def worker(
         raise typer.Exit(FAILED)
     if ended is Ended.FINISHED and not pooled:
         results = read_results(opened)
-        for missing, is_so in (("cells", results.holes), ("weights", results.without_weights)):
+        for missing, is_so in (("cells", results.cells.failed), ("weights", results.without_weights)):
             if is_so:
                 log(f"{missing} are missing: see mnist-tune status {study}")
-        if results.holes or results.without_weights:
+        if results.cells.failed or results.without_weights:
             raise typer.Exit(FAILED)
 
 

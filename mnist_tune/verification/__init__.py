@@ -19,7 +19,7 @@ from mnist_tune.storage import GuardedStorage
 from mnist_tune.verification import attempts, cells, files, records
 from mnist_tune.verification.findings import Check, Outcome, many
 from mnist_tune.verification.reading import read
-from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored, failure_class
+from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored, failure_class, was_taken
 
 
 def _study(_: Stored) -> Sequence[None]:
@@ -36,6 +36,10 @@ def _trials(stored: Stored) -> Sequence[FrozenTrial]:
 
 def _attempts(stored: Stored) -> Sequence[Attempt]:
     return stored.attempts
+
+
+def _own(stored: Stored) -> Sequence[Attempt]:
+    return [attempt for attempt in stored.attempts if not was_taken(attempt.trial)]
 
 
 def _in(*states: TrialState) -> Callable[[Stored], Sequence[Attempt]]:
@@ -60,7 +64,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("control", _study, cells.controlled),
     Check("cells", _cells, cells.there),
     Check("numbers", _attempts, cells.numbered),
-    Check("parameters", _attempts, cells.at_its_point),
+    Check("parameters", _own, cells.at_its_point),
     Check("retried parameters", _attempts, cells.unchanged),
     Check("order", _attempts, cells.one_at_a_time),
     Check("budgets", _in(TrialState.FAIL), cells.within_budget),
@@ -73,8 +77,8 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("heartbeats", _in(TrialState.RUNNING), attempts.beaten),
     Check("values", _in(*FINISHED), records.finite),
     Check("pruning", _in(TrialState.PRUNED), records.pruned),
-    Check("histories", _attempts, records.gapless),
-    Check("reports", _attempts, records.reported),
+    Check("histories", _own, records.gapless),
+    Check("reports", _own, records.reported),
     Check("attribute sizes", _attributes, records.small),
     Check("passwords", _attributes, records.without_password),
     Check("uid", _study, files.identified),

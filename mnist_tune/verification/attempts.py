@@ -9,7 +9,8 @@ from optuna.trial import TrialState
 
 from mnist_tune.attributes import CLAIM, FAILURE, WORKER
 from mnist_tune.stored_values import Damaged
-from mnist_tune.verification.stored import Attempt, Stored, failure_class
+from mnist_tune.trained import was_trained
+from mnist_tune.verification.stored import FINISHED, Attempt, Stored, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)
 """To which SQLite's clock is read."""
@@ -27,15 +28,15 @@ def reasoned(_: Stored, attempt: Attempt) -> Iterator[str]:
     """Each failed attempt has its reason, in one of the classes that budgets are counted in."""
     failure = attempt.trial.user_attrs.get(FAILURE)
     if failure is None:
-        yield "failed without a reason: not by a worker of ours"
+        yield "failed without a reason: not by a worker of ours; any worker puts the cell back"
     elif failure_class(attempt.trial) is None:
         yield "failed for a reason of an unknown class"
     elif not failure.get("reason"):
         yield f"failed as '{failure['class']}' without a reason"
 
 
-def claimed(_: Stored, attempt: Attempt) -> Iterator[str]:
-    """Each attempt that was begun has its claim and its worker; one that waits has neither."""
+def claimed(stored: Stored, attempt: Attempt) -> Iterator[str]:
+    """Each attempt that was begun has its claim, its worker and, once finished, the result that it left."""
     trial = attempt.trial
     marks = {
         "claim": trial.system_attrs.get(CLAIM),
@@ -44,7 +45,12 @@ def claimed(_: Stored, attempt: Attempt) -> Iterator[str]:
     if trial.state == TrialState.WAITING:
         marks["start"] = trial.datetime_start
         yield from (f"waits, but has a {mark}" for mark, value in marks.items() if value)
-    else:
+    elif trial.state in FINISHED and not was_trained(trial):
+        yield (
+            f"is {trial.state.name}, but no worker has trained it: another program ended it; "
+            f"'mnist-tune retry {stored.spec.study.name} --trial {trial.number}' puts its cell back"
+        )
+    elif not was_taken(trial):
         yield from (f"is {trial.state.name}, but has no {mark}" for mark, value in marks.items() if not value)
 
 
@@ -73,7 +79,7 @@ def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each running attempt has a heartbeat, from its claim on."""
     silent = stored.silence.get(attempt.trial._trial_id)
     if silent is None:
-        yield "runs without a heartbeat"
+        yield "runs without a heartbeat: any worker puts the cell back"
     elif isinstance(silent, Damaged):
         yield f"its heartbeat {silent}"
 

@@ -13,7 +13,15 @@ from mnist_tune.conditions import wanted
 from mnist_tune.control import Control
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
-from mnist_tune.verification.stored import FINISHED, Attempt, Stored, cell_of, failure_class, failures_with
+from mnist_tune.verification.stored import (
+    FINISHED,
+    Attempt,
+    Stored,
+    cell_of,
+    failure_class,
+    failures_with,
+    was_taken,
+)
 
 
 def there(stored: Stored, cell: int) -> Iterator[str]:
@@ -66,7 +74,7 @@ def _sampled(stored: Stored, trial: FrozenTrial) -> Iterator[str]:
 
 def unchanged(_: Stored, attempt: Attempt) -> Iterator[str]:
     """All attempts at a cell have the same parameters."""
-    if attempt.previous is not None:
+    if attempt.previous is not None and not was_taken(attempt.previous):
         yield from _differing(attempt.previous.params, attempt.trial.params)
         yield from _differing({"fixed_params": attempt.previous.params}, attempt.trial.system_attrs)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.attributes import ENVIRONMENT, HISTORY, METRIC
+from mnist_tune.attributes import ENVIRONMENT, HISTORY, METRIC, RESULT
+from mnist_tune.trained import has_its_result, was_trained
 from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored
 
 MAX_BYTES = 65_535
@@ -27,6 +28,8 @@ def finite(_: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"its value is {values}"
     elif history and values[0] != history[-1][METRIC]:
         yield f"its value is {values[0]}, but its last epoch had {history[-1][METRIC]}"
+    elif was_trained(attempt.trial) and not has_its_result(attempt.trial):
+        yield f"its value is {values[0]}, but it ended with {attempt.trial.system_attrs[RESULT]}"
 
 
 def pruned(stored: Stored, attempt: Attempt) -> Iterator[str]:

@@ -136,6 +136,11 @@ def failure_class(trial: FrozenTrial) -> str | None:
     return kind if trial.state == TrialState.FAIL and kind in get_args(FailureClass) else None
 
 
+def was_taken(trial: FrozenTrial) -> bool:
+    """Whether another program than a worker had a trial that failed: what it left there is not ours."""
+    return trial.state == TrialState.FAIL and CLAIM not in trial.system_attrs
+
+
 def failures_with(trial: FrozenTrial, kind: str) -> dict[str, int]:
     """How often its cell has failed, by class, when this trial has failed with this one."""
     before = trial.system_attrs.get(FAILURES, {})

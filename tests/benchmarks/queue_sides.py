@@ -90,7 +90,7 @@ class LoggedQueue(Queue):
     """A queue that notes each cell it claimed and each it completed."""
 
     def __init__(self, study: LoggedStudy) -> None:
-        super().__init__(study.storage, study.study_id, study.spec.retry, study.spec.lease.grace_period)
+        super().__init__(study.storage, study.study_id, study.spec)
         self._log = study.log
 
     def claim(self, worker: str) -> Claim | None:
