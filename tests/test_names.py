@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -243,12 +242,3 @@ def test_init_into_what_is_no_folder_is_refused(tmp_path: Path, command: Command
     answer = command("init", "file")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("mnist-tune: file: cannot be written: ")
-
-
-def test_a_wheel_carries_every_study() -> None:
-    project = tomllib.loads((STUDIES.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert carried == {
-        f"studies/{name}.toml": f"mnist_tune/shipped_studies/{name}.toml" for name in shipped_specs()
-    }
-    assert {path.parent for path in shipped_specs().values()} == {STUDIES}
