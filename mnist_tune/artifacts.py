@@ -23,6 +23,9 @@ from mnist_tune import stored_names
 from mnist_tune.attributes import LEFT_BEHIND
 from mnist_tune.whole_files import open_file, write_whole
 
+REMOVED = json.dumps("null")
+"""The stored value of a file's attribute when the file has been removed."""
+
 
 class ArtifactFolder(FileSystemArtifactStore):
     """Optuna's store in a folder, with files that are there whole or not at all, and survive a power cut.
@@ -65,10 +68,12 @@ def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dic
 def owned_ids(stored: Mapping[str, str]) -> set[str]:
     """The artifact ids of a trial or study that are its own to delete; `stored` has the JSON by attribute.
 
-    Not those that a copy left behind, nor what has no name of ours.
+    Not those that a copy left behind, nor what has been removed or has no name of ours.
     """
     found = {
-        key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in stored if key.startswith(ARTIFACTS_ATTR_PREFIX)
+        key.removeprefix(ARTIFACTS_ATTR_PREFIX)
+        for key, value in stored.items()
+        if key.startswith(ARTIFACTS_ATTR_PREFIX) and value != REMOVED
     }
     left = stored.get(LEFT_BEHIND, "")
     return {artifact for artifact in found if stored_names.is_artifact_id(artifact) and artifact not in left}

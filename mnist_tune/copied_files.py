@@ -20,7 +20,7 @@ from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from mnist_tune.artifacts import ArtifactFolder
+from mnist_tune.artifacts import REMOVED, ArtifactFolder
 from mnist_tune.attributes import CHECKPOINT, LEFT_BEHIND
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.folders import Folder, Folders, checkpoints_of
@@ -163,7 +163,7 @@ def _artifacts(rows: Connection, study_id: int) -> set[str]:
     ):
         is_file = sqlalchemy.and_(
             table.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
-            table.c.value_json != json.dumps("null"),
+            table.c.value_json != REMOVED,
         )
         found.update(rows.execute(keys.where(in_study, is_file)).scalars())
     ids = {key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in found}

@@ -10,12 +10,13 @@ import sqlalchemy
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from sqlalchemy import orm, select
 
-from mnist_tune.artifacts import ArtifactFolder, owned_ids
+from mnist_tune.artifacts import REMOVED, ArtifactFolder, owned_ids
 from mnist_tune.attributes import LEFT_BEHIND
 from mnist_tune.cells import delete_rows
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.rows import studies_with, study_system_attributes, system_attributes, trials
+from mnist_tune.storage import GuardedStorage
 from mnist_tune.studies import OpenStudy
 
 
@@ -66,6 +67,19 @@ def delete_study_and_files(study: OpenStudy, folders: Folders) -> Deleted:
     return deleted
 
 
+def may_remove(storage: GuardedStorage, study_id: int, artifact: str, folder: Folder) -> bool:
+    """Whether a file that is listed for a study is its alone, to be deleted and not only forgotten."""
+    if folder.shared_with:
+        return False
+    key = ARTIFACTS_ATTR_PREFIX + artifact
+    with storage.transaction() as session:
+        others = 0
+        for table in (system_attributes, study_system_attributes):
+            listed = table.c.key == key, table.c.value_json != REMOVED
+            others += len(session.execute(select(table.c.key).where(*listed).limit(2)).all())
+        return others == 1 and artifact in _owned(session, study_id)
+
+
 def _owned(session: orm.Session, study_id: int) -> set[str]:
     """The ids of the artifacts that this study and its trials have, and that are not another's."""
     ours = f"{ARTIFACTS_ATTR_PREFIX}%"
@@ -92,7 +106,8 @@ def _in_use(session: orm.Session, ids: Sequence[str]) -> set[str]:
     keys = [ARTIFACTS_ATTR_PREFIX + artifact for artifact in ids]
     found: set[str] = set()
     for table in (system_attributes, study_system_attributes):
-        found.update(session.execute(select(table.c.key).where(table.c.key.in_(keys)).distinct()).scalars())
+        listed = table.c.key.in_(keys), table.c.value_json != REMOVED
+        found.update(session.execute(select(table.c.key).where(*listed).distinct()).scalars())
     return {key.removeprefix(ARTIFACTS_ATTR_PREFIX) for key in found}
 
 

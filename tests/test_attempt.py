@@ -256,3 +256,16 @@ def test_a_trial_whose_files_cannot_be_kept_completes_and_says_so(bench: Bench) 
     assert bench.stored(attempt).value == 50.0
     assert bench.files(attempt) == {}
     assert "its weights could not be kept as an artifact: File exists" in bench.lines[-2]
+
+
+def test_a_key_from_the_storage_that_is_a_path_is_neither_followed_nor_deleted(bench: Bench) -> None:
+    precious = bench.folder / "precious"
+    precious.write_text("somebody's own")
+    first = bench.study.storage.get_all_trials(bench.study.study_id)[0]._trial_id
+    pointer = {"key": str(precious), "sha256": "0" * 64, "epoch": 1}
+    bench.study.storage.set_trial_system_attr(first, CHECKPOINT, pointer)
+    attempt = bench.attempt()
+    attempt.epoch_done(epoch(1, 50.0), bench.checkpoint(1))
+    attempt.complete(50.0, bench.ask)
+    assert precious.read_text() == "somebody's own"
+    assert bench.checkpoints.keys() == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,8 @@ from mnist_tune.attributes import HISTORY
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Claim
 from mnist_tune.studies import OpenStudy
-from tests.conftest import Command
-from tests.support import TINY_SPEC, finish, new_study, start_command, start_toy_worker, work
+from tests.conftest import STORED, Command
+from tests.support import TINY_SPEC, finish, new_study, start_command, start_toy_worker, take, work
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
 EPOCH = {
@@ -153,3 +155,35 @@ def test_ctrl_c_ends_following_without_a_word_to_the_workers(tmp_path: Path) -> 
     answer = finish(following)
     assert (answer.returncode, answer.stderr) == (3, "")
     assert study.optuna_study().trials[0].state.name == "RUNNING"
+
+
+@pytest.mark.parametrize("instead", ["a path", "a link", "a pipe"])
+def test_only_a_file_of_ours_is_printed(tmp_path: Path, command: Command, instead: str) -> None:
+    (tmp_path / "secret").write_text("a secret\n")
+    study = new_study(tmp_path, url=f"sqlite:///{tmp_path}/{STORED}")
+    queue, files = study.queue(), ArtifactFolder(tmp_path / "artifacts")
+    claim = take(queue)
+    (pointer,) = upload(files, claim.token, {"log.txt": b"said\n"}).items()
+    queue.complete(claim, 50.0, system={pointer[0]: pointer[1]})
+    artifact = pointer[0].removeprefix("artifacts:")
+    if instead == "a path":
+        path = str(tmp_path / "secret")
+        study.storage.engine.dispose()
+        with sqlite3.connect(tmp_path / STORED) as connection:
+            connection.execute(
+                "UPDATE trial_system_attributes SET key = replace(key, ?, ?), "
+                "value_json = replace(value_json, ?, ?)",
+                (artifact, path, artifact, path),
+            )
+        connection.close()
+    else:
+        place = files.path(artifact)
+        place.unlink()
+        if instead == "a link":
+            place.symlink_to(tmp_path / "secret")
+        else:
+            os.mkfifo(place)
+    answer = command("logs", "tiny", "--trial", "0", "--artifacts", str(tmp_path / "artifacts"))
+    assert answer.code == 0
+    assert "complete" in answer.out
+    assert "a secret" not in answer.out

@@ -11,9 +11,10 @@ from optuna_dashboard._importance import param_importance_cache
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.dashboard.clock import go_by_utc
+from mnist_tune.dashboard.files import FilesNotHere, OwnFiles
 from mnist_tune.dashboard.guards import Guard
 from mnist_tune.dashboard.importances import OneMeasure
-from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, OwnFiles, Refusals
+from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.folders import Folders
 from mnist_tune.storage import GuardedStorage
@@ -43,7 +44,15 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
     notes = Notes(snapshots)
     deletion = Deletion(snapshots, folders)
     measure = OneMeasure(snapshots)
-    for plugin in (Bodies(), notes, measure, deletion, OwnFiles(snapshots), Refusals(snapshots)):
+    for plugin in (
+        Bodies(),
+        notes,
+        measure,
+        deletion,
+        OwnFiles(snapshots, folders),
+        FilesNotHere(),
+        Refusals(snapshots),
+    ):
         app.install(plugin)
 
     def forget() -> None:

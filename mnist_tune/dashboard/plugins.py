@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any
 
 from bottle import Route, request, response
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import FrozenTrial
 
 from mnist_tune.attributes import CELL, SPEC
@@ -149,37 +148,6 @@ class Deletion(Plugin):
                 raise MnistTuneError(f"deleted, but left: {'; '.join(deleted.problems)}")
         else:
             self._storage.delete_study(study_id)
-
-
-class OwnFiles(Plugin):
-    """Removes a file only of the study or trial it was added to: all lie in one folder, under their ids."""
-
-    def __init__(self, storage: SnapshotStorage) -> None:
-        self._storage = storage
-
-    def apply(self, view: View, route: Route) -> View:
-        if route.method != "DELETE" or route.rule not in (STUDY_FILE, TRIAL_FILE):
-            return view
-
-        def remove(study_id: int, artifact_id: str, **of_trial: int) -> Any:
-            if self._is_its_own(study_id, artifact_id, **of_trial):
-                return view(study_id=study_id, artifact_id=artifact_id, **of_trial)
-            response.status = HTTPStatus.FORBIDDEN.value
-            return {"reason": "this file belongs to another study or trial, or has been removed"}
-
-        return remove
-
-    def _is_its_own(self, study_id: int, artifact_id: str, trial_id: int | None = None) -> bool:
-        try:
-            attributes = (
-                self._storage.get_study_system_attrs(study_id)
-                if trial_id is None
-                else self._storage.get_trial_system_attrs(trial_id)
-            )
-        except KeyError:
-            return False
-        # What is removed stays as "null".
-        return attributes.get(f"{ARTIFACTS_ATTR_PREFIX}{artifact_id}") not in (None, "null")
 
 
 class Refusals(Plugin):
