@@ -88,8 +88,17 @@ def parse_url(text: str, source: str) -> URL:
     Raises:
         UserError: not a URL, or of a database we do not support.
     """
+    text = text.strip()
+    scheme, _, rest = text.partition("://")
+    if rest.count("@") > 1 and not rest.startswith("/"):
+        # Which of them ends the password only a person can tell: nothing is shown of what stands between.
+        raise UserError(
+            f"{source}: has more than one '@'; write %40 for one that is part of a name or a password"
+        )
+    if scheme.startswith("sqlite") and rest and not rest.startswith("/"):
+        raise UserError(f"{source}: SQLite has no user and no host; write sqlite:///FILE.db")
     try:
-        url = make_url(text.strip())  # of a secret's file, the newline is no part of the URL
+        url = make_url(text)  # of a secret's file, the newline is no part of the URL
     except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text is not shown: what cannot be parsed may still hold a password.
         raise UserError(
