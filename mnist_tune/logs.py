@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,9 @@ from mnist_tune.results import Attempt, Results
 from mnist_tune.times import retold, shown
 from mnist_tune.visible import visible, visible_lines
 from mnist_tune.wording import parameters_text
+
+BEGINNING = re.compile(r"\S+ \S+ begins with ")
+"""What a worker says first of a trial."""
 
 
 def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]:
@@ -33,15 +37,19 @@ def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]
         source = f"trial {attempt.reused.get('trial')} of {attempt.reused.get('study')}"
         yield visible(f"taken over from {source}, where it ran")
     kept = _kept(attempt, artifacts)
+    said = [] if kept is None else list(visible_lines(kept))
     if kept is not None:
-        yield from map(retold, visible_lines(kept))
+        # Who began is what the storage adds: the worker's own line says no more.
+        yield from (retold(line) for line in said if not BEGINNING.match(line))
     else:
         yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
         if attempt.state != "running":
             reason = f": {visible(attempt.failure['class'])}" if attempt.failure else ""
             yield f"{_time(attempt.ended)} {attempt.state}{reason}"
     if attempt.failure:
-        yield from visible_lines(attempt.failure["reason"])
+        first, *rest = visible_lines(attempt.failure["reason"])
+        ended = f" {visible(attempt.failure['class'])}: {first}"
+        yield from rest if said and said[-1].endswith(ended) else (first, *rest)
 
 
 def _kept(attempt: Attempt, artifacts: Path) -> str | None:

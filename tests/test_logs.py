@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.artifacts import ArtifactFolder, upload
+from mnist_tune.attempt import Attempt
 from mnist_tune.attributes import HISTORY
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Claim
 from mnist_tune.studies import OpenStudy
 from tests.conftest import STORED, Command
-from tests.support import TINY_SPEC, finish, new_study, start_command, start_toy_worker, take, work
+from tests.support import TINY_SPEC, epoch, finish, new_study, start_command, start_toy_worker, take, work
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
 EPOCH = {
@@ -76,6 +77,24 @@ def test_a_log_on_another_machine_is_printed_from_the_storage(command: Command, 
     assert kept[-1].endswith("complete: validation accuracy 50.00 %")
     assert lines(command, "--trial", "0", "--artifacts", str(tmp_path / "elsewhere")) == kept
     assert "log" not in command("status", "tiny", "--json").json["trials"][0]
+
+
+def test_the_beginning_and_the_failure_of_a_trial_are_said_once(command: Command, tmp_path: Path) -> None:
+    def broken(attempt: Attempt) -> float:
+        attempt.epoch_done(epoch(1, 50.0))
+        raise ZeroDivisionError("half of nothing")
+
+    work(new_study(tmp_path), broken, max_trials=1)
+    log = lines(command, "--trial", "0", "--artifacts", str(tmp_path / "artifacts"))
+    assert " begins on " in log[0]
+    assert sum("learning_rate=" in line for line in log) == 1
+    assert [line for line in log if "half of nothing" in line and "raise" not in line] == [
+        log[1],
+        log[-1],  # the traceback's own last line
+    ]
+    assert log[1].endswith(" exception: ZeroDivisionError: half of nothing")
+    assert log[2] == "Traceback (most recent call last):"
+    assert lines(command, "--trial", "0", "--artifacts", str(tmp_path / "elsewhere")) == log
 
 
 @pytest.mark.usefixtures("study")
