@@ -302,16 +302,6 @@ IN_THE_GRID = [
         "WHERE key = 'mnist_tune:claim' AND trial_id IN (4, 5)",
         "trial 3, cell 3: another trial has the same claim",
     ),
-    (
-        "times",
-        "UPDATE trials SET datetime_complete = '2001-01-01 00:00:00.000000' WHERE number = 3",
-        "trial 3, cell 3: ends at 2001-01-01 00:00:00 UTC, before its start",
-    ),
-    (
-        "times",
-        "UPDATE trials SET datetime_start = '2001-01-01 00:00:00.000000' WHERE number = 8",
-        "trial 8, cell 0: begins at 2001-01-01 00:00:00 UTC, before the end of the attempt before it",
-    ),
     ("heartbeats", "DELETE FROM trial_heartbeats WHERE trial_id = 8", "trial 7, cell 7: runs without a"),
     (
         "values",
@@ -452,6 +442,20 @@ def test_a_file_that_is_missing_or_damaged_is_found(
     ("check", "change", "says"),
     [
         (
+            "times",
+            lambda folder: corrupt(
+                folder, "UPDATE trials SET datetime_complete = '2001-01-01 00:00:00.000000' WHERE number = 3"
+            ),
+            "trial 3, cell 3: ends at 2001-01-01 00:00:00 UTC, before its start",
+        ),
+        (
+            "times",
+            lambda folder: corrupt(
+                folder, "UPDATE trials SET datetime_start = '2001-01-01 00:00:00.000000' WHERE number = 8"
+            ),
+            "trial 8, cell 0: begins at 2001-01-01 00:00:00 UTC, before the end of the attempt before it",
+        ),
+        (
             "signs of life",
             lambda folder: corrupt(folder, "UPDATE trial_heartbeats SET heartbeat = '2001-01-01 00:00:00'"),
             "trial 7, cell 7: no heartbeat for",
@@ -534,7 +538,7 @@ def test_a_name_that_leads_elsewhere_is_found_and_not_followed(
 def test_every_check_has_a_test_above() -> None:
     tested = {check for check, _, _ in [*IN_THE_GRID, *IN_THE_SAMPLED_SEARCH]}
     others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
-    others |= {"uid", "file names", "files elsewhere"}
+    others |= {"uid", "file names", "files elsewhere", "times"}
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}
 
 

@@ -62,7 +62,8 @@ def claimed_once(stored: Stored, attempt: Attempt) -> Iterator[str]:
 
 
 def in_turn(_: Stored, attempt: Attempt) -> Iterator[str]:
-    """The attempts at a cell do not overlap in time, and none ends before it begins."""
+    """The attempts at a cell follow one another in time: no clock was set back."""
+    # They do in the order of the writes: who fails an attempt makes the next one, which is claimed later.
     start, end = attempt.trial.datetime_start, attempt.trial.datetime_complete
     before = attempt.previous.datetime_complete if attempt.previous is not None else None
     if start is not None and end is not None and end < start - SLACK:
