@@ -329,7 +329,7 @@ def test_a_study_that_has_the_id_of_a_deleted_one_is_not_taken_for_it(tmp_path: 
     def work_off(study: OpenStudy) -> None:
         queue = study.queue()
         while claim := queue.claim("worker"):
-            queue.complete(claim, 90 + 1000 * study.storage.get_trial(claim.trial_id).params["learning_rate"])
+            queue.complete(claim, 90 + 10 * study.storage.get_trial(claim.trial_id).params["learning_rate"])
 
     def shown() -> Any:
         importances = client("GET", "/api/studies/1/param_importances").json["param_importances"]
