@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.text import Text
 
 from mnist_tune.axes import Interval
-from mnist_tune.columns import Column, Draw, fit, folded
+from mnist_tune.columns import Column, Draw, Layout, T, fit, folded
 from mnist_tune.conditions import Value
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.pace import Pace, epochs_of
@@ -28,14 +30,28 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 def cell_lines(results: Results, pace: Pace, pen: Pen, width: int, height: int) -> list[Text]:
     """The last attempt of each cell, in at most `height` lines; the cells that have no place are counted."""
     layout = fit(_Drawings(results, pace, pen).columns(), width)
-    head = layout.head()
-    shown = _chosen(results.latest, height - len(head))
-    lines = [*head, *(layout.row(each, "dim" if each.state == "waiting" else "") for each in shown)]
-    if len(shown) < len(results.latest):
-        states = Counter(attempt.state for attempt in results.latest)
+    shown = _chosen(results.latest, height - len(layout.head()))
+    return _lines(layout, shown, results.latest, "cell", width)[: max(height, 0)]
+
+
+def attempt_lines(
+    results: Results, pen: Pen, width: int, shown: Sequence[Attempt], of: Sequence[Attempt], what: str
+) -> list[Text]:
+    """A line for each attempt that is shown, as it is now; the others of `of`, each a `what`, are counted."""
+    drawings = _Drawings(results, Pace(results, datetime.now(UTC)), pen)
+    return _lines(fit(drawings.still(), width), shown, of, what, width)
+
+
+def _lines(
+    layout: Layout[Attempt], shown: Sequence[Attempt], of: Sequence[Attempt], what: str, width: int
+) -> list[Text]:
+    rows = (layout.row(each, "dim" if each.state == "waiting" else "") for each in shown)
+    lines = [*layout.head(), *rows]
+    if len(shown) < len(of):
+        states = Counter(attempt.state for attempt in of)
         states.subtract(attempt.state for attempt in shown)
-        lines.append(folded(Counter({state: states[state] for state in FOLDED}), "cell", width))
-    return lines[: max(height, 0)]
+        lines.append(folded(Counter({state: states[state] for state in FOLDED}), what, width))
+    return lines
 
 
 def _chosen(latest: Sequence[Attempt], n_lines: int) -> list[Attempt]:
@@ -69,7 +85,7 @@ class _Drawings:
         sketch = min(most, LONGEST_SKETCH)
         return [
             Column("trial", 0, len(str(spec.n_cells)), lambda attempt, _: str(attempt.number), right=True),
-            *(_axis(name, axis) for name, axis in spec.search.axes.items()),
+            *(axis_column(name, axis, _parameters) for name, axis in spec.search.axes.items()),
             Column("state", 1, 10, self._state),
             Column("attempt", 9, 3, self._attempt, right=True),
             Column("", 6, 6, self._bar, most=LONGEST_SKETCH),
@@ -81,6 +97,15 @@ class _Drawings:
             Column("images/s", 10, 9, _last(lambda epoch: f"{epoch.images_per_second:,.0f}"), right=True),
             Column("ETA", 5, 7, self._left, right=True),
             Column("worker", 11, 16, self._worker, most=32),
+        ]
+
+    def still(self) -> list[Column[Attempt]]:
+        """Those of a page that is printed once: no bar, a sketch before the losses, an ETA of what runs."""
+        runs = any(attempt.state == "running" for attempt in self._results.latest)
+        return [
+            replace(column, rank=5) if column.draw == self._sparkline else column
+            for column in self.columns()
+            if column.draw != self._bar and (runs or column.draw != self._left)
         ]
 
     def _state(self, attempt: Attempt, _width: int) -> Text:
@@ -114,12 +139,19 @@ class _Drawings:
         return self._pen.text(shortened(attempt.worker or "", width, self._pen.ellipsis))
 
 
-def _axis(name: str, axis: list[Value] | Interval) -> Column[Attempt]:
+def _parameters(attempt: Attempt) -> dict[str, Any]:
+    return attempt.parameters
+
+
+def axis_column(
+    name: str, axis: list[Value] | Interval, parameters_of: Callable[[T], dict[str, Any]]
+) -> Column[T]:
     """The values of a searched field, one word of its name in each line of the title."""
     is_number = isinstance(axis, Interval) or not any(isinstance(value, str) for value in axis)
 
-    def value(attempt: Attempt, _width: int) -> str:
-        return parameter(attempt.parameters[name]) if name in attempt.parameters else ""
+    def value(item: T, _width: int) -> str:
+        parameters = parameters_of(item)
+        return parameter(parameters[name]) if name in parameters else ""
 
     width = max(len(parameter(end)) for end in (axis if isinstance(axis, list) else _ends(axis)))
     if isinstance(axis, Interval) and not (isinstance(axis.low, int) and isinstance(axis.high, int)):

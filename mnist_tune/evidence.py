@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, Verdict, noise_margin
 from mnist_tune.spec import Spec
-from mnist_tune.wording import counted, parameter, parameters_text
+from mnist_tune.wording import configuration, counted, parameter, parameters_text
 
 MOST_NAMED = 5
 """Tied configurations that are named one by one; more are counted."""
@@ -53,7 +53,7 @@ def reservations(places: Sequence[Place], spec: Spec, n_open: int) -> Iterator[s
     if len(fewer) == len(places) and len(fewer) > 1:
         yield f"provisional: no configuration has all its {fewer[0].n_wanted} seeds{' yet' if n_open else ''}"
     elif fewer:
-        whose = _named([f"{parameters_text(one.parameters)} has {seeds_of(one)} seeds" for one in fewer])
+        whose = _named([f"{configuration(one.parameters)} has {seeds_of(one)} seeds" for one in fewer])
         below = ", ranked below what has all" if len(fewer) < len(places) else ""
         yield f"provisional{below}: {whose}"
 
@@ -74,7 +74,7 @@ def _comparison(places: Sequence[Place], spec: Spec, yet: str) -> Iterator[str]:
             f"{spec.data.validation_size:,} validation images and are no evidence{_advice(spec)}"
         )
     if unknown := [place.candidate for place in places[1:] if not place.shared]:
-        whose = _named([parameters_text(one.parameters) for one in unknown])
+        whose = _named([configuration(one.parameters) for one in unknown])
         yield f"no common seed{yet} with the best, so nothing is known of how they compare: {whose}"
 
 
@@ -85,7 +85,7 @@ def _ahead(best: Candidate, compared: Sequence[Place], seeds: str, are_all: bool
     is_sure = min(place.shared for place in compared) > 1
     better = "better than" if is_sure else "ahead, by more than the images' noise, of"
     sure = f" ({100 * (1 - LEVEL):.0f} % confidence)" if is_sure else ""
-    return f"{parameters_text(best.parameters)} is {better} {others} {seeds}{sure}"
+    return f"{configuration(best.parameters)} is {better} {others} {seeds}{sure}"
 
 
 def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterat
         at = f" (at {parameters_text(others)})" if others else ""
         yield f"{name} {', '.join(named)}{rest} are tied {seeds}{at}"
     for candidate in in_full[:MOST_NAMED]:
-        yield f"{parameters_text(candidate.parameters)} is tied with the best {seeds}"
+        yield f"{configuration(candidate.parameters)} is tied with the best {seeds}"
     if len(in_full) > MOST_NAMED:
         yield f"... and so are {len(in_full) - MOST_NAMED} more configurations"
 

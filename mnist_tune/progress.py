@@ -11,8 +11,10 @@ from mnist_tune.evidence import seeds_of
 from mnist_tune.pace import Pace, epochs_of, own_epochs
 from mnist_tune.ranking import Candidate
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import duration, first_line, parameters_text
+from mnist_tune.wording import configuration, counted, duration, first_line, parameters_text
 
+MOST_MISSING = 10
+"""Cells that failed for good and are named one by one."""
 MOST_PROBLEMS = 20
 """Damaged values that are named one by one; more are counted."""
 
@@ -81,26 +83,23 @@ def _has_begun(attempt: Attempt) -> bool:
     return bool(attempt.parameters) if attempt.state == "running" else attempt.state != "waiting"
 
 
-def failures(results: Results) -> Iterator[str]:
-    """Why attempts failed, one line each."""
-    for attempt in results.attempts:
-        if attempt.failure is not None:
-            reason = first_line(attempt.failure["reason"])
-            kind = first_line(attempt.failure["class"])
-            yield f"trial {attempt.number} failed: {kind}: {reason}"
+def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[str]:
+    """What to know of a study and do next: damage, missing cells, warnings, the winner, its export.
 
-
-def conclusion(results: Results) -> Iterator[str]:
-    """What to know of a study and do next: damage, missing cells, warnings, the winner, its export."""
+    Of the cells that are missing, at most `most` are named.
+    """
     problems = results.problems
     yield from (f"damaged: {problem}" for problem in problems[:MOST_PROBLEMS])
     if len(problems) > MOST_PROBLEMS:
         more = len(problems) - MOST_PROBLEMS
         yield f"damaged: ... and {more:,} more; all of them: mnist-tune verify {results.name}"
-    for attempt in results.holes:
+    for attempt in results.holes[:most]:
         reason = first_line((attempt.failure or {}).get("reason", "unknown"))
         cell = f"cell {attempt.cell} ({parameters_text(attempt.parameters)})"
         yield f"missing: {cell} failed for good: {reason}"
+    if most is not None and len(results.holes) > most:
+        others = counted(len(results.holes) - most, "more cell")
+        yield f"missing: ... and {others}; all of them: mnist-tune status {results.name} --all"
     if results.cells.failed:
         yield f"put back what is missing with: mnist-tune retry {results.name} --failed"
     yield from (f"warning: {warning}" for warning in results.warnings)
@@ -108,7 +107,7 @@ def conclusion(results: Results) -> Iterator[str]:
     if results.is_finished and best is None and results.ended_early:
         yield "no configuration is ranked: the pruner has ended at least one trial of each"
     if best is not None:
-        yield f"{results.best_word}: {parameters_text(best.parameters)} with {accuracy(best)}"
+        yield f"{results.best_word}: {configuration(best.parameters)} with {accuracy(best)}"
         yield from results.evidence
     if results.is_finished and best is not None:
         yield f"export it with: mnist-tune export {results.name} --output best.toml"

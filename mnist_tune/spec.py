@@ -15,6 +15,8 @@ from mnist_tune.documents import KeyedError, Section, load, validate
 from mnist_tune.pruning import Hyperband, Pruner, as_pruner
 from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
 
+SETTINGS = ("lease", "retry", "limits")
+"""The tables that no number depends on: they may be changed while a study goes."""
 OF_SGD = ("momentum", "nesterov")
 """What Adam leaves alone."""
 
@@ -110,6 +112,16 @@ def load_spec(path: Path) -> Spec:
         UserError: one line that names the file, the key and the remedy.
     """
     return load(path, Spec)
+
+
+def changed_settings(spec: Spec) -> str:
+    """The fields of [lease], [retry] and [limits] that are not the default; empty if all are."""
+    return ", ".join(
+        f"{table}.{key}={value:g}"
+        for table in SETTINGS
+        for key, value in getattr(spec, table).model_dump().items()
+        if value != type(getattr(spec, table)).model_fields[key].default
+    )
 
 
 def differences(stored: Spec, given: Spec) -> list[str]:

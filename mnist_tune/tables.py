@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mnist_tune.evidence import seeds_of
 from mnist_tune.ranking import SEED, EndedEarly, Place
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results import Results
 from mnist_tune.wording import clock, duration, first_line, loss, parameter
 
 if TYPE_CHECKING:
@@ -78,24 +78,6 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
     }
 
 
-def attempts_table(results: Results) -> RenderableType:
-    """Every attempt: parameters, state, the accuracy of each epoch, worker."""
-    table = compact_table(
-        "trial", "attempt", *results.spec.search.axes, "state", "accuracy per epoch", "worker"
-    )
-    for attempt in results.attempts:
-        accuracies = " ".join(f"{epoch.validation_accuracy:.2f}" for epoch in attempt.history)
-        table.add_row(
-            str(attempt.number),
-            str(attempt.attempt),
-            *axis_values(results, attempt),
-            state_text(attempt),
-            accuracies,
-            first_line(attempt.worker or ""),
-        )
-    return table
-
-
 def workers_table(results: Results) -> RenderableType:
     """Every worker: where it runs, on what, which trial, how fast, when it was last heard of."""
     table = compact_table("worker", "device", "state", "trial", "images/s", "last beat")
@@ -133,16 +115,6 @@ def verification_report(verification: Verification) -> RenderableType:
         for finding in outcome.findings:
             lines.append(f"{outcome.kind}: {outcome.check}: {first_line(str(finding))}")
     return Group(table, *map(Text, lines), Text(verification.verdict))
-
-
-def state_text(attempt: Attempt) -> str:
-    """The state with its symbol; a stale attempt is one whose worker has fallen silent."""
-    return f"{SYMBOLS[attempt.state]} {'stale' if attempt.stale else attempt.state}"
-
-
-def axis_values(results: Results, attempt: Attempt) -> list[str]:
-    """What the attempt has on each axis of the search."""
-    return [parameter(attempt.parameters.get(name, "")) for name in results.spec.search.axes]
 
 
 def compact_table(*columns: str) -> Table:

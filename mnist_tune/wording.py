@@ -79,3 +79,8 @@ def parameter(value: Any) -> str:
 def parameters_text(parameters: dict[str, Any]) -> str:
     """Searched fields and their values on one line; what a sampler drew is rounded."""
     return ", ".join(f"{visible(name)}={parameter(value)}" for name, value in parameters.items())
+
+
+def configuration(parameters: dict[str, Any]) -> str:
+    """The same of a configuration; where only seeds are searched, there is one without any."""
+    return parameters_text(parameters) or "the only configuration"

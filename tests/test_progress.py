@@ -13,10 +13,10 @@ from rich.console import Console, RenderableType
 from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.control import Control, Registration
 from mnist_tune.failures import Failure
-from mnist_tune.progress import conclusion, events, failures
+from mnist_tune.progress import conclusion, events
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import OpenStudy
-from mnist_tune.tables import attempts_table, ranking, workers_table
+from mnist_tune.tables import ranking, workers_table
 from mnist_tune.wording import clock, duration
 from tests.made_results import made_results, made_worker
 from tests.support import new_study
@@ -67,13 +67,6 @@ def test_the_ranking_puts_the_best_first_and_of_equals_the_earlier(study: OpenSt
     assert "95.00 %" in drawn(ranking(results)).splitlines()[4]
 
 
-def test_the_attempts_show_every_epoch_and_the_worker(study: OpenStudy) -> None:
-    run_epochs(study, [91.0, 92.5], complete=True)
-    text = drawn(attempts_table(read_results(study)), width=120)
-    assert "91.00 92.50" in text
-    assert "machine:1" in text
-
-
 def test_events_are_told_once_each(study: OpenStudy) -> None:
     before = read_results(study)
     run_epochs(study, [91.0], complete=True)
@@ -113,7 +106,6 @@ def test_a_hole_is_named_with_its_reason(study: OpenStudy) -> None:
     assert claim is not None
     queue.give_back(claim, Failure("non_finite", "training loss is nan in epoch 1\nmore"))
     results = read_results(study)
-    assert list(failures(results)) == ["trial 0 failed: non_finite: training loss is nan in epoch 1"]
     assert list(conclusion(results)) == [
         "missing: cell 0 (learning_rate=0.0001, batch_size=128, optimizer=Adam) failed for good: "
         "training loss is nan in epoch 1"

@@ -14,7 +14,10 @@ from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.parsing import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
+    from rich.text import Text
 
     from mnist_tune.results import Results
     from mnist_tune.studies import OpenStudy
@@ -24,23 +27,28 @@ def status(
     study: OnlyStudyArgument = "",
     storage: StorageOption = None,
     workers: Annotated[
-        bool, typer.Option("--workers", help="Show the workers instead of the attempts.")
+        bool, typer.Option("--workers", help="Show the workers instead of the cells.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every attempt, rank and failure of a long study.")
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it as it goes, until it is finished or Ctrl-C.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a study's cells, every attempt, and the best so far. Changes nothing.
+    """Show how a study stands: its cells, the ranking, and what is wrong. Changes nothing.
 
+    Of a long study you see what runs, what is missing, the best, and what has ended last; all with --all.
     Exit code 1 if the study has ended with cells missing, 3 if --watch was left before the study's end; the
     workers, wherever they run, do not notice.
 
     Example: mnist-tune status quickstart --watch
     """
-    from mnist_tune.progress import conclusion, failures, totals
     from mnist_tune.results import read_results
-    from mnist_tune.tables import attempts_table, workers_table
+    from mnist_tune.sketches import ASCII, UNICODE
+    from mnist_tune.status_page import status_page, summary
+    from mnist_tune.tables import workers_table
 
     if watch and as_json:
         raise UserError("--watch is for people; leave out --json, or ask 'status --json' now and then")
@@ -52,9 +60,13 @@ def status(
     if as_json:
         options.print_json(results.as_json())
     else:
-        out.print(workers_table(results) if workers else attempts_table(results))
-        out.print(f"{results.name}: {totals(results)}")
-        for line in [*failures(results), *conclusion(results)]:
+        pen = ASCII if out.options.ascii_only else UNICODE
+        if workers:
+            out.print(workers_table(results))
+            lines: Iterable[str | Text] = summary(results)
+        else:
+            lines = status_page(results, pen, out.width, everything=everything)
+        for line in lines:
             out.print(line)
     if results.is_finished and results.cells.failed:
         raise typer.Exit(FAILED)

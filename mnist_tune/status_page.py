@@ -1,0 +1,134 @@
+"""A study on one page: the cells where most happens, the ranking, and what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from mnist_tune.cell_rows import attempt_lines, axis_column
+from mnist_tune.columns import Column, fit
+from mnist_tune.evidence import seeds_of
+from mnist_tune.progress import conclusion, totals
+from mnist_tune.ranking import SEED, EndedEarly, Place
+from mnist_tune.results import Attempt, Results
+from mnist_tune.sketches import Pen
+from mnist_tune.spec import changed_settings
+from mnist_tune.wording import counted, first_line
+
+MOST_CELLS = 20
+"""Lines of cells, unless every attempt is asked for."""
+MOST_RANKED = 10
+MOST_NAMED = 5
+"""Failures that are told one by one; of more, the last."""
+
+Ranked = Place | EndedEarly
+
+
+def status_page(results: Results, pen: Pen, width: int, *, everything: bool = False) -> Iterator[Text]:
+    """The lines of the page; `everything` shows each attempt, each rank and each failure."""
+    shown = results.attempts if everything else _chosen(results)
+    of, what = (results.attempts, "attempt") if everything else (results.latest, "cell")
+    yield from attempt_lines(results, pen, width, shown, of, what)
+    if results.ranking or results.ended_early:
+        yield Text()
+        yield from _ranking(results, pen, width, None if everything else MOST_RANKED)
+    yield Text()
+    yield from (Text(pen.text(line)) for line in summary(results, everything=everything))
+
+
+def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
+    """How far the study is, what failed, what is wrong, what is known, and what to do next."""
+    yield f"{results.name}: {totals(results)}"
+    if settings := changed_settings(results.spec):
+        yield f"settings: {settings}"
+    yield from _failures(results, everything)
+    yield from conclusion(results, most=None if everything else MOST_RANKED)
+
+
+def _chosen(results: Results) -> list[Attempt]:
+    """All cells in their order or, if they are too many: what runs, the holes, the best, what ended last."""
+    latest = results.latest
+    if len(latest) <= MOST_CELLS:
+        return sorted(latest, key=lambda attempt: attempt.cell)
+    best = list(results.best.attempts.values()) if results.best else []
+    running = [attempt for attempt in latest if attempt.state == "running"]
+    ended = [attempt for attempt in latest if attempt.state in ("complete", "pruned") and attempt.ended]
+    ended.sort(key=lambda attempt: (attempt.ended, attempt.number), reverse=True)
+    # Nothing that matters is crowded out by the one kind of which there is much.
+    third = MOST_CELLS // 3
+    first = [*running[:third], *results.holes[:third], *best[:third]]
+    in_order = {attempt.number: attempt for attempt in [*first, *running, *results.holes, *ended]}
+    return sorted(list(in_order.values())[:MOST_CELLS], key=_by_state)
+
+
+def _by_state(attempt: Attempt) -> tuple[int, int]:
+    states = ("running", "failed", "complete", "pruned", "waiting")
+    return states.index(attempt.state), attempt.number
+
+
+def _ranking(results: Results, pen: Pen, width: int, most: int | None) -> Iterator[Text]:
+    n_wanted = max((place.candidate.n_wanted for place in results.ranking), default=1)
+    several = max((place.candidate.n for place in results.ranking), default=1) > 1 or n_wanted > 1
+    axes = {name: axis for name, axis in results.spec.search.axes.items() if name != SEED}
+    ranked: Sequence[Ranked] = [*results.ranking, *results.ended_early]
+    columns: list[Column[Ranked]] = [
+        Column("rank", 0, len(str(len(results.ranking))), _rank, right=True),
+        *(axis_column(name, axis, _parameters) for name, axis in axes.items()),
+        Column("validation\naccuracy", 1, 8, _accuracy, right=True),
+        *([Column("standard\nerror", 6, 5, _error, right=True)] if several else []),
+        *([Column("seeds", 3, len(f"{n_wanted} of {n_wanted}"), _seeds, right=True)] if several else []),
+        *([Column("trial", 5, len(str(results.spec.n_cells)), _trial, right=True)] if not several else []),
+        Column("verdict", 2, 22, lambda item, _: pen.text(_verdict(results, item))),
+    ]
+    layout = fit(columns, width)
+    yield from layout.head()
+    shown = ranked[:most]
+    yield from (layout.row(one, "" if isinstance(one, Place) else "dim") for one in shown)
+    if len(shown) < len(ranked):
+        yield Text(f"... and {counted(len(ranked) - len(shown), 'more configuration')}", style="dim")
+
+
+def _parameters(item: Ranked) -> dict[str, Any]:
+    return item.candidate.parameters if isinstance(item, Place) else item.parameters
+
+
+def _rank(item: Ranked, _: int) -> str:
+    return str(item.rank) if isinstance(item, Place) else ""
+
+
+def _accuracy(item: Ranked, _: int) -> str:
+    return f"{item.candidate.mean if isinstance(item, Place) else item.accuracy:.2f} %"
+
+
+def _error(item: Ranked, _: int) -> str:
+    error = item.candidate.standard_error if isinstance(item, Place) else None
+    return "" if error is None else f"{error:.2f}"
+
+
+def _seeds(item: Ranked, _: int) -> str:
+    return seeds_of(item.candidate) if isinstance(item, Place) else str(len(item.complete + item.pruned))
+
+
+def _trial(item: Ranked, _: int) -> str:
+    return str(item.candidate.first.number if isinstance(item, Place) else item.pruned[0].number)
+
+
+def _verdict(results: Results, item: Ranked) -> str:
+    return results.verdict(item) if isinstance(item, Place) else f"pruned after epoch {item.epochs}"
+
+
+def _failures(results: Results, everything: bool) -> Iterator[str]:
+    """Why attempts failed, the last of them one line each; holes are told of elsewhere."""
+    holes = {attempt.number for attempt in results.holes}
+    failed = [one for one in results.attempts if one.failure is not None and one.number not in holes]
+    told = failed if everything else failed[-MOST_NAMED:]
+    if earlier := failed[: len(failed) - len(told)]:
+        kinds = Counter(first_line((attempt.failure or {})["class"]) for attempt in earlier)
+        classes = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common())
+        yield f"{counted(len(earlier), 'earlier attempt')} failed: {classes}; --all names each"
+    for attempt in told:
+        kind, reason = (first_line((attempt.failure or {})[key]) for key in ("class", "reason"))
+        yield f"trial {attempt.number} failed: {kind}: {reason}"
