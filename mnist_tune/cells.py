@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import sqlalchemy
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import bindparam, orm, select
@@ -29,6 +30,8 @@ from mnist_tune.rows import (
 from mnist_tune.schema import has_registry, workers
 from mnist_tune.search import Waiting, distributions
 from mnist_tune.spec import Spec
+from mnist_tune.stored_trials import distribution, external
+from mnist_tune.stored_values import TYPES, Damaged, fit, parse
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 LEFT_BEHIND_OF = select(system_attributes).where(
@@ -73,14 +76,34 @@ def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlal
     return statement
 
 
-def read_cell(session: orm.Session, trial_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An attempt's parameters, and what earlier attempts left to it: system attributes by name."""
+class Cell(NamedTuple):
+    """An attempt's parameters, what earlier attempts left to it, and what of both cannot be read."""
+
+    parameters: dict[str, Any]
+    left: dict[str, Any]
+    """System attributes by name."""
+    damage: tuple[str, ...]
+    """Of the parameters: it is not known what is to be run."""
+    problems: tuple[str, ...]
+    """Of the rest: one can do without."""
+
+
+def read_cell(session: orm.Session, trial_id: int) -> Cell:
+    """What a claimed trial brings along."""
     of_trial = {"of_trial": trial_id}
-    known = {
-        row.param_name: json_to_distribution(row.distribution_json).to_external_repr(row.param_value)
-        for row in session.execute(PARAMETERS_OF, of_trial)
-    }
-    return known, {row.key: json.loads(row.value_json) for row in session.execute(LEFT_BEHIND_OF, of_trial)}
+    known, left = {}, {}
+    damage, problems = [], []
+    for row in session.execute(PARAMETERS_OF, of_trial):
+        try:
+            known[row.param_name] = external(distribution(row.distribution_json), row.param_value)
+        except Damaged as problem:
+            damage.append(f"its {row.param_name} {problem}")
+    for row in session.execute(LEFT_BEHIND_OF, of_trial):
+        try:
+            left[row.key] = parse(row.key, row.value_json)
+        except Damaged as problem:
+            problems.append(f"{row.key} {problem}")
+    return Cell(known, left, tuple(damage), tuple(problems))
 
 
 def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[set[str], set[int]]:
@@ -93,7 +116,11 @@ def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[
         .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
         .where(unfinished, system_attributes.c.key == CHECKPOINT)
     )
-    return {json.loads(pointer)["key"] for pointer in session.execute(pointers).scalars()}, running
+    keys = set()
+    for pointer in session.execute(pointers).scalars():
+        with suppress(Damaged):  # nobody goes on from where it points to
+            keys.add(parse(CHECKPOINT, pointer).key)
+    return keys, running
 
 
 def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:
@@ -183,11 +210,18 @@ def fail(
     return True
 
 
+def failures_of(attempt: FrozenTrial) -> dict[str, int]:
+    """How often its cell had failed before, by class; what nobody can read is no failure."""
+    with suppress(Damaged):
+        return dict(fit(TYPES[FAILURES], attempt.system_attrs.get(FAILURES, {})))
+    return {}
+
+
 def put_back(
     session: orm.Session, study_id: int, attempt: FrozenTrial, failed_as: FailureClass, spec: Spec
 ) -> bool:
     """Append the cell of a failed attempt once more, if its budget for this class of failure allows."""
-    failures = dict(attempt.system_attrs.get(FAILURES, {}))
+    failures = failures_of(attempt)
     failures[failed_as] = failures.get(failed_as, 0) + 1
     if 0 <= getattr(spec.retry, failed_as) < failures[failed_as]:
         return False

@@ -26,6 +26,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.rows import UNFINISHED, study_system_attributes, system_attributes, trials
 from mnist_tune.stored_names import checkpoint_key, inside, is_artifact_id
+from mnist_tune.stored_values import Damaged, load, parse
 from mnist_tune.studies import OpenStudy
 from mnist_tune.whole_files import link_or_copy
 
@@ -80,8 +81,8 @@ class CopiedFiles:
             return row
         own = self.artifacts[artifact]
         try:
-            meta = json.loads(json.loads(row["value_json"])) | {"artifact_id": own}
-        except (ValueError, TypeError):  # damaged: it goes on naming no file
+            meta = load(load(row["value_json"])) | {"artifact_id": own}
+        except (Damaged, TypeError):  # damaged: it goes on naming no file
             return row
         return row | {"key": ARTIFACTS_ATTR_PREFIX + own, "value_json": json.dumps(json.dumps(meta))}
 
@@ -142,8 +143,8 @@ def _checkpoints(rows: Connection, study_id: int) -> set[str]:
     )
     keys = set()
     for pointer in rows.execute(pointers).scalars():
-        with suppress(ValueError, TypeError, KeyError):  # of what is damaged there is no file
-            keys.add(checkpoint_key(json.loads(pointer)["key"]))
+        with suppress(ValueError):  # of what is damaged there is no file
+            keys.add(checkpoint_key(parse(CHECKPOINT, pointer).key))
     return keys
 
 

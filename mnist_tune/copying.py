@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import sqlalchemy
@@ -16,6 +18,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from mnist_tune.attributes import CELL, SPEC, UID
 from mnist_tune.cells import fail, put_back
@@ -34,7 +37,9 @@ from mnist_tune.rows import (
 )
 from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
+from mnist_tune.wording import first_line
 
 BATCH = 1000
 """How many rows are in memory at a time."""
@@ -72,7 +77,7 @@ def copy_study(
 
     Raises:
         UserError: the target cannot be used or has a study of that name, or `name` cannot be one.
-        MnistTuneError: the study was deleted meanwhile, or its files cannot be copied.
+        MnistTuneError: the study was deleted meanwhile, its files cannot be copied, or a value of it cannot.
     """
     spec = study.spec.named(name)
     source, target = source or Folders.of(study.storage.engine.url), target or Folders.of(url)
@@ -85,7 +90,8 @@ def copy_study(
         with storage.transaction() as copy:
             lock(copy.connection())
             _refuse_second(copy, url, spec.study.name)
-            ids = _copy_rows(original, copy, study.study_id, spec.study.name, files)
+            with _values_of(study):
+                ids = _copy_rows(original, copy, study.study_id, spec.study.name, files)
             if study.study_id not in ids["study_id"]:
                 raise MnistTuneError(f"study '{study.name}' was deleted before it could be copied")
             study_id = ids["study_id"][study.study_id]
@@ -93,6 +99,20 @@ def copy_study(
             _make_its_own(copy, study_id, {UID: files.uid, **renamed})
             put_back = _put_back_running(storage, copy, study_id, spec)
     return Copied(spec.study.name, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
+
+
+@contextmanager
+def _values_of(study: OpenStudy) -> Iterator[None]:
+    """Say of which study a value is that is none of its column."""
+    try:
+        yield
+    except (LookupError, ValueError, StatementError) as error:
+        if isinstance(error, DBAPIError):
+            raise
+        raise MnistTuneError(
+            f"study '{study.name}' cannot be copied: {first_line(str(error))}; "
+            f"'mnist-tune verify {study.name}' says what of it is damaged"
+        ) from None
 
 
 def _refuse_second(target: orm.Session, url: URL, name: str) -> None:
@@ -159,8 +179,9 @@ def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: in
     waiting_again = 0
     for trial_id in target.execute(running.order_by(trials.c.trial_id)).scalars().all():
         fail(target, trial_id, CUT_OFF, sqlalchemy.true())
-        attempt = storage.frozen(target, trial_id)
-        # A trial without a cell is not ours to run.
-        if CELL in attempt.system_attrs and put_back(target, study_id, attempt, CUT_OFF.kind, spec):
-            waiting_again += 1
+        with suppress(Damaged):  # nobody can try again what nobody can read
+            attempt = storage.frozen(target, trial_id)
+            # A trial without a cell is not ours to run.
+            if CELL in attempt.system_attrs and put_back(target, study_id, attempt, CUT_OFF.kind, spec):
+                waiting_again += 1
     return waiting_again

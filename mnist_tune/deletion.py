@@ -17,7 +17,7 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.rows import studies_with, study_system_attributes, system_attributes, trials
 from mnist_tune.storage import GuardedStorage
-from mnist_tune.studies import OpenStudy
+from mnist_tune.studies import OpenStudy, UnreadableStudy
 
 
 @dataclass
@@ -29,14 +29,14 @@ class Deleted:
     problems: list[str] = field(default_factory=list)
 
 
-def delete_study(study: OpenStudy) -> None:
+def delete_study(study: OpenStudy | UnreadableStudy) -> None:
     """Remove a study with all its trials, also while workers write to it: they find their leases lost."""
     # Optuna's own loads everything first, and silently deletes nothing if a row is added meanwhile.
     with study.storage.transaction() as session:
         delete_rows(session, study.study_id)
 
 
-def delete_study_and_files(study: OpenStudy, folders: Folders) -> Deleted:
+def delete_study_and_files(study: OpenStudy | UnreadableStudy, folders: Folders) -> Deleted:
     """Remove a study, its checkpoints, its trials' weights and logs, and the files added to it.
 
     What another study in the storage has too stays, and what a copy left with its original: no other
@@ -121,7 +121,7 @@ def _delete_artifact(folder: ArtifactFolder, artifact: str, deleted: Deleted) ->
         deleted.problems.append(f"{folder.path(artifact)}: {error.strerror or error}")
 
 
-def _delete_checkpoints(study: OpenStudy, folder: Folder, deleted: Deleted) -> None:
+def _delete_checkpoints(study: OpenStudy | UnreadableStudy, folder: Folder, deleted: Deleted) -> None:
     try:
         with study.storage.transaction() as session:
             if studies_with(session, study.uid):  # a copy that stock Optuna has made

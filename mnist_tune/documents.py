@@ -18,6 +18,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.parsing import Format, NotPlainError, TextLikeNumber, parse, read_text
 from mnist_tune.visible import spelt_out
 from mnist_tune.whole_files import write_output
+from mnist_tune.wording import first_line
 
 MOST_NAMED = 20
 LONGEST = 60
@@ -137,9 +138,9 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     near = get_close_matches(word.lower(), by_lower, n=1)
     if near:
-        return f"did you mean '{by_lower[near[0]]}'?"
+        return f"did you mean '{first_line(by_lower[near[0]])}'?"
     more = ", ..." if len(candidates) > MOST_NAMED else ""
-    return f"write one of {', '.join(candidates[:MOST_NAMED])}{more}"
+    return f"write one of {', '.join(map(first_line, candidates[:MOST_NAMED]))}{more}"
 
 
 def describe(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:

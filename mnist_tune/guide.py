@@ -15,6 +15,7 @@ from mnist_tune.samplers import sampler
 from mnist_tune.search import distributions, suggest
 from mnist_tune.spec import Spec
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_trials import one_of
 
 
 class Guide:
@@ -38,12 +39,15 @@ class Guide:
         """A claimed trial's parameters; those it does not have yet are drawn by the study's sampler.
 
         A field whose condition does not hold is not among them.
+
+        Raises:
+            Damaged: it has one that the spec does not have.
         """
         values: dict[str, Any] = {}
         trial: Trial | None = None
         for name in wanted(self._axes, self._spec.search.conditions, values):
             if name in claim.parameters:  # a cell of a grid, or a retry
-                values[name] = claim.parameters[name]
+                values[name] = one_of(self._axes[name], claim.parameters[name])
                 continue
             trial = trial or self._begin(claim)
             values[name] = suggest(trial, name, self._axes[name])

@@ -6,12 +6,13 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import FAILURE, FAILURES
-from mnist_tune.cells import insert_waiting, lock_study, next_attempt
-from mnist_tune.errors import UserError
+from mnist_tune.attributes import FAILURE
+from mnist_tune.cells import failures_of, insert_waiting, lock_study, next_attempt
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.rows import SET_STATE, objective_values, put, trials
 from mnist_tune.search import distributions, waiting_cells
 from mnist_tune.stored_trials import StoredTrial, read_trials
+from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
 from mnist_tune.trained import UNEXPLAINED, UNTRAINED
 
@@ -20,7 +21,7 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
     """Put back the cells that failed for good, or only that of one trial; the numbers of their last trials.
 
     To these belong the cells that another program has ended without training. Done again, it finds nothing
-    more to do: what waits or runs is no hole.
+    more to do: what waits or runs is no hole, and what cannot be read stays.
 
     Raises:
         UserError: the trial is not the last attempt at a cell that failed for good.
@@ -37,9 +38,15 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
                     f"trial {number} is not the last attempt at a cell that failed for good; {known}"
                 )
             holes = {number: holes[number]}
+        done = []
         for trial in holes.values():
-            _put_back(session, study, trial)
-    return sorted(holes)
+            try:
+                _put_back(session, study, trial)
+                done.append(trial.number)
+            except Damaged as problem:
+                if number is not None:
+                    raise MnistTuneError(f"trial {number} {problem}; nobody can try it again") from None
+    return sorted(done)
 
 
 def make_deleted_cells(study: OpenStudy) -> list[int]:
@@ -70,7 +77,7 @@ def _put_back(session: orm.Session, study: OpenStudy, trial: StoredTrial) -> Non
         session.execute(SET_STATE, {"of_trial": trial.trial_id, "to_state": TrialState.FAIL})
         session.execute(objective_values.delete().where(objective_values.c.trial_id == trial.trial_id))
         put(session, trial.trial_id, user={FAILURE: of_others.stored()})
-        before = attempt.system_attrs.get(FAILURES, {})
+        before = failures_of(attempt)
         failures = {**before, of_others.kind: before.get(of_others.kind, 0) + 1}
         if 0 <= getattr(study.spec.retry, of_others.kind) < failures[of_others.kind]:
             failures = {}

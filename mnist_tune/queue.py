@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -34,7 +35,7 @@ from mnist_tune.cells import (
 from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.control import Control, is_control, read_control
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.failures import Failure
+from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.rows import (
     UNFINISHED,
     Notes,
@@ -50,6 +51,7 @@ from mnist_tune.rows import (
 from mnist_tune.spec import Spec
 from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_values import Damaged
 from mnist_tune.trained import UNEXPLAINED
 
 
@@ -72,6 +74,10 @@ class Claim:
     parameters: dict[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     failures: dict[str, int] = field(default_factory=dict)
+    damage: tuple[str, ...] = ()
+    """What of its parameters cannot be read: nobody knows what is to be run."""
+    problems: tuple[str, ...] = ()
+    """What else cannot be read, and is left alone."""
 
 
 class Queue:
@@ -218,9 +224,13 @@ class Queue:
             if not fail(session, trial_id, failure, still):
                 return False
             put(session, trial_id, system=system or {})
-            attempt = self._storage.frozen(session, trial_id)
-            put_back(session, self._study_id, attempt, failure.kind, self._spec)
+            self._put_back(session, trial_id, failure.kind)
         return True
+
+    def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> None:
+        with suppress(Damaged):  # nobody can try again what nobody can read
+            attempt = self._storage.frozen(session, trial_id)
+            put_back(session, self._study_id, attempt, failed_as, self._spec)
 
     def _put_back_unexplained(self) -> list[int]:
         """Give the failed attempts of other programs their reason, and put their cells back."""
@@ -237,8 +247,7 @@ class Queue:
                 return False
             put(session, trial_id, user={FAILURE: UNEXPLAINED.stored()})
             if is_last(session, self._study_id, trial_id):
-                attempt = self._storage.frozen(session, trial_id)
-                put_back(session, self._study_id, attempt, UNEXPLAINED.kind, self._spec)
+                self._put_back(session, trial_id, UNEXPLAINED.kind)
         return True
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
@@ -250,6 +259,6 @@ class Queue:
 
 def _claim(session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
     """What a claimed trial brings along, read with the claim instead of trial by trial through Optuna."""
-    known, stored = read_cell(session, trial_id)
-    checkpoint = Checkpoint(**stored[CHECKPOINT]) if CHECKPOINT in stored else None
-    return Claim(trial_id, number, token, known, checkpoint, stored.get(FAILURES, {}))
+    known, left, damage, problems = read_cell(session, trial_id)
+    checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
+    return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems)

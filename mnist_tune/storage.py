@@ -25,6 +25,7 @@ from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
 from mnist_tune.rows import Notes, beat, changed, end, put, touch, trials
 from mnist_tune.schema import has_registry, prepare
+from mnist_tune.stored_values import Damaged
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """What a database that fails or is away makes any call here raise."""
@@ -104,8 +105,17 @@ class GuardedStorage(RDBStorage):
         return self._has_registry
 
     def frozen(self, session: orm.Session, trial_id: int) -> FrozenTrial:
-        """A trial as Optuna's own object, read in the caller's transaction."""
-        return self._build_frozen_trial_from_trial_model(session.get_one(models.TrialModel, trial_id))
+        """A trial as Optuna's own object, read in the caller's transaction.
+
+        Raises:
+            Damaged: what is stored of it is not what Optuna stores.
+        """
+        try:
+            return self._build_frozen_trial_from_trial_model(session.get_one(models.TrialModel, trial_id))
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # what is stored may have any shape
+            raise Damaged(f"cannot be read: {type(error).__name__}: {error}") from None
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
         row: Any = _InUtc(trial)

@@ -206,25 +206,30 @@ class _Reader:
         """The parameters of one trial, and what is wrong with them."""
         known, problems = {}, []
         for name, stored, text in rows:
+            axis = self._axes.get(name)
+            if axis is None:
+                problems.append(f"its parameter {name!r} is not searched")
+                continue
             try:
-                known[name] = self._parameter(name, stored, text)
+                known[name] = self._parameter(axis, stored, text)
             except Damaged as problem:
                 problems.append(f"its {name} {problem}")
         if self._spec.search.grid is not None and not problems:
             problems = [f"its {name} is missing" for name in self._axes if name not in known]
         return known, problems
 
-    def _parameter(self, name: Any, stored: Any, text: Text) -> Any:
-        axis = self._axes.get(name)
-        if axis is None:
-            raise Damaged("is not searched")
+    def _parameter(self, axis: BaseDistribution, stored: Any, text: Text) -> Any:
         if text == OWN:
             return external(axis, stored)
-        value = external(distribution(text), stored)
-        with suppress(TypeError, ValueError):
-            if axis._contains(axis.to_internal_repr(value)):
-                return value
-        raise Damaged(f"is {value!r}, which the spec does not have")
+        return one_of(axis, external(distribution(text), stored))
+
+
+def one_of(axis: BaseDistribution, value: Any) -> Any:
+    """A parameter's value, if the spec has it on this axis. Raises Damaged."""
+    with suppress(TypeError, ValueError):
+        if axis._contains(axis.to_internal_repr(value)):
+            return value
+    raise Damaged(f"is {value!r}, which the spec does not have")
 
 
 def _is_trained(columns: TrialColumns, typed: Mapping[str, Any]) -> bool:

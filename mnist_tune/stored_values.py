@@ -178,7 +178,7 @@ def _with_half_pairs(kind: TypeAdapter[Any], text: str | bytes, problem: str) ->
         whole = json.dumps(load(text), ensure_ascii=False).encode("utf-8", "replace")
         return kind.validate_json(whole, strict=True)
     except (ValueError, RecursionError):
-        raise Damaged(problem[0].lower() + problem[1:]) from None
+        raise Damaged(f"is {problem[0].lower()}{problem[1:]}") from None
 
 
 def load(text: Text) -> Any:

@@ -29,6 +29,7 @@ from mnist_tune.schema import workers
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_values import Damaged, Text, load
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,7 @@ class OpenStudy:
         Raises:
             MnistTuneError: what is stored is no uid.
         """
-        if self.stored_uid is None:  # version 0.1 knew none; a name can be a folder's as well
-            return self.name
-        try:
-            return stored_names.study_uid(self.stored_uid)
-        except ValueError as error:
-            raise MnistTuneError(
-                f"study '{self.name}' is damaged: {error}; "
-                f"make a sound one of it with 'mnist-tune copy-study {self.name} --to URL'"
-            ) from None
+        return _checked_uid(self.name, self.stored_uid)
 
     def queue(self) -> Queue:
         """The study's cells, for a worker."""
@@ -67,12 +60,15 @@ class OpenStudy:
 
     def optuna_study(self) -> Study:
         """Optuna's own object over the study."""
-        study = optuna.load_study(
-            study_name=self.name,
-            storage=self.storage,
-            sampler=sampler(self.spec, 0),
-            pruner=pruner(self.spec),
-        )
+        try:
+            study = optuna.load_study(
+                study_name=self.name,
+                storage=self.storage,
+                sampler=sampler(self.spec, 0),
+                pruner=pruner(self.spec),
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise MnistTuneError(f"study '{self.name}' is damaged: Optuna cannot open it: {error}") from None
         # Without Optuna's cache, which would read every waiting cell anew for each trial.
         study._storage = self.storage
         return study
@@ -88,6 +84,21 @@ class OpenStudy:
     def guide(self) -> Guide:
         """The study's sampler and pruner, for a worker."""
         return Guide(self.optuna_study(), self.storage, self.study_id, self.spec)
+
+
+@dataclass(frozen=True)
+class UnreadableStudy:
+    """A study of ours whose spec cannot be read. It can be deleted, and that is all."""
+
+    storage: GuardedStorage
+    study_id: int
+    name: str
+    stored_uid: object
+
+    @property
+    def uid(self) -> str:
+        """Its uid. Raises MnistTuneError, as that of an open study does."""
+        return _checked_uid(self.name, self.stored_uid)
 
 
 def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Finished] | None = None) -> bool:
@@ -141,7 +152,25 @@ def study_names(storage: GuardedStorage) -> list[str]:
             .where(models.StudyUserAttributeModel.key == SPEC)
             .order_by(models.StudyModel.study_id)
         )
-        return list(session.execute(ours).scalars())
+        # One that is no text names nothing; it is listed all the same.
+        return [name if isinstance(name, str) else repr(name) for name in session.execute(ours).scalars()]
+
+
+def find_study(storage: GuardedStorage, name: str) -> OpenStudy | UnreadableStudy:
+    """Find a study by its name, whether or not its spec can be read.
+
+    Raises:
+        UserError: no such study, or one that this program did not make.
+    """
+    with storage.transaction() as session:
+        found = _attributes(session, name)
+    if found is None or SPEC not in found[1]:
+        return open_study(storage, name)  # which says what is wrong with the name
+    try:
+        return open_study(storage, name)
+    except MnistTuneError:
+        study_id, texts = found
+        return UnreadableStudy(storage, study_id, name, _uid(texts.get(UID)))
 
 
 class _Stored(NamedTuple):
@@ -150,32 +179,52 @@ class _Stored(NamedTuple):
     uid: object = None
 
 
-def _find(session: orm.Session, name: str) -> _Stored | None:
+def _checked_uid(name: str, stored: object) -> str:
+    if stored is None:  # version 0.1 knew none; a name can be a folder's as well
+        return name
+    try:
+        return stored_names.study_uid(stored)
+    except ValueError as error:
+        raise MnistTuneError(
+            f"study '{name}' is damaged: {error}; "
+            f"make a sound one of it with 'mnist-tune copy-study {name} --to URL'"
+        ) from None
+
+
+def _attributes(session: orm.Session, name: str) -> tuple[int, dict[str, Text]] | None:
+    """A study's id, and what it has under our names."""
     named = select(studies.c.study_id).where(studies.c.study_name == name)
     study_id = session.execute(named).scalar()
     if study_id is None:
         return None
     ours = study_attributes.c.study_id == study_id, study_attributes.c.key.in_([SPEC, UID])
     rows = session.execute(select(study_attributes.c.key, study_attributes.c.value_json).where(*ours))
-    stored = {row.key: row.value_json for row in rows}
+    return study_id, {row.key: row.value_json for row in rows}
+
+
+def _find(session: orm.Session, name: str) -> _Stored | None:
+    found = _attributes(session, name)
+    if found is None:
+        return None
+    study_id, stored = found
     if SPEC not in stored:
         return _Stored(study_id, None)
     where = f"the stored spec of study '{name}'"
     try:
-        document = json.loads(stored[SPEC])
-    except ValueError:
-        raise MnistTuneError(f"{where} is damaged: it is no JSON; restore a copy of the study") from None
+        document = load(stored[SPEC])
+    except Damaged as problem:
+        raise MnistTuneError(f"{where} is damaged: it {problem}; restore a copy of the study") from None
     spec = validate(Spec, document, where)
     # Stock Optuna may have copied it under another name, which is then its name.
     spec = spec.model_copy(update={"study": spec.study.model_copy(update={"name": name})})
     return _Stored(study_id, spec, _uid(stored.get(UID)))
 
 
-def _uid(text: str | None) -> object:
+def _uid(text: Text) -> object:
     """What is stored as the uid, whatever it is; None if nothing is."""
     try:
-        return None if text is None else json.loads(text)
-    except ValueError:
+        return None if text is None else load(text)
+    except Damaged:
         return text
 
 

@@ -135,7 +135,7 @@ class Worker:
         else:
             if failure is None:
                 self._failures_in_a_row = 0
-            elif failure.kind in BLAMES_THE_MACHINE and not claim.failures:
+            elif failure.kind in BLAMES_THE_MACHINE and not (claim.failures or claim.damage):
                 self._failures_in_a_row += 1
                 self._last_failure = f"{failure.kind}: {failure.reason}".split("\n", 1)[0]
         finally:
@@ -143,8 +143,14 @@ class Worker:
 
     def _end(self, attempt: Attempt) -> Failure | None:
         """Run the attempt to its end and store that; the failure, if it was one. Raises LeaseLost."""
+        claim = attempt.claim
+        for problem in claim.problems:
+            attempt.say(f"what is stored is damaged: {problem}; left alone")
         try:
-            attempt.parameters = self._ask(lambda: self._guide.parameters(attempt.claim))
+            if claim.damage:
+                damage = "; ".join(claim.damage)
+                raise AttemptFailed(Failure("exception", f"what is stored of it cannot be read: {damage}"))
+            attempt.parameters = self._ask(lambda: self._guide.parameters(claim))
             attempt.say(f"begins with {parameters_text(attempt.parameters)}")
             value = self._run_trial(attempt)
             attempt.complete(value, self._ask)

@@ -195,8 +195,9 @@ def delete_study(
     Example: mnist-tune delete-study quickstart --files --yes
     """
     from mnist_tune.deletion import delete_study, delete_study_and_files
+    from mnist_tune.studies import find_study
 
-    opened = options.study(study, storage)
+    opened = find_study(options.storage(storage), study)
     what = "all its trials and their files" if files else "all its trials"
     if not yes:
         typer.confirm(f"Delete study '{visible(study)}' with {what}?", abort=True)
