@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import mimetypes
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,8 +22,10 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune import stored_names
 from mnist_tune.attributes import LEFT_BEHIND
-from mnist_tune.whole_files import open_file, write_whole
+from mnist_tune.whole_files import TEMPORARY, open_file, write_whole
 
+DAY = 86_400.0
+"""Seconds: longer than any file takes to be written, whatever the clocks of two machines say."""
 REMOVED = json.dumps("null")
 """The stored value of a file's attribute when the file has been removed."""
 
@@ -45,6 +48,14 @@ class ArtifactFolder(FileSystemArtifactStore):
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         write_whole(self.path(artifact_id), content_body.read())
+
+    def clear_up(self) -> None:
+        """Delete what was left by processes that died over it a day or longer ago. Raises OSError."""
+        latest = time.time() - DAY
+        for path in self._base_path.iterdir() if self._base_path.is_dir() else ():
+            left = TEMPORARY.fullmatch(path.name)
+            if left and stored_names.is_artifact_id(left["name"]) and path.lstat().st_mtime < latest:
+                path.unlink(missing_ok=True)
 
     def _get_filepath(self, artifact_id: str) -> Path:
         return self.path(artifact_id)  # for what Optuna does with it

@@ -186,12 +186,13 @@ class Worker:
             self._stop.request("the study was cancelled")
 
     def _sweep(self) -> None:
-        """Delete the checkpoints that no attempt will go on from."""
+        """Delete the checkpoints that no attempt will go on from, and halves of files."""
         try:
             names = self._checkpoints.keys()  # first: what is saved from now on is not among them
             sweep(self._checkpoints, names, *self._ask(self._study.checkpoints_in_use))
+            self._artifacts.clear_up()
         except OSError as error:
-            self._log(f"checkpoints cannot be cleared up: {error.strerror or error}")
+            self._log(f"files cannot be cleared up: {error.strerror or error}")
 
     def _leave(self, reason: str) -> None:
         try:

@@ -143,3 +143,18 @@ def test_a_link_or_a_pipe_in_a_files_place_is_not_read_and_nobody_waits_for_it(
     os.mkfifo(place)
     with pytest.raises(OSError, match="it is not a regular file"):
         folder.open_reader(ID)
+
+
+def test_only_halves_of_our_files_that_are_a_day_old_are_cleared_up(
+    folder: ArtifactFolder, tmp_path: Path
+) -> None:
+    folder.clear_up()  # there is no folder yet
+    names = {ID, "notes.txt", "notes.txt.0123456789abcdef.tmp", f"{ID}.tmp.txt"}
+    half, new = f"{ID}.0123456789abcdef.tmp", f"{ID}.fedcba9876543210.tmp"
+    (tmp_path / "artifacts").mkdir()
+    for name in (*names, half, new):
+        (tmp_path / "artifacts" / name).write_bytes(b"")
+        if name != new:
+            os.utime(tmp_path / "artifacts" / name, (0, 0))
+    folder.clear_up()
+    assert {path.name for path in (tmp_path / "artifacts").iterdir()} == {*names, new}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,33 @@ def write_pngs(report: Report, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; name another with --png") from None
-    drawn: list[dict[str, Any]] = [
+    names = [f"{picture.key}.png" for picture in report.pictures if picture.figure is not None]
+    try:
+        # In a folder of their own until all are there: each appears whole, or not at all.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as drawing:
+            # Without mathjax=False the browser would fetch it from a server.
+            kaleido.write_fig_from_object_sync(
+                _orders(report, Path(drawing)), kopts={"mathjax": False}, cancel_on_error=True
+            )
+            for name in names:
+                (Path(drawing) / name).replace(folder / name)
+    except ChromeNotFoundError:
+        raise MnistTuneError(
+            "no PNGs: found no Chrome or Chromium; install one, or set BROWSER_PATH to its program"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written to: {error.strerror}; name another with --png"
+        ) from None
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise MnistTuneError(f"no PNGs: the browser failed: {reason}") from error
+    return [folder / name for name in names]
+
+
+def _orders(report: Report, folder: Path) -> list[dict[str, Any]]:
+    """What Kaleido is to draw."""
+    return [
         {
             "fig": (figure := filled_in(picture.figure.to_json(), LIGHT)),
             "path": folder / f"{picture.key}.png",
@@ -42,18 +69,3 @@ def write_pngs(report: Report, folder: Path) -> list[Path]:
         for picture in report.pictures
         if picture.figure is not None
     ]
-    try:
-        # Without mathjax=False the browser would fetch it from a server.
-        kaleido.write_fig_from_object_sync(drawn, kopts={"mathjax": False}, cancel_on_error=True)
-    except ChromeNotFoundError:
-        raise MnistTuneError(
-            "no PNGs: found no Chrome or Chromium; install one, or set BROWSER_PATH to its program"
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written to: {error.strerror}; name another with --png"
-        ) from None
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise MnistTuneError(f"no PNGs: the browser failed: {reason}") from error
-    return [folder / each["path"].name for each in drawn]
