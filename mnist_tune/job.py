@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
+from mnist_tune import output
 from mnist_tune.checkpoints import (
     Checkpoint,
     CheckpointFolder,
@@ -185,6 +186,8 @@ def _failure(error: Exception) -> Failure:
 
 def main(connection: Connection) -> None:
     """Load the data, then run trials until the worker, at the other end, is gone."""
+    output.take_over()
+    output.work_on()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and says what is to be done
     try:

@@ -67,9 +67,9 @@ class Pool:
         times: how often by now. It is told by another way than signals, which a worker may get besides.
         """
         with self._lock:
-            self._stops = times
+            self._stops = max(self._stops, times)
             for worker in self._workers:
-                pass_on(worker.lifeline.fileno(), times)
+                pass_on(worker.lifeline.fileno(), self._stops)
 
     def kill(self) -> None:
         """End every worker at once; their cells come back when their leases run out."""

@@ -133,6 +133,21 @@ def test_workers_that_were_not_heard_of_for_long_go_when_another_comes(
     assert [row.host for row in rows(study)] == ["lately here", "new"]
 
 
+def test_a_worker_that_a_step_of_the_clock_has_others_forget_is_there_again_with_its_next_beat(
+    study: OpenStudy, enter: Enter
+) -> None:
+    working = enter("near")
+    age(study, working, 2 * FORGOTTEN_AFTER)
+    enter("new")
+    assert [row.host for row in rows(study)] == ["new"]
+    assert working.beat(3, 1_000.0) == NOTHING
+    assert len(rows(study)) == 2
+    working.beat(3, 1_000.0)
+    assert {row.trial for row in rows(study)} == {3, None}
+    ask_to_drain(study.storage, study.study_id, host="new")  # where this process now says it is
+    assert working.beat(3, 1_000.0) == DRAIN
+
+
 def test_a_beat_of_a_worker_whose_study_is_deleted_does_nothing(study: OpenStudy, enter: Enter) -> None:
     worker = enter("near")
     delete_study(opened_again(study))
