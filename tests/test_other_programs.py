@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
 from mnist_tune.attributes import RESULT
+from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.database import storage_url
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.lease import LeaseLost
@@ -143,6 +144,19 @@ def test_cells_that_stock_optuna_has_ended_are_missing_until_they_are_put_back(
     assert stock(tmp_path).best_value < 60
     assert findings(study, tmp_path) == []
     assert command("status", "tiny").code == 0
+
+
+def test_the_dashboard_has_no_best_trial_that_was_not_trained(tmp_path: Path) -> None:
+    study = new_study(tmp_path, GRID)
+    queue = study.queue()
+    queue.complete(take(queue), 42.0)
+    other = stock(tmp_path)
+    other.tell(other.ask(), 99.0)
+    other.add_trial(optuna.trial.create_trial(value=98.0))
+    shown = SnapshotStorage(study.storage)
+    assert shown.get_best_trial(study.study_id).value == 42.0
+    found = [trial.state for trial in shown.get_all_trials(study.study_id)]
+    assert found == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
 
 
 def test_one_cell_that_stock_optuna_has_told_is_put_back_beside_the_trained_ones(

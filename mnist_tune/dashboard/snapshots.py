@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container, Iterable
 
 from optuna.storages import BaseStorage
 from optuna.storages._cached_storage import _CachedStorage
@@ -18,10 +18,11 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.attributes import UID
+from mnist_tune.attributes import CELL, UID
 from mnist_tune.cells import delete_rows
 from mnist_tune.rows import ENDED, STARTED, trials
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.trained import FINISHED, was_trained
 
 READING_SHARE = 0.1
 """Of the time, at most: pages that ask often must not slow the workers."""
@@ -67,7 +68,7 @@ class SnapshotStorage(_CachedStorage):
                 took = time.monotonic() - began
                 self._next_reading[study_id] = time.monotonic() + took / READING_SHARE
             known = self._known[study_id]
-        wanted = [trial for trial in known.values() if states is None or trial.state in states]
+        wanted = [trial for trial in _as_shown(known.values()) if states is None or trial.state in states]
         wanted.sort(key=lambda trial: trial.number)
         return copy.deepcopy(wanted) if deepcopy else wanted
 
@@ -117,3 +118,20 @@ class SnapshotStorage(_CachedStorage):
                 self._known.pop(study_id, None)
                 self._next_reading.pop(study_id, None)
         self.on_replaced()
+
+
+def _as_shown(trials: Collection[FrozenTrial]) -> Iterable[FrozenTrial]:
+    """The trials of a study. In one of ours, what no worker has trained has failed: it is never the best."""
+    if not any(CELL in trial.system_attrs for trial in trials):
+        return trials
+    return (_failed(trial) if trial.state in FINISHED and not _is_ours(trial) else trial for trial in trials)
+
+
+def _is_ours(trial: FrozenTrial) -> bool:
+    return CELL in trial.system_attrs and was_trained(trial)
+
+
+def _failed(trial: FrozenTrial) -> FrozenTrial:
+    failed = copy.copy(trial)
+    failed.state, failed.values = TrialState.FAIL, None
+    return failed
