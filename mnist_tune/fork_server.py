@@ -19,6 +19,8 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
+from mnist_tune.environ import in_environment
+
 WORKERS = "mnist_tune.preload.workers"
 """What is loaded for workers and their training processes."""
 TRAINING = "mnist_tune.preload.training"
@@ -99,18 +101,10 @@ def fresh_interpreter() -> Iterator[None]:
         STARTER: str(os.getpid()),
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
-    before = {name: os.environ.get(name) for name in needed}
-    os.environ.update(needed)
-    try:
+    with in_environment(needed):
         resource_tracker.ensure_running()  # which unblocks signals
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         try:
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -10,8 +10,9 @@ import socket
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mnist_tune.child_process import Ending
@@ -56,7 +57,8 @@ def connect(order: Order, address: str | None) -> str:
         refuse_file(order.url, order.study, f"Ray at {address}")
     try:
         _knock(address)
-        with warnings.catch_warnings(action="ignore"):  # of what the error says too
+        # Ray has its workers import from this command's current folder.
+        with warnings.catch_warnings(action="ignore"), chdir("/"):  # of what the error says too
             ray.init(**arguments)
     except ImportError as error:
         raise UserError(f"--address {address}: {_first_line(error)}") from None
@@ -171,7 +173,9 @@ class RayPool:
         actor = self._actor.remote()
         # As arguments: an actor's environment could be read in Ray's dashboard, and its constructor's
         # arguments are kept by the cluster.
-        run = actor.run.remote(self._order.study, list(self._order.arguments), self._order.secret_url)
+        run = actor.run.remote(
+            self._order.study, list(self._order.arguments), self._order.secret_url, str(Path.cwd())
+        )
         self._running[run] = _Placed(actor, actor.is_placed.remote(), restarts)
 
     def _look_at(self, run: Any) -> None:

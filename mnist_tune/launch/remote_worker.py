@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
@@ -22,12 +23,18 @@ from mnist_tune.visible import visible_lines
 
 
 def start_worker(
-    study: str, arguments: Sequence[str], url: str | None = None, *, piped: bool = False
+    study: str,
+    arguments: Sequence[str],
+    url: str | None = None,
+    folder: str = "",
+    *,
+    piped: bool = False,
 ) -> subprocess.Popen[str]:
     """Start it; the storage's URL is in the environment, now or already."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "mnist_tune", *pooled_worker(study), *arguments],
         env=os.environ | ({ENVIRONMENT_VARIABLE: url} if url else {}) | {"PYTHONUNBUFFERED": "1"},
+        cwd=folder if folder and Path(folder).is_dir() else None,
         # By it we say when to stop; its end tells the worker that the engine's process is gone.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE if piped else None,
@@ -63,12 +70,15 @@ class RemoteWorker:
         """That the engine has found a place for it, which is why this can answer."""
         return True
 
-    def run(self, study: str, arguments: Sequence[str], url: str) -> Left:
-        """Start the worker, hand its lines on to the engine's log, and wait for its end."""
+    def run(self, study: str, arguments: Sequence[str], url: str, folder: str = "") -> Left:
+        """Start the worker, hand its lines on to the engine's log, and wait for its end.
+
+        folder: the current one of the command, and of the worker too, if it is there on this machine.
+        """
         with self._lock:
             if self._stops:
                 return Left(STOPPED, "stopped before it began")
-            self._process = start_worker(study, arguments, url, piped=True)
+            self._process = start_worker(study, arguments, url, folder, piped=True)
         last = "it said nothing"
         assert self._process.stdout is not None
         for line in self._process.stdout:

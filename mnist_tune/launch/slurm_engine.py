@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.environ import in_environment
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import start_worker
@@ -69,7 +71,10 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         executor = submitit.AutoExecutor(
-            folder, cluster=address or "slurm", slurm_max_num_timeout=MOST_TIME_LIMITS
+            folder,
+            cluster=address or "slurm",
+            slurm_max_num_timeout=MOST_TIME_LIMITS,
+            **{f"{name}_python": f"{shlex.quote(sys.executable)} -P" for name in ("slurm", "local")},
         )
     except RuntimeError:
         raise UserError(
@@ -80,7 +85,9 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
         executor.update_parameters(**parameters)
         # submitit repeats what sbatch complains of, which the error has too.
         quiet = redirect_stderr(io.StringIO())
-        with quiet, _in_environment(ENVIRONMENT_VARIABLE, order.secret_url), executor.batch():
+        # The last is for what submitit itself starts: it is not to import from the current folder.
+        given = {ENVIRONMENT_VARIABLE: order.secret_url, "PYTHONSAFEPATH": "1"}
+        with quiet, in_environment(given), executor.batch():
             jobs = [
                 executor.submit(WorkerJob(order.study, tuple(order.arguments))) for _ in range(order.workers)
             ]
@@ -147,17 +154,3 @@ def _parameters(order: Order, minutes: int) -> dict[str, Any]:
 
 def _typed(value: str) -> int | str:
     return int(value) if value.isdecimal() else value
-
-
-@contextmanager
-def _in_environment(name: str, value: str) -> Iterator[None]:
-    """Have what is started meanwhile find the variable."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
