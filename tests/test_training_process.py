@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mnist_tune import fork_server
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointFolder
@@ -19,19 +20,19 @@ from mnist_tune.child_process import Ending
 from mnist_tune.configuration import DataConfig
 from mnist_tune.data import load_training_images, split
 from mnist_tune.devices import Runtime
-from mnist_tune.errors import UserError
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.lease import Lease, LeaseLost
-from mnist_tune.messages import Run, SetUp
+from mnist_tune.messages import Began, Run, SetUp, Trained
 from mnist_tune.model_folder import MODEL_FILE
-from mnist_tune.objective import Objective
+from mnist_tune.objective import Objective, _of_death
 from mnist_tune.patience import Patience
 from mnist_tune.pruners import Decision
 from mnist_tune.results import read_results
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training import Trainer
-from mnist_tune.training_process import TrainingProcess
+from mnist_tune.training_process import ProcessDied, TrainingProcess
 from tests.support import TINY_SPEC, measured, new_study
 
 FIVE_EPOCHS = TINY_SPEC.replace("epochs = 2", "epochs = 5") + "\n[limits]\ncheckpoint_interval = 0\n"
@@ -317,6 +318,79 @@ def test_a_device_that_is_not_there_is_the_users_mistake(tmp_path: Path, mnist_d
         process.start()
         with pytest.raises(UserError, match="device 'cuda:7' is not there"):
             process.wait_until_ready(lambda: None)
+
+
+def broken_torch(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Have the next training process find this in torch's place, the fork server being gone."""
+    (folder / "torch.py").write_text(script, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(fork_server, "start_method", lambda: "spawn")
+
+
+def test_why_a_training_process_cannot_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_torch(tmp_path, monkeypatch, "raise OSError('libgomp.so.1: cannot open shared object file')")
+    with TrainingProcess(SetUp("cpu", None, None, DataConfig(200, 100), tmp_path)) as process:
+        process.start()
+        with pytest.raises(MnistTuneError) as refused:
+            process.wait_until_ready(lambda: None)
+    assert str(refused.value) == (
+        "the training process did not become ready: "
+        "it exited with 1: OSError: libgomp.so.1: cannot open shared object file"
+    )
+
+
+def test_why_a_training_process_died_is_in_the_failure_and_the_log(
+    tmp_path: Path, mnist_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(tmp_path / "states") as process:
+        this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
+        process.kill()  # as after a failure: the next trial starts a new one
+        script = "import os; os.write(2, b'CUDA driver: no\\x1b[31m such thing\\nAborted\\n'); os.abort()"
+        broken_torch(tmp_path, monkeypatch, script)
+        attempt = this.attempt()
+        with pytest.raises(AttemptFailed) as failed:
+            this.run(attempt)
+        failure = failed.value.failure
+        assert failure.kind == "exception"
+        assert failure.reason.splitlines()[0] == "the training process was killed by SIGABRT: Aborted"
+        assert any("CUDA driver: no" in line for line in failure.reason.splitlines()[1:])
+        assert any("the training process said: CUDA driver: no" in line for line in this.lines)
+        assert not process.is_running
+
+
+def test_a_process_that_refuses_after_a_restart_makes_room_for_the_next(
+    tmp_path: Path, mnist_directory: Path
+) -> None:
+    with start(tmp_path / "states") as process:
+        this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
+        good = process._setup
+        process.kill()
+        process._setup = SetUp("cuda:7", None, None, DataConfig(200, 100), tmp_path)
+        with pytest.raises(AttemptFailed, match="device 'cuda:7' is not there"):
+            this.run(this.attempt())
+        assert not process.is_running
+        process._setup = good
+        assert this.run(this.attempt()) > 0
+
+
+def test_a_training_that_ends_before_its_first_epoch_is_no_result(tmp_path: Path) -> None:
+    process = TrainingProcess()
+    messages = iter([Began({}), Trained(b"")])
+    process.start()
+    process.receive = lambda _: next(messages)  # type: ignore[method-assign,assignment]
+    with process:
+        this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
+        with pytest.raises(AttemptFailed, match="ended before its first epoch"):
+            this.run(this.attempt())
+        assert not process.is_running
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(-signal.SIGKILL, "lost"), (-signal.SIGBUS, "exception"), (9, "exception"), (None, "lost")],
+)
+def test_the_class_of_a_failure_is_that_of_the_signal_and_not_of_a_text(code: int | None, kind: str) -> None:
+    assert _of_death(ProcessDied(Ending(code), ["it said: SIGKILL"])).kind == kind
 
 
 def test_training_needs_no_optuna() -> None:

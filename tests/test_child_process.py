@@ -1,0 +1,220 @@
+"""A process of ours: what it is given, what it has not, how it ends; and a fork server that is killed."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_tune import fork_server
+from mnist_tune.child_process import ChildProcess, Ending
+from tests.processes import descendants
+from tests.support import wait_until
+
+METHODS = ["forkserver", "spawn"]
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of starting: what a process is promised, it is promised by each."""
+    chosen: str = request.param
+    monkeypatch.setattr(fork_server, "start_method", lambda: chosen)
+    fork_server.begin(fork_server.WORKERS)
+    return chosen
+
+
+@pytest.fixture
+def server() -> int:
+    """The fork server of this process."""
+    fork_server.begin(fork_server.WORKERS)
+    child = ChildProcess("sys:exit", [0])
+    child.start()  # so it is loaded
+    assert child.wait() == Ending(0)
+    [pid] = [pid for pid in descendants(os.getpid()) if shown(pid)[:2] == ["mnist-tune", "fork-server"]]
+    return pid
+
+
+def shown(pid: int) -> list[str]:
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").rstrip("\0")
+        return line.split("\0") if line else []  # of one that has ended
+    except OSError:
+        return []
+
+
+def told(target: str = "tell", **options: Any) -> dict[str, Any]:
+    ours, theirs = multiprocessing.Pipe()
+    child = ChildProcess(f"tests.in_children:{target}", [theirs], **options)
+    child.start()
+    theirs.close()
+    answer: dict[str, Any] = ours.recv()
+    assert child.wait() == Ending(0)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "said"),
+    [
+        ("tests.in_children:sleep", [0.0], "exited with 0"),
+        ("tests.in_children:leave", [3], "exited with 3"),
+        ("tests.in_children:leave", [None], "exited with 0"),
+        ("tests.in_children:raise_an_error", [], "exited with 1"),
+        ("tests.in_children:die", [signal.SIGSEGV], "was killed by SIGSEGV"),
+        ("tests.in_children:die", [signal.SIGRTMIN + 3], f"was killed by signal {signal.SIGRTMIN + 3}"),
+        ("os:_exit", [4], "exited with 4"),
+        ("os:execv", ["/bin/sh", ["sh", "-c", "exit 5"]], "exited with 5"),
+    ],
+)
+def test_the_end_of_a_process_is_read_as_it_was(
+    method: str, target: str, arguments: list[Any], said: str
+) -> None:
+    with tempfile.TemporaryFile() as output:
+        child = ChildProcess(target, arguments, stderr=output.fileno())
+        child.start()
+        assert str(child.wait(60)) == said
+        output.seek(0)
+        assert (b"ValueError: as it was asked to" in output.read()) == ("raise_an_error" in target)
+
+
+def test_a_process_has_the_folder_the_environment_and_the_cores_of_who_starts_it(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONLY_NOW", "secret")
+    core = max(os.sched_getaffinity(0))
+    answer = told(argv=["mnist-tune", "worker", "tiny"], cores={core}, own_session=True)
+    assert answer["folder"] == str(tmp_path)
+    assert answer["environment"] == dict(os.environ)
+    assert answer["cores"] == {core}
+    assert answer["argv"] == ["mnist-tune", "worker", "tiny"]
+    assert answer["shown"] == [b"mnist-tune", b"worker", b"tiny"]
+    assert answer["session"] != os.getsid(0)
+    assert told()["session"] == os.getsid(0)
+    assert told()["cores"] == os.sched_getaffinity(0)
+
+
+def test_a_process_begins_without_threads_or_a_gpu_and_deaf_to_who_stops_all(method: str) -> None:
+    first, second = told(), told()
+    assert (first["threads"], first["gpu"], first["ctrl-c"]) == (1, False, True)
+    if method == "forkserver":
+        assert first["tasks"] == 1
+        assert first["random"] != second["random"]
+    assert first["blocked"] == {"SIGINT", "SIGTERM", "SIGHUP"}
+
+
+def test_a_process_inherits_no_file_and_no_socket(method: str, tmp_path: Path) -> None:
+    with (tmp_path / "open").open("w") as file, socket.socket() as listening:
+        os.set_inheritable(file.fileno(), False)
+        listening.bind(("127.0.0.1", 0))
+        files = told()["files"]
+        network = f"socket:[{os.fstat(listening.fileno()).st_ino}]"
+        assert not {str(tmp_path / "open"), network} & set(files.values())
+        assert sum(name.startswith("socket:") for name in files.values()) == 1  # the connection it was given
+
+
+def test_a_process_reads_and_writes_what_it_was_given(method: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile() as output:
+        child = ChildProcess(
+            "tests.in_children:talk", stdin=reading, stdout=output.fileno(), stderr=output.fileno()
+        )
+        child.start()
+        os.close(reading)
+        os.write(writing, b"a line")
+        os.close(writing)  # nobody else holds it open
+        assert child.wait(60) == Ending(0)
+        output.seek(0)
+        assert sorted(output.read().split(b"\n")) == [b"", b"complained", b"read: a line"]
+
+
+def test_children_of_children_come_from_the_same_server(server: int) -> None:
+    assert told()["parent"] == server
+    assert told("start_another")["parent"] == server
+
+
+def test_what_is_shown_of_the_server_has_nothing_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, server: int
+) -> None:
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not shown(server))
+    monkeypatch.setenv("MNIST_TUNE_STORAGE", "postgresql://tuner:not-to-be-seen@host/studies")
+    lines: list[list[str]] = []
+
+    def is_loading() -> bool:
+        fork_server.begin(fork_server.WORKERS)  # once the kernel has told of the end of the last
+        lines.extend(shown(pid) for pid in descendants(os.getpid()))
+        return any("multiprocessing.forkserver" in " ".join(line) for line in lines)
+
+    wait_until(is_loading)
+    assert told()["environment"]["MNIST_TUNE_STORAGE"].endswith("not-to-be-seen@host/studies")
+    lines += [shown(pid) for pid in descendants(os.getpid())]
+    assert "not-to-be-seen" not in str(lines)
+
+
+def test_a_killed_server_costs_its_processes_nothing_and_the_next_start_makes_a_new_one(server: int) -> None:
+    lives = ChildProcess("tests.in_children:sleep", [2.0])
+    killed = ChildProcess("tests.in_children:sleep", [600.0])
+    for child in (lives, killed):
+        child.start()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not shown(server))
+    assert (lives.poll(), killed.poll()) == (None, None)
+    wait_until(lambda: told()["parent"] not in (server, os.getpid()))  # by exec, until its end is known
+    assert lives.wait(60) == Ending(0)  # its own word
+    killed.kill()
+    assert killed.wait(60) == Ending(None)  # nobody was there to see
+    assert str(killed.poll()) == "ended without a word"
+
+
+def test_a_child_whose_server_was_killed_starts_its_own(server: int) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    child = ChildProcess("tests.in_children:start_when_told", [theirs])
+    child.start()
+    theirs.close()
+    assert ours.recv() == "here"
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not shown(server))
+    ours.send("go on")
+    assert ours.recv() == "exited with 7"
+    assert child.wait(60) == Ending(0)
+
+
+def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: int
+) -> None:
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not shown(server))
+    (tmp_path / "torch.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with tempfile.TemporaryFile() as output:
+        child = ChildProcess("mnist_tune.job:main", [None], stderr=output.fileno())
+        child.start()
+        assert child.wait(60) == Ending(1)
+        output.seek(0)
+        assert output.read().endswith(b"OSError: libgomp.so.1: cannot open shared object file\n")
+    monkeypatch.undo()
+    fork_server.begin(fork_server.WORKERS)
+
+
+def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:
+    def count() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    def start() -> None:
+        child = ChildProcess("tests.in_children:sleep", [0.0])
+        child.start()
+        child.wait()
+
+    start()
+    before = count()
+    for _ in range(5):
+        start()
+    assert count() == before
