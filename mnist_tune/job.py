@@ -13,6 +13,7 @@ import re
 import signal
 import threading
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
@@ -30,7 +31,7 @@ from mnist_tune.checkpoints import (
 )
 from mnist_tune.data import LabeledImages, load_training_images, split
 from mnist_tune.devices import Runtime, resolve_runtime
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import FAILED, MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.messages import (
     Abandon,
@@ -82,6 +83,9 @@ class Orders:
                 order = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(0)  # the worker is gone, however it ended; also out of a step that hangs
+            except Exception:  # what it said cannot be read: else it would wait for an answer for ever
+                traceback.print_exc()
+                os._exit(FAILED)
             if isinstance(order, Run):
                 self.drain = self.abandon = False
                 self._runs.put(order)

@@ -70,8 +70,9 @@ class StopRequest:
 
         def wait_for_the_end() -> None:
             # Not through a file object: its lock, held here, would abort the interpreter's shutdown.
-            while told := os.read(descriptor, 64):
-                self._at_least(max(told), "the process that started the worker asked it to stop")
+            with suppress(OSError):  # which is an end as well
+                while told := os.read(descriptor, 64):
+                    self._at_least(max(told), "the process that started the worker asked it to stop")
             self._at_least(1, "the process that started the worker is gone")
 
         threading.Thread(target=wait_for_the_end, name="stop-at-end-of-stream", daemon=True).start()

@@ -295,6 +295,16 @@ def test_asked_twice_the_training_is_killed_at_once(tmp_path: Path, mnist_direct
         assert not process.is_running
 
 
+def test_a_training_process_that_cannot_read_its_orders_says_so_and_ends(
+    tmp_path: Path, mnist_directory: Path
+) -> None:
+    with start(tmp_path) as process:
+        assert process._connection is not None
+        process._connection.send_bytes(b"no message of ours")
+        with pytest.raises(ProcessDied, match=r"exited with 1: .*UnpicklingError"):
+            process.receive(60)
+
+
 def test_a_training_process_does_not_outlive_its_worker(tmp_path: Path, mnist_directory: Path) -> None:
     process = start(tmp_path)
     pid = process.pid
