@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mnist_tune.conditions import Condition, Value, as_condition, check_conditions
 from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean, shown
-from mnist_tune.sections import Seed, Training, is_integer, is_number
+from mnist_tune.sections import AtLeast1, Seed, Training, is_integer, is_number
 
 Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000
@@ -70,7 +70,7 @@ class Search(Section):
     space: dict[str, list[Value] | Choices | Interval] | None = None
     n_trials: Annotated[int, Field(ge=1, le=MAX_CELLS)] | None = None
     seed: Seed = 0
-    n_startup_trials: Annotated[int, Field(ge=1)] | None = None
+    n_startup_trials: AtLeast1 | None = None
     """After how many finished trials the sampler begins to learn; None is Optuna's default for it."""
 
     @field_validator("grid", mode="before")

@@ -164,7 +164,8 @@ def complaint(details: ErrorDetails) -> str:
     given = details["input"]
     if details["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", details["ctx"]["expected"])
-        return f"{shown(given)} is not known; {did_you_mean(str(given), choices)}"
+        meant = shown(given) if isinstance(given, int) else str(given)
+        return f"{shown(given)} is not known; {did_you_mean(meant, choices)}"
     if details["type"] == "string_pattern_mismatch":
         return (
             f"{shown(given)} is not allowed; use letters, digits, '.', '_' and '-', a letter or digit first"

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mnist_tune.documents import KeyedError, Section, describe, did_you_mean, shown
-from mnist_tune.sections import Count
+from mnist_tune.sections import AtLeast1, Count
 
-AtLeast1 = Annotated[Count, Field(ge=1)]
 AtLeast2 = Annotated[Count, Field(ge=2)]
 
 

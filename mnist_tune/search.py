@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -73,6 +74,9 @@ def waiting_cells(spec: Spec) -> list[Waiting]:
 def _distribution(name: str, axis: list[Value] | Interval) -> BaseDistribution:
     if isinstance(axis, list):
         return CategoricalDistribution(axis)
-    if is_integer(name):
-        return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
-    return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)
+    with warnings.catch_warnings():
+        # Where the steps do not reach `high`, it becomes the last value: that is said when the study is made.
+        warnings.filterwarnings("ignore", "The distribution is specified by")
+        if is_integer(name):
+            return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
+        return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)

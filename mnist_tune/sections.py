@@ -13,6 +13,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 MOST = 2**31 - 1
 """The largest count there is: each database and library can hold it."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
+AtLeast1 = Annotated[Count, Field(ge=1)]
 Budget = Annotated[int, Field(ge=-1, le=MOST)]
 Seconds = Annotated[float, Field(le=1e9)]
 """At most 30 years: no clock can wait for ever."""
