@@ -31,6 +31,7 @@ def guarded_app(
     read_only: bool = False,
 ) -> Guard:
     """The dashboard over a storage and the folders beside it, for requests to one of our names."""
+    check_connections(storage)
     if read_only:
         forbid_writes(storage)
     return Guard(dashboard_app(storage, folders), is_our_name, read_only=read_only)
@@ -64,6 +65,20 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
 
     snapshots.on_replaced = forget
     return app
+
+
+def check_connections(storage: GuardedStorage) -> None:
+    """Have a connection that the server has dropped meanwhile be replaced before it is used."""
+
+    def on_checkout(connection: Any, *_: object) -> None:
+        dialect = storage.engine.dialect
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error:
+            raise sqlalchemy.exc.DisconnectionError from None
+
+    if storage.engine.dialect.name == "postgresql":
+        sqlalchemy.event.listen(storage.engine, "checkout", on_checkout)
 
 
 def forbid_writes(storage: GuardedStorage) -> None:

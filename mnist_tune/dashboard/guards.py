@@ -28,8 +28,7 @@ OWN = ("same-origin", "none")
 """What `Sec-Fetch-Site` says of our own page, and of what a person typed."""
 LINK = "navigate"
 """What `Sec-Fetch-Mode` says when a person goes to a page."""
-MOST_DRAINED = 1_000_000
-"""Bytes that are read of a refused request."""
+CONTROL = re.compile("[\0-\x1f\x7f]")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -52,9 +51,9 @@ class Guard:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         refusal = self.refusal(environ)
         if refusal is None:
+            environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # which optuna-dashboard takes for granted
             is_file = environ.get("PATH_INFO", "").startswith("/artifacts/")
             return self._app(environ, _hardened(start_response, is_file))
-        _drain(environ)
         body = f"mnist-tune: {refusal.reason}\n".encode()
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
         if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -72,8 +71,10 @@ class Guard:
                 "this dashboard does not go by the name in the request's Host header; "
                 "open it by the address that it was started on, or start it with that name as --host",
             )
+        if CONTROL.search(environ.get("PATH_INFO", "")):
+            return Refusal(HTTPStatus.BAD_REQUEST, "the address holds control characters")
         origin = environ.get("HTTP_ORIGIN")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        foreign = origin is not None and _place(origin) != host.lower()
         # A page elsewhere may link here, no more: what it cannot read could still cost us much to answer.
         links = reads and environ.get("HTTP_SEC_FETCH_MODE", LINK) == LINK
         if foreign or not (links or environ.get("HTTP_SEC_FETCH_SITE", "none") in OWN):
@@ -107,11 +108,12 @@ def is_address(name: str) -> bool:
     return True
 
 
-def _drain(environ: WSGIEnvironment) -> None:
-    # A connection closed with data unread is reset, and the client may not see the answer.
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if length.isdecimal():
-        environ["wsgi.input"].read(min(int(length), MOST_DRAINED))
+def _place(origin: str) -> str:
+    """The host and port in an Origin header."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -10,11 +11,15 @@ import threading
 import warnings
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from io import BytesIO
 from ipaddress import ip_address
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from mnist_tune.dashboard.connections import Connections
 from mnist_tune.errors import UserError
 from mnist_tune.stop import ignored_signals, take_over
 
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 SILENCE_SECONDS = 60.0
+MOST_TAKEN_IN = 1_000_000
+"""Bytes of a request's body; the dashboard understands none that is longer."""
+BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 NICENESS = 10
 """Added to that of the process: where cores are short, training comes first."""
 
@@ -67,7 +75,29 @@ def find_address(host: str, *, allow_remote: bool) -> Address:
 class Handler(WSGIRequestHandler):
     """Answers one request, without a line about each."""
 
-    timeout = SILENCE_SECONDS  # a client that says nothing must not keep a thread for ever
+    timeout = SILENCE_SECONDS  # a client that reads nothing must not keep a thread for ever
+    default_request_version = "HTTP/1.0"  # what is not even a request is answered with a status, too
+    server: Server
+
+    def parse_request(self) -> bool:
+        """Take in all of the request, with its body: what has not come in time is not answered."""
+        if not super().parse_request():
+            return False
+        length, *others = self.headers.get_all("Content-Length", ["0"])
+        if "Transfer-Encoding" in self.headers:
+            self.send_error(HTTPStatus.LENGTH_REQUIRED)
+        elif others or not re.fullmatch("[0-9]{1,20}", length):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+        else:
+            body = self.rfile.read(min(int(length), MOST_TAKEN_IN))
+            if not self.server.connections.has_asked(self.connection):
+                return False
+            if len(body) == int(length):
+                self.rfile = BytesIO(body)
+                return True
+            if len(body) == MOST_TAKEN_IN:
+                self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return False
 
     def address_string(self) -> str:
         return str(self.client_address[0])  # without asking a name server
@@ -80,8 +110,10 @@ class Server(ThreadingMixIn, WSGIServer):
     """Answers each request in a thread of its own."""
 
     daemon_threads = True  # leaving does not wait for a browser
+    request_queue_size = 64
 
     def __init__(self, address: Address, port: int) -> None:
+        self.connections = Connections()
         self.address_family = address.family
         try:
             super().__init__((address.address, port), Handler)
@@ -98,6 +130,23 @@ class Server(ThreadingMixIn, WSGIServer):
         TCPServer.server_bind(self)  # HTTPServer's asks a name server for our name, which may take long
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self.connections.add(request):
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.setblocking(False)
+            request.send(BUSY)
+        self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.remove(request)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called several times a second."""
+        self.connections.end_silent()
 
     def handle_error(self, *request: Any) -> None:
         """A browser that is gone or silent is no error of ours; the application reports its own."""
