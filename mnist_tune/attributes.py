@@ -8,6 +8,8 @@ UID = "mnist_tune:uid"
 """Study, user: tells it from a study of the same name elsewhere; the name of its folder of checkpoints."""
 CONTROL = "mnist_tune:control"
 """Study, user: "paused" or "cancelled" while workers may claim nothing; otherwise absent or "running"."""
+FORMER_RETRY = "mnist_tune:former_retry"
+"""Study, user: the tables [retry] that held before 'mnist-tune set' changed them, oldest first."""
 METRIC = "validation_accuracy"
 """What Optuna's plots and dashboard call the objective."""
 

@@ -50,7 +50,7 @@ class Objective:
             raise
 
     def _follow(self, attempt: Attempt) -> float:
-        claim, limits = attempt.claim, self._spec.limits
+        claim, limits = attempt.claim, attempt.claim.limits
         config = self._spec.training_config(attempt.parameters)
         began = time.monotonic()
         self._process.send(

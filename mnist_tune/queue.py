@@ -9,6 +9,7 @@ Every method may be called again after a storage error, whether the lost answer 
 from __future__ import annotations
 
 import enum
+import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
+from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, SPEC, WORKER
 from mnist_tune.cells import (
     cells_of,
     claim_first,
@@ -34,6 +35,7 @@ from mnist_tune.cells import (
 )
 from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.control import Control, is_control, read_control
+from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.rows import (
@@ -44,10 +46,12 @@ from mnist_tune.rows import (
     end,
     has_attribute,
     put,
+    study_attributes,
     system_attributes,
     trials,
     user_attributes,
 )
+from mnist_tune.sections import Limits
 from mnist_tune.spec import Spec
 from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
@@ -78,6 +82,8 @@ class Claim:
     """What of its parameters cannot be read: nobody knows what is to be run."""
     problems: tuple[str, ...] = ()
     """What else cannot be read, and is left alone."""
+    limits: Limits = field(default_factory=Limits)
+    """As the study had them when it was claimed."""
 
 
 class Queue:
@@ -91,6 +97,9 @@ class Queue:
         self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), self._grace_period)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
+        attribute = study_attributes.c.study_id == study_id, study_attributes.c.key == SPEC
+        self._stored_spec = select(study_attributes.c.value_json).where(*attribute)
+        self._spec_text: str | None = None
         self._unanswered: str | None = None
         """Token of a claim that ended in a storage error: it may have been made all the same."""
 
@@ -199,7 +208,7 @@ class Queue:
         # Together with the claim: a trial that runs without a heartbeat would never be missed.
         beat(session, row.trial_id)
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})
-        return _claim(session, row.trial_id, row.number, token)
+        return self._claimed(session, row.trial_id, row.number, token)
 
     def _made(self, session: orm.Session) -> Claim | None:
         """The running trial that an earlier claim took after all, though its answer was lost."""
@@ -207,7 +216,26 @@ class Queue:
             return None
         mine = self._cells(TrialState.RUNNING), claimed_with(self._unanswered)
         row = session.execute(select(trials.c.trial_id, trials.c.number).where(*mine)).one_or_none()
-        return None if row is None else _claim(session, row.trial_id, row.number, self._unanswered)
+        return None if row is None else self._claimed(session, row.trial_id, row.number, self._unanswered)
+
+    def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
+        """What a claimed trial brings along, read with the claim instead of trial by trial through Optuna."""
+        known, left, damage, problems = read_cell(session, trial_id)
+        checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
+        limits = self._spec_now(session).limits
+        return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems, limits)
+
+    def _spec_now(self, session: orm.Session) -> Spec:
+        """The study's spec with the [retry] and [limits] that it has now, which people may have changed."""
+        text = session.execute(self._stored_spec).scalar()
+        if text is not None and text != self._spec_text:
+            self._spec_text = text
+            try:
+                now = validate(Spec, json.loads(text), "the stored spec")
+            except (MnistTuneError, ValueError):  # damaged meanwhile: go on by what it was
+                return self._spec
+            self._spec = self._spec.model_copy(update={"retry": now.retry, "limits": now.limits})
+        return self._spec
 
     def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
         return cells_of(self._study_id, *states)
@@ -230,7 +258,7 @@ class Queue:
     def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> None:
         with suppress(Damaged):  # nobody can try again what nobody can read
             attempt = self._storage.frozen(session, trial_id)
-            put_back(session, self._study_id, attempt, failed_as, self._spec)
+            put_back(session, self._study_id, attempt, failed_as, self._spec_now(session))
 
     def _put_back_unexplained(self) -> list[int]:
         """Give the failed attempts of other programs their reason, and put their cells back."""
@@ -255,10 +283,3 @@ class Queue:
         is_it = trials.c.trial_id == claim.trial_id, trials.c.state == state, claimed_with(claim.token), left
         with self._storage.transaction() as session:
             return session.execute(select(trials.c.trial_id).where(*is_it)).first() is not None
-
-
-def _claim(session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
-    """What a claimed trial brings along, read with the claim instead of trial by trial through Optuna."""
-    known, left, damage, problems = read_cell(session, trial_id)
-    checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
-    return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems)

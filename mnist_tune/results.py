@@ -20,7 +20,7 @@ from mnist_tune.evidence import evidence, reservations, verdict
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
 from mnist_tune.rows import studies
-from mnist_tune.spec import Spec
+from mnist_tune.spec import SETTINGS, Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.stored_values import Damaged, Stored
@@ -231,6 +231,7 @@ class Results:
             "evidence": self.evidence,
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json() for worker in self.workers],
+            "settings": {table: getattr(self.spec, table).model_dump() for table in SETTINGS},
             "warnings": self.warnings,
             "problems": self.problems,
         }

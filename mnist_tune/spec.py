@@ -124,13 +124,13 @@ def changed_settings(spec: Spec) -> str:
     )
 
 
-def differences(stored: Spec, given: Spec) -> list[str]:
-    """What two specs of one name disagree in, one phrase a key."""
+def differences(stored: Spec, given: Spec, *, in_settings: bool = False) -> list[str]:
+    """What two specs of one name disagree in, one phrase a key: what numbers depend on, or the settings."""
     ours, theirs = (dict(_leaves(spec.document())) for spec in (given, stored))
     return [
         f"{key} is {_shown(theirs.get(key))} there and {_shown(ours.get(key))} here"
         for key in dict.fromkeys([*theirs, *ours])
-        if theirs.get(key) != ours.get(key)
+        if theirs.get(key) != ours.get(key) and in_settings == (key.partition(".")[0] in SETTINGS)
     ]
 
 

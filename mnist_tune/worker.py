@@ -105,7 +105,7 @@ class Worker:
             if claim is not None:
                 self._run(claim)
                 done += 1
-                if self._failures_in_a_row == self._study.spec.limits.failures_in_a_row > 0:
+                if self._failures_in_a_row >= claim.limits.failures_in_a_row > 0:
                     return Ended.FAILING
                 continue
             standing = self._ask(self._queue.standing)

@@ -108,7 +108,8 @@ def test_a_hole_is_named_with_its_reason(study: OpenStudy) -> None:
     results = read_results(study)
     assert list(conclusion(results)) == [
         "missing: cell 0 (learning_rate=0.0001, batch_size=128, optimizer=Adam) failed for good: "
-        "training loss is nan in epoch 1"
+        "training loss is nan in epoch 1",
+        "put back what is missing with: mnist-tune retry tiny --failed",
     ]
 
 

@@ -79,6 +79,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "cancel": control.cancel,
         "drain": control.drain,
         "retry": control.retry,
+        "set": control.set_,
     },
     "Use what it found": {
         "export": results.export,

@@ -1,4 +1,4 @@
-"""pause, resume, cancel, drain, retry: what people ask of a study's workers, wherever these run."""
+"""pause, resume, cancel, drain, retry, set: what people ask of a study's workers, wherever these run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.names import complete_host, complete_worker
-from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
+from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption, StudyArgument
 from mnist_tune.errors import UserError
 
 if TYPE_CHECKING:
@@ -125,6 +125,41 @@ def retry(
         options.say(f"start workers with: mnist-tune worker {study}")
     else:
         options.say(f"no cell of '{study}' has failed for good")
+
+
+def set_(
+    study: StudyArgument,
+    changes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TABLE.FIELD=VALUE...",
+            help="Fields of the tables limits, retry and lease.",
+            show_default=False,
+        ),
+    ],
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the limits, the retry budgets or the lease of a study that is stored, also while it runs.
+
+    No number depends on these. Running workers go by new limits from their next trial on, by new retry
+    budgets from the next failure on; a new lease holds for workers that start from then on. The spec's file
+    may say otherwise: the study keeps what it was given here.
+
+    Example: mnist-tune set seed-grid limits.timeout=3600 retry.lost=5
+    """
+    from mnist_tune.study_settings import change_settings, parse_changes, taken_up
+
+    wanted = parse_changes(changes)
+    spec = change_settings(options.study(study, storage), wanted)
+    now = {key: getattr(getattr(spec, key.split(".")[0]), key.split(".")[1]) for key in wanted}
+    if as_json:
+        options.print_json({"study": study, "settings": now, "taken_up": taken_up(wanted)})
+        return
+    for key, value in now.items():
+        options.say(f"{key} is {value:g}")
+    for sentence in taken_up(wanted):
+        options.say(sentence)
 
 
 def _set(study: str, storage: str | None, control: Control, told: str, as_json: bool) -> None:

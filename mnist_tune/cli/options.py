@@ -160,6 +160,18 @@ def note_idle_settings(spec: Spec) -> list[str]:
     return notes
 
 
+def note_kept_settings(stored: Spec, given: Spec) -> list[str]:
+    """Say on standard error which settings a study keeps though its file says otherwise; for machines too."""
+    from mnist_tune.spec import differences
+
+    kept = differences(stored, given, in_settings=True)
+    if not kept:
+        return []
+    note = f"the study keeps its own settings: {'; '.join(kept)}; change them with mnist-tune set"
+    say(f"note: {note}", err=True)
+    return [note]
+
+
 def prepare_data(directory: Path | None) -> None:
     """See that MNIST is there and whole, without waiting for torch unless it must be downloaded."""
     from mnist_tune.mnist_files import data_directory, provide

@@ -45,7 +45,7 @@ def create_study(
     Example: mnist-tune create-study studies/seed-grid.toml
     """
     from mnist_tune.database import shown, storage_url
-    from mnist_tune.studies import create_study
+    from mnist_tune.studies import create_study, open_study
 
     loaded = options.spec(spec, name)
     opened = options.storage(storage, create=reuse is None)
@@ -58,6 +58,8 @@ def create_study(
     where = shown(storage_url(storage))
     study = loaded.study.name
     notes = options.note_idle_settings(loaded)
+    if not created:
+        notes += options.note_kept_settings(open_study(opened, study).spec, loaded)
     if as_json:
         told = {
             "study": study,

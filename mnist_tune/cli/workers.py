@@ -160,6 +160,7 @@ def run(
         f"{loaded.n_cells} cells, {len(places)} workers"
     )
     options.note_idle_settings(loaded)
+    options.note_kept_settings(study.spec, loaded)
     for warning in warnings:
         out.print(f"warning: {warning}")
     stop = StopRequest()

@@ -12,7 +12,6 @@ from mnist_tune.attributes import CONTROL, FAILURES
 from mnist_tune.conditions import wanted
 from mnist_tune.control import Control
 from mnist_tune.search import distributions
-from mnist_tune.spec import Spec
 from mnist_tune.verification.stored import (
     FINISHED,
     Attempt,
@@ -92,10 +91,10 @@ def within_budget(stored: Stored, attempt: Attempt) -> Iterator[str]:
     if kind is None:  # `reasoned` says so
         return
     budget = f"the budget of retry.{kind} = {getattr(stored.spec.retry, kind)}"
-    spent = _is_spent(stored.spec, attempt.trial, kind)
-    if attempt.following is None and not spent:
+    spent = _is_spent(stored, attempt.trial, kind)
+    if attempt.following is None and not any(spent):
         yield f"nobody will try the cell again, though {budget} is not spent"
-    if attempt.following is not None and spent and attempt.following.system_attrs.get(FAILURES):
+    if attempt.following is not None and all(spent) and attempt.following.system_attrs.get(FAILURES):
         yield f"the cell was tried again, though {budget} is spent"
 
 
@@ -106,16 +105,17 @@ def counted(stored: Stored, attempt: Attempt) -> Iterator[str]:
         expected = [{}]
     elif (kind := failure_class(attempt.previous)) is not None:
         expected = [failures_with(attempt.previous, kind)]
-        if _is_spent(stored.spec, attempt.previous, kind):
+        if any(_is_spent(stored, attempt.previous, kind)):
             expected.append({})  # somebody gave the hole a fresh budget
     counts = attempt.trial.system_attrs.get(FAILURES, {})
     if expected and counts not in expected:
         yield f"has {counts} for failures so far, but there were {expected[0]}"
 
 
-def _is_spent(spec: Spec, trial: FrozenTrial, kind: str) -> bool:
-    limit: int = getattr(spec.retry, kind)
-    return 0 <= limit < failures_with(trial, kind)[kind]
+def _is_spent(stored: Stored, trial: FrozenTrial, kind: str) -> list[bool]:
+    """Whether it is by the budget that holds, and by each that held before 'mnist-tune set' changed it."""
+    limits = [getattr(retry, kind) for retry in stored.budgets]
+    return [0 <= limit < failures_with(trial, kind)[kind] for limit in limits]
 
 
 def foreign(_: Stored, trial: FrozenTrial) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,12 @@ from typing import Any, NamedTuple, get_args
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, WORKER
+from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, WORKER
+from mnist_tune.documents import validate
+from mnist_tune.errors import UserError
 from mnist_tune.failures import FailureClass
 from mnist_tune.search import Waiting, waiting_cells
+from mnist_tune.sections import Retry
 from mnist_tune.spec import Spec
 from mnist_tune.stored_names import is_artifact_id
 from mnist_tune.stored_values import Damaged
@@ -90,6 +94,16 @@ class Stored:
             for trial, attributes in owners
             for key, value in attributes.items()
         ]
+
+    @cached_property
+    def budgets(self) -> list[Retry]:
+        """The [retry] that holds, and those that held before it was changed."""
+        former = self.study_attributes.get(FORMER_RETRY, [])
+        known = [self.spec.retry]
+        for table in former if isinstance(former, list) else []:
+            with suppress(UserError):  # a damaged one allows nothing
+                known.append(validate(Retry, table, "a former [retry]"))
+        return known
 
     @cached_property
     def points(self) -> list[Waiting]:

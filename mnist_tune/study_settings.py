@@ -1,0 +1,127 @@
+"""The settings of a study that no number depends on, [lease], [retry] and [limits]: changed while it goes."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import orm, select
+
+from mnist_tune.attributes import FORMER_RETRY, SPEC
+from mnist_tune.cells import lock_study
+from mnist_tune.control import read_registry
+from mnist_tune.documents import validate
+from mnist_tune.errors import UserError
+from mnist_tune.rows import study_attributes, upsert
+from mnist_tune.sections import Lease
+from mnist_tune.spec import SETTINGS, Spec
+from mnist_tune.studies import OpenStudy
+from mnist_tune.wording import counted
+
+HERE = {"working", "idle", "draining"}
+"""Workers in these states go by the lease that they began with."""
+TAKEN_UP = {
+    "limits": "running workers take [limits] up with their next trial",
+    "retry": "[retry] holds from the next failure on; 'mnist-tune retry' puts back what has failed for good",
+    "lease": "[lease] holds for workers that start from now on",
+}
+"""When a change of each table is."""
+
+
+def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
+    """`TABLE.FIELD=VALUE`, as it is typed, to values by dotted key.
+
+    Raises:
+        UserError: not of that form, or no field that may be changed.
+    """
+    changes = {}
+    for assignment in assignments:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        if not equals or not text:
+            raise UserError(f"set: '{assignment}' is no change; write limits.timeout=3600")
+        if key.partition(".")[0] not in SETTINGS:
+            raise UserError(
+                f"set: {key} cannot be changed: the study's numbers depend on it; make another study. "
+                "Only fields of [lease], [retry] and [limits] can"
+            )
+        try:
+            changes[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[key] = text  # which no field takes: the error names it
+    return changes
+
+
+def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
+    """Change fields of the stored spec, all in one transaction; the spec as it is then.
+
+    Raises:
+        UserError: a field is not known or does not take the value, or workers are on the study that a change
+            of the lease would have fail each other.
+    """
+    # Before the transaction, which it would end: a thread has one session.
+    registry = read_registry(study.storage, study.study_id, study.spec.lease.grace_period)
+    here = [worker for worker in registry.workers if worker.state in HERE]
+    with study.storage.transaction() as session:
+        lock_study(session, study.study_id)
+        document = _stored(session, study)
+        for key, value in changes.items():
+            table, _, field = key.partition(".")
+            document[table] = {**document.get(table, {}), field: value}
+        spec = validate(Spec, document, "set")
+        before = validate(Spec, _stored(session, study), f"the stored spec of study '{study.name}'")
+        if here and spec.lease != before.lease:
+            _check_lease(study.name, len(here), before.lease, spec.lease)
+        rows: dict[str, Any] = {SPEC: document}
+        if spec.retry != before.retry:
+            rows[FORMER_RETRY] = [*former_retry(session, study.study_id), before.retry.model_dump()]
+        stored = [
+            {"study_id": study.study_id, "key": key, "value_json": json.dumps(value)}
+            for key, value in rows.items()
+        ]
+        upsert(session, study_attributes, ("study_id", "key"), stored)
+    return spec
+
+
+def taken_up(changes: Mapping[str, Any]) -> list[str]:
+    """When what was changed is in force, one sentence a table."""
+    tables = {key.partition(".")[0] for key in changes}
+    return [sentence for table, sentence in TAKEN_UP.items() if table in tables]
+
+
+def former_retry(session: orm.Session, study_id: int) -> list[Any]:
+    """The tables [retry] that held before, oldest first: cells were put back, or were not, by them."""
+    found = _value(session, study_id, FORMER_RETRY)
+    try:
+        former = json.loads(found or "[]")
+    except ValueError:  # which `verify` will see by what it lacks
+        return []
+    return former if isinstance(former, list) else []
+
+
+def _stored(session: orm.Session, study: OpenStudy) -> dict[str, Any]:
+    text = _value(session, study.study_id, SPEC)
+    if text is None:
+        raise UserError(f"study '{study.name}' has been deleted meanwhile")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def _value(session: orm.Session, study_id: int, key: str) -> str | None:
+    which = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == key)
+    found: str | None = session.execute(select(study_attributes.c.value_json).where(which)).scalar()
+    return found
+
+
+def _check_lease(name: str, n_workers: int, before: Lease, after: Lease) -> None:
+    """Whether workers that began with one lease and workers that begin with the other let each other live."""
+    slowest = max(before.heartbeat_interval, after.heartbeat_interval)
+    shortest = min(before.grace_period, after.grace_period)
+    if 3 * slowest > shortest + 1e-9:
+        raise UserError(
+            f"set: {counted(n_workers, 'worker')} on this study would be taken for dead, or take others for "
+            f"dead: heartbeats every {slowest:g} s, a grace period of {shortest:g} s; have them leave first "
+            f"with 'mnist-tune cancel {name}', and let new ones in with 'mnist-tune resume {name}'"
+        )
