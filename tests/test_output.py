@@ -216,7 +216,7 @@ def test_a_run_finishes_its_study_though_nothing_can_be_printed(tmp_path: Path, 
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full")
-@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("options", [(), pytest.param(("--json",), marks=pytest.mark.slow)])
 def test_an_answer_that_cannot_be_printed_is_a_failure_in_one_line(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:

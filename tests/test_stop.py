@@ -147,8 +147,10 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "mnist_tune.cli.studies", "optuna", "sqlalchemy"])
-@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize(
+    ("module", "ignored"),
+    [("typer", False), ("mnist_tune.cli.studies", False), ("sqlalchemy", False), ("typer", True)],
+)
 def test_ctrl_c_while_something_is_imported_ends_a_command_without_a_word(
     tmp_path: Path, module: str, ignored: bool
 ) -> None:
