@@ -99,9 +99,10 @@ class Pool:
         for place in places:
             try:
                 self._start(place)
-            except NotStarted as problem:
+            except (NotStarted, OSError) as problem:  # no room for what it says, no descriptors left
+                why = f"cannot be started: {problem.strerror}" if isinstance(problem, OSError) else problem
                 with self._lock:
-                    self._not_started.append(f"a worker {problem}")
+                    self._not_started.append(f"a worker {why}")
 
     def _start(self, place: Place) -> None:
         # Without the lock: this may take as long as the fork server loads.

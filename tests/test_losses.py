@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune import fork_server
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import Checkpoint
+from mnist_tune.database import storage_url
 from mnist_tune.losses import first_events
 from mnist_tune.model_folder import MODEL_FILE
+from mnist_tune.placement import Place
+from mnist_tune.pool import Pool
 from mnist_tune.progress import events
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy
 from mnist_tune.writable import check_folders
 from tests.conftest import Command
 from tests.mounts import run_with_mounts
-from tests.support import TWO_CELLS, epoch, new_study, work, write_spec
+from tests.support import TWO_CELLS, epoch, new_study, wait_until, work, write_spec
 
 NO_FOLDER = "File exists"
 """What the system says of a folder whose name a file has."""
@@ -149,3 +153,15 @@ def test_a_state_that_could_not_be_saved_is_told_until_one_is(tmp_path: Path) ->
     assert warnings == [[told], [told], []]
     assert lines.count("trial 0: no checkpoint was saved: No space left on device") == 1
     assert read_results(study).warnings == []
+
+
+def test_a_run_whose_workers_have_no_room_for_what_they_say_tells_why_none_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_server, "begin", lambda _: None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    pool = Pool("tiny", storage_url(f"sqlite:///{tmp_path}/studies.db"))
+    pool.start([Place("cpu")])
+    wait_until(lambda: not pool.is_alive())
+    assert pool.failures() == ["a worker cannot be started: No such file or directory"]
+    assert pool.exit_code() == 1
