@@ -427,9 +427,13 @@ def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
 
     monkeypatch.setattr(StopRequest, "listen", listen)
     write_spec(tmp_path, CONFIGURATION, "config.toml")
-    answer = command("train", "config.toml", "--split", "--output", "out")
-    assert (answer.code, answer.out) == (3, "")
-    assert "no model was saved" in answer.err
+    (tmp_path / "mine").mkdir()
+    for output in ("out", "made/for/it", "mine"):
+        answer = command("train", "config.toml", "--split", "--output", output)
+        assert (answer.code, answer.out) == (3, "")
+        assert "no model was saved" in answer.err
+    # What was made for it is taken back, and a folder that was there stays.
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"]
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
