@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 from mnist_tune.attempt import Attempt
 from mnist_tune.idle_settings import idle_settings
 from mnist_tune.spec import load_spec
+from mnist_tune.studies import open_study
 from tests.conftest import Command
-from tests.support import STUDIES, TINY_SPEC, epoch, new_study, states, tiny_spec, work, write_spec
+from tests.support import STUDIES, TINY_SPEC, epoch, new_study, open_file, states, tiny_spec, work, write_spec
 
 GRID = """
 [study]
@@ -207,7 +208,6 @@ def test_create_study_and_run_say_so_on_standard_error(tmp_path: Path, command: 
     note = "pruner.min_resource: ends no trial: first judged after 100 epochs, last judged after 1 of 2"
     created = command("create-study", spec, "--json")
     assert (created.code, created.json["notes"], created.err) == (0, [note], f"note: {note}\n")
-    one = write_spec(tmp_path, text.replace("[0.001, 0.0001]", "[0.001]").replace("[64, 128]", "[64]"))
-    ran = command("run", str(one), "--name", "other", "--workers", "1")
-    assert ran.code == 0, ran.err
-    assert f"note: {note}\n" in ran.err
+    work(open_study(open_file(tmp_path), "tiny"), lambda _: 50.0)
+    ran = command("run", spec)
+    assert (ran.code, ran.err) == (0, f"note: {note}\n")

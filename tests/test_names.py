@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
+from mnist_tune.cli import app
 from mnist_tune.control import read_control
 from mnist_tune.shipped import find_spec, shipped_specs
 from mnist_tune.spec import load_spec
@@ -41,7 +43,7 @@ def files(folder: Path) -> list[str]:
 def test_the_name_of_the_only_study_may_be_left_out(tmp_path: Path, command: Command) -> None:
     work(new_study(tmp_path), lambda _: 90.0)
     said = f"study 'tiny', the only one in sqlite:///{tmp_path}/{STORED}\n"
-    for line in ("status", "logs", "verify", "export", "report", "pause", "resume", "cancel", "retry"):
+    for line in ("status", "logs", "export", "pause", "resume", "cancel", "retry"):
         named, left_out = command(line, "tiny"), command(line)
         assert (left_out.code, left_out.out, left_out.err) == (named.code, named.out, said + named.err), line
         assert named.code == 0, line
@@ -51,6 +53,14 @@ def test_the_name_of_the_only_study_may_be_left_out(tmp_path: Path, command: Com
     drained = command("drain", "--host", "nowhere")
     assert drained.code == 2
     assert "nowhere" in drained.err.removeprefix(said)
+
+
+def test_what_looks_or_controls_needs_no_name() -> None:
+    taking = {"status", "logs", "verify", "export", "report", "pause", "resume", "cancel", "drain", "retry"}
+    for name, each in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        of_study = [parameter for parameter in each.params if parameter.name == "study"]
+        assert all(parameter.required == (name not in taking) for parameter in of_study), name
+        assert of_study or name not in taking
 
 
 def test_of_several_studies_one_must_be_named(tmp_path: Path, command: Command) -> None:

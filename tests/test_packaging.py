@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from mnist_tune.shipped import shipped_specs
 from tests.support import STUDIES
 
 ROOT = STUDIES.parent
-CHECKS = Path(".ci/run")
+CHECKS = ROOT / ".ci" / "run"
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_the_classifiers_name_the_pythons_and_systems_that_are_tested(project: d
     classifiers = project["project"]["classifiers"]
     pythons = [each.rpartition(" ")[2] for each in classifiers if "Programming Language :: Python ::" in each]
     oldest = project["project"]["requires-python"].removeprefix(">=")
-    (newer,) = re.findall(r"^ *for version in ([0-9. ]+); do$", (ROOT / CHECKS).read_text(), re.MULTILINE)
+    (newer,) = re.findall(r"^ *for version in ([0-9. ]+); do$", CHECKS.read_text(), re.MULTILINE)
     assert sorted(pythons) == sorted([oldest, *newer.split()])
     assert project["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert [each for each in classifiers if each.startswith("Operating System")] == [

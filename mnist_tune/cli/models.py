@@ -39,11 +39,13 @@ def train(
     """
     from mnist_tune import output as standard_output
     from mnist_tune.exports import load_configuration
+
+    configuration = load_configuration(config)  # before torch is loaded: a mistake is answered at once
+
     from mnist_tune.metrics import EpochMetrics
     from mnist_tune.retraining import retrain
     from mnist_tune.stop import Interrupted, StopRequest
 
-    configuration = load_configuration(config)
     folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
     standard_output.work_on()
     stop = StopRequest()
