@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -9,6 +10,15 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from mnist_tune import fork_server
+
+
+def call_in(folder: str, module: str) -> None:
+    """Run a module's `main` in a folder, as if it had been started there by a shell."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)
+    os.chdir(folder)
+    importlib.import_module(module).main()
 
 
 def tell(connection: Connection) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
+
+from mnist_tune import fork_server
 
 Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
@@ -41,4 +44,5 @@ def _run(function: Callable[[Argument], Answer], argument: Argument) -> Answer:
 
 
 def _answer(sending: Connection, function: Callable[[Argument], Answer], argument: Argument) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)
     sending.send(function(argument))

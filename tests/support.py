@@ -15,8 +15,10 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from mnist_tune import fork_server
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.checkpoints import CheckpointFolder
+from mnist_tune.child_process import ChildProcess
 from mnist_tune.database import storage_url
 from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.metrics import EpochMetrics
@@ -150,6 +152,58 @@ def fail_behind_its_back(url: str, trial_id: int) -> None:
     assert stock.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
+class Forked(subprocess.Popen[str]):
+    """A module's `main` in a process that comes loaded, which saves its start; else as one by exec."""
+
+    def __init__(
+        self, module: str, arguments: Sequence[str], folder: Path, environment: dict[str, str]
+    ) -> None:
+        fork_server.begin("tests.preloaded")
+        out, err = os.pipe(), os.pipe()
+        self._child = ChildProcess(
+            "tests.in_children:call_in",
+            [str(folder), module],
+            argv=["mnist-tune", *arguments],
+            stdout=out[1],
+            stderr=err[1],
+            environment=environment,
+        )
+        try:
+            self._child.start()
+        finally:
+            os.close(out[1])
+            os.close(err[1])
+        self.args = [module, *arguments]
+        self.pid = self._child.pid
+        self.stdin = None
+        self.stdout, self.stderr = (os.fdopen(pipe[0], encoding="utf-8") for pipe in (out, err))
+        self.returncode = None
+        self.text_mode = True
+        self._child_created = True
+        self._communication_started = False
+        self._input: Any = None
+
+    def poll(self) -> int | None:
+        ending = self._child.poll()
+        if ending is not None:
+            assert ending.code is not None, "its fork server was killed"
+            self.returncode = ending.code
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._child.wait(timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return self.returncode
+
+
+BY_EXEC: Mapping[str, str] = {}
+"""As `environment` of a command: it is started as users do, and all that it starts descends from it."""
+
+MAINS = {"mnist_tune": "mnist_tune.__main__", "tests.toy_worker": "tests.toy_worker"}
+"""Where the `main` is of what `python -m` runs."""
+
+
 def start_command(
     *arguments: str, folder: Path, url: str | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
@@ -198,10 +252,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
 def _start(
     arguments: list[str], folder: Path, url: str | None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    needed = {
-        "MNIST_TUNE_STORAGE": url or f"sqlite:///{folder}/studies.db",
-        "PYTHONPATH": str(STUDIES.parent),  # for tests.toy_worker
-    }
+    """By fork where Python is to run a module and nothing is said of its environment, else by exec."""
+    needed = {"MNIST_TUNE_STORAGE": url or f"sqlite:///{folder}/studies.db"}
+    option, module, *rest = arguments
+    if option == "-m" and environment is None:
+        return Forked(MAINS[module], rest, folder, dict(os.environ | needed))
+    needed["PYTHONPATH"] = str(STUDIES.parent)  # for tests.toy_worker
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,

@@ -17,7 +17,7 @@ from mnist_tune.storage import open_storage
 from mnist_tune.studies import open_study
 from tests.conftest import Command
 from tests.postgres_server import running_server
-from tests.support import TWO_CELLS, finish, lease, start_command, wait_until, write_spec
+from tests.support import BY_EXEC, TWO_CELLS, finish, lease, start_command, wait_until, write_spec
 from tests.tcp_proxy import tcp_proxy
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -110,7 +110,9 @@ def test_a_password_of_odd_characters_opens_the_database_and_shows_nowhere(
     do("create-study", spec)
     study = open_study(open_storage(storage_url(secret)), "tiny")
     with tcp_proxy(secret) as proxy:
-        run = start_command("run", spec, "--workers", "1", *FILES, folder=tmp_path, url=proxy.url)
+        run = start_command(
+            "run", spec, "--workers", "1", *FILES, folder=tmp_path, url=proxy.url, environment=BY_EXEC
+        )
         wait_until(lambda: any(attempt.history for attempt in read_results(study).attempts))
         lines = command_lines(tmp_path)
         for part in ("\0run\0", "\0worker\0", "\0training\0", "\0fork-server\0"):

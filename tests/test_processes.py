@@ -22,6 +22,7 @@ from mnist_tune.results import Results, read_results
 from mnist_tune.studies import open_study
 from tests.processes import descendants
 from tests.support import (
+    BY_EXEC,
     TINY_SPEC,
     finish,
     measured,
@@ -139,7 +140,8 @@ def test_a_stopped_worker_gives_its_cell_back_and_exits_with_3(
 
 
 def test_a_stop_that_all_processes_of_a_run_are_told_loses_no_epoch(tmp_path: Path) -> None:
-    run = start_command("run", str(write_spec(tmp_path, LONG_TRIAL.replace("300", "2000"))), folder=tmp_path)
+    spec = str(write_spec(tmp_path, LONG_TRIAL.replace("300", "2000")))
+    run = start_command("run", spec, folder=tmp_path, environment=BY_EXEC)
     wait_until((tmp_path / "studies.db").exists)
     wait_until(lambda: can_read(tmp_path))
     wait_for_an_epoch(tmp_path)
