@@ -65,9 +65,8 @@ def best_configuration(results: Results, storage: str) -> Configuration:
             "of each; let more trials run, or choose a more patient pruner"
         )
     if best is None:
-        raise UserError(
-            f"study '{results.name}' has no complete trial yet; run 'mnist-tune worker {results.name}' first"
-        )
+        remedy = f"retry {results.name} --failed" if results.is_finished else f"worker {results.name}"
+        raise UserError(f"study '{results.name}' has no complete trial yet; run 'mnist-tune {remedy}' first")
     first = best.first
     fields = results.spec.training.model_dump() | first.parameters
     fields["precision"] = first.environment.get("precision", fields["precision"])

@@ -121,7 +121,7 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
         found.append(trial)
     if of_no_cell:
         few = ", ".join(of_no_cell[:MOST_NAMED]) + (", ..." if len(of_no_cell) > MOST_NAMED else "")
-        others.append(f"{few} of another program: of no cell, so no worker runs it and no ranking has it")
+        others.append(f"made by another program, of no cell, run by no worker and in no ranking: {few}")
     # A trial that cannot be read may be of any cell.
     deleted = [] if lost else [cell for cell in range(spec.n_cells) if cell not in last]
     return StoredTrials(found, lost, others, deleted)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psycopg
 import pytest
 import sqlalchemy
 from optuna.samplers import GridSampler
@@ -17,6 +18,8 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.attributes import RESULT
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.database import storage_url
+from mnist_tune.deletion import delete_study
+from mnist_tune.holes import put_back_holes
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.lease import LeaseLost
 from mnist_tune.queue import Standing
@@ -132,7 +135,8 @@ def test_cells_that_stock_optuna_has_ended_are_missing_until_they_are_put_back(
     assert (status.code, status.err) == (1, "")
     assert status.out.count("failed for good: another program than a worker ended it") == 2
     assert "put back what is missing with: mnist-tune retry tiny --failed" in status.out
-    assert command("export", "tiny").code == 2
+    export = command("export", "tiny")
+    assert (export.code, "'mnist-tune retry tiny --failed'" in export.err) == (2, True)
     assert command("report", "tiny").code == 0
     assert "mnist-tune retry tiny --trial 1" in command("verify", "tiny").out
 
@@ -283,11 +287,11 @@ def test_trials_of_no_cell_are_named_and_never_ranked(tmp_path: Path, command: C
     assert results.best is not None
     assert results.best.mean < 60
     assert results.warnings == [
-        "trial 2, trial 3 of another program: of no cell, so no worker runs it and no ranking has it"
+        "made by another program, of no cell, run by no worker and in no ranking: trial 2, trial 3"
     ]
     status = command("status", "tiny")
     assert status.code == 0
-    assert "warning: trial 2, trial 3 of another program" in status.out
+    assert "warning: made by another program, of no cell" in status.out
     assert {trial.number for trial in LearntFrom(study.storage, study.study_id).get_all_trials()} == {0, 1}
     assert findings(study, tmp_path) == []
 
@@ -397,6 +401,34 @@ def test_a_copy_that_stock_optuna_made_works_like_any_study(
     assert [str(line) for line in findings(copy, tmp_path / "copy")] == []
     assert read_results(study).cells.running == 1
     assert command("delete-study", name, "--yes", *at).code == 0
+
+
+@pytest.mark.postgres
+def test_on_a_server_too_what_stock_optuna_ended_comes_back_and_its_copy_works(
+    postgres: str, server: str, tmp_path: Path
+) -> None:
+    study = new_study(tmp_path, GRID, postgres)
+    url = study.storage.engine.url.render_as_string(hide_password=False)
+    other = optuna.load_study(study_name="tiny", storage=url)
+    other.tell(other.ask(), state=TrialState.FAIL)
+    other.tell(other.ask(), 99.0)
+    assert study.queue().put_back_stale() == [0]
+    assert put_back_holes(study) == [1]
+    assert states(study) == [TrialState.FAIL, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
+    optuna.copy_study(from_study_name="tiny", from_storage=url, to_storage=url, to_study_name="twin")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS copy WITH (FORCE)")
+        connection.execute("CREATE DATABASE copy")
+    far = url.removesuffix("studies") + "copy"
+    optuna.copy_study(from_study_name="tiny", from_storage=url, to_storage=far)
+    for name, there in (("tiny", url), ("twin", url), ("tiny", far)):
+        opened = open_study(open_storage(storage_url(there)), name)
+        assert read_results(opened).workers == []
+        assert work(opened, train, files=tmp_path / name) is Ended.FINISHED
+        assert read_results(opened).cells.complete == 2
+        assert findings(opened, tmp_path / name) == []
+        delete_study(opened)
+        opened.storage.engine.dispose()
 
 
 def test_a_copy_that_stock_optuna_made_can_be_deleted_before_any_worker_was_on_it(
