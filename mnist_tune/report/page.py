@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from mnist_tune.report.contents import Report
 from mnist_tune.report.panels import GAP, LEGEND_LINE, MARGIN
 from mnist_tune.report.theme import DARK, LIGHT, variables
+from mnist_tune.visible import visible
 
 EARLY = "document.documentElement.classList.add('scripted');"
 """Before the page is drawn, so that what is for browsers without scripts does not flash up."""
@@ -23,6 +24,7 @@ def page(report: Report) -> str:
     environment = Environment(
         loader=PackageLoader("mnist_tune.report", "."),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -40,6 +42,13 @@ def page(report: Report) -> str:
         dark=variables(DARK),
         arrangement={"margin": MARGIN, "gap": GAP, "legendLine": LEGEND_LINE},
     )
+
+
+def _visible(value: object) -> object:
+    """What the template is given; text of ours that is markup already stays."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(visible, value.split("\n")))
 
 
 def _policy(scripts: list[str]) -> str:
