@@ -49,7 +49,7 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     url = context.params.get("storage")
     where, names = shown(storage_url(url)), study_names(options.storage(url))
     if len(names) == 1:
-        typer.echo(f"study '{names[0]}', the only one in {where}", err=True)
+        options.say(f"study '{names[0]}', the only one in {where}", err=True)
         return names[0]
     if not names:
         raise UserError(f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'")

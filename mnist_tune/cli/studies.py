@@ -93,8 +93,8 @@ def init(
 
     copied = copy_specs(folder)
     for path, became in copied.items():
-        typer.echo(f"{path}: {'copied' if became == 'new' else f'{became}, left as it is'}")
-    typer.echo(f"run one with: mnist-tune run {folder / 'quickstart.toml'}")
+        options.say(f"{path}: {'copied' if became == 'new' else f'{became}, left as it is'}")
+    options.say(f"run one with: mnist-tune run {folder / 'quickstart.toml'}")
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
