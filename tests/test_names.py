@@ -90,6 +90,17 @@ def test_what_cannot_be_taken_back_always_needs_the_name(tmp_path: Path, command
     assert study_names(study.storage) == ["tiny"]
 
 
+def test_the_name_that_is_taken_is_shown_without_what_a_terminal_would_do(
+    tmp_path: Path, command: Command
+) -> None:
+    new_study(tmp_path)
+    with sqlite3.connect(tmp_path / STORED) as connection:
+        connection.execute("UPDATE studies SET study_name = char(27) || '[2Jtiny'")
+    answer = command("status")
+    assert "study '\\x1b[2Jtiny', the only one in" in answer.err
+    assert "\x1b" not in answer.out + answer.err
+
+
 def test_an_empty_name_is_not_a_name_left_out(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path)
     answer = command("cancel", "")  # a script's variable that was not set
