@@ -122,6 +122,15 @@ def test_tab_completes_the_names_of_studies(tmp_path: Path, complete: Complete) 
     assert complete("copy-study", "--from", elsewhere, "") == ["tiny"]
 
 
+@pytest.mark.postgres
+def test_tab_completes_the_names_of_studies_on_a_server(
+    tmp_path: Path, postgres: str, complete: Complete
+) -> None:
+    new_study(tmp_path, url=postgres)
+    assert complete("status", "--storage", postgres, "t") == ["tiny"]
+    assert complete("drain", "tiny", "--storage", postgres, "--host", "") == []
+
+
 def test_tab_completes_studies_that_nobody_has_open_and_leaves_their_folder_as_it_is(
     tmp_path: Path, complete: Complete
 ) -> None:
