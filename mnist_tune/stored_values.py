@@ -112,16 +112,23 @@ def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
     return history
 
 
+def _with_a_key_of_ours(pointer: Checkpoint) -> Checkpoint:
+    stored_names.checkpoint_key(pointer.key)
+    return pointer
+
+
+Pointer: TypeAlias = Annotated[Checkpoint, AfterValidator(_with_a_key_of_ours)]
+Uid: TypeAlias = Annotated[str, AfterValidator(stored_names.study_uid)]
 History: TypeAlias = Annotated[list[EpochMetrics], AfterValidator(_possible)]
 TYPES: dict[str, TypeAdapter[Any]] = {
     key: TypeAdapter(kind)
     for key, kind in {
-        attributes.UID: str,
+        attributes.UID: Uid,
         attributes.CELL: Count,
         attributes.CLAIM: str,
         attributes.RESULT: float,
         attributes.FAILURES: dict[FailureClass, Count],
-        attributes.CHECKPOINT: Checkpoint,
+        attributes.CHECKPOINT: Pointer,
         attributes.LOG: str,
         attributes.WORKER: str,
         attributes.ENVIRONMENT: dict[str, Scalar],

@@ -11,7 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from mnist_tune.attributes import CHECKPOINT
-from mnist_tune.checkpoints import Checkpoint
+from mnist_tune.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.control import Control, read_control, set_control
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError
@@ -23,9 +23,14 @@ from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.support import ONE_CELL, TINY_SPEC, fail_behind_its_back, new_study, opened_again, states, take
 
 
-def pointer(key: str) -> dict[str, object]:
-    """The attribute that points to a checkpoint of this name."""
-    return {CHECKPOINT: asdict(Checkpoint(key, "0" * 64, 1))}
+def state(trial_id: int) -> Checkpoint:
+    """What points to a state of this trial."""
+    return Checkpoint(checkpoint_key(trial_id, "0" * 32, 1), "0" * 64, 1)
+
+
+def pointer(trial_id: int) -> dict[str, object]:
+    """The attribute that says so."""
+    return {CHECKPOINT: asdict(state(trial_id))}
 
 
 def last_heartbeat(study: OpenStudy, trial_id: int) -> object:
@@ -64,14 +69,14 @@ def test_a_claim_carries_where_the_last_attempt_stopped_and_how_the_cell_has_fai
     queue = study.queue()
     first = take(queue)
     assert (first.checkpoint, first.failures) == (None, {})
-    queue.record(first, system=pointer("1"))
+    queue.record(first, system=pointer(1))
     queue.give_back(first, Failure("exception", "it broke"))
     second = take(queue)
-    assert (second.checkpoint, second.failures) == (Checkpoint("1", "0" * 64, 1), {"exception": 1})
-    queue.give_back(second, Failure("preempted", "stopped"), pointer("2"))
+    assert (second.checkpoint, second.failures) == (state(1), {"exception": 1})
+    queue.give_back(second, Failure("preempted", "stopped"), pointer(2))
     third = take(opened_again(study).queue())
     assert third.parameters == first.parameters
-    assert third.checkpoint == Checkpoint("2", "0" * 64, 1)
+    assert third.checkpoint == state(2)
     assert third.failures == {"exception": 1, "preempted": 1}
 
 
@@ -80,12 +85,12 @@ def test_a_record_stores_all_it_is_given_and_renews_the_lease(study: OpenStudy) 
     claim = take(queue)
     claimed = last_heartbeat(study, claim.trial_id)
     queue.record(
-        claim, user={"history": [1]}, system=pointer("1"), reports={1: 50.0, 2: float("nan"), 3: float("inf")}
+        claim, user={"history": [1]}, system=pointer(1), reports={1: 50.0, 2: float("nan"), 3: float("inf")}
     )
     queue.record(claim, user={"history": [1, 2]}, reports={1: 60.0})
     trial = opened_again(study).storage.get_trial(claim.trial_id)
     assert trial.user_attrs["history"] == [1, 2]
-    assert trial.system_attrs[CHECKPOINT]["key"] == "1"
+    assert trial.system_attrs[CHECKPOINT]["key"] == state(1).key
     assert str(trial.intermediate_values) == "{1: 60.0, 2: nan, 3: inf}"
     assert last_heartbeat(study, claim.trial_id) != claimed
 
@@ -108,7 +113,7 @@ def test_a_record_of_a_lost_lease_stores_nothing(study: OpenStudy) -> None:
     claimed = last_heartbeat(study, claim.trial_id)
     fail_behind_its_back(study.storage.url, claim.trial_id)
     with pytest.raises(UpdateFinishedTrialError):
-        queue.record(claim, user={"history": [1]}, system=pointer("1"), reports={1: 50.0})
+        queue.record(claim, user={"history": [1]}, system=pointer(1), reports={1: 50.0})
     trial = opened_again(study).storage.get_trial(claim.trial_id)
     assert "history" not in trial.user_attrs
     assert CHECKPOINT not in trial.system_attrs
@@ -189,12 +194,25 @@ def test_budgets_of_different_failures_are_counted_apart(tmp_path: Path, databas
 def test_checkpoints_in_use_are_those_from_which_somebody_may_yet_go_on(study: OpenStudy) -> None:
     queue = study.queue()
     running, waiting, complete, hole = (take(queue) for _ in range(4))
-    for key, claim in {"running": running, "waiting": waiting, "complete": complete, "hole": hole}.items():
-        queue.record(claim, system=pointer(key))
+    for claim in (running, waiting, complete, hole):
+        queue.record(claim, system=pointer(claim.trial_id))
     queue.give_back(waiting, Failure("preempted", "stopped"))
     queue.complete(complete, 50.0)
     queue.give_back(hole, Failure("non_finite", "nan"))
-    assert study.checkpoints_in_use() == ({"running", "waiting"}, {running.trial_id})
+    needed = {state(claim.trial_id).key for claim in (running, waiting)}
+    assert study.checkpoints_in_use() == (needed, {running.trial_id})
+
+
+@pytest.mark.parametrize("key", ["/etc/hostname", "../precious", "", "7.pt"])
+def test_a_key_that_is_none_of_ours_comes_with_no_claim_and_is_named(study: OpenStudy, key: str) -> None:
+    first = study.storage.get_all_trials(study.study_id)[0]._trial_id
+    study.storage.set_trial_system_attr(first, CHECKPOINT, {"key": key, "sha256": "0" * 64, "epoch": 1})
+    claim = take(study.queue())
+    assert claim.checkpoint is None
+    assert claim.problems == (
+        f"{CHECKPOINT} the key of a checkpoint is {key!r}, and not TRIAL-TOKEN-EPOCH.pt",
+    )
+    assert study.checkpoints_in_use()[0] == set()
 
 
 HELD_UP = [(Control.PAUSED, Standing.PAUSED), (Control.CANCELLED, Standing.CANCELLED)]
