@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from mnist_tune import output
 from mnist_tune.errors import FAILED, MnistTuneError
-from mnist_tune.visible import visible, visible_lines
+from mnist_tune.visible import visible, visible_lines, without_passwords
 from mnist_tune.visible_logging import log_to_standard_error
 
 
@@ -21,6 +21,11 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     output.take_over()
     log_to_standard_error()
+    harmless = list(map(without_passwords, sys.argv))
+    if harmless != sys.argv:  # all users of the machine see what others start
+        from mnist_tune.process_title import NAME, set_title
+
+        set_title([NAME, *harmless[1:]])
 
     from mnist_tune.cli import app
     from mnist_tune.cli.options import settings

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+from pathlib import Path
+
 import pytest
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.visible import visible, without_passwords
 from tests.conftest import Command
+from tests.support import finish, start_command, wait_until
 
 SECRET = "s3cr3t"
 AMBIGUOUS = [
@@ -82,6 +87,20 @@ def test_no_part_of_a_password_of_the_environment_is_printed(
             answer = command(*words)
             assert answer.code
             assert SECRET not in answer.out + answer.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what others see of a process is changed on Linux only")
+@pytest.mark.parametrize("option", ["--storage {}", "--storage={}"])
+def test_a_password_on_the_command_line_is_soon_seen_by_nobody(tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # which keeps the command waiting
+        url = f"postgresql://u:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/db"
+        process = start_command("studies", *option.format(url).split(), folder=tmp_path)
+        seen = Path(f"/proc/{process.pid}/cmdline")
+        wait_until(lambda: "u:***@127.0.0.1" in seen.read_text())
+        assert SECRET not in seen.read_text()
+        answer = finish(process)
+    assert answer.returncode == 2
+    assert SECRET not in answer.stdout + answer.stderr
 
 
 def test_a_file_may_have_at_signs_in_its_name(command: Command) -> None:
