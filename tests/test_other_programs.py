@@ -123,14 +123,29 @@ def with_attributes_of_its_own(study: optuna.Study) -> None:
     ids=lambda value: "" if isinstance(value, str) else value.__name__.replace("_", " "),
 )
 def test_cells_that_stock_optuna_has_ended_are_missing_until_they_are_put_back(
-    tmp_path: Path, command: Command, spec: str, end: Callable[[optuna.Study], None]
+    tmp_path: Path, spec: str, end: Callable[[optuna.Study], None]
 ) -> None:
     study = new_study(tmp_path, spec)
     end(stock(tmp_path))
     results = read_results(study)
     assert (results.ranking, results.cells.failed, results.is_finished) == ([], 2, True)
-    assert [trial.state for trial in LearntFrom(study.storage, study.study_id).get_all_trials()] == []
+    assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
+    assert sum(line.startswith("claims: ") for line in findings(study, tmp_path)) == 2
 
+    assert put_back_holes(study) == [0, 1]
+    assert work(study, train) is Ended.FINISHED
+    results = read_results(study)
+    assert results.cells.complete == 2
+    assert max(place.candidate.mean for place in results.ranking) < 60
+    assert stock(tmp_path).best_value < 60
+    assert findings(study, tmp_path) == []
+
+
+def test_every_command_names_cells_that_stock_optuna_has_ended_and_the_remedy(
+    tmp_path: Path, command: Command
+) -> None:
+    study = new_study(tmp_path, GRID)
+    by_ask_and_tell(stock(tmp_path))
     status = command("status", "tiny")
     assert (status.code, status.err) == (1, "")
     assert status.out.count("failed for good: another program than a worker ended it") == 2
@@ -138,15 +153,10 @@ def test_cells_that_stock_optuna_has_ended_are_missing_until_they_are_put_back(
     export = command("export", "tiny")
     assert (export.code, "'mnist-tune retry tiny --failed'" in export.err) == (2, True)
     assert command("report", "tiny").code == 0
+    assert "tiny: 0/2 cells, 2 failed" in command("studies").out
     assert "mnist-tune retry tiny --trial 1" in command("verify", "tiny").out
-
     assert command("retry", "tiny", "--failed").code == 0
     assert work(study, train) is Ended.FINISHED
-    results = read_results(study)
-    assert results.cells.complete == 2
-    assert max(place.candidate.mean for place in results.ranking) < 60
-    assert stock(tmp_path).best_value < 60
-    assert findings(study, tmp_path) == []
     assert command("status", "tiny").code == 0
 
 
@@ -223,6 +233,7 @@ def by_its_own_watch(study: optuna.Study) -> None:
     fail_stale_trials(study)
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize(
     "fail",
     [by_telling_it, by_an_exception, by_its_own_watch],
