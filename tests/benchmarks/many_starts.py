@@ -1,0 +1,215 @@
+"""How soon many workers train, and what memory each has of its own: by fork, and by exec as 0.5.0 did.
+
+    python -m tests.benchmarks.many_starts [--json] [--workers N] [--repeats R]
+
+The two ways take turns. A turn is the time from before the command is started to the end of the first epoch
+(two steps) of the last of N workers, and their unique set size (USS) then, worker and training process
+together. By fork it is `mnist-tune run`; by exec it is N times `mnist-tune worker`, each of which starts its
+training process by exec. A fresh training process is timed from its start to where it has loaded the images.
+The losses of both ways are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from mnist_tune import mnist_files
+from mnist_tune.configuration import DataConfig
+from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.documents import validate
+from mnist_tune.messages import SetUp
+from mnist_tune.results import Results, read_results
+from mnist_tune.spec import Spec
+from mnist_tune.storage import open_storage
+from mnist_tune.studies import create_study, open_study
+from mnist_tune.training_process import TrainingProcess
+from tests.benchmarks.databases import fresh_database
+from tests.benchmarks.spread import Spread, spread
+from tests.processes import descendants, kill_all, training_processes
+
+STUDY = "many"
+BY_EXEC = """
+from mnist_tune import fork_server
+fork_server.start_method = lambda: "spawn"
+from mnist_tune.__main__ import main
+main()
+"""
+LOOK_SECONDS = 0.05
+LIMIT = 300.0
+FORK, EXEC = "fork", "exec"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one start of many workers took, and the first epoch's losses by cell."""
+
+    seconds: float
+    own_megabytes: float
+    losses: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Over the turns. `own_megabytes`: of a worker and its training process together."""
+
+    seconds: dict[str, Spread]
+    own_megabytes: dict[str, Spread]
+    fresh_seconds: dict[str, Spread]
+    exec_by_fork: Spread
+    """How many times as long the start takes by exec, turn by turn."""
+    same_losses: bool
+
+
+def measure(workers: int, repeats: int, data: Path) -> Figures:
+    """So many turns of both ways, with MNIST in the folder `data`."""
+    turns: dict[str, list[Turn]] = {FORK: [], EXEC: []}
+    fresh: dict[str, list[float]] = {FORK: [], EXEC: []}
+    for _ in range(repeats):
+        for way in turns:
+            turns[way].append(turn(way, workers, data))
+            fresh[way].append(fresh_training_process(way, data))
+    pairs = list(zip(turns[EXEC], turns[FORK], strict=True))
+    return Figures(
+        {way: spread([one.seconds for one in some]) for way, some in turns.items()},
+        {way: spread([one.own_megabytes for one in some]) for way, some in turns.items()},
+        {way: spread(seconds) for way, seconds in fresh.items()},
+        spread([by_exec.seconds / by_fork.seconds for by_exec, by_fork in pairs]),
+        all(by_exec.losses == by_fork.losses for by_exec, by_fork in pairs),
+    )
+
+
+def turn(way: str, workers: int, data: Path) -> Turn:
+    """Start so many workers, each for a cell of its own, until all have trained."""
+    document = {
+        "study": {"name": STUDY},
+        "search": {"grid": {"seed": list(range(workers))}},
+        "training": {"epochs": 300, "batch_size": 64, "precision": "fp32"},
+        "data": {"train_size": 128, "validation_size": 10},
+    }
+    with fresh_database() as (url, folder):
+        storage = open_storage(url, create=True)
+        spec = validate(Spec, document, "many_starts")
+        create_study(storage, spec)
+        study = open_study(storage, STUDY)
+        (folder / "spec.json").write_text(json.dumps(document), encoding="utf-8")
+        environment = os.environ | {
+            ENVIRONMENT_VARIABLE: url.render_as_string(),
+            mnist_files.ENVIRONMENT_VARIABLE: str(data),
+        }
+        began = time.perf_counter()
+        with _started(_commands(way, workers, folder), environment, folder) as processes:
+            results = _until_all_train(lambda: read_results(study), workers, processes)
+            seconds = time.perf_counter() - began
+            own = sum(map(_own_bytes, _workers_and_training(results)))
+    losses = {attempt.cell: attempt.history[0].training_loss for attempt in results.attempts}
+    return Turn(seconds, own / workers / 1e6, losses)
+
+
+def fresh_training_process(way: str, data: Path) -> float:
+    """From the start of one in the place of another that was killed to where it is ready."""
+    method = {FORK: "forkserver", EXEC: "spawn"}[way]
+    with (
+        patch("mnist_tune.fork_server.start_method", lambda: method),
+        tempfile.TemporaryDirectory() as states,
+        TrainingProcess(SetUp("cpu", None, data, DataConfig(128, 10), Path(states))) as process,
+    ):
+        process.start()
+        process.wait_until_ready(lambda: None)
+        process.kill()
+        began = time.perf_counter()
+        process.start()
+        process.wait_until_ready(lambda: None)
+        return time.perf_counter() - began
+
+
+def _commands(way: str, workers: int, folder: Path) -> list[list[str]]:
+    if way == FORK:
+        run = ["-P", "-m", "mnist_tune", "run", str(folder / "spec.json"), "--workers", str(workers)]
+        return [[sys.executable, *run, "--device", "cpu"]]
+    return [[sys.executable, "-P", "-c", BY_EXEC, "worker", STUDY, "--device", "cpu"]] * workers
+
+
+@contextmanager
+def _started(
+    commands: Sequence[Sequence[str]], environment: dict[str, str], folder: Path
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes = [
+        subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+        for command in commands
+    ]
+    try:
+        yield processes
+    finally:
+        kill_all([pid for one in processes for pid in (*descendants(one.pid), one.pid)])
+        for process in processes:
+            process.wait()
+
+
+def _until_all_train(
+    look: Callable[[], Results], workers: int, processes: Sequence[subprocess.Popen[bytes]]
+) -> Results:
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        assert all(process.poll() is None for process in processes), "a command has ended"
+        results = look()
+        if sum(bool(attempt.history) for attempt in results.attempts) == workers:
+            return results
+        time.sleep(LOOK_SECONDS)
+    raise AssertionError(f"not all of {workers} workers have trained within {LIMIT:g} s")
+
+
+def _workers_and_training(results: Results) -> list[int]:
+    workers = [worker.pid for worker in results.workers]
+    return [*workers, *(pid for worker in workers for pid in training_processes(worker))]
+
+
+def _own_bytes(pid: int) -> int:
+    """The unique set size: what would be free again if this process alone ended."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    private = [line.split() for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))]
+    return sum(int(kilobytes) * 1024 for _, kilobytes, _ in private)
+
+
+def table(figures: Figures, workers: int) -> str:
+    """A line a figure."""
+    title = f"{workers} workers"
+    lines = [f"{title:<38}{'by fork':>26}{'by exec':>26}"]
+    rows = {
+        "seconds until all train": figures.seconds,
+        "MB of its own, worker and training": figures.own_megabytes,
+        "seconds of a fresh training process": figures.fresh_seconds,
+    }
+    lines += [f"{name:<38}{ways[FORK]!s:>26}{ways[EXEC]!s:>26}" for name, ways in rows.items()]
+    lines.append(f"by exec it takes {figures.exec_by_fork} times as long as by fork")
+    lines.append(f"losses are {'the same to the bit' if figures.same_losses else 'NOT THE SAME'}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure; print a table or JSON."""
+    parser = argparse.ArgumentParser(description="How soon many workers train, by fork and by exec.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--workers", type=int, default=8, metavar="N")
+    parser.add_argument("--repeats", type=int, default=3, metavar="R", help="turns")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        mnist_files.provide(data)
+        turn(FORK, options.workers, data)  # files into the cache
+        figures = measure(options.workers, options.repeats, data)
+    print(json.dumps(asdict(figures), indent=2) if options.json else table(figures, options.workers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""The benchmark of many starts: what it measures is there; how long it takes is not for a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.many_starts import EXEC, FORK, measure, table
+
+
+@pytest.mark.slow
+def test_workers_by_fork_train_to_the_same_bits_and_share_their_memory(mnist_directory: Path) -> None:
+    figures = measure(2, 1, mnist_directory)
+    assert figures.same_losses
+    assert figures.own_megabytes[FORK].median < figures.own_megabytes[EXEC].median
+    assert "the same to the bit" in table(figures, 2)
