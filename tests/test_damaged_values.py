@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+import torch
 
 from mnist_tune import worker
 from mnist_tune.attributes import CELL
+from mnist_tune.documents import to_json
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.model import ConvNet, save_model
 from mnist_tune.results import read_results
 from mnist_tune.studies import open_study
 from tests.conftest import STORED, Answer, Command
@@ -185,3 +192,86 @@ def worked_off(folder: Path) -> str | None:
     except MnistTuneError as error:
         return str(error)
     return None
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1e9, -1.0])
+def test_a_value_that_is_no_accuracy_is_named_and_ranked_nowhere(
+    afresh: Callable[[], Path], command: Command, value: float
+) -> None:
+    url = f"sqlite:///{afresh()}"
+    stock = optuna.load_study(study_name=DAMAGED, storage=url)
+    stock.tell(stock.ask(), value)
+    assert WHOLE in command("studies").out
+    told = strict(command("studies", "--json").out)
+    assert [study["study"] for study in told] == [DAMAGED, WHOLE]
+    for what in ("status", "export", "report", "logs", "verify"):
+        answer = command(what, DAMAGED)
+        assert answer.err == "", what
+    status = strict(command("status", DAMAGED, "--json").out)
+    assert all(place["mean"] in (90.0, 91.0) for place in status["ranking"])
+    assert command("delete-study", DAMAGED, "--yes").code == 0
+    assert [study["study"] for study in strict(command("studies", "--json").out)] == [WHOLE]
+
+
+@pytest.mark.parametrize("spec", ["null", "[", '{"study": {"name": 5}}', "[" * 100_000])
+def test_a_study_whose_spec_cannot_be_read_hides_no_other_and_can_be_deleted(
+    afresh: Callable[[], Path], command: Command, spec: str
+) -> None:
+    assert Case("study_user_attributes", "value_json", 1, None, spec).apply(afresh())
+    lines = command("studies").out.splitlines()
+    assert lines[0].startswith(f"{DAMAGED}: cannot be read: the stored spec of study")
+    assert lines[1].startswith(f"{WHOLE}: 2/6 cells")
+    answer = command("status", DAMAGED)
+    assert answer.code in (1, 2)
+    assert len(answer.err.splitlines()) == 1
+    assert command("delete-study", DAMAGED, "--yes", "--files").code == 0
+    assert [study["study"] for study in strict(command("studies", "--json").out)] == [WHOLE]
+
+
+def test_a_damaged_cell_fails_with_its_reason_and_is_a_hole(
+    afresh: Callable[[], Path], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "STAND_BY_SECONDS", 0.05)
+    file = afresh()
+    (waiting,) = rows(file, "SELECT trial_id FROM trials WHERE number = 5 AND study_id = 1")
+    (parameter,) = rows(
+        file,
+        f"SELECT param_id FROM trial_params WHERE trial_id = {waiting} AND param_name = 'learning_rate'",
+    )
+    assert Case("trial_params", "param_value", parameter, None, "x").apply(file)
+    assert worked_off(tmp_path) is None
+    answer = command("status", DAMAGED)
+    assert answer.code == 1
+    reason = "what is stored of it cannot be read: its learning_rate should be a number of its distribution"
+    assert f"trial 5 failed: exception: {reason}, not 'x'" in answer.out
+    assert "5/6 cells, 1 failed" in answer.out
+    assert command("retry", DAMAGED, "--trial", "5").err.startswith("mnist-tune: trial 5 cannot be read")
+
+
+def rows(file: Path, query: str) -> list[int]:
+    """The first column of each row."""
+    connection = sqlite3.connect(file)
+    found = [row[0] for row in connection.execute(query)]
+    connection.close()
+    return found
+
+
+def test_json_is_strict_whatever_is_in_it() -> None:
+    content = {"a": [math.nan, (1.5, -math.inf)], "when": datetime(2026, 1, 1, tzinfo=UTC), "path": Path("x")}
+    plain = {"a": [None, [1.5, None]], "when": "2026-01-01T00:00:00+00:00", "path": "x"}
+    assert strict(to_json(content)) == plain
+
+
+def test_the_evaluation_of_a_model_of_nan_says_so_in_strict_json(
+    command: Command, tmp_path: Path, mnist_directory: Path
+) -> None:
+    network = ConvNet()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.fill_(math.nan)
+    save_model(network, tmp_path / "model.safetensors")
+    answer = command("evaluate", str(tmp_path / "model.safetensors"), "--json")
+    assert answer.code == 0
+    measured = strict(answer.out)
+    assert measured["loss"] is None
+    assert measured["problems"] == ["the loss is nan: the model's answers are no numbers"]

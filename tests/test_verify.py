@@ -571,6 +571,22 @@ def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other
     ]
 
 
+def test_a_trial_that_cannot_be_read_is_named_and_the_others_are_checked(grid: Path) -> None:
+    corrupt(grid, "UPDATE trials SET state = 'LOST' WHERE number = 3")
+    corrupt(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
+    findings = found(verified(grid))
+    assert list(findings) == ["trials", "heartbeats"]
+    assert findings["trials"][0].startswith("trial 3: cannot be read: LookupError")
+    assert findings["heartbeats"][0].startswith("trial 7, cell 7: runs without a heartbeat")
+
+
+def test_a_value_that_no_promise_is_about_is_named_too(grid: Path) -> None:
+    corrupt(grid, user(3, "environment", "'[1]'"))
+    assert found(verified(grid)) == {
+        "other values": ["trial 2, cell 2: its environment should be an object, not a list"]
+    }
+
+
 def test_a_checkpoint_that_went_with_its_pointer_while_it_was_looked_for_is_no_remark(
     grid: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import CHECKPOINT
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.verification import attempts, cells, files, records
-from mnist_tune.verification.findings import Check, Outcome, many
+from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
 from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored, failure_class, was_taken
 
@@ -139,7 +140,27 @@ def verify(storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Pat
         UserError: no such study, or one that this program did not make.
     """
     stored, outcomes = read(storage, name, artifacts, checkpoints)
-    return Verification(name, stored, [*outcomes, *(check.outcome(stored) for check in CHECKS)])
+    outcomes += [check.outcome(stored) for check in CHECKS]
+    return Verification(name, stored, [*outcomes, _values(stored, outcomes)])
+
+
+def _values(stored: Stored | None, outcomes: Sequence[Outcome]) -> Outcome:
+    """What else of the trials cannot be read, as every other command says it."""
+    told = [finding for outcome in outcomes if outcome.is_broken for finding in outcome.findings]
+    trials, cells = {finding.trial for finding in told}, {finding.cell for finding in told}
+    found = StoredTrials([], [], [], []) if stored is None else stored.values
+    # A trial that is lost to all is one that Optuna cannot read, or of no cell of the spec.
+    is_told = any(outcome.is_broken and outcome.check in ("trials", "cells") for outcome in outcomes)
+    lost = [] if is_told else found.lost
+    findings = [Finding(problem) for problem in lost]
+    findings += [
+        Finding(problem, trial.number, trial.cell)
+        for trial in found.trials
+        if trial.number not in trials and trial.cell not in cells
+        for problem in trial.problems
+    ]
+    checked = None if stored is None else len(found.trials)
+    return Outcome("other values", "Every other value of a trial can be read", checked, findings)
 
 
 def _word(state: TrialState) -> str:

@@ -73,7 +73,11 @@ class Check(Generic[Subject]):
         promise = (inspect.getdoc(self.problems) or self.name).rstrip(".")
         if stored is None:
             return Outcome(self.name, promise, None, [], self.remark)
-        subjects = self.subjects(stored)
+        try:
+            subjects = self.subjects(stored)
+        except Exception as error:  # what is stored may have any shape
+            problem = Finding(f"cannot be checked: {type(error).__name__}: {error}")
+            return Outcome(self.name, promise, None, [problem], self.remark)
         findings = [finding for subject in subjects for finding in self._findings(stored, subject)]
         return Outcome(self.name, promise, len(subjects), findings, self.remark)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from mnist_tune.rows import trials
 from mnist_tune.spec import Spec
 from mnist_tune.stale import age_or_damage, last_heartbeats
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_trials import StoredTrials, read_trials
+from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import open_study, study_names
 from mnist_tune.verification.findings import Finding, Outcome
 from mnist_tune.verification.stored import Stored
@@ -49,13 +50,18 @@ def read(
         numbers = {row.trial_id: row.number for row in rows}
         running = session.execute(last_heartbeats().where(in_study, trials.c.state == TrialState.RUNNING))
         silence = {row.trial_id: age_or_damage(row) for row in running}
+        spec, attributes, valid = _study(texts)
+        values = StoredTrials([], [], [], []) if spec is None else read_trials(session, study_id, spec)
         # Optuna's own reader finds the thread's session open, and with it the snapshot; it ends both.
         found, readable = _trials(storage, study_id, numbers)
-    spec, attributes, valid = _study(texts)
     outcomes = [integrity, valid, readable]
     if spec is None or found is None:
         return None, outcomes
-    return Stored(spec, attributes, found, silence, artifacts, checkpoints, storage.get_trial), outcomes
+    unreadable = {finding.trial for finding in readable.findings if isinstance(finding.trial, int)}
+    stored = Stored(
+        spec, attributes, found, unreadable, values, silence, artifacts, checkpoints, storage.get_trial
+    )
+    return stored, outcomes
 
 
 def _integrity(storage: GuardedStorage) -> Outcome:
@@ -73,12 +79,19 @@ def _integrity(storage: GuardedStorage) -> Outcome:
     return Outcome("database", "The database's file is intact", int(on_sqlite), findings)
 
 
-def _study(texts: dict[str, str]) -> tuple[Spec | None, dict[str, Any], Outcome]:
-    spec, attributes, findings = None, {}, []
+def _study(texts: dict[str, Text]) -> tuple[Spec | None, dict[str, Any], Outcome]:
+    spec: Spec | None = None
+    attributes: dict[str, Any] = {}
+    findings: list[Finding] = []
     try:
-        attributes = {key: json.loads(value) for key, value in texts.items()}
-        spec = validate(Spec, attributes[SPEC], "the stored spec")
-    except (UserError, ValueError) as error:
+        for key, value in texts.items():
+            try:
+                attributes[key] = load(value)
+            except Damaged as problem:
+                findings.append(Finding(f"'{key}' {problem}"))
+        if SPEC in attributes:
+            spec = validate(Spec, attributes[SPEC], "the stored spec")
+    except UserError as error:
         findings = [Finding(str(error))]
     return spec, attributes, Outcome("spec", "The study and its spec can be read", 1, findings)
 
@@ -86,7 +99,8 @@ def _study(texts: dict[str, str]) -> tuple[Spec | None, dict[str, Any], Outcome]
 def _trials(
     storage: GuardedStorage, study_id: int, numbers: dict[int, int]
 ) -> tuple[list[FrozenTrial] | None, Outcome]:
-    found, findings = None, []
+    found: list[FrozenTrial] | None = None
+    findings: list[Finding] = []
     try:
         found = storage.get_all_trials(study_id, deepcopy=False)
         found.sort(key=lambda trial: trial.number)
@@ -94,22 +108,26 @@ def _trials(
         if failure_that_may_pass(error) is not None:
             raise  # the storage is away, not wrong
         damaged = driver_error(error) is not None  # the file, not a trial
-        findings = [
-            Finding(f"cannot be read: {problem}", number)
-            for trial_id, number in ({} if damaged else numbers).items()
-            if (problem := _problem(storage, trial_id)) is not None
-        ] or [Finding(_said(error))]
+        found = []
+        for trial_id, number in ({} if damaged else numbers).items():
+            trial = _trial_or_problem(storage, trial_id)
+            if isinstance(trial, str):
+                findings.append(Finding(f"cannot be read: {trial}", number))
+            else:
+                found.append(trial)
+        found = sorted(found, key=lambda trial: trial.number) if findings else None
+        findings = findings or [Finding(_said(error))]
     return found, Outcome("trials", "Every trial can be read", len(numbers), findings)
 
 
-def _problem(storage: GuardedStorage, trial_id: int) -> str | None:
+def _trial_or_problem(storage: GuardedStorage, trial_id: int) -> FrozenTrial | str:
     try:
-        storage.get_trial(trial_id)
+        trial = storage.get_trial(trial_id)
     except Exception as error:
         if failure_that_may_pass(error) is not None:
             raise
         return _said(error)
-    return None
+    return trial if isinstance(trial.number, int) else f"its number is {trial.number!r}"
 
 
 def _said(error: BaseException) -> str:

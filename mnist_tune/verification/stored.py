@@ -22,6 +22,7 @@ from mnist_tune.search import Waiting, waiting_cells
 from mnist_tune.sections import Retry
 from mnist_tune.spec import Spec
 from mnist_tune.stored_names import is_artifact_id
+from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.stored_values import Damaged
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -61,7 +62,11 @@ class Stored:
     spec: Spec
     study_attributes: dict[str, Any]
     trials: list[FrozenTrial]
-    """All of them, by number."""
+    """All of them that Optuna can read, by number."""
+    unreadable: set[int]
+    """The numbers of the others."""
+    values: StoredTrials
+    """The same trials as everything else here reads them."""
     silence: dict[int, float | Damaged | None]
     """Id of a running trial to the seconds since its last heartbeat; None if it has none."""
     artifacts: Path
