@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container
-from contextlib import suppress
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -12,8 +11,7 @@ from sqlalchemy import select
 
 from mnist_tune.attributes import CELL
 from mnist_tune.rows import trials
-from mnist_tune.storage import STORAGE_ERRORS, GuardedStorage
-from mnist_tune.stored_values import Damaged
+from mnist_tune.storage import GuardedStorage
 from mnist_tune.trained import has_its_result
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
@@ -54,28 +52,13 @@ class LearntFrom:
         read: dict[int, FrozenTrial] = {}
         for first in range(0, len(new), MOST_AT_ONCE):
             some = set(new[first : first + MOST_AT_ONCE])
-            read |= {trial._trial_id: trial for trial in self._read(some)}
+            # By Optuna's own reader, which takes ids only together with an id above which it takes all.
+            of_these = self._storage.readable_trials(self._study_id, some, ABOVE_ALL)
+            read |= {trial._trial_id: trial for trial in of_these}
         self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
         current = (self._ended.get(trial_id) or read.get(trial_id) for trial_id in numbered)
         shown = [trial for trial in current if trial is not None and trial.state in asked and _is_ours(trial)]
         return copy.deepcopy(shown) if deepcopy else shown
-
-    def _read(self, trial_ids: set[int]) -> list[FrozenTrial]:
-        """These trials; those that cannot be read teach nothing."""
-        try:
-            # Optuna's own reader, which takes ids only together with an id above which it takes all.
-            return self._storage._get_trials(self._study_id, None, trial_ids, ABOVE_ALL)
-        except STORAGE_ERRORS:
-            raise
-        except Exception:  # what is stored may have any shape
-            return [
-                trial for trial_id in sorted(trial_ids) if (trial := self._readable(trial_id)) is not None
-            ]
-
-    def _readable(self, trial_id: int) -> FrozenTrial | None:
-        with self._storage.transaction() as session, suppress(Damaged):
-            return self._storage.frozen(session, trial_id)
-        return None
 
 
 def _is_ours(trial: FrozenTrial) -> bool:

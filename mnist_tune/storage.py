@@ -8,7 +8,7 @@ the row's lock (SQLite: the database's), and the write follows in the same trans
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Unpack
 
 from optuna.distributions import BaseDistribution
@@ -16,9 +16,9 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event, orm
+from sqlalchemy import event, orm, select
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.database import engine_arguments, shown, utc, utc_now
 from mnist_tune.deadlines import Deadline
@@ -116,6 +116,24 @@ class GuardedStorage(RDBStorage):
             raise
         except Exception as error:  # what is stored may have any shape
             raise Damaged(f"cannot be read: {type(error).__name__}: {error}") from None
+
+    def readable_trials(self, study_id: int, trial_ids: set[int], above: int) -> list[FrozenTrial]:
+        """These trials of a study and all with an id above that one, but those that cannot be read."""
+        try:
+            return self._get_trials(study_id, None, trial_ids, above)
+        except (*STORAGE_ERRORS, KeyError):
+            raise
+        except Exception:  # what is stored may have any shape
+            wanted = trials.c.trial_id.in_(trial_ids) | (trials.c.trial_id > above)
+            with self.transaction() as session:
+                which = select(trials.c.trial_id).where(trials.c.study_id == study_id, wanted)
+                ids = list(session.execute(which.order_by(trials.c.trial_id)).scalars())
+            return [trial for trial_id in ids if (trial := self._readable(trial_id)) is not None]
+
+    def _readable(self, trial_id: int) -> FrozenTrial | None:
+        with self.transaction() as session, suppress(Damaged, NoResultFound):
+            return self.frozen(session, trial_id)
+        return None
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
         row: Any = _InUtc(trial)

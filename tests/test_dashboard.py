@@ -27,7 +27,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import ENVIRONMENT, HISTORY
+from mnist_tune.attributes import ENVIRONMENT, HISTORY, SPEC
 from mnist_tune.control import Registration
 from mnist_tune.dashboard.app import dashboard_app, forbid_writes, guarded_app
 from mnist_tune.dashboard.guards import local_names, remote_names
@@ -36,12 +36,14 @@ from mnist_tune.dashboard.server import open_browser
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
+from mnist_tune.rows import study_attributes, user_attributes
 from mnist_tune.schema import workers
 from mnist_tune.studies import OpenStudy, create_study
 from tests.conftest import Command
 from tests.reported import history
 from tests.running_dashboard import address_of, running_dashboard
 from tests.support import (
+    TINY_SPEC,
     finish,
     folders,
     new_study,
@@ -724,3 +726,21 @@ def test_a_browser_opens_in_a_window_or_not_at_all(
     if thread := open_browser("http://127.0.0.1:8080/"):
         thread.join()
     assert shown == (["http://127.0.0.1:8080/"] if opened else [])
+
+
+def test_what_cannot_be_read_hides_no_other_trial_and_no_other_study(
+    worked_on: OpenStudy, client: Client, tmp_path: Path
+) -> None:
+    other = tiny_spec(tmp_path, TINY_SPEC.replace('"tiny"', '"other"'))
+    assert create_study(worked_on.storage, other)
+    before = [trial["number"] for trial in client.detail(worked_on)["trials"]]
+    with worked_on.storage.transaction() as session:
+        of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == HISTORY
+        session.execute(user_attributes.update().where(*of_the_first).values(value_json="[{"))
+    again = Client(app_of(worked_on, tmp_path))
+    assert [trial["number"] for trial in again.detail(worked_on)["trials"]] == before[1:]
+    with worked_on.storage.transaction() as session:
+        spec = study_attributes.c.study_id == worked_on.study_id, study_attributes.c.key == SPEC
+        session.execute(study_attributes.update().where(*spec).values(value_json="[{"))
+    shown = again("GET", "/api/studies").json["study_summaries"]
+    assert [study["study_name"] for study in shown] == ["other"]

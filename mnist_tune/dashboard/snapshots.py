@@ -10,6 +10,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterable
+from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.storages._cached_storage import _CachedStorage
@@ -20,9 +21,10 @@ from sqlalchemy import select
 
 from mnist_tune.attributes import CELL, UID
 from mnist_tune.cells import delete_rows
-from mnist_tune.rows import ENDED, STARTED, trials
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.rows import studies, trials
+from mnist_tune.storage import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.trained import FINISHED, was_trained
+from mnist_tune.trial_columns import raw
 
 READING_SHARE = 0.1
 """Of the time, at most: pages that ask often must not slow the workers."""
@@ -43,11 +45,13 @@ class SnapshotStorage(_CachedStorage):
         self._identities: dict[int, str] = {}
         self._known: dict[int, dict[int, FrozenTrial]] = {}
         """Study id to its trials by their ids."""
+        self._rows: dict[int, dict[int, tuple[Any, ...]]] = {}
+        """Study id to the rows of these, when they were last read."""
         self._reading: dict[int, threading.Lock] = {}
         self._next_reading: dict[int, float] = {}
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        found = self.guarded.get_all_studies()
+        found = self._readable_studies()
         now = {study._study_id: study.user_attrs.get(UID, study.study_name) for study in found}
         replaced = [
             study_id for study_id, identity in self._identities.items() if now.get(study_id) != identity
@@ -56,6 +60,32 @@ class SnapshotStorage(_CachedStorage):
         if replaced:
             self._forget(*replaced)
         return found
+
+    def _readable_studies(self) -> list[FrozenStudy]:
+        try:
+            return self.guarded.get_all_studies()
+        except STORAGE_ERRORS:
+            raise
+        except Exception:  # what is stored may have any shape
+            with self.guarded.transaction() as session:
+                ids = list(session.execute(select(studies.c.study_id)).scalars())
+            return [study for study_id in ids if (study := self._readable_study(study_id)) is not None]
+
+    def _readable_study(self, study_id: int) -> FrozenStudy | None:
+        stored = self.guarded
+        try:
+            return FrozenStudy(
+                stored.get_study_name_from_id(study_id),
+                None,
+                stored.get_study_user_attrs(study_id),
+                stored.get_study_system_attrs(study_id),
+                study_id,
+                directions=stored.get_study_directions(study_id),
+            )
+        except STORAGE_ERRORS:
+            raise
+        except Exception:
+            return None
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -94,21 +124,20 @@ class SnapshotStorage(_CachedStorage):
 
     def _read(self, study_id: int) -> dict[int, FrozenTrial]:
         known = self._known.get(study_id, {})
-        columns = trials.c.trial_id, trials.c.state, STARTED, ENDED
+        columns = raw(trials, "trial_id", "state", "datetime_start", "datetime_complete")
         in_study = select(*columns).where(trials.c.study_id == study_id)
         with self.guarded.transaction() as session:
             now = {row.trial_id: tuple(row)[1:] for row in session.execute(in_study)}
+        before, self._rows[study_id] = self._rows.get(study_id, {}), now
         changed = {
             trial_id
             for trial_id, trial in known.items()
             if trial.state is TrialState.RUNNING
             # The times tell it from the trial of a deleted study that had its id.
-            or now.get(trial_id) != (trial.state, trial.datetime_start, trial.datetime_complete)
+            or now.get(trial_id) != before.get(trial_id)
         }
         changed &= now.keys()
-        read = self.guarded._get_trials(
-            study_id, states=None, included_trial_ids=changed, trial_id_greater_than=max(known, default=-1)
-        )
+        read = self.guarded.readable_trials(study_id, changed, max(known, default=-1))
         kept = {trial_id: trial for trial_id, trial in known.items() if trial_id in now}
         return kept | {trial._trial_id: trial for trial in read}
 
@@ -116,6 +145,7 @@ class SnapshotStorage(_CachedStorage):
         for study_id in study_ids:
             with self._reading.setdefault(study_id, threading.Lock()):  # what is being read now is old, too
                 self._known.pop(study_id, None)
+                self._rows.pop(study_id, None)
                 self._next_reading.pop(study_id, None)
         self.on_replaced()
 
