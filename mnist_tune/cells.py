@@ -31,7 +31,7 @@ from mnist_tune.schema import has_registry, workers
 from mnist_tune.search import Waiting, distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stored_trials import distribution, external
-from mnist_tune.stored_values import TYPES, Damaged, fit, parse
+from mnist_tune.stored_values import MOST, TYPES, Damaged, fit, parse
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 LEFT_BEHIND_OF = select(system_attributes).where(
@@ -126,7 +126,9 @@ def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[
 def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:
     """Append WAITING trials to a locked study, numbered on from the last; their ids."""
     # Not their count, which is less where somebody has deleted some.
-    last = select(sqlalchemy.func.max(trials.c.number)).where(trials.c.study_id == study_id)
+    # And in SQLite a number may be a text: one that is none, or none that is counted to, is no last one.
+    number = sqlalchemy.cast(trials.c.number, sqlalchemy.BigInteger)
+    last = select(sqlalchemy.func.max(number)).where(trials.c.study_id == study_id, number <= MOST)
     first = session.execute(last.select_from(trials)).scalar_one_or_none()
     first = 0 if first is None else first + 1
     rows = [

@@ -97,7 +97,8 @@ def copy_study(
             study_id = ids["study_id"][study.study_id]
             renamed = {} if spec == study.spec else {SPEC: spec.document()}
             _make_its_own(copy, study_id, {UID: files.uid, **renamed})
-            put_back = _put_back_running(storage, copy, study_id, spec)
+            with _values_of(study):
+                put_back = _put_back_running(storage, copy, study_id, spec)
     return Copied(spec.study.name, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
 
 
@@ -106,7 +107,7 @@ def _values_of(study: OpenStudy) -> Iterator[None]:
     """Say of which study a value is that is none of its column."""
     try:
         yield
-    except (LookupError, ValueError, StatementError) as error:
+    except (LookupError, TypeError, ValueError, StatementError) as error:
         if isinstance(error, DBAPIError):
             raise
         raise MnistTuneError(

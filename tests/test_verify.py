@@ -583,7 +583,7 @@ def test_a_trial_that_cannot_be_read_is_named_and_the_others_are_checked(grid: P
 def test_a_value_that_no_promise_is_about_is_named_too(grid: Path) -> None:
     corrupt(grid, user(3, "environment", "'[1]'"))
     assert found(verified(grid)) == {
-        "other values": ["trial 2, cell 2: its environment should be an object, not a list"]
+        "other values": ["trial 3, cell 3: its environment should be an object, not a list"]
     }
 
 
