@@ -128,7 +128,7 @@ class SnapshotStorage(_CachedStorage):
         in_study = select(*columns).where(trials.c.study_id == study_id)
         with self.guarded.transaction() as session:
             now = {row.trial_id: tuple(row)[1:] for row in session.execute(in_study)}
-        before, self._rows[study_id] = self._rows.get(study_id, {}), now
+        before = self._rows.get(study_id, {})
         changed = {
             trial_id
             for trial_id, trial in known.items()
@@ -138,6 +138,7 @@ class SnapshotStorage(_CachedStorage):
         }
         changed &= now.keys()
         read = self.guarded.readable_trials(study_id, changed, max(known, default=-1))
+        self._rows[study_id] = now
         kept = {trial_id: trial for trial_id, trial in known.items() if trial_id in now}
         return kept | {trial._trial_id: trial for trial in read}
 
