@@ -199,6 +199,10 @@ class Orders:
     drain: bool
 
 
+COULD_NOT_BEGIN = "could not begin: "
+"""How the departure of a worker begins that has claimed nothing."""
+
+
 class Registration:
     """This process's row in the registry. Every method may be repeated after a storage error."""
 

@@ -11,6 +11,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE
+from mnist_tune.control import COULD_NOT_BEGIN
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
 from mnist_tune.times import retold, shown
@@ -50,6 +51,13 @@ def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]
         first, *rest = visible_lines(attempt.failure["reason"])
         ended = f" {visible(attempt.failure['class'])}: {first}"
         yield from rest if said and said[-1].endswith(ended) else (first, *rest)
+
+
+def beginnings_that_failed(results: Results) -> Iterator[str]:
+    """A line for each worker whose training process did not start: why, which no trial tells."""
+    for worker in results.workers:
+        if worker.departure and worker.departure.startswith(COULD_NOT_BEGIN):
+            yield f"worker {visible(worker.name)}: {_time(worker.started)} {visible(worker.departure)}"
 
 
 def _kept(attempt: Attempt, artifacts: Path) -> str | None:

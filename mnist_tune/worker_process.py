@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.configuration import DataConfig
-from mnist_tune.control import worker_name
+from mnist_tune.control import COULD_NOT_BEGIN, Registration, worker_name
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.folders import Folder, checkpoints_of
 from mnist_tune.messages import SetUp
 from mnist_tune.objective import Objective
 from mnist_tune.stop import Interrupted, StopRequest
+from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training_process import TrainingProcess
 from mnist_tune.worker import LEAVES, Ended, Worker
@@ -64,8 +67,19 @@ def run_worker(
     except Interrupted:
         log(f"leaving: {stop.reason}")
         return Ended.STOPPED
+    except MnistTuneError as error:
+        _note_in_the_study(study, equipment.device, f"{COULD_NOT_BEGIN}{error}")
+        raise
     device = f"{ready.device} ({ready.device_name})"
     log(f"worker {worker_name()} on study '{study.name}', {device}")
     objective = Objective(study.spec, process)
     artifacts = ArtifactFolder(equipment.artifacts.path)
     return Worker(study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials).work()
+
+
+def _note_in_the_study(study: OpenStudy, device: str, departure: str) -> None:
+    """Leave a word for those who look at the study and not at this worker's output."""
+    registration = Registration(study.storage, study.study_id, device)
+    with suppress(*STORAGE_ERRORS):  # the error itself is of more use
+        registration.register()
+        registration.leave(departure)

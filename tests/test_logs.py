@@ -206,3 +206,15 @@ def test_only_a_file_of_ours_is_printed(tmp_path: Path, command: Command, instea
     assert answer.code == 0
     assert "complete" in answer.out
     assert "a secret" not in answer.out
+
+
+def test_why_a_worker_could_not_begin_is_in_the_studys_logs(command: Command, tmp_path: Path) -> None:
+    new_study(tmp_path)
+    refused = command("worker", "tiny", "--device", "cuda:77")
+    assert (refused.code, refused.out) == (2, "")
+    reason = refused.err.removeprefix("mnist-tune: ").strip()
+    assert reason.startswith("device 'cuda:77' is not there")
+    [line] = command("logs", "tiny").out.splitlines()
+    assert line.startswith("worker ")
+    assert line.endswith(f" could not begin: {reason}")
+    assert command("logs", "tiny", "--trial", "0").out == ""

@@ -36,7 +36,7 @@ def logs(
     """
     from mnist_tune.cli.live import watch
     from mnist_tune.cli.tail import Tail
-    from mnist_tune.logs import log_of
+    from mnist_tune.logs import beginnings_that_failed, log_of
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
 
@@ -57,6 +57,9 @@ def logs(
     for attempt in chosen:
         for line in log_of(results, attempt, folder):
             out.print(line if trial is not None else f"trial {attempt.number}: {line}")
+    if trial is None:
+        for line in beginnings_that_failed(results):
+            out.print(line)
     if not follow:
         return
     tail = Tail(results, out, trial)
