@@ -109,7 +109,8 @@ def _sentences(best: Candidate, tied: Sequence[Candidate], seeds: str) -> Iterat
     for candidate in in_full[:MOST_NAMED]:
         yield f"{configuration(candidate.parameters)} is tied with the best {seeds}"
     if len(in_full) > MOST_NAMED:
-        yield f"... and so are {len(in_full) - MOST_NAMED} more configurations"
+        unnamed = counted(len(in_full) - MOST_NAMED, "more configuration")
+        yield f"... and {unnamed} {'is' if len(in_full) == MOST_NAMED + 1 else 'are'} tied with it"
 
 
 def _seeds(others: Sequence[Place]) -> str:

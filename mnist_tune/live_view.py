@@ -53,7 +53,7 @@ def live_view(
 def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
     """The study's name, a bar, the time left; then its cells by state, and the best."""
     cells = results.cells
-    total = f"{cells.total} cells"
+    total = f"{cells.total} {'cell' if cells.total == 1 else 'cells'}"
     name = Text(pen.text(shortened(results.name, max(width // 4, 10), pen.ellipsis)), style="bold")
     count = Text(f"{cells.complete + cells.pruned}/{total}".rjust(len(f"{cells.total}/{total}")))
     outlook = Text(_outlook(results, pace))

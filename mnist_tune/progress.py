@@ -22,7 +22,7 @@ MOST_PROBLEMS = 20
 def totals(results: Results) -> str:
     """One line: how many cells are in which state, the best so far, the time left."""
     cells = results.cells
-    parts = [f"{cells.complete + cells.pruned}/{cells.total} cells"]
+    parts = [f"{cells.complete + cells.pruned}/{cells.total} {'cell' if cells.total == 1 else 'cells'}"]
     parts += [
         f"{count} {state}"
         for state, count in (

@@ -14,6 +14,7 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import KeyedError, Section, load, validate
 from mnist_tune.pruning import Hyperband, Pruner, as_pruner
 from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
+from mnist_tune.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
 """The tables that no number depends on: they may be changed while a study goes."""
@@ -67,7 +68,8 @@ class Spec(Section):
         if isinstance(self.pruner, Hyperband) and self.pruner.min_resource > self.most_epochs:
             raise KeyedError(
                 "pruner.min_resource",
-                f"is {self.pruner.min_resource}, but a trial has {self.most_epochs} epochs; make it smaller",
+                f"is {self.pruner.min_resource}, but a trial has {counted(self.most_epochs, 'epoch')}; "
+                "make it smaller",
             )
         return self
 

@@ -36,7 +36,7 @@ from mnist_tune.wording import parameters_text
 from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command
 from tests.processes import descendants
-from tests.support import TINY_SPEC, new_study, open_file, run_command, write_spec
+from tests.support import ONE_CELL, TINY_SPEC, new_study, open_file, run_command, write_spec
 
 COMMANDS = [name.split()[1:] for name, _ in commands()]
 CONFIGURATION = """
@@ -323,6 +323,26 @@ def test_run_prints_the_results_as_json_and_tells_people_on_stderr(finished: Fin
     assert "study 'tiny' created in sqlite:///" in finished.run.stderr
     assert "validation accuracy" in finished.run.stderr
     assert "\x1b" not in finished.run.stderr
+
+
+def test_run_of_a_finished_study_says_so_and_prints_the_ranking_again(finished: Finished) -> None:
+    again = run_command("run", str(finished.folder / "spec.toml"), folder=finished.folder)
+    assert (again.returncode, again.stderr) == (0, "")
+    first = again.stdout.splitlines()[0]
+    assert first.startswith("study 'tiny' is finished already in sqlite:///")
+    assert first.endswith(": all of its 8 cells have ended")
+    assert "workers" not in again.stdout
+    assert "validation accuracy" in again.stdout
+
+
+def test_one_cell_and_one_worker_are_one(tmp_path: Path, command: Command, mnist_directory: Path) -> None:
+    spec = write_spec(tmp_path, ONE_CELL + "[training]\nepochs = 1\n[data]\ntrain_size = 100\n")
+    created = command("create-study", str(spec))
+    assert created.out.startswith("created study 'tiny' with 1 cell in ")
+    ran = run_command("run", str(spec), folder=tmp_path)
+    assert ran.returncode == 0, ran
+    assert ran.stdout.splitlines()[0].endswith(": 1 cell, 1 worker")
+    assert command("studies").out.startswith("tiny: 1/1 cell, best ")
 
 
 @pytest.mark.parametrize("format_", ["toml", "json", "yaml"])

@@ -84,6 +84,7 @@ def test_a_paused_study_lets_its_trials_end_and_begins_none(worker: Background, 
     assert "7 waiting, paused" in command("status", "tiny").out
     assert command("status", "tiny", "--json").json["control"] == "paused"
     assert command("resume", "tiny", "--json").json == {"study": "tiny", "control": "running"}
+    assert command("resume", "tiny").out == "study 'tiny' goes on: workers may take its cells\n"
     worker.wait_for(lambda results: results.cells.complete == 8)
     worker.thread.join(timeout=60)
     assert worker.ended == [Ended.FINISHED]
@@ -173,7 +174,7 @@ def test_retry_puts_cells_that_failed_for_good_back_with_a_fresh_budget(
         assert claim is not None
         queue.give_back(claim, Failure("non_finite", "nan"))
     assert [hole.number for hole in read_results(study).holes] == [0, 1]
-    assert command("retry", "tiny", "--trial", "1").out.startswith("put back the cells of trials 1\n")
+    assert command("retry", "tiny", "--trial", "1").out.startswith("put back the cell of trial 1\n")
     assert [hole.number for hole in read_results(study).holes] == [0]
     assert command("retry", "tiny", "--failed", "--json").json == {
         "study": "tiny",

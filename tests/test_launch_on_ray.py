@@ -146,7 +146,7 @@ def test_ctrl_c_at_the_launcher_drains_the_workers_and_the_next_one_goes_on(tmp_
     launcher.send_signal(signal.SIGINT)
     answer = finish(launcher)
     assert (answer.returncode, answer.stderr) == (3, ""), answer.stdout
-    assert "on Ray on this machine, 1 node: 1 workers of 1 CPU each" in answer.stdout  # one cell, so one
+    assert "on Ray on this machine, 1 node: 1 worker of 1 CPU\n" in answer.stdout  # one cell, so one
     assert "stopping: the workers finish their epochs" in answer.stdout
     (reason,) = failed(study, "preempted")
     assert reason.startswith("the process that started the worker asked it to stop; stopped after epoch ")

@@ -108,7 +108,7 @@ def test_submitits_signal_drains_the_worker_and_queues_the_job_again(tmp_path: P
         os.kill(pid, signal.SIGUSR2)
     answer = finish(launcher)
     assert answer.returncode == 0
-    assert "submitted 1 workers of 1 CPU each: jobs " in answer.stdout  # there is one cell
+    assert "submitted 1 worker of 1 CPU: job " in answer.stdout  # there is one cell
     drained, complete = read_results(study).attempts
     assert drained.failure is not None
     assert drained.failure["reason"].startswith(f"{ASKED}; stopped after epoch ")

@@ -186,7 +186,7 @@ def test_one_cell_that_stock_optuna_has_told_is_put_back_beside_the_trained_ones
     assert results.best.mean == 42.0
     assert [hole.number for hole in results.holes] == [1]
     assert command("retry", "tiny", "--trial", "0").code == 2
-    assert command("retry", "tiny", "--trial", "1").out.startswith("put back the cells of trials 1\n")
+    assert command("retry", "tiny", "--trial", "1").out.startswith("put back the cell of trial 1\n")
     assert states(study) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.WAITING]
     assert command("retry", "tiny").out == "no cell of 'tiny' has failed for good\n"
 

@@ -22,7 +22,7 @@ def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json:
     """
     from mnist_tune.control import Control
 
-    _set(study, storage, Control.PAUSED, f"paused; mnist-tune resume {study} goes on", as_json)
+    _set(study, storage, Control.PAUSED, "is paused; mnist-tune resume {name} goes on", as_json)
 
 
 def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -32,7 +32,7 @@ def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json
     """
     from mnist_tune.control import Control
 
-    _set(study, storage, Control.RUNNING, "open to its workers", as_json)
+    _set(study, storage, Control.RUNNING, "goes on: workers may take its cells", as_json)
 
 
 def cancel(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -44,7 +44,7 @@ def cancel(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json
     """
     from mnist_tune.control import Control
 
-    _set(study, storage, Control.CANCELLED, f"cancelled; mnist-tune resume {study} opens it again", as_json)
+    _set(study, storage, Control.CANCELLED, "is cancelled; mnist-tune resume {name} opens it again", as_json)
 
 
 def drain(
@@ -84,7 +84,7 @@ def drain(
     opened = options.study(study, storage)
     names = ask_to_drain(opened.storage, opened.study_id, worker=worker, host=host)
     if as_json:
-        options.print_json({"study": study, "draining": names})
+        options.print_json({"study": opened.name, "draining": names})
     else:
         options.say(f"asked to leave after their epoch: {', '.join(names)}")
 
@@ -115,16 +115,18 @@ def retry(
     numbers = put_back_holes(opened, trial)
     made = make_deleted_cells(opened) if trial is None else []
     if as_json:
-        options.print_json({"study": study, "retried": numbers, "made_anew": made})
+        options.print_json({"study": opened.name, "retried": numbers, "made_anew": made})
         return
     if numbers:
-        options.say(f"put back the cells of trials {', '.join(map(str, numbers))}")
+        whose = "cell of trial" if len(numbers) == 1 else "cells of trials"
+        options.say(f"put back the {whose} {', '.join(map(str, numbers))}")
     if made:
-        options.say(f"made the cells anew that somebody had deleted: {', '.join(map(str, made))}")
+        what = "cell" if len(made) == 1 else "cells"
+        options.say(f"made the {what} anew that somebody had deleted: {', '.join(map(str, made))}")
     if numbers or made:
-        options.say(f"start workers with: mnist-tune worker {study}")
+        options.say(f"start workers with: mnist-tune worker {opened.name}")
     else:
-        options.say(f"no cell of '{study}' has failed for good")
+        options.say(f"no cell of '{opened.name}' has failed for good")
 
 
 def set_(
@@ -168,6 +170,6 @@ def _set(study: str, storage: str | None, control: Control, told: str, as_json: 
     opened = options.study(study, storage)
     set_control(opened.storage, opened.study_id, control)
     if as_json:
-        options.print_json({"study": study, "control": control})
+        options.print_json({"study": opened.name, "control": control})
     else:
-        options.say(f"study '{study}' is {told}")
+        options.say(f"study '{opened.name}' {told.format(name=opened.name)}")

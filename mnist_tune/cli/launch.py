@@ -128,7 +128,7 @@ def _on_ray(
     where = ray_engine.connect(order, address)
     try:
         stop.listen()  # after Ray, which takes SIGTERM for itself
-        out.print(f"study '{study.name}' on {where}: {order.workers} workers of {order.room} each")
+        out.print(f"study '{study.name}' on {where}: {_workers(order)}")
         if not ray_engine.has_room(order):
             out.print("no node there can hold such a worker: they wait for one that joins; Ctrl-C gives up")
         pool = ray_engine.RayPool(order)
@@ -152,9 +152,16 @@ def _on_slurm(
     if as_json:
         options.print_json(told | {"jobs": submitted.jobs, "logs": str(submitted.logs)})
         return
-    options.say(f"submitted {order.workers} workers of {order.room} each: jobs {', '.join(submitted.jobs)}")
+    jobs = f"{'job' if len(submitted.jobs) == 1 else 'jobs'} {', '.join(submitted.jobs)}"
+    options.say(f"submitted {_workers(order)}: {jobs}")
     options.say(f"what they print goes to {submitted.logs}")
     options.say(f"look at them with: mnist-tune status {study.name} --watch")
+
+
+def _workers(order: Order) -> str:
+    from mnist_tune.wording import counted
+
+    return f"{counted(order.workers, 'worker')} of {order.room}{' each' if order.workers > 1 else ''}"
 
 
 def _absolute(database: str | None) -> str:

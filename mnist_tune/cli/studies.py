@@ -46,6 +46,7 @@ def create_study(
     """
     from mnist_tune.database import shown, storage_url
     from mnist_tune.studies import create_study, open_study
+    from mnist_tune.wording import counted
 
     loaded = options.spec(spec, name)
     opened = options.storage(storage, create=reuse is None)
@@ -72,7 +73,7 @@ def create_study(
         options.print_json(told)
     elif created:
         done = f", {reused} of them taken over from '{reuse}'," if reused else ""
-        options.say(f"created study '{study}' with {loaded.n_cells} cells{done} in {where}")
+        options.say(f"created study '{study}' with {counted(loaded.n_cells, 'cell')}{done} in {where}")
         same = " and the same --storage" if storage else ""
         options.say(f"start workers with: mnist-tune worker {study}{same}")
     else:
@@ -158,6 +159,7 @@ def copy_study(
     from mnist_tune.copying import copy_study
     from mnist_tune.database import parse_url, shown
     from mnist_tune.folders import Folders
+    from mnist_tune.wording import counted
 
     target = parse_url(to, "--to")
     opened = options.study(study, storage)
@@ -169,7 +171,9 @@ def copy_study(
         options.print_json({"study": study, "from": source, "to": there} | copied._asdict())
         return
     put_back = f", {copied.put_back} of them put back since they were running" if copied.put_back else ""
-    options.say(f"copied study '{study}' ({copied.trials} trials{put_back}) from {source} to {there}")
+    options.say(
+        f"copied study '{study}' ({counted(copied.trials, 'trial')}{put_back}) from {source} to {there}"
+    )
     if copied.files:
         where = " and ".join(str(folder.path) for folder in its_folders if folder.path.is_dir())
         options.say(f"files of its own: {copied.files}, in {where}")

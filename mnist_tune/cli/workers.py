@@ -140,6 +140,7 @@ def run(
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
+    from mnist_tune.wording import counted
     from mnist_tune.writable import check_folders
 
     output.work_on()
@@ -155,10 +156,12 @@ def run(
     n_cells = results.cells.waiting + results.cells.running
     places = local_places(n_cells, device, workers, per_gpu, threads)
     out = options.console(to_stderr=as_json)
-    out.print(
-        f"study '{study.name}' {'created' if created else 'goes on'} in {shown(url)}: "
-        f"{loaded.n_cells} cells, {len(places)} workers"
-    )
+    cells = counted(loaded.n_cells, "cell")
+    if results.is_finished:
+        out.print(f"study '{study.name}' is finished already in {shown(url)}: all of its {cells} have ended")
+    else:
+        goes = "created" if created else "goes on"
+        out.print(f"study '{study.name}' {goes} in {shown(url)}: {cells}, {counted(len(places), 'worker')}")
     options.note_idle_settings(loaded)
     options.note_kept_settings(study.spec, loaded)
     for warning in warnings:

@@ -16,7 +16,7 @@ from mnist_tune.importances import EVALUATOR
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
 from mnist_tune.visible import visible, visible_lines
-from mnist_tune.wording import clock
+from mnist_tune.wording import clock, counted
 
 STATES = {
     TrialState.WAITING: "waits for a worker",
@@ -55,8 +55,8 @@ def study_note(spec: Spec) -> str:
     ]
     return "\n".join(
         [
-            f"A study of {spec.n_cells:,} cells. With this storage as `--storage`, start another worker, "
-            "see how far it is, or take the best configuration:",
+            f"A study of {counted(spec.n_cells, 'cell')}. With this storage as `--storage`, start another "
+            "worker, see how far it is, or take the best configuration:",
             "",
             block("\n".join(commands)),
             "",

@@ -23,7 +23,7 @@ from mnist_tune.report.pictures import (
 )
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import loss
+from mnist_tune.wording import counted, loss
 
 MOST_NAMED = 12
 """Configurations with a line and a name each; more are drawn as groups."""
@@ -209,7 +209,9 @@ def _answer(results: Results, drawn: Sequence[Attempt]) -> str:
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
     pruned = sum(attempt.state == "pruned" for attempt in drawn)
     early = f", {pruned:,} of them pruned: their lines end early" if pruned else ""
-    said = f"{len(drawn):,} of {results.cells.total:,} cells, up to {epochs} epochs{early}."
+    said = (
+        f"{len(drawn):,} of {counted(results.cells.total, 'cell')}, up to {counted(epochs, 'epoch')}{early}."
+    )
     best = results.best
     if best is None:
         return said

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mnist_tune.report.pictures import Picture, table, worded
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import first_line
+from mnist_tune.wording import counted, first_line
 
 
 def failures(results: Results) -> Picture | None:
@@ -28,11 +28,11 @@ def failures(results: Results) -> Picture | None:
         for attempt in sorted(failed, key=lambda attempt: (attempt.number not in holes, attempt.number))
         if attempt.failure is not None
     ]
-    answer = f"{len(failed):,} attempts failed: {by_class(failed)}. "
+    answer = f"{counted(len(failed), 'attempt')} failed: {by_class(failed)}. "
     answer += (
-        f"{len(holes):,} cells are missing: their retry budget is spent."
+        f"{counted(len(holes), 'cell')} {'is' if len(holes) == 1 else 'are'} missing: no retry is left."
         if holes
-        else "All their cells were or will be tried again; none is missing."
+        else "What they were for was or will be tried again; no cell is missing."
     )
     columns = ["trial", "configuration", "worker", "class", "reason", "the cell was"]
     return Picture("failures", "What went wrong?", answer, None, [table(columns, rows, "first")])

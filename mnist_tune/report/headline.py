@@ -13,6 +13,7 @@ from mnist_tune.ranking import SEED
 from mnist_tune.report.intervals import Reading, read
 from mnist_tune.report.pictures import Table, of_field, percent, table, worded
 from mnist_tune.results import Results
+from mnist_tune.wording import counted
 
 REFERENCE_TEST_ACCURACY = 98.94
 """Percent, of one run of the reference result."""
@@ -83,10 +84,10 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
 def _standing(results: Results) -> str:
     cells = results.cells
     if results.is_finished:
-        done = f"Finished: {cells.complete:,} of {cells.total:,} cells complete"
+        done = f"Finished: {cells.complete:,} of {counted(cells.total, 'cell')} complete"
         done += f", {cells.pruned:,} pruned" if cells.pruned else ""
         return done + (f", {cells.failed:,} missing for good." if cells.failed else ".")
-    parts = [f"{cells.complete:,} of {cells.total:,} cells complete"]
+    parts = [f"{cells.complete:,} of {counted(cells.total, 'cell')} complete"]
     parts += [
         f"{count:,} {state}"
         for count, state in (
