@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from mnist_tune.attributes import CELL, CLAIM, ENVIRONMENT
+from mnist_tune.attributes import CLAIM, ENVIRONMENT
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.errors import UserError
 from mnist_tune.finished import Finished
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
-from mnist_tune.trained import has_its_result
 
 
 def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:
@@ -41,12 +41,15 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
             f"--reuse {old.name}: a sampled search draws its own points; only a grid can take over cells"
         )
     # Not the pruned ones: they ended where they did because of the other trials of their own study.
-    complete = old.storage.get_all_trials(old.study_id, deepcopy=False, states=(TrialState.COMPLETE,))
-    trained: dict[TrainingConfig, FrozenTrial] = {}
+    with old.storage.transaction() as session:
+        stored = read_trials(session, old.study_id, old.spec)
+    complete = [trial for trial in stored.trials if trial.state is TrialState.COMPLETE]
+    trained: dict[TrainingConfig, StoredTrial] = {}
     for trial in complete if old.spec.data == spec.data else []:
-        if CELL in trial.system_attrs and has_its_result(trial):
-            config = old.spec.training_config(trial.params)
-            ran_in = trial.user_attrs.get(ENVIRONMENT, {}).get("precision", config.precision)
+        # What cannot be read is run anew; it would be as damaged in the new study.
+        if trial.is_trained and not trial.problems:
+            config = old.spec.training_config(trial.parameters)
+            ran_in = trial.attributes.get(ENVIRONMENT, {}).get("precision", config.precision)
             # "auto" is as good as what it turned out to be, but not the other way round.
             for precision in (config.precision, ran_in):
                 trained.setdefault(replace(config, precision=precision), trial)
@@ -56,7 +59,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
         why = _differing(old.spec, spec) if complete else "none of its cells has finished"
         raise UserError(f"--reuse {old.name}: has no finished cell of this study; {why}")
     return {
-        cell: Finished(old.name, trial.number, trial._trial_id, trial.system_attrs[CLAIM])
+        cell: Finished(old.name, trial.number, trial.trial_id, trial.attributes[CLAIM])
         for cell, trial in found.items()
     }
 

@@ -15,6 +15,7 @@ from mnist_tune.deletion import delete_study, delete_study_and_files
 from mnist_tune.errors import UserError
 from mnist_tune.results import read_results
 from mnist_tune.reuse import create_study_reusing, finished_cells
+from mnist_tune.rows import user_attributes
 from mnist_tune.spec import Spec
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
 from mnist_tune.verification import verify
@@ -249,3 +250,12 @@ def test_create_study_says_how_many_cells_it_took_over(command: Command, tmp_pat
     missing = command("create-study", spec, "--name", "third", "--reuse", "tine")
     assert (missing.code, missing.out) == (2, "")
     assert "no study 'tine' in this storage; did you mean 'tiny'?" in missing.err
+
+
+def test_a_trial_that_cannot_be_read_is_run_anew(old: OpenStudy, tmp_path: Path) -> None:
+    with old.storage.transaction() as session:
+        of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == HISTORY
+        session.execute(user_attributes.update().where(*of_the_first).values(value_json="[{"))
+    results = read_results(reuse(old, tiny_spec(tmp_path, MORE_SEEDS)))
+    assert (results.cells.complete, results.cells.waiting) == (2, 22)
+    assert results.problems == []
