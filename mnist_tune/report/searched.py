@@ -46,7 +46,7 @@ def parallel_coordinates(results: Results, study: optuna.Study) -> Picture:
     figure = _in_bands(results, plotted)
     answer = (
         "Each line is a cell, from its accuracy on the left through its values. The thick line is the "
-        "winner; darker and thicker lines are better (in the dark theme, lighter ones). "
+        f"{results.best_word}; darker and thicker lines are better (in the dark theme, lighter ones). "
         + _common(results, names)
         + left_out(results)
     )
@@ -70,7 +70,7 @@ def slices(results: Results) -> Picture:
             figure.layout[f"xaxis{axis}"].update(logarithmic(field.low, field.high))
         for ours, label, style in (
             (False, "cells", {"symbol": "circle-open", "size": 7, "color": colour("tied")}),
-            (True, "winner", {"symbol": "star", "size": 13, "color": colour("winner")}),
+            (True, results.best_word, {"symbol": "star", "size": 13, "color": colour("winner")}),
         ):
             shown = [
                 attempt
@@ -146,9 +146,9 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
         mode="lines+markers",
         line={"color": colour("winner"), "width": 4},
         marker={"size": 8, "color": colour("winner")},
-        name="winner",
+        name=results.best_word,
         showlegend=True,
-        hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>winner</extra>",
+        hovertemplate=f"%{{customdata[0]}}: %{{customdata[1]}}<extra>{results.best_word}</extra>",
     )
     figure.layout.xaxis.update(plotted.layout.xaxis.to_plotly_json())
     figure.layout.xaxis.ticktext = [
