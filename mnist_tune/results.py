@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from optuna.trial import TrialState
 from sqlalchemy import select
 
 from mnist_tune import losses
@@ -272,9 +271,8 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
 
 def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
     known = trial.attributes
-    unexplained = trial.state == TrialState.FAIL and FAILURE not in known and not trial.problems
     failure = _plain(known.get(FAILURE))
-    if unexplained:
+    if not trial.is_explained:
         failure = UNEXPLAINED.stored()
     elif not trial.is_trained:
         failure = UNTRAINED.stored()
@@ -299,7 +297,7 @@ def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
         log=known.get(LOG),
         problems=trial.problems,
         is_sound=trial.is_sound,
-        comes_back=unexplained,
+        comes_back=not trial.is_explained,
     )
 
 

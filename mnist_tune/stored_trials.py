@@ -77,6 +77,8 @@ class StoredTrial:
     """Whether it is known what was run and, of a complete one, what came of it."""
     is_trained: bool = True
     """Of a finished one: whether a worker ended it, and no other program."""
+    is_explained: bool = True
+    """Of a failed one: whether it says why, as a worker does."""
 
     @property
     def has_failed(self) -> bool:
@@ -166,13 +168,16 @@ class _Reader:
                 problems.append(f"its value is {value}, but it ended with {typed[attributes.RESULT]}")
                 value = None
             is_sound = is_sound and value is not None
+        started, ended = known("its start", moment, columns.started), known("its end", moment, columns.ended)
+        if not is_trained or (state is TrialState.FAIL and attributes.CLAIM not in columns.system):
+            problems = []  # another program had it: what that left there is no damage of ours
         return StoredTrial(
             trial_id=columns.trial_id,
             number=number,
             cell=cell,
             state=state,
-            started=known("its start", moment, columns.started),
-            ended=known("its end", moment, columns.ended),
+            started=started,
+            ended=ended,
             value=value,
             parameters=parameters,
             attributes=typed,
@@ -180,6 +185,7 @@ class _Reader:
             problems=tuple(shortened(problem, LONGEST) for problem in problems),
             is_sound=is_sound,
             is_trained=is_trained,
+            is_explained=state is not TrialState.FAIL or attributes.FAILURE in columns.user,
         )
 
     def _identity(self, columns: TrialColumns) -> tuple[int, int, TrialState]:

@@ -219,8 +219,8 @@ def by_telling_it(study: optuna.Study) -> None:
 
 
 def by_an_exception(study: optuna.Study) -> None:
-    def objective(_: optuna.Trial) -> float:
-        raise ValueError
+    def objective(trial: optuna.Trial) -> float:
+        raise ValueError(trial.suggest_float("x", 0, 1))
 
     study.optimize(objective, n_trials=1, catch=ValueError)
 
