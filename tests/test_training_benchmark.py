@@ -14,7 +14,7 @@ from mnist_tune.data import load_training_images
 from mnist_tune.devices import resolve_runtime
 from tests.benchmarks import busy_machine, trial_cost
 from tests.benchmarks.job_task import Cell, Task, Trained
-from tests.benchmarks.memory import watched
+from tests.benchmarks.memory import Peaks, watched
 from tests.benchmarks.step_profile import profile
 from tests.benchmarks.training_sides import Limit, Run, Scripts
 from tests.benchmarks.training_speed import FLOPS_PER_IMAGE, cells, measure, sides, table
@@ -56,6 +56,12 @@ def test_the_memory_of_a_worker_is_its_own_and_that_of_what_it_starts() -> None:
     with subprocess.Popen([sys.executable, "-c", child]) as process, watched(os.getpid()) as peaks:
         process.wait()
     assert 105e6 < max(peaks.of_each_child(os.getpid())) < 250e6
+
+
+def test_the_memory_of_a_worker_is_told_from_that_of_the_others_below_its_fork_server() -> None:
+    sizes = {1: 50, 2: 9, 3: 400, 10: 300, 11: 310, 20: 520, 21: 510}  # a run, two helpers, the pairs
+    parents = {2: 1, 3: 1, 10: 3, 11: 3, 20: 3, 21: 3}
+    assert Peaks(sizes, parents).of_a_worker_and_its_training(1) == 310 + 520
 
 
 @pytest.mark.slow

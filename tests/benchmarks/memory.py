@@ -23,6 +23,16 @@ class Peaks:
         """Of each process that this one started, with all that it started in turn."""
         return [self._with_children(child) for child, parent in self.parents.items() if parent == process]
 
+    def of_a_worker_and_its_training(self, run: int) -> int:
+        """Of the largest of each below a `mnist-tune run`: all are children of its fork server.
+
+        They count what they share with it too; of their own they have far less, see `many_starts`.
+        """
+        children = [child for child, parent in self.parents.items() if parent == run]
+        workers_and_training = sorted(max((self.of_each_child(child) for child in children), key=len))
+        half = len(workers_and_training) // 2  # a training process is the larger
+        return workers_and_training[half - 1] + workers_and_training[-1]
+
     def _with_children(self, process: int) -> int:
         return self.by_process[process] + sum(self.of_each_child(process))
 

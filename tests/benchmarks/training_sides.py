@@ -109,7 +109,8 @@ class Ours:
                     first_epoch = time.monotonic() - launched
         if process.returncode or first_epoch is None:
             raise RuntimeError(f"mnist-tune run exited with {process.returncode}")
-        return Run(_stored(url), self.workers, first_epoch, max(peaks.of_each_child(process.pid)))
+        memory = peaks.of_a_worker_and_its_training(process.pid)
+        return Run(_stored(url), self.workers, first_epoch, memory)
 
 
 @dataclass(frozen=True)
