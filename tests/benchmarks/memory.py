@@ -29,7 +29,8 @@ class Peaks:
         They count what they share with it too; of their own they have far less, see `many_starts`.
         """
         children = [child for child, parent in self.parents.items() if parent == run]
-        workers_and_training = sorted(max((self.of_each_child(child) for child in children), key=len))
+        below = sorted((self.of_each_child(child) for child in children), key=len)
+        workers_and_training = sorted(below[-1])
         half = len(workers_and_training) // 2  # a training process is the larger
         return workers_and_training[half - 1] + workers_and_training[-1]
 
