@@ -9,7 +9,6 @@ Every method may be called again after a storage error, whether the lost answer 
 from __future__ import annotations
 
 import enum
-import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,7 +34,6 @@ from mnist_tune.cells import (
 )
 from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.control import Control, is_control, read_control
-from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.rows import (
@@ -55,6 +53,7 @@ from mnist_tune.sections import Limits
 from mnist_tune.spec import Spec
 from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_spec import stored_spec
 from mnist_tune.stored_values import Damaged
 from mnist_tune.trained import UNEXPLAINED
 
@@ -231,8 +230,8 @@ class Queue:
         if text is not None and text != self._spec_text:
             self._spec_text = text
             try:
-                now = validate(Spec, json.loads(text), "the stored spec")
-            except (MnistTuneError, ValueError):  # damaged meanwhile: go on by what it was
+                now = stored_spec(text)
+            except Damaged:  # meanwhile: go on by what it was
                 return self._spec
             self._spec = self._spec.model_copy(update={"retry": now.retry, "limits": now.limits})
         return self._spec

@@ -17,7 +17,7 @@ from mnist_tune import __version__, stored_names
 from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
 from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.database import lock
-from mnist_tune.documents import did_you_mean, validate
+from mnist_tune.documents import did_you_mean
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.finished import Finished, take_over
 from mnist_tune.guide import Guide
@@ -29,6 +29,7 @@ from mnist_tune.schema import workers
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_spec import stored_spec
 from mnist_tune.stored_values import Damaged, Text, load
 
 
@@ -211,10 +212,9 @@ def _find(session: orm.Session, name: str) -> _Stored | None:
         return _Stored(study_id, None)
     where = f"the stored spec of study '{name}'"
     try:
-        document = load(stored[SPEC])
+        spec = stored_spec(stored[SPEC])
     except Damaged as problem:
-        raise MnistTuneError(f"{where} is damaged: it {problem}; restore a copy of the study") from None
-    spec = validate(Spec, document, where)
+        raise MnistTuneError(f"{where} is damaged: {problem}; restore a copy of the study") from None
     # Stock Optuna may have copied it under another name, which is then its name.
     spec = spec.model_copy(update={"study": spec.study.model_copy(update={"name": name})})
     return _Stored(study_id, spec, _uid(stored.get(UID)))

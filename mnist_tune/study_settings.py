@@ -14,10 +14,12 @@ from mnist_tune.attributes import FORMER_RETRY, SPEC
 from mnist_tune.cells import lock_study
 from mnist_tune.control import read_registry
 from mnist_tune.documents import validate
-from mnist_tune.errors import UserError
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.rows import study_attributes, upsert
 from mnist_tune.sections import Lease
 from mnist_tune.spec import SETTINGS, Spec
+from mnist_tune.stored_spec import stored_spec
+from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import OpenStudy
 from mnist_tune.wording import counted
 
@@ -66,12 +68,12 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
     here = [worker for worker in registry.workers if worker.state in HERE]
     with study.storage.transaction() as session:
         lock_study(session, study.study_id)
-        document = _stored(session, study)
+        before = _stored(session, study)
+        document = before.document()
         for key, value in changes.items():
             table, _, field = key.partition(".")
             document[table] = {**document.get(table, {}), field: value}
         spec = validate(Spec, document, "set")
-        before = validate(Spec, _stored(session, study), f"the stored spec of study '{study.name}'")
         if here and spec.lease != before.lease:
             _check_lease(study.name, len(here), before.lease, spec.lease)
         rows: dict[str, Any] = {SPEC: document}
@@ -95,23 +97,27 @@ def former_retry(session: orm.Session, study_id: int) -> list[Any]:
     """The tables [retry] that held before, oldest first: cells were put back, or were not, by them."""
     found = _value(session, study_id, FORMER_RETRY)
     try:
-        former = json.loads(found or "[]")
-    except ValueError:  # which `verify` will see by what it lacks
+        former = load(found or "[]")
+    except Damaged:  # which `verify` will see by what it lacks
         return []
     return former if isinstance(former, list) else []
 
 
-def _stored(session: orm.Session, study: OpenStudy) -> dict[str, Any]:
+def _stored(session: orm.Session, study: OpenStudy) -> Spec:
     text = _value(session, study.study_id, SPEC)
     if text is None:
         raise UserError(f"study '{study.name}' has been deleted meanwhile")
-    document: dict[str, Any] = json.loads(text)
-    return document
+    try:
+        return stored_spec(text)
+    except Damaged as problem:
+        raise MnistTuneError(
+            f"the spec of study '{study.name}' has been damaged meanwhile: {problem}"
+        ) from None
 
 
-def _value(session: orm.Session, study_id: int, key: str) -> str | None:
+def _value(session: orm.Session, study_id: int, key: str) -> Text:
     which = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == key)
-    found: str | None = session.execute(select(study_attributes.c.value_json).where(which)).scalar()
+    found: Text = session.execute(select(study_attributes.c.value_json).where(which)).scalar()
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.control import Registration
-from mnist_tune.errors import UserError
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, create_study, open_study
@@ -102,12 +102,17 @@ def test_budgets_that_were_changed_break_no_promise(tmp_path: Path) -> None:
     assert "keeps every promise" in checked.verdict
 
 
-def test_a_damaged_spec_leaves_a_running_worker_with_what_it_had(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"study": 1}', "[" * 100_000, "{", 5], ids=["table", "deep", "cut", "int"])
+def test_a_damaged_spec_leaves_a_running_worker_with_what_it_had(tmp_path: Path, text: str | int) -> None:
     study = new_study(tmp_path)
     queue = study.queue()
     take(queue)
-    study.storage.set_study_user_attr(study.study_id, "mnist_tune:spec", {"study": 1})
+    update = "UPDATE study_user_attributes SET value_json = ? WHERE key = 'mnist_tune:spec'"
+    with study.storage.transaction() as session:
+        session.connection().exec_driver_sql(update, (text,))
     assert take(queue).limits == study.spec.limits
+    with pytest.raises(MnistTuneError, match="the spec of study 'tiny' has been damaged meanwhile: "):
+        set_(study, "limits.timeout=5")
 
 
 def test_the_original_file_is_not_refused_for_settings_alone(tmp_path: Path, command: Command) -> None:

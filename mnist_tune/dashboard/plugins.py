@@ -14,10 +14,11 @@ from mnist_tune.attributes import CELL, SPEC
 from mnist_tune.dashboard.notes import study_note, trial_note
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study_and_files
-from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.folders import Folders
 from mnist_tune.spec import Spec
+from mnist_tune.stored_spec import as_stored_spec
+from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import open_study
 
 STUDY = "/api/studies/<study_id:int>"
@@ -77,8 +78,8 @@ class Notes(Plugin):
 
     def _add(self, study_id: int, answer: dict[str, Any]) -> None:
         try:
-            spec = validate(Spec, self._storage.get_study_user_attrs(study_id)[SPEC], "the stored spec")
-        except (MnistTuneError, KeyError):  # damaged, not ours, or deleted meanwhile: the page has the rest
+            spec = as_stored_spec(self._storage.get_study_user_attrs(study_id)[SPEC])
+        except (Damaged, KeyError):  # damaged, not ours, or deleted meanwhile: the page has the rest
             return
         _fill(answer["note"], study_note(spec))
         trials = self._storage.last_seen(study_id)

@@ -13,13 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from mnist_tune.attributes import SPEC
 from mnist_tune.database import snapshot
 from mnist_tune.database_errors import driver_error, explain
-from mnist_tune.documents import validate
 from mnist_tune.errors import UserError
 from mnist_tune.patience import failure_that_may_pass
 from mnist_tune.rows import trials
 from mnist_tune.spec import Spec
 from mnist_tune.stale import age_or_damage, last_heartbeats
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_spec import as_stored_spec
 from mnist_tune.stored_trials import StoredTrials, read_trials
 from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import open_study, study_names
@@ -83,16 +83,16 @@ def _study(texts: dict[str, Text]) -> tuple[Spec | None, dict[str, Any], Outcome
     spec: Spec | None = None
     attributes: dict[str, Any] = {}
     findings: list[Finding] = []
-    try:
-        for key, value in texts.items():
-            try:
-                attributes[key] = load(value)
-            except Damaged as problem:
-                findings.append(Finding(f"'{key}' {problem}"))
-        if SPEC in attributes:
-            spec = validate(Spec, attributes[SPEC], "the stored spec")
-    except UserError as error:
-        findings = [Finding(str(error))]
+    for key, value in texts.items():
+        try:
+            attributes[key] = load(value)
+        except Damaged as problem:
+            findings.append(Finding(f"'{key}' {problem}"))
+    if SPEC in attributes:
+        try:
+            spec = as_stored_spec(attributes[SPEC])
+        except Damaged as problem:
+            findings = [Finding(f"the stored spec: {problem}")]
     return spec, attributes, Outcome("spec", "The study and its spec can be read", 1, findings)
 
 

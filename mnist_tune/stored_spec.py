@@ -1,0 +1,56 @@
+"""The spec that is stored with a study, which an older version may have written, or anybody spoilt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mnist_tune.documents import Section, validate
+from mnist_tune.errors import UserError
+from mnist_tune.sections import Lease, Limits, Retry
+from mnist_tune.spec import Spec
+from mnist_tune.stored_values import Damaged, Text, load
+
+TABLES: dict[str, type[Section]] = {"lease": Lease, "retry": Retry, "limits": Limits}
+
+
+def stored_spec(text: Text) -> Spec:
+    """The spec of such a JSON text. Raises Damaged."""
+    return as_stored_spec(load(text))
+
+
+def as_stored_spec(document: Any) -> Spec:
+    """The same of what the text says. Raises Damaged."""
+    try:
+        return validate(Spec, _within_bounds(document), "")
+    except UserError as error:
+        raise Damaged(str(error)) from None
+
+
+def _within_bounds(document: Any) -> Any:
+    """The document with each setting that 0.5.0 took, and that is out of bounds by now, at its bound.
+
+    That version knew no longest wait, no largest count and no shortest heartbeat.
+    """
+    if not isinstance(document, dict):
+        return document
+    bounded = dict(document)
+    for table, model in TABLES.items():
+        if isinstance(settings := document.get(table), dict):
+            bounded[table] = {key: _bounded(model, key, value) for key, value in settings.items()}
+    match document.get("lease"):
+        case {"heartbeat_interval": float(beat), "grace_period": float(grace)} if grace >= 3 * beat > 0:
+            lease = bounded["lease"]
+            lease["grace_period"] = max(lease["grace_period"], 3 * lease["heartbeat_interval"])
+            lease["grace_period"] = _bounded(Lease, "grace_period", lease["grace_period"])
+            lease["heartbeat_interval"] = min(lease["heartbeat_interval"], lease["grace_period"] / 3)
+    return bounded
+
+
+def _bounded(model: type[Section], key: str, value: Any) -> Any:
+    field = model.model_fields.get(key)
+    if field is None or type(value) not in (int, field.annotation) or not value > 0:  # damaged, or in bounds
+        return value
+    for bound in field.metadata:
+        value = min(value, getattr(bound, "le", value))
+        value = max(value, getattr(bound, "ge", value))
+    return value
