@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.attributes import FAILURE
-from mnist_tune.cells import failures_of, insert_waiting, lock_study, next_attempt
+from mnist_tune.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.rows import SET_STATE, objective_values, put, trials
 from mnist_tune.search import distributions, waiting_cells
@@ -30,7 +30,9 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
         lock_study(session, study.study_id)
         stored = read_trials(session, study.study_id, study.spec)
         last = {trial.cell: trial for trial in stored.trials}
-        holes = {trial.number: trial for trial in last.values() if trial.has_failed}
+        failed = (trial for trial in last.values() if trial.has_failed)
+        # A later attempt that cannot be read is none of the last ones here, and may wait or run.
+        holes = {trial.number: trial for trial in failed if is_last(session, study.study_id, trial.trial_id)}
         if number is not None:
             if number not in holes:
                 known = f"these are: {', '.join(map(str, sorted(holes)))}" if holes else "there is none"

@@ -19,6 +19,7 @@ from mnist_tune.attributes import RESULT
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
+from mnist_tune.failures import Failure
 from mnist_tune.holes import put_back_holes
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.lease import LeaseLost
@@ -359,6 +360,21 @@ def test_a_cell_is_numbered_on_from_the_last_where_others_were_deleted(tmp_path:
     by_telling_it(stock(tmp_path))
     study.queue().put_back_stale()
     assert [trial.number for trial in study.storage.get_all_trials(study.study_id)] == [1, 2]
+
+
+@pytest.mark.parametrize("number", ["'x'", "-1"])
+def test_a_cell_whose_retry_cannot_be_read_is_not_put_back_a_second_time(tmp_path: Path, number: str) -> None:
+    study = new_study(tmp_path, GRID)
+    queue = study.queue()
+    queue.give_back(take(queue), Failure("exception", "broke"))
+    with study.storage.transaction() as session:
+        session.execute(sqlalchemy.text(f"UPDATE trials SET number = {number} WHERE number = 2"))
+    assert put_back_holes(study) == []
+    done = 0
+    while claim := queue.claim("worker"):
+        queue.complete(claim, 42.0)
+        done += 1
+    assert done == 2
 
 
 def test_untrained_cells_are_not_taken_over_by_another_study(tmp_path: Path) -> None:
