@@ -293,7 +293,7 @@ def test_a_hole_is_told_from_a_cell_that_is_tried_again(study: OpenStudy) -> Non
     fail(study, Failure("exception", "broken"))
     picture = shown(report_of(study), "failures")
     assert [row[-1] for row in picture.tables[0].rows] == ["given up", "tried again"]
-    assert "1 cells are missing" in picture.answer
+    assert "1 cell is missing: no retry is left." in picture.answer
 
 
 def test_the_area_under_the_throughput_is_the_images_trained_on(study: OpenStudy) -> None:
