@@ -11,7 +11,8 @@ import time
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import Buffer, PQGen
+from psycopg.types.datetime import TimestampLoader
 from sqlalchemy.engine import URL
 
 from mnist_tune.deadlines import Deadline
@@ -57,6 +58,19 @@ class TimedConnection(psycopg.Connection[Any]):
             return result
 
 
+class AnyTimestampLoader(TimestampLoader):
+    """Gives the text of a time that Python has none for: infinity, a year before 1 or after 9999.
+
+    psycopg raises an error for the whole answer, in which all others are sound.
+    """
+
+    def load(self, data: Buffer) -> Any:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode("utf-8", "replace")
+
+
 def connect(url: URL, deadline: Deadline) -> TimedConnection:
     """Connect to the database at `url` as SQLAlchemy would; in UTC, unless $PGTZ says otherwise.
 
@@ -70,4 +84,5 @@ def connect(url: URL, deadline: Deadline) -> TimedConnection:
     arguments: dict[str, Any] = {**CONNECT_ARGUMENTS, **named, "options": options}  # what the URL says, wins
     connection = TimedConnection.connect(**arguments)
     connection.deadline = deadline
+    connection.adapters.register_loader("timestamp", AnyTimestampLoader)
     return connection

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy
@@ -12,13 +11,15 @@ from optuna.trial import TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.types import NullType
 
-from mnist_tune.database import utc, utc_now
+from mnist_tune.database import utc_now
 from mnist_tune.rows import heartbeats, trials
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.stored_values import Damaged, moment
 
 HEARTBEAT = sqlalchemy.type_coerce(heartbeats.c.heartbeat, NullType())
 """As it is stored: one that is no time has not moved either."""
+NO_CHARACTER = "\ufffd"
+"""Stands in a text for bytes of SQLite's that are none: it does not equal what it was read from."""
 LOOKS_PER_GRACE_PERIOD = 12
 """A silent worker's cell comes back at most a twelfth of the grace period later than it could."""
 
@@ -35,9 +36,11 @@ class Silent:
     def still(self) -> sqlalchemy.ColumnElement[bool]:
         """That the heartbeat is that one yet, as a condition on the trial's row."""
         beat = sqlalchemy.exists().where(heartbeats.c.trial_id == trials.c.trial_id)
-        return (
-            ~beat if self.heartbeat is None else beat.where(literal(self.heartbeat, NullType()) == HEARTBEAT)
-        )
+        if self.heartbeat is None:
+            return ~beat
+        if isinstance(self.heartbeat, str) and NO_CHARACTER in self.heartbeat:
+            return beat.where(sqlalchemy.func.julianday(HEARTBEAT).is_(None))
+        return beat.where(literal(self.heartbeat, NullType()) == HEARTBEAT)
 
 
 class Watch:
@@ -69,7 +72,6 @@ class Watch:
         # A server's clock is the same for all. SQLite's is one host's, and may be set back: there, only a
         # heartbeat that this process itself has watched stand still counts.
         server = self._storage.engine.dialect.name == "postgresql"
-        grace = timedelta(seconds=self._grace_period)
         now = time.monotonic()
         self._next_look = now + self._grace_period / LOOKS_PER_GRACE_PERIOD
         self._seen = {row.trial_id: self._since(row.trial_id, row.heartbeat, now) for row in rows}
@@ -77,7 +79,7 @@ class Watch:
             Silent(row.trial_id, row.number, row.heartbeat)
             for row in rows
             if now - self._seen[row.trial_id][1] > self._grace_period
-            or (server and row.heartbeat is not None and row.now - utc(row.heartbeat) > grace)
+            or (server and isinstance(age := age_or_damage(row), float) and age > self._grace_period)
         ]
 
     def _since(self, trial_id: int, heartbeat: Any, now: float) -> tuple[Any, float]:

@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from optuna.distributions import FloatDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
+from sqlalchemy import select
 
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.results import read_results
-from mnist_tune.rows import heartbeats
+from mnist_tune.rows import heartbeats, trials
+from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.studies import OpenStudy
 from tests.support import (
@@ -112,6 +115,27 @@ def test_a_beating_worker_keeps_its_cell(
         assert watching.put_back_stale() == []
     clock.seconds += 61.0
     assert watching.put_back_stale() == [claim.number]
+
+
+@pytest.mark.parametrize("beats_on", [False, True])
+def test_a_heartbeat_that_is_no_text_stands_still_until_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats_on: bool
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("mnist_tune.stale.time", clock)
+    study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0))
+    queue, watching = study.queue(), Watch(study.storage, trials.c.state == TrialState.RUNNING, 60.0)
+    claim = take(queue)
+    with study.storage.transaction() as session:
+        session.execute(heartbeats.update().values(heartbeat=sqlalchemy.text("CAST(x'ff32' AS TEXT)")))
+    assert watching.silent() == []
+    clock.seconds += 61.0
+    (silent,) = watching.silent()
+    if beats_on:
+        queue.beat(claim)
+    with study.storage.transaction() as session:
+        still = session.execute(select(trials.c.number).where(silent.still())).scalars().all()
+    assert still == ([] if beats_on else [claim.number])
 
 
 def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path, database: str) -> None:

@@ -17,11 +17,14 @@ from mnist_tune.control import Registration
 from mnist_tune.database import storage_url, utc_now
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results import read_results
-from mnist_tune.rows import heartbeats
+from mnist_tune.rows import heartbeats, trials
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.verification import verify
 from tests.support import (
+    ONE_CELL,
     finish,
+    lease,
     new_study,
     opened_again,
     start_command,
@@ -164,3 +167,37 @@ def test_a_server_that_takes_no_more_connections_says_so_and_what_to_do(postgres
     crowded = storage_url(postgres).set(username="crowded")
     with pytest.raises(MnistTuneError, match=r"too many connections.*; raise the server's max_connections"):
         open_storage(crowded)
+
+
+@pytest.mark.parametrize("time_", ["infinity", "-infinity", "294000-01-01", "4000-01-01 BC"])
+def test_a_time_that_python_has_none_for_hides_no_other_and_ends_no_worker(
+    postgres: str, tmp_path: Path, time_: str
+) -> None:
+    study = new_study(tmp_path, ONE_CELL + lease(0.1, 0.3), postgres)
+    queue = study.queue()
+    claim = take(queue)
+    Registration(study.storage, study.study_id, "cpu").register()
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        for table, column in (
+            ("trial_heartbeats", "heartbeat"),
+            ("trials", "datetime_start"),
+            ("mnist_tune_workers", "last_beat"),
+        ):
+            connection.execute(f"UPDATE {table} SET {column} = %s", [time_])
+    results = read_results(study)
+    assert [attempt.state for attempt in results.attempts] == ["running"]
+    assert len(results.problems) == 3, results.problems
+    assert verify(study.storage, study.name, tmp_path, tmp_path).outcomes
+    with study.storage.transaction() as session:
+        session.execute(trials.update().values(datetime_start=utc_now()))
+    watching = opened_again(study).queue()
+    assert watching.put_back_stale() == []  # it has to see the heartbeat stand still for itself
+    put_back: list[int] = []
+
+    def is_put_back() -> bool:
+        put_back.extend(watching.put_back_stale())
+        return bool(put_back)
+
+    wait_until(is_put_back)
+    assert put_back == [claim.number]
+    assert take(watching).number == claim.number + 1
