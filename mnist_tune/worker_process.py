@@ -10,7 +10,7 @@ from pathlib import Path
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.configuration import DataConfig
 from mnist_tune.control import COULD_NOT_BEGIN, Registration, worker_name
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.folders import Folder, checkpoints_of
 from mnist_tune.messages import SetUp
 from mnist_tune.objective import Objective
@@ -40,8 +40,12 @@ def run_worker(
     stop: StopRequest,
     log: Callable[[str], None],
     max_trials: int | None = None,
+    *,
+    pooled: bool = False,
 ) -> Ended:
     """Work on the study until one of the reasons to leave, with a training process that is started.
+
+    pooled: another command started this worker, so nobody may see what it says.
 
     Raises:
         UserError: the device is not there, or a folder cannot keep files.
@@ -68,7 +72,8 @@ def run_worker(
         log(f"leaving: {stop.reason}")
         return Ended.STOPPED
     except MnistTuneError as error:
-        _note_in_the_study(study, equipment.device, f"{COULD_NOT_BEGIN}{error}")
+        if pooled or not isinstance(error, UserError):  # else who made the mistake reads of it here
+            _note_in_the_study(study, equipment.device, f"{COULD_NOT_BEGIN}{error}")
         raise
     device = f"{ready.device} ({ready.device_name})"
     log(f"worker {worker_name()} on study '{study.name}', {device}")

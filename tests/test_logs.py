@@ -13,10 +13,22 @@ from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attempt import Attempt
 from mnist_tune.attributes import HISTORY
 from mnist_tune.failures import Failure
+from mnist_tune.placement import Place
+from mnist_tune.pool import Pool
 from mnist_tune.queue import Claim
 from mnist_tune.studies import OpenStudy
 from tests.conftest import STORED, Command
-from tests.support import TINY_SPEC, epoch, finish, new_study, start_command, start_toy_worker, take, work
+from tests.support import (
+    TINY_SPEC,
+    epoch,
+    finish,
+    new_study,
+    start_command,
+    start_toy_worker,
+    take,
+    wait_until,
+    work,
+)
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
 EPOCH = {
@@ -208,13 +220,26 @@ def test_only_a_file_of_ours_is_printed(tmp_path: Path, command: Command, instea
     assert "a secret" not in answer.out
 
 
-def test_why_a_worker_could_not_begin_is_in_the_studys_logs(command: Command, tmp_path: Path) -> None:
-    new_study(tmp_path)
-    refused = command("worker", "tiny", "--device", "cuda:77")
-    assert (refused.code, refused.out) == (2, "")
-    reason = refused.err.removeprefix("mnist-tune: ").strip()
+def test_why_a_worker_that_another_command_started_could_not_begin_is_in_the_studys_logs(
+    command: Command, tmp_path: Path
+) -> None:
+    study = new_study(tmp_path, url=f"sqlite:///{tmp_path}/{STORED}")
+    pool = Pool(study.name, study.storage.engine.url)
+    pool.start([Place("cuda:77")])
+    wait_until(lambda: not pool.is_alive())
+    assert pool.exit_code() == 2
+    (said,) = pool.failures()
+    reason = said.partition(" exited with 2: mnist-tune: ")[2]
     assert reason.startswith("device 'cuda:77' is not there")
     [line] = command("logs", "tiny").out.splitlines()
     assert line.startswith("worker ")
     assert line.endswith(f" could not begin: {reason}")
     assert command("logs", "tiny", "--trial", "0").out == ""
+
+
+def test_a_mistake_that_its_maker_reads_of_at_once_is_not_in_the_studys_logs(
+    command: Command, tmp_path: Path
+) -> None:
+    new_study(tmp_path)
+    assert command("worker", "tiny", "--device", "cuda:77").code == 2
+    assert command("logs", "tiny").out == ""

@@ -82,7 +82,7 @@ def worker(
 
         folders = options.folders(storage, checkpoints, artifacts)
         equipment = Equipment(device, threads, data_dir, *folders)
-        ended = run_worker(opened, equipment, process, stop, log, max_trials)
+        ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:
