@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,12 @@ def start_method() -> str:
 def begin(preload: str) -> None:
     """Have a fork server load this, unless there is one already. Returns at once.
 
-    Whoever asks it for a process waits until it is loaded.
+    Whoever asks it for a process waits until it is loaded, and does without if it could not be started.
     """
     if start_method() == "forkserver":
         forkserver.set_forkserver_preload([preload])
-        _ensure_running()
+        with suppress(OSError):  # $TMPDIR is too long for a socket or is full, there are too many processes
+            _ensure_running()
 
 
 def forget_inherited() -> bool:

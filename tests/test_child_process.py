@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,17 @@ import pytest
 from mnist_tune import fork_server
 from mnist_tune.child_process import ChildProcess, Ending
 from tests.processes import descendants
-from tests.support import wait_until
+from tests.support import STUDIES, wait_until
 
 METHODS = ["forkserver", "spawn"]
+START_ONE = """
+from mnist_tune import fork_server
+from mnist_tune.child_process import ChildProcess
+fork_server.begin(fork_server.TRAINING)
+child = ChildProcess("sys:exit", [7])
+child.start()
+print(child.wait(60))
+"""
 
 
 @pytest.fixture(params=METHODS)
@@ -57,6 +67,19 @@ def told(target: str = "tell", **options: Any) -> dict[str, Any]:
     answer: dict[str, Any] = ours.recv()
     assert child.wait() == Ending(0)
     return answer
+
+
+def run_python(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in an interpreter of its own, which has no fork server yet."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(STUDIES.parent)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,6 +224,13 @@ def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
         assert output.read().endswith(b"OSError: libgomp.so.1: cannot open shared object file\n")
     monkeypatch.undo()
     fork_server.begin(fork_server.WORKERS)
+
+
+def test_without_a_folder_that_a_server_can_listen_in_a_process_starts_by_exec(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)  # the name of a socket has 107 letters at most
+    long.mkdir()
+    answer = run_python(START_ONE, tmp_path, TMPDIR=str(long))
+    assert (answer.stdout, answer.stderr) == ("exited with 7\n", "")
 
 
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:
