@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,14 +17,17 @@ from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import orm, select
 
 from mnist_tune.attributes import CONTROL
+from mnist_tune.cells import lock_study
 from mnist_tune.database import lock, utc_now
 from mnist_tune.errors import UserError
 from mnist_tune.rows import changed, studies, study_attributes, upsert
 from mnist_tune.schema import add_ours, workers
+from mnist_tune.sections import Lease
 from mnist_tune.storage import GuardedStorage
+from mnist_tune.stored_spec import spec_text, stored_spec
 from mnist_tune.stored_values import Count, Damaged, Moment, Stored, fit, parse_as
 from mnist_tune.trial_columns import raw
 
@@ -119,27 +123,29 @@ class Registry(NamedTuple):
     lost: list[str]
 
 
-def read_workers(storage: GuardedStorage, study_id: int, grace_period: float) -> list[WorkerRow]:
-    """The study's workers."""
-    return read_registry(storage, study_id, grace_period).workers
-
-
 def read_registry(storage: GuardedStorage, study_id: int, grace_period: float) -> Registry:
     """The study's workers, as far as their rows can be read."""
+    with storage.transaction() as session:
+        return registry_in(session, storage, study_id, grace_period)
+
+
+def registry_in(
+    session: orm.Session, storage: GuardedStorage, study_id: int, grace_period: float
+) -> Registry:
+    """The same, in a transaction that the caller holds."""
     rows = (
         select(*raw(workers, *workers.c.keys()), utc_now().label("now"))
         .where(workers.c.study_id == study_id)
         .order_by(workers.c.started, workers.c.worker_id)
     )
     registry = Registry([], [])
-    with storage.transaction() as session:
-        if not storage.has_registry(session):
-            return registry
-        for row in session.execute(rows).mappings():
-            try:
-                registry.workers.append(_worker(fit(ROW, dict(row)), grace_period))
-            except Damaged as problem:
-                registry.lost.append(f"worker {row['worker_id']}: its row: {problem}")
+    if not storage.has_registry(session):
+        return registry
+    for row in session.execute(rows).mappings():
+        try:
+            registry.workers.append(_worker(fit(ROW, dict(row)), grace_period))
+        except Damaged as problem:
+            registry.lost.append(f"worker {row['worker_id']}: its row: {problem}")
     return registry
 
 
@@ -213,8 +219,12 @@ class Registration:
         self._device = device
         self._mine = workers.c.worker_id == self._worker_id
 
-    def register(self) -> None:
-        """Enter the row; forget workers that were last heard of long ago."""
+    def register(self) -> Lease | None:
+        """Enter the row; forget workers that were last heard of long ago.
+
+        Returns the study's [lease] of that moment: whoever changes it from then on finds this worker here.
+        None if it cannot be read.
+        """
         row: dict[str, Any] = {
             "worker_id": self._worker_id,
             "study_id": self._study_id,
@@ -229,10 +239,14 @@ class Registration:
                 lock(session.connection())
                 add_ours(session.connection())
         with self._storage.transaction() as session:
-            # First, since it takes SQLite's write lock before anything is read.
+            lock_study(session, self._study_id)
             upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"))
             now = session.execute(select(utc_now())).scalar_one()
             session.execute(workers.delete().where(workers.c.last_beat < now - FORGOTTEN_AFTER))
+            spec = session.execute(spec_text(self._study_id)).scalar()
+        with suppress(Damaged):
+            return stored_spec(spec).lease
+        return None
 
     def beat(self, trial: int | None, images_per_second: float | None) -> Orders:
         """Tell that the worker lives and what it does; returns what it is asked to do."""

@@ -21,7 +21,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, SPEC, WORKER
+from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.cells import (
     cells_of,
     claim_first,
@@ -44,7 +44,6 @@ from mnist_tune.rows import (
     end,
     has_attribute,
     put,
-    study_attributes,
     system_attributes,
     trials,
     user_attributes,
@@ -53,7 +52,7 @@ from mnist_tune.sections import Limits
 from mnist_tune.spec import Spec
 from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
-from mnist_tune.stored_spec import stored_spec
+from mnist_tune.stored_spec import spec_text, stored_spec
 from mnist_tune.stored_values import Damaged
 from mnist_tune.trained import UNEXPLAINED
 
@@ -96,8 +95,7 @@ class Queue:
         self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), self._grace_period)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
-        attribute = study_attributes.c.study_id == study_id, study_attributes.c.key == SPEC
-        self._stored_spec = select(study_attributes.c.value_json).where(*attribute)
+        self._stored_spec = spec_text(study_id)
         self._spec_text: str | None = None
         self._unanswered: str | None = None
         """Token of a claim that ended in a storage error: it may have been made all the same."""

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy
+
+from mnist_tune.attributes import SPEC
 from mnist_tune.documents import Section, validate
 from mnist_tune.errors import UserError
+from mnist_tune.rows import study_attributes
 from mnist_tune.sections import Lease, Limits, Retry
 from mnist_tune.spec import Spec
 from mnist_tune.stored_values import Damaged, Text, load
 
 TABLES: dict[str, type[Section]] = {"lease": Lease, "retry": Retry, "limits": Limits}
+
+
+def spec_text(study_id: int) -> sqlalchemy.Select[Any]:
+    """The statement that reads such a text."""
+    attribute = study_attributes.c.study_id == study_id, study_attributes.c.key == SPEC
+    return sqlalchemy.select(study_attributes.c.value_json).where(*attribute)
 
 
 def stored_spec(text: Text) -> Spec:

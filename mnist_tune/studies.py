@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import optuna
@@ -27,6 +27,7 @@ from mnist_tune.rows import studies, studies_with, study_attributes
 from mnist_tune.samplers import sampler
 from mnist_tune.schema import workers
 from mnist_tune.search import waiting_cells
+from mnist_tune.sections import Lease
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.stored_spec import stored_spec
@@ -54,6 +55,11 @@ class OpenStudy:
             MnistTuneError: what is stored is no uid.
         """
         return _checked_uid(self.name, self.stored_uid)
+
+    def with_lease(self, lease: Lease) -> OpenStudy:
+        """The study as one that goes by this lease, which it was given since it was opened."""
+        self.storage.deadline.shorten(lease.grace_period)
+        return replace(self, spec=self.spec.model_copy(update={"lease": lease}))
 
     def queue(self) -> Queue:
         """The study's cells, for a worker."""

@@ -12,7 +12,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune.attributes import FORMER_RETRY, SPEC
 from mnist_tune.cells import lock_study
-from mnist_tune.control import read_registry
+from mnist_tune.control import registry_in
 from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.rows import study_attributes, upsert
@@ -63,9 +63,6 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
         UserError: a field is not known or does not take the value, or workers are on the study that a change
             of the lease would have fail each other.
     """
-    # Before the transaction, which it would end: a thread has one session.
-    registry = read_registry(study.storage, study.study_id, study.spec.lease.grace_period)
-    here = [worker for worker in registry.workers if worker.state in HERE]
     with study.storage.transaction() as session:
         lock_study(session, study.study_id)
         before = _stored(session, study)
@@ -74,7 +71,10 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
             table, _, field = key.partition(".")
             document[table] = {**document.get(table, {}), field: value}
         spec = validate(Spec, document, "set")
-        if here and spec.lease != before.lease:
+        if spec.lease != before.lease:
+            # Whoever registers from now on waits for the lock, and then finds the lease changed.
+            registry = registry_in(session, study.storage, study.study_id, before.lease.grace_period)
+            here = [worker for worker in registry.workers if worker.state in HERE]
             _check_lease(study.name, len(here), before.lease, spec.lease)
         rows: dict[str, Any] = {SPEC: document}
         if spec.retry != before.retry:
@@ -125,7 +125,7 @@ def _check_lease(name: str, n_workers: int, before: Lease, after: Lease) -> None
     """Whether workers that began with one lease and workers that begin with the other let each other live."""
     slowest = max(before.heartbeat_interval, after.heartbeat_interval)
     shortest = min(before.grace_period, after.grace_period)
-    if 3 * slowest > shortest + 1e-9:
+    if n_workers and 3 * slowest > shortest + 1e-9:
         raise UserError(
             f"set: {counted(n_workers, 'worker')} on this study would be taken for dead, or take others for "
             f"dead: heartbeats every {slowest:g} s, a grace period of {shortest:g} s; have them leave first "

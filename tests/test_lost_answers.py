@@ -16,7 +16,7 @@ from mnist_tune.control import (
     WorkerRow,
     ask_to_drain,
     read_control,
-    read_workers,
+    read_registry,
     set_control,
 )
 from mnist_tune.deletion import delete_study
@@ -53,7 +53,7 @@ class Bench:
         return [attempt.state for attempt in read_results(self.study).attempts]
 
     def workers(self) -> list[WorkerRow]:
-        return read_workers(self.study.storage, self.study.study_id, 60.0)
+        return read_registry(self.study.storage, self.study.study_id, 60.0).workers
 
 
 def a_claim(bench: Bench) -> None:

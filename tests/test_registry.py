@@ -17,7 +17,7 @@ from mnist_tune.control import (
     Registration,
     WorkerRow,
     ask_to_drain,
-    read_workers,
+    read_registry,
     set_control,
 )
 from mnist_tune.deletion import delete_study
@@ -47,7 +47,7 @@ def enter(study: OpenStudy, monkeypatch: pytest.MonkeyPatch) -> Enter:
 
 
 def rows(study: OpenStudy) -> list[WorkerRow]:
-    return read_workers(study.storage, study.study_id, grace_period=60)
+    return read_registry(study.storage, study.study_id, grace_period=60).workers
 
 
 def age(study: OpenStudy, registration: Registration, by: timedelta) -> None:
@@ -116,7 +116,7 @@ def test_workers_of_another_study_are_neither_shown_nor_drained(study: OpenStudy
     create_study(study.storage, study.spec.named("other"))
     other = open_study(study.storage, "other")
     worker = enter("near")
-    assert read_workers(other.storage, other.study_id, grace_period=60) == []
+    assert read_registry(other.storage, other.study_id, grace_period=60).workers == []
     with pytest.raises(UserError, match="there are none"):
         ask_to_drain(other.storage, other.study_id, host="near")
     assert worker.beat(None, None) == NOTHING

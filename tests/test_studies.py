@@ -10,7 +10,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from mnist_tune.control import Registration, read_workers
+from mnist_tune.control import Registration, read_registry
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
@@ -85,7 +85,7 @@ def test_deleting_a_study_leaves_every_row_of_another(study: OpenStudy) -> None:
     delete_study(study)
     assert study_names(study.storage) == ["other"]
     assert [trial.system_attrs for trial in other.optuna_study().trials] == before
-    assert len(read_workers(other.storage, other.study_id, grace_period=60)) == 1
+    assert len(read_registry(other.storage, other.study_id, grace_period=60).workers) == 1
 
 
 def test_stock_optuna_deletes_a_study_and_no_worker_of_it_is_on_the_next(
@@ -96,7 +96,7 @@ def test_stock_optuna_deletes_a_study_and_no_worker_of_it_is_on_the_next(
     # SQLite leaves rows in tables that Optuna does not know, and gives the study's id out again.
     assert filled_tables(study) <= {"version_info", "alembic_version", "mnist_tune_workers"}
     again = new_study(tmp_path, url=database)
-    assert read_workers(again.storage, again.study_id, grace_period=60) == []
+    assert read_registry(again.storage, again.study_id, grace_period=60).workers == []
 
 
 def use(study: OpenStudy) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
+from sqlalchemy import orm
 
+from mnist_tune.attempt import Attempt
+from mnist_tune.cells import lock_study
 from mnist_tune.control import Registration
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
@@ -13,8 +17,21 @@ from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.study_settings import change_settings, parse_changes
 from mnist_tune.verification import verify
+from mnist_tune.worker import Ended
 from tests.conftest import Command
-from tests.support import TINY_SPEC, new_study, opened_again, take, tiny_spec, write_spec
+from tests.support import (
+    ONE_CELL,
+    TINY_SPEC,
+    lease,
+    new_study,
+    opened_again,
+    states,
+    take,
+    tiny_spec,
+    wait_until,
+    work,
+    write_spec,
+)
 
 LOST = Failure("lost", "the worker died")
 
@@ -144,3 +161,38 @@ def test_a_lease_that_would_have_workers_fail_each_other_waits_until_they_have_l
     registration.leave("enough")
     set_(study, "lease.heartbeat_interval=1", "lease.grace_period=5")
     assert open_study(study.storage, study.name).spec.lease.grace_period == 5
+
+
+def test_a_worker_goes_by_the_lease_that_the_study_was_given_while_the_worker_began(tmp_path: Path) -> None:
+    study = new_study(tmp_path, ONE_CELL + lease(1_000.0, 3_000.0))
+    beginning = opened_again(study)  # by the lease of before
+    set_(study, "lease.heartbeat_interval=0.05")
+
+    def beats() -> list[str]:
+        with study.storage.transaction() as session:
+            return list(
+                session.connection().exec_driver_sql("SELECT heartbeat FROM trial_heartbeats").scalars()
+            )
+
+    def until_it_has_beaten(_: Attempt) -> float:
+        first = beats()
+        wait_until(lambda: beats() != first)
+        return 50.0
+
+    assert work(beginning, until_it_has_beaten) is Ended.FINISHED
+    assert states(study) == [TrialState.COMPLETE]
+
+
+def test_a_worker_that_comes_at_the_last_moment_before_a_change_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_study(tmp_path)
+    other = opened_again(study)
+
+    def locked_after_another_came(session: orm.Session, study_id: int) -> None:
+        assert Registration(other.storage, study_id, "cpu").register() == study.spec.lease
+        lock_study(session, study_id)
+
+    monkeypatch.setattr("mnist_tune.study_settings.lock_study", locked_after_another_came)
+    with pytest.raises(UserError, match="set: 1 worker on this study would be taken for dead"):
+        set_(study, "lease.heartbeat_interval=1", "lease.grace_period=5")
