@@ -23,7 +23,7 @@ from mnist_tune.rows import (
 )
 
 OF_THE_RESULT = sqlalchemy.or_(
-    system_attributes.c.key.in_([CLAIM, RESULT, LOG, LEFT_BEHIND]),
+    system_attributes.c.key.in_([CLAIM, LOG, LEFT_BEHIND]),
     system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
 )
 
@@ -67,4 +67,8 @@ def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:
         session.execute(table.insert().from_select(["trial_id", *names], of_source))
     ended = trials.update().where(trials.c.trial_id == trial_id)
     session.execute(ended.values(state=TrialState.COMPLETE, **row._mapping))
-    put(session, trial_id, user={REUSED: {"study": source.study, "trial": source.number}})
+    number = select(trials.c.number).where(trials.c.trial_id == trial_id)
+    value = select(objective_values.c.value).where(objective_values.c.trial_id == trial_id)
+    result = [session.execute(number).scalar_one(), session.execute(value).scalar_one()]
+    reused = {"study": source.study, "trial": source.number}
+    put(session, trial_id, user={REUSED: reused}, system={RESULT: result})

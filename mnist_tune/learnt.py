@@ -12,7 +12,7 @@ from sqlalchemy import select
 from mnist_tune.attributes import CELL
 from mnist_tune.rows import trials
 from mnist_tune.storage import GuardedStorage
-from mnist_tune.trained import has_its_result
+from mnist_tune.trained import Trained, trained_in
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 """The trials that teach something; of the running ones, where not to look too.
@@ -35,6 +35,7 @@ class LearntFrom:
         self._storage = storage
         self._study_id = study_id
         self._ended: dict[int, FrozenTrial] = {}
+        self._trained: Trained | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -48,6 +49,7 @@ class LearntFrom:
         with self._storage.transaction() as session:
             found = session.execute(select(trials.c.trial_id).where(*of_study).order_by(trials.c.number))
             numbered = list(found.scalars())
+            trained = self._trained = self._trained or trained_in(session, self._study_id)
         new = [trial_id for trial_id in numbered if trial_id not in self._ended]
         read: dict[int, FrozenTrial] = {}
         for first in range(0, len(new), MOST_AT_ONCE):
@@ -57,10 +59,11 @@ class LearntFrom:
             read |= {trial._trial_id: trial for trial in of_these}
         self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
         current = (self._ended.get(trial_id) or read.get(trial_id) for trial_id in numbered)
-        shown = [trial for trial in current if trial is not None and trial.state in asked and _is_ours(trial)]
+        readable = (trial for trial in current if trial is not None and trial.state in asked)
+        shown = [trial for trial in readable if _is_ours(trial, trained)]
         return copy.deepcopy(shown) if deepcopy else shown
 
 
-def _is_ours(trial: FrozenTrial) -> bool:
+def _is_ours(trial: FrozenTrial, trained: Trained) -> bool:
     """Whether it is an attempt at a cell that runs, or one that a worker has trained to its end."""
-    return CELL in trial.system_attrs and (trial.state == TrialState.RUNNING or has_its_result(trial))
+    return CELL in trial.system_attrs and (trial.state == TrialState.RUNNING or trained.has_its_result(trial))

@@ -20,7 +20,7 @@ from mnist_tune import attributes
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
-from mnist_tune.trained import FINISHED, is_result
+from mnist_tune.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
 from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
 from mnist_tune.wording import shortened
 
@@ -103,7 +103,7 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
     """All attempts at the study's cells; workers' logs, which may be long, come if they are wanted."""
     axes = distributions(spec)
     system = (*SYSTEM, attributes.LOG) if with_logs else SYSTEM
-    reader = _Reader(spec, axes)
+    reader = _Reader(spec, axes, trained_in(session, study_id, spec))
     found, lost, others, of_no_cell = [], [], [], []
     last: dict[int, StoredTrial] = {}
     for columns in read_columns(session, study_id, axes, USER, system):
@@ -132,9 +132,10 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
 class _Reader:
     """Reads the trials of one study. What many of them share, as their environment, is parsed once."""
 
-    def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution]) -> None:
+    def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution], trained: Trained) -> None:
         self._spec = spec
         self._axes = axes
+        self._trained = trained
         self._parsed: dict[tuple[str, Text], Any] = {}
 
     def read(self, columns: TrialColumns) -> StoredTrial:
@@ -161,11 +162,16 @@ class _Reader:
             else:
                 typed[key] = read
         value = None
-        is_trained = state not in FINISHED or _is_trained(columns, typed)
-        if state is TrialState.COMPLETE and is_trained:
+        ended_with = _ended(columns, number, state, parameters, typed)
+        is_trained = state not in FINISHED or self._trained.is_result(ended_with)
+        is_former = state in FINISHED and is_trained and ended_with.result is None
+        if is_former and ended_with.history is UNREADABLE:
+            is_sound = False  # nothing else tells what came of it
+        elif state is TrialState.COMPLETE and is_trained:
             value = known("its value", accuracy, columns.values)
-            if value is not None and value != typed.get(attributes.RESULT, value):
-                problems.append(f"its value is {value}, but it ended with {typed[attributes.RESULT]}")
+            _, result = typed.get(attributes.RESULT, (number, value))
+            if value is not None and value != result:
+                problems.append(f"its value is {value}, but it ended with {result}")
                 value = None
             is_sound = is_sound and value is not None
         started, ended = known("its start", moment, columns.started), known("its end", moment, columns.ended)
@@ -238,10 +244,17 @@ def one_of(axis: BaseDistribution, value: Any) -> Any:
     raise Damaged(f"is {value!r}, which the spec does not have")
 
 
-def _is_trained(columns: TrialColumns, typed: Mapping[str, Any]) -> bool:
-    history = typed.get(attributes.HISTORY)
-    accuracy = history[-1].validation_accuracy if history else None
-    return is_result(list(columns.values.values()), columns.system, accuracy)
+def _ended(
+    columns: TrialColumns,
+    number: int,
+    state: TrialState,
+    parameters: Mapping[str, Any],
+    typed: Mapping[str, Any],
+) -> Ended:
+    result = typed.get(attributes.RESULT, UNREADABLE) if attributes.RESULT in columns.system else None
+    history = typed.get(attributes.HISTORY, UNREADABLE) if attributes.HISTORY in columns.user else None
+    values, is_claimed = list(columns.values.values()), attributes.CLAIM in columns.system
+    return Ended(number, state, values, parameters, is_claimed, result, history)
 
 
 def external(of: BaseDistribution, stored: Any) -> Any:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from pydantic import (
@@ -91,6 +91,13 @@ class NotKept(Stored):
     state: str | None = None
 
 
+class Result(NamedTuple):
+    """What a worker ended a trial with, and which: a copy of it in another study is of another trial."""
+
+    number: Count
+    value: float
+
+
 class Artifact(Stored):
     """A file that was kept of a trial, as Optuna stores it."""
 
@@ -126,7 +133,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         attributes.UID: Uid,
         attributes.CELL: Count,
         attributes.CLAIM: str,
-        attributes.RESULT: float,
+        attributes.RESULT: Result,
         attributes.FAILURES: dict[FailureClass, Count],
         attributes.CHECKPOINT: Pointer,
         attributes.LOG: str,

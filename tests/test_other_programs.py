@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import RESULT
+from mnist_tune.attributes import RESULT, VERSION
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
@@ -26,9 +27,9 @@ from mnist_tune.lease import LeaseLost
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells
-from mnist_tune.rows import system_attributes, trials
+from mnist_tune.rows import put, system_attributes, trials
 from mnist_tune.storage import open_storage
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Command
@@ -325,6 +326,36 @@ def test_finished_trials_that_are_added_from_another_study_do_not_count(tmp_path
     assert any(line.startswith("order") for line in findings(study, tmp_path))
 
 
+def test_finished_trials_of_another_study_never_count_whatever_comes_of_our_own(tmp_path: Path) -> None:
+    donor = new_study(tmp_path, GRID.replace("tiny", "donor"))
+    assert work(donor, lambda _: 99.0) is Ended.FINISHED
+    study = new_study(tmp_path, GRID)
+    other = stock(tmp_path)
+    other.add_trials(stock(tmp_path, "donor").trials)
+    queue = study.queue()
+    assert queue.give_back(take(queue), Failure("preempted", "drained"))
+    while claim := queue.claim("worker"):
+        queue.complete(claim, 42.0)
+    results = read_results(study)
+    assert (results.best and results.best.mean, results.cells.complete) == (42.0, 2)
+    learnt = LearntFrom(study.storage, study.study_id).get_all_trials()
+    assert [trial.value for trial in learnt] == [42.0, 42.0]
+    assert SnapshotStorage(study.storage).get_best_trial(study.study_id).value == 42.0
+
+
+def test_a_result_that_is_taken_over_is_that_of_its_new_trial(tmp_path: Path) -> None:
+    old = new_study(tmp_path, GRID)
+    queue = old.queue()
+    assert queue.give_back(take(queue), Failure("preempted", "drained"))
+    while claim := queue.claim("worker"):
+        queue.complete(claim, 42.0)
+    spec = tiny_spec(tmp_path, GRID.replace("tiny", "new"))
+    assert create_study(old.storage, spec, finished_cells(old, spec))
+    new = open_study(old.storage, "new")
+    assert read_results(new).cells.complete == 2
+    assert len(LearntFrom(new.storage, new.study_id).get_all_trials()) == 2
+
+
 def test_notes_and_attributes_of_others_change_nothing(tmp_path: Path) -> None:
     study = new_study(tmp_path, GRID)
     other = stock(tmp_path)
@@ -388,11 +419,59 @@ def test_untrained_cells_are_not_taken_over_by_another_study(tmp_path: Path) -> 
 def test_a_trial_of_version_0_5_0_is_known_by_the_accuracy_of_its_last_epoch(tmp_path: Path) -> None:
     study = new_study(tmp_path, GRID)
     assert work(study, train) is Ended.FINISHED
-    with study.storage.transaction() as session:
-        session.execute(system_attributes.delete().where(system_attributes.c.key == RESULT))
+    without_results(study)
     assert len(read_results(study).ranking) == 2
     assert len(LearntFrom(study.storage, study.study_id).get_all_trials()) == 2
+    assert SnapshotStorage(study.storage).get_best_trial(study.study_id).value == 51.0
     assert findings(study, tmp_path) == []
+    of_version(study, "0.6.0.dev1")
+    assert read_results(study).cells.failed == 2
+    assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
+
+
+def without_results(study: OpenStudy) -> None:
+    """Make it one of version 0.5.0."""
+    of_version(study, "0.5.0")
+    with study.storage.transaction() as session:
+        session.execute(system_attributes.delete().where(system_attributes.c.key == RESULT))
+
+
+def of_version(study: OpenStudy, version: str) -> None:
+    study.storage.set_study_user_attr(study.study_id, VERSION, version)
+
+
+@pytest.mark.parametrize("version", ["0.5.0", "0.6.0.dev0", "0.6.0"])
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED])
+def test_a_trial_that_is_told_between_two_epochs_was_not_trained(
+    tmp_path: Path, version: str, state: TrialState
+) -> None:
+    study = new_study(tmp_path, GRID.replace("epochs = 1", "epochs = 2"))
+    of_version(study, version)
+    queue = study.queue()
+    claim = take(queue)
+    queue.record(claim, user={"history": [asdict(epoch(1, 42.0))]}, reports={1: 42.0})
+    stock(tmp_path).tell(claim.number, 42.0 if state is TrialState.COMPLETE else None, state=state)
+    assert [hole.number for hole in read_results(study).holes] == [claim.number]
+    assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
+    assert any(line.startswith("claims: ") for line in findings(study, tmp_path))
+
+
+def test_a_result_of_version_0_5_0_whose_history_cannot_be_read_is_damaged_and_kept(
+    tmp_path: Path, command: Command
+) -> None:
+    study = new_study(tmp_path, GRID)
+    assert work(study, train) is Ended.FINISHED
+    without_results(study)
+    impossible = [asdict(epoch(1, 50.0)) | {"images_per_second": float("inf")}]
+    with study.storage.transaction() as session:
+        put(session, 1, user={"history": impossible})
+    results = read_results(study)
+    assert (results.holes, [attempt.number for attempt in results.complete]) == ([], [1])
+    assert any("images/s" in problem for problem in results.problems)
+    assert [trial.number for trial in LearntFrom(study.storage, study.study_id).get_all_trials()] == [1]
+    before = states(study)
+    assert command("retry", "tiny").out == "no cell of 'tiny' has failed for good\n"
+    assert states(study) == before == [TrialState.COMPLETE, TrialState.COMPLETE]
 
 
 @pytest.mark.parametrize(("file", "name"), [("copy.db", "tiny"), ("studies.db", "twin")])

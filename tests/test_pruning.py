@@ -180,10 +180,11 @@ def test_a_cell_does_not_compete_with_its_own_earlier_attempt(tmp_path: Path) ->
 
 
 def _compete(bench: Bench, attempt: Attempt) -> None:
+    number = len(bench.study.storage.get_all_trials(bench.study.study_id))
     stronger = bench.study.storage.create_new_trial(
         bench.study.study_id,
         optuna.trial.create_trial(
-            value=70.0, system_attrs={CELL: 1, CLAIM: "another's", RESULT: 70.0, f"{RUNG}2": 70.0}
+            value=70.0, system_attrs={CELL: 1, CLAIM: "another's", RESULT: [number, 70.0], f"{RUNG}2": 70.0}
         ),
     )
     assert stronger

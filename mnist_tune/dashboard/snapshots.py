@@ -23,7 +23,7 @@ from mnist_tune.attributes import CELL, UID
 from mnist_tune.cells import delete_rows
 from mnist_tune.rows import studies, trials
 from mnist_tune.storage import STORAGE_ERRORS, GuardedStorage
-from mnist_tune.trained import FINISHED, was_trained
+from mnist_tune.trained import FINISHED, Trained, trained_in
 from mnist_tune.trial_columns import raw
 
 READING_SHARE = 0.1
@@ -47,6 +47,7 @@ class SnapshotStorage(_CachedStorage):
         """Study id to its trials by their ids."""
         self._rows: dict[int, dict[int, tuple[Any, ...]]] = {}
         """Study id to the rows of these, when they were last read."""
+        self._trained: dict[int, Trained] = {}
         self._reading: dict[int, threading.Lock] = {}
         self._next_reading: dict[int, float] = {}
 
@@ -97,8 +98,8 @@ class SnapshotStorage(_CachedStorage):
                 self._known[study_id] = self._read(study_id)
                 took = time.monotonic() - began
                 self._next_reading[study_id] = time.monotonic() + took / READING_SHARE
-            known = self._known[study_id]
-        wanted = [trial for trial in _as_shown(known.values()) if states is None or trial.state in states]
+            known, trained = self._known[study_id].values(), self._trained[study_id]
+        wanted = [trial for trial in _as_shown(known, trained) if states is None or trial.state in states]
         wanted.sort(key=lambda trial: trial.number)
         return copy.deepcopy(wanted) if deepcopy else wanted
 
@@ -128,6 +129,7 @@ class SnapshotStorage(_CachedStorage):
         in_study = select(*columns).where(trials.c.study_id == study_id)
         with self.guarded.transaction() as session:
             now = {row.trial_id: tuple(row)[1:] for row in session.execute(in_study)}
+            self._trained[study_id] = trained_in(session, study_id)
         before = self._rows.get(study_id, {})
         changed = {
             trial_id
@@ -147,19 +149,23 @@ class SnapshotStorage(_CachedStorage):
             with self._reading.setdefault(study_id, threading.Lock()):  # what is being read now is old, too
                 self._known.pop(study_id, None)
                 self._rows.pop(study_id, None)
+                self._trained.pop(study_id, None)
                 self._next_reading.pop(study_id, None)
         self.on_replaced()
 
 
-def _as_shown(trials: Collection[FrozenTrial]) -> Iterable[FrozenTrial]:
+def _as_shown(trials: Collection[FrozenTrial], trained: Trained) -> Iterable[FrozenTrial]:
     """The trials of a study. In one of ours, what no worker has trained has failed: it is never the best."""
     if not any(CELL in trial.system_attrs for trial in trials):
         return trials
-    return (_failed(trial) if trial.state in FINISHED and not _is_ours(trial) else trial for trial in trials)
+    return (
+        _failed(trial) if trial.state in FINISHED and not _is_ours(trial, trained) else trial
+        for trial in trials
+    )
 
 
-def _is_ours(trial: FrozenTrial) -> bool:
-    return CELL in trial.system_attrs and was_trained(trial)
+def _is_ours(trial: FrozenTrial, trained: Trained) -> bool:
+    return CELL in trial.system_attrs and trained.was_trained(trial)
 
 
 def _failed(trial: FrozenTrial) -> FrozenTrial:

@@ -9,7 +9,6 @@ from optuna.trial import TrialState
 
 from mnist_tune.attributes import CLAIM, FAILURE, WORKER
 from mnist_tune.stored_values import Damaged
-from mnist_tune.trained import was_trained
 from mnist_tune.verification.stored import FINISHED, Attempt, Stored, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)
@@ -45,7 +44,7 @@ def claimed(stored: Stored, attempt: Attempt) -> Iterator[str]:
     if trial.state == TrialState.WAITING:
         marks["start"] = trial.datetime_start
         yield from (f"waits, but has a {mark}" for mark, value in marks.items() if value)
-    elif trial.state in FINISHED and not was_trained(trial):
+    elif trial.state in FINISHED and not stored.trained.was_trained(trial):
         yield (
             f"is {trial.state.name}, but no worker has trained it: another program ended it; "
             f"'mnist-tune retry {stored.spec.study.name} --trial {trial.number}' puts its cell back"

@@ -10,7 +10,6 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY, METRIC, RESULT
-from mnist_tune.trained import has_its_result, was_trained
 from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored
 
 MAX_BYTES = 65_535
@@ -18,7 +17,7 @@ MAX_BYTES = 65_535
 PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://\S+[?&]password=[^\s&]")
 
 
-def finite(_: Stored, attempt: Attempt) -> Iterator[str]:
+def finite(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each complete or pruned attempt has one finite value: the validation accuracy after its last epoch."""
     values = attempt.trial.values
     history = attempt.trial.user_attrs.get(HISTORY)
@@ -28,8 +27,8 @@ def finite(_: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"its value is {values}"
     elif history and values[0] != history[-1][METRIC]:
         yield f"its value is {values[0]}, but its last epoch had {history[-1][METRIC]}"
-    elif was_trained(attempt.trial) and not has_its_result(attempt.trial):
-        yield f"its value is {values[0]}, but it ended with {attempt.trial.system_attrs[RESULT]}"
+    elif stored.trained.was_trained(attempt.trial) and not stored.trained.has_its_result(attempt.trial):
+        yield f"its value is {values[0]}, but it ended with {attempt.trial.system_attrs.get(RESULT)}"
 
 
 def pruned(stored: Stored, attempt: Attempt) -> Iterator[str]:

@@ -24,6 +24,7 @@ from mnist_tune.spec import Spec
 from mnist_tune.stored_names import is_artifact_id
 from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.stored_values import Damaged
+from mnist_tune.trained import Trained, trained_with
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states that finish a cell."""
@@ -109,6 +110,11 @@ class Stored:
             with suppress(UserError):  # a damaged one allows nothing
                 known.append(validate(Retry, table, "a former [retry]"))
         return known
+
+    @cached_property
+    def trained(self) -> Trained:
+        """Which of the finished trials workers have trained."""
+        return trained_with(self.study_attributes, self.spec)
 
     @cached_property
     def points(self) -> list[Waiting]:
