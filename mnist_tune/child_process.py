@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mnist_tune import __version__, fork_server
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.process_title import set_title
+from mnist_tune.visible import visible
 
 SERVER_IS_GONE = 255
 """What multiprocessing takes for an exit code when the fork server, which would know it, is gone."""
@@ -60,6 +61,7 @@ class _Order:
     arguments: Sequence[Any]
     argv: Sequence[str]
     environment: dict[str, str]
+    folder: str
     streams: Sequence[Any]
     report: Any
     cores: set[int] | None
@@ -144,6 +146,10 @@ class ChildProcess:
         self.send_signal(signal.SIGKILL)
 
     def _start(self, method: str) -> None:
+        try:
+            folder = os.getcwd()  # noqa: PTH109
+        except OSError as error:
+            raise NotStarted(f"cannot be started: the current folder: {error.strerror}") from None
         stdin = os.open(os.devnull, os.O_RDONLY) if self.stdin is None else os.dup(self.stdin)
         streams = [stdin, os.dup(self.stdout), os.dup(self.stderr)]
         self._report, report = multiprocessing.Pipe(duplex=False)
@@ -153,13 +159,14 @@ class ChildProcess:
             self.arguments,
             self.argv,
             self.environment,
+            folder,
             [_Descriptor(stream) for stream in streams],
             report,
             self.cores or _cores(),
             None if self.own_session else os.getsid(0),
         )
         context: Any = multiprocessing.get_context(method)
-        process = context.Process(target=_live, args=(order,))
+        process = context.Process(target=_live, args=(order,), name=fork_server.OURS)
         try:
             if method == "spawn":
                 with fork_server.fresh_interpreter():
@@ -234,8 +241,11 @@ def _become(order: _Order) -> None:
         os.close(descriptor)
     _reopen_the_streams()
     if refusal := refuse_version(order.version):
-        print(f"mnist-tune: {refusal}", file=sys.stderr)  # noqa: T201
-        sys.exit(MISTAKE)
+        _leave(refusal, MISTAKE)
+    try:
+        os.chdir(order.folder)
+    except OSError as error:
+        _leave(f"the current folder {order.folder}: {error.strerror}", FAILED)
     if order.session != os.getsid(0):
         os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
@@ -247,6 +257,11 @@ def _become(order: _Order) -> None:
         sys.modules["numpy"].random.seed()
     sys.argv = list(order.argv)
     set_title(order.argv)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"mnist-tune: {visible(message)}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
 
 
 def _reopen_the_streams() -> None:

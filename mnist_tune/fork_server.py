@@ -1,9 +1,9 @@
 """The process that ours are forked off: the standard library's fork server, loaded with what they need.
 
 It is a fresh interpreter that has imported and does nothing else: no thread, no computation, no GPU, no open
-file of ours. What is written here touches private parts of `multiprocessing.forkserver`, so that its children
-use it as well (in 3.11 to 3.13 each starts one of its own) and so that it imports nothing from the current
-folder. Nothing else in the package does.
+file of ours. What is written here touches private parts of `multiprocessing`, so that the server's children
+use it as well (in 3.11 to 3.13 each starts one of its own), and so that nothing is imported from the current
+folder, nor the command's own script. Nothing else in the package does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, spawn
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,12 @@ HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
 """Signals that a terminal or a service manager sends to all of its processes: the server keeps on serving."""
 STARTER = "_MNIST_TUNE_STARTER"
 """In the environment of a fork server alone: the process that it must not outlive while it loads."""
+OURS = "mnist-tune"
+"""The name that multiprocessing knows our processes by."""
 
 _server: Any = forkserver._forkserver
 _start_unless_running = _server.ensure_running
+_preparation: Any = spawn.get_preparation_data
 _lock = threading.RLock()
 _starter: int | None = None
 """The process that started the server, if that was this module."""
@@ -88,6 +91,22 @@ def _is_inherited() -> bool:
 
 
 _server.ensure_running = _ensure_running
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    """What multiprocessing has a process do first: one of ours has no use for the script that began it all.
+
+    It may have no guard, so that it would do all its work again; or be another by now. Nor does one of ours
+    change its folder before it can say that this one is gone.
+    """
+    data: dict[str, Any] = _preparation(name)
+    if name == OURS:
+        for key in ("init_main_from_name", "init_main_from_path", "dir"):
+            data.pop(key, None)
+    return data
+
+
+spawn.get_preparation_data = _without_main
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mnist_tune import fork_server
-from mnist_tune.child_process import ChildProcess, Ending
+from mnist_tune.child_process import ChildProcess, Ending, NotStarted
 from tests.processes import descendants
 from tests.support import STUDIES, wait_until
 
@@ -69,10 +69,10 @@ def told(target: str = "tell", **options: Any) -> dict[str, Any]:
     return answer
 
 
-def run_python(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in an interpreter of its own, which has no fork server yet."""
+def run_python(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder: an interpreter of its own, which has no fork server yet."""
     return subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(STUDIES.parent)} | environment,
         capture_output=True,
@@ -229,8 +229,46 @@ def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
 def test_without_a_folder_that_a_server_can_listen_in_a_process_starts_by_exec(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 100)  # the name of a socket has 107 letters at most
     long.mkdir()
-    answer = run_python(START_ONE, tmp_path, TMPDIR=str(long))
+    answer = run_python(tmp_path, "-c", START_ONE, TMPDIR=str(long))
     assert (answer.stdout, answer.stderr) == ("exited with 7\n", "")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_process_does_not_run_again_the_script_that_began_it_all(tmp_path: Path, name: str) -> None:
+    script = tmp_path / "launcher.py"  # without a guard, as short ones are
+    script.write_text(
+        f"print('begun')\nfrom mnist_tune import fork_server\n"
+        f"fork_server.start_method = lambda: {name!r}\n{START_ONE}",
+        encoding="utf-8",
+    )
+    answer = run_python(tmp_path, str(script))
+    assert (answer.stdout, answer.stderr) == ("begun\nexited with 7\n", "")
+
+
+def test_a_process_whose_folder_is_gone_says_so(method: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with tempfile.TemporaryFile() as output, pytest.MonkeyPatch.context() as patch:
+        child = ChildProcess("sys:exit", [0], stderr=output.fileno())
+        patch.setattr(os, "getcwd", lambda: str(gone))
+        gone.rmdir()  # once it was asked for, and before it begins
+        child.start()
+        assert child.wait(60) == Ending(1)
+        output.seek(0)
+        assert output.read().decode() == f"mnist-tune: the current folder {gone}: No such file or directory\n"
+
+
+def test_in_a_folder_that_is_gone_no_process_starts_and_it_is_said_why(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(
+        NotStarted, match=r"^cannot be started: the current folder: No such file or directory$"
+    ):
+        ChildProcess("sys:exit", [0]).start()
 
 
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:

@@ -236,7 +236,7 @@ def test_lines_stay_lines_and_nothing_else_makes_one() -> None:
 
 PRINTERS = {
     "mnist_tune/__main__.py",
-    "mnist_tune/child_process.py",  # a version
+    "mnist_tune/child_process.py",
     "mnist_tune/visible_console.py",
     "mnist_tune/visible_logging.py",
     "mnist_tune/cli/__init__.py",
