@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.failures import Failure
 from mnist_tune.studies import OpenStudy
@@ -17,7 +17,7 @@ BROKEN = Failure("exception", "it broke")
 
 def test_a_claim_whose_answer_was_lost_is_recognised(study: OpenStudy) -> None:
     queue = study.queue()
-    with lost_answer(study.storage), pytest.raises(OperationalError):
+    with lost_answer(study.storage), pytest.raises(DBAPIError):
         queue.claim("worker")
     claim = take(queue)
     assert claim.number == 0
@@ -29,7 +29,7 @@ def test_a_claim_whose_answer_was_lost_is_recognised(study: OpenStudy) -> None:
 
 def test_a_claim_that_never_reached_the_storage_is_made_anew(study: OpenStudy) -> None:
     queue = study.queue()
-    with away(study.storage), pytest.raises(OperationalError):
+    with away(study.storage), pytest.raises(DBAPIError):
         queue.claim("worker")
     assert states(study) == [TrialState.WAITING] * 8
     assert take(queue).number == 0
@@ -37,7 +37,7 @@ def test_a_claim_that_never_reached_the_storage_is_made_anew(study: OpenStudy) -
 
 def test_a_claim_that_was_lost_to_others_before_it_was_known_is_not_taken_up(study: OpenStudy) -> None:
     queue = study.queue()
-    with lost_answer(study.storage), pytest.raises(OperationalError):
+    with lost_answer(study.storage), pytest.raises(DBAPIError):
         queue.claim("worker")
     fail_behind_its_back(study.storage.url, study.optuna_study().trials[0]._trial_id)
     assert take(queue).number == 1
@@ -47,7 +47,7 @@ def test_a_lost_answer_that_said_no_is_no_claim(study: OpenStudy) -> None:
     queue = study.queue()
     while queue.claim("worker"):
         pass
-    with lost_answer(study.storage), pytest.raises(OperationalError):
+    with lost_answer(study.storage), pytest.raises(DBAPIError):
         queue.claim("worker")
     assert queue.claim("worker") is None
 
@@ -55,7 +55,7 @@ def test_a_lost_answer_that_said_no_is_no_claim(study: OpenStudy) -> None:
 def test_a_record_whose_answer_was_lost_may_be_stored_again(study: OpenStudy) -> None:
     queue = study.queue()
     claim = take(queue)
-    with lost_answer(study.storage), pytest.raises(OperationalError):
+    with lost_answer(study.storage), pytest.raises(DBAPIError):
         queue.record(claim, user={"history": [1]}, reports={1: 50.0})
     queue.record(claim, user={"history": [1]}, reports={1: 50.0})
     trial = study.storage.get_trial(claim.trial_id)
@@ -65,7 +65,7 @@ def test_a_record_whose_answer_was_lost_may_be_stored_again(study: OpenStudy) ->
 def test_a_completion_whose_answer_was_lost_is_recognised(study: OpenStudy) -> None:
     queue = study.queue()
     claim = take(queue)
-    with lost_answer(study.storage), pytest.raises(OperationalError):
+    with lost_answer(study.storage), pytest.raises(DBAPIError):
         queue.complete(claim, 50.0)
     queue.complete(claim, 50.0)
     assert study.storage.get_trial(claim.trial_id).value == 50.0
@@ -75,7 +75,7 @@ def test_a_completion_whose_answer_was_lost_is_recognised(study: OpenStudy) -> N
 def test_a_cell_given_back_whose_answer_was_lost_goes_back_once(study: OpenStudy) -> None:
     queue = study.queue()
     claim = take(queue)
-    with lost_answer(study.storage), pytest.raises(OperationalError):
+    with lost_answer(study.storage), pytest.raises(DBAPIError):
         queue.give_back(claim, BROKEN)
     assert queue.give_back(claim, BROKEN)
     assert states(study) == [TrialState.FAIL, *[TrialState.WAITING] * 8]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE, Attempt
@@ -100,7 +100,7 @@ def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(ben
         attempt.epoch_done(epoch(2, 60.0), bench.checkpoint(2))
         attempt.epoch_done(epoch(3, 70.0), bench.checkpoint(3))
         attempt.check()  # the lease is as good as before
-        with pytest.raises(OperationalError):
+        with pytest.raises(DBAPIError):
             attempt.beat()
     assert "the storage does not answer; training goes on" in bench.lines[-1]
     assert bench.stored(attempt).intermediate_values == {1: 50.0}

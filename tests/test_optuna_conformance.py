@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 from optuna.testing.pytest_storages import StorageTestCase
+from optuna.trial import FrozenTrial
 
 from mnist_tune.database import storage_url
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.schema import prepare
+from mnist_tune.storage import GuardedStorage
 
 pytestmark = pytest.mark.slow
+
+
+class InLocalTime(GuardedStorage):
+    """Ours with the times of a trial as Optuna tells them: local ones without a zone. Ours are in UTC."""
+
+    def _build_frozen_trial_from_trial_model(self, trial: Any) -> FrozenTrial:
+        frozen = super()._build_frozen_trial_from_trial_model(trial)
+        frozen.datetime_start = as_stock(frozen.datetime_start)
+        frozen.datetime_complete = as_stock(frozen.datetime_complete)
+        return frozen
+
+
+def as_stock(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone().replace(tzinfo=None)
 
 
 class TestGuardedStorage(StorageTestCase):
     @pytest.fixture
     def storage(self, database: str) -> GuardedStorage:
-        return open_storage(storage_url(database), create=True)
+        url = storage_url(database)
+        prepare(url, create=True)
+        return InLocalTime(url)
