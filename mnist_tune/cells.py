@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
@@ -31,11 +31,20 @@ from mnist_tune.schema import has_registry, workers
 from mnist_tune.search import Waiting, distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stored_trials import distribution, external
-from mnist_tune.stored_values import MOST, TYPES, Damaged, fit, parse
+from mnist_tune.stored_values import MOST, Damaged, load, parse
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 LEFT_BEHIND_OF = select(system_attributes).where(
     system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key.in_([CHECKPOINT, FAILURES])
+)
+
+# A retry goes on from its rung, and is not judged there again; CMA-ES knows its generation by its prefix.
+KEPT_OF = select(system_attributes).where(
+    system_attributes.c.trial_id == bindparam("of_trial"),
+    sqlalchemy.or_(
+        system_attributes.c.key.in_(["grid_id", "search_space", CELL, CHECKPOINT]),
+        *(system_attributes.c.key.startswith(prefix, autoescape=True) for prefix in (RUNG, GENERATION)),
+    ),
 )
 
 
@@ -180,20 +189,32 @@ class _Shared:
 
 
 def next_attempt(
-    attempt: FrozenTrial, failures: dict[str, int], axes: Mapping[str, BaseDistribution]
+    session: orm.Session, trial_id: int, failures: dict[str, int], axes: Mapping[str, BaseDistribution]
 ) -> Waiting:
-    """The same cell once more, waiting."""
-    kept = ("grid_id", "search_space", CELL, CHECKPOINT)
-    system_attrs = {
-        key: value
-        for key, value in attempt.system_attrs.items()
-        # It goes on from its rung, and is not judged there again; CMA-ES knows its generation by it.
-        if key in kept or key.startswith((RUNG, GENERATION))
-    }
+    """The same cell once more, waiting. What else is stored of the attempt may be damaged.
+
+    Raises:
+        Damaged: it cannot be told what is to be run.
+    """
+    of_trial = {"of_trial": trial_id}
+    system_attrs = {}
+    for row in session.execute(KEPT_OF, of_trial):
+        try:
+            system_attrs[row.key] = load(row.value_json)
+        except Damaged as problem:
+            if row.key == CELL:
+                raise Damaged(f"its cell {problem}") from None
     # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
     # Another program that took the cell may have given it values of its own: they are not searched here.
-    searched = {name: axes[name] for name, of in attempt.distributions.items() if axes.get(name) == of}
-    params = {name: attempt.params[name] for name in searched}
+    searched, params = {}, {}
+    for row in session.execute(PARAMETERS_OF, of_trial):
+        name = row.param_name
+        try:
+            if name in axes and distribution(row.distribution_json) == axes[name]:
+                params[name] = external(axes[name], row.param_value)
+                searched[name] = axes[name]
+        except Damaged as problem:
+            raise Damaged(f"its {name} {problem}") from None
     system_attrs |= {"fixed_params": params, FAILURES: failures}
     return Waiting(params, searched, system_attrs)
 
@@ -212,22 +233,26 @@ def fail(
     return True
 
 
-def failures_of(attempt: FrozenTrial) -> dict[str, int]:
+def failures_of(session: orm.Session, trial_id: int) -> dict[str, int]:
     """How often its cell had failed before, by class; what nobody can read is no failure."""
+    of_trial = system_attributes.c.trial_id == trial_id, system_attributes.c.key == FAILURES
+    text = session.execute(select(system_attributes.c.value_json).where(*of_trial)).scalar()
     with suppress(Damaged):
-        return dict(fit(TYPES[FAILURES], attempt.system_attrs.get(FAILURES, {})))
+        return dict(parse(FAILURES, text))
     return {}
 
 
-def put_back(
-    session: orm.Session, study_id: int, attempt: FrozenTrial, failed_as: FailureClass, spec: Spec
-) -> bool:
-    """Append the cell of a failed attempt once more, if its budget for this class of failure allows."""
-    failures = failures_of(attempt)
+def put_back(session: orm.Session, study_id: int, trial_id: int, failed_as: FailureClass, spec: Spec) -> bool:
+    """Append the cell of a failed attempt once more, if its budget for this class of failure allows.
+
+    Raises:
+        Damaged: it cannot be told what is to be run.
+    """
+    failures = failures_of(session, trial_id)
     failures[failed_as] = failures.get(failed_as, 0) + 1
     if 0 <= getattr(spec.retry, failed_as) < failures[failed_as]:
         return False
-    insert_waiting(session, study_id, [next_attempt(attempt, failures, distributions(spec))])
+    insert_waiting(session, study_id, [next_attempt(session, trial_id, failures, distributions(spec))])
     return True
 
 

@@ -20,8 +20,8 @@ from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from mnist_tune.attributes import CELL, SPEC, UID
-from mnist_tune.cells import fail, put_back
+from mnist_tune.attributes import SPEC, UID
+from mnist_tune.cells import cells_of, fail, put_back
 from mnist_tune.copied_files import CopiedFiles, copied_files
 from mnist_tune.database import lock, shown, snapshot
 from mnist_tune.errors import MnistTuneError, UserError
@@ -36,7 +36,7 @@ from mnist_tune.rows import (
     upsert,
 )
 from mnist_tune.spec import Spec
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.storage import open_storage
 from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
 from mnist_tune.wording import first_line
@@ -98,7 +98,7 @@ def copy_study(
             renamed = {} if spec == study.spec else {SPEC: spec.document()}
             _make_its_own(copy, study_id, {UID: files.uid, **renamed})
             with _values_of(study):
-                put_back = _put_back_running(storage, copy, study_id, spec)
+                put_back = _put_back_running(copy, study_id, spec)
     return Copied(spec.study.name, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
 
 
@@ -172,17 +172,17 @@ def _make_its_own(target: orm.Session, study_id: int, attributes: dict[str, Any]
     upsert(target, study_attributes, ("study_id", "key"), rows)
 
 
-def _put_back_running(storage: GuardedStorage, target: orm.Session, study_id: int, spec: Spec) -> int:
+def _put_back_running(target: orm.Session, study_id: int, spec: Spec) -> int:
     """FAIL what runs in the copy and append its cells anew, as far as their budgets allow; how many."""
     running = select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING
     )
+    # A trial without a cell is not ours to run.
+    of_cells = set(target.execute(running.where(cells_of(study_id, TrialState.RUNNING))).scalars())
     waiting_again = 0
     for trial_id in target.execute(running.order_by(trials.c.trial_id)).scalars().all():
         fail(target, trial_id, CUT_OFF, sqlalchemy.true())
         with suppress(Damaged):  # nobody can try again what nobody can read
-            attempt = storage.frozen(target, trial_id)
-            # A trial without a cell is not ours to run.
-            if CELL in attempt.system_attrs and put_back(target, study_id, attempt, CUT_OFF.kind, spec):
+            if trial_id in of_cells and put_back(target, study_id, trial_id, CUT_OFF.kind, spec):
                 waiting_again += 1
     return waiting_again

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.attributes import FAILURE
 from mnist_tune.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
-from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.errors import UserError
 from mnist_tune.rows import SET_STATE, objective_values, put, trials
 from mnist_tune.search import distributions, waiting_cells
 from mnist_tune.stored_trials import StoredTrial, read_trials
@@ -17,8 +19,17 @@ from mnist_tune.studies import OpenStudy
 from mnist_tune.trained import UNEXPLAINED, UNTRAINED
 
 
-def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
-    """Put back the cells that failed for good, or only that of one trial; the numbers of their last trials.
+class PutBack(NamedTuple):
+    """What came of the cells that failed for good."""
+
+    numbers: list[int]
+    """The last trials of those that wait again."""
+    left: dict[int, str]
+    """Those of the others: why nobody can try the cell again."""
+
+
+def put_back_holes(study: OpenStudy, number: int | None = None) -> PutBack:
+    """Put back the cells that failed for good, or only that of one trial.
 
     To these belong the cells that another program has ended without training. Done again, it finds nothing
     more to do: what waits or runs is no hole, and what cannot be read stays.
@@ -30,25 +41,29 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> list[int]:
         lock_study(session, study.study_id)
         stored = read_trials(session, study.study_id, study.spec)
         last = {trial.cell: trial for trial in stored.trials}
-        failed = (trial for trial in last.values() if trial.has_failed)
-        # A later attempt that cannot be read is none of the last ones here, and may wait or run.
-        holes = {trial.number: trial for trial in failed if is_last(session, study.study_id, trial.trial_id)}
+        holes, left = {}, {}
+        for trial in sorted(last.values(), key=lambda trial: trial.number):
+            if not trial.has_failed:
+                continue
+            if is_last(session, study.study_id, trial.trial_id):
+                holes[trial.number] = trial
+            else:
+                left[trial.number] = "is followed by an attempt that cannot be read"
         if number is not None:
             if number not in holes:
                 known = f"these are: {', '.join(map(str, sorted(holes)))}" if holes else "there is none"
                 raise UserError(
                     f"trial {number} is not the last attempt at a cell that failed for good; {known}"
                 )
-            holes = {number: holes[number]}
+            holes, left = {number: holes[number]}, {}
         done = []
         for trial in holes.values():
             try:
                 _put_back(session, study, trial)
                 done.append(trial.number)
             except Damaged as problem:
-                if number is not None:
-                    raise MnistTuneError(f"trial {number} {problem}; nobody can try it again") from None
-    return sorted(done)
+                left[trial.number] = str(problem)
+    return PutBack(done, left)
 
 
 def make_deleted_cells(study: OpenStudy) -> list[int]:
@@ -71,17 +86,17 @@ def _delete_what_is_left(session: orm.Session) -> None:
 
 
 def _put_back(session: orm.Session, study: OpenStudy, trial: StoredTrial) -> None:
-    attempt = study.storage.frozen(session, trial.trial_id)
     failures: dict[str, int] = {}
-    of_others = UNEXPLAINED if trial.state is TrialState.FAIL else UNTRAINED
-    if of_others is UNTRAINED or FAILURE not in attempt.user_attrs:
+    of_others = UNTRAINED if not trial.is_trained else None if trial.is_explained else UNEXPLAINED
+    if of_others is not None:
+        before = failures_of(session, trial.trial_id)
+        failures = {**before, of_others.kind: before.get(of_others.kind, 0) + 1}
+        if 0 <= getattr(study.spec.retry, of_others.kind) < failures[of_others.kind]:
+            failures = {}
+    again = next_attempt(session, trial.trial_id, failures, distributions(study.spec))
+    if of_others is not None:
         # Its state, its reason and the count of its failures, as a worker would have left them.
         session.execute(SET_STATE, {"of_trial": trial.trial_id, "to_state": TrialState.FAIL})
         session.execute(objective_values.delete().where(objective_values.c.trial_id == trial.trial_id))
         put(session, trial.trial_id, user={FAILURE: of_others.stored()})
-        before = failures_of(attempt)
-        failures = {**before, of_others.kind: before.get(of_others.kind, 0) + 1}
-        if 0 <= getattr(study.spec.retry, of_others.kind) < failures[of_others.kind]:
-            failures = {}
-    again = next_attempt(attempt, failures, distributions(study.spec))
     insert_waiting(session, study.study_id, [again])

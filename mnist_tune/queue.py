@@ -255,8 +255,7 @@ class Queue:
 
     def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> None:
         with suppress(Damaged):  # nobody can try again what nobody can read
-            attempt = self._storage.frozen(session, trial_id)
-            put_back(session, self._study_id, attempt, failed_as, self._spec_now(session))
+            put_back(session, self._study_id, trial_id, failed_as, self._spec_now(session))
 
     def _put_back_unexplained(self) -> list[int]:
         """Give the failed attempts of other programs their reason, and put their cells back."""

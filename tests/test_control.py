@@ -179,6 +179,7 @@ def test_retry_puts_cells_that_failed_for_good_back_with_a_fresh_budget(
     assert command("retry", "tiny", "--failed", "--json").json == {
         "study": "tiny",
         "retried": [0],
+        "left": [],
         "made_anew": [],
     }
     assert command("retry", "tiny").out == "no cell of 'tiny' has failed for good\n"

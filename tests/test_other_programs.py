@@ -16,7 +16,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import RESULT, VERSION
+from mnist_tune.attributes import CHECKPOINT, FAILURES, RESULT, VERSION
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
@@ -27,7 +27,7 @@ from mnist_tune.lease import LeaseLost
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells
-from mnist_tune.rows import put, system_attributes, trials
+from mnist_tune.rows import parameters, put, system_attributes, trials
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.verification import verify
@@ -134,7 +134,7 @@ def test_cells_that_stock_optuna_has_ended_are_missing_until_they_are_put_back(
     assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
     assert sum(line.startswith("claims: ") for line in findings(study, tmp_path)) == 2
 
-    assert put_back_holes(study) == [0, 1]
+    assert put_back_holes(study).numbers == [0, 1]
     assert work(study, train) is Ended.FINISHED
     results = read_results(study)
     assert results.cells.complete == 2
@@ -269,6 +269,69 @@ def test_a_cell_that_stock_optuna_has_failed_is_tried_again_within_its_budget(
     assert findings(study, tmp_path) == []
 
 
+@pytest.mark.parametrize("has_its_reason", [True, False])
+def test_a_failed_cell_counts_as_open_as_long_as_workers_put_it_back_whatever_else_is_damaged(
+    tmp_path: Path, has_its_reason: bool
+) -> None:
+    study = new_study(tmp_path, GRID)
+    claim = take(study.queue())
+    stock(tmp_path).tell(claim.number, state=TrialState.FAIL)
+    with study.storage.transaction() as session:
+        session.execute(sqlalchemy.text("UPDATE trials SET datetime_complete = 'yesterday' WHERE number = 0"))
+        if has_its_reason:
+            put(session, claim.trial_id, user={"failure": 5})
+    results = read_results(study)
+    assert "trial 0: its end should be a time, not 'yesterday'" in results.problems
+    is_open = not has_its_reason
+    assert (len(results.holes), results.cells.waiting) == ((0, 2) if is_open else (1, 1))
+    assert study.queue().put_back_stale() == ([0] if is_open else [])
+
+
+DAMAGES = {
+    "its epochs": "UPDATE trial_user_attributes SET value_json = '{' WHERE key = 'history'",
+    "where it goes on": "UPDATE trial_system_attributes SET value_json = '{' WHERE key LIKE '%checkpoint'",
+    "its failures": "UPDATE trial_system_attributes SET value_json = '{' WHERE key LIKE '%failures'",
+    "a time": "UPDATE trials SET datetime_start = 'yesterday' WHERE number = 0",
+    "a report": "UPDATE trial_intermediate_values SET intermediate_value_type = 'odd'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_cell_is_tried_again_though_what_nobody_needs_of_its_last_attempt_is_damaged(
+    tmp_path: Path, damage: str
+) -> None:
+    study = new_study(tmp_path, GRID)
+    queue = study.queue()
+    claim = take(queue)
+    left: dict[str, Any] = {CHECKPOINT: {}, FAILURES: {}}
+    queue.record(claim, user={"history": []}, system=left, reports={1: 42.0})
+    with study.storage.transaction() as session:
+        assert session.connection().exec_driver_sql(damage).rowcount == 1
+    assert queue.give_back(claim, Failure("preempted", "drained"))
+    assert [take(queue).parameters for _ in range(2)][1] == claim.parameters
+
+
+def test_retry_puts_back_what_it_can_and_names_what_nobody_can_try_again(
+    tmp_path: Path, command: Command
+) -> None:
+    study = new_study(tmp_path, GRID)
+    queue = study.queue()
+    for _ in range(2):
+        assert queue.give_back(take(queue), Failure("exception", "broke"))
+    while claim := queue.claim("worker"):
+        queue.give_back(claim, Failure("exception", "broke"))
+    first, second = (hole.number for hole in read_results(study).holes)
+    with study.storage.transaction() as session:
+        damaged = trials.c.number == first, parameters.c.trial_id == trials.c.trial_id
+        session.execute(parameters.update().where(*damaged).values(distribution_json="{"))
+    answer = command("retry", "tiny")
+    assert answer.code == 1
+    assert answer.out.startswith(f"put back the cell of trial {second}\n")
+    assert answer.err.startswith(f"trial {first} its learning_rate has a distribution that cannot be read")
+    assert command("retry", "tiny", "--trial", str(first)).code == 1
+    assert "no cell" not in command("retry", "tiny").out
+
+
 def test_a_failed_cell_that_was_put_back_before_is_not_put_back_twice(tmp_path: Path) -> None:
     study = new_study(tmp_path, GRID)
     by_telling_it(stock(tmp_path))
@@ -378,7 +441,7 @@ def test_a_deleted_cell_is_named_and_made_anew(tmp_path: Path, command: Command)
     assert status.code == 1
     assert "warning: no trial of cell 1 is left: somebody deleted it" in status.out
     answer = command("retry", "tiny", "--failed", "--json")
-    assert answer.json == {"study": "tiny", "retried": [], "made_anew": [1]}
+    assert answer.json == {"study": "tiny", "retried": [], "made_anew": [1], "left": []}
     assert work(study, train) is Ended.FINISHED
     assert read_results(study).cells.complete == 2
     assert findings(study, tmp_path) == []
@@ -400,7 +463,7 @@ def test_a_cell_whose_retry_cannot_be_read_is_not_put_back_a_second_time(tmp_pat
     queue.give_back(take(queue), Failure("exception", "broke"))
     with study.storage.transaction() as session:
         session.execute(sqlalchemy.text(f"UPDATE trials SET number = {number} WHERE number = 2"))
-    assert put_back_holes(study) == []
+    assert put_back_holes(study) == ([], {0: "is followed by an attempt that cannot be read"})
     done = 0
     while claim := queue.claim("worker"):
         queue.complete(claim, 42.0)
@@ -519,7 +582,7 @@ def test_on_a_server_too_what_stock_optuna_ended_comes_back_and_its_copy_works(
     other.tell(other.ask(), state=TrialState.FAIL)
     other.tell(other.ask(), 99.0)
     assert study.queue().put_back_stale() == [0]
-    assert put_back_holes(study) == [1]
+    assert put_back_holes(study).numbers == [1]
     assert states(study) == [TrialState.FAIL, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
     optuna.copy_study(from_study_name="tiny", from_storage=url, to_storage=url, to_study_name="twin")
     with psycopg.connect(server, autocommit=True) as connection:

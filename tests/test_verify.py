@@ -557,7 +557,7 @@ def test_a_damaged_page_of_the_database_is_found(grid: Path) -> None:
 
 
 def test_a_hole_that_was_given_a_fresh_budget_is_clean(grid: Path) -> None:
-    assert put_back_holes(open_study(open_file(grid), "tiny")) == [1]
+    assert put_back_holes(open_study(open_file(grid), "tiny")).numbers == [1]
     assert found(verified(grid)) == {}
 
 

@@ -9,7 +9,7 @@ import typer
 from mnist_tune.cli import options
 from mnist_tune.cli.names import complete_host, complete_worker
 from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption, StudyArgument
-from mnist_tune.errors import UserError
+from mnist_tune.errors import FAILED, UserError
 
 if TYPE_CHECKING:
     from mnist_tune.control import Control
@@ -112,11 +112,18 @@ def retry(
     if failed and trial is not None:
         raise UserError("retry: name one of --trial N and --failed")
     opened = options.study(study, storage)
-    numbers = put_back_holes(opened, trial)
+    numbers, left = put_back_holes(opened, trial)
     made = make_deleted_cells(opened) if trial is None else []
+    unable = [f"trial {number} {reason}: nobody can try its cell again" for number, reason in left.items()]
     if as_json:
-        options.print_json({"study": opened.name, "retried": numbers, "made_anew": made})
-        return
+        options.print_json({"study": opened.name, "retried": numbers, "made_anew": made, "left": unable})
+    else:
+        _say_what_is_back(opened.name, numbers, made, unable)
+    if unable:
+        raise typer.Exit(FAILED)
+
+
+def _say_what_is_back(name: str, numbers: list[int], made: list[int], unable: list[str]) -> None:
     if numbers:
         whose = "cell of trial" if len(numbers) == 1 else "cells of trials"
         options.say(f"put back the {whose} {', '.join(map(str, numbers))}")
@@ -124,9 +131,11 @@ def retry(
         what = "cell" if len(made) == 1 else "cells"
         options.say(f"made the {what} anew that somebody had deleted: {', '.join(map(str, made))}")
     if numbers or made:
-        options.say(f"start workers with: mnist-tune worker {opened.name}")
-    else:
-        options.say(f"no cell of '{opened.name}' has failed for good")
+        options.say(f"start workers with: mnist-tune worker {name}")
+    elif not unable:
+        options.say(f"no cell of '{name}' has failed for good")
+    for line in unable:
+        options.say(line, err=True)
 
 
 def set_(
