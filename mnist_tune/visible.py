@@ -12,11 +12,14 @@ EMPTY = re.compile(
 """What Unicode counts as a letter, a mark or a symbol, though it leaves no trace or only empty space."""
 
 
-DATABASE_URL = re.compile(r"\b((?:postgres|mysql|maria)[\w+]*:/{1,3})(\S+)", re.IGNORECASE)
+# No pattern here looks at a part of a text again and again: whoever stored it may have made it long.
+DATABASE_URL = re.compile(
+    r"(?<![\w+])(?=[\w+]++:/\S)([\w+]*?\b(?:postgres|mysql|maria)[\w+]*+:/{1,3})(\S+)", re.IGNORECASE
+)
 """In a text; in one that was taken for a path, with fewer slashes."""
 ITS_PARTS = re.compile(
     r"""(?:(?P<user>[^\s:@]*)(?P<password>:[^\s@]*)?@)?
-    (?P<place>(?:\[[0-9a-f:.]+\]|[\w.-]*)(?::[0-9]+)?(?:/[^\s@?]*)?)
+    (?P<place>(?:\[[0-9a-f:.]+\]|[\w.-]*+)(?::[0-9]++)?+(?:/[^\s@?]*+)?+)
     (?P<options>\?\S*)?(?P<stop>[:;,.)'"]*)""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.verification.records import PASSWORD_IN_URL
 from mnist_tune.visible import visible, without_passwords
 from tests.conftest import Command
 from tests.support import finish, start_command, wait_until
@@ -127,3 +128,28 @@ def test_a_file_may_have_at_signs_in_its_name(command: Command) -> None:
 )
 def test_urls_are_shown_without_their_passwords(text: str, shown: str) -> None:
     assert without_passwords(text) == visible(text) == shown
+
+
+LONG = 250_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://{'.' * LONG}@x@",
+        f"postgresql://{'a:' * LONG}@{'.' * LONG}@",
+        f"postgresql://h/{'.' * LONG}@",
+        f"postgresql://h:{'1' * LONG}@@",
+        f"{'postgres+' * LONG} :/",
+        f"{'postgres+' * LONG}:/",
+        f"{'postgres-' * LONG}:/",
+        "postgresql:/" * LONG,
+        "a://" * LONG,
+        "x:/a:" * LONG,
+    ],
+    ids=lambda text: text[:20] + text[-6:],
+)
+def test_no_text_is_so_long_that_it_is_never_shown(text: str) -> None:
+    # Where a part is looked at again and again, this takes minutes to hours.
+    assert visible(text)
+    assert PASSWORD_IN_URL.search(f"{text} http://host?password=mine")

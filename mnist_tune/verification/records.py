@@ -14,7 +14,7 @@ from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored
 
 MAX_BYTES = 65_535
 """Of MySQL's text columns, the smallest of the databases that Optuna supports."""
-PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://\S+[?&]password=[^\s&]")
+PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://(?:(?!\w://)\S)*[?&]password=[^\s&]")
 
 
 def finite(stored: Stored, attempt: Attempt) -> Iterator[str]:
