@@ -66,6 +66,8 @@ class _Order:
     report: Any
     cores: set[int] | None
     session: int | None
+    has_server: bool
+    """Whether a fork server can be had here."""
 
 
 @dataclass
@@ -102,11 +104,11 @@ class ChildProcess:
         """
         if fork_server.start_method() == "forkserver":
             try:
-                return self._start("forkserver")
+                return self._fork()
             except (OSError, EOFError):
                 if fork_server.forget_inherited():
                     with suppress(OSError, EOFError):
-                        return self._start("forkserver")
+                        return self._fork()
         # Without a server: slower, and whatever keeps one from loading shows in this process.
         try:
             self._start("spawn")
@@ -145,6 +147,14 @@ class ChildProcess:
         """End it at once."""
         self.send_signal(signal.SIGKILL)
 
+    def _fork(self) -> None:
+        try:
+            self._start("forkserver")
+        except (OSError, EOFError) as error:
+            fork_server.has_failed(error)
+            raise
+        fork_server.has_served()
+
     def _start(self, method: str) -> None:
         try:
             folder = os.getcwd()  # noqa: PTH109
@@ -164,6 +174,7 @@ class ChildProcess:
             report,
             self.cores or _cores(),
             None if self.own_session else os.getsid(0),
+            not fork_server.is_vain(),
         )
         context: Any = multiprocessing.get_context(method)
         process = context.Process(target=_live, args=(order,), name=fork_server.OURS)
@@ -246,6 +257,8 @@ def _become(order: _Order) -> None:
         os.chdir(order.folder)
     except OSError as error:
         _leave(f"the current folder {order.folder}: {error.strerror}", FAILED)
+    if not order.has_server:
+        fork_server.do_without()
     if order.session != os.getsid(0):
         os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})

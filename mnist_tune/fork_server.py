@@ -38,6 +38,10 @@ _preparation: Any = spawn.get_preparation_data
 _lock = threading.RLock()
 _starter: int | None = None
 """The process that started the server, if that was this module."""
+_has_served = False
+"""Whether this process was ever given another by a server."""
+_is_vain = False
+"""Whether a server ends here when it has loaded: each start would load one, and wait for it."""
 
 
 def start_method() -> str:
@@ -47,7 +51,7 @@ def start_method() -> str:
     the fork server that is forked; one that has come to have threads or a GPU ends itself, see `preload`.
     """
     has_server = "forkserver" in multiprocessing.get_all_start_methods()
-    return "forkserver" if has_server and sys.platform != "darwin" else "spawn"
+    return "forkserver" if has_server and sys.platform != "darwin" and not _is_vain else "spawn"
 
 
 def begin(preload: str) -> None:
@@ -71,6 +75,30 @@ def forget_inherited() -> bool:
         return True
 
 
+def has_served() -> None:
+    """Remember that a server gave this process another."""
+    global _has_served
+    _has_served = True
+
+
+def has_failed(error: BaseException) -> None:
+    """Remember that no server can be had here, if what this process started has ended before it served."""
+    is_gone = isinstance(error, EOFError | ConnectionError)
+    if is_gone and not _has_served and _starter == os.getpid():
+        do_without()
+
+
+def do_without() -> None:
+    """From now on, start processes by exec."""
+    global _is_vain
+    _is_vain = True
+
+
+def is_vain() -> bool:
+    """Whether no server can be had here, nor in what this process starts."""
+    return _is_vain
+
+
 def leave_alone(process: Any) -> None:
     """Have this interpreter not wait for the process at its own exit: ours end by themselves."""
     multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
@@ -81,9 +109,18 @@ def _ensure_running() -> None:
     with _lock:
         if _is_inherited():
             return
+        if _starter == os.getpid() and not _has_served and _has_ended():
+            do_without()
+            raise ChildProcessError("no fork server can be had here")
         with fresh_interpreter():
             _start_unless_running()
         _starter = os.getpid()
+
+
+def _has_ended() -> bool:
+    """Whether the server that this process started is gone. Who waits for it still reads how."""
+    look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, _server._forkserver_pid, look) is not None
 
 
 def _is_inherited() -> bool:

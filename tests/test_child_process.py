@@ -271,6 +271,38 @@ def test_in_a_folder_that_is_gone_no_process_starts_and_it_is_said_why(
         ChildProcess("sys:exit", [0]).start()
 
 
+def test_where_each_server_ends_itself_only_one_is_ever_loaded(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(  # as what watches all Python programs of a machine does
+        """
+import os, sys, threading
+if "forkserver" in str(sys.orig_argv):
+    with open("servers", "a") as servers:
+        print(os.getpid(), file=servers)
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+    )
+    script = """
+import multiprocessing
+from mnist_tune.child_process import ChildProcess
+for _ in range(2):
+    ours, theirs = multiprocessing.Pipe()
+    child = ChildProcess("tests.in_children:start_when_told", [theirs])
+    child.start()
+    ours.recv()
+    ours.send("go on")
+    print(ours.recv(), child.wait(60))
+"""
+    path = os.pathsep.join([str(tmp_path), str(STUDIES.parent)])
+    answer = run_python(
+        tmp_path,
+        "-c",
+        f"from mnist_tune import fork_server; fork_server.begin(fork_server.TRAINING)\n{script}",
+        PYTHONPATH=path,
+    )
+    assert (answer.stdout, answer.stderr) == ("exited with 7 exited with 0\n" * 2, "")
+    assert len((tmp_path / "servers").read_text().splitlines()) == 1
+
+
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:
     def count() -> int:
         gc.collect()
