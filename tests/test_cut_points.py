@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 
 from mnist_tune import patience
 from mnist_tune.attempt import Attempt
+from mnist_tune.attributes import HISTORY
 from mnist_tune.cli import live
 from mnist_tune.cli.display import Display
 from mnist_tune.cli.options import console
@@ -21,12 +23,12 @@ from mnist_tune.failures import Failure
 from mnist_tune.results import Results, read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage import GuardedStorage, open_storage
-from mnist_tune.studies import open_study, study_names
+from mnist_tune.studies import create_study, open_study, study_names
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Answer, Command
 from tests.cut_points import Cut
-from tests.support import epoch, new_study, take, work, write_spec
+from tests.support import TWO_CELLS, epoch, new_study, take, tiny_spec, work, write_spec
 
 pytestmark = pytest.mark.postgres
 
@@ -62,8 +64,17 @@ grace_period = 3600
 """
 
 
-POINTS = pytest.mark.parametrize("step", [29, pytest.param(5, marks=pytest.mark.slow)], ids=["some", "most"])
-FEWER = pytest.mark.parametrize("step", [83, pytest.param(11, marks=pytest.mark.slow)], ids=["some", "most"])
+GRID = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
+
+POINTS = pytest.mark.parametrize("most", [3, pytest.param(40, marks=pytest.mark.slow)], ids=["some", "many"])
+"""At how many points at most a connection is cut: 40 are all of a short command."""
+
+
+def points(whole: Cut, most: int) -> list[int]:
+    """So many points of what was asked when nothing was cut, from the first to the last."""
+    last = len(whole.passed) - 1
+    n = min(most, last + 1)
+    return [round(last * index / (n - 1)) for index in range(n)]
 
 
 @pytest.fixture(autouse=True)
@@ -101,12 +112,15 @@ def begun(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     assert queue.give_back(take(queue), Failure("non_finite", "the loss is nan"))
     Registration(study.storage, study.study_id, "cpu").register()
     take(queue)
+    assert create_study(study.storage, tiny_spec(folder, GRID))
+    queue = open_study(study.storage, "grid").queue()
+    queue.complete(take(queue), 50.0, user={HISTORY: [asdict(epoch(1, 50.0))]}, reports={1: 50.0})
     study.storage.engine.dispose()
     return "begun"
 
 
-@FEWER
-def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path: Path, step: int) -> None:
+@POINTS
+def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path: Path, most: int) -> None:
     new_study(tmp_path, SPEC, database(server, "fresh")).storage.engine.dispose()
 
     def life(fatal: int | None) -> Cut:
@@ -122,7 +136,7 @@ def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path:
 
     whole = life(None)
     assert len(whole.passed) > 100
-    for fatal in range(0, len(whole.passed), step):
+    for fatal in points(whole, most):
         assert life(fatal).has_come
 
 
@@ -138,7 +152,7 @@ class Shown(Display):
 
 @POINTS
 def test_who_follows_a_study_asks_again(
-    server: str, begun: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: int
+    server: str, begun: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], most: int
 ) -> None:
     monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
     study = open_study(open_storage(storage_url(database(server, "cut", begun))), "tiny")
@@ -152,7 +166,7 @@ def test_who_follows_a_study_asks_again(
         return cut
 
     whole = follow(None)
-    for fatal in range(0, len(whole.passed), step):
+    for fatal in points(whole, most):
         assert follow(fatal).has_come
         said = capsys.readouterr()
         assert "the storage answers again" in said.out
@@ -162,6 +176,8 @@ def test_who_follows_a_study_asks_again(
 READING = ["status", "studies", "logs", "verify", "export", "report"]
 CHANGING = {
     "create-study": ["other.toml"],
+    "create-study --reuse": ["other-grid.toml", "--reuse", "grid"],
+    "set": ["tiny", "retry.lost=7"],
     "pause": ["tiny"],
     "resume": ["tiny"],
     "cancel": ["tiny"],
@@ -182,7 +198,7 @@ def test_a_command_that_reads_is_right_or_says_what_is_wrong(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    step: int,
+    most: int,
 ) -> None:
     monkeypatch.setenv("MNIST_TUNE_ARTIFACTS", str(tmp_path / "artifacts"))
     url = server.removesuffix("postgres") + begun
@@ -195,7 +211,7 @@ def test_a_command_that_reads_is_right_or_says_what_is_wrong(
 
     whole, right = life(None)
     assert right.code == 0
-    for fatal in range(0, len(whole.passed), step):
+    for fatal in points(whole, most):
         cut, answer = life(fatal)
         assert cut.has_come
         assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
@@ -204,26 +220,29 @@ def test_a_command_that_reads_is_right_or_says_what_is_wrong(
 @POINTS
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
-    server: str, begun: str, command: Command, tmp_path: Path, name: str, step: int
+    server: str, begun: str, command: Command, tmp_path: Path, name: str, most: int
 ) -> None:
     write_spec(tmp_path, SPEC.replace("tiny", "other"), "other.toml")
+    write_spec(tmp_path, GRID.replace('"grid"', '"other-grid"'), "other-grid.toml")
 
     def life(fatal: int | None) -> tuple[Cut, Answer, str]:
         url, target = database(server, "cut", begun), database(server, "target")
         given = [target if each == "TARGET" else each for each in CHANGING[name]]
-        arguments = [name, *given, "--storage", url]
+        arguments = [name.split()[0], *given, "--storage", url]
         cut = Cut(server, fatal)
         with cut.made():
             answer = command(*arguments)
         again = command(*arguments)
-        # What is deleted cannot be deleted again, though the connection may be lost before its files are.
-        assert again.code in ((0, MISTAKE) if name == "delete-study" or answer.code == 0 else (0,)), cut
+        # What is deleted, or copied, cannot be so again, though the connection may be lost between that and
+        # the end of the command.
+        may_be_done = name in ("copy-study", "delete-study") or answer.code == 0
+        assert again.code in ((0, MISTAKE) if may_be_done else (0,)), cut
         found = [content(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
         return cut, answer, repr(found)
 
     whole, right, expected = life(None)
     assert (right.code, right.err) == (0, "")
-    for fatal in range(0, len(whole.passed), step):
+    for fatal in points(whole, most):
         cut, answer, found = life(fatal)
         assert cut.has_come
         assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
@@ -244,7 +263,7 @@ def content(storage: GuardedStorage) -> list[Any]:
     """The studies with what is done, and may be done, of them."""
     studies = [open_study(storage, name) for name in study_names(storage)]
     read = [
-        (each.name, results.control, results.cells, [worker.state for worker in results.workers])
+        (each.name, each.spec, results.control, results.cells, [one.state for one in results.workers])
         for each in studies
         for results in [read_results(each)]
     ]
