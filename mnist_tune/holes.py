@@ -25,7 +25,7 @@ class PutBack(NamedTuple):
     numbers: list[int]
     """The last trials of those that wait again."""
     left: dict[int, str]
-    """Those of the others: why nobody can try the cell again."""
+    """Those of the others: why they do not."""
 
 
 def put_back_holes(study: OpenStudy, number: int | None = None) -> PutBack:
@@ -48,7 +48,7 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> PutBack:
             if is_last(session, study.study_id, trial.trial_id):
                 holes[trial.number] = trial
             else:
-                left[trial.number] = "is followed by an attempt that cannot be read"
+                left[trial.number] = "a later attempt at it cannot be read"
         if number is not None:
             if number not in holes:
                 known = f"these are: {', '.join(map(str, sorted(holes)))}" if holes else "there is none"

@@ -327,7 +327,10 @@ def test_retry_puts_back_what_it_can_and_names_what_nobody_can_try_again(
     answer = command("retry", "tiny")
     assert answer.code == 1
     assert answer.out.startswith(f"put back the cell of trial {second}\n")
-    assert answer.err.startswith(f"trial {first} its learning_rate has a distribution that cannot be read")
+    said = (
+        f"trial {first}: its cell is not put back: its learning_rate has a distribution that cannot be read"
+    )
+    assert answer.err.startswith(said)
     assert command("retry", "tiny", "--trial", str(first)).code == 1
     assert "no cell" not in command("retry", "tiny").out
 
@@ -463,7 +466,7 @@ def test_a_cell_whose_retry_cannot_be_read_is_not_put_back_a_second_time(tmp_pat
     queue.give_back(take(queue), Failure("exception", "broke"))
     with study.storage.transaction() as session:
         session.execute(sqlalchemy.text(f"UPDATE trials SET number = {number} WHERE number = 2"))
-    assert put_back_holes(study) == ([], {0: "is followed by an attempt that cannot be read"})
+    assert put_back_holes(study) == ([], {0: "a later attempt at it cannot be read"})
     done = 0
     while claim := queue.claim("worker"):
         queue.complete(claim, 42.0)

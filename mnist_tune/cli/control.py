@@ -114,7 +114,7 @@ def retry(
     opened = options.study(study, storage)
     numbers, left = put_back_holes(opened, trial)
     made = make_deleted_cells(opened) if trial is None else []
-    unable = [f"trial {number} {reason}: nobody can try its cell again" for number, reason in left.items()]
+    unable = [f"trial {number}: its cell is not put back: {reason}" for number, reason in left.items()]
     if as_json:
         options.print_json({"study": opened.name, "retried": numbers, "made_anew": made, "left": unable})
     else:
