@@ -309,6 +309,7 @@ def test_a_cell_is_tried_again_though_what_nobody_needs_of_its_last_attempt_is_d
         assert session.connection().exec_driver_sql(damage).rowcount == 1
     assert queue.give_back(claim, Failure("preempted", "drained"))
     assert [take(queue).parameters for _ in range(2)][1] == claim.parameters
+    assert not any(line.startswith("failure counts: ") for line in findings(study, tmp_path))
 
 
 def test_retry_puts_back_what_it_can_and_names_what_nobody_can_try_again(

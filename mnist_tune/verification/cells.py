@@ -103,6 +103,8 @@ def within_budget(stored: Stored, attempt: Attempt) -> Iterator[str]:
 def counted(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each attempt knows how often its cell has failed before."""
     expected: list[dict[str, int]] = []
+    if stored.unreadable:  # which may lie before it
+        return
     if attempt.previous is None:
         expected = [{}]
     elif (kind := failure_class(attempt.previous)) is not None:
