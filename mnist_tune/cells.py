@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, select
+from sqlalchemy.engine import Connection
 
 from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
 from mnist_tune.database import utc_now
@@ -34,7 +35,7 @@ from mnist_tune.stored_trials import distribution, external
 from mnist_tune.stored_values import MOST, Damaged, load, parse
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
-LEFT_BEHIND_OF = select(system_attributes).where(
+INHERITED_OF = select(system_attributes).where(
     system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key.in_([CHECKPOINT, FAILURES])
 )
 
@@ -107,7 +108,7 @@ def read_cell(session: orm.Session, trial_id: int) -> Cell:
             known[row.param_name] = external(distribution(row.distribution_json), row.param_value)
         except Damaged as problem:
             damage.append(f"its {row.param_name} {problem}")
-    for row in session.execute(LEFT_BEHIND_OF, of_trial):
+    for row in session.execute(INHERITED_OF, of_trial):
         try:
             left[row.key] = parse(row.key, row.value_json)
         except Damaged as problem:
@@ -120,16 +121,21 @@ def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[
     unfinished = cells_of_any(study_ids, *UNFINISHED)
     states = session.execute(select(trials.c.trial_id, trials.c.state).where(unfinished))
     running = {row.trial_id for row in states if row.state == TrialState.RUNNING}
+    return checkpoint_keys(session, unfinished), running
+
+
+def checkpoint_keys(rows: orm.Session | Connection, which: sqlalchemy.ColumnElement[bool]) -> set[str]:
+    """The keys of the checkpoints that such trials point to."""
     pointers = (
         select(system_attributes.c.value_json)
         .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
-        .where(unfinished, system_attributes.c.key == CHECKPOINT)
+        .where(which, system_attributes.c.key == CHECKPOINT)
     )
     keys = set()
-    for pointer in session.execute(pointers).scalars():
+    for pointer in rows.execute(pointers).scalars():
         with suppress(Damaged):  # nobody goes on from where it points to
             keys.add(parse(CHECKPOINT, pointer).key)
-    return keys, running
+    return keys
 
 
 def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:

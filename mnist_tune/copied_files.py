@@ -21,12 +21,13 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from mnist_tune.artifacts import REMOVED, ArtifactFolder
-from mnist_tune.attributes import CHECKPOINT, LEFT_BEHIND
+from mnist_tune.attributes import LEFT_BEHIND
+from mnist_tune.cells import checkpoint_keys
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.rows import UNFINISHED, study_system_attributes, system_attributes, trials
-from mnist_tune.stored_names import checkpoint_key, inside, is_artifact_id
-from mnist_tune.stored_values import Damaged, load, parse
+from mnist_tune.stored_names import inside, is_artifact_id
+from mnist_tune.stored_values import Damaged, load
 from mnist_tune.studies import OpenStudy
 from mnist_tune.whole_files import link_or_copy
 
@@ -50,7 +51,8 @@ class CopiedFiles:
     def take(self, study: OpenStudy, rows: Connection, source: Folders, target: Folders) -> None:
         """Make them; `rows` sees the study as the copy will have it. Raises MnistTuneError if that fails."""
         self.folders = target
-        keys = _checkpoints(rows, study.study_id)
+        unfinished = trials.c.study_id == study.study_id, trials.c.state.in_(UNFINISHED)
+        keys = checkpoint_keys(rows, sqlalchemy.and_(*unfinished))
         try:
             states = checkpoints_of(study.uid, source.checkpoints).path
         except MnistTuneError:  # whose uid is damaged has no folder of them
@@ -128,24 +130,6 @@ def copied_files(uid: str) -> Iterator[CopiedFiles]:
     except BaseException:
         files.discard()
         raise
-
-
-def _checkpoints(rows: Connection, study_id: int) -> set[str]:
-    """The keys of the states from which unfinished trials go on."""
-    pointers = (
-        select(system_attributes.c.value_json)
-        .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
-        .where(
-            trials.c.study_id == study_id,
-            trials.c.state.in_(UNFINISHED),
-            system_attributes.c.key == CHECKPOINT,
-        )
-    )
-    keys = set()
-    for pointer in rows.execute(pointers).scalars():
-        with suppress(ValueError):  # of what is damaged there is no file
-            keys.add(checkpoint_key(parse(CHECKPOINT, pointer).key))
-    return keys
 
 
 def _artifacts(rows: Connection, study_id: int) -> set[str]:

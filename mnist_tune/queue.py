@@ -190,10 +190,10 @@ class Queue:
     def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
         # Not `study.tell`: it reads the trial twice and calls the sampler back, all of it to no use here.
         result = [claim.number, value]
+        notes["system"] = {**notes.get("system", {}), RESULT: result}
         try:
             with self._storage.guarded(claim.trial_id) as session:
                 put(session, claim.trial_id, **notes)
-                put(session, claim.trial_id, system={RESULT: result})
                 end(session, claim.trial_id, state, [value])
         except UpdateFinishedTrialError:
             if not self._ended_as(claim, state, has_attribute(system_attributes, RESULT, result)):

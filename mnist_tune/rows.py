@@ -14,11 +14,11 @@ from typing import Any, TypedDict, Unpack
 import sqlalchemy
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import bindparam, orm, type_coerce
+from sqlalchemy import bindparam, orm
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mnist_tune.attributes import CLAIM, UID
-from mnist_tune.database import UtcDateTime, utc_now
+from mnist_tune.database import utc_now
 
 studies = models.StudyModel.__table__
 study_attributes = models.StudyUserAttributeModel.__table__
@@ -30,10 +30,6 @@ user_attributes = models.TrialUserAttributeModel.__table__
 objective_values = models.TrialValueModel.__table__
 intermediate_values = models.TrialIntermediateValueModel.__table__
 parameters = models.TrialParamModel.__table__
-
-# Optuna's own reader turns times into local ones without a zone, which are two times in an hour of each year.
-STARTED = type_coerce(trials.c.datetime_start, UtcDateTime).label("started")
-ENDED = type_coerce(trials.c.datetime_complete, UtcDateTime).label("ended")
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 

@@ -18,7 +18,7 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.rows import study_attributes, upsert
 from mnist_tune.sections import Lease
 from mnist_tune.spec import SETTINGS, Spec
-from mnist_tune.stored_spec import stored_spec
+from mnist_tune.stored_spec import TABLES, stored_spec
 from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import OpenStudy
 from mnist_tune.wording import counted
@@ -44,7 +44,11 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals or not text:
             raise UserError(f"set: '{assignment}' is no change; write limits.timeout=3600")
-        if key.partition(".")[0] not in SETTINGS:
+        table, _, field = key.partition(".")
+        if table in SETTINGS and not field:
+            fields = [f"{table}.{one}" for one in TABLES[table].model_fields]
+            raise UserError(f"set: {table} is a table; name a field of it: {', '.join(fields)}")
+        if table not in SETTINGS:
             raise UserError(
                 f"set: {key} cannot be changed: the study's numbers depend on it; make another study. "
                 "Only fields of [lease], [retry] and [limits] can"

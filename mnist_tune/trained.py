@@ -17,12 +17,11 @@ from packaging.version import InvalidVersion, Version
 from sqlalchemy import orm, select
 
 from mnist_tune.attributes import CLAIM, HISTORY, RESULT, SPEC, VERSION
-from mnist_tune.documents import validate
-from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.rows import study_attributes
 from mnist_tune.spec import Spec
+from mnist_tune.stored_spec import as_stored_spec
 from mnist_tune.stored_values import Damaged, Text, load, parse
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -106,8 +105,8 @@ def trained_with(attributes: Mapping[str, Any], spec: Spec | None = None) -> Tra
     if not _is_former(attributes.get(VERSION)):
         return Trained()
     try:
-        return Trained(spec or validate(Spec, attributes.get(SPEC), "the stored spec"))
-    except MnistTuneError:  # not ours, or damaged: nothing is known of its cells
+        return Trained(spec or as_stored_spec(attributes.get(SPEC)))
+    except Damaged:  # not ours, or damaged: nothing is known of its cells
         return Trained()
 
 

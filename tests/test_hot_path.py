@@ -10,8 +10,9 @@ import sqlalchemy
 from sqlalchemy.engine.interfaces import CacheStats
 
 from mnist_tune.attempt import Attempt
+from mnist_tune.attributes import RESULT
 from mnist_tune.results import read_results
-from tests.support import epoch, new_study, open_file, work
+from tests.support import epoch, new_study, open_file, take, work
 
 
 def one_epoch(attempt: Attempt) -> float:
@@ -32,6 +33,29 @@ def test_a_trial_of_one_epoch_is_two_transactions(tmp_path: Path) -> None:
     work(study, run_trial)
     # The least, since a heartbeat may fall into a trial.
     assert min(after - before for before, after in pairwise(when_trials_began)) == 2
+
+
+def test_the_end_of_a_trial_is_one_statement_for_each_table_and_one_to_hold_the_row(
+    tmp_path: Path,
+) -> None:
+    study = new_study(tmp_path)
+    queue = study.queue()
+    claim = take(queue)
+    statements: list[str] = []
+    sqlalchemy.event.listen(
+        study.storage.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
+    queue.complete(claim, 50.0, user={"a": 1}, system={"b": 2}, reports={1: 50.0})
+    tables = [statement.split()[1 if statement.startswith("UPDATE") else 2] for statement in statements]
+    assert tables == [
+        "trials",
+        "trial_user_attributes",
+        "trial_system_attributes",
+        "trial_intermediate_values",
+        "trial_values",
+        "trials",
+    ]
+    assert {"b", RESULT} <= study.storage.get_trial(claim.trial_id).system_attrs.keys()
 
 
 def test_the_last_epoch_is_stored_with_the_end_of_the_trial(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
+from mnist_tune.learnt import LearntFrom
 from mnist_tune.sections import MOST
 from mnist_tune.stored_spec import as_stored_spec
 from mnist_tune.stored_values import Damaged
@@ -33,6 +35,11 @@ def test_settings_that_are_out_of_bounds_by_now_are_at_their_bounds(of_0_5_0: Op
     assert (spec.retry.lost, spec.retry.preempted, spec.retry.exception) == (MOST, 0, 3)
     assert (spec.limits.timeout, spec.limits.failures_in_a_row) == (1e9, MOST)
     assert take(of_0_5_0.queue()).limits == spec.limits
+
+
+def test_a_sampler_learns_from_it(of_0_5_0: OpenStudy) -> None:
+    learnt = LearntFrom(of_0_5_0.storage, of_0_5_0.study_id).get_all_trials()
+    assert [trial.value for trial in learnt if trial.state is TrialState.COMPLETE] == [96.5]
 
 
 def test_every_command_takes_it(of_0_5_0: OpenStudy, command: Command) -> None:

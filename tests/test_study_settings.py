@@ -72,9 +72,9 @@ def test_set_says_what_holds_and_from_when(tmp_path: Path, command: Command) -> 
         ("retry.lost=1.5", "set: retry.lost: "),
         ("lease.grace_period=1", "set: lease.grace_period: must be at least 3 heartbeat intervals (30)"),
         ("limits.timeout", "set: 'limits.timeout' is no change; write limits.timeout=3600"),
-        ("limits=3", "set: "),
+        ("limits=3", "set: limits is a table; name a field of it: limits.timeout, "),
         ("limits.timeout.more=3", "set: "),
-        ("limits.=3", "set: "),
+        ("limits.=3", "set: limits is a table; name a field of it: limits.timeout, "),
     ],
 )
 def test_what_cannot_be_set_gets_one_line_and_changes_nothing(

@@ -17,10 +17,11 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.attributes import CHECKPOINT
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.stored_trials import StoredTrials
+from mnist_tune.trained import FINISHED
 from mnist_tune.verification import attempts, cells, files, records
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
-from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored, failure_class, was_taken
+from mnist_tune.verification.stored import Attempt, Attribute, Stored, failure_class, was_taken
 
 
 def _study(_: Stored) -> Sequence[None]:

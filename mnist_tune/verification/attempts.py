@@ -9,7 +9,8 @@ from optuna.trial import TrialState
 
 from mnist_tune.attributes import CLAIM, FAILURE, WORKER
 from mnist_tune.stored_values import Damaged
-from mnist_tune.verification.stored import FINISHED, Attempt, Stored, failure_class, was_taken
+from mnist_tune.trained import FINISHED
+from mnist_tune.verification.stored import Attempt, Stored, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)
 """To which SQLite's clock is read."""

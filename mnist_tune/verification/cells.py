@@ -12,8 +12,8 @@ from mnist_tune.attributes import CONTROL, FAILURES
 from mnist_tune.conditions import wanted
 from mnist_tune.control import Control
 from mnist_tune.search import distributions
+from mnist_tune.trained import FINISHED
 from mnist_tune.verification.stored import (
-    FINISHED,
     Attempt,
     Stored,
     cell_of,

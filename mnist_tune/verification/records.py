@@ -10,7 +10,8 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.attributes import ENVIRONMENT, HISTORY, METRIC, RESULT
-from mnist_tune.verification.stored import FINISHED, Attempt, Attribute, Stored
+from mnist_tune.trained import FINISHED
+from mnist_tune.verification.stored import Attempt, Attribute, Stored
 
 MAX_BYTES = 65_535
 """Of MySQL's text columns, the smallest of the databases that Optuna supports."""
@@ -37,7 +38,7 @@ def pruned(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield "was pruned, but the spec has no [pruner]"
     done = len(_history(attempt.trial))
     configured = stored.spec.training_config(attempt.trial.params).epochs
-    if _was_trained(attempt.trial) and not 0 < done < configured:
+    if _ran_the_job(attempt.trial) and not 0 < done < configured:
         yield f"was pruned after {done} epochs of {configured}"
 
 
@@ -46,7 +47,7 @@ def gapless(stored: Stored, attempt: Attempt) -> Iterator[str]:
     epochs = [metrics["epoch"] for metrics in _history(attempt.trial)]
     if epochs != list(range(1, len(epochs) + 1)):
         yield f"its history has the epochs {epochs}"
-    elif attempt.trial.state == TrialState.COMPLETE and _was_trained(attempt.trial):
+    elif attempt.trial.state == TrialState.COMPLETE and _ran_the_job(attempt.trial):
         configured = stored.spec.training_config(attempt.trial.params).epochs
         if len(epochs) != configured:
             yield f"its history has {len(epochs)} epochs of {configured}"
@@ -84,6 +85,6 @@ def _history(trial: FrozenTrial) -> list[dict[str, Any]]:
     return history
 
 
-def _was_trained(trial: FrozenTrial) -> bool:
+def _ran_the_job(trial: FrozenTrial) -> bool:
     """Whether it ran the real job rather than another objective, which need not have epochs."""
     return HISTORY in trial.user_attrs or ENVIRONMENT in trial.user_attrs

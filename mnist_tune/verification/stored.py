@@ -26,9 +26,6 @@ from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.stored_values import Damaged
 from mnist_tune.trained import Trained, trained_with
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""The states that finish a cell."""
-
 
 class Attribute(NamedTuple):
     """A stored attribute of a trial or, without one, of the study."""
