@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -266,6 +267,7 @@ def _become(order: _Order) -> None:
         os.sched_setaffinity(0, order.cores)
     os.environ.clear()
     os.environ.update(order.environment)
+    time.tzset()  # the C library reads $TZ once, and did so in the fork server
     if "numpy" in sys.modules:  # Python's own random numbers begin anew in a fork, NumPy's do not
         sys.modules["numpy"].random.seed()
     sys.argv = list(order.argv)

@@ -42,6 +42,7 @@ def tell(connection: Connection) -> None:
             "random": None if numpy is None else float(numpy.random.random()),
             "files": open_files(),
             "cores": os.sched_getaffinity(0),
+            "hour": time.localtime(0).tm_hour,
         }
     )
 

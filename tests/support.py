@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from optuna.trial import TrialState
 
 from mnist_tune import fork_server
@@ -239,6 +241,18 @@ def run_command(
 def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a script in `folder`, in a process of its own, which it may end as it likes."""
     return finish(_start(["-c", script], folder, None))
+
+
+@contextmanager
+def zone(name: str) -> Iterator[None]:
+    """This process in a time zone."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TZ", name)
+            time.tzset()
+            yield
+    finally:
+        time.tzset()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:

@@ -123,6 +123,11 @@ def test_a_process_has_the_folder_the_environment_and_the_cores_of_who_starts_it
     assert told()["cores"] == os.sched_getaffinity(0)
 
 
+@pytest.mark.parametrize(("zone", "hour"), [("UTC+0", 0), ("EAST-5", 5), ("WEST+7", 17)])
+def test_a_process_is_in_the_time_zone_that_it_is_given(method: str, zone: str, hour: int) -> None:
+    assert told(environment=os.environ | {"TZ": zone})["hour"] == hour
+
+
 def test_a_process_begins_without_threads_or_a_gpu_and_deaf_to_who_stops_all(method: str) -> None:
     first, second = told(), told()
     assert (first["threads"], first["gpu"], first["ctrl-c"]) == (1, False, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +10,16 @@ import pytest
 
 from mnist_tune.results import read_results
 from tests.conftest import Command
-from tests.support import TINY_SPEC, ZONES_DIFFER_BY, finish, lease, new_study, start_toy_worker, wait_until
+from tests.support import (
+    TINY_SPEC,
+    ZONES_DIFFER_BY,
+    finish,
+    lease,
+    new_study,
+    start_toy_worker,
+    wait_until,
+    zone,
+)
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 FOUR_CELLS = TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]') + lease(1.0, 3.0)
@@ -44,16 +52,9 @@ def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_others_and_loses
     assert max(started) - min(started) > timedelta(minutes=50)  # the clock was wrong indeed
 
 
-def test_times_are_told_in_utc_wherever_one_looks_from(
-    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_times_are_told_in_utc_wherever_one_looks_from(tmp_path: Path, command: Command) -> None:
     claim = new_study(tmp_path).queue().claim("worker")
     assert claim is not None
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    time.tzset()
-    try:
+    with zone("Pacific/Kiritimati"):
         started = json.loads(command("status", "tiny", "--json").out)["trials"][0]["started"]
-    finally:
-        monkeypatch.undo()
-        time.tzset()
     assert abs(datetime.fromisoformat(started) - datetime.now(UTC)) < ZONES_DIFFER_BY

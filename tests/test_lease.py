@@ -33,6 +33,7 @@ from tests.support import (
     states,
     take,
     wait_until,
+    zone,
 )
 
 WRITES: list[Callable[[GuardedStorage, Queue, Claim], object]] = [
@@ -149,14 +150,11 @@ def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path, d
     assert time.monotonic() - before > 1.0
 
 
-def test_times_come_from_the_database_in_utc(study: OpenStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    time.tzset()
-    queue = study.queue()
-    claim = take(queue)
-    queue.complete(claim, 50.0)
-    monkeypatch.undo()
-    time.tzset()
+def test_times_come_from_the_database_in_utc(study: OpenStudy) -> None:
+    with zone("Pacific/Kiritimati"):
+        queue = study.queue()
+        claim = take(queue)
+        queue.complete(claim, 50.0)
     trial = study.storage.get_trial(claim.trial_id)
     for stored in (trial.datetime_start, trial.datetime_complete):
         assert stored is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from tests.support import (
     take,
     wait_until,
     write_spec,
+    zone,
 )
 
 pytestmark = pytest.mark.postgres
@@ -82,17 +82,14 @@ def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time
     study = new_study(tmp_path, url=postgres)
     queue = study.queue()
     claim = take(queue)
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    time.tzset()
-    monkeypatch.setenv("PGTZ", "America/New_York")
-    newcomer = opened_again(study).queue()
-    assert newcomer.put_back_stale() == []
-    queue.beat(claim)
-    assert opened_again(study).queue().put_back_stale() == []
-    make_silent(study)
-    assert opened_again(study).queue().put_back_stale() == [claim.number]
-    monkeypatch.undo()
-    time.tzset()
+    with zone("Pacific/Kiritimati"), monkeypatch.context() as patch:
+        patch.setenv("PGTZ", "America/New_York")
+        newcomer = opened_again(study).queue()
+        assert newcomer.put_back_stale() == []
+        queue.beat(claim)
+        assert opened_again(study).queue().put_back_stale() == []
+        make_silent(study)
+        assert opened_again(study).queue().put_back_stale() == [claim.number]
     with pytest.raises(UpdateFinishedTrialError):
         queue.beat(claim)
 

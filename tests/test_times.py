@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,7 +20,7 @@ from mnist_tune.rows import trials
 from mnist_tune.studies import OpenStudy
 from mnist_tune.times import on_axis, retold, shown, zone_at
 from tests.conftest import STORED, Command
-from tests.support import ONE_CELL, finish, folders, new_study, start_command, take, work
+from tests.support import BY_EXEC, ONE_CELL, finish, folders, new_study, start_command, take, work, zone
 from tests.test_dashboard import Client
 
 FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
@@ -31,16 +28,6 @@ FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, 
 GAP = datetime(2026, 3, 29, 0, 50, tzinfo=UTC), datetime(2026, 3, 29, 1, 10, tzinfo=UTC)
 """Twenty minutes in which they go from 1:50 to 3:10."""
 ZONES = ["Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu", "UTC"]
-
-
-@contextmanager
-def zone(name: str) -> Iterator[None]:
-    """This process in a time zone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", name)
-        time.tzset()
-        yield
-    time.tzset()
 
 
 def study_of(folder: Path, times: tuple[datetime, datetime], url: str | None = None) -> OpenStudy:
@@ -209,7 +196,7 @@ def test_times_are_told_alike_in_every_locale(tmp_path: Path, monkeypatch: pytes
     started = []
     for locale in ("C", "POSIX", "tr_TR.UTF-8"):  # one that is not installed counts as C
         monkeypatch.setenv("LC_ALL", locale)
-        started.append(start_command("logs", "tiny", folder=tmp_path))
+        started.append(start_command("logs", "tiny", folder=tmp_path, environment=BY_EXEC))
     said = {finish(process).stdout for process in started}
     (only,) = said
     assert only.startswith("trial 0: 2026-10-25 02:50:00+02:00 begins on worker: ")
