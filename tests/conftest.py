@@ -104,6 +104,8 @@ def command(
     """`mnist-tune` in this process, which spares its start; its default storage lies in the folder too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"sqlite:///{tmp_path}/{STORED}")
+    # It would write the command over pytest's own command line.
+    monkeypatch.setattr("mnist_tune.process_title.set_title", lambda _: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: str) -> Answer:
