@@ -100,8 +100,6 @@ def test_no_command_loads_what_it_has_no_use_for(mnist_directory: Path) -> None:
         assert not loaded[command] & {"torch", "torchvision"}
     assert "torch" in loaded["its training process"]
     assert not loaded["its training process"] & {"optuna", "sqlalchemy", "pydantic", "typer"}
-    for imports in profiles.values():
-        assert imports[0].milliseconds >= imports[-1].milliseconds
     assert "status: " in profile_table(profiles)
 
 

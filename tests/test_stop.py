@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def test_what_a_process_was_told_and_what_is_passed_on_to_it_are_the_same_stop()
     stop.follow(reading)
     stop._on_signal(TERM, None)  # to all processes of a unit
     pass_on(writing, 1)  # and from the one that has got it too
-    time.sleep(0.2)
+    wait_until(lambda: stop._passed_on == 1)
     assert stop.times == 1
     stop.check_urgent()
     pass_on(writing, 2)  # a human is in a hurry there
@@ -91,11 +91,12 @@ def test_two_stops_that_are_passed_on_at_once_are_two() -> None:
 def test_a_process_that_is_gone_after_it_said_stop_does_not_say_it_again() -> None:
     reading, writing = os.pipe()
     stop = StopRequest()
+    others = set(threading.enumerate())
     stop.follow(reading)
+    (following,) = set(threading.enumerate()) - others
     pass_on(writing, 1)
     os.close(writing)
-    wait_until(lambda: stop.requested)
-    time.sleep(0.2)
+    following.join()
     assert (stop.times, stop.reason) == (1, "the process that started the worker asked it to stop")
 
 
