@@ -308,6 +308,17 @@ for _ in range(2):
     assert len((tmp_path / "servers").read_text().splitlines()) == 1
 
 
+def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) -> None:
+    listens = "print(forkserver._forkserver._forkserver_address, flush=True)"
+    end = "os.kill(os.getpid(), signal.SIGKILL)"
+    script = f"import os, signal\nfrom multiprocessing import forkserver\n{START_ONE}\n{listens}\n{end}"
+    answer = run_python(tmp_path, "-c", script, TMPDIR=str(tmp_path))
+    said, socket_file = answer.stdout.splitlines()
+    assert (answer.returncode, said) == (-signal.SIGKILL, "exited with 7")
+    assert Path(socket_file).parent.parent == tmp_path
+    wait_until(lambda: not list(tmp_path.iterdir()))
+
+
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:
     def count() -> int:
         gc.collect()

@@ -36,7 +36,7 @@ def loads_for_ever(folder: Path, *packages: str) -> dict[str, str]:
 
 def start_worker_that_is_loading(folder: Path, *packages: str) -> tuple[subprocess.Popen[str], list[int]]:
     """A worker that loads these for ever, or its fork server does, and all that it has started."""
-    environment = loads_for_ever(folder, *packages)
+    environment = loads_for_ever(folder, *packages) | {"TMPDIR": str(folder)}
     worker = start_command("worker", "tiny", folder=folder, environment=environment)
     wait_until(lambda: any("forkserver" in command_line(pid) for pid in descendants(worker.pid)))
     return worker, descendants(worker.pid)
@@ -60,6 +60,7 @@ def test_a_worker_that_is_killed_while_it_loads_leaves_no_process_and_no_traceba
     answer = finish(worker)  # which waits for all that could write to the same pipes
     assert (answer.stdout, answer.stderr) == ("", "")
     wait_until(lambda: are_gone(started))
+    assert not list(tmp_path.glob("pymp-*"))  # multiprocessing's
 
 
 def test_ctrl_c_while_torch_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:

@@ -5,17 +5,24 @@ The modules here are imported by the fork server alone, which is told their name
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
+import re
 import signal
+import socket
 import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 from mnist_tune.fork_server import STARTER
 from mnist_tune.process_title import set_title
 
 LOOK_SECONDS = 0.2
+SERVER = os.getpid()
 
 
 def load(*modules: str) -> None:
@@ -23,14 +30,16 @@ def load(*modules: str) -> None:
     _leave_the_terminal()
     # Else OpenBLAS starts threads when NumPy is imported. A child's environment is that of its starter.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    _socket_file()  # while it is open
+    atexit.register(_clear_up)
     _end_with(int(os.environ.pop(STARTER, os.getppid())))
     try:
         for module in modules:
             importlib.import_module(module)
     except BaseException:
-        os._exit(1)  # whoever starts by exec then sees the error
+        _end(with_folder=False)  # whoever starts by exec then sees the error
     if _has_threads() or _has_touched_a_gpu():
-        os._exit(1)
+        _end(with_folder=False)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     gc.collect()
@@ -51,12 +60,38 @@ def _end_with(parent: int) -> None:
 
     def look(*_: object) -> None:
         if os.getppid() != parent:
-            os._exit(1)
+            _end(with_folder=True)
 
     look()
     signal.signal(signal.SIGALRM, look)
     signal.siginterrupt(signal.SIGALRM, False)
     signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
+
+
+def _end(*, with_folder: bool) -> NoReturn:
+    _clear_up(with_folder=with_folder)
+    os._exit(1)
+
+
+def _clear_up(*, with_folder: bool = True) -> None:
+    """Remove the server's socket, and its folder as well, which the starter removes unless it is killed."""
+    socket_file = _socket_file()
+    if socket_file is None or os.getpid() != SERVER:  # forked off it
+        return
+    with suppress(OSError):
+        socket_file.unlink(missing_ok=True)
+        if with_folder:
+            socket_file.parent.rmdir()  # unless there is something else in it
+
+
+@cache
+def _socket_file() -> Path | None:
+    """Where the server listens, by the descriptor that multiprocessing names in its command line."""
+    number = re.search(r"\bmain\((\d+), ", sys.orig_argv[-1])
+    if number is None:
+        return None
+    with socket.socket(fileno=os.dup(int(number[1]))) as listener:
+        return Path(listener.getsockname())
 
 
 def _has_threads() -> bool:
