@@ -46,14 +46,15 @@ def main() -> None:
 
 def _summary(error: BaseException) -> str:
     from mnist_tune.database_errors import driver_error, explain
+    from mnist_tune.wording import first_line
 
     if cause := driver_error(error):
         return f"the storage {explain(cause)}"
     if error is output.failure():
         output.work_on()  # what is left of it would be tried again when Python ends
         return f"standard output cannot be written: {error.strerror or error}"
-    first_line = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"{first_line} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"
+    said = first_line(f"{type(error).__name__}: {error}")
+    return f"{said} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"
 
 
 def _leave_with_traceback(error: Exception) -> NoReturn:

@@ -20,7 +20,7 @@ from mnist_tune.pruners import Decision
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest
 from mnist_tune.times import log_stamp
-from mnist_tune.wording import last_lines
+from mnist_tune.wording import first_line, last_lines
 
 LOG_FILE = "log.txt"
 MAX_LOG_LENGTH = 32_000
@@ -171,7 +171,7 @@ class Attempt:
         Raises:
             LeaseLost: others have the cell.
         """
-        self.say(f"{failure.kind}: {failure.reason.splitlines()[0]}")
+        self.say(f"{failure.kind}: {first_line(failure.reason)}")
         files = self._upload({})
         self._lease.renew(lambda: ask(self._store))
         if not ask(lambda: self._queue.give_back(self.claim, failure, files)):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mnist_tune.conditions import Condition, Value, as_condition, check_conditions
-from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean, shown
+from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean, short_value
 from mnist_tune.sections import AtLeast1, Seed, Training, is_integer, is_number
 
 Table = TypeVar("Table", bound=Section)
@@ -190,7 +190,8 @@ def _check_choices(name: str, values: Any) -> list[Value]:
         raise KeyedError(name, "a grid takes lists of values; ranges and conditions belong in [search.space]")
     if not isinstance(values, list):
         raise KeyedError(
-            name, f"should be a list of values, not {shown(values)}; write {name} = [{shown(values)}]"
+            name,
+            f"should be a list of values, not {short_value(values)}; write {name} = [{short_value(values)}]",
         )
     if not values:
         raise KeyedError(name, "has no values; write at least one, or remove the axis")

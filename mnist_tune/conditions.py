@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from mnist_tune.documents import KeyedError, did_you_mean, shown
+from mnist_tune.documents import KeyedError, did_you_mean, short_value
 
 SEED = "seed"
 Value = bool | int | float | str
@@ -24,7 +24,7 @@ def as_condition(when: Any) -> Any:
     for field, values in condition.items():
         for value in values:
             if not isinstance(value, Value):
-                raise KeyedError(field, f"should be a value or a list of values, not {shown(value)}")
+                raise KeyedError(field, f"should be a value or a list of values, not {short_value(value)}")
     return condition
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mnist_tune.database import SQLITE_BUSY_SECONDS, shown
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.wording import first_line
 
 SQLITE_REMEDIES = {
     sqlite3.SQLITE_BUSY: f"another process has held it for {SQLITE_BUSY_SECONDS} s; find and end that one",
@@ -67,7 +68,7 @@ def explain(error: DBAPIError) -> str:
         remedy = SQLITE_REMEDIES.get(_code(error.orig), OTHERWISE)
     else:
         remedy = POSTGRESQL_REMEDIES.get(_sqlstate(error.orig), OTHERWISE)
-    return f"cannot be used: {str(error.orig).strip().splitlines()[0]}; {remedy}"
+    return f"cannot be used: {first_line(str(error.orig).strip())}; {remedy}"
 
 
 def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 
 from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.wording import first_line
 from mnist_tune.writable import try_to_write
 
 PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
@@ -44,7 +45,7 @@ Check = tuple[str, Callable[[], Iterable[Finding]]]
 def one_line(error: Exception) -> str:
     """What an error says, and its kind if it is not one of ours."""
     text = str(error) if isinstance(error, MnistTuneError) else f"{type(error).__name__}: {error}"
-    return text.strip().splitlines()[0]
+    return first_line(text.strip())
 
 
 def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> Iterator[Finding]:
@@ -122,7 +123,7 @@ def _devices() -> Iterator[Finding]:
         present = available_devices()
     yield from examine(*((device, partial(_device, device)) for device in present))
     if NVIDIA_DRIVER.exists() and not any(device.startswith("cuda") for device in present):
-        reason = f" ({str(caught[0].message).splitlines()[0]})" if caught else ""
+        reason = f" ({first_line(str(caught[0].message))})" if caught else ""
         yield Finding(
             "cuda",
             Verdict.WARNING,

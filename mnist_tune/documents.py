@@ -164,15 +164,14 @@ def complaint(details: ErrorDetails) -> str:
     given = details["input"]
     if details["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", details["ctx"]["expected"])
-        meant = shown(given) if isinstance(given, int) else str(given)
-        return f"{shown(given)} is not known; {did_you_mean(meant, choices)}"
+        meant = short_value(given) if isinstance(given, int) else str(given)
+        return f"{short_value(given)} is not known; {did_you_mean(meant, choices)}"
     if details["type"] == "string_pattern_mismatch":
-        return (
-            f"{shown(given)} is not allowed; use letters, digits, '.', '_' and '-', a letter or digit first"
-        )
+        allowed = "use letters, digits, '.', '_' and '-', a letter or digit first"
+        return f"{short_value(given)} is not allowed; {allowed}"
     wanted = re.sub(r" or instance of \w+", "", details["msg"])
     wanted = wanted.replace("Input should be", "should be").replace("dictionary", "table")
-    return f"{wanted}, not {shown(given)}{_remedy(details)}"
+    return f"{wanted}, not {short_value(given)}{_remedy(details)}"
 
 
 def _remedy(details: ErrorDetails) -> str:
@@ -189,7 +188,7 @@ def _remedy(details: ErrorDetails) -> str:
     return "; write it without quotes"
 
 
-def shown(value: Any) -> str:
+def short_value(value: Any) -> str:
     """A value as a message shows it: a long one is cut."""
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"

@@ -14,7 +14,7 @@ from mnist_tune.attempt import LOG_FILE
 from mnist_tune.control import COULD_NOT_BEGIN
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
-from mnist_tune.times import retold, shown
+from mnist_tune.times import local_time, retold
 from mnist_tune.visible import visible, visible_lines
 from mnist_tune.wording import parameters_text
 
@@ -71,4 +71,4 @@ def _kept(attempt: Attempt, artifacts: Path) -> str | None:
 
 
 def _time(moment: datetime | None) -> str:
-    return shown(moment) if moment else "?"
+    return local_time(moment) if moment else "?"

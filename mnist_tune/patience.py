@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mnist_tune.database_errors import driver_errors
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.wording import first_line
 
 T = TypeVar("T")
 
@@ -96,8 +97,8 @@ def _may_pass(error: DBAPIError) -> bool:
 def in_a_line(error: Exception) -> str:
     """What a storage's failure says, or what any other error is."""
     failed = failure_that_may_pass(error)
-    return f"{type(error).__name__}: {error}".split("\n", 1)[0] if failed is None else _said(failed)
+    return first_line(f"{type(error).__name__}: {error}") if failed is None else _said(failed)
 
 
 def _said(error: DBAPIError) -> str:
-    return str(error.orig).strip().split("\n", 1)[0]
+    return first_line(str(error.orig).strip())

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mnist_tune.documents import KeyedError, Section, describe, did_you_mean, shown
+from mnist_tune.documents import KeyedError, Section, describe, did_you_mean, short_value
 from mnist_tune.sections import AtLeast1, Count
 
 AtLeast2 = Annotated[Count, Field(ge=2)]
@@ -104,7 +104,7 @@ def as_pruner(table: Any) -> Any:
         raise KeyedError("name", f"missing; write one of {', '.join(PRUNERS)}")
     name = table["name"]
     if not isinstance(name, str) or name not in PRUNERS:
-        raise KeyedError("name", f"{shown(name)} is not known; {did_you_mean(str(name), PRUNERS)}")
+        raise KeyedError("name", f"{short_value(name)} is not known; {did_you_mean(str(name), PRUNERS)}")
     model = PRUNERS[name]
     for key in table:
         knowing = [other for other, pruner in PRUNERS.items() if key in pruner.model_fields]

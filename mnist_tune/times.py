@@ -8,7 +8,7 @@ LOG_FORMAT = "%Y-%m-%d %H:%M:%SZ"
 LOG_WIDTH = len("2026-10-25 00:50:00Z")
 
 
-def shown(time: datetime) -> str:
+def local_time(time: datetime) -> str:
     """A time as the clock on the wall shows it, with its offset from UTC: one hour a year comes twice."""
     return _on_the_wall(time).isoformat(sep=" ", timespec="seconds")
 
@@ -16,7 +16,7 @@ def shown(time: datetime) -> str:
 def stamp(*, on_terminal: bool) -> str:
     """The time now, to begin a line with. A log may be read later, and elsewhere."""
     now = datetime.now(UTC)
-    return f"{_on_the_wall(now):%H:%M:%S}" if on_terminal else shown(now)
+    return f"{_on_the_wall(now):%H:%M:%S}" if on_terminal else local_time(now)
 
 
 def log_stamp() -> str:
@@ -28,7 +28,7 @@ def retold(line: str) -> str:
     """A line of a stored log as one is shown; one that does not begin with such a time, as it is."""
     stored, text = line[:LOG_WIDTH], line[LOG_WIDTH:]
     try:
-        return shown(datetime.strptime(stored, LOG_FORMAT).replace(tzinfo=UTC)) + text
+        return local_time(datetime.strptime(stored, LOG_FORMAT).replace(tzinfo=UTC)) + text
     except ValueError:
         return line
 

@@ -13,7 +13,9 @@ def torchvision_module(name: str) -> Any:
         return importlib.import_module(f"torchvision.{name}")
     except (ImportError, RuntimeError) as error:
         # torch and torchvision from different indexes: "operator torchvision::nms does not exist".
-        reason = str(error).splitlines()[0]
+        from mnist_tune.wording import first_line
+
+        reason = first_line(str(error))
         raise MnistTuneError(
             f"torchvision {_version('torchvision')} does not fit torch {_version('torch')} ({reason}); "
             "run: pip install --force-reinstall torch torchvision"

@@ -38,6 +38,11 @@ def visible(text: object) -> str:
     )
 
 
+def visible_text(text: str) -> str:
+    """The same of a text of several lines, in which all else stays."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def visible_lines(text: str) -> list[str]:
     """A text of several lines, which stay lines."""
     lines = text.removesuffix("\n").split("\n")

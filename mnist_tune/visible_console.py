@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from mnist_tune.visible import visible
+from mnist_tune.visible import visible, visible_text
 
 
 class VisibleConsole(Console):
@@ -24,8 +24,4 @@ class VisibleConsole(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=_visible(segment.text))
-
-
-def _visible(text: str) -> str:
-    return "\n".join(map(visible, text.split("\n")))
+            yield segment if segment.control else segment._replace(text=visible_text(segment.text))

@@ -19,7 +19,7 @@ from mnist_tune.queue import Claim, Standing
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
-from mnist_tune.wording import parameters_text
+from mnist_tune.wording import first_line, parameters_text
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
 BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}
@@ -86,7 +86,7 @@ class Worker:
             with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval, self._log):
                 ended = self._loop()
         except BaseException as error:
-            self._leave(f"{type(error).__name__}: {error}".split("\n", 1)[0])
+            self._leave(first_line(f"{type(error).__name__}: {error}"))
             raise
         if ended is Ended.FINISHED:
             self._sweep()
@@ -142,7 +142,7 @@ class Worker:
                 self._failures_in_a_row = 0
             elif failure.kind in BLAMES_THE_MACHINE and not (claim.failures or claim.damage):
                 self._failures_in_a_row += 1
-                self._last_failure = f"{failure.kind}: {failure.reason}".split("\n", 1)[0]
+                self._last_failure = first_line(f"{failure.kind}: {failure.reason}")
         finally:
             self._in_hand = None
 

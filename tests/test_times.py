@@ -18,7 +18,7 @@ from mnist_tune.report.contents import contents
 from mnist_tune.results import read_results
 from mnist_tune.rows import trials
 from mnist_tune.studies import OpenStudy
-from mnist_tune.times import on_axis, retold, shown, zone_at
+from mnist_tune.times import local_time, on_axis, retold, zone_at
 from tests.conftest import STORED, Command
 from tests.support import BY_EXEC, ONE_CELL, finish, folders, new_study, start_command, take, work, zone
 from tests.test_dashboard import Client
@@ -175,7 +175,7 @@ def test_a_time_that_no_local_clock_can_show_is_shown_in_utc() -> None:
     for place in ("America/New_York", "Asia/Kathmandu"):
         with zone(place):
             for extreme in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
-                assert shown(extreme)
+                assert local_time(extreme)
                 assert on_axis(extreme, zone_at(extreme))
                 assert on_axis(extreme, timezone(timedelta(hours=14)))
                 assert on_axis(extreme, timezone(-timedelta(hours=14)))

@@ -7,10 +7,12 @@ import io
 import json
 import logging
 import re
+import sqlite3
 import warnings
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import insert
@@ -19,7 +21,10 @@ import mnist_tune
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
 from mnist_tune.control import Registration
+from mnist_tune.database_errors import explain
+from mnist_tune.diagnosis import one_line
 from mnist_tune.documents import dump, to_json
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.parsing import parse
 from mnist_tune.progress import events
@@ -30,6 +35,7 @@ from mnist_tune.studies import OpenStudy
 from mnist_tune.visible import EMPTY, visible, visible_lines
 from mnist_tune.visible_console import VisibleConsole
 from mnist_tune.visible_logging import StandardError
+from mnist_tune.wording import first_line
 from tests.conftest import Command
 from tests.reported import history
 from tests.support import TWO_CELLS, new_study, take, write_spec
@@ -232,6 +238,21 @@ def test_each_character_that_is_not_seen_is_spelt_out(text: str, shown: str) -> 
 
 def test_lines_stay_lines_and_nothing_else_makes_one() -> None:
     assert visible_lines("a\r\nb\u2028c\x0bd\n\te\n") == ["a", r"b\u2028c\x0bd", "        e"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("", ""), ("one", "one"), ("a\r\nb", "a"), ("\nb", ""), ("a\x1b\u2028b\nc", r"a\x1b\u2028b")],
+)
+def test_there_is_a_first_line_of_whatever_an_error_says(text: str, line: str) -> None:
+    assert first_line(text) == line
+
+
+@pytest.mark.parametrize("says", ["", "\n", " "])
+def test_an_error_that_says_nothing_is_told_too(says: str) -> None:
+    refused = sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError(says))
+    assert explain(refused).startswith("cannot be used: ;")
+    assert one_line(MnistTuneError(says)) == ""
 
 
 PRINTERS = {

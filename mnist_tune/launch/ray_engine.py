@@ -20,6 +20,7 @@ from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
 from mnist_tune.pool import NO_FAILURE
+from mnist_tune.wording import first_line
 
 try:
     import ray
@@ -220,4 +221,4 @@ def _resources(order: Order) -> dict[str, float]:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0]
+    return first_line(str(error).strip())

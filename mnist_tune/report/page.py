@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from mnist_tune.report.contents import Report
 from mnist_tune.report.panels import GAP, LEGEND_LINE, MARGIN
 from mnist_tune.report.theme import DARK, LIGHT, variables
-from mnist_tune.visible import visible
+from mnist_tune.visible import visible_text
 
 EARLY = "document.documentElement.classList.add('scripted');"
 """Before the page is drawn, so that what is for browsers without scripts does not flash up."""
@@ -48,7 +48,7 @@ def _visible(value: object) -> object:
     """What the template is given; text of ours that is markup already stays."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "\n".join(map(visible, value.split("\n")))
+    return visible_text(value)
 
 
 def _policy(scripts: list[str]) -> str:

@@ -12,7 +12,7 @@ from mnist_tune.documents import dump
 from mnist_tune.report.pictures import Table
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.results import Results
-from mnist_tune.times import shown
+from mnist_tune.times import local_time
 from mnist_tune.wording import duration, first_line
 
 TITLES = {
@@ -44,7 +44,7 @@ def provenance(results: Results, storage: str, now: datetime) -> Provenance:
     rows += [[title, _values(results, key)] for key, title in TITLES.items()]
     known = [key for attempt in results.attempts for key in attempt.environment if key not in TITLES]
     rows += [[first_line(key), _values(results, key)] for key in dict.fromkeys(known)]
-    rows.append(["this report", f"mnist-tune {__version__}, {shown(now)}"])
+    rows.append(["this report", f"mnist-tune {__version__}, {local_time(now)}"])
     facts = Table(["what", "value"], [row for row in rows if row[1]])
     return Provenance(facts, dump(results.spec.document(), "toml"), results.warnings)
 
@@ -59,8 +59,8 @@ def _times(results: Results, now: datetime) -> list[list[str]]:
     last = max(ends, default=now) if results.is_finished else now
     workers = {attempt.worker for attempt in attempts if attempt.worker}
     return [
-        ["first start", shown(first)],
-        ["last end" if results.is_finished else "still going at", shown(last)],
+        ["first start", local_time(first)],
+        ["last end" if results.is_finished else "still going at", local_time(last)],
         ["wall-clock", duration(max((last - first).total_seconds(), 0.0))],
         ["workers", f"{len(workers):,}"],
         ["attempts", f"{len(starts):,}"],

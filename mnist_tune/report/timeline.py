@@ -13,8 +13,7 @@ from mnist_tune.report.pictures import Picture, Table, plain, table, worded
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
 from mnist_tune.results import Attempt, Results
-from mnist_tune.times import on_axis, zone_at
-from mnist_tune.times import shown as time_shown
+from mnist_tune.times import local_time, on_axis, zone_at
 from mnist_tune.wording import duration, first_line, shortened
 
 STYLES = {
@@ -171,7 +170,7 @@ def _attempts(shown: Sequence[Attempt], now: datetime) -> Table:
             str(attempt.cell),
             attempt.worker or "unknown",
             _state(attempt) + (f": {first_line(attempt.failure['class'])}" if attempt.failure else ""),
-            time_shown(_started(attempt)),
+            local_time(_started(attempt)),
             duration(_seconds(attempt, now)),
         ]
         for attempt in shown
