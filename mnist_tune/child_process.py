@@ -87,7 +87,7 @@ class ChildProcess:
     """A descriptor; None: nothing to read."""
     stdout: int = 1
     stderr: int = 2
-    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    environment: dict[str, str] = field(default_factory=fork_server.environment)
     cores: set[int] | None = None
     own_session: bool = False
     """Then signals from the terminal do not reach it."""

@@ -146,19 +146,25 @@ def _without_main(name: str) -> dict[str, Any]:
 spawn.get_preparation_data = _without_main
 
 
+def environment() -> dict[str, str]:
+    """That of this process, without what only a fresh interpreter is to find."""
+    with _lock:
+        return dict(os.environ)
+
+
 @contextmanager
 def fresh_interpreter() -> Iterator[None]:
     """Have an interpreter that is started meanwhile begin as ours are to.
 
     It imports from where this one does and nowhere else (with -c it would look into the current folder
-    first), and is deaf to signals until it is ready to hear.
+    first), and is deaf to signals until it is ready to hear. One at a time: the environment is everybody's.
     """
     needed = {
         "PYTHONSAFEPATH": "1",
         STARTER: str(os.getpid()),
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
-    with in_environment(needed):
+    with _lock, in_environment(needed):
         resource_tracker.ensure_running()  # which unblocks signals
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         try:

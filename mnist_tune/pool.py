@@ -115,7 +115,7 @@ class Pool:
                 stdin=end,
                 stdout=output.fileno(),
                 stderr=output.fileno(),
-                environment=os.environ
+                environment=fork_server.environment()
                 | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)},
                 cores=None if place.core is None else {place.core},
                 # Ctrl-C reaches us alone, and we pass it on.

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +318,25 @@ def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) ->
     assert (answer.returncode, said) == (-signal.SIGKILL, "exited with 7")
     assert Path(socket_file).parent.parent == tmp_path
     wait_until(lambda: not list(tmp_path.iterdir()))
+
+
+def test_what_a_fresh_interpreter_is_to_find_is_in_no_other_environment() -> None:
+    before = dict(os.environ)
+    found = []
+
+    def look() -> None:
+        found.append(ChildProcess("sys:exit").environment)
+        with fork_server.fresh_interpreter():  # as when two processes are started by exec
+            found.append(dict(os.environ))
+
+    other = threading.Thread(target=look)
+    with fork_server.fresh_interpreter():
+        needed = dict(os.environ)
+        other.start()
+        other.join(0.5)
+    other.join()
+    assert found == [before, needed]
+    assert dict(os.environ) == before != needed
 
 
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:
