@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import multiprocessing
 import os
 import signal
@@ -18,7 +17,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_tune import __version__, fork_server
+from mnist_tune import __version__, fork_server, output
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.process_title import set_title
 from mnist_tune.visible import visible
@@ -251,7 +250,8 @@ def _become(order: _Order) -> None:
     for number, descriptor in enumerate(order.streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    _reopen_the_streams()
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what Python knew of it is the fork server's
+    output.take_over()
     if refusal := refuse_version(order.version):
         _leave(refusal, MISTAKE)
     try:
@@ -277,14 +277,3 @@ def _become(order: _Order) -> None:
 def _leave(message: str, code: int) -> NoReturn:
     print(f"mnist-tune: {visible(message)}", file=sys.stderr)  # noqa: T201
     sys.exit(code)
-
-
-def _reopen_the_streams() -> None:
-    """What Python knows of its streams is what they were in the fork server."""
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=os.isatty(1))
-    else:  # the command has none
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115

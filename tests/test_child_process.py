@@ -163,6 +163,16 @@ def test_a_process_reads_and_writes_what_it_was_given(method: str, tmp_path: Pat
         assert sorted(output.read().split(b"\n")) == [b"", b"complained", b"read: a line"]
 
 
+def test_a_process_goes_on_when_nobody_reads_its_complaints(method: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with tempfile.TemporaryFile() as output:
+        child = ChildProcess("tests.in_children:talk", stdout=output.fileno(), stderr=writing)
+        child.start()
+        os.close(writing)
+        assert child.wait(60) == Ending(0)
+
+
 def test_children_of_children_come_from_the_same_server(server: int) -> None:
     assert told()["parent"] == server
     assert told("start_another")["parent"] == server
