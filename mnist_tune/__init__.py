@@ -1,3 +1,3 @@
 """A hyperparameter search service around a PyTorch MNIST classifier."""
 
-__version__ = "0.5.0"
+__version__ = "0.6.0.dev0"
