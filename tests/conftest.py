@@ -26,8 +26,10 @@ STORED = "studies.db"
 """The file of the default storage of commands that tests run."""
 
 
-# A shell has its background jobs ignore Ctrl-C, and all that they start; on a terminal nothing does.
+# A shell has its background jobs ignore Ctrl-C, and nohup what it starts the end of the terminal. So does all
+# that they start in turn. The tests are of commands on a terminal, where nothing does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
