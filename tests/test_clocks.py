@@ -28,14 +28,15 @@ FOUR_CELLS = TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]') + lease(1.0, 3.0)
 @pytest.mark.slow
 @pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime: apt-get install faketime")
 def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_others_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     study = new_study(tmp_path, FOUR_CELLS)
-    with monkeypatch.context() as ahead:
-        ahead.setenv("LD_PRELOAD", str(LIBRARIES[0]))
-        ahead.setenv("FAKETIME", "+3600")
-        ahead.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        workers = [start_toy_worker(tmp_path, seconds=5.0)]
+    ahead = {
+        "LD_PRELOAD": str(LIBRARIES[0]),
+        "FAKETIME": "+3600",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    workers = [start_toy_worker(tmp_path, seconds=5.0, environment=ahead)]
     workers.append(start_toy_worker(tmp_path, seconds=5.0))
     wait_until(lambda: read_results(study).cells.running == 2)
     killed = start_toy_worker(tmp_path, seconds=60.0)
