@@ -179,13 +179,16 @@ def _remedy(details: ErrorDetails) -> str:
     given = details["input"]
     if details["type"] not in ("float_type", "int_type") or not isinstance(given, str):
         return ""
-    if isinstance(given, TextLikeNumber):
-        return f"; that is text in YAML, write {given.as_number(whole=details['type'] == 'int_type')}"
-    try:
-        float(given)
-    except ValueError:
+    if len(given) > LONGEST:
         return ""
-    return "; write it without quotes"
+    if isinstance(given, TextLikeNumber):
+        number = given.as_number(whole=details["type"] == "int_type")
+        return "" if number is None else f"; that is text in YAML, write {number}"
+    try:
+        is_number = given.isascii() and math.isfinite(float(given))
+    except ValueError:
+        is_number = False
+    return "; write it without quotes" if is_number else ""
 
 
 def short_value(value: Any) -> str:

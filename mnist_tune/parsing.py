@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 import stat
 import tomllib
@@ -21,7 +22,10 @@ MOST_BYTES = 1_000_000
 """A grid of 100,000 cells has about a third of it."""
 DEEPEST = 20
 """Tables in tables: specs have four."""
-NUMBER = re.compile(r"([-+]?)(\d[\d_]*)(\.\d*)?[eE]([-+]?)(\d+)")
+DIGITS = r"\d+(?:_\d+)*"
+NUMBER = re.compile(rf"([-+]?)(?=\.?\d)({DIGITS})?(\.(?:{DIGITS})?)?(?:[eE]([-+]?)({DIGITS}))?", re.ASCII)
+LARGEST = 10**15
+"""Whole numbers below it are told exactly."""
 
 
 class NotPlainError(ValueError):
@@ -29,18 +33,21 @@ class NotPlainError(ValueError):
 
 
 class TextLikeNumber(str):
-    """What looks like a number and is text in YAML, as 1e-3 is."""
+    """What looks like a number and is text in YAML, as 1e-3 and 089 are."""
 
     __slots__ = ()
 
-    def as_number(self, *, whole: bool) -> str:
-        """How that number, or whole number, is written in YAML."""
-        if whole and float(self).is_integer():
-            return str(int(float(self)))
-        match = NUMBER.fullmatch(self)
-        assert match is not None
+    def as_number(self, *, whole: bool) -> str | None:
+        """How that number, or whole number, is written in YAML; None if it is none that anybody means."""
+        number = float(self)
+        if whole:
+            return str(int(number)) if number.is_integer() and abs(number) < LARGEST else None
+        match = NUMBER.fullmatch(self.replace("_", ""))
+        if match is None or not math.isfinite(number):
+            return None
         sign, digits, fraction, sign_of_exponent, exponent = match.groups()
-        return f"{sign}{digits}{fraction or '.0'}e{sign_of_exponent or '+'}{exponent}"
+        written = f"{sign}{digits or 0}{fraction or '.0'}"
+        return f"{written}e{sign_of_exponent or '+'}{exponent}" if exponent else written
 
 
 def read_text(path: Path) -> str:

@@ -1,7 +1,8 @@
-"""YAML without what makes of a text more than it shows: anchors, aliases, tags, keys given twice."""
+"""YAML without what makes of a text more than it shows: anchors, aliases, tags, double keys, odd bases."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -40,4 +41,27 @@ def _text(loader: PlainLoader, node: yaml.ScalarNode) -> str:
     return TextLikeNumber(text) if is_plain and NUMBER.fullmatch(text) else text
 
 
+def _whole_number(loader: PlainLoader, node: yaml.ScalarNode) -> int:
+    if re.fullmatch(r"[-+]?0[\d_]+", node.value):
+        remedy = "write it without the 0, or in quotes if it is text"
+        raise NotPlainError(
+            f"a number that begins with 0 is in base 8 in YAML; {remedy}{place(node.start_mark)}"
+        )
+    _refuse_base_60(node)
+    return loader.construct_yaml_int(node)
+
+
+def _number(loader: PlainLoader, node: yaml.ScalarNode) -> float:
+    _refuse_base_60(node)
+    return loader.construct_yaml_float(node)
+
+
+def _refuse_base_60(node: yaml.ScalarNode) -> None:
+    if ":" in node.value:
+        remedy = "write the number itself, or quotes if it is text"
+        raise NotPlainError(f"a number with ':' is in base 60 in YAML; {remedy}{place(node.start_mark)}")
+
+
 PlainLoader.add_constructor("tag:yaml.org,2002:str", _text)
+PlainLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+PlainLoader.add_constructor("tag:yaml.org,2002:float", _number)

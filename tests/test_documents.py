@@ -11,7 +11,7 @@ import pytest
 from mnist_tune.documents import dump, load
 from mnist_tune.errors import UserError
 from mnist_tune.exports import Configuration, load_configuration
-from mnist_tune.parsing import DEEPEST
+from mnist_tune.parsing import DEEPEST, TextLikeNumber, parse
 from mnist_tune.spec import load_spec
 from tests.conftest import Command
 from tests.support import TINY_SPEC
@@ -116,6 +116,45 @@ def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, suffix: str, text:
             "training.epochs: should be a valid integer, not '1e1'; that is text in YAML, write 10",
         ),
         (
+            "a.yaml",
+            "training: {learning_rate: 1_0e-3}",
+            "training.learning_rate: should be a valid number, not '1_0e-3'; that is text in YAML, "
+            "write 10.0e-3",
+        ),
+        (
+            "a.yaml",
+            "training: {epochs: 1_0e1_0}",
+            "training.epochs: should be a valid integer, not '1_0e1_0'; that is text in YAML, "
+            "write 100000000000",
+        ),
+        (
+            "a.yaml",
+            "training: {epochs: 089}",
+            "training.epochs: should be a valid integer, not '089'; that is text in YAML, write 89",
+        ),
+        (
+            "a.yaml",
+            "training: {epochs: 0100}",
+            "a number that begins with 0 is in base 8 in YAML; "
+            "write it without the 0, or in quotes if it is text (at line 1, column 20)",
+        ),
+        (
+            "a.yaml",
+            "training: {epochs: -0_7}",
+            "a number that begins with 0 is in base 8 in YAML; write it without",
+        ),
+        (
+            "a.yaml",
+            "training: {}\norigin: {b: 1:30}",
+            "a number with ':' is in base 60 in YAML; write the number itself, or quotes if it is text "
+            "(at line 2, column 13)",
+        ),
+        (
+            "a.yaml",
+            "training: {learning_rate: 1:30.5}",
+            "a number with ':' is in base 60 in YAML; write the number itself",
+        ),
+        (
             "a.toml",
             '[training]\nlearning_rate = "1e-3"',
             "training.learning_rate: should be a valid number, not '1e-3'; write it without quotes",
@@ -180,6 +219,57 @@ def test_a_surprise_of_a_format_gets_one_right_line(
     assert refused(tmp_path, name, content).startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("epochs", "1_e1"),
+        ("epochs", "1__0e1"),
+        ("learning_rate", "1_e-3"),
+        ("learning_rate", "1e_3"),
+        ("epochs", "\u0661e1"),
+        ("epochs", "1e300"),
+        ("epochs", "1e999"),
+        ("learning_rate", "1e999"),
+        ("epochs", "1e-3"),
+        ("learning_rate", "inf"),
+        ("epochs", f"1e{'9' * 5000}"),
+        ("epochs", f"0{'8' * 5000}"),
+    ],
+    ids=lambda value: ascii(value)[1:20],
+)
+def test_what_is_no_number_that_anybody_means_gets_no_remedy(tmp_path: Path, key: str, text: str) -> None:
+    said = refused(tmp_path, "a.yaml", f"training: {{{key}: {text}}}")
+    assert said.startswith(f"training.{key}: should be a valid ")
+    assert "write" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["1e-3", "1.5e3", "1_0e-3", "1.e3", ".5e3", "-1e3", "+1_0.2_5E3", "089", "0089e1"]
+)
+def test_the_remedy_for_a_number_that_yaml_takes_for_text_is_read_as_that_number(text: str) -> None:
+    taken = parse(f"a: {text}", "yaml")["a"]
+    assert isinstance(taken, TextLikeNumber)
+    for whole in (False, True):
+        if (remedy := taken.as_number(whole=whole)) is not None:
+            read = parse(f"a: {remedy}", "yaml")["a"]
+            assert (type(read), read) == (int if whole else float, float(text))
+        else:
+            assert whole
+            assert not float(text).is_integer()
+
+
+def test_numbers_that_yaml_writes_in_other_ways_are_read(tmp_path: Path) -> None:
+    for text, number in (
+        ("0x40", 64),
+        ("1_000", 1000),
+        ("0", 0),
+        ("-0", 0),
+        ("00.5", 0.5),
+        ("'0100'", "0100"),
+    ):
+        assert parse(f"a: {text}", "yaml") == {"a": number}
+
+
 def test_a_device_and_a_folder_are_named_as_what_they_are(tmp_path: Path) -> None:
     for path, says in (
         (Path("/dev/zero"), "is a device; name a file"),
@@ -199,7 +289,10 @@ def test_a_pipe_is_read_as_a_shell_hands_it_over(tmp_path: Path) -> None:
 
 
 def test_a_name_that_looks_like_a_number_goes_through_all_formats(tmp_path: Path) -> None:
-    content = {"training": {}, "origin": {"study": "1e3", "seeds": [0, 1], "same": [0, 1]}}
+    content = {
+        "training": {},
+        "origin": {"study": "1e3", "names": ["089", "0100", "1:30"], "seeds": [0, 1], "same": [0, 1]},
+    }
     path = tmp_path / "best.yaml"
     path.write_text(dump(content, "yaml"))
     read = load(path, Configuration)
