@@ -11,7 +11,6 @@ from __future__ import annotations
 import enum
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -151,22 +150,27 @@ class Queue:
 
         Returns False, and changes nothing, if the lease was lost.
         """
-        return self._fail(claim.trial_id, failure, claimed_with(claim.token), system) or self._ended_as(
+        failed = self._fail(claim.trial_id, failure, claimed_with(claim.token), system)
+        return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
 
-    def put_back_stale(self) -> list[int]:
-        """Fail the attempts whose heartbeat stood still for the grace period; their trial numbers.
+    def put_back_stale(self) -> dict[int, str]:
+        """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.
 
-        With them come back the cells whose attempt another program has ended as failed.
+        With them come back the cells whose attempt another program has ended as failed. Returns, by trial
+        number, what has happened.
         """
-        of_others = self._put_back_unexplained() if self._watch.is_due else []
+        of_others = self._put_back_unexplained() if self._watch.is_due else {}
         failure = Failure(
             "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
         )
-        silent = self._watch.silent()
-        lost = [trial.number for trial in silent if self._fail(trial.trial_id, failure, trial.still())]
-        return of_others + lost
+        lost = {
+            trial.number: f"its worker is gone; {its_cell}"
+            for trial in self._watch.silent()
+            if (its_cell := self._fail(trial.trial_id, failure, trial.still())) is not None
+        }
+        return of_others | lost
 
     def standing(self) -> Standing:
         """Why no cell could be claimed.
@@ -244,36 +248,46 @@ class Queue:
         failure: Failure,
         still: sqlalchemy.ColumnElement[bool],
         system: Mapping[str, Any] | None = None,
-    ) -> bool:
+    ) -> str | None:
+        """End an attempt as failed; what became of its cell. None, and nothing done, unless `still`."""
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             if not fail(session, trial_id, failure, still):
-                return False
+                return None
             put(session, trial_id, system=system or {})
-            self._put_back(session, trial_id, failure.kind)
-        return True
+            return self._put_back(session, trial_id, failure.kind)
 
-    def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> None:
-        with suppress(Damaged):  # nobody can try again what nobody can read
-            put_back(session, self._study_id, trial_id, failed_as, self._spec_now(session))
+    def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> str:
+        """Put the cell of a failed attempt back if its budget allows; what became of it, in words."""
+        try:
+            is_back = put_back(session, self._study_id, trial_id, failed_as, self._spec_now(session))
+        except Damaged as problem:  # nobody can try again what nobody can read
+            return f"its cell is not put back: {problem}"
+        spent = f"its cell is not put back: the budget of retry.{failed_as} is spent"
+        return "put the cell back" if is_back else spent
 
-    def _put_back_unexplained(self) -> list[int]:
+    def _put_back_unexplained(self) -> dict[int, str]:
         """Give the failed attempts of other programs their reason, and put their cells back."""
         of_others = select(trials.c.trial_id, trials.c.number).where(unexplained(self._study_id))
         with self._storage.transaction() as session:
             found = session.execute(of_others).all()
-        return [row.number for row in found if self._explain(row.trial_id)]
+        return {
+            row.number: f"{UNEXPLAINED.reason}; {its_cell}"
+            for row in found
+            if (its_cell := self._explain(row.trial_id)) is not None
+        }
 
-    def _explain(self, trial_id: int) -> bool:
+    def _explain(self, trial_id: int) -> str | None:
+        """Store why an attempt has failed; what became of its cell. None if somebody else has done so."""
         still = select(trials.c.trial_id).where(trials.c.trial_id == trial_id, unexplained(self._study_id))
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             if session.execute(still).first() is None:
-                return False
+                return None
             put(session, trial_id, user={FAILURE: UNEXPLAINED.stored()})
-            if is_last(session, self._study_id, trial_id):
-                self._put_back(session, trial_id, UNEXPLAINED.kind)
-        return True
+            if not is_last(session, self._study_id, trial_id):
+                return "its cell was put back before"
+            return self._put_back(session, trial_id, UNEXPLAINED.kind)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this very attempt has ended so already, the answer to an earlier write having been lost."""

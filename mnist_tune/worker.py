@@ -104,8 +104,8 @@ class Worker:
         while not self._stop.requested:
             if done == self._max_trials:
                 return Ended.ENOUGH
-            for number in self._ask(self._queue.put_back_stale):
-                self._log(f"trial {number}: its worker is gone; put the cell back")
+            for number, what in self._ask(self._queue.put_back_stale).items():
+                self._log(f"trial {number}: {what}")
             claim = self._ask(lambda: self._queue.claim(worker_name()))
             if claim is not None:
                 self._run(claim)

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.results import read_results
-from mnist_tune.rows import heartbeats, trials
+from mnist_tune.rows import heartbeats, parameters, trials
 from mnist_tune.stale import Watch
 from mnist_tune.storage import GuardedStorage
 from mnist_tune.studies import OpenStudy
@@ -91,7 +91,7 @@ def test_a_cell_whose_worker_fell_silent_is_put_back_by_any_other(tmp_path: Path
     silent, watching = study.queue(), opened_again(study).queue()
     before = time.monotonic()
     claim = take(silent)
-    wait_until(lambda: watching.put_back_stale() == [claim.number])
+    wait_until(lambda: list(watching.put_back_stale()) == [claim.number])
     assert time.monotonic() - before > 1.0
     assert states(study) == [TrialState.FAIL, *[TrialState.WAITING] * 8]
     assert read_results(study).attempts[0].failure == {
@@ -113,9 +113,9 @@ def test_a_beating_worker_keeps_its_cell(
     for _ in range(30):
         clock.seconds += 15.0
         beating.beat(claim)
-        assert watching.put_back_stale() == []
+        assert watching.put_back_stale() == {}
     clock.seconds += 61.0
-    assert watching.put_back_stale() == [claim.number]
+    assert list(watching.put_back_stale()) == [claim.number]
 
 
 @pytest.mark.parametrize("beats_on", [False, True])
@@ -139,6 +139,36 @@ def test_a_heartbeat_that_is_no_text_stands_still_until_the_next(
     assert still == ([] if beats_on else [claim.number])
 
 
+@pytest.mark.parametrize(
+    ("lost", "its_cell"),
+    [
+        (1, "put the cell back"),
+        (0, "its cell is not put back: the budget of retry.lost is spent"),
+        (None, "its cell is not put back: its batch_size has a distribution that cannot be read"),
+    ],
+)
+def test_who_fails_a_silent_worker_is_told_what_became_of_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int | None, its_cell: str
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("mnist_tune.stale.time", clock)
+    budget = f"\n[retry]\nlost = {1 if lost is None else lost}\n"
+    study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0) + budget)
+    watching = study.queue()
+    claim = take(study.queue())
+    assert watching.put_back_stale() == {}
+    if lost is None:
+        with study.storage.transaction() as session:
+            of_trial = parameters.c.trial_id == claim.trial_id
+            session.execute(parameters.update().where(of_trial).values(distribution_json="{"))
+    clock.seconds += 61.0
+    (said,) = watching.put_back_stale().values()
+    assert said.startswith(f"its worker is gone; {its_cell}")
+    with study.storage.transaction() as session:
+        numbers = session.execute(select(trials.c.number)).scalars().all()
+    assert len(numbers) == (9 if lost == 1 else 8)
+
+
 def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path, database: str) -> None:
     study = new_study(tmp_path, TINY_SPEC + lease(0.1, 1.0), database)
     take(study.queue())
@@ -146,7 +176,7 @@ def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path, d
         session.execute(heartbeats.delete())
     watching = study.queue()
     before = time.monotonic()
-    wait_until(lambda: watching.put_back_stale() == [0])
+    wait_until(lambda: list(watching.put_back_stale()) == [0])
     assert time.monotonic() - before > 1.0
 
 

@@ -30,6 +30,7 @@ from mnist_tune.reuse import finished_cells
 from mnist_tune.rows import parameters, put, system_attributes, trials
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.trained import UNEXPLAINED
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Command
@@ -251,8 +252,8 @@ def test_a_cell_that_stock_optuna_has_failed_is_tried_again_within_its_budget(
     assert (results.cells.waiting, results.cells.failed, results.is_finished) == (2, 0, False)
     assert command("status", "tiny").code == 0
     queue = study.queue()
-    assert queue.put_back_stale() == [0]
-    assert study.queue().put_back_stale() == []
+    assert queue.put_back_stale() == {0: f"{UNEXPLAINED.reason}; put the cell back"}
+    assert study.queue().put_back_stale() == {}
     assert states(study) == [TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
     assert findings(study, tmp_path) == []
 
@@ -262,7 +263,8 @@ def test_a_cell_that_stock_optuna_has_failed_is_tried_again_within_its_budget(
             continue
         queue.complete(claim, 42.0)
     assert queue.standing() is Standing.OPEN
-    assert study.queue().put_back_stale() == [2]
+    spent = "its cell is not put back: the budget of retry.lost is spent"
+    assert study.queue().put_back_stale() == {2: f"{UNEXPLAINED.reason}; {spent}"}
     assert queue.standing() is Standing.FINISHED
     (hole,) = read_results(study).holes
     assert hole.failure == {"class": "lost", "reason": "another program than a worker ended it as failed"}
@@ -284,7 +286,7 @@ def test_a_failed_cell_counts_as_open_as_long_as_workers_put_it_back_whatever_el
     assert "trial 0: its end should be a time, not 'yesterday'" in results.problems
     is_open = not has_its_reason
     assert (len(results.holes), results.cells.waiting) == ((0, 2) if is_open else (1, 1))
-    assert study.queue().put_back_stale() == ([0] if is_open else [])
+    assert list(study.queue().put_back_stale()) == ([0] if is_open else [])
 
 
 DAMAGES = {
@@ -339,12 +341,31 @@ def test_retry_puts_back_what_it_can_and_names_what_nobody_can_try_again(
 def test_a_failed_cell_that_was_put_back_before_is_not_put_back_twice(tmp_path: Path) -> None:
     study = new_study(tmp_path, GRID)
     by_telling_it(stock(tmp_path))
-    assert study.queue().put_back_stale() == [0]
+    assert list(study.queue().put_back_stale()) == [0]
     without_reason = sqlalchemy.text("DELETE FROM trial_user_attributes WHERE key = 'failure'")
     with study.storage.transaction() as session:
         session.execute(without_reason)
-    assert study.queue().put_back_stale() == [0]
+    assert study.queue().put_back_stale() == {0: f"{UNEXPLAINED.reason}; its cell was put back before"}
     assert states(study) == [TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
+
+
+@pytest.mark.parametrize(
+    ("lost", "its_cell"),
+    [
+        (1, "put the cell back"),
+        (0, "its cell is not put back: the budget of retry.lost is spent"),
+    ],
+)
+def test_a_workers_log_says_what_became_of_a_cell_that_stock_optuna_has_failed(
+    tmp_path: Path, lost: int, its_cell: str
+) -> None:
+    study = new_study(tmp_path, GRID.replace("[training]", f"[retry]\nlost = {lost}\n\n[training]"))
+    by_telling_it(stock(tmp_path))
+    lines: list[str] = []
+    assert work(study, train, log=lines.append) is Ended.FINISHED
+    said = [line for line in lines if line.startswith("trial 0: ")]
+    assert said == [f"trial 0: another program than a worker ended it as failed; {its_cell}"]
+    assert len(read_results(study).complete) == 1 + lost
 
 
 def test_a_trial_that_stock_optuna_asked_for_and_forgot_comes_back_after_the_grace_period(
@@ -585,7 +606,7 @@ def test_on_a_server_too_what_stock_optuna_ended_comes_back_and_its_copy_works(
     other = optuna.load_study(study_name="tiny", storage=url)
     other.tell(other.ask(), state=TrialState.FAIL)
     other.tell(other.ask(), 99.0)
-    assert study.queue().put_back_stale() == [0]
+    assert list(study.queue().put_back_stale()) == [0]
     assert put_back_holes(study).numbers == [1]
     assert states(study) == [TrialState.FAIL, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
     optuna.copy_study(from_study_name="tiny", from_storage=url, to_storage=url, to_study_name="twin")

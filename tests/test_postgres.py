@@ -85,11 +85,11 @@ def test_a_silent_workers_cell_is_put_back_at_once_by_a_newcomer_in_another_time
     with zone("Pacific/Kiritimati"), monkeypatch.context() as patch:
         patch.setenv("PGTZ", "America/New_York")
         newcomer = opened_again(study).queue()
-        assert newcomer.put_back_stale() == []
+        assert newcomer.put_back_stale() == {}
         queue.beat(claim)
-        assert opened_again(study).queue().put_back_stale() == []
+        assert opened_again(study).queue().put_back_stale() == {}
         make_silent(study)
-        assert opened_again(study).queue().put_back_stale() == [claim.number]
+        assert list(opened_again(study).queue().put_back_stale()) == [claim.number]
     with pytest.raises(UpdateFinishedTrialError):
         queue.beat(claim)
 
@@ -101,12 +101,12 @@ def test_a_heartbeat_in_flight_keeps_the_lease(postgres: str, tmp_path: Path) ->
     make_silent(study)
     with study.storage.guarded(claim.trial_id) as session:
         session.execute(heartbeats.update().values(heartbeat=utc_now()))
-        found: list[list[int]] = []
+        found: list[dict[int, str]] = []
         thread = threading.Thread(target=lambda: found.append(watching.put_back_stale()))
         thread.start()
         wait_until(lambda: has_a_statement_that_waits_for_a_lock(postgres))
     thread.join(timeout=30)
-    assert found == [[]]
+    assert found == [{}]
     study.queue().complete(claim, 50.0)
 
 
@@ -188,7 +188,7 @@ def test_a_time_that_python_has_none_for_hides_no_other_and_ends_no_worker(
     with study.storage.transaction() as session:
         session.execute(trials.update().values(datetime_start=utc_now()))
     watching = opened_again(study).queue()
-    assert watching.put_back_stale() == []  # it has to see the heartbeat stand still for itself
+    assert watching.put_back_stale() == {}  # it has to see the heartbeat stand still for itself
     put_back: list[int] = []
 
     def is_put_back() -> bool:
