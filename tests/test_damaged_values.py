@@ -246,7 +246,9 @@ def test_a_damaged_cell_fails_with_its_reason_and_is_a_hole(
     reason = "what is stored of it cannot be read: its learning_rate should be a number of its distribution"
     assert f"cell 5 (optimizer=Adam) failed for good: {reason}, not 'x'" in answer.out
     assert "5/6 cells, 1 failed" in answer.out
-    assert command("retry", DAMAGED, "--trial", "5").err.startswith("mnist-tune: trial 5 cannot be read")
+    answer = command("retry", DAMAGED, "--trial", "5")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("trial 5: its cell is not put back: its learning_rate should be a number of")
 
 
 def rows(file: Path, query: str) -> list[int]:

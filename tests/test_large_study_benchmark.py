@@ -1,4 +1,4 @@
-"""The benchmark of large studies runs and answers in the right shape; what it measures is nobody's test."""
+"""The benchmark of large studies runs and answers in the right shape; no test says how fast that is."""
 
 from __future__ import annotations
 

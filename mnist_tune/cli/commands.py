@@ -29,7 +29,7 @@ class Commands(TyperGroup):
         except typer.Abort:
             typer.echo("aborted", err=True)
             sys.exit(FAILED)
-        sys.exit(exit_code)
+        sys.exit(exit_code or 0)
 
 
 def help_of(command: Callable[..., Any]) -> str:

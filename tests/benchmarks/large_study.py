@@ -26,7 +26,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 from sqlalchemy import literal, select
 
-from mnist_tune.attributes import CLAIM, ENVIRONMENT, HISTORY
+from mnist_tune.attributes import CLAIM, ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.cells import insert_attributes
 from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url, utc_now
 from mnist_tune.documents import dump
@@ -117,10 +117,11 @@ def complete_at_once(url: str) -> None:
         names = ["trial_id", "objective", "value", "value_type"]
         session.execute(objective_values.insert().from_select(names, values))
         notes = {ENVIRONMENT: RUN_ON, HISTORY: epochs}
-        trial_ids = session.execute(select(trials.c.trial_id)).scalars().all()
-        insert_attributes(session, user_attributes, [(trial_id, notes) for trial_id in trial_ids])
-        claims = [(trial_id, {CLAIM: f"{trial_id:032x}"}) for trial_id in trial_ids]
-        insert_attributes(session, system_attributes, claims)
+        rows = session.execute(select(trials.c.trial_id, trials.c.number)).all()
+        insert_attributes(session, user_attributes, [(row.trial_id, notes) for row in rows])
+        result = epochs[-1]["validation_accuracy"]
+        ours = [(row.trial_id, {CLAIM: f"{row.trial_id:032x}", RESULT: [row.number, result]}) for row in rows]
+        insert_attributes(session, system_attributes, ours)
     storage.remove_session()
     storage.engine.dispose()
 
