@@ -1,4 +1,4 @@
-"""The benchmark of the dashboard runs and answers in the right shape; what it costs is nobody's test."""
+"""The benchmark of the dashboard runs and answers in the right shape; no test says what it costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks of the job run and answer in the right shape; how fast we are is nobody's test."""
+"""The benchmarks of the job run and answer in the right shape. No test says how fast we are."""
 
 from __future__ import annotations
 
