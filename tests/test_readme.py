@@ -259,9 +259,8 @@ def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
     (folder / "mine").mkdir()
     text = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
     text = re.sub(r"^epochs = \d+", "epochs = 1" if name == "seed-grid" else "epochs = 4", text, flags=re.M)
-    text = (
-        text.replace("= 50000", "= 500").replace("= 10000", "= 500").replace("n_trials = 18", "n_trials = 6")
-    )
+    text = text.replace("= 50000", "= 500").replace("= 10000", "= 500")
+    text = text.replace("n_trials = 18", "n_trials = 6\nn_startup_trials = 3")
     (folder / "mine" / f"{name}.toml").write_text(text, encoding="utf-8")
     return run_in(folder, [line.replace("studies/", "mine/") for line in lines])
 
