@@ -128,7 +128,7 @@ def assert_the_others_are_shown(status: dict[str, Any], whole: dict[str, Any], c
         assert 0 <= place["mean"] <= 100, case
 
 
-@pytest.mark.parametrize("each", [1, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [1])
 def test_one_damaged_value_hides_no_other(
     template: Path, afresh: Callable[[], Path], command: Command, each: int
 ) -> None:
@@ -160,7 +160,7 @@ def test_one_damaged_value_hides_no_other(
     assert n_seen > 50
 
 
-@pytest.mark.parametrize("each", [1, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [1])
 def test_a_worker_runs_the_other_cells_of_a_damaged_study(
     template: Path, afresh: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: int
 ) -> None:
