@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ENDED = "ENDED WITH"
+FIXED_SIZE = ("COLUMNS", "LINES")
+"""Programs believe these rather than the terminal. Processes of pytest-xdist have them."""
 
 
 class Terminal:
@@ -49,7 +51,8 @@ class Terminal:
     def _tmux(self, *arguments: str) -> str:
         answer = subprocess.run(
             ["tmux", "-u", "-f", os.devnull, "-S", str(self._socket), *arguments],
-            env=os.environ | {"LC_ALL": "C.UTF-8"},
+            env={name: value for name, value in os.environ.items() if name not in FIXED_SIZE}
+            | {"LC_ALL": "C.UTF-8"},
             stdout=subprocess.PIPE,
             check=True,
             encoding="utf-8",
