@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import alembic.util
 import psycopg
 import pytest
+import typer
 
 from mnist_tune import mnist_files
 from mnist_tune.__main__ import main
@@ -30,6 +33,25 @@ STORED = "studies.db"
 # that they start in turn. The tests are of commands on a terminal, where nothing does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_is_made_once() -> Iterator[None]:
+    """What a process of the product does once, and one of the tests would do for each command anew.
+
+    It is a half of what a short command takes: our twenty-odd commands are built with all their options, and
+    Optuna's ten migrations are loaded as modules (`env.py`, which runs them, is none of these).
+    """
+    load = alembic.util.load_python_file
+    kept = functools.cache(load)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        patch.setattr(
+            alembic.util,
+            "load_python_file",
+            lambda folder, name: (load if name == "env.py" else kept)(folder, name),
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

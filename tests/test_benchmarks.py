@@ -20,6 +20,7 @@ def test_a_balanced_grid_has_as_many_cells_as_asked(cells: int) -> None:
     assert max(lengths) <= 2.5 * min(lengths)
 
 
+@pytest.mark.slow
 def test_a_crowd_of_our_workers_is_measured_beside_stock_optunas() -> None:
     measurement = measure(4, 8, 1, ["ours", "stock", "stock-enqueued"])
     assert [measurement.figures["ours"][name].highest for name in EXACTNESS] == [0] * 5

@@ -60,6 +60,7 @@ def test_run_and_its_workers_import_nothing_from_the_current_folder(littered: Pa
     assert MARK not in answer.stdout
 
 
+@pytest.mark.slow
 def test_a_worker_imports_nothing_from_the_current_folder(littered: Path) -> None:
     new_study(littered, TWO_CELLS)
     answer = run_as_users_do(littered, "worker", "tiny")

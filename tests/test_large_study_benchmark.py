@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import mnist_tune
 from tests.benchmarks.large_study import FIGURES, measure, table
 
 
+@pytest.mark.slow
 def test_two_versions_are_measured_side_by_side() -> None:
     itself = Path(mnist_tune.__file__).parent.parent
     figures = measure(3, 2, 1, before=itself)

@@ -24,7 +24,6 @@ from mnist_tune.training import NonFiniteLoss, Trainer
 Optimizer = Literal["Adam", "SGD"]
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 BF16 = Runtime("cpu", "a CPU", "bf16", 1)
-BOTH_OPTIMIZERS = pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
 BOTH_PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
@@ -96,8 +95,15 @@ def test_without_validation_images_there_are_no_validation_numbers(
         assert (metrics.validation_loss, metrics.validation_accuracy) == (None, None)
 
 
-@BOTH_PRECISIONS
-@BOTH_OPTIMIZERS
+@pytest.mark.parametrize(
+    ("optimizer", "precision"),
+    [
+        ("Adam", "fp32"),
+        ("SGD", "bf16"),
+        pytest.param("Adam", "bf16", marks=pytest.mark.slow),
+        pytest.param("SGD", "fp32", marks=pytest.mark.slow),
+    ],
+)
 def test_two_epochs_and_two_more_equal_four_to_the_bit(
     images: tuple[LabeledImages, LabeledImages], optimizer: Optimizer, precision: Precision
 ) -> None:
