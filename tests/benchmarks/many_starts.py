@@ -1,12 +1,13 @@
 """How soon many workers train, and what memory each has of its own: by fork, and by exec as 0.5.0 did.
 
-    python -m tests.benchmarks.many_starts [--json] [--workers N] [--repeats R]
+    python -m tests.benchmarks.many_starts [--json] [--workers N] [--repeats R] [--before DIR]
 
-The two ways take turns. A turn is the time from before the command is started to the end of the first epoch
+The ways take turns. A turn is the time from before the command is started to the end of the first epoch
 (two steps) of the last of N workers, and their unique set size (USS) then, worker and training process
 together. By fork it is `mnist-tune run`; by exec it is N times `mnist-tune worker`, each of which starts its
-training process by exec. A fresh training process is timed from its start to where it has loaded the images.
-The losses of both ways are compared.
+training process by exec. With --before, a folder that holds another version's `mnist_tune`, it is also that
+version's `run`. A fresh training process is timed from its start to where it has loaded the images.
+The losses of all ways are compared.
 """
 
 from __future__ import annotations
@@ -27,12 +28,10 @@ from unittest.mock import patch
 from mnist_tune import mnist_files
 from mnist_tune.configuration import DataConfig
 from mnist_tune.database import ENVIRONMENT_VARIABLE
-from mnist_tune.documents import validate
 from mnist_tune.messages import SetUp
 from mnist_tune.results import Results, read_results
-from mnist_tune.spec import Spec
 from mnist_tune.storage import open_storage
-from mnist_tune.studies import create_study, open_study
+from mnist_tune.studies import open_study
 from mnist_tune.training_process import TrainingProcess
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread
@@ -47,7 +46,8 @@ main()
 """
 LOOK_SECONDS = 0.05
 LIMIT = 300.0
-FORK, EXEC = "fork", "exec"
+FORK, EXEC, BEFORE = "fork", "exec", "before"
+WORDS = {FORK: "by fork", EXEC: "by exec", BEFORE: "the version before"}
 
 
 @dataclass(frozen=True)
@@ -66,30 +66,35 @@ class Figures:
     seconds: dict[str, Spread]
     own_megabytes: dict[str, Spread]
     fresh_seconds: dict[str, Spread]
-    exec_by_fork: Spread
-    """How many times as long the start takes by exec, turn by turn."""
+    times_as_long: dict[str, Spread]
+    """As by fork the start takes in another way, turn by turn."""
     same_losses: bool
 
 
-def measure(workers: int, repeats: int, data: Path) -> Figures:
-    """So many turns of both ways, with MNIST in the folder `data`."""
-    turns: dict[str, list[Turn]] = {FORK: [], EXEC: []}
+def measure(workers: int, repeats: int, data: Path, before: Path | None = None) -> Figures:
+    """So many turns of each way, with MNIST in the folder `data`."""
+    ways = [FORK, EXEC] if before is None else [FORK, EXEC, BEFORE]
+    turns: dict[str, list[Turn]] = {way: [] for way in ways}
     fresh: dict[str, list[float]] = {FORK: [], EXEC: []}
     for _ in range(repeats):
-        for way in turns:
-            turns[way].append(turn(way, workers, data))
-            fresh[way].append(fresh_training_process(way, data))
-    pairs = list(zip(turns[EXEC], turns[FORK], strict=True))
+        for way in ways:
+            turns[way].append(turn(way, workers, data, before))
+        for way, seconds in fresh.items():
+            seconds.append(fresh_training_process(way, data))
+    by_fork = turns[FORK]
     return Figures(
         {way: spread([one.seconds for one in some]) for way, some in turns.items()},
         {way: spread([one.own_megabytes for one in some]) for way, some in turns.items()},
         {way: spread(seconds) for way, seconds in fresh.items()},
-        spread([by_exec.seconds / by_fork.seconds for by_exec, by_fork in pairs]),
-        all(by_exec.losses == by_fork.losses for by_exec, by_fork in pairs),
+        {
+            way: spread([one.seconds / fork.seconds for one, fork in zip(turns[way], by_fork, strict=True)])
+            for way in ways[1:]
+        },
+        all(one.losses == fork.losses for way in ways for one, fork in zip(turns[way], by_fork, strict=True)),
     )
 
 
-def turn(way: str, workers: int, data: Path) -> Turn:
+def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn:
     """Start so many workers, each for a cell of its own, until all have trained."""
     document = {
         "study": {"name": STUDY},
@@ -98,20 +103,22 @@ def turn(way: str, workers: int, data: Path) -> Turn:
         "data": {"train_size": 128, "validation_size": 10},
     }
     with fresh_database() as (url, folder):
-        storage = open_storage(url, create=True)
-        spec = validate(Spec, document, "many_starts")
-        create_study(storage, spec)
-        study = open_study(storage, STUDY)
         (folder / "spec.json").write_text(json.dumps(document), encoding="utf-8")
         environment = os.environ | {
             ENVIRONMENT_VARIABLE: url.render_as_string(),
             mnist_files.ENVIRONMENT_VARIABLE: str(data),
         }
+        if way == BEFORE:
+            environment["PYTHONPATH"] = str(before)
+        create = [sys.executable, "-P", "-m", "mnist_tune", "create-study", str(folder / "spec.json")]
+        subprocess.run(create, env=environment, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        study = open_study(open_storage(url), STUDY)
         began = time.perf_counter()
         with _started(_commands(way, workers, folder), environment, folder) as processes:
             results = _until_all_train(lambda: read_results(study), workers, processes)
             seconds = time.perf_counter() - began
             own = sum(map(_own_bytes, _workers_and_training(results)))
+        study.storage.engine.dispose()
     losses = {attempt.cell: attempt.history[0].training_loss for attempt in results.attempts}
     return Turn(seconds, own / workers / 1e6, losses)
 
@@ -134,7 +141,7 @@ def fresh_training_process(way: str, data: Path) -> float:
 
 
 def _commands(way: str, workers: int, folder: Path) -> list[list[str]]:
-    if way == FORK:
+    if way != EXEC:
         run = ["-P", "-m", "mnist_tune", "run", str(folder / "spec.json"), "--workers", str(workers)]
         return [[sys.executable, *run, "--device", "cpu"]]
     return [[sys.executable, "-P", "-c", BY_EXEC, "worker", STUDY, "--device", "cpu"]] * workers
@@ -171,7 +178,11 @@ def _until_all_train(
 
 def _workers_and_training(results: Results) -> list[int]:
     workers = [worker.pid for worker in results.workers]
-    return [*workers, *(pid for worker in workers for pid in training_processes(worker))]
+    # In 0.5.0 a worker's training process is its own child.
+    return [
+        *workers,
+        *(pid for worker in workers for pid in training_processes(worker) or descendants(worker)),
+    ]
 
 
 def _own_bytes(pid: int) -> int:
@@ -183,15 +194,19 @@ def _own_bytes(pid: int) -> int:
 
 def table(figures: Figures, workers: int) -> str:
     """A line a figure."""
+    ways = list(figures.seconds)
     title = f"{workers} workers"
-    lines = [f"{title:<38}{'by fork':>26}{'by exec':>26}"]
+    lines = [f"{title:<38}" + "".join(f"{WORDS[way]:>26}" for way in ways)]
     rows = {
         "seconds until all train": figures.seconds,
         "MB of its own, worker and training": figures.own_megabytes,
         "seconds of a fresh training process": figures.fresh_seconds,
+        "times as long as by fork": figures.times_as_long,
     }
-    lines += [f"{name:<38}{ways[FORK]!s:>26}{ways[EXEC]!s:>26}" for name, ways in rows.items()]
-    lines.append(f"by exec it takes {figures.exec_by_fork} times as long as by fork")
+    lines += [
+        f"{name:<38}" + "".join(f"{figure.get(way, '')!s:>26}" for way in ways)
+        for name, figure in rows.items()
+    ]
     lines.append(f"losses are {'the same to the bit' if figures.same_losses else 'NOT THE SAME'}")
     return "\n".join(lines)
 
@@ -202,12 +217,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--workers", type=int, default=8, metavar="N")
     parser.add_argument("--repeats", type=int, default=3, metavar="R", help="turns")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="holds another version's mnist_tune")
     options = parser.parse_args()
+    before = options.before and options.before.absolute()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         mnist_files.provide(data)
         turn(FORK, options.workers, data)  # files into the cache
-        figures = measure(options.workers, options.repeats, data)
+        figures = measure(options.workers, options.repeats, data, before)
     print(json.dumps(asdict(figures), indent=2) if options.json else table(figures, options.workers))
 
 
