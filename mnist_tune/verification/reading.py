@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def read(
         spec, attributes, valid = _study(texts)
         values = StoredTrials([], [], [], []) if spec is None else read_trials(session, study_id, spec)
         # Optuna's own reader finds the thread's session open, and with it the snapshot; it ends both.
-        found, readable = _trials(storage, study_id, numbers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna's hints to programmers
+            found, readable = _trials(storage, study_id, numbers)
     outcomes = [integrity, valid, readable]
     if spec is None or found is None:
         return None, outcomes
