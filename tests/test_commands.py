@@ -470,18 +470,6 @@ def test_an_exported_configuration_trains_to_its_trials_own_numbers(
         assert [ours[key] for key in measured] == [theirs[key] for key in measured]
 
 
-@pytest.mark.slow
-def test_one_epoch_on_all_training_images_reads_most_test_digits(tmp_path: Path, command: Command) -> None:
-    text = CONFIGURATION.replace("epochs = 1", "epochs = 1\nbatch_size = 256").replace('"fp32"', '"auto"')
-    write_spec(tmp_path, text, "config.toml")
-    assert command("train", "config.toml", "--output", "out").code == 0
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["images"] == 60_000
-    accuracy = command("evaluate", "out", "--json").json["accuracy"]
-    assert accuracy > 95
-    assert f"test accuracy {accuracy:.2f} % on 10,000 images" in command("evaluate", "out").out
-
-
 # data check, --version, --help, --debug
 
 

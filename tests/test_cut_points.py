@@ -66,8 +66,8 @@ grace_period = 3600
 
 GRID = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
 
-POINTS = pytest.mark.parametrize("most", [3, pytest.param(40, marks=pytest.mark.slow)], ids=["some", "many"])
-"""At how many points at most a connection is cut: 40 are all of a short command."""
+POINTS = pytest.mark.parametrize("most", [3, pytest.param(12, marks=pytest.mark.slow)], ids=["some", "many"])
+"""At how many points at most a connection is cut."""
 
 
 def points(whole: Cut, most: int) -> list[int]:

@@ -251,6 +251,8 @@ def test_the_way_from_the_search_to_a_model_works_as_it_stands(tmp_path: Path, m
     accuracy = re.search(r"test accuracy ([\d.]+) %", printed[4])
     assert accuracy is not None
     assert float(accuracy[1]) > 97
+    metrics = json.loads((tmp_path / "models" / "best" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["images"] == 60_000
     assert str(mnist_directory) in printed[FROM_THE_SEARCH_TO_A_MODEL.index("mnist-tune data check")]
 
 
@@ -258,7 +260,10 @@ def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
     """Run commands on a study with a hundredth of the images and few epochs; what each printed."""
     (folder / "mine").mkdir()
     text = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
-    text = re.sub(r"^epochs = \d+", "epochs = 1" if name == "seed-grid" else "epochs = 4", text, flags=re.M)
+    text = re.sub(r"^epochs = \d+", "epochs = 1" if name == "seed-grid" else "epochs = 2", text, flags=re.M)
+    text = text.replace("min_resource = 3", "min_resource = 1").replace(
+        "reduction_factor = 3", "reduction_factor = 2"
+    )
     text = text.replace("= 50000", "= 500").replace("= 10000", "= 500")
     text = text.replace("n_trials = 18", "n_trials = 6\nn_startup_trials = 3")
     (folder / "mine" / f"{name}.toml").write_text(text, encoding="utf-8")
@@ -274,5 +279,5 @@ def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) ->
 @pytest.mark.slow
 def test_the_commands_beyond_the_grid_work_on_a_smaller_study(tmp_path: Path) -> None:
     printed = smaller("beyond", tmp_path, BEYOND_IT)
-    assert json.loads(printed[3])["accuracy"] > 97
+    assert json.loads(printed[3])["accuracy"] > 95
     assert "6/6 cells" in printed[0]
