@@ -20,7 +20,7 @@ def assert_that_another_finishes(folder: Path, server: str | None = None, *, fir
 
 
 def test_whoever_dies_at_some_of_its_points_another_finishes(tmp_path: Path) -> None:
-    assert_that_another_finishes(tmp_path, first=7, step=40)
+    assert_that_another_finishes(tmp_path, first=7, step=80)
 
 
 @pytest.mark.slow

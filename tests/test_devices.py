@@ -83,7 +83,7 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import load_training_images, split
 from mnist_tune.devices import Runtime
 from mnist_tune.training import Trainer
-steps = 10
+steps = 5
 training, _ = split(load_training_images(), steps * 128, 0)
 config = TrainingConfig(batch_size=128, epochs=3)
 for _ in Trainer(config, Runtime("cpu", "a CPU", "bf16", 1), training).epochs():

@@ -39,6 +39,7 @@ def test_a_crowd_of_sleeping_workers_is_measured_on_both_databases_in_turns(serv
     measured({"SQLite": None, "PostgreSQL": storage_url(server)})
 
 
+@pytest.mark.slow
 def test_the_limits_are_measured_with_trials_that_take_no_time() -> None:
     found = limits({"SQLite": None}, 1, workers=2, cells=8)
     limit = found["SQLite"]

@@ -92,6 +92,7 @@ def test_a_worker_on_a_finished_study_does_not_wait_for_torch_and_leaves_no_proc
     assert answer.stdout.endswith(" leaving: the study is finished\n")
 
 
+@pytest.mark.slow
 def test_no_command_loads_what_it_has_no_use_for(mnist_directory: Path) -> None:
     profiles = profile(mnist_directory)
     loaded = {name: {one.module for one in imports} for name, imports in profiles.items()}

@@ -33,8 +33,8 @@ class AbandonedError(Exception):
 
 @pytest.fixture(scope="module")
 def images(mnist_directory: Path) -> tuple[LabeledImages, LabeledImages]:
-    """300 training images (the last batch of 64 is a part of one), 130 for validation."""
-    return split(load_training_images(mnist_directory, "cpu"), 300, 130)
+    """200 training images (the last batch of 64 is a part of one), 70 for validation."""
+    return split(load_training_images(mnist_directory, "cpu"), 200, 70)
 
 
 def weights(trainer: Trainer) -> dict[str, Tensor]:
@@ -57,7 +57,7 @@ def test_training_learns_and_counts(images: tuple[LabeledImages, LabeledImages])
     last = metrics[-1]
     assert last.validation_accuracy is not None
     assert last.validation_accuracy > 60
-    assert last.images_per_second == pytest.approx(300 / last.seconds)
+    assert last.images_per_second == pytest.approx(200 / last.seconds)
 
 
 def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
@@ -74,7 +74,7 @@ def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
     trainer = Trainer(TrainingConfig(epochs=1), FP32, Recorded(training.pixels, training.labels))
     model = trainer.model
     metrics = next(trainer.epochs())
-    assert sorted(order) == list(range(300))
+    assert sorted(order) == list(range(200))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     total = 0.0
     for rows in torch.split(torch.tensor(order), 64):
@@ -83,7 +83,7 @@ def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
         torch.autograd.backward(loss)
         optimizer.step()
         total += loss.item() * len(rows)
-    assert metrics.training_loss == pytest.approx(total / 300, rel=1e-4)
+    assert metrics.training_loss == pytest.approx(total / 200, rel=1e-4)
 
 
 def test_without_validation_images_there_are_no_validation_numbers(
@@ -214,7 +214,7 @@ from mnist_tune.data import load_training_images, split
 from mnist_tune.devices import Runtime
 from mnist_tune.training import Trainer
 runtime = Runtime("cpu", "a CPU", "bf16", 1)
-trainer = Trainer(TrainingConfig(epochs=2, seed=5), runtime, *split(load_training_images(), 300, 130))
+trainer = Trainer(TrainingConfig(epochs=2, seed=5), runtime, *split(load_training_images(), 200, 70))
 for m in trainer.epochs():
     print(json.dumps([m.epoch, m.training_loss, m.validation_loss, m.validation_accuracy]))
 """
@@ -223,7 +223,7 @@ for m in trainer.epochs():
     fresh = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in processes]
     torch.manual_seed(1234)  # what the process drew before must not matter
     here = Trainer(
-        TrainingConfig(epochs=2, seed=5), BF16, *split(load_training_images(mnist_directory), 300, 130)
+        TrainingConfig(epochs=2, seed=5), BF16, *split(load_training_images(mnist_directory), 200, 70)
     )
     assert [list(numbers(metrics)) for metrics in here.epochs()] == fresh[0] == fresh[1]
 
@@ -269,7 +269,7 @@ def test_a_validation_loss_that_is_not_finite_ends_the_training_too(
     images: tuple[LabeledImages, LabeledImages],
 ) -> None:
     # One batch: its loss comes before the step that spoils the weights, so only validation can tell.
-    one_batch = TrainingConfig(learning_rate=1e38, optimizer="SGD", batch_size=300)
+    one_batch = TrainingConfig(learning_rate=1e38, optimizer="SGD", batch_size=200)
     with pytest.raises(NonFiniteLoss, match=r"^validation loss is (nan|inf) in epoch 1$"):
         list(Trainer(one_batch, FP32, *images).epochs())
 
@@ -279,7 +279,7 @@ def test_on_batch_is_called_before_every_batch(images: tuple[LabeledImages, Labe
     trainer = Trainer(TrainingConfig(epochs=2), BF16, *images)
     for _ in trainer.epochs(on_batch=lambda: calls.append(trainer.epoch)):
         pass
-    assert calls == [0] * 5 + [1] * 5
+    assert calls == [0] * 4 + [1] * 4
 
 
 def test_on_batch_can_abandon_the_trial_between_batches(images: tuple[LabeledImages, LabeledImages]) -> None:

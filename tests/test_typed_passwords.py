@@ -91,7 +91,7 @@ def test_no_part_of_a_password_of_the_environment_is_printed(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what others see of a process is changed on Linux only")
-@pytest.mark.parametrize("option", ["--storage {}", "--storage={}"])
+@pytest.mark.parametrize("option", ["--storage {}", pytest.param("--storage={}", marks=pytest.mark.slow)])
 def test_a_password_on_the_command_line_is_soon_seen_by_nobody(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # which keeps the command waiting
         url = f"postgresql://u:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/db"
