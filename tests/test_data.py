@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision import datasets, transforms
 
 from mnist_tune import data
 from mnist_tune.errors import UserError
 
 
 def test_the_images_equal_torchvisions_own_transform_to_the_bit(mnist_directory: Path) -> None:
+    from torchvision import datasets, transforms  # which takes a second
+
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
     theirs = datasets.MNIST(mnist_directory, train=False, transform=transform)
     ours = data.load_test_images(mnist_directory)

@@ -80,7 +80,7 @@ def assert_exactly_once(folder: Path, answers: list[subprocess.CompletedProcess[
     return results
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, 8])
+@pytest.mark.parametrize("n_workers", [1, pytest.param(2, marks=pytest.mark.slow), 8])
 def test_any_number_of_workers_started_together_make_exactly_eight_trials(
     tmp_path: Path, n_workers: int
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_stopped_worker_gives_its_cell_back_and_exits_with_3(
 
 
 def test_a_stop_that_all_processes_of_a_run_are_told_loses_no_epoch(tmp_path: Path) -> None:
-    spec = str(write_spec(tmp_path, LONG_TRIAL.replace("300", "2000")))
+    spec = str(write_spec(tmp_path, LONG_TRIAL.replace("300", "1200")))
     run = start_command("run", spec, folder=tmp_path, environment=BY_EXEC)
     wait_until((tmp_path / "studies.db").exists)
     wait_until(lambda: can_read(tmp_path))

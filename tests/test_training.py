@@ -129,12 +129,12 @@ def test_two_epochs_and_two_more_equal_four_to_the_bit(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"weight_decay": 0.001},
+        pytest.param({"weight_decay": 0.001}, marks=pytest.mark.slow),
         {"optimizer": "SGD", "momentum": 0.9, "nesterov": True, "scheduler": "cosine"},
         {"scheduler": "one_cycle"},
-        {"label_smoothing": 0.1},
+        pytest.param({"label_smoothing": 0.1}, marks=pytest.mark.slow),
         {"dropout": 0.3},
-        {"augmentation_shift": 2.0},
+        pytest.param({"augmentation_shift": 2.0}, marks=pytest.mark.slow),
         {"augmentation_rotation": 10.0, "augmentation_scale": 0.1, "augmentation_shear": 5.0},
         {"ema_decay": 0.9},
     ],
