@@ -19,11 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest.mock import patch
+
+from optuna.storages._rdb import models
+from sqlalchemy import distinct, func, select
 
 from mnist_tune import mnist_files
 from mnist_tune.configuration import DataConfig
@@ -31,7 +34,7 @@ from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.messages import SetUp
 from mnist_tune.results import Results, read_results
 from mnist_tune.storage import open_storage
-from mnist_tune.studies import open_study
+from mnist_tune.studies import OpenStudy, open_study
 from mnist_tune.training_process import TrainingProcess
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread
@@ -115,8 +118,9 @@ def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn
         study = open_study(open_storage(url), STUDY)
         began = time.perf_counter()
         with _started(_commands(way, workers, folder), environment, folder) as processes:
-            results = _until_all_train(lambda: read_results(study), workers, processes)
+            _wait_until_all_train(study, workers, processes)
             seconds = time.perf_counter() - began
+            results = read_results(study)
             own = sum(map(_own_bytes, _workers_and_training(results)))
         study.storage.engine.dispose()
     losses = {attempt.cell: attempt.history[0].training_loss for attempt in results.attempts}
@@ -163,15 +167,17 @@ def _started(
             process.wait()
 
 
-def _until_all_train(
-    look: Callable[[], Results], workers: int, processes: Sequence[subprocess.Popen[bytes]]
-) -> Results:
+def _wait_until_all_train(
+    study: OpenStudy, workers: int, processes: Sequence[subprocess.Popen[bytes]]
+) -> None:
+    # A look takes a moment of a core that the workers need.
+    trained = select(func.count(distinct(models.TrialIntermediateValueModel.trial_id)))
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         assert all(process.poll() is None for process in processes), "a command has ended"
-        results = look()
-        if sum(bool(attempt.history) for attempt in results.attempts) == workers:
-            return results
+        with study.storage.engine.connect() as connection:
+            if connection.scalar(trained) == workers:
+                return
         time.sleep(LOOK_SECONDS)
     raise AssertionError(f"not all of {workers} workers have trained within {LIMIT:g} s")
 
