@@ -3,7 +3,7 @@
     python -m tests.benchmarks.many_starts [--json] [--workers N] [--repeats R] [--before DIR]
 
 The ways take turns. A turn is the time from before the command is started to the end of the first epoch
-(two steps) of the last of N workers, and their unique set size (USS) then, worker and training process
+(one step, validated and stored) of the last of N workers, and their unique set size (USS) then, worker and training process
 together. By fork it is `mnist-tune run`; by exec it is N times `mnist-tune worker`, each of which starts its
 training process by exec. With --before, a folder that holds another version's `mnist_tune`, it is also that
 version's `run`. A fresh training process is timed from its start to where it has loaded the images.
@@ -103,7 +103,7 @@ def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn
         "study": {"name": STUDY},
         "search": {"grid": {"seed": list(range(workers))}},
         "training": {"epochs": 300, "batch_size": 64, "precision": "fp32"},
-        "data": {"train_size": 128, "validation_size": 10},
+        "data": {"train_size": 64, "validation_size": 10},
     }
     with fresh_database() as (url, folder):
         (folder / "spec.json").write_text(json.dumps(document), encoding="utf-8")
