@@ -3,11 +3,11 @@
     python -m tests.benchmarks.many_starts [--json] [--workers N] [--repeats R] [--before DIR]
 
 The ways take turns. A turn is the time from before the command is started to the end of the first epoch
-(one step, validated and stored) of the last of N workers, and their unique set size (USS) then, worker and training process
-together. By fork it is `mnist-tune run`; by exec it is N times `mnist-tune worker`, each of which starts its
-training process by exec. With --before, a folder that holds another version's `mnist_tune`, it is also that
-version's `run`. A fresh training process is timed from its start to where it has loaded the images.
-The losses of all ways are compared.
+(one step, validated and stored) of the last of N workers, and their unique set size (USS) then, worker and
+training process together. By fork it is `mnist-tune run`; by exec it is N times `mnist-tune worker`, each of
+which starts its training process by exec. With --before, a folder that holds another version's `mnist_tune`,
+it is also that version's `run`. A fresh training process is timed from its start to where it has loaded the
+images. The losses of all ways are compared.
 """
 
 from __future__ import annotations
