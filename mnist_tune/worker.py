@@ -76,9 +76,7 @@ class Worker:
     def work(self) -> Ended:
         """Register, work, and tell why it left."""
         lease = self._ask(self._registration.register)
-        if (
-            lease is not None and lease != self._study.spec.lease
-        ):  # somebody changed it while this worker began
+        if lease is not None and lease != self._study.spec.lease:  # changed while this worker began
             self._study = self._study.with_lease(lease)
             self._queue = self._study.queue()
         self._sweep()
