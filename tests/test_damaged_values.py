@@ -117,13 +117,20 @@ def assert_the_others_are_shown(status: dict[str, Any], whole: dict[str, Any], c
     Whether it can be seen at all depends on the value: it may be another that is as good.
     """
     before, now = trials_of(whole), trials_of(status)
+    told = [*status["problems"], *status["warnings"]]
     differing = {number for number in before if now.get(number) != before[number]}
-    assert len(differing) <= 1, f"{case}: {differing}"
+    # A trial that is back in its cell, by its damaged state, leaves no room for the one that came after it.
+    displaced = {
+        number
+        for number in differing - now.keys()
+        if any(line.startswith(f"trial {number} does not count: ") for line in told)
+    }
+    assert len(differing - displaced) <= 1, f"{case}: {differing}"
     assert len(now.keys() - before.keys()) <= 1, case  # another number
     is_hidden = before.keys() - now.keys() and not now.keys() - before.keys()
     # Without the mark that it is for a cell, it is somebody else's, of which `verify` speaks.
     if is_hidden and (case.column, case.key) != ("key", CELL):
-        assert status["problems"], case
+        assert told, case
     for place in status["ranking"]:
         assert 0 <= place["mean"] <= 100, case
 
