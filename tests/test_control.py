@@ -39,7 +39,9 @@ class Background:
         self.thread.start()
 
     def _work(self) -> None:
-        self.ended.append(work(open_study(open_file(self.folder), "tiny"), self._run_trial, StopRequest()))
+        study = open_study(open_file(self.folder), "tiny")
+        # What it says would come between what a command prints.
+        self.ended.append(work(study, self._run_trial, StopRequest(), lambda _: None))
 
     def _run_trial(self, attempt: Attempt) -> float:
         attempt.epoch_done(epoch(1, 41.0))
