@@ -418,6 +418,8 @@ def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
     assert sum(map(sum, measured["confusion_matrix"])) == 10_000
     right = sum(measured["confusion_matrix"][digit][digit] for digit in range(10))
     assert measured["accuracy"] == pytest.approx(right / 100)
+    said = command("evaluate", "out").out
+    assert f"test accuracy {measured['accuracy']:.2f} % on 10,000 images" in said
 
 
 def test_the_same_config_and_seed_give_the_same_model(tmp_path: Path, command: Command) -> None:

@@ -30,6 +30,7 @@ def test_whoever_dies_at_every_sixth_of_its_points_another_finishes(tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_whoever_dies_at_some_of_its_points_another_finishes_on_a_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [24, pytest.param(12, marks=pytest.mark.campaign)])
+def test_whoever_dies_at_some_of_its_points_another_finishes_on_a_server(tmp_path: Path, step: int) -> None:
     with postgres_server(tmp_path) as url:
-        assert_that_another_finishes(tmp_path, url, first=5, step=24)  # each takes a database
+        assert_that_another_finishes(tmp_path, url, first=5, step=step)  # each takes a database

@@ -66,8 +66,15 @@ grace_period = 3600
 
 GRID = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
 
-POINTS = pytest.mark.parametrize("most", [3, pytest.param(12, marks=pytest.mark.slow)], ids=["some", "many"])
-"""At how many points at most a connection is cut."""
+POINTS = pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(3, id="some"),
+        pytest.param(12, id="many", marks=pytest.mark.slow),
+        pytest.param(40, id="all", marks=[pytest.mark.slow, pytest.mark.campaign]),
+    ],
+)
+"""At how many points at most a connection is cut: 40 are all of a short command."""
 
 
 def points(whole: Cut, most: int) -> list[int]:

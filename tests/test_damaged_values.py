@@ -50,6 +50,15 @@ READING = {
 CLAIMED = ("trials", "trial_params", "trial_system_attributes", "trial_heartbeats", "study_user_attributes")
 """The tables that a worker reads at a claim, or when it puts a lost cell back."""
 SEED = 13
+OF_EACH = pytest.mark.parametrize(
+    "each",
+    [
+        1,
+        pytest.param(3, marks=pytest.mark.slow),
+        pytest.param(12, marks=[pytest.mark.slow, pytest.mark.campaign, pytest.mark.timeout(3600)]),
+    ],
+)
+"""How many damages of each column and attribute."""
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +144,7 @@ def assert_the_others_are_shown(status: dict[str, Any], whole: dict[str, Any], c
         assert 0 <= place["mean"] <= 100, case
 
 
-@pytest.mark.parametrize("each", [1, pytest.param(3, marks=pytest.mark.slow)])
+@OF_EACH
 def test_one_damaged_value_hides_no_other(
     template: Path, afresh: Callable[[], Path], command: Command, each: int
 ) -> None:
@@ -169,7 +178,7 @@ def test_one_damaged_value_hides_no_other(
     assert n_seen > 50
 
 
-@pytest.mark.parametrize("each", [1, pytest.param(3, marks=pytest.mark.slow)])
+@OF_EACH
 def test_a_worker_runs_the_other_cells_of_a_damaged_study(
     template: Path, afresh: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: int
 ) -> None:

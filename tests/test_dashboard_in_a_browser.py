@@ -88,7 +88,8 @@ def test_a_person_sees_curves_parameters_the_failure_and_the_files(
         assert not complaints
 
 
-@pytest.mark.parametrize(("width", "dark"), [(WIDE, False), (NARROW, True)])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("dark", [False, True])
 def test_no_page_complains_or_asks_another_host(
     browser: Browser, study: OpenStudy, tmp_path: Path, width: int, dark: bool
 ) -> None:

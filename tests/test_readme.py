@@ -261,9 +261,8 @@ def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
     (folder / "mine").mkdir()
     text = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
     text = re.sub(r"^epochs = \d+", "epochs = 1" if name == "seed-grid" else "epochs = 2", text, flags=re.M)
-    text = text.replace("min_resource = 3", "min_resource = 1").replace(
-        "reduction_factor = 3", "reduction_factor = 2"
-    )
+    for longer, shorter in (("min_resource = 3", "min_resource = 1"), ("factor = 3", "factor = 2")):
+        text = text.replace(longer, shorter)
     text = text.replace("= 50000", "= 500").replace("= 10000", "= 500")
     text = text.replace("n_trials = 18", "n_trials = 6\nn_startup_trials = 3")
     (folder / "mine" / f"{name}.toml").write_text(text, encoding="utf-8")
@@ -279,5 +278,5 @@ def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) ->
 @pytest.mark.slow
 def test_the_commands_beyond_the_grid_work_on_a_smaller_study(tmp_path: Path) -> None:
     printed = smaller("beyond", tmp_path, BEYOND_IT)
-    assert json.loads(printed[3])["accuracy"] > 95
+    assert json.loads(printed[3])["accuracy"] > 97
     assert "6/6 cells" in printed[0]

@@ -22,7 +22,6 @@ from mnist_tune.errors import UserError
 from mnist_tune.evaluated import Evaluated, read_evaluated
 from mnist_tune.failures import Failure
 from mnist_tune.model_folder import EVALUATION_FILE
-from mnist_tune.report import pictures
 from mnist_tune.report.contents import Report, contents
 from mnist_tune.report.intervals import read
 from mnist_tune.report.page import page
@@ -468,13 +467,13 @@ def test_differing_environments_are_warned_of_and_counted(study: OpenStudy) -> N
     assert ["precision", "fp32 (1 attempts); bf16 (1 attempts)"] in report.provenance.facts.rows
 
 
-def test_tables_of_large_studies_end_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_ROWS", 10)
-    study = new_study(tmp_path, SAMPLED.format(n_trials=12))
+@pytest.mark.slow
+def test_tables_of_large_studies_end_and_say_so(tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED.format(n_trials=120))
     complete_all(study, epochs=1)
     (table,) = shown(report_of(study), "parallel").tables
-    assert len(table.rows) == 10
-    assert table.note == "The best 10 of 12 rows."
+    assert len(table.rows) == 100
+    assert table.note == "The best 100 of 120 rows."
 
 
 def luminance(hexadecimal: str) -> float:

@@ -616,9 +616,8 @@ def verified_while_it_runs(study: OpenStudy, folder: Path) -> int:
 
     began = time.monotonic()
     verdict()
-    seconds = 0.1 + 2 * (
-        time.monotonic() - began
-    )  # however busy this machine is, there are many looks in a run
+    # However busy this machine is, a run is looked at many times.
+    seconds = 0.1 + 2 * (time.monotonic() - began)
     url = study.storage.engine.url.render_as_string(hide_password=False)
     workers = [start_toy_worker(folder, seconds=seconds, url=url) for _ in range(3)]
     verdicts = set()

@@ -184,11 +184,9 @@ def _wait_until_all_train(
 
 def _workers_and_training(results: Results) -> list[int]:
     workers = [worker.pid for worker in results.workers]
-    # In 0.5.0 a worker's training process is its own child.
-    return [
-        *workers,
-        *(pid for worker in workers for pid in training_processes(worker) or descendants(worker)),
-    ]
+    # In 0.5.0 a worker's training process is a child of its own.
+    training = [pid for worker in workers for pid in training_processes(worker) or descendants(worker)]
+    return [*workers, *training]
 
 
 def _own_bytes(pid: int) -> int:
