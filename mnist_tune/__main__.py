@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from mnist_tune import output
 from mnist_tune.errors import FAILED, MnistTuneError
-from mnist_tune.visible import visible, visible_lines, without_passwords
-from mnist_tune.visible_logging import log_to_standard_error
+from mnist_tune.text.log_handler import log_to_standard_error
+from mnist_tune.text.visible import visible, visible_lines, without_passwords
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _summary(error: BaseException) -> str:
     from mnist_tune.database_errors import driver_error, explain
-    from mnist_tune.wording import first_line
+    from mnist_tune.text.wording import first_line
 
     if cause := driver_error(error):
         return f"the storage {explain(cause)}"

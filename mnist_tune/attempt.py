@@ -19,8 +19,8 @@ from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.pruners import Decision
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest
-from mnist_tune.times import log_stamp
-from mnist_tune.wording import first_line, last_lines
+from mnist_tune.text.times import log_stamp
+from mnist_tune.text.wording import first_line, last_lines
 
 LOG_FILE = "log.txt"
 MAX_LOG_LENGTH = 32_000

@@ -17,7 +17,7 @@ from mnist_tune.metrics import EpochMetrics
 from mnist_tune.pace import Pace, epochs_of
 from mnist_tune.results import Attempt, Results
 from mnist_tune.sketches import Pen
-from mnist_tune.wording import clock, loss, parameter, shortened
+from mnist_tune.text.wording import clock, loss, parameter, shortened
 
 STYLES = {"running": "cyan", "stale": "yellow", "failed": "red", "complete": "green"}
 """Colour says nothing that the symbol and the word beside it do not say."""

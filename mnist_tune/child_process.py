@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from mnist_tune import __version__, fork_server, output
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.process_title import set_title
-from mnist_tune.visible import visible
+from mnist_tune.text.visible import visible
 
 SERVER_IS_GONE = 255
 """What multiprocessing takes for an exit code when the fork server, which would know it, is gone."""

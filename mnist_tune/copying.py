@@ -39,7 +39,7 @@ from mnist_tune.spec import Spec
 from mnist_tune.storage import open_storage
 from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
-from mnist_tune.wording import first_line
+from mnist_tune.text.wording import first_line
 
 BATCH = 1000
 """How many rows are in memory at a time."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mnist_tune.database import SQLITE_BUSY_SECONDS, shown
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.wording import first_line
+from mnist_tune.text.wording import first_line
 
 SQLITE_REMEDIES = {
     sqlite3.SQLITE_BUSY: f"another process has held it for {SQLITE_BUSY_SECONDS} s; find and end that one",

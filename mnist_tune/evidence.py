@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, Verdict, noise_margin
 from mnist_tune.spec import Spec
-from mnist_tune.wording import configuration, counted, parameter, parameters_text
+from mnist_tune.text.wording import configuration, counted, parameter, parameters_text
 
 MOST_NAMED = 5
 """Tied configurations that are named one by one; more are counted."""

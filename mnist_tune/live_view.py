@@ -14,7 +14,7 @@ from mnist_tune.pace import Pace, epochs_of
 from mnist_tune.progress import accuracy
 from mnist_tune.results import Results
 from mnist_tune.sketches import ASCII, UNICODE, Pen
-from mnist_tune.wording import duration, shortened
+from mnist_tune.text.wording import duration, shortened
 from mnist_tune.worker_rows import worker_lines
 
 WORKERS_SHARE = 3

@@ -14,9 +14,9 @@ from mnist_tune.attempt import LOG_FILE
 from mnist_tune.control import COULD_NOT_BEGIN
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
-from mnist_tune.times import local_time, retold
-from mnist_tune.visible import visible, visible_lines
-from mnist_tune.wording import parameters_text
+from mnist_tune.text.times import local_time, retold
+from mnist_tune.text.visible import visible, visible_lines
+from mnist_tune.text.wording import parameters_text
 
 BEGINNING = re.compile(r"\S+ \S+ begins with ")
 """What a worker says first of a trial."""

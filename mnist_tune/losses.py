@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mnist_tune.wording import first_line
+from mnist_tune.text.wording import first_line
 
 if TYPE_CHECKING:
     from mnist_tune.results import Attempt, Results

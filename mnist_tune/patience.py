@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mnist_tune.database_errors import driver_errors
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.wording import first_line
+from mnist_tune.text.wording import first_line
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from mnist_tune.evidence import seeds_of
 from mnist_tune.pace import Pace, epochs_of, own_epochs
 from mnist_tune.ranking import Candidate
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import configuration, counted, duration, first_line, parameters_text
+from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text
 
 MOST_MISSING = 10
 """Cells that failed for good and are named one by one."""

@@ -24,8 +24,8 @@ from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.stored_values import Damaged, Stored
 from mnist_tune.studies import OpenStudy
+from mnist_tune.text.wording import shortened
 from mnist_tune.trained import UNEXPLAINED, UNTRAINED
-from mnist_tune.wording import shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""

@@ -14,7 +14,7 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.documents import KeyedError, Section, load, validate
 from mnist_tune.pruning import Hyperband, Pruner, as_pruner
 from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
-from mnist_tune.wording import counted
+from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
 """The tables that no number depends on: they may be changed while a study goes."""

@@ -16,7 +16,7 @@ from mnist_tune.ranking import SEED, EndedEarly, Place
 from mnist_tune.results import Attempt, Results
 from mnist_tune.sketches import Pen
 from mnist_tune.spec import changed_settings
-from mnist_tune.wording import counted, first_line
+from mnist_tune.text.wording import counted, first_line
 
 MOST_CELLS = 20
 """Lines of cells, unless every attempt is asked for."""

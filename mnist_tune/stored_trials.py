@@ -20,9 +20,9 @@ from mnist_tune import attributes
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
 from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
+from mnist_tune.text.wording import shortened
 from mnist_tune.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
 from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
-from mnist_tune.wording import shortened
 
 T = TypeVar("T")
 

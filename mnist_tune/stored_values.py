@@ -30,7 +30,7 @@ from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.documents import complaint
 from mnist_tune.failures import FailureClass
 from mnist_tune.metrics import EpochMetrics
-from mnist_tune.wording import shortened
+from mnist_tune.text.wording import shortened
 
 T = TypeVar("T")
 

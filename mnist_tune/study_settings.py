@@ -21,7 +21,7 @@ from mnist_tune.spec import SETTINGS, Spec
 from mnist_tune.stored_spec import TABLES, stored_spec
 from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import OpenStudy
-from mnist_tune.wording import counted
+from mnist_tune.text.wording import counted
 
 HERE = {"working", "idle", "draining"}
 """Workers in these states go by the lease that they began with."""

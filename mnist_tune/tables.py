@@ -13,7 +13,7 @@ from rich.text import Text
 from mnist_tune.evidence import seeds_of
 from mnist_tune.ranking import SEED, EndedEarly, Place
 from mnist_tune.results import Results
-from mnist_tune.wording import clock, duration, first_line, loss, parameter
+from mnist_tune.text.wording import clock, duration, first_line, loss, parameter
 
 if TYPE_CHECKING:
     from mnist_tune.metrics import Evaluation

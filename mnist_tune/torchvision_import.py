@@ -13,7 +13,7 @@ def torchvision_module(name: str) -> Any:
         return importlib.import_module(f"torchvision.{name}")
     except (ImportError, RuntimeError) as error:
         # torch and torchvision from different indexes: "operator torchvision::nms does not exist".
-        from mnist_tune.wording import first_line
+        from mnist_tune.text.wording import first_line
 
         reason = first_line(str(error))
         raise MnistTuneError(

@@ -19,7 +19,7 @@ from mnist_tune.queue import Claim, Standing
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
-from mnist_tune.wording import first_line, parameters_text
+from mnist_tune.text.wording import first_line, parameters_text
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
 BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}

@@ -12,7 +12,7 @@ from mnist_tune.columns import Column, fit, folded
 from mnist_tune.control import WorkerRow
 from mnist_tune.results import Attempt, Results
 from mnist_tune.sketches import Pen
-from mnist_tune.wording import duration, first_line, shortened
+from mnist_tune.text.wording import duration, first_line, shortened
 
 STATES = ("working", "draining", "idle", "silent")
 """Of the workers that are shown, in this order; those that left are not."""

@@ -32,7 +32,7 @@ from mnist_tune.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, open_study
-from mnist_tune.wording import parameters_text
+from mnist_tune.text.wording import parameters_text
 from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command
 from tests.processes import descendants

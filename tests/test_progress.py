@@ -17,7 +17,7 @@ from mnist_tune.progress import conclusion, events
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import OpenStudy
 from mnist_tune.tables import ranking, workers_table
-from mnist_tune.wording import clock, duration
+from mnist_tune.text.wording import clock, duration
 from tests.made_results import made_results, made_worker
 from tests.support import new_study
 

@@ -19,7 +19,7 @@ from mnist_tune.pruning import PRUNERS
 from mnist_tune.spec import Spec, load_spec
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import open_study
-from mnist_tune.wording import parameter
+from mnist_tune.text.wording import parameter
 from tests.conftest import Command
 from tests.support import STUDIES, finish, start_command
 

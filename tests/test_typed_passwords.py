@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.text.visible import visible, without_passwords
 from mnist_tune.verification.records import PASSWORD_IN_URL
-from mnist_tune.visible import visible, without_passwords
 from tests.conftest import Command
 from tests.support import finish, start_command, wait_until
 

@@ -32,10 +32,10 @@ from mnist_tune.results import Results, read_results
 from mnist_tune.rows import parameters, put, studies, study_attributes
 from mnist_tune.schema import workers
 from mnist_tune.studies import OpenStudy
-from mnist_tune.visible import EMPTY, visible, visible_lines
-from mnist_tune.visible_console import VisibleConsole
-from mnist_tune.visible_logging import StandardError
-from mnist_tune.wording import first_line
+from mnist_tune.text.console import VisibleConsole
+from mnist_tune.text.log_handler import StandardError
+from mnist_tune.text.visible import EMPTY, visible, visible_lines
+from mnist_tune.text.wording import first_line
 from tests.conftest import Command
 from tests.reported import history
 from tests.support import TWO_CELLS, new_study, take, write_spec
@@ -258,8 +258,8 @@ def test_an_error_that_says_nothing_is_told_too(says: str) -> None:
 PRINTERS = {
     "mnist_tune/__main__.py",
     "mnist_tune/child_process.py",
-    "mnist_tune/visible_console.py",
-    "mnist_tune/visible_logging.py",
+    "mnist_tune/text/console.py",
+    "mnist_tune/text/log_handler.py",
     "mnist_tune/cli/__init__.py",
     "mnist_tune/cli/commands.py",
     "mnist_tune/cli/options.py",

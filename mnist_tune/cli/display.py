@@ -14,7 +14,7 @@ from mnist_tune import losses, output
 from mnist_tune.live_view import live_view
 from mnist_tune.progress import events
 from mnist_tune.results import Results
-from mnist_tune.times import stamp
+from mnist_tune.text.times import stamp
 
 
 class Display:

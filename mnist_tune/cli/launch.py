@@ -159,7 +159,7 @@ def _on_slurm(
 
 
 def _workers(order: Order) -> str:
-    from mnist_tune.wording import counted
+    from mnist_tune.text.wording import counted
 
     return f"{counted(order.workers, 'worker')} of {order.room}{' each' if order.workers > 1 else ''}"
 

@@ -14,7 +14,7 @@ import typer
 from mnist_tune import output
 from mnist_tune.cli.names import complete_spec, complete_study, only_study
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.visible import visible
+from mnist_tune.text.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -186,7 +186,7 @@ def prepare_data(directory: Path | None) -> None:
 
 def console(*, to_stderr: bool = False) -> Console:
     """Where people read: as wide as the terminal, or unbroken when piped."""
-    from mnist_tune.visible_console import VisibleConsole
+    from mnist_tune.text.console import VisibleConsole
 
     stream = sys.stderr if to_stderr else sys.stdout
     if isinstance(stream, io.TextIOWrapper):

@@ -19,7 +19,7 @@ from mnist_tune.cli.options import (
     StudyArgument,
 )
 from mnist_tune.errors import FAILED
-from mnist_tune.visible import visible
+from mnist_tune.text.visible import visible
 
 
 def create_study(
@@ -46,7 +46,7 @@ def create_study(
     """
     from mnist_tune.database import shown, storage_url
     from mnist_tune.studies import create_study, open_study
-    from mnist_tune.wording import counted
+    from mnist_tune.text.wording import counted
 
     loaded = options.spec(spec, name)
     opened = options.storage(storage, create=reuse is None)
@@ -159,7 +159,7 @@ def copy_study(
     from mnist_tune.copying import copy_study
     from mnist_tune.database import parse_url, shown
     from mnist_tune.folders import Folders
-    from mnist_tune.wording import counted
+    from mnist_tune.text.wording import counted
 
     target = parse_url(to, "--to")
     opened = options.study(study, storage)

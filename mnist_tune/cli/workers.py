@@ -24,7 +24,7 @@ from mnist_tune.cli.options import (
 )
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.placement import WORKERS_PER_GPU
-from mnist_tune.times import stamp
+from mnist_tune.text.times import stamp
 
 
 def worker(
@@ -140,7 +140,7 @@ def run(
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
-    from mnist_tune.wording import counted
+    from mnist_tune.text.wording import counted
     from mnist_tune.writable import check_folders
 
     output.work_on()

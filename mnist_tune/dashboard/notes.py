@@ -15,8 +15,8 @@ from mnist_tune.documents import dump
 from mnist_tune.importances import EVALUATOR
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.spec import Spec
-from mnist_tune.visible import visible, visible_lines
-from mnist_tune.wording import clock, counted
+from mnist_tune.text.visible import visible, visible_lines
+from mnist_tune.text.wording import clock, counted
 
 STATES = {
     TrialState.WAITING: "waits for a worker",

@@ -20,7 +20,7 @@ from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
 from mnist_tune.pool import NO_FAILURE
-from mnist_tune.wording import first_line
+from mnist_tune.text.wording import first_line
 
 try:
     import ray

@@ -19,7 +19,7 @@ from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import STOPPED
 from mnist_tune.pool import pooled_worker
 from mnist_tune.stop import pass_on
-from mnist_tune.visible import visible_lines
+from mnist_tune.text.visible import visible_lines
 
 
 def start_worker(

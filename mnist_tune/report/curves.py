@@ -23,7 +23,7 @@ from mnist_tune.report.pictures import (
 )
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import counted, loss
+from mnist_tune.text.wording import counted, loss
 
 MOST_NAMED = 12
 """Configurations with a line and a name each; more are drawn as groups."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mnist_tune.report.pictures import Picture, table, worded
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import counted, first_line
+from mnist_tune.text.wording import counted, first_line
 
 
 def failures(results: Results) -> Picture | None:

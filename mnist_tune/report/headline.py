@@ -13,7 +13,7 @@ from mnist_tune.ranking import SEED
 from mnist_tune.report.intervals import Reading, read
 from mnist_tune.report.pictures import Table, of_field, percent, table, worded
 from mnist_tune.results import Results
-from mnist_tune.wording import counted
+from mnist_tune.text.wording import counted
 
 REFERENCE_TEST_ACCURACY = 98.94
 """Percent, of one run of the reference result."""

@@ -9,7 +9,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.evaluated import Evaluated
 from mnist_tune.ranking import SEED
 from mnist_tune.results import Results
-from mnist_tune.wording import parameters_text
+from mnist_tune.text.wording import parameters_text
 
 NOT_THE_RECIPE = {SEED, "precision"}
 """Fields in which a model may differ from the winner and be the same configuration."""

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from mnist_tune.report.contents import Report
 from mnist_tune.report.panels import GAP, LEGEND_LINE, MARGIN
 from mnist_tune.report.theme import DARK, LIGHT, variables
-from mnist_tune.visible import visible_text
+from mnist_tune.text.visible import visible_text
 
 EARLY = "document.documentElement.classList.add('scripted');"
 """Before the page is drawn, so that what is for browsers without scripts does not flash up."""

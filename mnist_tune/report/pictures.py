@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from mnist_tune.ranking import SEED
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import shortened
+from mnist_tune.text.wording import shortened
 
 MOST_ROWS = 100
 """Of a table; a longer one is no longer read."""

@@ -12,8 +12,8 @@ from mnist_tune.documents import dump
 from mnist_tune.report.pictures import Table
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.results import Results
-from mnist_tune.times import local_time
-from mnist_tune.wording import duration, first_line
+from mnist_tune.text.times import local_time
+from mnist_tune.text.wording import duration, first_line
 
 TITLES = {
     "device_name": "hardware",

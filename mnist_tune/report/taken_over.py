@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mnist_tune.results import Attempt, Results
-from mnist_tune.wording import first_line
+from mnist_tune.text.wording import first_line
 
 
 def ran_here(results: Results) -> list[Attempt]:

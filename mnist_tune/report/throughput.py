@@ -12,8 +12,8 @@ from mnist_tune.report.pictures import Picture, Table, table
 from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
 from mnist_tune.results import Attempt, Results
-from mnist_tune.times import on_axis, zone_at
-from mnist_tune.wording import duration
+from mnist_tune.text.times import on_axis, zone_at
+from mnist_tune.text.wording import duration
 
 BINS = 200
 Span = tuple[float, float, float]

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
-from mnist_tune.visible import visible, visible_lines
+from mnist_tune.text.visible import visible, visible_lines
 
 PARAMETER_WIDTH = 10
 """Of a searched value on a screen with little room."""

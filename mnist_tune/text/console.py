@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from mnist_tune.visible import visible, visible_text
+from mnist_tune.text.visible import visible, visible_text
 
 
 class VisibleConsole(Console):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from mnist_tune.visible import visible_lines
+from mnist_tune.text.visible import visible_lines
 
 
 class StandardError(logging.Handler):
