@@ -7,8 +7,8 @@ import sys
 import traceback
 from typing import NoReturn
 
-from mnist_tune import output
 from mnist_tune.errors import FAILED, MnistTuneError
+from mnist_tune.processes import standard_streams
 from mnist_tune.text.log_handler import log_to_standard_error
 from mnist_tune.text.visible import visible, visible_lines, without_passwords
 
@@ -19,11 +19,11 @@ def main() -> None:
         # Ctrl-C ends what does not listen to it at once and without a word, as it does other programs: an
         # exception would come out of whatever is being imported.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    output.take_over()
+    standard_streams.take_over()
     log_to_standard_error()
     harmless = list(map(without_passwords, sys.argv))
     if harmless != sys.argv:  # all users of the machine see what others start
-        from mnist_tune.process_title import NAME, set_title
+        from mnist_tune.processes.title import NAME, set_title
 
         set_title([NAME, *harmless[1:]])
 
@@ -33,7 +33,7 @@ def main() -> None:
     try:
         app(prog_name="mnist-tune")
     except SystemExit:
-        if lost := output.lost():
+        if lost := standard_streams.lost():
             print(f"mnist-tune: not all output could be written: {lost}", file=sys.stderr)  # noqa: T201
         raise
     except Exception as error:
@@ -50,8 +50,8 @@ def _summary(error: BaseException) -> str:
 
     if cause := driver_error(error):
         return f"the storage {explain(cause)}"
-    if error is output.failure():
-        output.work_on()  # what is left of it would be tried again when Python ends
+    if error is standard_streams.failure():
+        standard_streams.work_on()  # what is left of it would be tried again when Python ends
         return f"standard output cannot be written: {error.strerror or error}"
     said = first_line(f"{type(error).__name__}: {error}")
     return f"{said} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"

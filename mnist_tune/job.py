@@ -20,7 +20,6 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from mnist_tune import output
 from mnist_tune.checkpoints import (
     Checkpoint,
     CheckpointFolder,
@@ -48,6 +47,7 @@ from mnist_tune.messages import (
 )
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import model_bytes
+from mnist_tune.processes import standard_streams
 from mnist_tune.provenance import environment
 from mnist_tune.training import NonFiniteLoss, Trainer
 
@@ -190,8 +190,8 @@ def _failure(error: Exception) -> Failure:
 
 def main(connection: Connection) -> None:
     """Load the data, then run trials until the worker, at the other end, is gone."""
-    output.take_over()
-    output.work_on()
+    standard_streams.take_over()
+    standard_streams.work_on()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and says what is to be done
     try:

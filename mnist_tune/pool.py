@@ -12,11 +12,12 @@ from typing import IO
 
 from sqlalchemy.engine import URL
 
-from mnist_tune import __version__, fork_server
-from mnist_tune.child_process import ChildProcess, NotStarted
+from mnist_tune import __version__
 from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.placement import Place
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import ChildProcess, NotStarted
 from mnist_tune.stop import pass_on
 
 NO_FAILURE = {0, STOPPED}

@@ -11,11 +11,11 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from mnist_tune import fork_server
-from mnist_tune.child_process import ChildProcess, Ending, NotStarted
 from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
-from mnist_tune.last_words import LastWords
 from mnist_tune.messages import Ready, Refused, SetUp
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
+from mnist_tune.processes.last_words import LastWords
 
 LOOK_SECONDS = 0.1
 """How long to wait for a message before looking at everything else."""

@@ -129,7 +129,7 @@ def command(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"sqlite:///{tmp_path}/{STORED}")
     # It would write the command over pytest's own command line.
-    monkeypatch.setattr("mnist_tune.process_title.set_title", lambda _: None)
+    monkeypatch.setattr("mnist_tune.processes.title.set_title", lambda _: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: str) -> Answer:

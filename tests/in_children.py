@@ -11,7 +11,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from mnist_tune import fork_server
+from mnist_tune.processes import fork_server
 
 
 def call_in(folder: str, module: str) -> None:
@@ -66,7 +66,7 @@ def talk() -> None:
 
 def start_another(connection: Connection) -> None:
     """Be told by a child of this child."""
-    from mnist_tune.child_process import ChildProcess
+    from mnist_tune.processes.child_process import ChildProcess
 
     child = ChildProcess("tests.in_children:tell", [connection])
     child.start()
@@ -75,7 +75,7 @@ def start_another(connection: Connection) -> None:
 
 def start_when_told(connection: Connection) -> None:
     """Wait for a word, then start a child, and say how it ended."""
-    from mnist_tune.child_process import ChildProcess
+    from mnist_tune.processes.child_process import ChildProcess
 
     connection.send("here")
     connection.recv()

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from mnist_tune import fork_server
+from mnist_tune.processes import fork_server
 
 Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")

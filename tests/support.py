@@ -17,13 +17,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from mnist_tune import fork_server
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.checkpoints import CheckpointFolder
-from mnist_tune.child_process import ChildProcess
 from mnist_tune.database import storage_url
 from mnist_tune.folders import Folder, Folders, checkpoints_of
 from mnist_tune.metrics import EpochMetrics
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.spec import Spec, load_spec
 from mnist_tune.stop import StopRequest

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from mnist_tune import fork_server
-from mnist_tune.child_process import ChildProcess, Ending, NotStarted
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
 from tests.processes import descendants
 from tests.support import STUDIES, wait_until
 
 METHODS = ["forkserver", "spawn"]
 START_ONE = """
-from mnist_tune import fork_server
-from mnist_tune.child_process import ChildProcess
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import ChildProcess
 fork_server.begin(fork_server.TRAINING)
 child = ChildProcess("sys:exit", [7])
 child.start()
@@ -299,7 +299,7 @@ if "forkserver" in str(sys.orig_argv):
     )
     script = """
 import multiprocessing
-from mnist_tune.child_process import ChildProcess
+from mnist_tune.processes.child_process import ChildProcess
 for _ in range(2):
     ours, theirs = multiprocessing.Pipe()
     child = ChildProcess("tests.in_children:start_when_told", [theirs])

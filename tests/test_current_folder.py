@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune import __version__, child_process
-from mnist_tune.child_process import ChildProcess
+from mnist_tune import __version__
 from mnist_tune.placement import Place
 from mnist_tune.pool import Pool
+from mnist_tune.processes import child_process
+from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.results import read_results
 from mnist_tune.studies import open_study
 from tests.support import TINY_SPEC, new_study, open_file, wait_until, write_spec
@@ -107,7 +108,7 @@ def test_a_process_started_by_exec_imports_nothing_from_the_current_folder_eithe
     littered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(littered)
-    monkeypatch.setattr("mnist_tune.fork_server.start_method", lambda: "spawn")
+    monkeypatch.setattr("mnist_tune.processes.fork_server.start_method", lambda: "spawn")
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     child = ChildProcess("importlib:import_module", ["optuna"])
     child.start()

@@ -26,7 +26,7 @@ FULL = Path("/dev/full")
 SAYS_IN_EVERY_WAY = """
 import sys, warnings
 from pathlib import Path
-from mnist_tune import output
+from mnist_tune.processes import standard_streams
 output.take_over()
 output.work_on()
 import typer
@@ -147,7 +147,8 @@ def test_the_live_view_is_for_a_terminal_whatever_the_environment_says(
 
 def test_a_job_in_the_background_of_a_terminal_draws_no_screen(tmp_path: Path) -> None:
     script = (
-        "import os, sys\nfrom mnist_tune.output import is_screen\nbefore = is_screen(sys.stdout)\n"
+        "import os, sys\nfrom mnist_tune.processes.standard_streams import is_screen\n"
+        "before = is_screen(sys.stdout)\n"
         "if os.fork() == 0:\n    os.setpgid(0, 0)\n    os._exit(is_screen(sys.stdout))\n"
         "sys.exit(0 if before and os.wait()[1] == 0 else 1)"
     )

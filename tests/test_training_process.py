@@ -12,11 +12,9 @@ from typing import Any
 
 import pytest
 
-from mnist_tune import fork_server
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointFolder
-from mnist_tune.child_process import Ending
 from mnist_tune.configuration import DataConfig
 from mnist_tune.data import load_training_images, split
 from mnist_tune.devices import Runtime
@@ -27,6 +25,8 @@ from mnist_tune.messages import Began, Run, SetUp, Trained
 from mnist_tune.model_folder import MODEL_FILE
 from mnist_tune.objective import Objective, _of_death
 from mnist_tune.patience import Patience
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import Ending
 from mnist_tune.pruners import Decision
 from mnist_tune.results import read_results
 from mnist_tune.stop import Interrupted, StopRequest

@@ -257,7 +257,7 @@ def test_an_error_that_says_nothing_is_told_too(says: str) -> None:
 
 PRINTERS = {
     "mnist_tune/__main__.py",
-    "mnist_tune/child_process.py",
+    "mnist_tune/processes/child_process.py",
     "mnist_tune/text/console.py",
     "mnist_tune/text/log_handler.py",
     "mnist_tune/cli/__init__.py",

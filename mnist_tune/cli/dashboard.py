@@ -31,10 +31,10 @@ def dashboard(
 
     Example: mnist-tune dashboard
     """
-    from mnist_tune import output
     from mnist_tune.dashboard.server import Server, find_address, open_browser, serve
+    from mnist_tune.processes import standard_streams
 
-    output.work_on()
+    standard_streams.work_on()
     address = find_address(host, allow_remote=allow_remote)
     opened, folders = options.storage(storage), options.folders(storage, checkpoints, artifacts)
     server = Server(address, port)

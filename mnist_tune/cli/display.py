@@ -10,8 +10,9 @@ from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.text import Text
 
-from mnist_tune import losses, output
+from mnist_tune import losses
 from mnist_tune.live_view import live_view
+from mnist_tune.processes import standard_streams
 from mnist_tune.progress import events
 from mnist_tune.results import Results
 from mnist_tune.text.times import stamp
@@ -33,7 +34,7 @@ class Display:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if output.is_screen(self._console.file) and not self._console.is_dumb_terminal:
+        if standard_streams.is_screen(self._console.file) and not self._console.is_dumb_terminal:
             self._live = Live(
                 console=self._console, screen=True, auto_refresh=False, get_renderable=self._screen
             )

@@ -116,14 +116,14 @@ def launch(
 def _on_ray(
     study: OpenStudy, results: Results, order: Order, address: str | None, told: dict[str, Any], as_json: bool
 ) -> None:
-    from mnist_tune import output
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.launch import ray_engine
+    from mnist_tune.processes import standard_streams
     from mnist_tune.stop import StopRequest
 
     out = options.console(to_stderr=as_json)
-    output.work_on()
+    standard_streams.work_on()
     stop = StopRequest()
     where = ray_engine.connect(order, address)
     try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_tune import output
 from mnist_tune.cli.names import complete_spec, complete_study, only_study
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.processes import standard_streams
 from mnist_tune.text.visible import visible
 
 if TYPE_CHECKING:
@@ -204,5 +204,5 @@ def print_json(content: Any) -> None:
     from mnist_tune.documents import to_json
 
     typer.echo(to_json(content))
-    if (error := output.failure()) is not None:  # elsewhere, a run goes on; these it was asked for
+    if (error := standard_streams.failure()) is not None:  # elsewhere, a run goes on; these it was asked for
         raise MnistTuneError(f"standard output cannot be written: {error.strerror or error}")

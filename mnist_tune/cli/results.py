@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnist_tune import output
 from mnist_tune.cli import options
 from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.parsing import Format
+from mnist_tune.processes import standard_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,7 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
 
     stop = StopRequest()
     stop.listen()
-    if not output.is_screen(out.file):
+    if not standard_streams.is_screen(out.file):
         out.print(f"{results.name}: {totals(results)}")
     results = watch(study, results, stop, Display(results, out))
     if not results.is_finished:

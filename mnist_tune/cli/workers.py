@@ -56,14 +56,14 @@ def worker(
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
-    from mnist_tune import fork_server, output
-    from mnist_tune.child_process import refuse_version
+    from mnist_tune.processes import fork_server, standard_streams
+    from mnist_tune.processes.child_process import refuse_version
     from mnist_tune.stop import StopRequest
     from mnist_tune.training_process import TrainingProcess
 
     if pooled and (refusal := refuse_version(pooled)):
         raise UserError(refusal)
-    output.work_on()
+    standard_streams.work_on()
     stop = StopRequest()
     stop.listen()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)  # by whoever started it
@@ -129,7 +129,7 @@ def run(
 
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """
-    from mnist_tune import fork_server, output
+    from mnist_tune.processes import fork_server, standard_streams
 
     fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
     from mnist_tune.cli.ending import tell_the_end
@@ -143,7 +143,7 @@ def run(
     from mnist_tune.text.wording import counted
     from mnist_tune.writable import check_folders
 
-    output.work_on()
+    standard_streams.work_on()
     loaded = options.spec(spec, name)
     check_device(device)
     url = storage_url(storage)

@@ -42,7 +42,7 @@ from tests.processes import descendants, kill_all, training_processes
 
 STUDY = "many"
 BY_EXEC = """
-from mnist_tune import fork_server
+from mnist_tune.processes import fork_server
 fork_server.start_method = lambda: "spawn"
 from mnist_tune.__main__ import main
 main()
@@ -131,7 +131,7 @@ def fresh_training_process(way: str, data: Path) -> float:
     """From the start of one in the place of another that was killed to where it is ready."""
     method = {FORK: "forkserver", EXEC: "spawn"}[way]
     with (
-        patch("mnist_tune.fork_server.start_method", lambda: method),
+        patch("mnist_tune.processes.fork_server.start_method", lambda: method),
         tempfile.TemporaryDirectory() as states,
         TrainingProcess(SetUp("cpu", None, data, DataConfig(128, 10), Path(states))) as process,
     ):

@@ -1,6 +1,6 @@
 """For workers, which need Optuna and no torch, and for their training processes."""
 
-from mnist_tune.preload import load
+from mnist_tune.processes.preload import load
 
 load(
     "mnist_tune.job",

@@ -1,5 +1,5 @@
 """For training processes: torch."""
 
-from mnist_tune.preload import load
+from mnist_tune.processes.preload import load
 
 load("mnist_tune.job")

@@ -19,11 +19,11 @@ from multiprocessing import forkserver, resource_tracker, spawn
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.environ import in_environment
+from mnist_tune.processes.environment import in_environment
 
-WORKERS = "mnist_tune.preload.workers"
+WORKERS = "mnist_tune.processes.preload.workers"
 """What is loaded for workers and their training processes."""
-TRAINING = "mnist_tune.preload.training"
+TRAINING = "mnist_tune.processes.preload.training"
 """What is loaded for training processes alone."""
 HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
 """Signals that a terminal or a service manager sends to all of its processes: the server keeps on serving."""

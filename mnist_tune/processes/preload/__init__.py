@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
-from mnist_tune.fork_server import STARTER
-from mnist_tune.process_title import set_title
+from mnist_tune.processes.fork_server import STARTER
+from mnist_tune.processes.title import set_title
 
 LOOK_SECONDS = 0.2
 SERVER = os.getpid()

@@ -17,9 +17,10 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_tune import __version__, fork_server, output
+from mnist_tune import __version__
 from mnist_tune.errors import FAILED, MISTAKE
-from mnist_tune.process_title import set_title
+from mnist_tune.processes import fork_server, standard_streams
+from mnist_tune.processes.title import set_title
 from mnist_tune.text.visible import visible
 
 SERVER_IS_GONE = 255
@@ -206,7 +207,7 @@ def refuse_version(starter: str) -> str | None:
     if starter == __version__:
         return None
     return (
-        f"{Path(__file__).parent} is version {__version__}, and the command that started it {starter}; "
+        f"{Path(__file__).parents[1]} is version {__version__}, and the command that started it {starter}; "
         "install the same version everywhere, and start again"
     )
 
@@ -251,7 +252,7 @@ def _become(order: _Order) -> None:
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what Python knew of it is the fork server's
-    output.take_over()
+    standard_streams.take_over()
     if refusal := refuse_version(order.version):
         _leave(refusal, MISTAKE)
     try:
