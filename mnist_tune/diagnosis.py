@@ -116,7 +116,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    from mnist_tune.devices import available_devices
+    from mnist_tune.hardware.devices import available_devices
 
     with warnings.catch_warnings(record=True) as caught:  # a driver that does not do is a warning of torch
         warnings.simplefilter("always")
@@ -135,8 +135,8 @@ def _devices() -> Iterator[Finding]:
 def _device(device: str) -> Iterator[Finding]:
     import torch
 
-    from mnist_tune.cores import usable_cores
-    from mnist_tune.devices import resolve_runtime
+    from mnist_tune.hardware.cores import usable_cores
+    from mnist_tune.hardware.devices import resolve_runtime
 
     runtime = resolve_runtime(device)
     parts = [runtime.device_name, f"precision auto is {runtime.precision}"]

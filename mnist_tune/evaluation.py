@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mnist_tune.data import CLASSES, LabeledImages
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.metrics import Evaluation, Misclassified
 
 CPU_BATCH_SIZE = 125  # stays in the cache: twice as fast on a CPU thread as 250 and more

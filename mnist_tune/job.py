@@ -29,9 +29,9 @@ from mnist_tune.checkpoints import (
     save,
 )
 from mnist_tune.data import LabeledImages, load_training_images, split
-from mnist_tune.devices import Runtime, resolve_runtime
 from mnist_tune.errors import FAILED, MnistTuneError
 from mnist_tune.failures import Failure
+from mnist_tune.hardware.devices import Runtime, resolve_runtime
 from mnist_tune.messages import (
     Abandon,
     Began,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mnist_tune import __version__
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.mnist_files import data_directory, data_fingerprint
 
 

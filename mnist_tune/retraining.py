@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mnist_tune.data import load_test_images, load_training_images, split
-from mnist_tune.devices import resolve_runtime
 from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.evaluated import Measured, sha256_of
 from mnist_tune.evaluation import evaluate
 from mnist_tune.exports import Configuration
+from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import load_model, save_model
 from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE

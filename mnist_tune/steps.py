@@ -12,7 +12,7 @@ from torch import Tensor
 from mnist_tune.augmentation import Augmentation
 from mnist_tune.averaging import AveragedWeights
 from mnist_tune.data import IMAGE, LabeledImages
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.schedules import Schedule
 from mnist_tune.working_model import WorkingModel
 

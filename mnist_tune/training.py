@@ -14,8 +14,8 @@ from mnist_tune.augmentation import Augmentation, is_augmented
 from mnist_tune.averaging import AveragedWeights
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages
-from mnist_tune.devices import Runtime
 from mnist_tune.evaluation import predict, score
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import ConvNet
 from mnist_tune.optimizers import new_optimizer

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.model import ConvNet
 
 POOLED = (64, 14, 14)  # channels, height, width

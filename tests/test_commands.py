@@ -28,7 +28,7 @@ from mnist_tune.configuration import TrainingConfig
 from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.exports import load_configuration
 from mnist_tune.failures import Failure
-from mnist_tune.placement import Place
+from mnist_tune.hardware.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, open_study

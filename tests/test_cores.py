@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune import cores
-from mnist_tune.cores import usable_cores
+from mnist_tune.hardware import cores
+from mnist_tune.hardware.cores import usable_cores
 
 GROUPS = Path("/sys/fs/cgroup/cpu")
 
@@ -115,7 +115,7 @@ def group_of_half_a_core() -> Iterator[Path]:
 
 
 def test_a_real_group_is_seen(group_of_half_a_core: Path) -> None:
-    script = "from mnist_tune.cores import usable_cores; print(usable_cores())"
+    script = "from mnist_tune.hardware.cores import usable_cores; print(usable_cores())"
     join = f'echo $$ > {group_of_half_a_core}/cgroup.procs; exec "$0" -c "$1"'
     answer = subprocess.run(
         ["sh", "-ec", join, sys.executable, script], capture_output=True, text=True, check=True

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune import __version__
-from mnist_tune.placement import Place
+from mnist_tune.hardware.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.processes import child_process
 from mnist_tune.processes.child_process import ChildProcess

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mnist_tune import devices
-from mnist_tune.devices import Runtime, available_devices, resolve_runtime
 from mnist_tune.errors import UserError
+from mnist_tune.hardware import devices
+from mnist_tune.hardware.devices import Runtime, available_devices, resolve_runtime
 
 
 def test_auto_takes_the_first_device_there_is_and_names_it() -> None:
@@ -81,7 +81,7 @@ def test_memory_that_a_step_frees_is_there_for_the_next_without_a_page_fault(mni
 import resource, sys
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.training import Trainer
 steps = 5
 training, _ = split(load_training_images(), steps * 128, 0)

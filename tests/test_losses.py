@@ -9,9 +9,9 @@ import pytest
 from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.database import storage_url
+from mnist_tune.hardware.placement import Place
 from mnist_tune.losses import first_events
 from mnist_tune.model_folder import MODEL_FILE
-from mnist_tune.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.processes import fork_server
 from mnist_tune.progress import events

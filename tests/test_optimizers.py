@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnist_tune.configuration import TrainingConfig
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.model import ConvNet
 from mnist_tune.optimizers import new_optimizer
 from mnist_tune.working_model import WorkingModel
@@ -58,7 +58,7 @@ def test_a_worker_does_not_import_pytorchs_compiler() -> None:
 import io, itertools, sys, torch
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.training import Trainer
 parts = split(load_training_images(), 100, 100)
 for optimizer, scheduler in itertools.product(("Adam", "SGD"), ("none", "one_cycle")):

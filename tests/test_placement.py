@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune import placement
-from mnist_tune.cores import usable_cores
-from mnist_tune.placement import Place, local_places
+from mnist_tune.hardware import placement
+from mnist_tune.hardware.cores import usable_cores
+from mnist_tune.hardware.placement import Place, local_places
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from tests.processes import training_processes

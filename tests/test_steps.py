@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mnist_tune.configuration import Optimizer, TrainingConfig
 from mnist_tune.data import LabeledImages
-from mnist_tune.devices import Precision, Runtime
+from mnist_tune.hardware.devices import Precision, Runtime
 from mnist_tune.model import ConvNet
 from mnist_tune.optimizers import new_optimizer
 from mnist_tune.steps import WARM_UP_STEPS, CudaGraph, Steps

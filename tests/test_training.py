@@ -15,8 +15,8 @@ from torch import Tensor, nn
 import mnist_tune
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import LabeledImages, load_training_images, split
-from mnist_tune.devices import Precision, Runtime
 from mnist_tune.evaluation import evaluate
+from mnist_tune.hardware.devices import Precision, Runtime
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model import load_model, save_model
 from mnist_tune.training import NonFiniteLoss, Trainer
@@ -211,7 +211,7 @@ def test_the_same_config_gives_the_same_numbers_here_and_in_fresh_processes(mnis
 import json
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.training import Trainer
 runtime = Runtime("cpu", "a CPU", "bf16", 1)
 trainer = Trainer(TrainingConfig(epochs=2, seed=5), runtime, *split(load_training_images(), 200, 70))

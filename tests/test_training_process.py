@@ -17,9 +17,9 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.configuration import DataConfig
 from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import Runtime
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Pruned
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.messages import Began, Run, SetUp, Trained
 from mnist_tune.model_folder import MODEL_FILE

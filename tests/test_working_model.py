@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.model import ConvNet
 from mnist_tune.working_model import WorkingModel, arranged, plain
 

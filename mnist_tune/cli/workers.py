@@ -23,7 +23,7 @@ from mnist_tune.cli.options import (
     ThreadsOption,
 )
 from mnist_tune.errors import FAILED, STOPPED, UserError
-from mnist_tune.placement import WORKERS_PER_GPU
+from mnist_tune.hardware.placement import WORKERS_PER_GPU
 from mnist_tune.text.times import stamp
 
 
@@ -135,7 +135,7 @@ def run(
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url
-    from mnist_tune.placement import check_device, local_places
+    from mnist_tune.hardware.placement import check_device, local_places
     from mnist_tune.pool import Pool, worker_arguments
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from mnist_tune.devices import resolve_runtime
+from mnist_tune.hardware.devices import resolve_runtime
 from tests.benchmarks.job_task import wait_for_the_start
 
 SECONDS = 1.5

@@ -7,7 +7,7 @@ from torch.profiler import ProfilerActivity
 
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.data import load_training_images, split
-from mnist_tune.devices import Runtime
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.training import Trainer
 from tests.benchmarks.job_task import Task
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_tune.cores import usable_cores
+from mnist_tune.hardware.cores import usable_cores
 
 WORKERS_PER_GPU = 1
 """Not measured yet: one that replays whole steps should leave a GPU little to do."""
@@ -28,7 +28,7 @@ def check_device(device: str) -> None:
         UserError: it has not.
     """
     if device not in ("auto", "cpu"):  # these need no look, which would wait for torch
-        from mnist_tune.devices import resolve_runtime
+        from mnist_tune.hardware.devices import resolve_runtime
 
         resolve_runtime(device)
 
@@ -66,6 +66,6 @@ def _gpus() -> list[str]:
     # Torch takes seconds to import: only ask it where there may be something to find.
     if not (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform != "linux"):
         return []
-    from mnist_tune.devices import available_devices
+    from mnist_tune.hardware.devices import available_devices
 
     return [device for device in available_devices() if device != "cpu"]
