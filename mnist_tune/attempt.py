@@ -10,8 +10,8 @@ from typing import Any
 
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, NOT_KEPT, RESUMED
-from mnist_tune.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.failures import Failure, Pruned
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.losses import STATE, WEIGHTS
 from mnist_tune.metrics import EpochMetrics

@@ -26,7 +26,7 @@ from mnist_tune.copied_files import CopiedFiles, copied_files
 from mnist_tune.database import lock, shown, snapshot
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
-from mnist_tune.folders import Folders
+from mnist_tune.files.locations import Folders
 from mnist_tune.rows import (
     heartbeats,
     study_attributes,

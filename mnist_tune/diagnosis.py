@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 
 from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.files.writable import try_to_write
 from mnist_tune.text.wording import first_line
-from mnist_tune.writable import try_to_write
 
 PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")

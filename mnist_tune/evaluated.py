@@ -12,9 +12,9 @@ from typing import Any
 from mnist_tune.documents import dump
 from mnist_tune.errors import UserError
 from mnist_tune.exports import Configuration, load_configuration
+from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.metrics import Evaluation, Misclassified
 from mnist_tune.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
-from mnist_tune.whole_files import write_whole
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from mnist_tune.checkpoints import (
+from mnist_tune.data import LabeledImages, load_training_images, split
+from mnist_tune.errors import FAILED, MnistTuneError
+from mnist_tune.failures import Failure
+from mnist_tune.files.checkpoints import (
     Checkpoint,
     CheckpointFolder,
     CheckpointUnusable,
@@ -28,9 +31,6 @@ from mnist_tune.checkpoints import (
     load,
     save,
 )
-from mnist_tune.data import LabeledImages, load_training_images, split
-from mnist_tune.errors import FAILED, MnistTuneError
-from mnist_tune.failures import Failure
 from mnist_tune.hardware.devices import Runtime, resolve_runtime
 from mnist_tune.messages import (
     Abandon,

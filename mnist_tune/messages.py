@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.configuration import DataConfig, TrainingConfig
 from mnist_tune.failures import Failure
+from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.metrics import EpochMetrics
 
 

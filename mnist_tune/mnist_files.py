@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.home import expanded, user_folder
-from mnist_tune.whole_files import whole_file
+from mnist_tune.files.atomic_write import whole_file
+from mnist_tune.files.home import expanded, user_folder
 
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_DATA"
 MOVE = (

@@ -11,8 +11,8 @@ import torch.nn.functional as F  # noqa: N812 - the name torch's own documentati
 from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
+from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.model_folder import MODEL_FILE
-from mnist_tune.whole_files import write_whole
 
 
 class ConvNet(nn.Module):

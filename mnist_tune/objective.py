@@ -6,8 +6,8 @@ import signal
 import time
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.failures import AttemptFailed, Failure
+from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.model_folder import MODEL_FILE

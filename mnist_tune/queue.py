@@ -31,10 +31,10 @@ from mnist_tune.cells import (
     read_cell,
     unexplained,
 )
-from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.control import Control, is_control, read_control
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
+from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.rows import (
     UNFINISHED,
     Notes,

@@ -20,11 +20,11 @@ from mnist_tune.database import DEFAULT_URL, open_engine, parse_url, shown, stor
 from mnist_tune.database_errors import SQLITE_REMEDIES, driver_error, explain, opening_error
 from mnist_tune.diagnosis import Check, Finding, Verdict, examine, gigabytes, one_line, refused
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.files.locations import Folders
+from mnist_tune.files.writable import nearest
 from mnist_tune.filesystems import file_system
-from mnist_tune.folders import Folders
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import study_names
-from mnist_tune.writable import nearest
 
 READS = 50
 WRITES = 20

@@ -13,12 +13,13 @@ from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
-from mnist_tune import __version__, stored_names
+from mnist_tune import __version__
 from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
 from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.files import stored_names
 from mnist_tune.finished import Finished, take_over
 from mnist_tune.guide import Guide
 from mnist_tune.pruners import pruner

@@ -9,10 +9,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
-from mnist_tune.checkpoints import CheckpointStore, sweep
 from mnist_tune.control import Control, Registration, worker_name
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
+from mnist_tune.files.checkpoints import CheckpointStore, sweep
 from mnist_tune.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.queue import Claim, Standing

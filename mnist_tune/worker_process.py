@@ -11,7 +11,8 @@ from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.configuration import DataConfig
 from mnist_tune.control import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.folders import Folder, checkpoints_of
+from mnist_tune.files.locations import Folder, checkpoints_of
+from mnist_tune.files.writable import check_folders
 from mnist_tune.messages import SetUp
 from mnist_tune.objective import Objective
 from mnist_tune.stop import Interrupted, StopRequest
@@ -19,7 +20,6 @@ from mnist_tune.storage import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training_process import TrainingProcess
 from mnist_tune.worker import LEAVES, Ended, Worker
-from mnist_tune.writable import check_folders
 
 
 @dataclass(frozen=True)

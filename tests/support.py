@@ -18,9 +18,9 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.artifacts import ArtifactFolder
-from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.database import storage_url
-from mnist_tune.folders import Folder, Folders, checkpoints_of
+from mnist_tune.files.checkpoints import CheckpointFolder
+from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mnist_tune.checkpoints import (
+from mnist_tune.files.checkpoints import (
     Checkpoint,
     CheckpointFolder,
     CheckpointUnusable,
@@ -29,7 +29,7 @@ HALF_WRITTEN = ".0123456789abcdef.tmp"
 SAVE = """
 import os, resource, signal
 from pathlib import Path
-from mnist_tune.checkpoints import CheckpointFolder, save
+from mnist_tune.files.checkpoints import CheckpointFolder, save
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -17,7 +17,7 @@ from mnist_tune.dashboard import connections
 from mnist_tune.dashboard.app import guarded_app
 from mnist_tune.dashboard.guards import local_names
 from mnist_tune.dashboard.server import MOST_TAKEN_IN, Server, find_address
-from mnist_tune.folders import Folders
+from mnist_tune.files.locations import Folders
 from tests.support import ONE_CELL, new_study
 from tests.test_dashboard import Client
 

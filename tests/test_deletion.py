@@ -15,13 +15,13 @@ import safetensors.numpy
 
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import CHECKPOINT, UID
-from mnist_tune.checkpoints import checkpoint_key, save
 from mnist_tune.dashboard.app import dashboard_app
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study_and_files
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
-from mnist_tune.folders import Folder, Folders, checkpoints_of
+from mnist_tune.files.checkpoints import checkpoint_key, save
+from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.results import read_results
 from mnist_tune.storage import open_storage
 from mnist_tune.studies import OpenStudy, open_study

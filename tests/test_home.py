@@ -11,7 +11,7 @@ import platformdirs
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.home import expanded, user_folder
+from mnist_tune.files.home import expanded, user_folder
 from tests.support import STUDIES, write_spec
 
 STRANGER = ["unshare", "--user", "--map-user=12345", "env", "-u", "HOME", "-u", "MNIST_TUNE_DATA"]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.checkpoints import Checkpoint
 from mnist_tune.database import storage_url
+from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import Place
 from mnist_tune.losses import first_events
 from mnist_tune.model_folder import MODEL_FILE
@@ -17,7 +18,6 @@ from mnist_tune.processes import fork_server
 from mnist_tune.progress import events
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy
-from mnist_tune.writable import check_folders
 from tests.conftest import Command
 from tests.mounts import run_with_mounts
 from tests.support import TWO_CELLS, epoch, new_study, wait_until, work, write_spec
@@ -26,7 +26,7 @@ NO_FOLDER = "File exists"
 """What the system says of a folder whose name a file has."""
 WITHOUT_ROOM = """
 from pathlib import Path
-from mnist_tune.writable import check_folders
+from mnist_tune.files.writable import check_folders
 
 try:
     with Path("disk/filler").open("wb", buffering=0) as sink:

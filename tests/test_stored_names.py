@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune import stored_names
-from mnist_tune.checkpoints import checkpoint_key
+from mnist_tune.files import stored_names
+from mnist_tune.files.checkpoints import checkpoint_key
 
 TOKEN = "9f3c" * 8
 KEY = checkpoint_key(2**40, TOKEN, 1_000)

@@ -14,11 +14,11 @@ import pytest
 
 from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
-from mnist_tune.checkpoints import CheckpointFolder
 from mnist_tune.configuration import DataConfig
 from mnist_tune.data import load_training_images, split
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Pruned
+from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.hardware.devices import Runtime
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.messages import Began, Run, SetUp, Trained

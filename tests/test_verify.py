@@ -18,12 +18,12 @@ from safetensors.numpy import save
 
 from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, UID
-from mnist_tune.checkpoints import CheckpointFolder, checkpoint_key
-from mnist_tune.checkpoints import save as save_checkpoint
 from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
+from mnist_tune.files.checkpoints import CheckpointFolder, checkpoint_key
+from mnist_tune.files.checkpoints import save as save_checkpoint
 from mnist_tune.holes import put_back_holes
 from mnist_tune.queue import Claim
 from mnist_tune.storage import open_storage

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.whole_files import (
+from mnist_tune.files.atomic_write import (
     TEMPORARY,
     link_or_copy,
     make_folder,
@@ -79,7 +79,7 @@ def test_a_file_on_another_disk_is_copied_whole(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     script = """
 from pathlib import Path
-from mnist_tune.whole_files import link_or_copy
+from mnist_tune.files.atomic_write import link_or_copy
 Path("here/one").write_bytes(b"weights" * 100_000)
 link_or_copy(Path("here/one"), Path("there/other"))
 (copy,) = Path("there").iterdir()
@@ -110,7 +110,7 @@ def test_what_a_person_names_is_written_through_links_and_into_pipes(tmp_path: P
     assert read_file(tmp_path / "served") == b"page"
     script = """
 from pathlib import Path
-from mnist_tune.whole_files import write_output
+from mnist_tune.files.atomic_write import write_output
 write_output(Path("/dev/stdout"), b"page")
 """
     before = os.lstat("/dev/stdout")

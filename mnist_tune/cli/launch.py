@@ -143,7 +143,7 @@ def _on_ray(
 def _on_slurm(
     study: OpenStudy, order: Order, address: str | None, minutes: int, told: dict[str, Any], as_json: bool
 ) -> None:
-    from mnist_tune.home import user_folder
+    from mnist_tune.files.home import user_folder
     from mnist_tune.launch import slurm_engine
 
     # By the study's uid: a name may be that of another study elsewhere.

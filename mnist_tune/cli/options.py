@@ -19,7 +19,7 @@ from mnist_tune.text.visible import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mnist_tune.folders import Folders
+    from mnist_tune.files.locations import Folders
     from mnist_tune.spec import Spec
     from mnist_tune.storage import GuardedStorage
     from mnist_tune.studies import OpenStudy
@@ -130,7 +130,7 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
 def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> Folders:
     """The folders of checkpoints and of artifacts that belong to that storage."""
     from mnist_tune.database import storage_url
-    from mnist_tune.folders import Folders
+    from mnist_tune.files.locations import Folders
 
     return Folders.of(storage_url(url), checkpoints, artifacts)
 

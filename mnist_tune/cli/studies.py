@@ -158,7 +158,7 @@ def copy_study(
     """
     from mnist_tune.copying import copy_study
     from mnist_tune.database import parse_url, shown
-    from mnist_tune.folders import Folders
+    from mnist_tune.files.locations import Folders
     from mnist_tune.text.wording import counted
 
     target = parse_url(to, "--to")

@@ -135,13 +135,13 @@ def run(
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
     from mnist_tune.database import shown, storage_url
+    from mnist_tune.files.writable import check_folders
     from mnist_tune.hardware.placement import check_device, local_places
     from mnist_tune.pool import Pool, worker_arguments
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
     from mnist_tune.studies import create_study, open_study
     from mnist_tune.text.wording import counted
-    from mnist_tune.writable import check_folders
 
     standard_streams.work_on()
     loaded = options.spec(spec, name)

@@ -16,7 +16,7 @@ from mnist_tune.dashboard.guards import Guard
 from mnist_tune.dashboard.importances import OneMeasure
 from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.folders import Folders
+from mnist_tune.files.locations import Folders
 from mnist_tune.storage import GuardedStorage
 
 if TYPE_CHECKING:

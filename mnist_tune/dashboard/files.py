@@ -12,7 +12,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from mnist_tune.dashboard.plugins import STUDY_FILE, TRIAL_FILE, Plugin, View, is_ours
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import may_remove
-from mnist_tune.folders import Folders
+from mnist_tune.files.locations import Folders
 
 
 class OwnFiles(Plugin):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnist_tune.errors import UserError
+from mnist_tune.files.atomic_write import write_output
 from mnist_tune.report.contents import Report
 from mnist_tune.report.page import page
-from mnist_tune.whole_files import write_output
 
 
 def write_page(report: Report, path: Path) -> int:

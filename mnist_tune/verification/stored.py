@@ -18,10 +18,10 @@ from mnist_tune.attributes import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, 
 from mnist_tune.documents import validate
 from mnist_tune.errors import UserError
 from mnist_tune.failures import FailureClass
+from mnist_tune.files.stored_names import is_artifact_id
 from mnist_tune.search import Waiting, waiting_cells
 from mnist_tune.sections import Retry
 from mnist_tune.spec import Spec
-from mnist_tune.stored_names import is_artifact_id
 from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.stored_values import Damaged
 from mnist_tune.trained import Trained, trained_with

@@ -9,10 +9,10 @@ from typing import NamedTuple, Self
 
 from sqlalchemy.engine import URL
 
-from mnist_tune.checkpoints import CheckpointFolder
-from mnist_tune.home import expanded, user_folder
-from mnist_tune.stored_names import inside
-from mnist_tune.whole_files import open_file
+from mnist_tune.files.atomic_write import open_file
+from mnist_tune.files.checkpoints import CheckpointFolder
+from mnist_tune.files.home import expanded, user_folder
+from mnist_tune.files.stored_names import inside
 
 SQLITE_FILE = b"SQLite format 3\0"
 

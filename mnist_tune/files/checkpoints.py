@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mnist_tune import stored_names
-from mnist_tune.stored_names import inside
-from mnist_tune.whole_files import read_file, write_whole
+from mnist_tune.files import stored_names
+from mnist_tune.files.atomic_write import read_file, write_whole
+from mnist_tune.files.stored_names import inside
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import errno
 import re
 from pathlib import Path
 
-from mnist_tune.whole_files import TEMPORARY
+from mnist_tune.files.atomic_write import TEMPORARY
 
 UID = re.compile(r"[0-9a-f]{32}")
 CHECKPOINT_KEY = re.compile(r"[0-9]{1,20}-[0-9a-f]{32}-[0-9]{1,10}\.pt")
