@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _summary(error: BaseException) -> str:
-    from mnist_tune.database_errors import driver_error, explain
+    from mnist_tune.storage.database_errors import driver_error, explain
     from mnist_tune.text.wording import first_line
 
     if cause := driver_error(error):

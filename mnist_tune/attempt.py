@@ -8,17 +8,17 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, NOT_KEPT, RESUMED
 from mnist_tune.failures import Failure, Pruned
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.losses import STATE, WEIGHTS
 from mnist_tune.metrics import EpochMetrics
-from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.pruners import Decision
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, NOT_KEPT, RESUMED
+from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.text.times import log_stamp
 from mnist_tune.text.wording import first_line, last_lines
 

@@ -14,10 +14,13 @@ from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, select
 from sqlalchemy.engine import Connection
 
-from mnist_tune.attributes import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
-from mnist_tune.database import utc_now
 from mnist_tune.failures import Failure, FailureClass
-from mnist_tune.rows import (
+from mnist_tune.search import Waiting, distributions
+from mnist_tune.spec import Spec
+from mnist_tune.storage.engine import utc_now
+from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
+from mnist_tune.storage.schema import has_registry, workers
+from mnist_tune.storage.statements import (
     UNFINISHED,
     changed,
     hold,
@@ -28,9 +31,6 @@ from mnist_tune.rows import (
     trials,
     user_attributes,
 )
-from mnist_tune.schema import has_registry, workers
-from mnist_tune.search import Waiting, distributions
-from mnist_tune.spec import Spec
 from mnist_tune.stored_trials import distribution, external
 from mnist_tune.stored_values import MOST, Damaged, load, parse
 

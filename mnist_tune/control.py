@@ -19,14 +19,14 @@ import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CONTROL
 from mnist_tune.cells import lock_study
-from mnist_tune.database import lock, utc_now
 from mnist_tune.errors import UserError
-from mnist_tune.rows import changed, studies, study_attributes, upsert
-from mnist_tune.schema import add_ours, workers
 from mnist_tune.sections import Lease
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.engine import lock, utc_now
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import CONTROL
+from mnist_tune.storage.schema import add_ours, workers
+from mnist_tune.storage.statements import changed, studies, study_attributes, upsert
 from mnist_tune.stored_spec import spec_text, stored_spec
 from mnist_tune.stored_values import Count, Damaged, Moment, Stored, fit, parse_as
 from mnist_tune.trial_columns import raw

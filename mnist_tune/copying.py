@@ -20,14 +20,16 @@ from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from mnist_tune.attributes import SPEC, UID
 from mnist_tune.cells import cells_of, fail, put_back
 from mnist_tune.copied_files import CopiedFiles, copied_files
-from mnist_tune.database import lock, shown, snapshot
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
-from mnist_tune.rows import (
+from mnist_tune.spec import Spec
+from mnist_tune.storage.engine import lock, shown, snapshot
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.keys import SPEC, UID
+from mnist_tune.storage.statements import (
     heartbeats,
     study_attributes,
     study_system_attributes,
@@ -35,8 +37,6 @@ from mnist_tune.rows import (
     trials,
     upsert,
 )
-from mnist_tune.spec import Spec
-from mnist_tune.storage import open_storage
 from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
 from mnist_tune.text.wording import first_line

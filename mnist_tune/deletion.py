@@ -10,13 +10,13 @@ import sqlalchemy
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from sqlalchemy import orm, select
 
-from mnist_tune.artifacts import REMOVED, ArtifactFolder, owned_ids
-from mnist_tune.attributes import LEFT_BEHIND
 from mnist_tune.cells import delete_rows
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
-from mnist_tune.rows import studies_with, study_system_attributes, system_attributes, trials
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder, owned_ids
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import LEFT_BEHIND
+from mnist_tune.storage.statements import studies_with, study_system_attributes, system_attributes, trials
 from mnist_tune.studies import OpenStudy, UnreadableStudy
 
 

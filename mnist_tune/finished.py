@@ -9,9 +9,9 @@ from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CLAIM, LEFT_BEHIND, LOG, RESULT, REUSED
 from mnist_tune.errors import UserError
-from mnist_tune.rows import (
+from mnist_tune.storage.keys import CLAIM, LEFT_BEHIND, LOG, RESULT, REUSED
+from mnist_tune.storage.statements import (
     claimed_with,
     intermediate_values,
     objective_values,

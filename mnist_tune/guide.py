@@ -14,7 +14,7 @@ from mnist_tune.queue import Claim
 from mnist_tune.samplers import sampler
 from mnist_tune.search import distributions, suggest
 from mnist_tune.spec import Spec
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.stored_trials import one_of
 
 

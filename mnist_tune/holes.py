@@ -8,11 +8,11 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import FAILURE
 from mnist_tune.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
 from mnist_tune.errors import UserError
-from mnist_tune.rows import SET_STATE, objective_values, put, trials
 from mnist_tune.search import distributions, waiting_cells
+from mnist_tune.storage.keys import FAILURE
+from mnist_tune.storage.statements import SET_STATE, objective_values, put, trials
 from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy

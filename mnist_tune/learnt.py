@@ -9,9 +9,9 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.attributes import CELL
-from mnist_tune.rows import trials
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import CELL
+from mnist_tune.storage.statements import trials
 from mnist_tune.trained import Trained, trained_in
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)

@@ -10,7 +10,7 @@ from typing import Self
 
 from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.patience import in_a_line
+from mnist_tune.storage.retrying import in_a_line
 
 
 class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than an error

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE
 from mnist_tune.control import COULD_NOT_BEGIN
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.results import Attempt, Results
+from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines
 from mnist_tune.text.wording import parameters_text

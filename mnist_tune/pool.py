@@ -13,12 +13,12 @@ from typing import IO
 from sqlalchemy.engine import URL
 
 from mnist_tune import __version__
-from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.hardware.placement import Place
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
 from mnist_tune.stop import pass_on
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 
 NO_FAILURE = {0, STOPPED}
 """Exit codes of workers that are done, or that were stopped."""

@@ -18,10 +18,10 @@ from optuna.pruners import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from mnist_tune.attributes import CELL
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.pruning import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec import Spec
+from mnist_tune.storage.keys import CELL
 
 
 class Decision(NamedTuple):

@@ -20,7 +20,6 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.cells import (
     cells_of,
     claim_first,
@@ -35,7 +34,12 @@ from mnist_tune.control import Control, is_control, read_control
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.files.checkpoints import Checkpoint
-from mnist_tune.rows import (
+from mnist_tune.sections import Limits
+from mnist_tune.spec import Spec
+from mnist_tune.stale import Watch
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
+from mnist_tune.storage.statements import (
     UNFINISHED,
     Notes,
     beat,
@@ -47,10 +51,6 @@ from mnist_tune.rows import (
     trials,
     user_attributes,
 )
-from mnist_tune.sections import Limits
-from mnist_tune.spec import Spec
-from mnist_tune.stale import Watch
-from mnist_tune.storage import GuardedStorage
 from mnist_tune.stored_spec import spec_text, stored_spec
 from mnist_tune.stored_values import Damaged
 from mnist_tune.trained import UNEXPLAINED

@@ -11,16 +11,16 @@ from typing import Any
 from sqlalchemy import select
 
 from mnist_tune import losses
-from mnist_tune.attributes import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.control import Control, WorkerRow, read_registry, stored_control
-from mnist_tune.database import snapshot
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence, reservations, verdict
 from mnist_tune.metrics import EpochMetrics
 from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
-from mnist_tune.rows import studies
 from mnist_tune.spec import SETTINGS, Spec
 from mnist_tune.stale import seconds_since_heartbeat
+from mnist_tune.storage.engine import snapshot
+from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
+from mnist_tune.storage.statements import studies
 from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.stored_values import Damaged, Stored
 from mnist_tune.studies import OpenStudy

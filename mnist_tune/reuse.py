@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from mnist_tune.attributes import CLAIM, ENVIRONMENT
 from mnist_tune.configuration import TrainingConfig
 from mnist_tune.errors import UserError
 from mnist_tune.finished import Finished
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import CLAIM, ENVIRONMENT
 from mnist_tune.stored_trials import StoredTrial, read_trials
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
 

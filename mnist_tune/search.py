@@ -15,11 +15,11 @@ from optuna.distributions import (
 from optuna.samplers import GridSampler
 from optuna.trial import Trial
 
-from mnist_tune.attributes import CELL
 from mnist_tune.axes import Interval
 from mnist_tune.conditions import Value
 from mnist_tune.sections import is_integer
 from mnist_tune.spec import Spec
+from mnist_tune.storage.keys import CELL
 
 
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:

@@ -16,14 +16,14 @@ from sqlalchemy import Executable
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.database import DEFAULT_URL, open_engine, parse_url, shown, storage_url
-from mnist_tune.database_errors import SQLITE_REMEDIES, driver_error, explain, opening_error
 from mnist_tune.diagnosis import Check, Finding, Verdict, examine, gigabytes, one_line, refused
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.writable import nearest
-from mnist_tune.filesystems import file_system
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.database_errors import SQLITE_REMEDIES, driver_error, explain, opening_error
+from mnist_tune.storage.engine import DEFAULT_URL, open_engine, parse_url, shown, storage_url
+from mnist_tune.storage.filesystems import file_system
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import study_names
 
 READS = 50

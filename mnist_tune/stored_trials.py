@@ -16,9 +16,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, json
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from mnist_tune import attributes
 from mnist_tune.search import distributions
 from mnist_tune.spec import Spec
+from mnist_tune.storage import keys
 from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
 from mnist_tune.text.wording import shortened
 from mnist_tune.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
@@ -27,18 +27,18 @@ from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
 T = TypeVar("T")
 
 USER = (
-    attributes.WORKER,
-    attributes.ENVIRONMENT,
-    attributes.HISTORY,
-    attributes.RESUMED,
-    attributes.REUSED,
-    attributes.NOT_KEPT,
-    attributes.FAILURE,
+    keys.WORKER,
+    keys.ENVIRONMENT,
+    keys.HISTORY,
+    keys.RESUMED,
+    keys.REUSED,
+    keys.NOT_KEPT,
+    keys.FAILURE,
 )
 """The user attributes that are read."""
-SYSTEM = (attributes.CELL, attributes.CLAIM, attributes.RESULT)
+SYSTEM = (keys.CELL, keys.CLAIM, keys.RESULT)
 """The system attributes that are read."""
-APART = (attributes.HISTORY, attributes.LOG)
+APART = (keys.HISTORY, keys.LOG)
 """The attributes that no two trials share."""
 MOST_NAMED = 5
 """Trials of no cell that are named one by one."""
@@ -46,11 +46,11 @@ LONGEST = 240
 """Characters of what is said of one problem."""
 STATES = {state.name: state for state in TrialState}
 NAMES = {
-    attributes.LOG: "its log",
-    attributes.FAILURE: "why it failed",
-    attributes.RESUMED: "where it went on",
-    attributes.REUSED: "where it ran",
-    attributes.NOT_KEPT: "what was not kept of it",
+    keys.LOG: "its log",
+    keys.FAILURE: "why it failed",
+    keys.RESUMED: "where it went on",
+    keys.REUSED: "where it ran",
+    keys.NOT_KEPT: "what was not kept of it",
 }
 """Of the attributes whose key says less."""
 
@@ -102,12 +102,12 @@ class StoredTrials:
 def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: bool = False) -> StoredTrials:
     """All attempts at the study's cells; workers' logs, which may be long, come if they are wanted."""
     axes = distributions(spec)
-    system = (*SYSTEM, attributes.LOG) if with_logs else SYSTEM
+    system = (*SYSTEM, keys.LOG) if with_logs else SYSTEM
     reader = _Reader(spec, axes, trained_in(session, study_id, spec))
     found, lost, others, of_no_cell = [], [], [], []
     last: dict[int, StoredTrial] = {}
     for columns in read_columns(session, study_id, axes, USER, system):
-        if attributes.CELL not in columns.system:  # stock Optuna made it
+        if keys.CELL not in columns.system:  # stock Optuna made it
             of_no_cell.append(_name(columns))
             continue
         try:
@@ -169,13 +169,13 @@ class _Reader:
             is_sound = False  # nothing else tells what came of it
         elif state is TrialState.COMPLETE and is_trained:
             value = known("its value", accuracy, columns.values)
-            _, result = typed.get(attributes.RESULT, (number, value))
+            _, result = typed.get(keys.RESULT, (number, value))
             if value is not None and value != result:
                 problems.append(f"its value is {value}, but it ended with {result}")
                 value = None
             is_sound = is_sound and value is not None
         started, ended = known("its start", moment, columns.started), known("its end", moment, columns.ended)
-        if not is_trained or (state is TrialState.FAIL and attributes.CLAIM not in columns.system):
+        if not is_trained or (state is TrialState.FAIL and keys.CLAIM not in columns.system):
             problems = []  # another program had it: what that left there is no damage of ours
         return StoredTrial(
             trial_id=columns.trial_id,
@@ -191,7 +191,7 @@ class _Reader:
             problems=tuple(shortened(problem, LONGEST) for problem in problems),
             is_sound=is_sound,
             is_trained=is_trained,
-            is_explained=state is not TrialState.FAIL or attributes.FAILURE in columns.user,
+            is_explained=state is not TrialState.FAIL or keys.FAILURE in columns.user,
         )
 
     def _identity(self, columns: TrialColumns) -> tuple[int, int, TrialState]:
@@ -200,7 +200,7 @@ class _Reader:
         if columns.state not in STATES:
             raise Damaged(f"its state is {columns.state!r}")
         try:
-            cell: int = self._value(attributes.CELL, columns.system[attributes.CELL])
+            cell: int = self._value(keys.CELL, columns.system[keys.CELL])
         except Damaged as problem:
             raise Damaged(f"its cell {problem}") from None
         if cell >= self._spec.n_cells:
@@ -251,9 +251,9 @@ def _ended(
     parameters: Mapping[str, Any],
     typed: Mapping[str, Any],
 ) -> Ended:
-    result = typed.get(attributes.RESULT, UNREADABLE) if attributes.RESULT in columns.system else None
-    history = typed.get(attributes.HISTORY, UNREADABLE) if attributes.HISTORY in columns.user else None
-    values, is_claimed = list(columns.values.values()), attributes.CLAIM in columns.system
+    result = typed.get(keys.RESULT, UNREADABLE) if keys.RESULT in columns.system else None
+    history = typed.get(keys.HISTORY, UNREADABLE) if keys.HISTORY in columns.user else None
+    values, is_claimed = list(columns.values.values()), keys.CLAIM in columns.system
     return Ended(number, state, values, parameters, is_claimed, result, history)
 
 

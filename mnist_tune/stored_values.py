@@ -25,12 +25,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from mnist_tune import attributes
 from mnist_tune.documents import complaint
 from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.metrics import EpochMetrics
+from mnist_tune.storage import keys
 from mnist_tune.text.wording import shortened
 
 T = TypeVar("T")
@@ -131,20 +131,20 @@ History: TypeAlias = Annotated[list[EpochMetrics], AfterValidator(_possible)]
 TYPES: dict[str, TypeAdapter[Any]] = {
     key: TypeAdapter(kind)
     for key, kind in {
-        attributes.UID: Uid,
-        attributes.CELL: Count,
-        attributes.CLAIM: str,
-        attributes.RESULT: Result,
-        attributes.FAILURES: dict[FailureClass, Count],
-        attributes.CHECKPOINT: Pointer,
-        attributes.LOG: str,
-        attributes.WORKER: str,
-        attributes.ENVIRONMENT: dict[str, Scalar],
-        attributes.HISTORY: History,
-        attributes.RESUMED: Resumed,
-        attributes.REUSED: Reused,
-        attributes.NOT_KEPT: NotKept,
-        attributes.FAILURE: Reason,
+        keys.UID: Uid,
+        keys.CELL: Count,
+        keys.CLAIM: str,
+        keys.RESULT: Result,
+        keys.FAILURES: dict[FailureClass, Count],
+        keys.CHECKPOINT: Pointer,
+        keys.LOG: str,
+        keys.WORKER: str,
+        keys.ENVIRONMENT: dict[str, Scalar],
+        keys.HISTORY: History,
+        keys.RESUMED: Resumed,
+        keys.REUSED: Reused,
+        keys.NOT_KEPT: NotKept,
+        keys.FAILURE: Reason,
     }.items()
 }
 """What each of our attributes holds."""

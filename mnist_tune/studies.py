@@ -14,9 +14,7 @@ from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
-from mnist_tune.attributes import METRIC, SPEC, UID, VERSION
 from mnist_tune.cells import checkpoints_in_use, insert_waiting
-from mnist_tune.database import lock
 from mnist_tune.documents import did_you_mean
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files import stored_names
@@ -24,13 +22,15 @@ from mnist_tune.finished import Finished, take_over
 from mnist_tune.guide import Guide
 from mnist_tune.pruners import pruner
 from mnist_tune.queue import Queue
-from mnist_tune.rows import studies, studies_with, study_attributes
 from mnist_tune.samplers import sampler
-from mnist_tune.schema import workers
 from mnist_tune.search import waiting_cells
 from mnist_tune.sections import Lease
 from mnist_tune.spec import Spec, differences
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.engine import lock
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import METRIC, SPEC, UID, VERSION
+from mnist_tune.storage.schema import workers
+from mnist_tune.storage.statements import studies, studies_with, study_attributes
 from mnist_tune.stored_spec import stored_spec
 from mnist_tune.stored_values import Damaged, Text, load
 

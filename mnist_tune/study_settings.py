@@ -10,14 +10,14 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import FORMER_RETRY, SPEC
 from mnist_tune.cells import lock_study
 from mnist_tune.control import registry_in
 from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.rows import study_attributes, upsert
 from mnist_tune.sections import Lease
 from mnist_tune.spec import SETTINGS, Spec
+from mnist_tune.storage.keys import FORMER_RETRY, SPEC
+from mnist_tune.storage.statements import study_attributes, upsert
 from mnist_tune.stored_spec import TABLES, stored_spec
 from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import OpenStudy

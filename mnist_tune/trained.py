@@ -16,11 +16,11 @@ from optuna.trial import FrozenTrial, TrialState
 from packaging.version import InvalidVersion, Version
 from sqlalchemy import orm, select
 
-from mnist_tune.attributes import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.failures import Failure
 from mnist_tune.metrics import EpochMetrics
-from mnist_tune.rows import study_attributes
 from mnist_tune.spec import Spec
+from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
+from mnist_tune.storage.statements import study_attributes
 from mnist_tune.stored_spec import as_stored_spec
 from mnist_tune.stored_values import Damaged, Text, load, parse
 

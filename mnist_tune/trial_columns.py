@@ -17,7 +17,13 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from sqlalchemy import orm, select
 from sqlalchemy.types import NullType
 
-from mnist_tune.rows import objective_values, parameters, system_attributes, trials, user_attributes
+from mnist_tune.storage.statements import (
+    objective_values,
+    parameters,
+    system_attributes,
+    trials,
+    user_attributes,
+)
 
 BATCH = 1000
 """How many rows are in memory at a time before they are parsed."""

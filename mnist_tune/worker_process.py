@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.configuration import DataConfig
 from mnist_tune.control import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.errors import MnistTuneError, UserError
@@ -16,7 +15,8 @@ from mnist_tune.files.writable import check_folders
 from mnist_tune.messages import SetUp
 from mnist_tune.objective import Objective
 from mnist_tune.stop import Interrupted, StopRequest
-from mnist_tune.storage import STORAGE_ERRORS
+from mnist_tune.storage.artifacts import ArtifactFolder
+from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training_process import TrainingProcess
 from mnist_tune.worker import LEAVES, Ended, Worker

@@ -19,7 +19,7 @@ import typer
 
 from mnist_tune import mnist_files
 from mnist_tune.__main__ import main
-from mnist_tune.database import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.studies import OpenStudy
 from tests.postgres_server import postgres_server
 from tests.support import new_study

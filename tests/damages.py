@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.control import Registration
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.studies import create_study, open_study
 from tests.support import epoch, new_study, open_file, take, tiny_spec
 

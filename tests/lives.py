@@ -18,11 +18,11 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
 from mnist_tune.cli.studies import create_study
-from mnist_tune.database import storage_url
 from mnist_tune.errors import UserError
-from mnist_tune.rows import trials
 from mnist_tune.stop import StopRequest
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import GuardedStorage, open_storage
+from mnist_tune.storage.statements import trials
 from mnist_tune.studies import OpenStudy, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended

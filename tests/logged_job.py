@@ -23,8 +23,8 @@ from sqlalchemy.engine import URL, ExceptionContext
 from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import CheckpointFolder, CheckpointUnusable, checkpoint_key, load, save
-from mnist_tune.schema import prepare
-from mnist_tune.storage import STORAGE_ERRORS, GuardedStorage
+from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
+from mnist_tune.storage.schema import prepare
 from mnist_tune.studies import OpenStudy
 from tests.support import epoch
 

@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
 
 
 @contextmanager

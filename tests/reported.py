@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.documents import dump
 from mnist_tune.evaluated import Evaluated, Measured, read_evaluated, sha256_of
 from mnist_tune.exports import best_configuration
@@ -18,6 +17,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.metrics import Evaluation, Misclassified
 from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.results import read_results
+from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.studies import OpenStudy
 
 RUN_ON = {

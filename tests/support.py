@@ -17,8 +17,6 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from mnist_tune.artifacts import ArtifactFolder
-from mnist_tune.database import storage_url
 from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.metrics import EpochMetrics
@@ -27,7 +25,9 @@ from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.spec import Spec, load_spec
 from mnist_tune.stop import StopRequest
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.storage.artifacts import ArtifactFolder
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.worker import Ended, RunTrial, Worker
 

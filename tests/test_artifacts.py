@@ -11,8 +11,8 @@ import optuna
 import pytest
 from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all_artifact_meta
 
-from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.failures import Failure
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.studies import OpenStudy
 from tests.mounts import run_with_mounts
 from tests.support import run_python, take
@@ -24,7 +24,7 @@ ID = "01234567-89ab-5def-8123-456789abcdef"
 UPLOAD = """
 import os, signal
 from pathlib import Path
-from mnist_tune.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
 
 {before}
 try:

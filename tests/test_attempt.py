@@ -11,15 +11,15 @@ import optuna
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import LOG_FILE, Attempt
-from mnist_tune.attributes import CHECKPOINT, LOG
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
 from mnist_tune.lease import Lease, LeaseLost
-from mnist_tune.patience import Patience
 from mnist_tune.pruners import Decision
 from mnist_tune.stop import StopRequest
+from mnist_tune.storage.artifacts import ArtifactFolder
+from mnist_tune.storage.keys import CHECKPOINT, LOG
+from mnist_tune.storage.retrying import Patience
 from mnist_tune.studies import OpenStudy
 from tests.outages import away, lost_answer
 from tests.support import epoch, fail_behind_its_back, take

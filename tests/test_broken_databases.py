@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from mnist_tune.database import open_engine, storage_url
-from mnist_tune.schema import prepare
+from mnist_tune.storage.engine import open_engine, storage_url
+from mnist_tune.storage.schema import prepare
 from tests.conftest import STORED, Command
 from tests.mounts import run_with_mounts
 from tests.support import TINY_SPEC, new_study, write_spec

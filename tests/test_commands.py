@@ -22,15 +22,15 @@ import torch
 import typer
 
 from mnist_tune import __version__, mnist_files
-from mnist_tune.attributes import ENVIRONMENT
 from mnist_tune.cli import app
 from mnist_tune.configuration import TrainingConfig
-from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.exports import load_configuration
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
+from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.studies import OpenStudy, open_study
 from mnist_tune.text.wording import parameters_text
 from tests.command_reference import commands

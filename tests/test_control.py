@@ -16,8 +16,8 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.control import Control, Registration, set_control, worker_name
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.results import Results, read_results
-from mnist_tune.schema import workers
 from mnist_tune.stop import StopRequest
+from mnist_tune.storage.schema import workers
 from mnist_tune.studies import open_study
 from mnist_tune.worker import Ended
 from tests.conftest import Command

@@ -10,19 +10,19 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from mnist_tune import patience
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import HISTORY
 from mnist_tune.cli import live
 from mnist_tune.cli.display import Display
 from mnist_tune.cli.options import console
 from mnist_tune.control import Registration, worker_name
-from mnist_tune.database import storage_url
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.failures import Failure
 from mnist_tune.results import Results, read_results
 from mnist_tune.stop import StopRequest
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.storage import retrying
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import GuardedStorage, open_storage
+from mnist_tune.storage.keys import HISTORY
 from mnist_tune.studies import create_study, open_study, study_names
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
@@ -86,7 +86,7 @@ def points(whole: Cut, most: int) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
 
 
 def database(server: str, name: str, like: str = "template1") -> str:

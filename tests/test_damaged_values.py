@@ -18,11 +18,11 @@ import pytest
 import torch
 
 from mnist_tune import worker
-from mnist_tune.attributes import CELL
 from mnist_tune.documents import to_json
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.model import ConvNet, save_model
 from mnist_tune.results import read_results
+from mnist_tune.storage.keys import CELL
 from mnist_tune.studies import open_study
 from tests.conftest import STORED, Answer, Command
 from tests.damages import DAMAGED, WHOLE, Case, cases, damaged_storage

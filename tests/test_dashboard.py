@@ -26,8 +26,6 @@ from optuna.distributions import FloatDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import ENVIRONMENT, HISTORY, SPEC
 from mnist_tune.control import Registration
 from mnist_tune.dashboard.app import dashboard_app, forbid_writes, guarded_app
 from mnist_tune.dashboard.guards import local_names, remote_names
@@ -36,8 +34,10 @@ from mnist_tune.dashboard.server import open_browser
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
-from mnist_tune.rows import study_attributes, user_attributes
-from mnist_tune.schema import workers
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, SPEC
+from mnist_tune.storage.schema import workers
+from mnist_tune.storage.statements import study_attributes, user_attributes
 from mnist_tune.studies import OpenStudy, create_study
 from tests.conftest import Command
 from tests.reported import history

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import HISTORY
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.keys import HISTORY
 from mnist_tune.studies import OpenStudy
 from tests.browser import NARROW, WIDE, chromium, opened
 from tests.running_dashboard import running_dashboard

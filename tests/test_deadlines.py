@@ -11,10 +11,10 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.cells import lock_study
-from mnist_tune.database import storage_url
 from mnist_tune.failures import Failure
-from mnist_tune.patience import Patience
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.retrying import Patience
 from mnist_tune.studies import OpenStudy
 from tests.support import ONE_CELL, TINY_SPEC, lease, new_study, opened_again, take
 from tests.tcp_proxy import TcpProxy

@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from mnist_tune import diagnosis, storage_diagnosis
-from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.diagnosis import Finding, Verdict, examine, machine_findings
-from mnist_tune.schema import prepare
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
+from mnist_tune.storage.schema import prepare
 from mnist_tune.storage_diagnosis import storage_findings
 from tests.conftest import STORED, Answer, Command
 from tests.mounts import ROOT

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune import filesystems
-from mnist_tune.filesystems import file_system, network_file_system
+from mnist_tune.storage import filesystems
+from mnist_tune.storage.filesystems import file_system, network_file_system
 from tests.conftest import Command
 from tests.mounts import run_with_mounts
 from tests.support import new_study, write_spec
@@ -109,7 +109,7 @@ def test_a_database_on_a_network_file_system_is_refused_by_every_command(
 def test_a_real_mount_is_found_also_when_its_server_is_gone(tmp_path: Path) -> None:
     script = """
 from pathlib import Path
-from mnist_tune.database import open_engine, storage_url
+from mnist_tune.storage.engine import open_engine, storage_url
 from mnist_tune.errors import UserError
 try:
     open_engine(storage_url("sqlite:///far/studies.db"))
@@ -122,7 +122,7 @@ except UserError as error:
 
 @needs_fuse
 def test_a_mount_that_a_later_one_covers_counts_no_more(tmp_path: Path) -> None:
-    script = "from mnist_tune.filesystems import *; print(file_system(Path('far')))"
+    script = "from mnist_tune.storage.filesystems import *; print(file_system(Path('far')))"
     covered = f"{DEAD_SSHFS}\nmount -t tmpfs none {tmp_path}\nmkdir {tmp_path}/far"
     done = run_with_mounts(covered, script, tmp_path)
     assert done.stdout == "tmpfs\n", done.stderr
@@ -130,6 +130,6 @@ def test_a_mount_that_a_later_one_covers_counts_no_more(tmp_path: Path) -> None:
 
 def test_a_mount_point_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "a disk\tof \nmine").mkdir()
-    script = "from mnist_tune.filesystems import *; print(*map(file_system, Path().iterdir()))"
+    script = "from mnist_tune.storage.filesystems import *; print(*map(file_system, Path().iterdir()))"
     done = run_with_mounts("mount -t tmpfs none ./*mine", script, tmp_path)
     assert done.stdout == "tmpfs\n", done.stderr

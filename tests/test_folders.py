@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.database import storage_url
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
+from mnist_tune.storage.engine import storage_url
 
 UID = "0123456789abcdef" * 2
 KEY = f"1-{UID}-1.pt"

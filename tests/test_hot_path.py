@@ -10,8 +10,8 @@ import sqlalchemy
 from sqlalchemy.engine.interfaces import CacheStats
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import RESULT
 from mnist_tune.results import read_results
+from mnist_tune.storage.keys import RESULT
 from tests.support import epoch, new_study, open_file, take, work
 
 

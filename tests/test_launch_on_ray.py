@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mnist_tune.launch
-from mnist_tune.database import storage_url
 from mnist_tune.errors import UserError
 from mnist_tune.launch.order import Order
 from mnist_tune.results import Results, read_results
+from mnist_tune.storage.engine import storage_url
 from tests.conftest import Command
 from tests.processes import descendants, kill_all, started_with
 from tests.support import TINY_SPEC, finish, lease, new_study, start_command, wait_until, work

@@ -18,9 +18,9 @@ from sqlalchemy import select
 from mnist_tune.failures import Failure
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.results import read_results
-from mnist_tune.rows import heartbeats, parameters, trials
 from mnist_tune.stale import Watch
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.statements import heartbeats, parameters, trials
 from mnist_tune.studies import OpenStudy
 from tests.support import (
     TINY_SPEC,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.artifacts import ArtifactFolder, upload
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import HISTORY
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
 from mnist_tune.pool import Pool
 from mnist_tune.queue import Claim
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.keys import HISTORY
 from mnist_tune.studies import OpenStudy
 from tests.conftest import STORED, Command
 from tests.support import (

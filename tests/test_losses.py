@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.database import storage_url
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import Place
@@ -17,6 +16,7 @@ from mnist_tune.pool import Pool
 from mnist_tune.processes import fork_server
 from mnist_tune.progress import events
 from mnist_tune.results import read_results
+from mnist_tune.storage.engine import storage_url
 from mnist_tune.studies import OpenStudy
 from tests.conftest import Command
 from tests.mounts import run_with_mounts

@@ -22,8 +22,8 @@ from mnist_tune.control import (
 from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.holes import put_back_holes
-from mnist_tune.patience import Patience
 from mnist_tune.results import read_results
+from mnist_tune.storage.retrying import Patience
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
 from tests.support import TWO_CELLS, lease, new_study, opened_again, take
 from tests.tcp_proxy import TcpProxy

@@ -9,9 +9,9 @@ import pytest
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial
 
-from mnist_tune.database import storage_url
-from mnist_tune.schema import prepare
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.schema import prepare
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import CHECKPOINT, FAILURES, RESULT, VERSION
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.database import storage_url
 from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.holes import put_back_holes
@@ -27,8 +25,10 @@ from mnist_tune.lease import LeaseLost
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells
-from mnist_tune.rows import parameters, put, system_attributes, trials
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.keys import CHECKPOINT, FAILURES, RESULT, VERSION
+from mnist_tune.storage.statements import parameters, put, system_attributes, trials
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.trained import UNEXPLAINED
 from mnist_tune.verification import verify

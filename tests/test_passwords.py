@@ -11,9 +11,9 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from mnist_tune.database import ENVIRONMENT_VARIABLE, shown, storage_url
 from mnist_tune.results import read_results
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import open_study
 from tests.conftest import Command
 from tests.postgres_server import running_server

@@ -11,11 +11,11 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, ProgrammingError
 
-from mnist_tune import patience
-from mnist_tune.database_errors import driver_error
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.patience import Patience, failure_that_may_pass
 from mnist_tune.queue import Claim
+from mnist_tune.storage import retrying
+from mnist_tune.storage.database_errors import driver_error
+from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.studies import OpenStudy
 from tests.mounts import run_with_mounts
 from tests.outages import away
@@ -23,7 +23,7 @@ from tests.outages import away
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
 
 
 def of_sqlite(name: str) -> DBAPIError:

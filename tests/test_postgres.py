@@ -13,11 +13,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy.pool import QueuePool
 
 from mnist_tune.control import Registration
-from mnist_tune.database import storage_url, utc_now
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results import read_results
-from mnist_tune.rows import heartbeats, trials
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import storage_url, utc_now
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.statements import heartbeats, trials
 from mnist_tune.studies import OpenStudy, open_study
 from mnist_tune.verification import verify
 from tests.support import (

@@ -10,11 +10,11 @@ import pytest
 from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
-from mnist_tune.attributes import ENVIRONMENT, HISTORY
 from mnist_tune.control import Control, Registration
 from mnist_tune.failures import Failure
 from mnist_tune.progress import conclusion, events
 from mnist_tune.results import Results, read_results
+from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.studies import OpenStudy
 from mnist_tune.tables import ranking, workers_table
 from mnist_tune.text.wording import clock, duration

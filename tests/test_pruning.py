@@ -10,13 +10,13 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.attributes import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.errors import UserError
 from mnist_tune.exports import best_configuration
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.pruners import pruner
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
+from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.studies import OpenStudy
 from tests.outages import away, lost_answer
 from tests.support import epoch, new_study, states, tiny_spec, work

@@ -10,7 +10,6 @@ import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from mnist_tune.attributes import CHECKPOINT
 from mnist_tune.control import Control, read_control, set_control
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError
@@ -18,7 +17,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.queue import Standing
 from mnist_tune.results import read_results
-from mnist_tune.rows import heartbeats
+from mnist_tune.storage.keys import CHECKPOINT
+from mnist_tune.storage.statements import heartbeats
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.support import ONE_CELL, TINY_SPEC, fail_behind_its_back, new_study, opened_again, states, take
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from mnist_tune.control import Registration
-from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.errors import MISTAKE, STOPPED
 from mnist_tune.pruning import PRUNERS
 from mnist_tune.spec import Spec, load_spec
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import open_study
 from mnist_tune.text.wording import parameter
 from tests.conftest import Command

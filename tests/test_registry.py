@@ -22,7 +22,7 @@ from mnist_tune.control import (
 )
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
-from mnist_tune.schema import workers
+from mnist_tune.storage.schema import workers
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.outages import lost_answer
 from tests.support import ZONES_DIFFER_BY, opened_again

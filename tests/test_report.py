@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mnist_tune.attributes import HISTORY, RESUMED
 from mnist_tune.errors import UserError
 from mnist_tune.evaluated import Evaluated, read_evaluated
 from mnist_tune.failures import Failure
@@ -29,7 +28,8 @@ from mnist_tune.report.pictures import Picture
 from mnist_tune.report.theme import DARK, LIGHT, colour
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells
-from mnist_tune.rows import trials
+from mnist_tune.storage.keys import HISTORY, RESUMED
+from mnist_tune.storage.statements import trials
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.conftest import STORED, Command
 from tests.reported import SAMPLED, SEEDS, complete, complete_all, evaluated, fail, history, picture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.database import storage_url
+from mnist_tune.storage.engine import storage_url
 from tests.benchmarks.crowd import Call, Log
 from tests.benchmarks.queue_figures import EXACTNESS
 from tests.benchmarks.scaling import FIGURES, Servers, limits, measure, sleeping, table, turn

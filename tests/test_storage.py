@@ -8,9 +8,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from mnist_tune.database import ENVIRONMENT_VARIABLE, shown, storage_url
 from mnist_tune.errors import UserError
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
+from mnist_tune.storage.guarded import open_storage
 from tests.support import new_study, open_file
 
 SECRET = "p{a}ss%40w:ord"

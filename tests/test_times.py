@@ -13,10 +13,10 @@ import sqlalchemy
 from mnist_tune.dashboard.app import dashboard_app
 from mnist_tune.dashboard.clock import Clock
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.database import utc_now
 from mnist_tune.report.contents import contents
 from mnist_tune.results import read_results
-from mnist_tune.rows import trials
+from mnist_tune.storage.engine import utc_now
+from mnist_tune.storage.statements import trials
 from mnist_tune.studies import OpenStudy
 from mnist_tune.text.times import local_time, on_axis, retold, zone_at
 from tests.conftest import STORED, Command

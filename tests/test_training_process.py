@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.attempt import Attempt
 from mnist_tune.configuration import DataConfig
 from mnist_tune.data import load_training_images, split
@@ -24,12 +23,13 @@ from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.messages import Began, Run, SetUp, Trained
 from mnist_tune.model_folder import MODEL_FILE
 from mnist_tune.objective import Objective, _of_death
-from mnist_tune.patience import Patience
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.pruners import Decision
 from mnist_tune.results import read_results
 from mnist_tune.stop import Interrupted, StopRequest
+from mnist_tune.storage.artifacts import ArtifactFolder
+from mnist_tune.storage.retrying import Patience
 from mnist_tune.studies import OpenStudy
 from mnist_tune.training import Trainer
 from mnist_tune.training_process import ProcessDied, TrainingProcess

@@ -15,11 +15,11 @@ import sqlalchemy
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState, create_trial
 
-from mnist_tune.attributes import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.failures import Failure
 from mnist_tune.results import read_results
-from mnist_tune.rows import parameters
 from mnist_tune.search import distributions, waiting_cells
+from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
+from mnist_tune.storage.statements import parameters
 from mnist_tune.stored_trials import distribution, external
 from mnist_tune.stored_values import moment
 from mnist_tune.studies import OpenStudy

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.control import Registration
-from mnist_tune.database import storage_url
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import open_study
 from tests.postgres_server import PostgresServer, running_server
 from tests.running_dashboard import running_dashboard

@@ -18,10 +18,7 @@ from rich.text import Text
 from sqlalchemy import insert
 
 import mnist_tune
-from mnist_tune.artifacts import ArtifactFolder, upload
-from mnist_tune.attributes import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
 from mnist_tune.control import Registration
-from mnist_tune.database_errors import explain
 from mnist_tune.diagnosis import one_line
 from mnist_tune.documents import dump, to_json
 from mnist_tune.errors import MnistTuneError
@@ -29,8 +26,11 @@ from mnist_tune.failures import Failure
 from mnist_tune.parsing import parse
 from mnist_tune.progress import events
 from mnist_tune.results import Results, read_results
-from mnist_tune.rows import parameters, put, studies, study_attributes
-from mnist_tune.schema import workers
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.database_errors import explain
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
+from mnist_tune.storage.schema import workers
+from mnist_tune.storage.statements import parameters, put, studies, study_attributes
 from mnist_tune.studies import OpenStudy
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.database import storage_url
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.stop import StopRequest
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import open_study
 from tests.support import epoch, work
 

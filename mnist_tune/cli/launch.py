@@ -81,10 +81,10 @@ def launch(
 
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
-    from mnist_tune.database import shown, storage_url
     from mnist_tune.launch.order import Order, engine_options
     from mnist_tune.pool import worker_arguments
     from mnist_tune.results import read_results
+    from mnist_tune.storage.engine import shown, storage_url
 
     url = storage_url(storage)
     opened = options.study(study, storage)

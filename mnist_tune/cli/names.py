@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import typer
 
-from mnist_tune.attributes import SPEC
 from mnist_tune.errors import UserError
+from mnist_tune.storage.keys import SPEC
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -43,7 +43,7 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     if context.resilient_parsing or source is None or source.name != "DEFAULT":
         return name
     from mnist_tune.cli import options
-    from mnist_tune.database import shown, storage_url
+    from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.studies import study_names
 
     url = context.params.get("storage")
@@ -95,7 +95,7 @@ def _is_offered(name: str, incomplete: str, safe: re.Pattern[str]) -> bool:
 
 def _ask(context: typer.Context, incomplete: str, query: str, values: dict[str, Any]) -> list[str]:
     try:
-        from mnist_tune.database import storage_url
+        from mnist_tune.storage.engine import storage_url
 
         url = storage_url(context.params.get("storage"))
         found = _in_file(url, query, values) if url.drivername == "sqlite" else _on_server(url, query, values)
@@ -105,7 +105,7 @@ def _ask(context: typer.Context, incomplete: str, query: str, values: dict[str, 
 
 
 def _in_file(url: URL, query: str, values: dict[str, Any]) -> list[Any]:
-    from mnist_tune.filesystems import network_file_system
+    from mnist_tune.storage.filesystems import network_file_system
 
     path = Path(url.database or "").absolute()
     if network_file_system(path) or not path.is_file():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mnist_tune.files.locations import Folders
     from mnist_tune.spec import Spec
-    from mnist_tune.storage import GuardedStorage
+    from mnist_tune.storage.guarded import GuardedStorage
     from mnist_tune.studies import OpenStudy
 
 PIPED_WIDTH = 240  # a log file has no margin: columns are not cut there
@@ -118,8 +118,8 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
     """Open the storage that the option, the environment or the default names."""
     import optuna
 
-    from mnist_tune.database import storage_url
-    from mnist_tune.storage import open_storage
+    from mnist_tune.storage.engine import storage_url
+    from mnist_tune.storage.guarded import open_storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.logging.disable_default_handler()  # which writes whatever text it is given
@@ -129,8 +129,8 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
 
 def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> Folders:
     """The folders of checkpoints and of artifacts that belong to that storage."""
-    from mnist_tune.database import storage_url
     from mnist_tune.files.locations import Folders
+    from mnist_tune.storage.engine import storage_url
 
     return Folders.of(storage_url(url), checkpoints, artifacts)
 

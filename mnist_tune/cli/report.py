@@ -38,11 +38,11 @@ def report(
     """
     from datetime import UTC, datetime
 
-    from mnist_tune.database import shown, storage_url
     from mnist_tune.evaluated import read_evaluated
     from mnist_tune.report.contents import contents
     from mnist_tune.report.files import write_page
     from mnist_tune.results import read_results
+    from mnist_tune.storage.engine import shown, storage_url
 
     results = read_results(options.study(study, storage))
     models = [read_evaluated(folder) for folder in model or []]

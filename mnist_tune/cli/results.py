@@ -108,10 +108,10 @@ def export(
 
     Example: mnist-tune export quickstart --output best.toml
     """
-    from mnist_tune.database import shown, storage_url
     from mnist_tune.documents import dump, format_of, write
     from mnist_tune.exports import best_configuration
     from mnist_tune.results import read_results
+    from mnist_tune.storage.engine import shown, storage_url
 
     results = read_results(options.study(study, storage))
     configuration = best_configuration(results, shown(storage_url(storage)))

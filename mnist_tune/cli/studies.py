@@ -44,7 +44,7 @@ def create_study(
 
     Example: mnist-tune create-study studies/seed-grid.toml
     """
-    from mnist_tune.database import shown, storage_url
+    from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.studies import create_study, open_study
     from mnist_tune.text.wording import counted
 
@@ -157,8 +157,8 @@ def copy_study(
     Example: mnist-tune copy-study quickstart --to postgresql://tuner@database-host/studies
     """
     from mnist_tune.copying import copy_study
-    from mnist_tune.database import parse_url, shown
     from mnist_tune.files.locations import Folders
+    from mnist_tune.storage.engine import parse_url, shown
     from mnist_tune.text.wording import counted
 
     target = parse_url(to, "--to")

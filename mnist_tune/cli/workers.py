@@ -134,12 +134,12 @@ def run(
     fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
     from mnist_tune.cli.ending import tell_the_end
     from mnist_tune.cli.live import follow
-    from mnist_tune.database import shown, storage_url
     from mnist_tune.files.writable import check_folders
     from mnist_tune.hardware.placement import check_device, local_places
     from mnist_tune.pool import Pool, worker_arguments
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
+    from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.studies import create_study, open_study
     from mnist_tune.text.wording import counted
 

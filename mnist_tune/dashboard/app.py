@@ -9,7 +9,6 @@ import sqlalchemy
 from optuna_dashboard import wsgi
 from optuna_dashboard._importance import param_importance_cache
 
-from mnist_tune.artifacts import ArtifactFolder
 from mnist_tune.dashboard.clock import go_by_utc
 from mnist_tune.dashboard.files import FilesNotHere, OwnFiles
 from mnist_tune.dashboard.guards import Guard
@@ -17,7 +16,8 @@ from mnist_tune.dashboard.importances import OneMeasure
 from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.files.locations import Folders
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.artifacts import ArtifactFolder
+from mnist_tune.storage.guarded import GuardedStorage
 
 if TYPE_CHECKING:
     from bottle import Bottle

@@ -19,10 +19,10 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.attributes import CELL, UID
 from mnist_tune.cells import delete_rows
-from mnist_tune.rows import studies, trials
-from mnist_tune.storage import STORAGE_ERRORS, GuardedStorage
+from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
+from mnist_tune.storage.keys import CELL, UID
+from mnist_tune.storage.statements import studies, trials
 from mnist_tune.trained import FINISHED, Trained, trained_in
 from mnist_tune.trial_columns import raw
 

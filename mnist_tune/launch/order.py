@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import URL
 
-from mnist_tune.database import shown
 from mnist_tune.errors import UserError
+from mnist_tune.storage.engine import shown
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.errors import STOPPED
 from mnist_tune.pool import pooled_worker
 from mnist_tune.stop import pass_on
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import visible_lines
 
 

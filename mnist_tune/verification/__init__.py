@@ -14,8 +14,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.attributes import CHECKPOINT
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.trained import FINISHED
 from mnist_tune.verification import attempts, cells, files, records

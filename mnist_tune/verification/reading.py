@@ -11,15 +11,15 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.attributes import SPEC
-from mnist_tune.database import snapshot
-from mnist_tune.database_errors import driver_error, explain
 from mnist_tune.errors import UserError
-from mnist_tune.patience import failure_that_may_pass
-from mnist_tune.rows import trials
 from mnist_tune.spec import Spec
 from mnist_tune.stale import age_or_damage, last_heartbeats
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.database_errors import driver_error, explain
+from mnist_tune.storage.engine import snapshot
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.keys import SPEC
+from mnist_tune.storage.retrying import failure_that_may_pass
+from mnist_tune.storage.statements import trials
 from mnist_tune.stored_spec import as_stored_spec
 from mnist_tune.stored_trials import StoredTrials, read_trials
 from mnist_tune.stored_values import Damaged, Text, load

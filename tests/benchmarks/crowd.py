@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Engine, ExceptionContext
 
-from mnist_tune.patience import failure_that_may_pass
+from mnist_tune.storage.retrying import failure_that_may_pass
 
 
 @dataclass(frozen=True)

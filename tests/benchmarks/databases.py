@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy.engine import URL
 
-from mnist_tune.database import storage_url
+from mnist_tune.storage.engine import storage_url
 from tests.postgres_server import postgres_server
 
 

@@ -26,12 +26,12 @@ from pathlib import Path
 from optuna.trial import TrialState
 from sqlalchemy import literal, select
 
-from mnist_tune.attributes import CLAIM, ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.cells import insert_attributes
-from mnist_tune.database import ENVIRONMENT_VARIABLE, storage_url, utc_now
 from mnist_tune.documents import dump
-from mnist_tune.rows import objective_values, system_attributes, trials, user_attributes
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url, utc_now
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
+from mnist_tune.storage.statements import objective_values, system_attributes, trials, user_attributes
 from tests.benchmarks.spread import Spread, spread
 from tests.reported import RUN_ON, history
 

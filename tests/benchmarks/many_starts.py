@@ -30,10 +30,10 @@ from sqlalchemy import distinct, func, select
 
 from mnist_tune import mnist_files
 from mnist_tune.configuration import DataConfig
-from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.messages import SetUp
 from mnist_tune.results import Results, read_results
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import OpenStudy, open_study
 from mnist_tune.training_process import TrainingProcess
 from tests.benchmarks.databases import fresh_database

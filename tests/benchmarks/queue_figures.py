@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 from sqlalchemy.engine import URL
 
-from mnist_tune.rows import parameters, trials
 from mnist_tune.spec import Spec
-from mnist_tune.storage import GuardedStorage
+from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.statements import parameters, trials
 from tests.benchmarks.crowd import Call, Log
 from tests.benchmarks.queue_sides import close
 from tests.benchmarks.spread import Spread, spread

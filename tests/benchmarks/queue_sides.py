@@ -22,12 +22,12 @@ from sqlalchemy.engine import URL
 
 from mnist_tune.attempt import Attempt
 from mnist_tune.cells import insert_waiting
-from mnist_tune.database import SQLITE_BUSY_SECONDS, utc_now
 from mnist_tune.queue import Claim, Queue
-from mnist_tune.rows import objective_values, trials
 from mnist_tune.search import Waiting, distributions, suggest, waiting_cells
 from mnist_tune.spec import Spec
-from mnist_tune.storage import GuardedStorage, open_storage
+from mnist_tune.storage.engine import SQLITE_BUSY_SECONDS, utc_now
+from mnist_tune.storage.guarded import GuardedStorage, open_storage
+from mnist_tune.storage.statements import objective_values, trials
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.worker import RunTrial
 from tests.benchmarks.crowd import Call, Log, Work

@@ -30,10 +30,10 @@ from importlib import metadata
 from pathlib import Path
 
 from mnist_tune import mnist_files
-from mnist_tune.database import ENVIRONMENT_VARIABLE
 from mnist_tune.documents import validate
 from mnist_tune.spec import Spec
-from mnist_tune.storage import open_storage
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import create_study
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread

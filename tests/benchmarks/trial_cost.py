@@ -22,8 +22,8 @@ from typing import Any
 import optuna
 import tomli_w
 
-from mnist_tune.attributes import HISTORY
 from mnist_tune.configuration import DataConfig
+from mnist_tune.storage.keys import HISTORY
 from tests.benchmarks.spread import Spread, spread
 
 ROOT = Path(__file__).parents[2]

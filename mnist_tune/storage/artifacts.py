@@ -20,9 +20,9 @@ from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from mnist_tune.attributes import LEFT_BEHIND
 from mnist_tune.files import stored_names
 from mnist_tune.files.atomic_write import TEMPORARY, open_file, write_whole
+from mnist_tune.storage.keys import LEFT_BEHIND
 
 DAY = 86_400.0
 """Seconds: longer than any file takes to be written, whatever the clocks of two machines say."""

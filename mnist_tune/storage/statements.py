@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mnist_tune.attributes import CLAIM, UID
-from mnist_tune.database import utc_now
+from mnist_tune.storage.engine import utc_now
+from mnist_tune.storage.keys import CLAIM, UID
 
 studies = models.StudyModel.__table__
 study_attributes = models.StudyUserAttributeModel.__table__

@@ -11,9 +11,9 @@ from alembic.script import ScriptDirectory
 from optuna.storages._rdb import models
 from sqlalchemy.engine import URL, Connection, Engine
 
-from mnist_tune.database import UtcDateTime, lock, open_engine, shown
-from mnist_tune.database_errors import opening_error
 from mnist_tune.errors import UserError
+from mnist_tune.storage.database_errors import opening_error
+from mnist_tune.storage.engine import UtcDateTime, lock, open_engine, shown
 
 workers = sqlalchemy.Table(
     "mnist_tune_workers",

@@ -15,7 +15,7 @@ from psycopg.abc import Buffer, PQGen
 from psycopg.types.datetime import TimestampLoader
 from sqlalchemy.engine import URL
 
-from mnist_tune.deadlines import Deadline
+from mnist_tune.storage.timeouts import Deadline
 
 T = TypeVar("T")
 

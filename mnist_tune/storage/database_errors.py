@@ -10,8 +10,8 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mnist_tune.database import SQLITE_BUSY_SECONDS, shown
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.storage.engine import SQLITE_BUSY_SECONDS, shown
 from mnist_tune.text.wording import first_line
 
 SQLITE_REMEDIES = {

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from mnist_tune.database_errors import driver_errors
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.storage.database_errors import driver_errors
 from mnist_tune.text.wording import first_line
 
 T = TypeVar("T")

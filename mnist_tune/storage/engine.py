@@ -18,9 +18,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from mnist_tune.deadlines import Deadline
 from mnist_tune.errors import UserError
-from mnist_tune.filesystems import network_file_system
+from mnist_tune.storage.filesystems import network_file_system
+from mnist_tune.storage.timeouts import Deadline
 
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_STORAGE"
 DEFAULT_URL = "sqlite:///mnist-tune.db"
@@ -145,7 +145,7 @@ def open_engine(url: URL, *, create: bool = False) -> Engine:
 def engine_arguments(url: URL, *, create: bool = False, deadline: Deadline | None = None) -> dict[str, Any]:
     """What makes an engine on this URL safe for many processes, as arguments of `create_engine`."""
     if url.drivername != "sqlite":
-        from mnist_tune.postgresql import connect  # who uses SQLite need not have the driver
+        from mnist_tune.storage.postgresql import connect  # who uses SQLite need not have the driver
 
         creator = partial(connect, url, deadline or Deadline.of(create=create))
         # A second connection, for a heartbeat beside a write, is closed after use: servers count them.
