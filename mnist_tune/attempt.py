@@ -10,9 +10,9 @@ from typing import Any
 
 from mnist_tune.failures import Failure, Pruned
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.losses import STATE, WEIGHTS
-from mnist_tune.metrics import EpochMetrics
 from mnist_tune.pruners import Decision
 from mnist_tune.queue import Claim, Queue
 from mnist_tune.stop import StopRequest

@@ -13,7 +13,7 @@ from rich.text import Text
 from mnist_tune.axes import Interval
 from mnist_tune.columns import Column, Draw, Layout, T, fit, folded
 from mnist_tune.conditions import Value
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.pace import Pace, epochs_of
 from mnist_tune.results import Attempt, Results
 from mnist_tune.sketches import Pen

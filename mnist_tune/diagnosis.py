@@ -108,7 +108,7 @@ def _torch() -> Iterator[Finding]:
         raise MnistTuneError(
             f"torch does not load ({one_line(error)}); run: pip install --force-reinstall torch torchvision"
         ) from error
-    from mnist_tune.torchvision_import import torchvision_module
+    from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 
     torchvision_module("datasets")
     build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
@@ -149,7 +149,7 @@ def _device(device: str) -> Iterator[Finding]:
 
 
 def _mnist(data: Path | None) -> Iterator[Finding]:
-    from mnist_tune.mnist_files import ENVIRONMENT_VARIABLE, MOVE, PACKED, check, data_directory
+    from mnist_tune.jobs.mnist.raw_files import ENVIRONMENT_VARIABLE, MOVE, PACKED, check, data_directory
 
     directory = data_directory(data)
     rows = check(directory)

@@ -20,7 +20,6 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from mnist_tune.data import LabeledImages, load_training_images, split
 from mnist_tune.errors import FAILED, MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import (
@@ -32,6 +31,10 @@ from mnist_tune.files.checkpoints import (
     save,
 )
 from mnist_tune.hardware.devices import Runtime, resolve_runtime
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.mnist.dataset import LabeledImages, load_training_images, split
+from mnist_tune.jobs.mnist.network import model_bytes
+from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
 from mnist_tune.messages import (
     Abandon,
     Began,
@@ -45,11 +48,8 @@ from mnist_tune.messages import (
     Stopped,
     Trained,
 )
-from mnist_tune.metrics import EpochMetrics
-from mnist_tune.model import model_bytes
 from mnist_tune.processes import standard_streams
 from mnist_tune.provenance import environment
-from mnist_tune.training import NonFiniteLoss, Trainer
 
 SHORTAGES = "can't allocate memory|out of memory|ALLOC_FAILED"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.configuration import DataConfig, TrainingConfig
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 
 
 @dataclass(frozen=True)

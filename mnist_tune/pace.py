@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from mnist_tune.control import Control
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results import Attempt, Results
 
 COSTS_TIME = ("batch_size", "optimizer", "precision")

@@ -11,7 +11,7 @@ import torch
 
 from mnist_tune import __version__
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.mnist_files import data_directory, data_fingerprint
+from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 
 
 def environment(runtime: Runtime, data: Path | None) -> dict[str, Any]:

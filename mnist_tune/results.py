@@ -14,7 +14,7 @@ from mnist_tune import losses
 from mnist_tune.control import Control, WorkerRow, read_registry, stored_control
 from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence, reservations, verdict
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
 from mnist_tune.spec import SETTINGS, Spec
 from mnist_tune.stale import seconds_since_heartbeat

@@ -7,19 +7,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from mnist_tune.data import load_test_images, load_training_images, split
 from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.evaluated import Measured, sha256_of
-from mnist_tune.evaluation import evaluate
 from mnist_tune.exports import Configuration
 from mnist_tune.files.atomic_write import make_folder, write_whole
 from mnist_tune.hardware.devices import resolve_runtime
-from mnist_tune.metrics import EpochMetrics
-from mnist_tune.model import load_model, save_model
-from mnist_tune.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.mnist.dataset import load_test_images, load_training_images, split
+from mnist_tune.jobs.mnist.evaluation import evaluate
+from mnist_tune.jobs.mnist.network import load_model, save_model
+from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
+from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.provenance import environment
-from mnist_tune.training import NonFiniteLoss, Trainer
 
 
 def retrain(

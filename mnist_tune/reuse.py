@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from mnist_tune.configuration import TrainingConfig
 from mnist_tune.errors import UserError
 from mnist_tune.finished import Finished
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.search import waiting_cells
 from mnist_tune.spec import Spec, differences
 from mnist_tune.storage.guarded import GuardedStorage

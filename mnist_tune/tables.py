@@ -16,7 +16,7 @@ from mnist_tune.results import Results
 from mnist_tune.text.wording import clock, duration, first_line, loss, parameter
 
 if TYPE_CHECKING:
-    from mnist_tune.metrics import Evaluation
+    from mnist_tune.jobs.metrics import Evaluation
     from mnist_tune.verification import Verification
 
 SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}

@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from sqlalchemy import orm, select
 
 from mnist_tune.failures import Failure
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.spec import Spec
 from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.storage.statements import study_attributes

@@ -17,8 +17,8 @@ import psycopg
 import pytest
 import typer
 
-from mnist_tune import mnist_files
 from mnist_tune.__main__ import main
+from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.studies import OpenStudy
 from tests.postgres_server import postgres_server
@@ -58,9 +58,9 @@ def what_is_made_once() -> Iterator[None]:
 def mnist_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with MNIST/raw/ in it; from then on also $MNIST_TUNE_DATA, which subprocesses inherit."""
     directory = tmp_path_factory.mktemp("mnist")
-    mnist_files.provide(directory)
+    raw_files.provide(directory)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, mnist_files.ENVIRONMENT_VARIABLE, str(directory))
+        patch.setitem(os.environ, raw_files.ENVIRONMENT_VARIABLE, str(directory))
         yield directory
 
 

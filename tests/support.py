@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.queue import Claim, Queue

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnist_tune.augmentation import Augmentation, is_augmented
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import load_training_images
+from mnist_tune.jobs.mnist.augmentation import Augmentation, is_augmented
+from mnist_tune.jobs.mnist.dataset import load_training_images
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 
 EACH = ["augmentation_shift", "augmentation_rotation", "augmentation_scale", "augmentation_shear"]
 

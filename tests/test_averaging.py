@@ -1,6 +1,6 @@
 import torch
 
-from mnist_tune.averaging import AveragedWeights
+from mnist_tune.jobs.mnist.weight_average import AveragedWeights
 
 
 def test_the_average_is_that_of_torchs_averaged_model() -> None:

@@ -21,12 +21,13 @@ import pytest
 import torch
 import typer
 
-from mnist_tune import __version__, mnist_files
+from mnist_tune import __version__
 from mnist_tune.cli import app
-from mnist_tune.configuration import TrainingConfig
 from mnist_tune.exports import load_configuration
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
+from mnist_tune.jobs.mnist import raw_files
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
@@ -503,8 +504,8 @@ def truncated_data(folder: Path, whole: Path) -> Path:
     """MNIST with the end of one file missing."""
     raw = folder / "truncated" / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for file in mnist_files.FILES:
-        source = mnist_files.raw_path(whole, file)
+    for file in raw_files.FILES:
+        source = raw_files.raw_path(whole, file)
         if file.name.startswith("train-labels"):
             (raw / file.name).write_bytes(source.read_bytes()[:-100])
         else:

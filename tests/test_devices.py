@@ -79,10 +79,10 @@ def test_autocast_computes_in_the_runtimes_precision() -> None:
 def test_memory_that_a_step_frees_is_there_for_the_next_without_a_page_fault(mnist_directory: Path) -> None:
     code = """
 import resource, sys
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.training import Trainer
+from mnist_tune.jobs.mnist.trainer import Trainer
 steps = 5
 training, _ = split(load_training_images(), steps * 128, 0)
 config = TrainingConfig(batch_size=128, epochs=3)

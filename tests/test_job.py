@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_tune.configuration import DataConfig, TrainingConfig
-from mnist_tune.data import load_training_images, split
 from mnist_tune.job import Job, Orders, _failure
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 from mnist_tune.messages import Failed, Run, SetUp
 
 RUN = Run(TrainingConfig(epochs=1), None, 0, "token", 10.0)

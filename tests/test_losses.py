@@ -10,8 +10,8 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import Place
+from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.losses import first_events
-from mnist_tune.model_folder import MODEL_FILE
 from mnist_tune.pool import Pool
 from mnist_tune.processes import fork_server
 from mnist_tune.progress import events

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_tune import data, mnist_files
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.jobs.mnist import dataset, raw_files
 
-ROOT = Path(mnist_files.__file__).parent.parent
-TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS = mnist_files.FILES
+ROOT = Path(raw_files.__file__).parents[3]
+TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS = raw_files.FILES
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def run(code: str, *arguments: object, **environment: str) -> subprocess.Complet
 
 
 def test_the_sums_in_the_code_are_those_in_the_package() -> None:
-    lines = (mnist_files.PACKED / "SHA256SUMS").read_text().splitlines()
+    lines = (raw_files.PACKED / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
-    for file in mnist_files.FILES:
-        packed = (mnist_files.PACKED / f"{file.name}.xz").read_bytes()
+    for file in raw_files.FILES:
+        packed = (raw_files.PACKED / f"{file.name}.xz").read_bytes()
         assert sums[file.name] == file.sha256
         assert sums[f"{file.name}.xz"] == hashlib.sha256(packed).hexdigest()
 
@@ -47,13 +47,13 @@ def test_the_directory_is_the_one_given_else_the_environments_else_the_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MNIST_TUNE_DATA", str(tmp_path / "named"))
-    assert mnist_files.data_directory(tmp_path / "given") == tmp_path / "given"
-    assert mnist_files.data_directory() == tmp_path / "named"
+    assert raw_files.data_directory(tmp_path / "given") == tmp_path / "given"
+    assert raw_files.data_directory() == tmp_path / "named"
     monkeypatch.delenv("MNIST_TUNE_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert mnist_files.data_directory().is_relative_to(tmp_path)
-    assert mnist_files.data_directory().name == "mnist-tune"
+    assert raw_files.data_directory().is_relative_to(tmp_path)
+    assert raw_files.data_directory().name == "mnist-tune"
 
 
 def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_pa
     ]
     assert [process.communicate()[1] for process in processes] == [""] * 32
     assert [process.returncode for process in processes] == [0] * 32
-    assert all(row.ok for row in mnist_files.check(directory))
+    assert all(row.ok for row in raw_files.check(directory))
     names = sorted(path.name for path in (directory / "MNIST" / "raw").iterdir())
-    assert names == sorted(file.name for file in mnist_files.FILES)
+    assert names == sorted(file.name for file in raw_files.FILES)
 
 
 def test_unpacking_needs_neither_torch_nor_platformdirs(tmp_path: Path) -> None:
@@ -92,23 +92,23 @@ def test_files_that_are_there_are_used_as_they_are(own_directory: Path) -> None:
     for path in raw.iterdir():
         path.chmod(0o444)
     before = {path.name: path.stat().st_mtime_ns for path in raw.iterdir()}
-    mnist_files.provide(own_directory)
+    raw_files.provide(own_directory)
     assert {path.name: path.stat().st_mtime_ns for path in raw.iterdir()} == before
 
 
 def test_a_missing_file_is_unpacked_beside_those_that_are_there(own_directory: Path) -> None:
-    kept = mnist_files.raw_path(own_directory, TRAINING_IMAGES)
+    kept = raw_files.raw_path(own_directory, TRAINING_IMAGES)
     before = kept.stat().st_mtime_ns
-    mnist_files.raw_path(own_directory, TEST_LABELS).unlink()
-    mnist_files.provide(own_directory)
-    assert all(row.ok for row in mnist_files.check(own_directory))
+    raw_files.raw_path(own_directory, TEST_LABELS).unlink()
+    raw_files.provide(own_directory)
+    assert all(row.ok for row in raw_files.check(own_directory))
     assert kept.stat().st_mtime_ns == before
 
 
 def test_an_unpacked_file_gets_the_users_ordinary_permissions(tmp_path: Path) -> None:
-    mnist_files.provide(tmp_path / "data")
+    raw_files.provide(tmp_path / "data")
     (tmp_path / "ordinary").touch()
-    mode = mnist_files.raw_path(tmp_path / "data", TEST_LABELS).stat().st_mode
+    mode = raw_files.raw_path(tmp_path / "data", TEST_LABELS).stat().st_mode
     assert mode == (tmp_path / "ordinary").stat().st_mode
 
 
@@ -124,10 +124,10 @@ def test_an_unpacked_file_gets_the_users_ordinary_permissions(tmp_path: Path) ->
 def test_a_wrong_file_is_named_in_one_line_and_left_alone(
     own_directory: Path, content: bytes, complaint: str
 ) -> None:
-    path = mnist_files.raw_path(own_directory, TEST_IMAGES)
+    path = raw_files.raw_path(own_directory, TEST_IMAGES)
     path.write_bytes(content)
     with pytest.raises(UserError) as raised:
-        data.load_test_images(own_directory)
+        dataset.load_test_images(own_directory)
     message = str(raised.value)
     assert message.startswith(f"{path}: {complaint}")
     assert message.endswith(
@@ -140,11 +140,11 @@ def test_a_wrong_file_is_named_in_one_line_and_left_alone(
 
 
 def test_data_check_reports_every_file_and_raises_nothing(own_directory: Path) -> None:
-    mnist_files.raw_path(own_directory, TRAINING_LABELS).write_bytes(b"short")
-    mnist_files.raw_path(own_directory, TEST_IMAGES).unlink()
-    mnist_files.raw_path(own_directory, TEST_LABELS).unlink()
-    mnist_files.raw_path(own_directory, TEST_LABELS).mkdir()
-    rows = mnist_files.check(own_directory)
+    raw_files.raw_path(own_directory, TRAINING_LABELS).write_bytes(b"short")
+    raw_files.raw_path(own_directory, TEST_IMAGES).unlink()
+    raw_files.raw_path(own_directory, TEST_LABELS).unlink()
+    raw_files.raw_path(own_directory, TEST_LABELS).mkdir()
+    rows = raw_files.check(own_directory)
     assert [row.status for row in rows] == [
         "ok",
         "truncated: 5 of 60,008 bytes",
@@ -156,15 +156,15 @@ def test_data_check_reports_every_file_and_raises_nothing(own_directory: Path) -
 
 
 def test_the_fingerprint_tells_one_content_from_another(mnist_directory: Path, own_directory: Path) -> None:
-    fingerprint = mnist_files.data_fingerprint(mnist_directory)
+    fingerprint = raw_files.data_fingerprint(mnist_directory)
     assert len(fingerprint) == 64
-    assert mnist_files.data_fingerprint(own_directory) == fingerprint
-    path = mnist_files.raw_path(own_directory, TEST_LABELS)
+    assert raw_files.data_fingerprint(own_directory) == fingerprint
+    path = raw_files.raw_path(own_directory, TEST_LABELS)
     path.write_bytes(path.read_bytes()[::-1])
-    assert mnist_files.data_fingerprint(own_directory) != fingerprint
+    assert raw_files.data_fingerprint(own_directory) != fingerprint
     path.unlink()
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte: missing; run: mnist-tune data check"):
-        mnist_files.data_fingerprint(own_directory)
+        raw_files.data_fingerprint(own_directory)
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
@@ -172,12 +172,12 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"file/below.*: cannot keep the MNIST files here \(Not a directory\); set"
     ):
-        data.load_test_images(tmp_path / "file" / "below")
+        dataset.load_test_images(tmp_path / "file" / "below")
 
 
 def test_a_damaged_package_is_one_clear_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
     packed = tmp_path / "packed"
-    shutil.copytree(mnist_files.PACKED, packed)
+    shutil.copytree(raw_files.PACKED, packed)
     for content in (
         b"junk",
         (packed / "t10k-images-idx3-ubyte.xz").read_bytes()[:-99],
@@ -185,7 +185,7 @@ def test_a_damaged_package_is_one_clear_line_and_leaves_nothing_behind(tmp_path:
     ):
         (packed / "t10k-images-idx3-ubyte.xz").write_bytes(content)
         with pytest.raises(MnistTuneError, match=r"t10k-images-idx3-ubyte\.xz: damaged \(.*\); reinstall"):
-            mnist_files.provide(tmp_path / "data", packed=packed)
+            raw_files.provide(tmp_path / "data", packed=packed)
         left = {path.name for path in (tmp_path / "data" / "MNIST" / "raw").iterdir()}
         assert left == {TRAINING_IMAGES.name, TRAINING_LABELS.name}
 
@@ -193,15 +193,15 @@ def test_a_damaged_package_is_one_clear_line_and_leaves_nothing_behind(tmp_path:
 def test_a_slim_installation_downloads_what_is_missing_and_only_that(
     mnist_directory: Path, own_directory: Path, tmp_path: Path
 ) -> None:
-    mnist_files.raw_path(own_directory, TEST_IMAGES).unlink()
-    kept = mnist_files.raw_path(own_directory, TRAINING_LABELS)
+    raw_files.raw_path(own_directory, TEST_IMAGES).unlink()
+    kept = raw_files.raw_path(own_directory, TRAINING_LABELS)
     before = kept.stat().st_mtime_ns
 
     def download(folder: Path) -> None:
         shutil.copytree(mnist_directory / "MNIST", folder / "MNIST")
 
-    mnist_files.provide(own_directory, download, packed=tmp_path / "nothing")
-    assert all(row.ok for row in mnist_files.check(own_directory))
+    raw_files.provide(own_directory, download, packed=tmp_path / "nothing")
+    assert all(row.ok for row in raw_files.check(own_directory))
     assert kept.stat().st_mtime_ns == before
     assert [path.name for path in own_directory.iterdir()] == ["MNIST"]
 

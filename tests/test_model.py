@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from mnist_tune.errors import UserError
-from mnist_tune.model import ConvNet, load_model, save_model
-from mnist_tune.model_folder import MODEL_FILE
+from mnist_tune.jobs.mnist.network import ConvNet, load_model, save_model
+from mnist_tune.jobs.model_folder import MODEL_FILE
 
 
 class Bomb:

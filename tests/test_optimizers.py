@@ -5,11 +5,11 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from mnist_tune.configuration import TrainingConfig
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.model import ConvNet
-from mnist_tune.optimizers import new_optimizer
-from mnist_tune.working_model import WorkingModel
+from mnist_tune.jobs.mnist.fast_network import WorkingModel
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.network import ConvNet
+from mnist_tune.jobs.mnist.optimizers import new_optimizer
 
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 
@@ -56,10 +56,10 @@ def test_adam_leaves_what_is_of_sgd_alone_and_nesterov_without_momentum_is_plain
 def test_a_worker_does_not_import_pytorchs_compiler() -> None:
     code = """
 import io, itertools, sys, torch
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.training import Trainer
+from mnist_tune.jobs.mnist.trainer import Trainer
 parts = split(load_training_images(), 100, 100)
 for optimizer, scheduler in itertools.product(("Adam", "SGD"), ("none", "one_cycle")):
     config = TrainingConfig(optimizer=optimizer, epochs=2, scheduler=scheduler, ema_decay=0.5, dropout=0.1)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results import Results, read_results
 from mnist_tune.studies import open_study
 from tests.processes import descendants

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mnist_tune.configuration import Scheduler, TrainingConfig
-from mnist_tune.schedules import Schedule, learning_rates
+from mnist_tune.jobs.mnist.hyperparameters import Scheduler, TrainingConfig
+from mnist_tune.jobs.mnist.schedules import Schedule, learning_rates
 
 
 def plain_rates(scheduler: Scheduler, n_steps: int) -> list[float]:

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnist_tune.configuration import Optimizer, TrainingConfig
-from mnist_tune.data import LabeledImages
 from mnist_tune.hardware.devices import Precision, Runtime
-from mnist_tune.model import ConvNet
-from mnist_tune.optimizers import new_optimizer
-from mnist_tune.steps import WARM_UP_STEPS, CudaGraph, Steps
-from mnist_tune.training import Trainer
-from mnist_tune.working_model import WorkingModel
+from mnist_tune.jobs.mnist.dataset import LabeledImages
+from mnist_tune.jobs.mnist.fast_network import WorkingModel
+from mnist_tune.jobs.mnist.hyperparameters import Optimizer, TrainingConfig
+from mnist_tune.jobs.mnist.network import ConvNet
+from mnist_tune.jobs.mnist.optimizers import new_optimizer
+from mnist_tune.jobs.mnist.steps import WARM_UP_STEPS, CudaGraph, Steps
+from mnist_tune.jobs.mnist.trainer import Trainer
 
 BF16 = Runtime("cpu", "a CPU", "bf16", 1)
 

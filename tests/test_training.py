@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 import mnist_tune
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import LabeledImages, load_training_images, split
-from mnist_tune.evaluation import evaluate
 from mnist_tune.hardware.devices import Precision, Runtime
-from mnist_tune.metrics import EpochMetrics
-from mnist_tune.model import load_model, save_model
-from mnist_tune.training import NonFiniteLoss, Trainer
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.mnist.dataset import LabeledImages, load_training_images, split
+from mnist_tune.jobs.mnist.evaluation import evaluate
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.network import load_model, save_model
+from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
 
 Optimizer = Literal["Adam", "SGD"]
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
@@ -209,10 +209,10 @@ def test_a_state_that_lost_its_memory_layout_resumes_to_the_same_bits(
 def test_the_same_config_gives_the_same_numbers_here_and_in_fresh_processes(mnist_directory: Path) -> None:
     code = """
 import json
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.training import Trainer
+from mnist_tune.jobs.mnist.trainer import Trainer
 runtime = Runtime("cpu", "a CPU", "bf16", 1)
 trainer = Trainer(TrainingConfig(epochs=2, seed=5), runtime, *split(load_training_images(), 200, 70))
 for m in trainer.epochs():
@@ -322,7 +322,7 @@ def test_a_config_that_contradicts_the_runtime_is_refused(
 def test_training_imports_nothing_of_the_service() -> None:
     code = """
 import sys
-import mnist_tune.training
+import mnist_tune.jobs.mnist.trainer
 unwanted = {"optuna", "pydantic", "typer", "sqlalchemy", "platformdirs", "rich", "torchvision"}
 print(sorted(unwanted & set(sys.modules)))
 """

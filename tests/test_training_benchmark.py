@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.configuration import DataConfig
-from mnist_tune.data import load_training_images
 from mnist_tune.hardware.devices import resolve_runtime
+from mnist_tune.jobs.mnist.dataset import load_training_images
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from tests.benchmarks import busy_machine, trial_cost
 from tests.benchmarks.job_task import Cell, Task, Trained
 from tests.benchmarks.memory import Peaks, watched

@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.configuration import DataConfig
-from mnist_tune.data import load_training_images, split
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.hardware.devices import Runtime
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig
+from mnist_tune.jobs.mnist.trainer import Trainer
+from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.lease import Lease, LeaseLost
 from mnist_tune.messages import Began, Run, SetUp, Trained
-from mnist_tune.model_folder import MODEL_FILE
 from mnist_tune.objective import Objective, _of_death
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import Ending
@@ -31,7 +32,6 @@ from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.studies import OpenStudy
-from mnist_tune.training import Trainer
 from mnist_tune.training_process import ProcessDied, TrainingProcess
 from tests.support import TINY_SPEC, measured, new_study
 
@@ -105,7 +105,7 @@ def bench(tmp_path: Path, process: tuple[TrainingProcess, Path]) -> Prepare:
 def test_a_trial_ends_with_its_value_history_log_and_weights(bench: Prepare, tmp_path: Path) -> None:
     from optuna.artifacts import download_artifact, get_all_artifact_meta
 
-    from mnist_tune.model import load_model
+    from mnist_tune.jobs.mnist.network import load_model
 
     this = bench(TINY_SPEC)
     attempt = this.attempt()
@@ -318,7 +318,7 @@ def test_a_training_process_does_not_outlive_its_worker(tmp_path: Path, mnist_di
 
 
 def config_of_300_epochs() -> Any:
-    from mnist_tune.configuration import TrainingConfig
+    from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 
     return TrainingConfig(epochs=300, precision="fp32")
 
@@ -409,7 +409,7 @@ def test_training_needs_no_optuna() -> None:
 
     script = (
         "import sys; sys.modules.update(optuna=None, sqlalchemy=None, pydantic=None); "
-        "import mnist_tune.job, mnist_tune.training"
+        "import mnist_tune.job, mnist_tune.jobs.mnist.trainer"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

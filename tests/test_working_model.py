@@ -4,8 +4,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.model import ConvNet
-from mnist_tune.working_model import WorkingModel, arranged, plain
+from mnist_tune.jobs.mnist.fast_network import WorkingModel, arranged, plain
+from mnist_tune.jobs.mnist.network import ConvNet
 
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 BF16 = Runtime("cpu", "a CPU", "bf16", 1)

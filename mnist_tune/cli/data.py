@@ -26,7 +26,7 @@ def check(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
 
     Example: mnist-tune data check
     """
-    from mnist_tune.mnist_files import MOVE, check, data_directory
+    from mnist_tune.jobs.mnist.raw_files import MOVE, check, data_directory
 
     directory = data_directory(data_dir)
     rows = check(directory)

@@ -42,7 +42,7 @@ def train(
 
     configuration = load_configuration(config)  # before torch is loaded: a mistake is answered at once
 
-    from mnist_tune.metrics import EpochMetrics
+    from mnist_tune.jobs.metrics import EpochMetrics
     from mnist_tune.retraining import retrain
     from mnist_tune.stop import Interrupted, StopRequest
 

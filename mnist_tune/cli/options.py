@@ -174,10 +174,10 @@ def note_kept_settings(stored: Spec, given: Spec) -> list[str]:
 
 def prepare_data(directory: Path | None) -> None:
     """See that MNIST is there and whole, without waiting for torch unless it must be downloaded."""
-    from mnist_tune.mnist_files import data_directory, provide
+    from mnist_tune.jobs.mnist.raw_files import data_directory, provide
 
     def download(folder: Path) -> None:
-        from mnist_tune.data import download
+        from mnist_tune.jobs.mnist.dataset import download
 
         download(folder)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mnist_tune.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.ranking import SEED, binomial_noise
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.pictures import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mnist_tune.metrics import Evaluation
+from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.report.intervals import of_images
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, percent

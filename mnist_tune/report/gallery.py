@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mnist_tune.errors import UserError
 from mnist_tune.evaluated import Evaluated
-from mnist_tune.metrics import Misclassified
+from mnist_tune.jobs.metrics import Misclassified
 
 SIDE = 28
 MOST_SHOWN = 200

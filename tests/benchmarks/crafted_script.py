@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from mnist_tune.data import load_training_images, split
 from mnist_tune.hardware.devices import resolve_runtime
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from tests.benchmarks.job_task import Cell, Task, answer, wait_for_the_start
 from tests.benchmarks.plain_script import Net
 

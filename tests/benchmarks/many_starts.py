@@ -28,8 +28,8 @@ from unittest.mock import patch
 from optuna.storages._rdb import models
 from sqlalchemy import distinct, func, select
 
-from mnist_tune import mnist_files
-from mnist_tune.configuration import DataConfig
+from mnist_tune.jobs.mnist import raw_files
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.messages import SetUp
 from mnist_tune.results import Results, read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
@@ -109,7 +109,7 @@ def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn
         (folder / "spec.json").write_text(json.dumps(document), encoding="utf-8")
         environment = os.environ | {
             ENVIRONMENT_VARIABLE: url.render_as_string(),
-            mnist_files.ENVIRONMENT_VARIABLE: str(data),
+            raw_files.ENVIRONMENT_VARIABLE: str(data),
         }
         if way == BEFORE:
             environment["PYTHONPATH"] = str(before)
@@ -226,7 +226,7 @@ def main() -> None:
     before = options.before and options.before.absolute()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        mnist_files.provide(data)
+        raw_files.provide(data)
         turn(FORK, options.workers, data)  # files into the cache
         figures = measure(options.workers, options.repeats, data, before)
     print(json.dumps(asdict(figures), indent=2) if options.json else table(figures, options.workers))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import load_training_images, split
 from mnist_tune.hardware.devices import resolve_runtime
-from mnist_tune.training import Trainer
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.trainer import Trainer
 from tests.benchmarks.job_task import Task, answer, wait_for_the_start
 
 

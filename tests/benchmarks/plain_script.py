@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import datasets, transforms
 
-from mnist_tune.data import load_training_images, split
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from tests.benchmarks.job_task import Cell, Task, answer, wait_for_the_start
 
 

@@ -29,8 +29,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mnist_tune import mnist_files
 from mnist_tune.documents import validate
+from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.spec import Spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
@@ -145,7 +145,7 @@ def profile_table(profiles: Mapping[str, Sequence[Import]]) -> str:
 
 
 def _environment(url: str, data: Path) -> dict[str, str]:
-    return os.environ | {ENVIRONMENT_VARIABLE: url, mnist_files.ENVIRONMENT_VARIABLE: str(data)}
+    return os.environ | {ENVIRONMENT_VARIABLE: url, raw_files.ENVIRONMENT_VARIABLE: str(data)}
 
 
 def _start(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, float]:
@@ -180,7 +180,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        mnist_files.provide(data)
+        raw_files.provide(data)
         if options.profile:
             profiles = profile(data)
             slowest = {name: imports[:PROFILED_IMPORTS] for name, imports in profiles.items()}

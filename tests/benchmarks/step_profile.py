@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch.profiler import ProfilerActivity
 
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import load_training_images, split
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.training import Trainer
+from mnist_tune.jobs.mnist.dataset import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.trainer import Trainer
 from tests.benchmarks.job_task import Task
 
 STEPS = 20

@@ -36,9 +36,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mnist_tune.data import prepare
 from mnist_tune.hardware.cores import usable_cores
 from mnist_tune.hardware.devices import resolve_runtime
+from mnist_tune.jobs.mnist.dataset import prepare
 from tests.benchmarks.job_task import Cell, Task
 from tests.benchmarks.spread import Spread, spread
 from tests.benchmarks.training_sides import Limit, Ours, Run, Scripts, Side

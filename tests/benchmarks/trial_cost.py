@@ -22,7 +22,7 @@ from typing import Any
 import optuna
 import tomli_w
 
-from mnist_tune.configuration import DataConfig
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.storage.keys import HISTORY
 from tests.benchmarks.spread import Spread, spread
 

@@ -22,7 +22,7 @@ MOVE = (
     "or move this file elsewhere"
 )
 """What to do about a file in the place of MNIST's: it may be somebody's, and good for something."""
-PACKED = Path(__file__).parent / "mnist"
+PACKED = Path(__file__).parent / "raw"
 
 
 @dataclass(frozen=True)

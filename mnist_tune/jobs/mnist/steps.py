@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from mnist_tune.augmentation import Augmentation
-from mnist_tune.averaging import AveragedWeights
-from mnist_tune.data import IMAGE, LabeledImages
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.schedules import Schedule
-from mnist_tune.working_model import WorkingModel
+from mnist_tune.jobs.mnist.augmentation import Augmentation
+from mnist_tune.jobs.mnist.dataset import IMAGE, LabeledImages
+from mnist_tune.jobs.mnist.fast_network import WorkingModel
+from mnist_tune.jobs.mnist.schedules import Schedule
+from mnist_tune.jobs.mnist.weight_average import AveragedWeights
 
 WARM_UP_STEPS = 3
 """Before a graph is recorded, on the same stream: by then libraries have their workspaces there and the

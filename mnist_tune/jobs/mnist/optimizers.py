@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mnist_tune.configuration import TrainingConfig
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.working_model import WorkingModel
+from mnist_tune.jobs.mnist.fast_network import WorkingModel
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 
 
 def new_optimizer(

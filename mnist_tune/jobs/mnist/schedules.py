@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.optimizers import SGD
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.optimizers import SGD
 
 
 class Schedule:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.model import ConvNet
+from mnist_tune.jobs.mnist.network import ConvNet
 
 POOLED = (64, 14, 14)  # channels, height, width
 

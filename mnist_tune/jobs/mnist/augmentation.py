@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.torchvision_import import torchvision_module
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 
 BLACK = -1.0
 """A normalised pixel of the background, which moves in from the edges."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mnist_tune.configuration import DataConfig
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.mnist_files import FILES, MnistFile, data_directory, provide, raw_path
-from mnist_tune.torchvision_import import torchvision_module
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig
+from mnist_tune.jobs.mnist.raw_files import FILES, MnistFile, data_directory, provide, raw_path
+from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 
 CLASSES = 10
 IMAGE = (1, 28, 28)  # channels, height, width

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import write_whole
-from mnist_tune.model_folder import MODEL_FILE
+from mnist_tune.jobs.model_folder import MODEL_FILE
 
 
 class ConvNet(nn.Module):

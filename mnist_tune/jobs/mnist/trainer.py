@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_tune.augmentation import Augmentation, is_augmented
-from mnist_tune.averaging import AveragedWeights
-from mnist_tune.configuration import TrainingConfig
-from mnist_tune.data import LabeledImages
-from mnist_tune.evaluation import predict, score
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.metrics import EpochMetrics
-from mnist_tune.model import ConvNet
-from mnist_tune.optimizers import new_optimizer
-from mnist_tune.schedules import Schedule
-from mnist_tune.steps import Steps
-from mnist_tune.working_model import WorkingModel, arranged, plain
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.mnist.augmentation import Augmentation, is_augmented
+from mnist_tune.jobs.mnist.dataset import LabeledImages
+from mnist_tune.jobs.mnist.evaluation import predict, score
+from mnist_tune.jobs.mnist.fast_network import WorkingModel, arranged, plain
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.network import ConvNet
+from mnist_tune.jobs.mnist.optimizers import new_optimizer
+from mnist_tune.jobs.mnist.schedules import Schedule
+from mnist_tune.jobs.mnist.steps import Steps
+from mnist_tune.jobs.mnist.weight_average import AveragedWeights
 
 
 class NonFiniteLoss(Exception):  # noqa: N818 - an outcome of a trial more than an error
