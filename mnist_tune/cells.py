@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.search import Waiting, distributions
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
 from mnist_tune.storage.schema import has_registry, workers

@@ -21,7 +21,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune.cells import lock_study
 from mnist_tune.errors import UserError
-from mnist_tune.sections import Lease
+from mnist_tune.spec.sections import Lease
 from mnist_tune.storage.engine import lock, utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL

@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from mnist_tune import __version__
-from mnist_tune.documents import Section, load, validate
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.results import Results
-from mnist_tune.sections import Data, Training
+from mnist_tune.spec.documents import Section, load, validate
+from mnist_tune.spec.sections import Data, Training
 
 
 class Configuration(Section):

@@ -7,13 +7,13 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import Trial
 
-from mnist_tune.conditions import wanted
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.pruners import Decision, Judge
 from mnist_tune.queue import Claim
 from mnist_tune.samplers import sampler
 from mnist_tune.search import distributions, suggest
-from mnist_tune.spec import Spec
+from mnist_tune.spec.conditions import wanted
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.stored_trials import one_of
 

@@ -11,7 +11,7 @@ from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.stop import Interrupted
 from mnist_tune.training_process import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
 

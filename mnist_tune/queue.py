@@ -34,8 +34,8 @@ from mnist_tune.control import Control, is_control, read_control
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.files.checkpoints import Checkpoint
-from mnist_tune.sections import Limits
-from mnist_tune.spec import Spec
+from mnist_tune.spec.sections import Limits
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.stale import Watch
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER

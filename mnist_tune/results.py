@@ -16,7 +16,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence, reservations, verdict
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
-from mnist_tune.spec import SETTINGS, Spec
+from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from mnist_tune.documents import dump
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.evaluated import Measured, sha256_of
 from mnist_tune.exports import Configuration
@@ -20,6 +19,7 @@ from mnist_tune.jobs.mnist.network import load_model, save_model
 from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.provenance import environment
+from mnist_tune.spec.documents import dump
 
 
 def retrain(

@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.search import distributions
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:
     from optuna.study import Study

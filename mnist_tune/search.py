@@ -15,10 +15,10 @@ from optuna.distributions import (
 from optuna.samplers import GridSampler
 from optuna.trial import Trial
 
-from mnist_tune.axes import Interval
-from mnist_tune.conditions import Value
-from mnist_tune.sections import is_integer
-from mnist_tune.spec import Spec
+from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.search_space import Interval
+from mnist_tune.spec.sections import is_integer
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
 
 

@@ -15,7 +15,7 @@ from mnist_tune.progress import conclusion, totals
 from mnist_tune.ranking import SEED, EndedEarly, Place
 from mnist_tune.results import Attempt, Results
 from mnist_tune.sketches import Pen
-from mnist_tune.spec import changed_settings
+from mnist_tune.spec.study_spec import changed_settings
 from mnist_tune.text.wording import counted, first_line
 
 MOST_CELLS = 20

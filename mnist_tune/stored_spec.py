@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy
 
-from mnist_tune.documents import Section, validate
 from mnist_tune.errors import UserError
-from mnist_tune.sections import Lease, Limits, Retry
-from mnist_tune.spec import Spec
+from mnist_tune.spec.documents import Section, validate
+from mnist_tune.spec.sections import Lease, Limits, Retry
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.statements import study_attributes
 from mnist_tune.stored_values import Damaged, Text, load

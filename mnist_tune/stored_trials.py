@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from mnist_tune.search import distributions
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
 from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
 from mnist_tune.text.wording import shortened

@@ -25,11 +25,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from mnist_tune.documents import complaint
 from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.spec.documents import complaint
 from mnist_tune.storage import keys
 from mnist_tune.text.wording import shortened
 

@@ -15,7 +15,6 @@ from sqlalchemy import orm, select
 
 from mnist_tune import __version__
 from mnist_tune.cells import checkpoints_in_use, insert_waiting
-from mnist_tune.documents import did_you_mean
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files import stored_names
 from mnist_tune.finished import Finished, take_over
@@ -24,8 +23,9 @@ from mnist_tune.pruners import pruner
 from mnist_tune.queue import Queue
 from mnist_tune.samplers import sampler
 from mnist_tune.search import waiting_cells
-from mnist_tune.sections import Lease
-from mnist_tune.spec import Spec, differences
+from mnist_tune.spec.documents import did_you_mean
+from mnist_tune.spec.sections import Lease
+from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import METRIC, SPEC, UID, VERSION

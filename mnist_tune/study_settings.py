@@ -12,10 +12,10 @@ from sqlalchemy import orm, select
 
 from mnist_tune.cells import lock_study
 from mnist_tune.control import registry_in
-from mnist_tune.documents import validate
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.sections import Lease
-from mnist_tune.spec import SETTINGS, Spec
+from mnist_tune.spec.documents import validate
+from mnist_tune.spec.sections import Lease
+from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.statements import study_attributes, upsert
 from mnist_tune.stored_spec import TABLES, stored_spec

@@ -18,7 +18,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.storage.statements import study_attributes
 from mnist_tune.stored_spec import as_stored_spec

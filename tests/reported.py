@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.documents import dump
 from mnist_tune.evaluated import Evaluated, Measured, read_evaluated, sha256_of
 from mnist_tune.exports import best_configuration
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import Evaluation, Misclassified
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.results import read_results
+from mnist_tune.spec.documents import dump
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.studies import OpenStudy
 

@@ -23,7 +23,7 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.queue import Claim, Queue
-from mnist_tune.spec import Spec, load_spec
+from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from mnist_tune.documents import Section, validate
 from mnist_tune.errors import UserError
-from mnist_tune.idle_settings import idle_settings
 from mnist_tune.pruners import pruner
-from mnist_tune.pruning import PRUNERS
 from mnist_tune.samplers import sampler
 from mnist_tune.search import distributions
-from mnist_tune.sections import Data, Lease, Limits, Retry, Training
-from mnist_tune.spec import Spec
+from mnist_tune.spec.documents import Section, validate
+from mnist_tune.spec.idle_settings import idle_settings
+from mnist_tune.spec.pruner_options import PRUNERS
+from mnist_tune.spec.sections import Data, Lease, Limits, Retry, Training
+from mnist_tune.spec.study_spec import Spec
 
 NUMBERS = [0, 1, -1, 2, 3, 300, 2**31, 2**63, 10**30, -(10**30), 10**5000, True, 0.0, 0.1, 0.5, 1e-300, 1e300]
 VALUES: list[Any] = [

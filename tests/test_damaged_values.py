@@ -18,10 +18,10 @@ import pytest
 import torch
 
 from mnist_tune import worker
-from mnist_tune.documents import to_json
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.jobs.mnist.network import ConvNet, save_model
 from mnist_tune.results import read_results
+from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
 from mnist_tune.studies import open_study
 from tests.conftest import STORED, Answer, Command

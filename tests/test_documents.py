@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.documents import dump, load
 from mnist_tune.errors import UserError
 from mnist_tune.exports import Configuration, load_configuration
-from mnist_tune.parsing import DEEPEST, TextLikeNumber, parse
-from mnist_tune.spec import load_spec
+from mnist_tune.spec.documents import dump, load
+from mnist_tune.spec.parsing import DEEPEST, TextLikeNumber, parse
+from mnist_tune.spec.study_spec import load_spec
 from tests.conftest import Command
 from tests.support import TINY_SPEC
 

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.learnt import LearntFrom
-from mnist_tune.sections import MOST
+from mnist_tune.spec.sections import MOST
 from mnist_tune.stored_spec import as_stored_spec
 from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy, open_study

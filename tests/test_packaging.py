@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mnist_tune.shipped import shipped_specs
+from mnist_tune.spec.shipped import shipped_specs
 from tests.support import STUDIES
 
 ROOT = STUDIES.parent

@@ -16,7 +16,7 @@ from mnist_tune.evidence import evidence
 from mnist_tune.progress import totals
 from mnist_tune.ranking import LEVEL, Place, binomial_noise, holm, p_value, rank
 from mnist_tune.results import Attempt, Results
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.tables import ranking
 
 IMAGES = 10_000

@@ -14,8 +14,8 @@ import yaml
 
 from mnist_tune.control import Registration
 from mnist_tune.errors import MISTAKE, STOPPED
-from mnist_tune.pruning import PRUNERS
-from mnist_tune.spec import Spec, load_spec
+from mnist_tune.spec.pruner_options import PRUNERS
+from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import open_study

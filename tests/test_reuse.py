@@ -13,7 +13,7 @@ from mnist_tune.deletion import delete_study, delete_study_and_files
 from mnist_tune.errors import UserError
 from mnist_tune.results import read_results
 from mnist_tune.reuse import create_study_reusing, finished_cells
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, REUSED
 from mnist_tune.storage.statements import user_attributes

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.documents import validate
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-from mnist_tune.sections import Training
-from mnist_tune.spec import Spec, differences, load_spec
+from mnist_tune.spec.documents import validate
+from mnist_tune.spec.sections import Training
+from mnist_tune.spec.study_spec import Spec, differences, load_spec
 from tests.support import STUDIES, TINY_SPEC, tiny_spec, write_spec
 
 SAMPLED = """

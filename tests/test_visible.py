@@ -20,12 +20,12 @@ from sqlalchemy import insert
 import mnist_tune
 from mnist_tune.control import Registration
 from mnist_tune.diagnosis import one_line
-from mnist_tune.documents import dump, to_json
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
-from mnist_tune.parsing import parse
 from mnist_tune.progress import events
 from mnist_tune.results import Results, read_results
+from mnist_tune.spec.documents import dump, to_json
+from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.database_errors import explain
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER

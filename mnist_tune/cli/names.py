@@ -74,7 +74,7 @@ def complete_worker(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_spec(incomplete: str) -> list[str]:
     """The studies that come with mnist-tune, and TOML files."""
-    from mnist_tune.shipped import shipped_specs
+    from mnist_tune.spec.shipped import shipped_specs
 
     try:
         here = Path()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mnist_tune.files.locations import Folders
-    from mnist_tune.spec import Spec
+    from mnist_tune.spec.study_spec import Spec
     from mnist_tune.storage.guarded import GuardedStorage
     from mnist_tune.studies import OpenStudy
 
@@ -144,15 +144,15 @@ def study(name: str, url: str | None) -> OpenStudy:
 
 def spec(named: Path, name: str | None) -> Spec:
     """The spec in that file, or of that study of ours; under another name if one is given."""
-    from mnist_tune.shipped import find_spec
-    from mnist_tune.spec import load_spec
+    from mnist_tune.spec.shipped import find_spec
+    from mnist_tune.spec.study_spec import load_spec
 
     return load_spec(find_spec(named)).named(name)
 
 
 def note_idle_settings(spec: Spec) -> list[str]:
     """Say on standard error what the spec says to no effect; the same for machines."""
-    from mnist_tune.idle_settings import idle_settings
+    from mnist_tune.spec.idle_settings import idle_settings
 
     notes = idle_settings(spec)
     for note in notes:
@@ -162,7 +162,7 @@ def note_idle_settings(spec: Spec) -> list[str]:
 
 def note_kept_settings(stored: Spec, given: Spec) -> list[str]:
     """Say on standard error which settings a study keeps though its file says otherwise; for machines too."""
-    from mnist_tune.spec import differences
+    from mnist_tune.spec.study_spec import differences
 
     kept = differences(stored, given, in_settings=True)
     if not kept:
@@ -201,7 +201,7 @@ def say(line: str, *, err: bool = False) -> None:
 
 def print_json(content: Any) -> None:
     """Print plain data as JSON that every reader takes."""
-    from mnist_tune.documents import to_json
+    from mnist_tune.spec.documents import to_json
 
     typer.echo(to_json(content))
     if (error := standard_streams.failure()) is not None:  # elsewhere, a run goes on; these it was asked for

@@ -10,8 +10,8 @@ import typer
 from mnist_tune.cli import options
 from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import FAILED, STOPPED, UserError
-from mnist_tune.parsing import Format
 from mnist_tune.processes import standard_streams
+from mnist_tune.spec.parsing import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,9 +108,9 @@ def export(
 
     Example: mnist-tune export quickstart --output best.toml
     """
-    from mnist_tune.documents import dump, format_of, write
     from mnist_tune.exports import best_configuration
     from mnist_tune.results import read_results
+    from mnist_tune.spec.documents import dump, format_of, write
     from mnist_tune.storage.engine import shown, storage_url
 
     results = read_results(options.study(study, storage))

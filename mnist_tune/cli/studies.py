@@ -90,7 +90,7 @@ def init(
 
     Example: mnist-tune init studies
     """
-    from mnist_tune.shipped import copy_specs
+    from mnist_tune.spec.shipped import copy_specs
 
     copied = copy_specs(folder)
     for path, became in copied.items():

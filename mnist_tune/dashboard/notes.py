@@ -10,10 +10,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.documents import dump
 from mnist_tune.importances import EVALUATOR
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.spec import Spec
+from mnist_tune.spec.documents import dump
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.text.visible import visible, visible_lines
 from mnist_tune.text.wording import clock, counted

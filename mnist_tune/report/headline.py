@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mnist_tune.documents import dump
 from mnist_tune.evaluated import Evaluated
 from mnist_tune.evidence import seeds_of
 from mnist_tune.exports import best_configuration
@@ -13,6 +12,7 @@ from mnist_tune.ranking import SEED
 from mnist_tune.report.intervals import Reading, read
 from mnist_tune.report.pictures import Table, of_field, percent, table, worded
 from mnist_tune.results import Results
+from mnist_tune.spec.documents import dump
 from mnist_tune.text.wording import counted
 
 REFERENCE_TEST_ACCURACY = 98.94

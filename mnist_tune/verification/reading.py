@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.errors import UserError
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.stale import age_or_damage, last_heartbeats
 from mnist_tune.storage.database_errors import driver_error, explain
 from mnist_tune.storage.engine import snapshot

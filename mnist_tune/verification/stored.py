@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, get_args
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.documents import validate
 from mnist_tune.errors import UserError
 from mnist_tune.failures import FailureClass
 from mnist_tune.files.stored_names import is_artifact_id
 from mnist_tune.search import Waiting, waiting_cells
-from mnist_tune.sections import Retry
-from mnist_tune.spec import Spec
+from mnist_tune.spec.documents import validate
+from mnist_tune.spec.sections import Retry
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, WORKER
 from mnist_tune.stored_trials import StoredTrials
 from mnist_tune.stored_values import Damaged

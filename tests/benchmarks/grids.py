@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mnist_tune.documents import validate
-from mnist_tune.spec import Spec
+from mnist_tune.spec.documents import validate
+from mnist_tune.spec.study_spec import Spec
 
 
 def balanced_grid(cells: int) -> Spec:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 from sqlalchemy.engine import URL
 
-from mnist_tune.spec import Spec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.statements import parameters, trials
 from tests.benchmarks.crowd import Call, Log

@@ -29,9 +29,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mnist_tune.documents import validate
 from mnist_tune.jobs.mnist import raw_files
-from mnist_tune.spec import Spec
+from mnist_tune.spec.documents import validate
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.studies import create_study

@@ -140,7 +140,7 @@ def _refuse_constant(constant: str) -> Never:
 def _parse_yaml(text: str) -> Any:
     import yaml
 
-    from mnist_tune.plain_yaml import PlainLoader
+    from mnist_tune.spec.plain_yaml import PlainLoader
 
     try:
         return yaml.load(text, PlainLoader)

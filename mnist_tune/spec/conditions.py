@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from mnist_tune.documents import KeyedError, did_you_mean, short_value
+from mnist_tune.spec.documents import KeyedError, did_you_mean, short_value
 
 SEED = "seed"
 Value = bool | int | float | str

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from pydantic import SerializeAsAny, field_validator, model_validator
 
-from mnist_tune.axes import Search
-from mnist_tune.documents import KeyedError, Section, load, validate
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-from mnist_tune.pruning import Hyperband, Pruner, as_pruner
-from mnist_tune.sections import Data, Lease, Limits, Retry, Study, Training
+from mnist_tune.spec.documents import KeyedError, Section, load, validate
+from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
+from mnist_tune.spec.search_space import Search
+from mnist_tune.spec.sections import Data, Lease, Limits, Retry, Study, Training
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")

@@ -9,10 +9,10 @@ from typing import Any
 
 from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
 
-from mnist_tune.axes import Interval
-from mnist_tune.pruning import Hyperband, Median, Patient, Pruner, SuccessiveHalving
-from mnist_tune.sections import is_integer
-from mnist_tune.spec import OF_SGD, Spec
+from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
+from mnist_tune.spec.search_space import Interval
+from mnist_tune.spec.sections import is_integer
+from mnist_tune.spec.study_spec import OF_SGD, Spec
 
 LEARNING: dict[str, type[Any]] = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler}
 HIGHEST_ACCURACY = 100

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from mnist_tune.documents import KeyedError, Section
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, Optimizer, Precision, Scheduler, TrainingConfig
+from mnist_tune.spec.documents import KeyedError, Section
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 MOST = 2**31 - 1

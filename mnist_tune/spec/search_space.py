@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mnist_tune.conditions import Condition, Value, as_condition, check_conditions
-from mnist_tune.documents import KeyedError, Section, complaint, describe, did_you_mean, short_value
-from mnist_tune.sections import AtLeast1, Seed, Training, is_integer, is_number
+from mnist_tune.spec.conditions import Condition, Value, as_condition, check_conditions
+from mnist_tune.spec.documents import KeyedError, Section, complaint, describe, did_you_mean, short_value
+from mnist_tune.spec.sections import AtLeast1, Seed, Training, is_integer, is_number
 
 Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000

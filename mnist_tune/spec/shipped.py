@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mnist_tune.documents import did_you_mean
 from mnist_tune.errors import UserError
+from mnist_tune.spec.documents import did_you_mean
 
-INSTALLED = Path(__file__).parent / "shipped_studies"
-SOURCES = Path(__file__).parent.parent / "studies"
+INSTALLED = Path(__file__).parents[1] / "shipped_studies"
+SOURCES = Path(__file__).parents[2] / "studies"
 """Where they lie in a clone; a wheel has them in the package."""
 
 
