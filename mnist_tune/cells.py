@@ -15,7 +15,9 @@ from sqlalchemy import bindparam, orm, select
 from sqlalchemy.engine import Connection
 
 from mnist_tune.failures import Failure, FailureClass
-from mnist_tune.search import Waiting, distributions
+from mnist_tune.records.distributions import Waiting, distributions
+from mnist_tune.records.trials import distribution, external
+from mnist_tune.records.values import MOST, Damaged, load, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
@@ -31,8 +33,6 @@ from mnist_tune.storage.statements import (
     trials,
     user_attributes,
 )
-from mnist_tune.stored_trials import distribution, external
-from mnist_tune.stored_values import MOST, Damaged, load, parse
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 INHERITED_OF = select(system_attributes).where(

@@ -21,15 +21,15 @@ from sqlalchemy import orm, select
 
 from mnist_tune.cells import lock_study
 from mnist_tune.errors import UserError
+from mnist_tune.records.columns import raw
+from mnist_tune.records.stored_spec import spec_text, stored_spec
+from mnist_tune.records.values import Count, Damaged, Moment, Stored, fit, parse_as
 from mnist_tune.spec.sections import Lease
 from mnist_tune.storage.engine import lock, utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
 from mnist_tune.storage.schema import add_ours, workers
 from mnist_tune.storage.statements import changed, studies, study_attributes, upsert
-from mnist_tune.stored_spec import spec_text, stored_spec
-from mnist_tune.stored_values import Count, Damaged, Moment, Stored, fit, parse_as
-from mnist_tune.trial_columns import raw
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """Rows of workers that were not heard of for so long go when another registers."""

@@ -25,10 +25,10 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.atomic_write import link_or_copy
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.files.stored_names import inside, is_artifact_id
+from mnist_tune.records.values import Damaged, load
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder
 from mnist_tune.storage.keys import LEFT_BEHIND
 from mnist_tune.storage.statements import UNFINISHED, study_system_attributes, system_attributes, trials
-from mnist_tune.stored_values import Damaged, load
 from mnist_tune.studies import OpenStudy
 
 

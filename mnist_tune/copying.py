@@ -25,6 +25,7 @@ from mnist_tune.copied_files import CopiedFiles, copied_files
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
+from mnist_tune.records.values import Damaged
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import lock, shown, snapshot
 from mnist_tune.storage.guarded import open_storage
@@ -37,7 +38,6 @@ from mnist_tune.storage.statements import (
     trials,
     upsert,
 )
-from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
 from mnist_tune.text.wording import first_line
 

@@ -10,12 +10,12 @@ from optuna.trial import Trial
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.pruners import Decision, Judge
 from mnist_tune.queue import Claim
+from mnist_tune.records.distributions import distributions, suggest
+from mnist_tune.records.trials import one_of
 from mnist_tune.samplers import sampler
-from mnist_tune.search import distributions, suggest
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.stored_trials import one_of
 
 
 class Guide:

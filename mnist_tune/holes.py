@@ -10,13 +10,13 @@ from sqlalchemy import orm, select
 
 from mnist_tune.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
 from mnist_tune.errors import UserError
-from mnist_tune.search import distributions, waiting_cells
+from mnist_tune.records.distributions import distributions, waiting_cells
+from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
+from mnist_tune.records.trials import StoredTrial, read_trials
+from mnist_tune.records.values import Damaged
 from mnist_tune.storage.keys import FAILURE
 from mnist_tune.storage.statements import SET_STATE, objective_values, put, trials
-from mnist_tune.stored_trials import StoredTrial, read_trials
-from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import OpenStudy
-from mnist_tune.trained import UNEXPLAINED, UNTRAINED
 
 
 class PutBack(NamedTuple):

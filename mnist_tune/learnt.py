@@ -9,10 +9,10 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
+from mnist_tune.records.trained import Trained, trained_in
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.statements import trials
-from mnist_tune.trained import Trained, trained_in
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 """The trials that teach something; of the running ones, where not to look too.

@@ -34,6 +34,9 @@ from mnist_tune.control import Control, is_control, read_control
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.records.stored_spec import spec_text, stored_spec
+from mnist_tune.records.trained import UNEXPLAINED
+from mnist_tune.records.values import Damaged
 from mnist_tune.spec.sections import Limits
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.stale import Watch
@@ -51,9 +54,6 @@ from mnist_tune.storage.statements import (
     trials,
     user_attributes,
 )
-from mnist_tune.stored_spec import spec_text, stored_spec
-from mnist_tune.stored_values import Damaged
-from mnist_tune.trained import UNEXPLAINED
 
 
 class Standing(enum.Enum):

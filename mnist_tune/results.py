@@ -16,16 +16,16 @@ from mnist_tune.errors import UserError
 from mnist_tune.evidence import evidence, reservations, verdict
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
+from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
+from mnist_tune.records.trials import StoredTrial, read_trials
+from mnist_tune.records.values import Damaged, Stored
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.stale import seconds_since_heartbeat
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.storage.statements import studies
-from mnist_tune.stored_trials import StoredTrial, read_trials
-from mnist_tune.stored_values import Damaged, Stored
 from mnist_tune.studies import OpenStudy
 from mnist_tune.text.wording import shortened
-from mnist_tune.trained import UNEXPLAINED, UNTRAINED
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""

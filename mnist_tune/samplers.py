@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, GridSampler, R
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.search import distributions
+from mnist_tune.records.distributions import distributions
 from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from optuna.trial import TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.types import NullType
 
+from mnist_tune.records.values import Damaged, moment
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.statements import heartbeats, trials
-from mnist_tune.stored_values import Damaged, moment
 
 HEARTBEAT = sqlalchemy.type_coerce(heartbeats.c.heartbeat, NullType())
 """As it is stored: one that is no time has not moved either."""

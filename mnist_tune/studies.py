@@ -21,8 +21,10 @@ from mnist_tune.finished import Finished, take_over
 from mnist_tune.guide import Guide
 from mnist_tune.pruners import pruner
 from mnist_tune.queue import Queue
+from mnist_tune.records.distributions import waiting_cells
+from mnist_tune.records.stored_spec import stored_spec
+from mnist_tune.records.values import Damaged, Text, load
 from mnist_tune.samplers import sampler
-from mnist_tune.search import waiting_cells
 from mnist_tune.spec.documents import did_you_mean
 from mnist_tune.spec.sections import Lease
 from mnist_tune.spec.study_spec import Spec, differences
@@ -31,8 +33,6 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import METRIC, SPEC, UID, VERSION
 from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import studies, studies_with, study_attributes
-from mnist_tune.stored_spec import stored_spec
-from mnist_tune.stored_values import Damaged, Text, load
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from sqlalchemy import orm, select
 from mnist_tune.cells import lock_study
 from mnist_tune.control import registry_in
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.records.stored_spec import TABLES, stored_spec
+from mnist_tune.records.values import Damaged, Text, load
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Lease
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.statements import study_attributes, upsert
-from mnist_tune.stored_spec import TABLES, stored_spec
-from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import OpenStudy
 from mnist_tune.text.wording import counted
 

@@ -23,6 +23,7 @@ from mnist_tune.holes import put_back_holes
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.lease import LeaseLost
 from mnist_tune.queue import Standing
+from mnist_tune.records.trained import UNEXPLAINED
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells
 from mnist_tune.storage.engine import storage_url
@@ -30,7 +31,6 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, FAILURES, RESULT, VERSION
 from mnist_tune.storage.statements import parameters, put, system_attributes, trials
 from mnist_tune.studies import OpenStudy, create_study, open_study
-from mnist_tune.trained import UNEXPLAINED
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Command

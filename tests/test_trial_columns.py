@@ -16,14 +16,14 @@ from optuna.samplers import GridSampler
 from optuna.trial import TrialState, create_trial
 
 from mnist_tune.failures import Failure
+from mnist_tune.records.columns import OWN, TrialColumns, read_columns
+from mnist_tune.records.distributions import distributions, waiting_cells
+from mnist_tune.records.trials import distribution, external
+from mnist_tune.records.values import moment
 from mnist_tune.results import read_results
-from mnist_tune.search import distributions, waiting_cells
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.storage.statements import parameters
-from mnist_tune.stored_trials import distribution, external
-from mnist_tune.stored_values import moment
 from mnist_tune.studies import OpenStudy
-from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
 from tests.support import TINY_SPEC, epoch, new_study, take
 
 SAMPLED = """

@@ -13,9 +13,9 @@ from mnist_tune.dashboard.plugins import STUDY, Plugin, View, is_ours
 from mnist_tune.dashboard.snapshots import READING_SHARE, SnapshotStorage
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.importances import importances
+from mnist_tune.records.distributions import distributions
 from mnist_tune.report.stand_in import stand_in
 from mnist_tune.results import read_results
-from mnist_tune.search import distributions
 from mnist_tune.studies import open_study
 
 

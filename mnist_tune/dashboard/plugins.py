@@ -15,10 +15,10 @@ from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study_and_files
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
+from mnist_tune.records.stored_spec import as_stored_spec
+from mnist_tune.records.values import Damaged
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
-from mnist_tune.stored_spec import as_stored_spec
-from mnist_tune.stored_values import Damaged
 from mnist_tune.studies import open_study
 
 STUDY = "/api/studies/<study_id:int>"

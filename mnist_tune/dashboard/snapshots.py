@@ -20,11 +20,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
 from mnist_tune.cells import delete_rows
+from mnist_tune.records.columns import raw
+from mnist_tune.records.trained import FINISHED, Trained, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.keys import CELL, UID
 from mnist_tune.storage.statements import studies, trials
-from mnist_tune.trained import FINISHED, Trained, trained_in
-from mnist_tune.trial_columns import raw
 
 READING_SHARE = 0.1
 """Of the time, at most: pages that ask often must not slow the workers."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from mnist_tune.records.distributions import distributions
 from mnist_tune.results import Results
-from mnist_tune.search import distributions
 
 
 def stand_in(results: Results) -> optuna.Study:

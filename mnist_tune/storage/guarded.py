@@ -21,11 +21,11 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import UserError
+from mnist_tune.records.values import Damaged
 from mnist_tune.storage.engine import engine_arguments, shown, utc, utc_now
 from mnist_tune.storage.schema import has_registry, prepare
 from mnist_tune.storage.statements import Notes, beat, changed, end, put, touch, trials
 from mnist_tune.storage.timeouts import Deadline
-from mnist_tune.stored_values import Damaged
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """What a database that fails or is away makes any call here raise."""

@@ -14,10 +14,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_tune.records.trained import FINISHED
+from mnist_tune.records.trials import StoredTrials
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT
-from mnist_tune.stored_trials import StoredTrials
-from mnist_tune.trained import FINISHED
 from mnist_tune.verification import attempts, cells, files, records
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from optuna.trial import TrialState
 
+from mnist_tune.records.trained import FINISHED
+from mnist_tune.records.values import Damaged
 from mnist_tune.storage.keys import CLAIM, FAILURE, WORKER
-from mnist_tune.stored_values import Damaged
-from mnist_tune.trained import FINISHED
 from mnist_tune.verification.stored import Attempt, Stored, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)

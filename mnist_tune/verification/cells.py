@@ -9,10 +9,10 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.control import Control
-from mnist_tune.search import distributions
+from mnist_tune.records.distributions import distributions
+from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.storage.keys import CONTROL, FAILURES
-from mnist_tune.trained import FINISHED
 from mnist_tune.verification.stored import (
     Attempt,
     Stored,

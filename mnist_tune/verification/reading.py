@@ -12,6 +12,9 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.errors import UserError
+from mnist_tune.records.stored_spec import as_stored_spec
+from mnist_tune.records.trials import StoredTrials, read_trials
+from mnist_tune.records.values import Damaged, Text, load
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.stale import age_or_damage, last_heartbeats
 from mnist_tune.storage.database_errors import driver_error, explain
@@ -20,9 +23,6 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.retrying import failure_that_may_pass
 from mnist_tune.storage.statements import trials
-from mnist_tune.stored_spec import as_stored_spec
-from mnist_tune.stored_trials import StoredTrials, read_trials
-from mnist_tune.stored_values import Damaged, Text, load
 from mnist_tune.studies import open_study, study_names
 from mnist_tune.verification.findings import Finding, Outcome
 from mnist_tune.verification.stored import Stored

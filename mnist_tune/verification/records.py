@@ -9,8 +9,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_tune.records.trained import FINISHED
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, METRIC, RESULT
-from mnist_tune.trained import FINISHED
 from mnist_tune.verification.stored import Attempt, Attribute, Stored
 
 MAX_BYTES = 65_535

@@ -17,14 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.errors import UserError
 from mnist_tune.failures import FailureClass
 from mnist_tune.files.stored_names import is_artifact_id
-from mnist_tune.search import Waiting, waiting_cells
+from mnist_tune.records.distributions import Waiting, waiting_cells
+from mnist_tune.records.trained import Trained, trained_with
+from mnist_tune.records.trials import StoredTrials
+from mnist_tune.records.values import Damaged
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Retry
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, WORKER
-from mnist_tune.stored_trials import StoredTrials
-from mnist_tune.stored_values import Damaged
-from mnist_tune.trained import Trained, trained_with
 
 
 class Attribute(NamedTuple):

@@ -18,11 +18,11 @@ from sqlalchemy import orm, select
 
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.records.stored_spec import as_stored_spec
+from mnist_tune.records.values import Damaged, Text, load, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.storage.statements import study_attributes
-from mnist_tune.stored_spec import as_stored_spec
-from mnist_tune.stored_values import Damaged, Text, load, parse
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states that finish a cell."""

@@ -16,13 +16,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, json
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from mnist_tune.search import distributions
+from mnist_tune.records.columns import OWN, TrialColumns, read_columns
+from mnist_tune.records.distributions import distributions
+from mnist_tune.records.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
+from mnist_tune.records.values import MOST, Damaged, Text, accuracy, moment, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
-from mnist_tune.stored_values import MOST, Damaged, Text, accuracy, moment, parse
 from mnist_tune.text.wording import shortened
-from mnist_tune.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
-from mnist_tune.trial_columns import OWN, TrialColumns, read_columns
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy
 
 from mnist_tune.errors import UserError
+from mnist_tune.records.values import Damaged, Text, load
 from mnist_tune.spec.documents import Section, validate
 from mnist_tune.spec.sections import Lease, Limits, Retry
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.statements import study_attributes
-from mnist_tune.stored_values import Damaged, Text, load
 
 TABLES: dict[str, type[Section]] = {"lease": Lease, "retry": Retry, "limits": Limits}
 
