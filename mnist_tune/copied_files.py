@@ -20,11 +20,11 @@ from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from mnist_tune.cells import checkpoint_keys
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.atomic_write import link_or_copy
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.files.stored_names import inside, is_artifact_id
+from mnist_tune.queue.cells import checkpoint_keys
 from mnist_tune.records.values import Damaged, load
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder
 from mnist_tune.storage.keys import LEFT_BEHIND

@@ -9,7 +9,7 @@ from optuna.trial import Trial
 
 from mnist_tune.learnt import LearntFrom
 from mnist_tune.pruners import Decision, Judge
-from mnist_tune.queue import Claim
+from mnist_tune.queue.queue import Claim
 from mnist_tune.records.distributions import distributions, suggest
 from mnist_tune.records.trials import one_of
 from mnist_tune.samplers import sampler

@@ -8,8 +8,8 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
 from mnist_tune.errors import UserError
+from mnist_tune.queue.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import StoredTrial, read_trials

@@ -10,8 +10,8 @@ from pathlib import Path
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune.attempt import LOG_FILE
-from mnist_tune.control import COULD_NOT_BEGIN
 from mnist_tune.pace import epochs_of, own_epochs
+from mnist_tune.queue.control import COULD_NOT_BEGIN
 from mnist_tune.results import Attempt, Results
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold

@@ -9,8 +9,8 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from mnist_tune.control import Control
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.queue.control import Control
 from mnist_tune.results import Attempt, Results
 
 COSTS_TIME = ("batch_size", "optimizer", "precision")

@@ -14,13 +14,13 @@ from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
-from mnist_tune.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files import stored_names
 from mnist_tune.finished import Finished, take_over
 from mnist_tune.guide import Guide
 from mnist_tune.pruners import pruner
-from mnist_tune.queue import Queue
+from mnist_tune.queue.cells import checkpoints_in_use, insert_waiting
+from mnist_tune.queue.queue import Queue
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Damaged, Text, load

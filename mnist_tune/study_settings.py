@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import orm, select
 
-from mnist_tune.cells import lock_study
-from mnist_tune.control import registry_in
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.queue.cells import lock_study
+from mnist_tune.queue.control import registry_in
 from mnist_tune.records.stored_spec import TABLES, stored_spec
 from mnist_tune.records.values import Damaged, Text, load
 from mnist_tune.spec.documents import validate

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from optuna.exceptions import UpdateFinishedTrialError
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.control import Control, Registration, worker_name
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.files.checkpoints import CheckpointStore, sweep
-from mnist_tune.lease import Heartbeat, Lease, LeaseLost
-from mnist_tune.queue import Claim, Standing
+from mnist_tune.queue.control import Control, Registration, worker_name
+from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
+from mnist_tune.queue.queue import Claim, Standing
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_tune.control import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, checkpoints_of
 from mnist_tune.files.writable import check_folders
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.messages import SetUp
 from mnist_tune.objective import Objective
+from mnist_tune.queue.control import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS

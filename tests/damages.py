@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.control import Registration
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key
+from mnist_tune.queue.control import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.studies import create_study, open_study

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mnist_tune.control import Control, WorkerRow
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.queue.control import Control, WorkerRow
 from mnist_tune.results import Attempt, Results
 from mnist_tune.spec.study_spec import Spec
 

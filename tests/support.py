@@ -22,7 +22,7 @@ from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess
-from mnist_tune.queue import Claim, Queue
+from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.control import Control, Registration, set_control, worker_name
 from mnist_tune.failures import AttemptFailed, Failure
+from mnist_tune.queue.control import Control, Registration, set_control, worker_name
 from mnist_tune.results import Results, read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage.schema import workers

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.failures import Failure
-from mnist_tune.lease import Heartbeat
+from mnist_tune.queue.lease import Heartbeat
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy
 from tests.postgres_server import PostgresServer, running_server

@@ -14,9 +14,9 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.cli import live
 from mnist_tune.cli.display import Display
 from mnist_tune.cli.options import console
-from mnist_tune.control import Registration, worker_name
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.failures import Failure
+from mnist_tune.queue.control import Registration, worker_name
 from mnist_tune.results import Results, read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage import retrying

@@ -26,7 +26,6 @@ from optuna.distributions import FloatDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mnist_tune.control import Registration
 from mnist_tune.dashboard.app import dashboard_app, forbid_writes, guarded_app
 from mnist_tune.dashboard.guards import local_names, remote_names
 from mnist_tune.dashboard.notes import block, code
@@ -34,6 +33,7 @@ from mnist_tune.dashboard.server import open_browser
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
+from mnist_tune.queue.control import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, SPEC
 from mnist_tune.storage.schema import workers

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.cells import lock_study
 from mnist_tune.failures import Failure
+from mnist_tune.queue.cells import lock_study
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.retrying import Patience

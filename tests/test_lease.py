@@ -16,9 +16,9 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 
 from mnist_tune.failures import Failure
-from mnist_tune.queue import Claim, Queue
+from mnist_tune.queue.heartbeat_monitor import Watch
+from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.results import read_results
-from mnist_tune.stale import Watch
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.statements import heartbeats, parameters, trials
 from mnist_tune.studies import OpenStudy
@@ -106,7 +106,7 @@ def test_a_beating_worker_keeps_its_cell(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.stale.time", clock)
+    monkeypatch.setattr("mnist_tune.queue.heartbeat_monitor.time", clock)
     study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0), database)
     beating, watching = study.queue(), opened_again(study).queue()
     claim = take(beating)
@@ -123,7 +123,7 @@ def test_a_heartbeat_that_is_no_text_stands_still_until_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats_on: bool
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.stale.time", clock)
+    monkeypatch.setattr("mnist_tune.queue.heartbeat_monitor.time", clock)
     study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0))
     queue, watching = study.queue(), Watch(study.storage, trials.c.state == TrialState.RUNNING, 60.0)
     claim = take(queue)
@@ -151,7 +151,7 @@ def test_who_fails_a_silent_worker_is_told_what_became_of_the_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int | None, its_cell: str
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.stale.time", clock)
+    monkeypatch.setattr("mnist_tune.queue.heartbeat_monitor.time", clock)
     budget = f"\n[retry]\nlost = {1 if lost is None else lost}\n"
     study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0) + budget)
     watching = study.queue()

@@ -13,7 +13,7 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
 from mnist_tune.pool import Pool
-from mnist_tune.queue import Claim
+from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
 from mnist_tune.studies import OpenStudy

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.control import (
+from mnist_tune.deletion import delete_study
+from mnist_tune.failures import Failure
+from mnist_tune.holes import put_back_holes
+from mnist_tune.queue.control import (
     Control,
     Registration,
     WorkerRow,
@@ -19,9 +22,6 @@ from mnist_tune.control import (
     read_registry,
     set_control,
 )
-from mnist_tune.deletion import delete_study
-from mnist_tune.failures import Failure
-from mnist_tune.holes import put_back_holes
 from mnist_tune.results import read_results
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.studies import OpenStudy, create_study, open_study, study_names

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from mnist_tune.cli import app
-from mnist_tune.control import read_control
+from mnist_tune.queue.control import read_control
 from mnist_tune.spec.shipped import find_spec, shipped_specs
 from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.studies import create_study, open_study, study_names

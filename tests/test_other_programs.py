@@ -21,8 +21,8 @@ from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.holes import put_back_holes
 from mnist_tune.learnt import LearntFrom
-from mnist_tune.lease import LeaseLost
-from mnist_tune.queue import Standing
+from mnist_tune.queue.lease import LeaseLost
+from mnist_tune.queue.queue import Standing
 from mnist_tune.records.trained import UNEXPLAINED
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from mnist_tune.control import Control
 from mnist_tune.pace import Pace
+from mnist_tune.queue.control import Control
 from mnist_tune.results import Results
 from tests.made_results import EIGHT, HOST, NOW, SECONDS, made_attempt, made_epoch, made_results, made_worker
 

@@ -10,9 +10,9 @@ import pytest
 from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
-from mnist_tune.control import Control, Registration
 from mnist_tune.failures import Failure
 from mnist_tune.progress import conclusion, events
+from mnist_tune.queue.control import Control, Registration
 from mnist_tune.results import Results, read_results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.studies import OpenStudy

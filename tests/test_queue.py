@@ -10,12 +10,12 @@ import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from mnist_tune.control import Control, read_control, set_control
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
-from mnist_tune.queue import Standing
+from mnist_tune.queue.control import Control, read_control, set_control
+from mnist_tune.queue.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.storage.statements import heartbeats

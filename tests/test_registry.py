@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from mnist_tune.control import (
+from mnist_tune.deletion import delete_study
+from mnist_tune.errors import UserError
+from mnist_tune.queue.control import (
     FORGOTTEN_AFTER,
     Control,
     Orders,
@@ -20,8 +22,6 @@ from mnist_tune.control import (
     read_registry,
     set_control,
 )
-from mnist_tune.deletion import delete_study
-from mnist_tune.errors import UserError
 from mnist_tune.storage.schema import workers
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from tests.outages import lost_answer

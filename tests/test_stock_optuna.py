@@ -18,7 +18,7 @@ import pytest
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
-from mnist_tune.queue import Standing
+from mnist_tune.queue.queue import Standing
 from mnist_tune.studies import OpenStudy
 from tests.support import TINY_SPEC, finish, new_study, start_toy_worker
 

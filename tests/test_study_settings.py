@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.cells import lock_study
-from mnist_tune.control import Registration
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
+from mnist_tune.queue.cells import lock_study
+from mnist_tune.queue.control import Registration
 from mnist_tune.results import read_results
 from mnist_tune.studies import OpenStudy, create_study, open_study
 from mnist_tune.study_settings import change_settings, parse_changes

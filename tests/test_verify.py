@@ -22,7 +22,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import CheckpointFolder, checkpoint_key
 from mnist_tune.files.checkpoints import save as save_checkpoint
 from mnist_tune.holes import put_back_holes
-from mnist_tune.queue import Claim
+from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage

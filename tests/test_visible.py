@@ -18,11 +18,11 @@ from rich.text import Text
 from sqlalchemy import insert
 
 import mnist_tune
-from mnist_tune.control import Registration
 from mnist_tune.diagnosis import one_line
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.progress import events
+from mnist_tune.queue.control import Registration
 from mnist_tune.results import Results, read_results
 from mnist_tune.spec.documents import dump, to_json
 from mnist_tune.spec.parsing import parse

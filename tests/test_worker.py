@@ -16,7 +16,7 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.lease import Heartbeat, Lease, LeaseLost
+from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.results import read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.studies import OpenStudy, create_study, open_study
@@ -305,7 +305,7 @@ def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.lease.time", clock)
+    monkeypatch.setattr("mnist_tune.queue.lease.time", clock)
     lease = Lease(grace_period=0.5)
     lease.check()
     with pytest.raises(ConnectionError):
@@ -322,7 +322,7 @@ def unreachable() -> None:
 
 def test_a_renewed_lease_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.lease.time", clock)
+    monkeypatch.setattr("mnist_tune.queue.lease.time", clock)
     lease = Lease(grace_period=1.0)
     for _ in range(4):
         clock.seconds += 0.9

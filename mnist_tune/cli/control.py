@@ -12,7 +12,7 @@ from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption,
 from mnist_tune.errors import FAILED, UserError
 
 if TYPE_CHECKING:
-    from mnist_tune.control import Control
+    from mnist_tune.queue.control import Control
 
 
 def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -20,7 +20,7 @@ def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json:
 
     Example: mnist-tune pause seed-grid
     """
-    from mnist_tune.control import Control
+    from mnist_tune.queue.control import Control
 
     _set(study, storage, Control.PAUSED, "is paused; mnist-tune resume {name} goes on", as_json)
 
@@ -30,7 +30,7 @@ def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json
 
     Example: mnist-tune resume seed-grid
     """
-    from mnist_tune.control import Control
+    from mnist_tune.queue.control import Control
 
     _set(study, storage, Control.RUNNING, "goes on: workers may take its cells", as_json)
 
@@ -42,7 +42,7 @@ def cancel(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json
 
     Example: mnist-tune cancel seed-grid
     """
-    from mnist_tune.control import Control
+    from mnist_tune.queue.control import Control
 
     _set(study, storage, Control.CANCELLED, "is cancelled; mnist-tune resume {name} opens it again", as_json)
 
@@ -77,7 +77,7 @@ def drain(
 
     Example: mnist-tune drain seed-grid --host gpu-1
     """
-    from mnist_tune.control import ask_to_drain
+    from mnist_tune.queue.control import ask_to_drain
 
     if (worker is None) == (host is None):
         raise UserError("drain: name one of --worker ID and --host HOST")
@@ -174,7 +174,7 @@ def set_(
 
 
 def _set(study: str, storage: str | None, control: Control, told: str, as_json: bool) -> None:
-    from mnist_tune.control import set_control
+    from mnist_tune.queue.control import set_control
 
     opened = options.study(study, storage)
     set_control(opened.storage, opened.study_id, control)

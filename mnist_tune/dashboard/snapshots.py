@@ -19,7 +19,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.cells import delete_rows
+from mnist_tune.queue.cells import delete_rows
 from mnist_tune.records.columns import raw
 from mnist_tune.records.trained import FINISHED, Trained, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage

@@ -20,7 +20,10 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.cells import (
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.failures import Failure, FailureClass
+from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.queue.cells import (
     cells_of,
     claim_first,
     fail,
@@ -30,16 +33,13 @@ from mnist_tune.cells import (
     read_cell,
     unexplained,
 )
-from mnist_tune.control import Control, is_control, read_control
-from mnist_tune.errors import MnistTuneError
-from mnist_tune.failures import Failure, FailureClass
-from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.queue.control import Control, is_control, read_control
+from mnist_tune.queue.heartbeat_monitor import Watch
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.trained import UNEXPLAINED
 from mnist_tune.records.values import Damaged
 from mnist_tune.spec.sections import Limits
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.stale import Watch
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.storage.statements import (

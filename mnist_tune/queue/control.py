@@ -19,8 +19,8 @@ import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import orm, select
 
-from mnist_tune.cells import lock_study
 from mnist_tune.errors import UserError
+from mnist_tune.queue.cells import lock_study
 from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.values import Count, Damaged, Moment, Stored, fit, parse_as
