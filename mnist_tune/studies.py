@@ -17,14 +17,14 @@ from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files import stored_names
 from mnist_tune.finished import Finished, take_over
-from mnist_tune.guide import Guide
-from mnist_tune.pruners import pruner
 from mnist_tune.queue.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.queue.queue import Queue
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Damaged, Text, load
-from mnist_tune.samplers import sampler
+from mnist_tune.search.advisor import Guide
+from mnist_tune.search.pruners import pruner
+from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.documents import did_you_mean
 from mnist_tune.spec.sections import Lease
 from mnist_tune.spec.study_spec import Spec, differences

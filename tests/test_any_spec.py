@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.pruners import pruner
 from mnist_tune.records.distributions import distributions
-from mnist_tune.samplers import sampler
+from mnist_tune.search.pruners import pruner
+from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.documents import Section, validate
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.pruner_options import PRUNERS

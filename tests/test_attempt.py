@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from mnist_tune.attempt import LOG_FILE, Attempt
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
-from mnist_tune.pruners import Decision
 from mnist_tune.queue.lease import Lease, LeaseLost
+from mnist_tune.search.pruners import Decision
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.keys import CHECKPOINT, LOG

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from mnist_tune.learnt import LearntFrom
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.values import Damaged
+from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.sections import MOST
 from mnist_tune.studies import OpenStudy, open_study
 from tests.conftest import Command

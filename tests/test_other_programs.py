@@ -20,12 +20,12 @@ from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.holes import put_back_holes
-from mnist_tune.learnt import LearntFrom
 from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.queue.queue import Standing
 from mnist_tune.records.trained import UNEXPLAINED
 from mnist_tune.results import read_results
 from mnist_tune.reuse import finished_cells
+from mnist_tune.search.history import LearntFrom
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, FAILURES, RESULT, VERSION

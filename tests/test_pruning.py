@@ -13,9 +13,9 @@ from mnist_tune.attempt import Attempt
 from mnist_tune.errors import UserError
 from mnist_tune.exports import best_configuration
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
-from mnist_tune.pruners import pruner
 from mnist_tune.queue.queue import Standing
 from mnist_tune.results import read_results
+from mnist_tune.search.pruners import pruner
 from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.studies import OpenStudy
 from tests.outages import away, lost_answer

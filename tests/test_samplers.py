@@ -12,8 +12,8 @@ from optuna.trial import TrialState, create_trial
 from mnist_tune.attempt import Attempt
 from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.learnt import LearntFrom
-from mnist_tune.samplers import CellCmaEsSampler, sampler
+from mnist_tune.search.history import LearntFrom
+from mnist_tune.search.samplers import CellCmaEsSampler, sampler
 from mnist_tune.storage.keys import CELL
 from mnist_tune.studies import OpenStudy
 from tests.support import epoch, new_study, opened_again, take, tiny_spec, work

@@ -25,9 +25,9 @@ from mnist_tune.messages import Began, Run, SetUp, Trained
 from mnist_tune.objective import Objective, _of_death
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import Ending
-from mnist_tune.pruners import Decision
 from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.results import read_results
+from mnist_tune.search.pruners import Decision
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import Patience

@@ -18,7 +18,7 @@ from optuna.pruners import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from mnist_tune.learnt import LearntFrom
+from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL

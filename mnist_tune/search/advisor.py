@@ -7,12 +7,12 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import Trial
 
-from mnist_tune.learnt import LearntFrom
-from mnist_tune.pruners import Decision, Judge
 from mnist_tune.queue.queue import Claim
 from mnist_tune.records.distributions import distributions, suggest
 from mnist_tune.records.trials import one_of
-from mnist_tune.samplers import sampler
+from mnist_tune.search.history import LearntFrom
+from mnist_tune.search.pruners import Decision, Judge
+from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
