@@ -9,7 +9,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.progress import totals
 from mnist_tune.results import Results, read_results
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.studies import open_study, study_names
+from mnist_tune.study.store import open_study, study_names
 
 SHOWN = ("study", "cells", "best")
 """Of a study's results."""

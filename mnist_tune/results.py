@@ -24,7 +24,7 @@ from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.storage.statements import studies
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")

@@ -24,7 +24,7 @@ from mnist_tune.storage.database_errors import SQLITE_REMEDIES, driver_error, ex
 from mnist_tune.storage.engine import DEFAULT_URL, open_engine, parse_url, shown, storage_url
 from mnist_tune.storage.filesystems import file_system
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import study_names
+from mnist_tune.study.store import study_names
 
 READS = 50
 WRITES = 20

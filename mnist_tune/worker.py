@@ -18,7 +18,7 @@ from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import first_line, parameters_text
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up

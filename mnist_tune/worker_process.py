@@ -17,7 +17,7 @@ from mnist_tune.queue.control import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.training_process import TrainingProcess
 from mnist_tune.worker import LEAVES, Ended, Worker
 

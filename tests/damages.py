@@ -15,7 +15,7 @@ from mnist_tune.files.checkpoints import checkpoint_key
 from mnist_tune.queue.control import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
-from mnist_tune.studies import create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 from tests.support import epoch, new_study, open_file, take, tiny_spec
 
 SPEC = """

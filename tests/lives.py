@@ -23,7 +23,7 @@ from mnist_tune.stop import StopRequest
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.statements import trials
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.loaded import FORK

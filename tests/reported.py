@@ -18,7 +18,7 @@ from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL
 from mnist_tune.results import read_results
 from mnist_tune.spec.documents import dump
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 
 RUN_ON = {
     "device": "cpu",

@@ -28,7 +28,7 @@ from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.worker import Ended, RunTrial, Worker
 
 ZONES_DIFFER_BY = timedelta(minutes=15)

@@ -20,7 +20,7 @@ from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.keys import CHECKPOINT, LOG
 from mnist_tune.storage.retrying import Patience
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.outages import away, lost_answer
 from tests.support import epoch, fail_behind_its_back, take
 

@@ -32,7 +32,7 @@ from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.keys import ENVIRONMENT
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.text.wording import parameters_text
 from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command

@@ -18,7 +18,7 @@ from mnist_tune.queue.control import Control, Registration, set_control, worker_
 from mnist_tune.results import Results, read_results
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage.schema import workers
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from mnist_tune.worker import Ended
 from tests.conftest import Command
 from tests.support import TINY_SPEC, epoch, new_study, open_file, work

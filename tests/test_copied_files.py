@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.copying import copy_study
-from mnist_tune.deletion import delete_study_and_files
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.checkpoints import load
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
-from mnist_tune.finished import Finished, take_over
 from mnist_tune.results import read_results
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import LEFT_BEHIND
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.copy import copy_study
+from mnist_tune.study.delete import delete_study_and_files
+from mnist_tune.study.finished import Finished, take_over
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.verification import verify
 from tests.conftest import Command
 from tests.support import TINY_SPEC, folders, new_study, take, work

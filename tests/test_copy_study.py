@@ -17,14 +17,14 @@ import pytest
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mnist_tune.copying import Copied, copy_study
-from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CELL, CLAIM, FAILURE, FAILURES, UID
-from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.copy import Copied, copy_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
 from tests.support import TINY_SPEC, finish, start_toy_worker, tiny_spec
 
 CUT_OFF = {"class": "preempted", "reason": "copied while it ran at the source"}

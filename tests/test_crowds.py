@@ -13,7 +13,7 @@ import pytest
 from mnist_tune.attempt import Attempt
 from mnist_tune.results import read_results
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.studies import create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker import Ended
 from tests.crowd import Crowd, Treatment
 from tests.loaded import run_each

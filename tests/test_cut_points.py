@@ -23,7 +23,7 @@ from mnist_tune.storage import retrying
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.keys import HISTORY
-from mnist_tune.studies import create_study, open_study, study_names
+from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Answer, Command

@@ -23,7 +23,7 @@ from mnist_tune.jobs.mnist.network import ConvNet, save_model
 from mnist_tune.results import read_results
 from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from tests.conftest import STORED, Answer, Command
 from tests.damages import DAMAGED, WHOLE, Case, cases, damaged_storage
 from tests.support import open_file, work

@@ -31,14 +31,14 @@ from mnist_tune.dashboard.guards import local_names, remote_names
 from mnist_tune.dashboard.notes import block, code
 from mnist_tune.dashboard.server import open_browser
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, SPEC
 from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import study_attributes, user_attributes
-from mnist_tune.studies import OpenStudy, create_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.store import OpenStudy, create_study
 from tests.conftest import Command
 from tests.reported import history
 from tests.running_dashboard import address_of, running_dashboard

@@ -12,7 +12,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.browser import NARROW, WIDE, chromium, opened
 from tests.running_dashboard import running_dashboard
 from tests.support import new_study, take

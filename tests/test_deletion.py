@@ -14,7 +14,6 @@ import pytest
 import safetensors.numpy
 
 from mnist_tune.dashboard.app import dashboard_app
-from mnist_tune.deletion import delete_study_and_files
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key, save
@@ -24,7 +23,8 @@ from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, UID
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.study.delete import delete_study_and_files
+from mnist_tune.study.store import OpenStudy, open_study
 from tests.conftest import Command
 from tests.support import folders, new_study, open_file, take, work
 from tests.test_dashboard import Client

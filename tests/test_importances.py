@@ -14,7 +14,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from mnist_tune.importances import EVALUATOR
 from mnist_tune.report.contents import contents
 from mnist_tune.results import read_results
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.reported import SAMPLED, complete
 from tests.support import new_study
 from tests.test_dashboard import Client, app_of

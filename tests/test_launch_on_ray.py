@@ -30,7 +30,7 @@ from tests.test_readme import LAUNCH_ON_RAY
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-    from mnist_tune.studies import OpenStudy
+    from mnist_tune.study.store import OpenStudy
 
 SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]").replace(
     "epochs = 2", "epochs = 8"

@@ -23,7 +23,7 @@ from mnist_tune.launch import slurm_engine
 from mnist_tune.launch.order import Order, engine_options
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import storage_url
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests import slurm_server
 from tests.conftest import Command
 from tests.processes import descendants

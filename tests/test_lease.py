@@ -21,7 +21,7 @@ from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.results import read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.statements import heartbeats, parameters, trials
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.support import (
     TINY_SPEC,
     ZONES_DIFFER_BY,

@@ -16,7 +16,7 @@ from mnist_tune.pool import Pool
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.conftest import STORED, Command
 from tests.support import (
     TINY_SPEC,

@@ -17,7 +17,7 @@ from mnist_tune.processes import fork_server
 from mnist_tune.progress import events
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import storage_url
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.conftest import Command
 from tests.mounts import run_with_mounts
 from tests.support import TWO_CELLS, epoch, new_study, wait_until, work, write_spec

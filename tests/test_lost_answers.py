@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
-from mnist_tune.holes import put_back_holes
 from mnist_tune.queue.control import (
     Control,
     Registration,
@@ -24,7 +22,9 @@ from mnist_tune.queue.control import (
 )
 from mnist_tune.results import read_results
 from mnist_tune.storage.retrying import Patience
-from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.retry import put_back_holes
+from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
 from tests.support import TWO_CELLS, lease, new_study, opened_again, take
 from tests.tcp_proxy import TcpProxy
 

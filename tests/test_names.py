@@ -13,7 +13,7 @@ from mnist_tune.cli import app
 from mnist_tune.queue.control import read_control
 from mnist_tune.spec.shipped import find_spec, shipped_specs
 from mnist_tune.spec.study_spec import load_spec
-from mnist_tune.studies import create_study, open_study, study_names
+from mnist_tune.study.store import create_study, open_study, study_names
 from tests.conftest import STORED, Command
 from tests.support import STUDIES, new_study, open_file, run_python, tiny_spec, work
 

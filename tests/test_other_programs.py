@@ -17,20 +17,20 @@ from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
-from mnist_tune.holes import put_back_holes
 from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.queue.queue import Standing
 from mnist_tune.records.trained import UNEXPLAINED
 from mnist_tune.results import read_results
-from mnist_tune.reuse import finished_cells
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, FAILURES, RESULT, VERSION
 from mnist_tune.storage.statements import parameters, put, system_attributes, trials
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.retry import put_back_holes
+from mnist_tune.study.reuse import finished_cells
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Command

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from tests.conftest import Command
 from tests.postgres_server import running_server
 from tests.support import BY_EXEC, TWO_CELLS, finish, lease, start_command, wait_until, write_spec

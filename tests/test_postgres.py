@@ -18,7 +18,7 @@ from mnist_tune.results import read_results
 from mnist_tune.storage.engine import storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.statements import heartbeats, trials
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.verification import verify
 from tests.support import (
     ONE_CELL,

@@ -19,7 +19,7 @@ import pytest
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results import Results, read_results
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from tests.processes import descendants
 from tests.support import (
     BY_EXEC,

@@ -17,7 +17,7 @@ from mnist_tune.queue.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.outages import away, lost_answer
 from tests.support import epoch, new_study, states, tiny_spec, work
 from tests.test_attempt import Bench

@@ -10,7 +10,6 @@ import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
@@ -19,7 +18,8 @@ from mnist_tune.queue.queue import Standing
 from mnist_tune.results import read_results
 from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.storage.statements import heartbeats
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from tests.support import ONE_CELL, TINY_SPEC, fail_behind_its_back, new_study, opened_again, states, take
 
 

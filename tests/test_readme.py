@@ -18,7 +18,7 @@ from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from mnist_tune.text.wording import parameter
 from tests.conftest import Command
 from tests.support import STUDIES, finish, start_command

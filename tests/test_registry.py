@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
 from mnist_tune.queue.control import (
     FORGOTTEN_AFTER,
@@ -23,7 +22,8 @@ from mnist_tune.queue.control import (
     set_control,
 )
 from mnist_tune.storage.schema import workers
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from tests.outages import lost_answer
 from tests.support import ZONES_DIFFER_BY, opened_again
 

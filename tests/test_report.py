@@ -27,10 +27,10 @@ from mnist_tune.report.page import page
 from mnist_tune.report.pictures import Picture
 from mnist_tune.report.theme import DARK, LIGHT, colour
 from mnist_tune.results import read_results
-from mnist_tune.reuse import finished_cells
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.storage.statements import trials
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.reuse import finished_cells
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from tests.conftest import STORED, Command
 from tests.reported import SAMPLED, SEEDS, complete, complete_all, evaluated, fail, history, picture
 from tests.support import ONE_CELL, TINY_SPEC, TWO_CELLS, new_study, run_python, tiny_spec, wait_until

@@ -19,7 +19,7 @@ from mnist_tune.report.files import write_page
 from mnist_tune.report.png import write_pngs
 from mnist_tune.report.theme import DARK, LIGHT
 from mnist_tune.results import read_results
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.browser import NARROW, WIDE, chromium, opened, overflow
 from tests.reported import complete, evaluated, fail
 from tests.support import new_study

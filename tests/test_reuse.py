@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from mnist_tune.deletion import delete_study, delete_study_and_files
 from mnist_tune.errors import UserError
 from mnist_tune.results import read_results
-from mnist_tune.reuse import create_study_reusing, finished_cells
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, REUSED
 from mnist_tune.storage.statements import user_attributes
-from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.delete import delete_study, delete_study_and_files
+from mnist_tune.study.reuse import create_study_reusing, finished_cells
+from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
 from mnist_tune.verification import verify
 from tests.conftest import Command
 from tests.support import TINY_SPEC, folders, new_study, opened_again, tiny_spec, write_spec

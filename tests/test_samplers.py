@@ -15,7 +15,7 @@ from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.samplers import CellCmaEsSampler, sampler
 from mnist_tune.storage.keys import CELL
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.support import epoch, new_study, opened_again, take, tiny_spec, work
 
 SEARCH = """

@@ -10,13 +10,13 @@ import sqlalchemy
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Registration, read_registry
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
 from tests.outages import lost_answer
 from tests.support import TINY_SPEC, new_study, take, tiny_spec
 

@@ -14,8 +14,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.control import Registration
 from mnist_tune.results import read_results
-from mnist_tune.studies import OpenStudy, create_study, open_study
-from mnist_tune.study_settings import change_settings, parse_changes
+from mnist_tune.study.settings import change_settings, parse_changes
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker import Ended
 from tests.conftest import Command
@@ -193,6 +193,6 @@ def test_a_worker_that_comes_at_the_last_moment_before_a_change_is_seen(
         assert Registration(other.storage, study_id, "cpu").register() == study.spec.lease
         lock_study(session, study_id)
 
-    monkeypatch.setattr("mnist_tune.study_settings.lock_study", locked_after_another_came)
+    monkeypatch.setattr("mnist_tune.study.settings.lock_study", locked_after_another_came)
     with pytest.raises(UserError, match="set: 1 worker on this study would be taken for dead"):
         set_(study, "lease.heartbeat_interval=1", "lease.grace_period=5")

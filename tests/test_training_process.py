@@ -31,7 +31,7 @@ from mnist_tune.search.pruners import Decision
 from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import Patience
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.training_process import ProcessDied, TrainingProcess
 from tests.support import TINY_SPEC, measured, new_study
 

@@ -23,7 +23,7 @@ from mnist_tune.records.values import moment
 from mnist_tune.results import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.storage.statements import parameters
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from tests.support import TINY_SPEC, epoch, new_study, take
 
 SAMPLED = """

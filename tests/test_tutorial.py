@@ -13,7 +13,7 @@ import pytest
 from mnist_tune.queue.control import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from tests.postgres_server import PostgresServer, running_server
 from tests.running_dashboard import running_dashboard
 from tests.support import STUDIES, finish, start_command

@@ -16,18 +16,18 @@ import numpy
 import pytest
 from safetensors.numpy import save
 
-from mnist_tune.deletion import delete_study
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import CheckpointFolder, checkpoint_key
 from mnist_tune.files.checkpoints import save as save_checkpoint
-from mnist_tune.holes import put_back_holes
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, UID
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.retry import put_back_holes
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.verification import CHECKS, Verification, verify
 from tests.conftest import STORED, Command
 from tests.postgres_server import postgres_server

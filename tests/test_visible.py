@@ -31,7 +31,7 @@ from mnist_tune.storage.database_errors import explain
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
 from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import parameters, put, studies, study_attributes
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
 from mnist_tune.text.visible import EMPTY, visible, visible_lines

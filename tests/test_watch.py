@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.deletion import delete_study
 from mnist_tune.failures import Failure
 from mnist_tune.results import read_results
+from mnist_tune.study.delete import delete_study
 from tests.conftest import Command
 from tests.support import (
     ONE_CELL,

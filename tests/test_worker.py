@@ -13,13 +13,13 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from mnist_tune.attempt import Attempt
-from mnist_tune.deletion import delete_study
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.results import read_results
 from mnist_tune.stop import StopRequest
-from mnist_tune.studies import OpenStudy, create_study, open_study
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.worker import Ended, RunTrial, Worker
 from tests.support import TINY_SPEC, Clock, epoch, fail_behind_its_back, new_study, open_file, work
 

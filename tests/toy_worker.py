@@ -18,7 +18,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.stop import StopRequest
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 from tests.support import epoch, work
 
 STEP_SECONDS = 0.05

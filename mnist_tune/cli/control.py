@@ -107,7 +107,7 @@ def retry(
 
     Example: mnist-tune retry seed-grid --failed
     """
-    from mnist_tune.holes import make_deleted_cells, put_back_holes
+    from mnist_tune.study.retry import make_deleted_cells, put_back_holes
 
     if failed and trial is not None:
         raise UserError("retry: name one of --trial N and --failed")
@@ -159,7 +159,7 @@ def set_(
 
     Example: mnist-tune set seed-grid limits.timeout=3600 retry.lost=5
     """
-    from mnist_tune.study_settings import change_settings, parse_changes, taken_up
+    from mnist_tune.study.settings import change_settings, parse_changes, taken_up
 
     wanted = parse_changes(changes)
     spec = change_settings(options.study(study, storage), wanted)

@@ -22,7 +22,7 @@ from mnist_tune.launch import EngineName
 if TYPE_CHECKING:
     from mnist_tune.launch.order import Order
     from mnist_tune.results import Results
-    from mnist_tune.studies import OpenStudy
+    from mnist_tune.study.store import OpenStudy
 
 MINUTES = 60
 

@@ -44,7 +44,7 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
         return name
     from mnist_tune.cli import options
     from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.studies import study_names
+    from mnist_tune.study.store import study_names
 
     url = context.params.get("storage")
     where, names = shown(storage_url(url)), study_names(options.storage(url))

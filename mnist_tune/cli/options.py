@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mnist_tune.files.locations import Folders
     from mnist_tune.spec.study_spec import Spec
     from mnist_tune.storage.guarded import GuardedStorage
-    from mnist_tune.studies import OpenStudy
+    from mnist_tune.study.store import OpenStudy
 
 PIPED_WIDTH = 240  # a log file has no margin: columns are not cut there
 
@@ -137,7 +137,7 @@ def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -
 
 def study(name: str, url: str | None) -> OpenStudy:
     """Open a study in that storage."""
-    from mnist_tune.studies import open_study
+    from mnist_tune.study.store import open_study
 
     return open_study(storage(url), name)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mnist_tune.results import Results
-    from mnist_tune.studies import OpenStudy
+    from mnist_tune.study.store import OpenStudy
 
 
 def status(

@@ -45,7 +45,7 @@ def create_study(
     Example: mnist-tune create-study studies/seed-grid.toml
     """
     from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.studies import create_study, open_study
+    from mnist_tune.study.store import create_study, open_study
     from mnist_tune.text.wording import counted
 
     loaded = options.spec(spec, name)
@@ -53,7 +53,7 @@ def create_study(
     if reuse is None:
         created, reused = create_study(opened, loaded), 0
     else:
-        from mnist_tune.reuse import create_study_reusing
+        from mnist_tune.study.reuse import create_study_reusing
 
         created, reused = create_study_reusing(opened, loaded, reuse)
     where = shown(storage_url(storage))
@@ -156,9 +156,9 @@ def copy_study(
 
     Example: mnist-tune copy-study quickstart --to postgresql://tuner@database-host/studies
     """
-    from mnist_tune.copying import copy_study
     from mnist_tune.files.locations import Folders
     from mnist_tune.storage.engine import parse_url, shown
+    from mnist_tune.study.copy import copy_study
     from mnist_tune.text.wording import counted
 
     target = parse_url(to, "--to")
@@ -200,8 +200,8 @@ def delete_study(
 
     Example: mnist-tune delete-study quickstart --files --yes
     """
-    from mnist_tune.deletion import delete_study, delete_study_and_files
-    from mnist_tune.studies import find_study
+    from mnist_tune.study.delete import delete_study, delete_study_and_files
+    from mnist_tune.study.store import find_study
 
     opened = find_study(options.storage(storage), study)
     what = "all its trials and their files" if files else "all its trials"

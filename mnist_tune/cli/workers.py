@@ -140,7 +140,7 @@ def run(
     from mnist_tune.results import read_results
     from mnist_tune.stop import StopRequest
     from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.studies import create_study, open_study
+    from mnist_tune.study.store import create_study, open_study
     from mnist_tune.text.wording import counted
 
     standard_streams.work_on()

@@ -11,8 +11,8 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune.dashboard.plugins import STUDY_FILE, TRIAL_FILE, Plugin, View, is_ours
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.deletion import may_remove
 from mnist_tune.files.locations import Folders
+from mnist_tune.study.delete import may_remove
 
 
 class OwnFiles(Plugin):

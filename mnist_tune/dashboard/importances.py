@@ -16,7 +16,7 @@ from mnist_tune.importances import importances
 from mnist_tune.records.distributions import distributions
 from mnist_tune.report.stand_in import stand_in
 from mnist_tune.results import read_results
-from mnist_tune.studies import open_study
+from mnist_tune.study.store import open_study
 
 
 class OneMeasure(Plugin):

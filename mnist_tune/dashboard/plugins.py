@@ -12,14 +12,14 @@ from optuna.trial import FrozenTrial
 
 from mnist_tune.dashboard.notes import study_note, trial_note
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.deletion import delete_study_and_files
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.values import Damaged
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
-from mnist_tune.studies import open_study
+from mnist_tune.study.delete import delete_study_and_files
+from mnist_tune.study.store import open_study
 
 STUDY = "/api/studies/<study_id:int>"
 STUDY_FILES = "/api/artifacts/<study_id:int>"

@@ -23,7 +23,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.retrying import failure_that_may_pass
 from mnist_tune.storage.statements import trials
-from mnist_tune.studies import open_study, study_names
+from mnist_tune.study.store import open_study, study_names
 from mnist_tune.verification.findings import Finding, Outcome
 from mnist_tune.verification.stored import Stored
 

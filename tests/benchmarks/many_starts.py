@@ -34,7 +34,7 @@ from mnist_tune.messages import SetUp
 from mnist_tune.results import Results, read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import OpenStudy, open_study
+from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.training_process import TrainingProcess
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread

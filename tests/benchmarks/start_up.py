@@ -34,7 +34,7 @@ from mnist_tune.spec.documents import validate
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.studies import create_study
+from mnist_tune.study.store import create_study
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread
 

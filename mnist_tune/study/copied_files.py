@@ -29,7 +29,7 @@ from mnist_tune.records.values import Damaged, load
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder
 from mnist_tune.storage.keys import LEFT_BEHIND
 from mnist_tune.storage.statements import UNFINISHED, study_system_attributes, system_attributes, trials
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 
 
 @dataclass

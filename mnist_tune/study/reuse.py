@@ -7,14 +7,14 @@ from dataclasses import replace
 from optuna.trial import TrialState
 
 from mnist_tune.errors import UserError
-from mnist_tune.finished import Finished
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT
-from mnist_tune.studies import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.finished import Finished
+from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
 
 
 def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:

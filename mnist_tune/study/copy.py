@@ -20,7 +20,6 @@ from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from mnist_tune.copied_files import CopiedFiles, copied_files
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
@@ -38,7 +37,8 @@ from mnist_tune.storage.statements import (
     trials,
     upsert,
 )
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.copied_files import CopiedFiles, copied_files
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import first_line
 
 BATCH = 1000

@@ -20,7 +20,7 @@ from mnist_tune.spec.sections import Lease
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.statements import study_attributes, upsert
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import counted
 
 HERE = {"working", "idle", "draining"}

@@ -16,7 +16,7 @@ from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.records.values import Damaged
 from mnist_tune.storage.keys import FAILURE
 from mnist_tune.storage.statements import SET_STATE, objective_values, put, trials
-from mnist_tune.studies import OpenStudy
+from mnist_tune.study.store import OpenStudy
 
 
 class PutBack(NamedTuple):

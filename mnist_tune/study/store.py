@@ -16,7 +16,6 @@ from sqlalchemy import orm, select
 from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files import stored_names
-from mnist_tune.finished import Finished, take_over
 from mnist_tune.queue.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.queue.queue import Queue
 from mnist_tune.records.distributions import waiting_cells
@@ -33,6 +32,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import METRIC, SPEC, UID, VERSION
 from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import studies, studies_with, study_attributes
+from mnist_tune.study.finished import Finished, take_over
 
 
 @dataclass(frozen=True)

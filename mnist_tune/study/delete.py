@@ -17,7 +17,7 @@ from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder, owned_ids
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import LEFT_BEHIND
 from mnist_tune.storage.statements import studies_with, study_system_attributes, system_attributes, trials
-from mnist_tune.studies import OpenStudy, UnreadableStudy
+from mnist_tune.study.store import OpenStudy, UnreadableStudy
 
 
 @dataclass
