@@ -15,11 +15,11 @@ import psycopg
 import pytest
 import torch
 
-from mnist_tune import diagnosis, storage_diagnosis
-from mnist_tune.diagnosis import Finding, Verdict, examine, machine_findings
+from mnist_tune.doctor import database, machine
+from mnist_tune.doctor.database import storage_findings
+from mnist_tune.doctor.machine import Finding, Verdict, examine, machine_findings
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.schema import prepare
-from mnist_tune.storage_diagnosis import storage_findings
 from tests.conftest import STORED, Answer, Command
 from tests.mounts import ROOT
 from tests.postgres_server import postgres_server
@@ -178,7 +178,7 @@ def test_packages_that_do_not_fit_each_other_are_told_with_the_command(
 def test_a_driver_without_a_gpu_that_torch_sees_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnosis, "NVIDIA_DRIVER", tmp_path)
+    monkeypatch.setattr(machine, "NVIDIA_DRIVER", tmp_path)
     finding = only(machine_findings(None), "cuda")
     assert finding.verdict is Verdict.WARNING
     assert finding.says.startswith("an NVIDIA driver is here, but torch sees no GPU")
@@ -266,7 +266,7 @@ def test_another_journal_than_the_write_ahead_log_is_a_warning(tmp_path: Path) -
 def test_a_slow_database_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path}/{STORED}"
     prepare(storage_url(url), create=True)
-    monkeypatch.setattr(storage_diagnosis, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(database, "SLOW_SECONDS", 0.0)
     finding = only(storage_findings(url), "latency")
     assert finding.verdict is Verdict.WARNING
     assert "20 transactions that change a row and change it back p50 " in finding.says
@@ -283,7 +283,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_diagnosis, "LOW_SPACE", 1 << 80)
+    monkeypatch.setattr(database, "LOW_SPACE", 1 << 80)
     finding = only(storage_findings(f"sqlite:///{tmp_path}/{STORED}"), "checkpoints")
     assert finding.verdict is Verdict.WARNING
     assert finding.says.endswith("GB free, made at first use; free some space there")

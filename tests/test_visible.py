@@ -18,7 +18,7 @@ from rich.text import Text
 from sqlalchemy import insert
 
 import mnist_tune
-from mnist_tune.diagnosis import one_line
+from mnist_tune.doctor.machine import one_line
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.progress import events

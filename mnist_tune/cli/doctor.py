@@ -24,8 +24,8 @@ def doctor(storage: StorageOption = None, data_dir: DataOption = None, as_json: 
     """
     from rich.text import Text
 
-    from mnist_tune.diagnosis import Verdict, machine_findings
-    from mnist_tune.storage_diagnosis import storage_findings
+    from mnist_tune.doctor.database import storage_findings
+    from mnist_tune.doctor.machine import Verdict, machine_findings
 
     out = options.console()
     findings = []

@@ -16,7 +16,7 @@ from sqlalchemy import Executable
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.diagnosis import Check, Finding, Verdict, examine, gigabytes, one_line, refused
+from mnist_tune.doctor.machine import Check, Finding, Verdict, examine, gigabytes, one_line, refused
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.writable import nearest
