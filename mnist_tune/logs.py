@@ -9,7 +9,6 @@ from pathlib import Path
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from mnist_tune.attempt import LOG_FILE
 from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.queue.control import COULD_NOT_BEGIN
 from mnist_tune.results import Attempt, Results
@@ -17,6 +16,7 @@ from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines
 from mnist_tune.text.wording import parameters_text
+from mnist_tune.worker.attempt import LOG_FILE
 
 BEGINNING = re.compile(r"\S+ \S+ begins with ")
 """What a worker says first of a trial."""

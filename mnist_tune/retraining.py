@@ -18,8 +18,8 @@ from mnist_tune.jobs.mnist.evaluation import evaluate
 from mnist_tune.jobs.mnist.network import load_model, save_model
 from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
-from mnist_tune.provenance import environment
 from mnist_tune.spec.documents import dump
+from mnist_tune.worker.provenance import environment
 
 
 def retrain(

@@ -27,7 +27,7 @@ from optuna.trial import TrialState
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import OpenStudy, create_study, open_study
-from mnist_tune.worker import Ended
+from mnist_tune.worker.loop import Ended
 from tests.crowd import Crowd, Treatment
 from tests.loaded import run_each
 from tests.logged_job import Job, LoggedStorage, StepLog

@@ -19,13 +19,13 @@ from sqlalchemy.engine import make_url
 
 from mnist_tune.cli.studies import create_study
 from mnist_tune.errors import UserError
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.statements import trials
 from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker import Ended
+from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.signals import StopRequest
 from tests.loaded import FORK
 from tests.logged_job import InEpoch, Job, LoggedStorage, StepLog
 from tests.promises import STEPS, broken_promises
@@ -163,7 +163,7 @@ def heartbeat_in_hand() -> Iterator[Callable[[], None]]:
         beats.append(beat)
         yield
 
-    with patch("mnist_tune.worker.Heartbeat", noted):
+    with patch("mnist_tune.worker.loop.Heartbeat", noted):
         yield lambda: beats[-1]()
 
 

@@ -20,12 +20,12 @@ import sqlalchemy
 from sqlalchemy import orm
 from sqlalchemy.engine import URL, ExceptionContext
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import CheckpointFolder, CheckpointUnusable, checkpoint_key, load, save
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.schema import prepare
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import Attempt
 from tests.support import epoch
 
 STATE_FILE = "state.json"

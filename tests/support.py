@@ -24,12 +24,12 @@ from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.spec.study_spec import Spec, load_spec
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.study.store import OpenStudy, create_study, open_study
-from mnist_tune.worker import Ended, RunTrial, Worker
+from mnist_tune.worker.loop import Ended, RunTrial, Worker
+from mnist_tune.worker.signals import StopRequest
 
 ZONES_DIFFER_BY = timedelta(minutes=15)
 """Two readings of the same moment are nearer, also on a busy machine, unless one is in another time zone."""

@@ -11,16 +11,16 @@ import optuna
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.attempt import LOG_FILE, Attempt
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
 from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.search.pruners import Decision
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.keys import CHECKPOINT, LOG
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import LOG_FILE, Attempt
+from mnist_tune.worker.signals import StopRequest
 from tests.outages import away, lost_answer
 from tests.support import epoch, fail_behind_its_back, take
 

@@ -233,7 +233,7 @@ def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
     (tmp_path / "torch.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with tempfile.TemporaryFile() as output:
-        child = ChildProcess("mnist_tune.job:main", [None], stderr=output.fileno())
+        child = ChildProcess("mnist_tune.worker.child_main:main", [None], stderr=output.fileno())
         child.start()
         assert child.wait(60) == Ending(1)
         output.seek(0)

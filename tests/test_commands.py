@@ -28,12 +28,12 @@ from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-from mnist_tune.pool import Pool
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.text.wording import parameters_text
+from mnist_tune.worker.pool import Pool
 from tests.command_reference import commands
 from tests.conftest import STORED, Answer, Command
 from tests.processes import descendants
@@ -443,7 +443,7 @@ def test_without_output_the_folder_is_named_after_config_and_seed(tmp_path: Path
 def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mnist_tune.stop import StopRequest
+    from mnist_tune.worker.signals import StopRequest
 
     def listen(stop: StopRequest) -> None:
         stop._on_signal(signal.SIGTERM, None)  # as if it came before the first batch

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.control import Control, Registration, set_control, worker_name
 from mnist_tune.results import Results, read_results
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage.schema import workers
 from mnist_tune.study.store import open_study
-from mnist_tune.worker import Ended
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.signals import StopRequest
 from tests.conftest import Command
 from tests.support import TINY_SPEC, epoch, new_study, open_file, work
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.results import read_results
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.study.store import create_study, open_study
-from mnist_tune.worker import Ended
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended
 from tests.crowd import Crowd, Treatment
 from tests.loaded import run_each
 from tests.support import epoch, new_study, open_file, tiny_spec, work

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.cli import live
 from mnist_tune.cli.display import Display
 from mnist_tune.cli.options import console
@@ -18,14 +17,15 @@ from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Registration, worker_name
 from mnist_tune.results import Results, read_results
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage import retrying
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.verification import verify
-from mnist_tune.worker import Ended
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.signals import StopRequest
 from tests.conftest import Answer, Command
 from tests.cut_points import Cut
 from tests.support import TWO_CELLS, epoch, new_study, take, tiny_spec, work, write_spec

@@ -17,13 +17,13 @@ import optuna
 import pytest
 import torch
 
-from mnist_tune import worker
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.jobs.mnist.network import ConvNet, save_model
 from mnist_tune.results import read_results
 from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
 from mnist_tune.study.store import open_study
+from mnist_tune.worker import loop
 from tests.conftest import STORED, Answer, Command
 from tests.damages import DAMAGED, WHOLE, Case, cases, damaged_storage
 from tests.support import open_file, work
@@ -182,7 +182,7 @@ def test_one_damaged_value_hides_no_other(
 def test_a_worker_runs_the_other_cells_of_a_damaged_study(
     template: Path, afresh: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: int
 ) -> None:
-    monkeypatch.setattr(worker, "STAND_BY_SECONDS", 0.05)
+    monkeypatch.setattr(loop, "STAND_BY_SECONDS", 0.05)
     n_seen = 0
     for case in cases(template / STORED, SEED + 1, each):
         if case.table not in CLAIMED or (each == 1 and case.column == "key"):
@@ -250,7 +250,7 @@ def test_a_study_whose_spec_cannot_be_read_hides_no_other_and_can_be_deleted(
 def test_a_damaged_cell_fails_with_its_reason_and_is_a_hole(
     afresh: Callable[[], Path], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "STAND_BY_SECONDS", 0.05)
+    monkeypatch.setattr(loop, "STAND_BY_SECONDS", 0.05)
     file = afresh()
     (waiting,) = rows(file, "SELECT trial_id FROM trials WHERE number = 5 AND study_id = 1")
     (parameter,) = rows(

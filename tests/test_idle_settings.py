@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import open_study
+from mnist_tune.worker.attempt import Attempt
 from tests.conftest import Command
 from tests.support import STUDIES, TINY_SPEC, epoch, new_study, open_file, states, tiny_spec, work, write_spec
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_tune.job import Job, Orders, _failure
 from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
-from mnist_tune.messages import Failed, Run, SetUp
+from mnist_tune.worker.child_main import Job, Orders, _failure
+from mnist_tune.worker.messages import Failed, Run, SetUp
 
 RUN = Run(TrainingConfig(epochs=1), None, 0, "token", 10.0)
 

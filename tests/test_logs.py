@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
-from mnist_tune.pool import Pool
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.pool import Pool
 from tests.conftest import STORED, Command
 from tests.support import (
     TINY_SPEC,

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import Place
 from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.losses import first_events
-from mnist_tune.pool import Pool
 from mnist_tune.processes import fork_server
 from mnist_tune.progress import events
 from mnist_tune.results import read_results
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.pool import Pool
 from tests.conftest import Command
 from tests.mounts import run_with_mounts
 from tests.support import TWO_CELLS, epoch, new_study, wait_until, work, write_spec

@@ -15,7 +15,6 @@ from optuna.samplers import GridSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import TrialState
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.failures import Failure
 from mnist_tune.queue.lease import LeaseLost
@@ -32,7 +31,8 @@ from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker import Ended
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended
 from tests.conftest import Command
 from tests.support import (
     TWO_CELLS,

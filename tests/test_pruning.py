@@ -9,7 +9,6 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import UserError
 from mnist_tune.exports import best_configuration
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
@@ -18,6 +17,7 @@ from mnist_tune.results import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import Attempt
 from tests.outages import away, lost_answer
 from tests.support import epoch, new_study, states, tiny_spec, work
 from tests.test_attempt import Bench

@@ -10,7 +10,7 @@ from mnist_tune.launch.remote_worker import Left, RemoteWorker
 
 HEARS = """
 import sys, time
-from mnist_tune.stop import StopRequest
+from mnist_tune.worker.signals import StopRequest
 stop = StopRequest()
 stop.follow(sys.stdin.fileno())
 for line in range(3):

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.samplers import CellCmaEsSampler, sampler
 from mnist_tune.storage.keys import CELL
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import Attempt
 from tests.support import epoch, new_study, opened_again, take, tiny_spec, work
 
 SEARCH = """

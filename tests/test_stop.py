@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.stop import Interrupted, StopRequest, pass_on
+from mnist_tune.worker.signals import Interrupted, StopRequest, pass_on
 from tests.support import wait_until
 
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 LISTENS = """
 import os, signal, sys, time
-from mnist_tune.stop import StopRequest
+from mnist_tune.worker.signals import StopRequest
 stop = StopRequest()
 signal.signal(signal.SIGTERM, lambda *_: None)  # as Ray does
 stop.listen()
@@ -33,7 +33,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
-        monkeypatch.setattr("mnist_tune.stop.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("mnist_tune.worker.signals.time.monotonic", lambda: self.now)
 
 
 @pytest.mark.parametrize(

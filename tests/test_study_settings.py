@@ -8,7 +8,6 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
@@ -17,7 +16,8 @@ from mnist_tune.results import read_results
 from mnist_tune.study.settings import change_settings, parse_changes
 from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker import Ended
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended
 from tests.conftest import Command
 from tests.support import (
     ONE_CELL,

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.files.checkpoints import CheckpointFolder
@@ -21,18 +20,19 @@ from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.jobs.mnist.trainer import Trainer
 from mnist_tune.jobs.model_folder import MODEL_FILE
-from mnist_tune.messages import Began, Run, SetUp, Trained
-from mnist_tune.objective import Objective, _of_death
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.results import read_results
 from mnist_tune.search.pruners import Decision
-from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.store import OpenStudy
-from mnist_tune.training_process import ProcessDied, TrainingProcess
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.child import ProcessDied, TrainingProcess
+from mnist_tune.worker.messages import Began, Run, SetUp, Trained
+from mnist_tune.worker.runner import Objective, _of_death
+from mnist_tune.worker.signals import Interrupted, StopRequest
 from tests.support import TINY_SPEC, measured, new_study
 
 FIVE_EPOCHS = TINY_SPEC.replace("epochs = 2", "epochs = 5") + "\n[limits]\ncheckpoint_interval = 0\n"
@@ -409,7 +409,7 @@ def test_training_needs_no_optuna() -> None:
 
     script = (
         "import sys; sys.modules.update(optuna=None, sqlalchemy=None, pydantic=None); "
-        "import mnist_tune.job, mnist_tune.jobs.mnist.trainer"
+        "import mnist_tune.worker.child_main, mnist_tune.jobs.mnist.trainer"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -12,15 +12,15 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.results import read_results
-from mnist_tune.stop import StopRequest
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.store import OpenStudy, create_study, open_study
-from mnist_tune.worker import Ended, RunTrial, Worker
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended, RunTrial, Worker
+from mnist_tune.worker.signals import StopRequest
 from tests.support import TINY_SPEC, Clock, epoch, fail_behind_its_back, new_study, open_file, work
 
 SAMPLED_SPEC = """
@@ -119,7 +119,7 @@ def test_a_very_long_error_fits_into_an_attribute(tmp_path: Path) -> None:
 def test_a_first_stop_drains_and_a_second_gives_the_cell_back_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_tune.stop.MOMENT", 0.0)
+    monkeypatch.setattr("mnist_tune.worker.signals.MOMENT", 0.0)
     stop = StopRequest()
     asked: list[bool] = []
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.signals import StopRequest
 from tests.support import epoch, work
 
 STEP_SECONDS = 0.05

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mnist_tune.cli.live import Workers
     from mnist_tune.results import Results
-    from mnist_tune.stop import StopRequest
+    from mnist_tune.worker.signals import StopRequest
 
 
 def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Console) -> None:

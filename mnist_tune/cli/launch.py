@@ -82,9 +82,9 @@ def launch(
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
     from mnist_tune.launch.order import Order, engine_options
-    from mnist_tune.pool import worker_arguments
     from mnist_tune.results import read_results
     from mnist_tune.storage.engine import shown, storage_url
+    from mnist_tune.worker.pool import worker_arguments
 
     url = storage_url(storage)
     opened = options.study(study, storage)
@@ -120,7 +120,7 @@ def _on_ray(
     from mnist_tune.cli.live import follow
     from mnist_tune.launch import ray_engine
     from mnist_tune.processes import standard_streams
-    from mnist_tune.stop import StopRequest
+    from mnist_tune.worker.signals import StopRequest
 
     out = options.console(to_stderr=as_json)
     standard_streams.work_on()

@@ -16,8 +16,8 @@ from mnist_tune.results import Results, read_results
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 
 if TYPE_CHECKING:
-    from mnist_tune.stop import StopRequest
     from mnist_tune.study.store import OpenStudy
+    from mnist_tune.worker.signals import StopRequest
 
 POLL_SECONDS = 0.5
 READING_SHARE = 0.1  # of the time, at most: watching a large study must not slow its workers

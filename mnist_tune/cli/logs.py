@@ -38,7 +38,7 @@ def logs(
     from mnist_tune.cli.tail import Tail
     from mnist_tune.logs import beginnings_that_failed, log_of
     from mnist_tune.results import read_results
-    from mnist_tune.stop import StopRequest
+    from mnist_tune.worker.signals import StopRequest
 
     if follow and as_json:
         raise UserError("--follow is for people; leave out --json, or ask 'logs --json' now and then")

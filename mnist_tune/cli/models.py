@@ -44,7 +44,7 @@ def train(
 
     from mnist_tune.jobs.metrics import EpochMetrics
     from mnist_tune.retraining import retrain
-    from mnist_tune.stop import Interrupted, StopRequest
+    from mnist_tune.worker.signals import Interrupted, StopRequest
 
     folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
     standard_output.work_on()

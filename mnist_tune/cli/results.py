@@ -77,7 +77,7 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
     from mnist_tune.cli.display import Display
     from mnist_tune.cli.live import watch
     from mnist_tune.progress import totals
-    from mnist_tune.stop import StopRequest
+    from mnist_tune.worker.signals import StopRequest
 
     stop = StopRequest()
     stop.listen()

@@ -58,8 +58,8 @@ def worker(
     """
     from mnist_tune.processes import fork_server, standard_streams
     from mnist_tune.processes.child_process import refuse_version
-    from mnist_tune.stop import StopRequest
-    from mnist_tune.training_process import TrainingProcess
+    from mnist_tune.worker.child import TrainingProcess
+    from mnist_tune.worker.signals import StopRequest
 
     if pooled and (refusal := refuse_version(pooled)):
         raise UserError(refusal)
@@ -77,8 +77,8 @@ def worker(
         process.start()  # it loads torch while all that follows loads Optuna
         opened = options.study(study, storage)
         from mnist_tune.results import read_results
-        from mnist_tune.worker import Ended
-        from mnist_tune.worker_process import Equipment, run_worker
+        from mnist_tune.worker.assembly import Equipment, run_worker
+        from mnist_tune.worker.loop import Ended
 
         folders = options.folders(storage, checkpoints, artifacts)
         equipment = Equipment(device, threads, data_dir, *folders)
@@ -136,12 +136,12 @@ def run(
     from mnist_tune.cli.live import follow
     from mnist_tune.files.writable import check_folders
     from mnist_tune.hardware.placement import check_device, local_places
-    from mnist_tune.pool import Pool, worker_arguments
     from mnist_tune.results import read_results
-    from mnist_tune.stop import StopRequest
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.study.store import create_study, open_study
     from mnist_tune.text.wording import counted
+    from mnist_tune.worker.pool import Pool, worker_arguments
+    from mnist_tune.worker.signals import StopRequest
 
     standard_streams.work_on()
     loaded = options.spec(spec, name)

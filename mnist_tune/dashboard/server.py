@@ -21,7 +21,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from mnist_tune.dashboard.connections import Connections
 from mnist_tune.errors import UserError
-from mnist_tune.stop import ignored_signals, take_over
+from mnist_tune.worker.signals import ignored_signals, take_over
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -18,9 +18,9 @@ from typing import Any
 from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
-from mnist_tune.pool import NO_FAILURE
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.text.wording import first_line
+from mnist_tune.worker.pool import NO_FAILURE
 
 try:
     import ray

@@ -30,12 +30,12 @@ from sqlalchemy import distinct, func, select
 
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig
-from mnist_tune.messages import SetUp
 from mnist_tune.results import Results, read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import OpenStudy, open_study
-from mnist_tune.training_process import TrainingProcess
+from mnist_tune.worker.child import TrainingProcess
+from mnist_tune.worker.messages import SetUp
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread
 from tests.processes import descendants, kill_all, training_processes

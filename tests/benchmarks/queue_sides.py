@@ -20,7 +20,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.engine import URL
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.queue.cells import insert_waiting
 from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.records.distributions import Waiting, distributions, suggest, waiting_cells
@@ -29,7 +28,8 @@ from mnist_tune.storage.engine import SQLITE_BUSY_SECONDS, utc_now
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.statements import objective_values, trials
 from mnist_tune.study.store import OpenStudy, create_study, open_study
-from mnist_tune.worker import RunTrial
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import RunTrial
 from tests.benchmarks.crowd import Call, Log, Work
 from tests.support import epoch, work
 

@@ -35,9 +35,9 @@ from statistics import median
 import optuna
 from sqlalchemy.engine import URL
 
-from mnist_tune.attempt import Attempt
-from mnist_tune.training_process import LOOK_SECONDS
-from mnist_tune.worker import RunTrial
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.child import LOOK_SECONDS
+from mnist_tune.worker.loop import RunTrial
 from tests.benchmarks.crowd import Log, run_together
 from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid

@@ -73,7 +73,7 @@ PROFILED = {
     "--help": STARTS["--help"],
     "status": STARTS["status"],
     "worker": WORKER,
-    "its training process": ("-c", "import mnist_tune.job"),
+    "its training process": ("-c", "import mnist_tune.worker.child_main"),
 }
 PROFILED_IMPORTS = 15
 IMPORT = re.compile(r"import time: +\d+ \| +(?P<microseconds>\d+) \| *(?P<module>\S+)")

@@ -3,8 +3,8 @@
 from mnist_tune.processes.preload import load
 
 load(
-    "mnist_tune.job",
+    "mnist_tune.worker.child_main",
     "mnist_tune.cli",
     "mnist_tune.results",
-    "mnist_tune.worker_process",
+    "mnist_tune.worker.assembly",
 )

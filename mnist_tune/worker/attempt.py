@@ -15,12 +15,12 @@ from mnist_tune.losses import STATE, WEIGHTS
 from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.search.pruners import Decision
-from mnist_tune.stop import StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, NOT_KEPT, RESUMED
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.text.times import log_stamp
 from mnist_tune.text.wording import first_line, last_lines
+from mnist_tune.worker.signals import StopRequest
 
 LOG_FILE = "log.txt"
 MAX_LOG_LENGTH = 32_000

@@ -17,8 +17,8 @@ from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.hardware.placement import Place
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
-from mnist_tune.stop import pass_on
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.worker.signals import pass_on
 
 NO_FAILURE = {0, STOPPED}
 """Exit codes of workers that are done, or that were stopped."""

@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.files.checkpoints import CheckpointStore, sweep
 from mnist_tune.queue.control import Control, Registration, worker_name
 from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.queue.queue import Claim, Standing
-from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import first_line, parameters_text
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.signals import Interrupted, StopRequest
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
 BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}

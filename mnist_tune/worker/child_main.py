@@ -35,7 +35,8 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.mnist.dataset import LabeledImages, load_training_images, split
 from mnist_tune.jobs.mnist.network import model_bytes
 from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
-from mnist_tune.messages import (
+from mnist_tune.processes import standard_streams
+from mnist_tune.worker.messages import (
     Abandon,
     Began,
     Drain,
@@ -48,8 +49,7 @@ from mnist_tune.messages import (
     Stopped,
     Trained,
 )
-from mnist_tune.processes import standard_streams
-from mnist_tune.provenance import environment
+from mnist_tune.worker.provenance import environment
 
 SHORTAGES = "can't allocate memory|out of memory|ALLOC_FAILED"
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import signal
 import time
 
-from mnist_tune.attempt import Attempt
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.model_folder import MODEL_FILE
-from mnist_tune.messages import Abandon, Began, Drain, EpochDone, Failed, Refused, Run, Stopped, Trained
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.stop import Interrupted
-from mnist_tune.training_process import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
+from mnist_tune.worker.messages import (
+    Abandon,
+    Began,
+    Drain,
+    EpochDone,
+    Failed,
+    Refused,
+    Run,
+    Stopped,
+    Trained,
+)
+from mnist_tune.worker.signals import Interrupted
 
 
 class Objective:

@@ -11,15 +11,15 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, checkpoints_of
 from mnist_tune.files.writable import check_folders
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig
-from mnist_tune.messages import SetUp
-from mnist_tune.objective import Objective
 from mnist_tune.queue.control import COULD_NOT_BEGIN, Registration, worker_name
-from mnist_tune.stop import Interrupted, StopRequest
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.study.store import OpenStudy
-from mnist_tune.training_process import TrainingProcess
-from mnist_tune.worker import LEAVES, Ended, Worker
+from mnist_tune.worker.child import TrainingProcess
+from mnist_tune.worker.loop import LEAVES, Ended, Worker
+from mnist_tune.worker.messages import SetUp
+from mnist_tune.worker.runner import Objective
+from mnist_tune.worker.signals import Interrupted, StopRequest
 
 
 @dataclass(frozen=True)

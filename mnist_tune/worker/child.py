@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
-from mnist_tune.messages import Ready, Refused, SetUp
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
 from mnist_tune.processes.last_words import LastWords
+from mnist_tune.worker.messages import Ready, Refused, SetUp
 
 LOOK_SECONDS = 0.1
 """How long to wait for a message before looking at everything else."""
@@ -138,7 +138,7 @@ class _Started:
         self._is_wanted = True
         self._lock = threading.Lock()
         self.child = ChildProcess(
-            "mnist_tune.job:main",
+            "mnist_tune.worker.child_main:main",
             [connection],
             argv=["mnist-tune", "training", "of", str(os.getpid())],
             stderr=self._last_words.descriptor,
