@@ -7,7 +7,7 @@ from typing import Any
 
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.progress import totals
-from mnist_tune.results import Results, read_results
+from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.store import open_study, study_names
 

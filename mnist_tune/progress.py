@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from mnist_tune import losses
-from mnist_tune.evidence import seeds_of
-from mnist_tune.pace import Pace, epochs_of, own_epochs
 from mnist_tune.queue.control import Control
-from mnist_tune.ranking import Candidate
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results import losses
+from mnist_tune.results.eta import Pace, epochs_of, own_epochs
+from mnist_tune.results.evidence import seeds_of
+from mnist_tune.results.ranking import Candidate
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text
 
 MOST_MISSING = 10

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from mnist_tune.cell_rows import attempt_lines, axis_column
 from mnist_tune.columns import Column, fit
-from mnist_tune.evidence import seeds_of
 from mnist_tune.progress import conclusion, totals
-from mnist_tune.ranking import SEED, EndedEarly, Place
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.evidence import seeds_of
+from mnist_tune.results.ranking import SEED, EndedEarly, Place
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.sketches import Pen
 from mnist_tune.spec.study_spec import changed_settings
 from mnist_tune.text.wording import counted, first_line

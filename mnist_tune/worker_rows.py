@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mnist_tune.columns import Column, fit, folded
 from mnist_tune.queue.control import WorkerRow
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.sketches import Pen
 from mnist_tune.text.wording import duration, first_line, shortened
 

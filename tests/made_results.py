@@ -9,7 +9,7 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control, WorkerRow
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.spec.study_spec import Spec
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -23,12 +23,12 @@ import typer
 
 from mnist_tune import __version__
 from mnist_tune.cli import app
-from mnist_tune.exports import load_configuration
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Place
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-from mnist_tune.results import read_results
+from mnist_tune.results.exports import load_configuration
+from mnist_tune.results.study_results import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.store import OpenStudy, open_study

@@ -13,7 +13,7 @@ from mnist_tune import __version__
 from mnist_tune.hardware.placement import Place
 from mnist_tune.processes import child_process
 from mnist_tune.processes.child_process import ChildProcess
-from mnist_tune.results import read_results
+from mnist_tune.results.study_results import read_results
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.pool import Pool
 from tests.support import TINY_SPEC, new_study, open_file, wait_until, write_spec

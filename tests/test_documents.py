@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.exports import Configuration, load_configuration
+from mnist_tune.results.exports import Configuration, load_configuration
 from mnist_tune.spec.documents import dump, load
 from mnist_tune.spec.parsing import DEEPEST, TextLikeNumber, parse
 from mnist_tune.spec.study_spec import load_spec

@@ -11,9 +11,9 @@ import optuna
 import pytest
 from optuna.importance import FanovaImportanceEvaluator
 
-from mnist_tune.importances import EVALUATOR
 from mnist_tune.report.contents import contents
-from mnist_tune.results import read_results
+from mnist_tune.results.importances import EVALUATOR
+from mnist_tune.results.study_results import read_results
 from mnist_tune.study.store import OpenStudy
 from tests.reported import SAMPLED, complete
 from tests.support import new_study

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mnist_tune.live_view import live_view
 from mnist_tune.queue.control import Control
-from mnist_tune.results import Results
+from mnist_tune.results.study_results import Results
 from mnist_tune.sketches import UNICODE
 from tests.made_results import EIGHT, HOST, NOW, THOUSAND, Grid, made_epoch, made_results, made_worker
 

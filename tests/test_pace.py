@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from mnist_tune.pace import Pace
 from mnist_tune.queue.control import Control
-from mnist_tune.results import Results
+from mnist_tune.results.eta import Pace
+from mnist_tune.results.study_results import Results
 from tests.made_results import EIGHT, HOST, NOW, SECONDS, made_attempt, made_epoch, made_results, made_worker
 
 

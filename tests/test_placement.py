@@ -6,7 +6,7 @@ import pytest
 from mnist_tune.hardware import placement
 from mnist_tune.hardware.cores import usable_cores
 from mnist_tune.hardware.placement import Place, local_places
-from mnist_tune.results import read_results
+from mnist_tune.results.study_results import read_results
 from mnist_tune.worker.pool import Pool
 from tests.processes import training_processes
 from tests.support import TINY_SPEC, new_study, wait_until

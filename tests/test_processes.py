@@ -18,7 +18,7 @@ import pytest
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.results import Results, read_results
+from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.study.store import open_study
 from tests.processes import descendants
 from tests.support import (

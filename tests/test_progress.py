@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from mnist_tune.failures import Failure
 from mnist_tune.progress import conclusion, events
 from mnist_tune.queue.control import Control, Registration
-from mnist_tune.results import Results, read_results
+from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.tables import ranking, workers_table

@@ -22,11 +22,11 @@ from mnist_tune.evaluated import Evaluated, read_evaluated
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.model_folder import EVALUATION_FILE
 from mnist_tune.report.contents import Report, contents
-from mnist_tune.report.intervals import read
 from mnist_tune.report.page import page
 from mnist_tune.report.pictures import Picture
 from mnist_tune.report.theme import DARK, LIGHT, colour
-from mnist_tune.results import read_results
+from mnist_tune.results.intervals import read
+from mnist_tune.results.study_results import read_results
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.storage.statements import trials
 from mnist_tune.study.reuse import finished_cells

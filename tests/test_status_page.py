@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from mnist_tune.failures import Failure
-from mnist_tune.results import Attempt, Results, read_results
+from mnist_tune.results.study_results import Attempt, Results, read_results
 from mnist_tune.sketches import ASCII, UNICODE
 from mnist_tune.status_page import status_page
 from tests.conftest import Command

@@ -23,7 +23,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.progress import events
 from mnist_tune.queue.control import Registration
-from mnist_tune.results import Results, read_results
+from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.spec.documents import dump, to_json
 from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload

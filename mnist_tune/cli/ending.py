@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mnist_tune.cli.live import Workers
-    from mnist_tune.results import Results
+    from mnist_tune.results.study_results import Results
     from mnist_tune.worker.signals import StopRequest
 
 

@@ -21,7 +21,7 @@ from mnist_tune.launch import EngineName
 
 if TYPE_CHECKING:
     from mnist_tune.launch.order import Order
-    from mnist_tune.results import Results
+    from mnist_tune.results.study_results import Results
     from mnist_tune.study.store import OpenStudy
 
 MINUTES = 60
@@ -82,7 +82,7 @@ def launch(
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
     from mnist_tune.launch.order import Order, engine_options
-    from mnist_tune.results import read_results
+    from mnist_tune.results.study_results import read_results
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.worker.pool import worker_arguments
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mnist_tune.cli.display import Display
 from mnist_tune.cli.tail import Tail
-from mnist_tune.results import Results, read_results
+from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from mnist_tune.cli.options import ArtifactsOption, JsonOption, OnlyStudyArgumen
 from mnist_tune.errors import STOPPED, UserError
 
 if TYPE_CHECKING:
-    from mnist_tune.results import Attempt, Results
+    from mnist_tune.results.study_results import Attempt, Results
 
 
 def logs(
@@ -36,8 +36,8 @@ def logs(
     """
     from mnist_tune.cli.live import watch
     from mnist_tune.cli.tail import Tail
-    from mnist_tune.logs import beginnings_that_failed, log_of
-    from mnist_tune.results import read_results
+    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.trial_logs import beginnings_that_failed, log_of
     from mnist_tune.worker.signals import StopRequest
 
     if follow and as_json:

@@ -37,8 +37,8 @@ def train(
 
     Example: mnist-tune train best.toml --output models/best --seed 1
     """
-    from mnist_tune.exports import load_configuration
     from mnist_tune.processes import standard_streams as standard_output
+    from mnist_tune.results.exports import load_configuration
 
     configuration = load_configuration(config)  # before torch is loaded: a mistake is answered at once
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from mnist_tune.results import Results
+    from mnist_tune.results.study_results import Results
     from mnist_tune.study.store import OpenStudy
 
 
@@ -45,7 +45,7 @@ def status(
 
     Example: mnist-tune status quickstart --watch
     """
-    from mnist_tune.results import read_results
+    from mnist_tune.results.study_results import read_results
     from mnist_tune.sketches import ASCII, UNICODE
     from mnist_tune.status_page import status_page, summary
     from mnist_tune.tables import workers_table
@@ -108,8 +108,8 @@ def export(
 
     Example: mnist-tune export quickstart --output best.toml
     """
-    from mnist_tune.exports import best_configuration
-    from mnist_tune.results import read_results
+    from mnist_tune.results.exports import best_configuration
+    from mnist_tune.results.study_results import read_results
     from mnist_tune.spec.documents import dump, format_of, write
     from mnist_tune.storage.engine import shown, storage_url
 

@@ -12,10 +12,10 @@ from optuna.trial import TrialState
 from mnist_tune.dashboard.plugins import STUDY, Plugin, View, is_ours
 from mnist_tune.dashboard.snapshots import READING_SHARE, SnapshotStorage
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.importances import importances
 from mnist_tune.records.distributions import distributions
-from mnist_tune.report.stand_in import stand_in
-from mnist_tune.results import read_results
+from mnist_tune.results.importances import importances
+from mnist_tune.results.optuna_view import stand_in
+from mnist_tune.results.study_results import read_results
 from mnist_tune.study.store import open_study
 
 

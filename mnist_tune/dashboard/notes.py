@@ -10,8 +10,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.importances import EVALUATOR
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.spec.documents import dump
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER

@@ -18,10 +18,10 @@ from mnist_tune.report.models import check
 from mnist_tune.report.pictures import Picture
 from mnist_tune.report.provenance import Provenance, provenance
 from mnist_tune.report.searched import parallel_coordinates, slices
-from mnist_tune.report.stand_in import stand_in
 from mnist_tune.report.throughput import throughput
 from mnist_tune.report.timeline import timeline
-from mnist_tune.results import Results
+from mnist_tune.results.optuna_view import stand_in
+from mnist_tune.results.study_results import Results
 
 
 @dataclass(frozen=True)

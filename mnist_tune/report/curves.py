@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.ranking import SEED, binomial_noise
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.pictures import (
     Picture,
@@ -22,7 +21,8 @@ from mnist_tune.report.pictures import (
     table,
 )
 from mnist_tune.report.theme import colour
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.ranking import SEED, binomial_noise
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.wording import counted, loss
 
 MOST_NAMED = 12

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from mnist_tune.jobs.metrics import Evaluation
-from mnist_tune.report.intervals import of_images
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, percent
 from mnist_tune.report.theme import colour
+from mnist_tune.results.intervals import of_images
 
 
 def confusion(evaluation: Evaluation, whose: str) -> Picture:

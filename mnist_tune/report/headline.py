@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.evaluated import Evaluated
-from mnist_tune.evidence import seeds_of
-from mnist_tune.exports import best_configuration
-from mnist_tune.ranking import SEED
-from mnist_tune.report.intervals import Reading, read
 from mnist_tune.report.pictures import Table, of_field, percent, table, worded
-from mnist_tune.results import Results
+from mnist_tune.results.evidence import seeds_of
+from mnist_tune.results.exports import best_configuration
+from mnist_tune.results.intervals import Reading, read
+from mnist_tune.results.ranking import SEED
+from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump
 from mnist_tune.text.wording import counted
 

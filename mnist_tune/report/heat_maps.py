@@ -9,8 +9,6 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mnist_tune.evidence import seeds_of
-from mnist_tune.ranking import SEED, Candidate
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import (
     Picture,
@@ -24,7 +22,9 @@ from mnist_tune.report.pictures import (
     table,
 )
 from mnist_tune.report.theme import colour, scale
-from mnist_tune.results import Results
+from mnist_tune.results.evidence import seeds_of
+from mnist_tune.results.ranking import SEED, Candidate
+from mnist_tune.results.study_results import Results
 
 MOST_MAPS = 12
 MISSING = "\N{EN DASH}"

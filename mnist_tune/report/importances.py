@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import optuna
 
-from mnist_tune.importances import EVALUATOR, importances
-from mnist_tune.ranking import SEED
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, left_out
 from mnist_tune.report.theme import colour
-from mnist_tune.results import Results
+from mnist_tune.results.importances import EVALUATOR, importances
+from mnist_tune.results.ranking import SEED
+from mnist_tune.results.study_results import Results
 
 FEW = 50
 """Cells with which the order of the fields means something, and the numbers little."""

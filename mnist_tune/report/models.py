@@ -7,8 +7,8 @@ from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.evaluated import Evaluated
-from mnist_tune.ranking import SEED
-from mnist_tune.results import Results
+from mnist_tune.results.ranking import SEED
+from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import parameters_text
 
 NOT_THE_RECIPE = {SEED, "precision"}

@@ -9,8 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mnist_tune.ranking import SEED
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.ranking import SEED
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.wording import shortened
 
 MOST_ROWS = 100

@@ -10,7 +10,7 @@ from datetime import datetime
 from mnist_tune import __version__
 from mnist_tune.report.pictures import Table
 from mnist_tune.report.taken_over import ran_here, taken_over
-from mnist_tune.results import Results
+from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump
 from mnist_tune.text.times import local_time
 from mnist_tune.text.wording import duration, first_line

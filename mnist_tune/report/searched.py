@@ -10,7 +10,6 @@ import optuna
 import plotly.graph_objects as go
 from optuna.visualization import plot_parallel_coordinate
 
-from mnist_tune.ranking import SEED
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.pictures import (
     Picture,
@@ -26,7 +25,8 @@ from mnist_tune.report.pictures import (
     table,
 )
 from mnist_tune.report.theme import colour
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.ranking import SEED
+from mnist_tune.results.study_results import Attempt, Results
 
 ACCURACY = "validation accuracy"
 FEWEST = 2

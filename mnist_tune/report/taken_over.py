@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.wording import first_line
 
 

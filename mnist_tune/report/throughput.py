@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from mnist_tune.pace import own_epochs
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, table
 from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.eta import own_epochs
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.times import on_axis, zone_at
 from mnist_tune.text.wording import duration
 

@@ -12,7 +12,7 @@ from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.pictures import Picture, Table, plain, table, worded
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.times import local_time, on_axis, zone_at
 from mnist_tune.text.wording import duration, first_line, shortened
 

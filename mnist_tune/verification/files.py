@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from mnist_tune.files import stored_names
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
-from mnist_tune.losses import WEIGHTS
+from mnist_tune.results.losses import WEIGHTS
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LEFT_BEHIND, NOT_KEPT, UID
 from mnist_tune.verification.stored import Attempt, Stored, host_of
 

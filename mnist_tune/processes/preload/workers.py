@@ -5,6 +5,6 @@ from mnist_tune.processes.preload import load
 load(
     "mnist_tune.worker.child_main",
     "mnist_tune.cli",
-    "mnist_tune.results",
+    "mnist_tune.results.study_results",
     "mnist_tune.worker.assembly",
 )

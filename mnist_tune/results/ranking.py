@@ -28,7 +28,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnist_tune.results import Attempt
+    from mnist_tune.results.study_results import Attempt
 
 LEVEL = 0.05
 """The chance that the truly best configuration is not in the tied set, with two seeds or more."""

@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from mnist_tune.records.distributions import distributions
-from mnist_tune.results import Results
+from mnist_tune.results.study_results import Results
 
 
 def stand_in(results: Results) -> optuna.Study:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from mnist_tune import __version__
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-from mnist_tune.results import Results
+from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import Section, load, validate
 from mnist_tune.spec.sections import Data, Training
 

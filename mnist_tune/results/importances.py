@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-from mnist_tune.results import Results
+from mnist_tune.results.study_results import Results
 
 FEWEST = 8
 """Completed cells with which the measure is more than chance."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnist_tune.ranking import LEVEL, SEED, Candidate, Place, Verdict, noise_margin
+from mnist_tune.results.ranking import LEVEL, SEED, Candidate, Place, Verdict, noise_margin
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import configuration, counted, parameter, parameters_text
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.study_results import Attempt, Results
 
 COSTS_TIME = ("batch_size", "optimizer", "precision")
 """The fields of the training that change how long an epoch takes."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from mnist_tune.pace import epochs_of, own_epochs
 from mnist_tune.queue.control import COULD_NOT_BEGIN
-from mnist_tune.results import Attempt, Results
+from mnist_tune.results.eta import epochs_of, own_epochs
+from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines

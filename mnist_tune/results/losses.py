@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mnist_tune.text.wording import first_line
 
 if TYPE_CHECKING:
-    from mnist_tune.results import Attempt, Results
+    from mnist_tune.results.study_results import Attempt, Results
 
 WEIGHTS, STATE = "weights", "state"
 """What it may be: what a complete trial was trained to, and what the next attempt would go on from."""

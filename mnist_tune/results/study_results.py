@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from mnist_tune import losses
 from mnist_tune.errors import UserError
-from mnist_tune.evidence import evidence, reservations, verdict
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control, WorkerRow, read_registry, stored_control
 from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
-from mnist_tune.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.records.values import Damaged, Stored
+from mnist_tune.results import losses
+from mnist_tune.results.evidence import evidence, reservations, verdict
+from mnist_tune.results.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
