@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
-from mnist_tune.evaluated import Measured, read_evaluated, sha256_of
 from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.mnist.dataset import LabeledImages, load_test_images
 from mnist_tune.jobs.mnist.evaluation import CPU_BATCH_SIZE, evaluate, predict
 from mnist_tune.jobs.mnist.network import ConvNet
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
+from mnist_tune.models.evaluation_file import Measured, read_evaluated, sha256_of
 
 FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 

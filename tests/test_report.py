@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from mnist_tune.errors import UserError
-from mnist_tune.evaluated import Evaluated, read_evaluated
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.model_folder import EVALUATION_FILE
+from mnist_tune.models.evaluation_file import Evaluated, read_evaluated
 from mnist_tune.report.contents import Report, contents
 from mnist_tune.report.page import page
 from mnist_tune.report.pictures import Picture

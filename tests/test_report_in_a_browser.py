@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from mnist_tune.evaluated import Evaluated
 from mnist_tune.failures import Failure
+from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.contents import Report, contents
 from mnist_tune.report.files import write_page
 from mnist_tune.report.png import write_pngs

@@ -43,7 +43,7 @@ def train(
     configuration = load_configuration(config)  # before torch is loaded: a mistake is answered at once
 
     from mnist_tune.jobs.metrics import EpochMetrics
-    from mnist_tune.retraining import retrain
+    from mnist_tune.models.train import retrain
     from mnist_tune.worker.signals import Interrupted, StopRequest
 
     folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
@@ -87,7 +87,7 @@ def evaluate(
 
     Example: mnist-tune evaluate models/best
     """
-    from mnist_tune.retraining import evaluate_model
+    from mnist_tune.models.train import evaluate_model
     from mnist_tune.tables import evaluation_tables
 
     measured = evaluate_model(model, device=device, data=data_dir)

@@ -38,7 +38,7 @@ def report(
     """
     from datetime import UTC, datetime
 
-    from mnist_tune.evaluated import read_evaluated
+    from mnist_tune.models.evaluation_file import read_evaluated
     from mnist_tune.report.contents import contents
     from mnist_tune.report.files import write_page
     from mnist_tune.results.study_results import read_results

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mnist_tune.evaluated import Evaluated
+from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.curves import curves
 from mnist_tune.report.digits import confusion, per_class
 from mnist_tune.report.failures import failures

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.errors import UserError
-from mnist_tune.evaluated import Evaluated
 from mnist_tune.jobs.metrics import Misclassified
+from mnist_tune.models.evaluation_file import Evaluated
 
 SIDE = 28
 MOST_SHOWN = 200

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.evaluated import Evaluated
+from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.results.ranking import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import parameters_text

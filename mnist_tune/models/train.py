@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.evaluated import Measured, sha256_of
 from mnist_tune.files.atomic_write import make_folder, write_whole
 from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.metrics import EpochMetrics
@@ -17,6 +16,7 @@ from mnist_tune.jobs.mnist.evaluation import evaluate
 from mnist_tune.jobs.mnist.network import load_model, save_model
 from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
+from mnist_tune.models.evaluation_file import Measured, sha256_of
 from mnist_tune.results.exports import Configuration
 from mnist_tune.spec.documents import dump
 from mnist_tune.worker.provenance import environment
