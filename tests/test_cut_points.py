@@ -10,8 +10,6 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from mnist_tune.cli import live
-from mnist_tune.cli.display import Display
 from mnist_tune.cli.options import console
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.failures import Failure
@@ -22,6 +20,8 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.store import create_study, open_study, study_names
+from mnist_tune.terminal import follow
+from mnist_tune.terminal.display import Display
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
@@ -161,20 +161,20 @@ class Shown(Display):
 def test_who_follows_a_study_asks_again(
     server: str, begun: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], most: int
 ) -> None:
-    monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
     study = open_study(open_storage(storage_url(database(server, "cut", begun))), "tiny")
     results = read_results(study)
 
-    def follow(fatal: int | None) -> Cut:
+    def watched(fatal: int | None) -> Cut:
         display = Shown(results, console())
         cut = Cut(server, fatal)
         with cut.made():
-            live.watch(study, results, StopRequest(), display, lambda _: display.times == 2)
+            follow.watch(study, results, StopRequest(), display, lambda _: display.times == 2)
         return cut
 
-    whole = follow(None)
+    whole = watched(None)
     for fatal in points(whole, most):
-        assert follow(fatal).has_come
+        assert watched(fatal).has_come
         said = capsys.readouterr()
         assert "the storage answers again" in said.out
         assert said.err == ""

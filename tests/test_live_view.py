@@ -12,10 +12,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mnist_tune.live_view import live_view
 from mnist_tune.queue.control import Control
 from mnist_tune.results.study_results import Results
-from mnist_tune.sketches import UNICODE
+from mnist_tune.terminal.glyphs import UNICODE
+from mnist_tune.terminal.live_view import live_view
 from tests.made_results import EIGHT, HOST, NOW, THOUSAND, Grid, made_epoch, made_results, made_worker
 
 SIZES = [(80, 24), (200, 50), (60, 15)]

@@ -11,11 +11,11 @@ from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import Place
 from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.processes import fork_server
-from mnist_tune.progress import events
 from mnist_tune.results.losses import first_events
 from mnist_tune.results.study_results import read_results
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.terminal.events import events
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.conftest import Command

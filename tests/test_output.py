@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mnist_tune.cli.display import Display
 from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.study.store import open_study
+from mnist_tune.terminal.display import Display
 from tests.support import STUDIES, TINY_SPEC, new_study, open_file, wait_until, write_spec
 
 MNIST_TUNE = [sys.executable, "-m", "mnist_tune"]

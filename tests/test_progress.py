@@ -11,12 +11,12 @@ from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
 from mnist_tune.failures import Failure
-from mnist_tune.progress import conclusion, events
 from mnist_tune.queue.control import Control, Registration
 from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.study.store import OpenStudy
-from mnist_tune.tables import ranking, workers_table
+from mnist_tune.terminal.events import conclusion, events
+from mnist_tune.terminal.tables import ranking, workers_table
 from mnist_tune.text.wording import clock, duration
 from tests.made_results import made_results, made_worker
 from tests.support import new_study

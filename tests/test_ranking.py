@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from mnist_tune.progress import totals
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import LEVEL, Place, binomial_noise, holm, p_value, rank
 from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.tables import ranking
+from mnist_tune.terminal.events import totals
+from mnist_tune.terminal.tables import ranking
 
 IMAGES = 10_000
 

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 
 from mnist_tune.failures import Failure
 from mnist_tune.results.study_results import Attempt, Results, read_results
-from mnist_tune.sketches import ASCII, UNICODE
-from mnist_tune.status_page import status_page
+from mnist_tune.terminal.glyphs import ASCII, UNICODE
+from mnist_tune.terminal.status_page import status_page
 from tests.conftest import Command
 from tests.made_results import EIGHT, THOUSAND, made_attempt, made_results
 from tests.reported import SEEDS, complete, fail

@@ -21,7 +21,6 @@ import mnist_tune
 from mnist_tune.doctor.machine import one_line
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
-from mnist_tune.progress import events
 from mnist_tune.queue.control import Registration
 from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.spec.documents import dump, to_json
@@ -32,6 +31,7 @@ from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSE
 from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import parameters, put, studies, study_attributes
 from mnist_tune.study.store import OpenStudy
+from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
 from mnist_tune.text.visible import EMPTY, visible, visible_lines

@@ -28,7 +28,7 @@ def verify(
 
     Example: mnist-tune verify quickstart
     """
-    from mnist_tune.tables import verification_report
+    from mnist_tune.terminal.tables import verification_report
     from mnist_tune.verification import verify
 
     folders = options.folders(storage, checkpoints, artifacts)

@@ -116,10 +116,10 @@ def launch(
 def _on_ray(
     study: OpenStudy, results: Results, order: Order, address: str | None, told: dict[str, Any], as_json: bool
 ) -> None:
-    from mnist_tune.cli.ending import tell_the_end
-    from mnist_tune.cli.live import follow
     from mnist_tune.launch import ray_engine
     from mnist_tune.processes import standard_streams
+    from mnist_tune.terminal.ending import tell_the_end
+    from mnist_tune.terminal.follow import follow
     from mnist_tune.worker.signals import StopRequest
 
     out = options.console(to_stderr=as_json)

@@ -34,10 +34,10 @@ def logs(
 
     Example: mnist-tune logs quickstart --trial 5 --follow
     """
-    from mnist_tune.cli.live import watch
-    from mnist_tune.cli.tail import Tail
     from mnist_tune.results.study_results import read_results
     from mnist_tune.results.trial_logs import beginnings_that_failed, log_of
+    from mnist_tune.terminal.follow import watch
+    from mnist_tune.terminal.tail import Tail
     from mnist_tune.worker.signals import StopRequest
 
     if follow and as_json:

@@ -46,9 +46,9 @@ def status(
     Example: mnist-tune status quickstart --watch
     """
     from mnist_tune.results.study_results import read_results
-    from mnist_tune.sketches import ASCII, UNICODE
-    from mnist_tune.status_page import status_page, summary
-    from mnist_tune.tables import workers_table
+    from mnist_tune.terminal.glyphs import ASCII, UNICODE
+    from mnist_tune.terminal.status_page import status_page, summary
+    from mnist_tune.terminal.tables import workers_table
 
     if watch and as_json:
         raise UserError("--watch is for people; leave out --json, or ask 'status --json' now and then")
@@ -74,9 +74,9 @@ def status(
 
 def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
     """The study's results when it is finished."""
-    from mnist_tune.cli.display import Display
-    from mnist_tune.cli.live import watch
-    from mnist_tune.progress import totals
+    from mnist_tune.terminal.display import Display
+    from mnist_tune.terminal.events import totals
+    from mnist_tune.terminal.follow import watch
     from mnist_tune.worker.signals import StopRequest
 
     stop = StopRequest()

@@ -103,7 +103,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
 
     Example: mnist-tune studies
     """
-    from mnist_tune.overview import overview
+    from mnist_tune.terminal.overview import overview
 
     found = overview(options.storage(storage))
     if as_json:

@@ -132,13 +132,13 @@ def run(
     from mnist_tune.processes import fork_server, standard_streams
 
     fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
-    from mnist_tune.cli.ending import tell_the_end
-    from mnist_tune.cli.live import follow
     from mnist_tune.files.writable import check_folders
     from mnist_tune.hardware.placement import check_device, local_places
     from mnist_tune.results.study_results import read_results
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.study.store import create_study, open_study
+    from mnist_tune.terminal.ending import tell_the_end
+    from mnist_tune.terminal.follow import follow
     from mnist_tune.text.wording import counted
     from mnist_tune.worker.pool import Pool, worker_arguments
     from mnist_tune.worker.signals import StopRequest

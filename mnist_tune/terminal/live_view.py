@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from mnist_tune.cell_rows import cell_lines
-from mnist_tune.columns import aside
-from mnist_tune.progress import accuracy
 from mnist_tune.queue.control import Control
 from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.study_results import Results
-from mnist_tune.sketches import ASCII, UNICODE, Pen
+from mnist_tune.terminal.column_layout import aside
+from mnist_tune.terminal.events import accuracy
+from mnist_tune.terminal.glyphs import ASCII, UNICODE, Pen
+from mnist_tune.terminal.trial_table import cell_lines
+from mnist_tune.terminal.worker_table import worker_lines
 from mnist_tune.text.wording import duration, shortened
-from mnist_tune.worker_rows import worker_lines
 
 WORKERS_SHARE = 3
 """Workers get at most the third part of the screen."""

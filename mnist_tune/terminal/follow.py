@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from mnist_tune.cli.display import Display
-from mnist_tune.cli.tail import Tail
 from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
+from mnist_tune.terminal.display import Display
+from mnist_tune.terminal.tail import Tail
 
 if TYPE_CHECKING:
     from mnist_tune.study.store import OpenStudy

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from mnist_tune.tables import SYMBOLS
+from mnist_tune.terminal.tables import SYMBOLS
 
 
 @dataclass(frozen=True)

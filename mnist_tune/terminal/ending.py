@@ -11,15 +11,15 @@ from mnist_tune.errors import FAILED, STOPPED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mnist_tune.cli.live import Workers
     from mnist_tune.results.study_results import Results
+    from mnist_tune.terminal.follow import Workers
     from mnist_tune.worker.signals import StopRequest
 
 
 def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Console) -> None:
     """Print the ranking, what went wrong, and what is left to do; leave with the exit code for that."""
-    from mnist_tune.progress import conclusion, totals
-    from mnist_tune.tables import ranking
+    from mnist_tune.terminal.events import conclusion, totals
+    from mnist_tune.terminal.tables import ranking
 
     if results.ranking:
         out.print(ranking(results, out.width))

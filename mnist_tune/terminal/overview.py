@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.progress import totals
 from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.store import open_study, study_names
+from mnist_tune.terminal.events import totals
 
 SHOWN = ("study", "cells", "best")
 """Of a study's results."""

@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.text import Text
 
-from mnist_tune.columns import Column, Draw, Layout, T, fit, folded
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.study_results import Attempt, Results
-from mnist_tune.sketches import Pen
 from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
+from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
+from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.wording import clock, loss, parameter, shortened
 
 STYLES = {"running": "cyan", "stale": "yellow", "failed": "red", "complete": "green"}

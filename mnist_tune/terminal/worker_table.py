@@ -8,10 +8,10 @@ from dataclasses import replace
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from mnist_tune.columns import Column, fit, folded
 from mnist_tune.queue.control import WorkerRow
 from mnist_tune.results.study_results import Attempt, Results
-from mnist_tune.sketches import Pen
+from mnist_tune.terminal.column_layout import Column, fit, folded
+from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.wording import duration, first_line, shortened
 
 STATES = ("working", "draining", "idle", "silent")

@@ -8,14 +8,14 @@ from typing import Any
 
 from rich.text import Text
 
-from mnist_tune.cell_rows import attempt_lines, axis_column
-from mnist_tune.columns import Column, fit
-from mnist_tune.progress import conclusion, totals
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import SEED, EndedEarly, Place
 from mnist_tune.results.study_results import Attempt, Results
-from mnist_tune.sketches import Pen
 from mnist_tune.spec.study_spec import changed_settings
+from mnist_tune.terminal.column_layout import Column, fit
+from mnist_tune.terminal.events import conclusion, totals
+from mnist_tune.terminal.glyphs import Pen
+from mnist_tune.terminal.trial_table import attempt_lines, axis_column
 from mnist_tune.text.wording import counted, first_line
 
 MOST_CELLS = 20

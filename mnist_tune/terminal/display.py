@@ -10,11 +10,11 @@ from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.text import Text
 
-from mnist_tune.live_view import live_view
 from mnist_tune.processes import standard_streams
-from mnist_tune.progress import events
 from mnist_tune.results import losses
 from mnist_tune.results.study_results import Results
+from mnist_tune.terminal.events import events
+from mnist_tune.terminal.live_view import live_view
 from mnist_tune.text.times import stamp
 
 

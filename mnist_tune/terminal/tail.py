@@ -6,8 +6,8 @@ from typing import Self
 
 from rich.console import Console
 
-from mnist_tune.progress import attempt_events, totals
 from mnist_tune.results.study_results import Results
+from mnist_tune.terminal.events import attempt_events, totals
 
 
 class Tail:
