@@ -18,7 +18,7 @@ import pytest
 
 import mnist_tune.launch
 from mnist_tune.errors import UserError
-from mnist_tune.launch.order import Order
+from mnist_tune.launch.request import Order
 from mnist_tune.results.study_results import Results, read_results
 from mnist_tune.storage.engine import storage_url
 from tests.conftest import Command

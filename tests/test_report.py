@@ -23,7 +23,7 @@ from mnist_tune.jobs.model_folder import EVALUATION_FILE
 from mnist_tune.models.evaluation_file import Evaluated, read_evaluated
 from mnist_tune.report.contents import Report, contents
 from mnist_tune.report.page import page
-from mnist_tune.report.pictures import Picture
+from mnist_tune.report.section import Picture
 from mnist_tune.report.theme import DARK, LIGHT, colour
 from mnist_tune.results.intervals import read
 from mnist_tune.results.study_results import read_results

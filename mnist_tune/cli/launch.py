@@ -20,7 +20,7 @@ from mnist_tune.cli.options import (
 from mnist_tune.launch import EngineName
 
 if TYPE_CHECKING:
-    from mnist_tune.launch.order import Order
+    from mnist_tune.launch.request import Order
     from mnist_tune.results.study_results import Results
     from mnist_tune.study.store import OpenStudy
 
@@ -81,7 +81,7 @@ def launch(
 
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
-    from mnist_tune.launch.order import Order, engine_options
+    from mnist_tune.launch.request import Order, engine_options
     from mnist_tune.results.study_results import read_results
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.worker.pool import worker_arguments

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
-from mnist_tune.launch.order import Order, refuse_file
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
+from mnist_tune.launch.request import Order, refuse_file
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.pool import NO_FAILURE

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mnist_tune.models.evaluation_file import Evaluated
+from mnist_tune.report.confusion import confusion, per_class
 from mnist_tune.report.curves import curves
-from mnist_tune.report.digits import confusion, per_class
 from mnist_tune.report.failures import failures
-from mnist_tune.report.gallery import Gallery, gallery
 from mnist_tune.report.headline import Headline, headline
 from mnist_tune.report.heat_maps import heat_maps
+from mnist_tune.report.image_gallery import Gallery, gallery
 from mnist_tune.report.importances import important_fields
 from mnist_tune.report.models import check
-from mnist_tune.report.pictures import Picture
 from mnist_tune.report.provenance import Provenance, provenance
 from mnist_tune.report.searched import parallel_coordinates, slices
+from mnist_tune.report.section import Picture
 from mnist_tune.report.throughput import throughput
 from mnist_tune.report.timeline import timeline
 from mnist_tune.results.optuna_view import stand_in

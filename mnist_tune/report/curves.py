@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.report.panels import finish, logarithmic, panels
-from mnist_tune.report.pictures import (
+from mnist_tune.report.section import (
     Picture,
     choices,
     ends,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mnist_tune.report.pictures import Picture, table, worded
+from mnist_tune.report.section import Picture, table, worded
 from mnist_tune.results.study_results import Attempt, Results
 from mnist_tune.text.wording import counted, first_line
 

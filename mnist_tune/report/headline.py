@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.models.evaluation_file import Evaluated
-from mnist_tune.report.pictures import Table, of_field, percent, table, worded
+from mnist_tune.report.section import Table, of_field, percent, table, worded
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.intervals import Reading, read

@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import (
+from mnist_tune.report.section import (
     Picture,
     Table,
     choices,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import optuna
 
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import Picture, Table, left_out
+from mnist_tune.report.section import Picture, Table, left_out
 from mnist_tune.report.theme import colour
 from mnist_tune.results.importances import EVALUATOR, importances
 from mnist_tune.results.ranking import SEED

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mnist_tune import __version__
-from mnist_tune.report.pictures import Table
+from mnist_tune.report.section import Table
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump

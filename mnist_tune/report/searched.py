@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from optuna.visualization import plot_parallel_coordinate
 
 from mnist_tune.report.panels import finish, logarithmic, panels
-from mnist_tune.report.pictures import (
+from mnist_tune.report.section import (
     Picture,
     choices,
     ends,

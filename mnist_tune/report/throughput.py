@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import Picture, Table, table
+from mnist_tune.report.section import Picture, Table, table
 from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
 from mnist_tune.results.eta import own_epochs

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from mnist_tune.report.failures import by_class
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import Picture, Table, plain, table, worded
+from mnist_tune.report.section import Picture, Table, plain, table, worded
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
 from mnist_tune.results.study_results import Attempt, Results

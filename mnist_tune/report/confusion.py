@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.pictures import Picture, Table, percent
+from mnist_tune.report.section import Picture, Table, percent
 from mnist_tune.report.theme import colour
 from mnist_tune.results.intervals import of_images
 
