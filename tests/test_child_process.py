@@ -253,7 +253,7 @@ def test_without_a_folder_that_a_server_can_listen_in_a_process_starts_by_exec(t
 def test_a_process_does_not_run_again_the_script_that_began_it_all(tmp_path: Path, name: str) -> None:
     script = tmp_path / "launcher.py"  # without a guard, as short ones are
     script.write_text(
-        f"print('begun')\nfrom mnist_tune import fork_server\n"
+        f"print('begun')\nfrom mnist_tune.processes import fork_server\n"
         f"fork_server.start_method = lambda: {name!r}\n{START_ONE}",
         encoding="utf-8",
     )
@@ -312,7 +312,7 @@ for _ in range(2):
     answer = run_python(
         tmp_path,
         "-c",
-        f"from mnist_tune import fork_server; fork_server.begin(fork_server.TRAINING)\n{script}",
+        f"from mnist_tune.processes import fork_server; fork_server.begin(fork_server.TRAINING)\n{script}",
         PYTHONPATH=path,
     )
     assert (answer.stdout, answer.stderr) == ("exited with 7 exited with 0\n" * 2, "")

@@ -58,8 +58,8 @@ def test_the_directory_is_the_one_given_else_the_environments_else_the_cache(
 
 def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from mnist_tune import mnist_files; "
-        "mnist_files.provide(pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from mnist_tune.jobs.mnist import raw_files; "
+        "raw_files.provide(pathlib.Path(sys.argv[1]))"
     )
     directory = tmp_path / "not" / "there" / "yet"
     processes = [
@@ -80,8 +80,8 @@ def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_pa
 
 def test_unpacking_needs_neither_torch_nor_platformdirs(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from mnist_tune import mnist_files; "
-        "mnist_files.provide(mnist_files.data_directory(pathlib.Path(sys.argv[1]))); "
+        "import sys, pathlib; from mnist_tune.jobs.mnist import raw_files; "
+        "raw_files.provide(raw_files.data_directory(pathlib.Path(sys.argv[1]))); "
         "print(sorted({'torch', 'torchvision', 'platformdirs', 'optuna'} & set(sys.modules)))"
     )
     assert run(code, tmp_path).stdout == "[]\n"
@@ -212,8 +212,9 @@ def test_a_download_that_fails_is_one_clear_line(tmp_path: Path) -> None:
     )
     code = (
         "import sys, pathlib\n"
-        "from mnist_tune import data, errors\n"
-        "try: data.load_test_images(pathlib.Path(sys.argv[1]))\n"
+        "from mnist_tune import errors\n"
+        "from mnist_tune.jobs.mnist import dataset\n"
+        "try: dataset.load_test_images(pathlib.Path(sys.argv[1]))\n"
         "except errors.MnistTuneError as error: print(error)\n"
     )
     nowhere = "http://127.0.0.1:9"  # nothing listens there, so no test ever reaches out
@@ -235,9 +236,10 @@ def test_a_torchvision_that_does_not_fit_torch_is_in_nobodys_way_until_it_is_to_
     )
     code = (
         "import sys, pathlib\n"
-        "from mnist_tune import data, errors\n"
-        "print(len(data.load_test_images(pathlib.Path(sys.argv[1]))))\n"
-        "try: data.download(pathlib.Path(sys.argv[1]))\n"
+        "from mnist_tune import errors\n"
+        "from mnist_tune.jobs.mnist import dataset\n"
+        "print(len(dataset.load_test_images(pathlib.Path(sys.argv[1]))))\n"
+        "try: dataset.download(pathlib.Path(sys.argv[1]))\n"
         "except errors.MnistTuneError as error: print(error)\n"
     )
     done = run(code, mnist_directory, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")

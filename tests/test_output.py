@@ -121,7 +121,10 @@ def test_a_pipe_that_takes_no_more_for_now_gets_everything(tmp_path: Path) -> No
 
     reader = threading.Thread(target=read)
     reader.start()
-    script = "from mnist_tune import output; output.take_over(); print('x' * 1_000_000, end='')"
+    script = (
+        "from mnist_tune.processes import standard_streams\n"
+        "standard_streams.take_over()\nprint('x' * 1_000_000, end='')"
+    )
     assert run_script(script, tmp_path, output=writing) == 0
     os.close(writing)
     reader.join()

@@ -67,19 +67,19 @@ class LabeledImages:
 
 
 def prepare(directory: Path | None = None) -> Path:
-    """The data directory, once all four files are there and checked. Errors: see `mnist_files.provide`."""
+    """The data directory, once all four files are there and checked. Errors: see `raw_files.provide`."""
     directory = data_directory(directory)
     provide(directory, download=download)
     return directory
 
 
 def load_training_images(directory: Path | None = None, device: torch.device | str = "cpu") -> LabeledImages:
-    """The 60,000 training images on `device`, read once a process. Errors: see `mnist_files.provide`."""
+    """The 60,000 training images on `device`, read once a process. Errors: see `raw_files.provide`."""
     return _load(data_directory(directory), True, str(device))
 
 
 def load_test_images(directory: Path | None = None, device: torch.device | str = "cpu") -> LabeledImages:
-    """The 10,000 test images on `device`, read once a process. Errors: see `mnist_files.provide`."""
+    """The 10,000 test images on `device`, read once a process. Errors: see `raw_files.provide`."""
     return _load(data_directory(directory), False, str(device))
 
 
