@@ -21,9 +21,9 @@ from mnist_tune.__main__ import main
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.study.store import OpenStudy
-from tests.postgres_server import postgres_server
-from tests.support import new_study
-from tests.tcp_proxy import TcpProxy, tcp_proxy
+from tests.support.postgres_server import postgres_server
+from tests.support.studies import new_study
+from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 
 STORED = "studies.db"
 """The file of the default storage of commands that tests run."""

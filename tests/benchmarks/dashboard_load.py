@@ -35,15 +35,15 @@ from typing import Any
 
 import optuna
 
-from tests.benchmarks.crowd import run_together
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.grids import balanced_grid
 from tests.benchmarks.queue_figures import outcome
 from tests.benchmarks.queue_sides import Ours
 from tests.benchmarks.scaling import sleeping
 from tests.benchmarks.spread import Spread, spread
-from tests.running_dashboard import running_dashboard
-from tests.support import wait_until
+from tests.benchmarks.worker_pool import run_together
+from tests.support.running_dashboard import running_dashboard
+from tests.support.studies import wait_until
 
 NOBODY, OURS, STOCK = "nobody looks", "ours", "stock"
 SIDES = (NOBODY, OURS, STOCK)

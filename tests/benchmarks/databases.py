@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy.engine import URL
 
 from mnist_tune.storage.engine import storage_url
-from tests.postgres_server import postgres_server
+from tests.support.postgres_server import postgres_server
 
 
 @contextmanager

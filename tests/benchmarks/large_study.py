@@ -33,7 +33,7 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.storage.statements import objective_values, system_attributes, trials, user_attributes
 from tests.benchmarks.spread import Spread, spread
-from tests.reported import RUN_ON, history
+from tests.support.report_studies import RUN_ON, history
 
 NAME = "large"
 EPOCHS = 10

@@ -38,7 +38,7 @@ from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.messages import SetUp
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread
-from tests.processes import descendants, kill_all, training_processes
+from tests.support.process_tree import descendants, kill_all, training_processes
 
 STUDY = "many"
 BY_EXEC = """

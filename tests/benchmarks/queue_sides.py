@@ -30,8 +30,8 @@ from mnist_tune.storage.statements import objective_values, trials
 from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import RunTrial
-from tests.benchmarks.crowd import Call, Log, Work
-from tests.support import epoch, work
+from tests.benchmarks.worker_pool import Call, Log, Work
+from tests.support.studies import epoch, work
 
 ACCURACY = 50.0
 Callback = Callable[[Study, FrozenTrial], None]

@@ -36,12 +36,12 @@ from dataclasses import asdict, dataclass
 import optuna
 from sqlalchemy.engine import URL
 
-from tests.benchmarks.crowd import run_together
 from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid
 from tests.benchmarks.queue_figures import FIGURES, Outcome, outcome, spreads
 from tests.benchmarks.queue_sides import Ours, Side, Stock, StockEnqueued
 from tests.benchmarks.spread import Spread, spread
+from tests.benchmarks.worker_pool import run_together
 
 SIDES: dict[str, Side] = {
     "ours": Ours(),

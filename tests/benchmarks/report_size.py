@@ -29,9 +29,9 @@ from playwright.sync_api import Browser
 
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from tests.benchmarks.spread import Spread, spread
-from tests.browser import chromium, opened
-from tests.reported import SAMPLED, complete_all
-from tests.support import new_study
+from tests.support.browser import chromium, opened
+from tests.support.report_studies import SAMPLED, complete_all
+from tests.support.studies import new_study
 
 STOCK = """
 import sys

@@ -38,13 +38,13 @@ from sqlalchemy.engine import URL
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.child import LOOK_SECONDS
 from mnist_tune.worker.loop import RunTrial
-from tests.benchmarks.crowd import Log, run_together
 from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid
 from tests.benchmarks.queue_figures import EXACTNESS, Outcome, outcome, spreads
 from tests.benchmarks.queue_sides import ACCURACY, Ours
 from tests.benchmarks.spread import Spread, spread
-from tests.support import epoch
+from tests.benchmarks.worker_pool import Log, run_together
+from tests.support.studies import epoch
 
 WORKERS = (1, 2, 8, 32, 64)
 CELLS_EACH = 8

@@ -1,0 +1,263 @@
+"""`launch --on slurm`: through submitit's local executor, and on a real Slurm where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import submitit
+from submitit.slurm.slurm import _make_sbatch_string
+
+import mnist_tune.launch
+from mnist_tune.errors import UserError
+from mnist_tune.launch import slurm_engine
+from mnist_tune.launch.request import Order, engine_options
+from mnist_tune.results.study_results import read_results
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.study.store import OpenStudy
+from tests.conftest import Command
+from tests.papers.test_readme import LAUNCH_ON_SLURM
+from tests.support import slurm_server
+from tests.support.process_tree import descendants
+from tests.support.studies import TWO_CELLS, finish, new_study, start_command, wait_until
+from tests.system.test_worker_processes import LONG_TRIAL
+
+LONG = LONG_TRIAL.replace("epochs = 15", "epochs = 80").replace("train_size = 300", "train_size = 800")
+LONG = LONG.replace("tiny", "seed-grid")
+PASSWORD = "not-to-be-seen"
+ASKED = "the process that started the worker asked it to stop"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the files of jobs go."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    return tmp_path / ".local" / "share" / "mnist-tune" / "slurm"
+
+
+def launch(folder: Path, *options: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
+    """With submitit's local executor its jobs hold this command's output open: it lasts until they end."""
+    command = start_command("launch", "tiny", "--on", "slurm", *options, "--json", folder=folder, url=url)
+    return finish(command)
+
+
+def test_options_go_to_submitit_by_its_own_names_and_the_rest_to_sbatch() -> None:
+    options = engine_options(["partition=long", "signal_delay_s=600", "nice=5"])
+    order = Order("tiny", storage_url("postgresql://user@host/studies"), 3, options=options)
+    told = slurm_engine._parameters(order, minutes=60)
+    executor = submitit.AutoExecutor("jobs", cluster="local")
+    executor.update_parameters(**told)  # which refuses what it does not know
+    own = {name.removeprefix("slurm_"): value for name, value in told.items() if name.startswith("slurm_")}
+    script = _make_sbatch_string("worker", "jobs", **own)
+    assert "#SBATCH --partition=long" in script
+    assert "#SBATCH --signal=USR2@600" in script
+    assert "#SBATCH --nice=5" in script
+    assert "signal-delay" not in script
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [("time=240", "--time"), ("cpus_per_task=4", "--cpus-per-worker"), ("array=0-3", "--workers")],
+)
+def test_what_is_an_option_of_launch_is_refused_as_one_of_slurm(option: str, remedy: str) -> None:
+    url = storage_url("postgresql://user@host/studies")
+    with pytest.raises(UserError, match=rf"--engine-option {option}: write {remedy}"):
+        slurm_engine._parameters(Order("tiny", url, 1, options=engine_options([option])), minutes=60)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist_directory")
+def test_submitits_local_executor_runs_the_workers(tmp_path: Path, home: Path) -> None:
+    study = new_study(tmp_path)
+    answer = launch(tmp_path, "--workers", "2", "--address", "local")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    told = json.loads(answer.stdout)
+    assert (told["engine"], told["workers"], len(told["jobs"])) == ("slurm", 2, 2)
+    results = read_results(study)
+    assert [attempt.state for attempt in results.attempts] == ["complete"] * 8
+    assert {worker.departure for worker in results.workers} == {"the study is finished"}
+    assert told["logs"] == str(home / study.uid)
+    assert Path(told["logs"]).stat().st_mode & 0o777 == 0o700
+    log = "".join(path.read_text() for path in Path(told["logs"]).glob("*.out"))
+    assert log.count(": complete: validation accuracy ") == 8
+    pickled = b"".join(path.read_bytes() for path in Path(told["logs"]).glob("*submitted.pkl"))
+    assert b"tiny" in pickled
+    assert b"sqlite" not in pickled
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist_directory", "home")
+def test_submitits_signal_drains_the_worker_and_queues_the_job_again(tmp_path: Path) -> None:
+    study = new_study(tmp_path, LONG_TRIAL)
+    asked = "launch", "tiny", "--on", "slurm", "--workers", "3", "--address", "local"
+    launcher = start_command(*asked, folder=tmp_path)
+    wait_until(lambda: any(attempt.history for attempt in read_results(study).attempts))
+    (worker,) = [worker for worker in read_results(study).workers if worker.state == "working"]
+    job = parent(worker.pid)
+    for pid in (job, *descendants(job)):  # as Slurm does, to all processes of the job
+        os.kill(pid, signal.SIGUSR2)
+    answer = finish(launcher)
+    assert answer.returncode == 0
+    assert "submitted 1 worker of 1 CPU: job " in answer.stdout  # there is one cell
+    drained, complete = read_results(study).attempts
+    assert drained.failure is not None
+    assert drained.failure["reason"].startswith(f"{ASKED}; stopped after epoch ")
+    assert (complete.state, len(complete.history)) == ("complete", 15)
+    assert complete.resumed is not None
+    assert complete.resumed["epoch"] == len(drained.history)
+
+
+def parent(pid: int) -> int:
+    """The process that started it."""
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A real Slurm of one node."""
+    if reason := slurm_server.why_not():
+        pytest.skip(reason)
+    (tmp_path / "slurm").mkdir()
+    with slurm_server.slurm_server(tmp_path / "slurm") as configuration:
+        monkeypatch.setenv("SLURM_CONF", str(configuration))
+        yield
+
+
+def job_states() -> dict[str, tuple[str, int]]:
+    """The state of each job of the queue, and how often it was started again."""
+    asked = ["squeue", "--array", "--noheader", "--Format=JobArrayID:|,State:|,RestartCnt:|"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = ([field.strip() for field in line.split("|")] for line in lines)
+    return {job: (state, int(restarts)) for job, state, restarts, *_ in rows}
+
+
+def at_once(job: str) -> None:
+    """Slurm has a job that was queued again wait for two minutes: for what its first run leaves, too."""
+
+    def node_states() -> set[str]:
+        told = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, check=True
+        )
+        return set(told.stdout.split())
+
+    wait_until(lambda: node_states() == {"idle"})
+    time.sleep(3)  # its processes are gone a little later than Slurm says
+    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.usefixtures("mnist_directory", "slurm")
+def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempted(
+    tmp_path: Path, home: Path, postgres: str
+) -> None:
+    study = new_study(tmp_path, LONG, url=postgres)
+    secret = postgres.replace("postgres@", f"postgres:{PASSWORD}@")
+    line = LAUNCH_ON_SLURM.replace("--workers 32", "--workers 1").replace("--time 240", "--time 1")
+    answer = finish(start_command(*shlex.split(line)[1:], "--json", folder=tmp_path, url=secret))
+    assert (answer.returncode, answer.stderr) == (0, "")
+    (job,) = json.loads(answer.stdout)["jobs"]
+    wait_until(has_epochs(study, 0))
+    assert job_states() == {job: ("RUNNING", 0)}
+    wait_until(lambda: job_states() == {job: ("PENDING", 1)})  # queued again before its minute was over
+    assert reasons(study) == [f"preempted: {ASKED}"]
+
+    at_once(job)
+    wait_until(has_epochs(study, 1))
+    subprocess.run(["scontrol", "requeue", job], check=True)  # what preemption does
+    wait_until(lambda: len(reasons(study)) == 2)
+    assert reasons(study)[1] == "preempted: the worker was stopped by SIGTERM"
+    wait_until(lambda: job_states() == {job: ("PENDING", 2)})
+
+    again = "launch", "seed-grid", "--on", "slurm", "--workers", "5", "--json"
+    more = finish(start_command(*again, folder=tmp_path, url=secret))  # a second launch only adds workers
+    assert more.returncode == 0, more.stderr
+    (other,) = json.loads(more.stdout)["jobs"]
+    wait_until(lambda: read_results(study).is_finished, 480)
+    wait_until(lambda: job_states().keys() == {job})
+    at_once(job)
+    wait_until(lambda: not job_states())  # it found the study finished
+    *drained, complete = read_results(study).attempts
+    assert len(drained) == 2
+    assert (complete.state, len(complete.history)) == ("complete", 80)
+    assert complete.resumed is not None
+    assert complete.resumed["epoch"] == len(drained[1].history)
+    log = (home / study.uid / f"{other}_0_log.out").read_text(encoding="utf-8")
+    assert ": goes on after epoch " in log
+    readable = [path for path in (home / study.uid).rglob("*") if path.is_file()]
+    assert not [path for path in readable if PASSWORD.encode() in path.read_bytes()]
+
+
+def has_epochs(study: OpenStudy, number: int) -> Callable[[], bool]:
+    """Whether the trial of that number runs and has stored an epoch of its own."""
+
+    def look() -> bool:
+        attempts = read_results(study).attempts[number:]
+        if not attempts or attempts[0].state != "running":
+            return False
+        before: int = (attempts[0].resumed or {}).get("epoch", 0)
+        return len(attempts[0].history) > before
+
+    return look
+
+
+def reasons(study: OpenStudy) -> list[str]:
+    """Why attempts failed, without the epoch."""
+    failures = [attempt.failure for attempt in read_results(study).attempts if attempt.failure]
+    return [f"{failure['class']}: {failure['reason'].split(';')[0]}" for failure in failures]
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.usefixtures("slurm", "home")
+def test_what_slurm_refuses_is_one_line(tmp_path: Path, postgres: str, command: Command) -> None:
+    new_study(tmp_path, TWO_CELLS, url=postgres)
+    options = "--workers", "1", "--storage", postgres, "--engine-option", "partition=nowhere"
+    answer = command("launch", "tiny", "--on", "slurm", *options)
+    assert (answer.code, answer.out) == (1, "")
+    said = "Batch job submission failed: Invalid partition name specified"
+    assert answer.err == f"mnist-tune: Slurm refused: {said}\n"
+
+
+def refused(command: Command, *options: str) -> Any:
+    answer = command("launch", "tiny", "--on", "slurm", "--workers", "2", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count("\n") == 1
+    return answer.err
+
+
+def test_a_file_is_refused_with_the_way_out(tmp_path: Path, command: Command) -> None:
+    new_study(tmp_path)
+    said = refused(command)
+    assert "studies.db: is a file of this machine, and Slurm may start workers on others; " in said
+    assert "copy-study tiny --from sqlite:///" in said
+
+
+def test_parts_of_a_gpu_and_places_without_slurm_are_refused(
+    tmp_path: Path, command: Command, home: Path
+) -> None:
+    new_study(tmp_path)
+    said = refused(command, "--address", "local", "--gpus-per-worker", "0.25")
+    assert said == "mnist-tune: --gpus-per-worker 0.25: Slurm gives whole ones; write 1\n"
+    assert "leave it out, or write local" in refused(command, "--address", "elsewhere")
+    assert not home.exists()
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_study(tmp_path)
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    monkeypatch.delitem(sys.modules, "mnist_tune.launch.slurm_engine", raising=False)
+    monkeypatch.delattr(mnist_tune.launch, "slurm_engine", raising=False)
+    assert refused(command) == "mnist-tune: --on slurm: needs submitit; run pip install 'mnist-tune[slurm]'\n"

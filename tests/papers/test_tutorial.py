@@ -1,0 +1,82 @@
+"""The README's tutorial, from the first command to the last, on a real server and on fewer images."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.queue.control import Registration
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study.store import open_study
+from tests.papers.test_readme import TUTORIAL
+from tests.support.postgres_server import PostgresServer, running_server
+from tests.support.running_dashboard import running_dashboard
+from tests.support.studies import STUDIES, finish, start_command
+
+SMALLER = {"6000": "300", "2000": "200", "50000": "300", "10000": "200", "epochs = 10": "epochs = 1"}
+URL = "postgresql://tuner@database-host/studies"
+
+
+def smaller_studies(folder: Path) -> None:
+    """The shipped studies on so few images that all of them take a minute."""
+    (folder / "studies").mkdir()
+    for spec in STUDIES.glob("*.toml"):
+        text = spec.read_text(encoding="utf-8")
+        for found, put in SMALLER.items():
+            text = re.sub(rf"\b{found}$", put, text, flags=re.MULTILINE)
+        (folder / "studies" / spec.name).write_text(text, encoding="utf-8")
+
+
+def ask_server(server: PostgresServer, line: str) -> None:
+    """Run one of PostgreSQL's own commands; the password is asked for twice."""
+    command, *arguments = shlex.split(line)
+    port = server.url.split(":")[-1].split("/")[0]
+    subprocess.run(
+        [server.binaries / command, *arguments],
+        env=os.environ | {"PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "postgres"},
+        input="secret\nsecret\n",
+        text=True,
+        check=True,
+        start_new_session=True,  # or it asks the terminal
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.usefixtures("mnist_directory")
+def test_the_tutorial_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller_studies(tmp_path)
+    printed: dict[str, str] = {}
+    with running_server(tmp_path) as server:
+        theirs = server.url.replace("postgres@", "tuner@").removesuffix("postgres") + "studies"
+        url = "sqlite:///mnist-tune.db"
+        for line in TUTORIAL:
+            words = shlex.split(line.replace(URL, theirs))
+            if words[0] != "mnist-tune":
+                if words[0] == "export":
+                    url = theirs
+                else:
+                    ask_server(server, line)
+                continue
+            if words[1] == "dashboard":
+                with running_dashboard(tmp_path, *words[2:], url=url):
+                    continue
+            if words[1] == "drain":
+                monkeypatch.setattr("socket.gethostname", lambda: "gpu-2")
+                study = open_study(open_storage(storage_url(url)), "seed-grid")
+                Registration(study.storage, study.study_id, "cuda:0").register()
+                monkeypatch.undo()
+            answer = finish(start_command(*words[1:], folder=tmp_path, url=url))
+            assert (answer.returncode, answer.stderr) == (0, ""), f"{line}: {answer.stdout}"
+            printed[line] = answer.stdout
+    assert "24 cells, 8 of them taken over from 'quickstart'" in printed[TUTORIAL[1]]
+    assert "(24 trials)" in next(said for line, said in printed.items() if "copy-study" in line)
+    assert "8/8 cells" in printed["mnist-tune status seed-grid --watch"]
+    assert (tmp_path / "replicates.html").is_file()
+    assert "no login" not in "".join(printed.values())

@@ -1,6 +1,0 @@
-"""What the fork server of the tests loads: what the product's loads, and what tests have children do."""
-
-from mnist_tune.processes.preload import load, workers
-
-assert workers
-load("tests.in_children", "tests.toy_worker", "tests.lives")

@@ -1,0 +1,118 @@
+"""What every trial costs the storage: few transactions, and statements that were compiled before."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.engine.interfaces import CacheStats
+
+from mnist_tune.results.study_results import read_results
+from mnist_tune.storage.keys import RESULT
+from mnist_tune.worker.attempt import Attempt
+from tests.support.studies import epoch, new_study, open_file, take, work
+
+
+def one_epoch(attempt: Attempt) -> float:
+    attempt.epoch_done(epoch(1, 50.0), last=True)
+    return 50.0
+
+
+def test_a_trial_of_one_epoch_is_two_transactions(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    commits: list[object] = []
+    when_trials_began: list[int] = []
+
+    def run_trial(attempt: Attempt) -> float:
+        when_trials_began.append(len(commits))
+        return one_epoch(attempt)
+
+    sqlalchemy.event.listen(study.storage.engine, "commit", commits.append)
+    work(study, run_trial)
+    # The least, since a heartbeat may fall into a trial.
+    assert min(after - before for before, after in pairwise(when_trials_began)) == 2
+
+
+def test_the_end_of_a_trial_is_one_statement_for_each_table_and_one_to_hold_the_row(
+    tmp_path: Path,
+) -> None:
+    study = new_study(tmp_path)
+    queue = study.queue()
+    claim = take(queue)
+    statements: list[str] = []
+    sqlalchemy.event.listen(
+        study.storage.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
+    queue.complete(claim, 50.0, user={"a": 1}, system={"b": 2}, reports={1: 50.0})
+    tables = [statement.split()[1 if statement.startswith("UPDATE") else 2] for statement in statements]
+    assert tables == [
+        "trials",
+        "trial_user_attributes",
+        "trial_system_attributes",
+        "trial_intermediate_values",
+        "trial_values",
+        "trials",
+    ]
+    assert {"b", RESULT} <= study.storage.get_trial(claim.trial_id).system_attrs.keys()
+
+
+def test_the_last_epoch_is_stored_with_the_end_of_the_trial(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    other = open_file(tmp_path)
+    before: list[dict[int, float]] = []
+
+    def run_trial(attempt: Attempt) -> float:
+        accuracy = one_epoch(attempt)
+        before.append(other.get_trial(attempt.claim.trial_id).intermediate_values)
+        return accuracy
+
+    work(study, run_trial)
+    assert before == [{}] * 8
+    assert [trial.intermediate_values for trial in study.optuna_study().trials] == [{1: 50.0}] * 8
+    assert [len(attempt.history) for attempt in read_results(study).attempts] == [1] * 8
+
+
+def test_the_last_epoch_of_a_trial_that_fails_after_it_is_stored_too(tmp_path: Path) -> None:
+    def run_trial(attempt: Attempt) -> float:
+        one_epoch(attempt)
+        raise OSError("the weights do not fit on the disk")
+
+    study = new_study(tmp_path)
+    work(study, run_trial, max_trials=1)
+    (failed,) = [attempt for attempt in read_results(study).attempts if attempt.failure]
+    assert len(failed.history) == 1
+
+
+def test_only_the_first_trial_of_a_worker_compiles_statements(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    compiling: set[int] = set()
+    number = 0
+
+    def note(*arguments: Any) -> None:
+        context = arguments[4]
+        if context.cache_hit is not CacheStats.CACHE_HIT:
+            compiling.add(number)
+
+    def run_trial(attempt: Attempt) -> float:
+        nonlocal number
+        number = attempt.claim.number
+        return one_epoch(attempt)
+
+    sqlalchemy.event.listen(study.storage.engine, "before_cursor_execute", note)
+    work(study, run_trial)
+    assert compiling == {0, 7}  # after the last one the worker finds that the study is finished
+
+
+def test_a_queue_that_is_asked_all_the_time_for_silent_workers_looks_now_and_then(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    queue = study.queue()
+    queue.claim("worker")
+    statements: list[str] = []
+    sqlalchemy.event.listen(
+        study.storage.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
+    for _ in range(100):
+        queue.put_back_stale()
+    assert 1 <= len(statements) < 10

@@ -1,0 +1,280 @@
+"""Trials that a study's pruner ends: when, as what, and what is left of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from mnist_tune.errors import UserError
+from mnist_tune.failures import AttemptFailed, Failure, Pruned
+from mnist_tune.queue.queue import Standing
+from mnist_tune.results.exports import best_configuration
+from mnist_tune.results.study_results import read_results
+from mnist_tune.search.pruners import pruner
+from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
+from mnist_tune.study.store import OpenStudy
+from mnist_tune.worker.attempt import Attempt
+from tests.support.storage_faults import away, lost_answer
+from tests.support.studies import epoch, new_study, states, tiny_spec, work
+from tests.worker.test_attempt import Bench
+
+SEEDS = """
+[study]
+name = "tiny"
+
+[search.grid]
+seed = {seeds}
+
+[training]
+epochs = 9
+"""
+MEDIAN = '[pruner]\nname = "median"\nn_startup_trials = 1\n'
+HALVING = '[pruner]\nname = "successive_halving"\nmin_resource = 1\nreduction_factor = 2\n'
+
+
+def pruned_study(folder: Path, table: str, n_cells: int) -> OpenStudy:
+    return new_study(folder, SEEDS.format(seeds=list(range(n_cells))) + table)
+
+
+def rising(attempt: Attempt, epochs: int = 9) -> float:
+    """A trial whose accuracy rises by a point an epoch; the later ones are worse."""
+    for number in range(1, epochs + 1):
+        attempt.epoch_done(epoch(number, accuracy(attempt, number)), last=number == epochs)
+    return accuracy(attempt, epochs)
+
+
+def accuracy(attempt: Attempt, number: int) -> float:
+    return 50.0 + number - 10 * attempt.claim.number
+
+
+def epochs_run(study: OpenStudy) -> list[int]:
+    return [len(trial.intermediate_values) for trial in study.optuna_study().trials]
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("", [9, 9, 9]),
+        (MEDIAN, [9, 1, 1]),
+        (MEDIAN + "n_warmup_steps = 2\n", [9, 2, 2]),
+        (MEDIAN + "n_warmup_steps = 2\ninterval_steps = 3\n", [9, 2, 2]),
+        (MEDIAN.replace("= 1", "= 2"), [9, 9, 1]),
+        (HALVING, [9, 1, 1]),
+        (HALVING.replace("min_resource = 1", "min_resource = 3"), [9, 3, 3]),
+        (HALVING.replace("min_resource = 1\n", ""), [9, 9, 1]),  # "auto": the first has left no rungs
+        ('[pruner]\nname = "patient"\npatience = 1\n', [9, 9, 9]),
+        (MEDIAN + "patience = 1\n", [9, 9, 9]),  # all rise
+    ],
+)
+def test_a_trial_is_ended_when_the_table_says(tmp_path: Path, table: str, expected: list[int]) -> None:
+    study = pruned_study(tmp_path, table, 3)
+    work(study, rising)
+    assert epochs_run(study) == expected
+
+
+def test_a_patient_pruner_ends_a_trial_that_has_not_improved_for_so_many_epochs(tmp_path: Path) -> None:
+    study = pruned_study(tmp_path, '[pruner]\nname = "patient"\npatience = 2\n', 1)
+
+    def best_in_its_third(attempt: Attempt) -> float:
+        for number in range(1, 10):
+            attempt.epoch_done(epoch(number, 50.0 - abs(number - 3)), last=number == 9)
+        return 50.0
+
+    work(study, best_in_its_third)
+    assert epochs_run(study) == [6]
+
+
+def test_a_pruned_trial_ends_as_with_optuna_itself_and_finishes_its_cell(tmp_path: Path) -> None:
+    study = pruned_study(tmp_path, MEDIAN, 2)
+    lines: list[str] = []
+    work(study, rising, log=lines.append)
+    stock = optuna.load_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/studies.db")
+    assert [trial.state for trial in stock.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
+    assert stock.trials[1].value == 41.0  # what it last reported
+    assert study.queue().standing() is Standing.FINISHED
+    assert any(line.endswith("pruned after epoch 1: validation accuracy 41.00 %") for line in lines)
+    results = read_results(study)
+    assert (results.cells.complete, results.cells.pruned, results.is_finished) == (1, 1, True)
+    assert list(results.latest[1].artifacts) == ["log.txt"]
+
+
+def test_the_last_epoch_is_never_asked_about(tmp_path: Path) -> None:
+    study = pruned_study(tmp_path, MEDIAN + "n_warmup_steps = 9\n", 3)
+    work(study, rising)
+    assert states(study) == [TrialState.COMPLETE] * 3
+
+
+def bench_of(study: OpenStudy, folder: Path) -> Bench:
+    return Bench(study, folder, decide=study.guide().decide)
+
+
+def beaten(folder: Path, table: str = HALVING) -> tuple[Bench, Attempt]:
+    """A study whose first trial has done well, and its second, which is to be ended after its first epoch."""
+    study = pruned_study(folder, table, 2)
+    bench = bench_of(study, folder)
+    first = bench.attempt()
+    for number in range(1, 10):
+        first.epoch_done(epoch(number, 80.0), last=number == 9)
+    first.complete(80.0, bench.ask)
+    return bench, bench.attempt()
+
+
+def test_while_the_storage_is_away_nothing_is_decided(tmp_path: Path) -> None:
+    bench, second = beaten(tmp_path)
+    with away(bench.study.storage):
+        second.epoch_done(epoch(1, 40.0))
+    with pytest.raises(Pruned):
+        second.epoch_done(epoch(2, 41.0))
+    second.prune(bench.ask)
+    assert bench.stored(second).intermediate_values == {1: 40.0, 2: 41.0}
+    assert bench.stored(second).value == 41.0
+
+
+def test_a_pruning_whose_answer_was_lost_is_done_once(tmp_path: Path) -> None:
+    bench, second = beaten(tmp_path)
+    with pytest.raises(Pruned):
+        second.epoch_done(epoch(1, 40.0))
+    with lost_answer(bench.study.storage):
+        second.prune(bench.ask)
+    assert bench.stored(second).state == TrialState.PRUNED
+    assert bench.stored(second).system_attrs[f"{RUNG}0"] == 40.0
+
+
+def test_the_checkpoints_of_a_pruned_trial_are_deleted(tmp_path: Path) -> None:
+    bench, second = beaten(tmp_path)
+    with pytest.raises(Pruned):
+        second.epoch_done(epoch(1, 40.0), bench.checkpoint(1))
+    second.prune(bench.ask)
+    assert bench.checkpoints.keys() == []
+
+
+def test_a_decision_that_was_lost_with_its_worker_is_made_again(tmp_path: Path) -> None:
+    bench, second = beaten(tmp_path)
+    with pytest.raises(Pruned):
+        second.epoch_done(epoch(1, 40.0), bench.checkpoint(1))
+    assert f"{RUNG}0" not in bench.stored(second).system_attrs  # killed here, it has not passed the rung
+    second.give_back(Failure("lost", "killed"), bench.ask)
+    third = bench.attempt()
+    with pytest.raises(Pruned):
+        third.resumed([epoch(1, 40.0)], {"epoch": 1})
+
+
+def test_a_cell_does_not_compete_with_its_own_earlier_attempt(tmp_path: Path) -> None:
+    study = pruned_study(tmp_path, HALVING, 1)
+    bench = bench_of(study, tmp_path)
+    first = bench.attempt()
+    first.epoch_done(epoch(1, 60.0))
+    first.epoch_done(epoch(2, 61.0), bench.checkpoint(2))
+    first.give_back(Failure("preempted", "stopped"), bench.ask)
+    again = bench.attempt()
+    rungs = {key: value for key, value in bench.stored(again).system_attrs.items() if key.startswith(RUNG)}
+    assert rungs == {f"{RUNG}0": 60.0, f"{RUNG}1": 61.0}  # it is past them, with what it had there
+    again.resumed([epoch(1, 60.0), epoch(2, 61.0)], {"epoch": 2})
+    again.epoch_done(epoch(3, 55.0))
+    with pytest.raises(Pruned):  # by another: alone, it would be the best of its rung
+        _compete(bench_of(study, tmp_path), again)
+
+
+def _compete(bench: Bench, attempt: Attempt) -> None:
+    number = len(bench.study.storage.get_all_trials(bench.study.study_id))
+    stronger = bench.study.storage.create_new_trial(
+        bench.study.study_id,
+        optuna.trial.create_trial(
+            value=70.0, system_attrs={CELL: 1, CLAIM: "another's", RESULT: [number, 70.0], f"{RUNG}2": 70.0}
+        ),
+    )
+    assert stronger
+    attempt.epoch_done(epoch(4, 56.0))
+
+
+@pytest.mark.parametrize("max_failures", [0, 1])
+def test_a_retried_cell_stays_in_its_bracket_of_hyperband(tmp_path: Path, max_failures: int) -> None:
+    study = pruned_study(tmp_path, '[pruner]\nname = "hyperband"\n', 12)
+    own: Any = pruner(study.spec)
+
+    def some_fail(attempt: Attempt) -> float:
+        if attempt.claim.failures.get("lost", 0) < max_failures:
+            raise AttemptFailed(Failure("lost", "killed"))
+        return rising(attempt)
+
+    work(study, some_fail)
+    trials = study.optuna_study().trials
+    brackets = [own._get_bracket_id(study.optuna_study(), trial) for trial in trials]
+    assert len(set(brackets[:12])) > 1
+    assert brackets == brackets[:12] * (max_failures + 1)
+    # A trial whose bracket begins at epoch 9 is never ended.
+    ends = dict(zip(brackets, zip(epochs_run(study), trials, strict=True), strict=True))
+    assert ends[2][1].state in (TrialState.COMPLETE, TrialState.FAIL)
+
+
+def test_a_configuration_with_a_pruned_seed_is_not_ranked(tmp_path: Path) -> None:
+    text = SEEDS.format(seeds="[0, 1]\nbatch_size = [64, 128]") + MEDIAN.replace("= 1", "= 0")
+    study = new_study(tmp_path, text)
+
+    def one_seed_is_lucky(attempt: Attempt) -> float:
+        size = tried.setdefault("batch_size", attempt.parameters["batch_size"])
+        lucky = 90.0 if attempt.claim.number == 0 else 20.0
+        good = lucky if attempt.parameters["batch_size"] == size else 95.0
+        for number in range(1, 10):
+            attempt.epoch_done(epoch(number, good), last=number == 9)
+        return good
+
+    tried: dict[str, int] = {}
+    work(study, one_seed_is_lucky)
+    results = read_results(study)
+    (place,) = results.ranking
+    assert place.candidate.parameters != tried
+    (early,) = results.ended_early
+    assert early.parameters == tried  # though its first seed went all the way
+    assert (len(early.complete), len(early.pruned), early.epochs) == (1, 1, 1)
+    assert results.evidence[0].startswith("1 configuration was judged worse before the last epoch")
+    assert [one["epochs"] for one in results.as_json()["ended_early"]] == [1]
+
+
+def test_a_study_in_which_every_configuration_was_pruned_has_no_winner(tmp_path: Path) -> None:
+    study = pruned_study(tmp_path, '[pruner]\nname = "patient"\npatience = 0\n', 2)
+
+    def falling(attempt: Attempt) -> float:
+        for number in range(1, 10):
+            attempt.epoch_done(epoch(number, 50.0 - number), last=number == 9)
+        return 41.0
+
+    work(study, falling)
+    results = read_results(study)
+    assert results.is_finished
+    assert results.best is None
+    with pytest.raises(UserError, match="the pruner has ended at least one trial of each"):
+        best_configuration(results, "sqlite:///studies.db")
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('name = "medan"', "pruner.name: 'medan' is not known; did you mean 'median'?"),
+        ("n_warmup_steps = 2", "pruner.name: missing; write one of median, successive_halving,"),
+        ('name = "median"\nmin_resource = 2', 'pruner.min_resource: name = "median" does not know it, but'),
+        ('name = "median"\nn_warmup_stps = 2', "unknown key; did you mean 'n_warmup_steps'?"),
+        ('name = "median"\nn_warmup_steps = -1', "pruner.n_warmup_steps: should be greater than or equal"),
+        ('name = "median"\nmin_delta = 0.5', "pruner.min_delta: belongs to patience; write patience = 2"),
+        ('name = "patient"', "pruner.patience: missing; write after how many epochs"),
+        ('name = "hyperband"\nmin_resource = 20', "pruner.min_resource: is 20, but a trial has 9 epochs"),
+        ('name = "successive_halving"\nmin_resource = "x"', "pruner.min_resource: should be a valid integer"),
+        (
+            'name = "successive_halving"\nbootstrap_count = 2',
+            "pruner.bootstrap_count: needs a number for min",
+        ),
+    ],
+)
+def test_a_wrong_table_gets_one_line(tmp_path: Path, table: str, says: str) -> None:
+    with pytest.raises(UserError) as refused:
+        tiny_spec(tmp_path, SEEDS.format(seeds=[0]) + f"[pruner]\n{table}\n")
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_spec_without_a_pruner_is_stored_as_before(tmp_path: Path) -> None:
+    assert "pruner" not in tiny_spec(tmp_path, SEEDS.format(seeds=[0])).document()

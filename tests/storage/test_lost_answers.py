@@ -1,0 +1,161 @@
+"""A commit that reaches the server while its answer never comes back: asked again, it has one effect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+
+from mnist_tune.failures import Failure
+from mnist_tune.queue.control import (
+    Control,
+    Registration,
+    WorkerRow,
+    ask_to_drain,
+    read_control,
+    read_registry,
+    set_control,
+)
+from mnist_tune.results.study_results import read_results
+from mnist_tune.storage.retrying import Patience
+from mnist_tune.study.delete import delete_study
+from mnist_tune.study.retry import put_back_holes
+from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
+from tests.support.studies import TWO_CELLS, lease, new_study, opened_again, take
+from tests.support.tcp_proxy import TcpProxy
+
+pytestmark = pytest.mark.postgres
+
+
+class Bench:
+    """A study seen over a good link and through the proxy, to act there and look here."""
+
+    def __init__(self, study: OpenStudy, proxy: TcpProxy) -> None:
+        self.study = study
+        self.proxy = proxy
+        self.far = opened_again(study, proxy.url)
+        self.queue = self.far.queue()
+        self.lines: list[str] = []
+
+    def with_answer_lost(self, call: Callable[[], Any], commit: int = 1) -> Any:
+        """What a patient caller gets when the answer to a commit is lost, by default to the first."""
+        self.proxy.lose_commit(commit)
+        answer = Patience(60, self.lines.append, hurry=lambda: False)(call)
+        assert self.proxy.has_lost_it
+        assert len(self.lines) == 2, self.lines  # it was away, and it answers again
+        return answer
+
+    def states(self) -> list[str]:
+        return [attempt.state for attempt in read_results(self.study).attempts]
+
+    def workers(self) -> list[WorkerRow]:
+        return read_registry(self.study.storage, self.study.study_id, 60.0).workers
+
+
+def a_claim(bench: Bench) -> None:
+    claim = bench.with_answer_lost(lambda: bench.queue.claim("worker"))
+    assert bench.states() == ["running", "waiting"]
+    bench.queue.complete(claim, 42.0)
+    assert bench.states() == ["complete", "waiting"]
+
+
+def a_record(bench: Bench) -> None:
+    claim = take(bench.queue)
+    bench.with_answer_lost(
+        lambda: bench.queue.record(claim, user={"history": [1, 2]}, reports={1: 41.0, 2: 42.0})
+    )
+    trial = bench.study.optuna_study().trials[0]
+    assert trial.user_attrs["history"] == [1, 2]
+    assert trial.intermediate_values == {1: 41.0, 2: 42.0}
+    bench.queue.beat(claim)
+
+
+def a_completion(bench: Bench) -> None:
+    claim = take(bench.queue)
+    bench.with_answer_lost(lambda: bench.queue.complete(claim, 42.0, reports={1: 42.0}))
+    assert bench.states() == ["complete", "waiting"]
+    assert bench.study.optuna_study().trials[0].values == [42.0]
+    with pytest.raises(UpdateFinishedTrialError):
+        bench.queue.beat(claim)
+
+
+def a_cell_given_back(bench: Bench) -> None:
+    claim = take(bench.queue)
+    assert bench.with_answer_lost(lambda: bench.queue.give_back(claim, Failure("exception", "it broke")))
+    assert bench.states() == ["failed", "waiting", "waiting"]
+
+
+def a_stale_cell_put_back(bench: Bench) -> None:
+    take(bench.study.queue())
+    time.sleep(1.2)
+    bench.with_answer_lost(
+        bench.queue.put_back_stale, commit=2
+    )  # the first commit ends the look at heartbeats
+    assert bench.states() == ["failed", "waiting", "waiting"]
+
+
+def a_study_made(bench: Bench) -> None:
+    spec = bench.study.spec.named("another")
+    bench.with_answer_lost(lambda: create_study(bench.far.storage, spec))
+    assert len(read_results(open_study(bench.study.storage, "another")).attempts) == 2
+
+
+def a_study_paused(bench: Bench) -> None:
+    far = bench.far
+    bench.with_answer_lost(lambda: set_control(far.storage, far.study_id, Control.PAUSED))
+    assert read_control(bench.study.storage, bench.study.study_id) is Control.PAUSED
+    assert bench.queue.claim("worker") is None
+
+
+def a_worker_registered(bench: Bench) -> None:
+    registration = Registration(bench.far.storage, bench.far.study_id, "cpu")
+    bench.with_answer_lost(registration.register)
+    assert len(bench.workers()) == 1
+
+
+def a_worker_drained(bench: Bench) -> None:
+    Registration(bench.study.storage, bench.study.study_id, "cpu").register()
+    (worker,) = bench.workers()
+    far = bench.far
+    names = bench.with_answer_lost(lambda: ask_to_drain(far.storage, far.study_id, worker=worker.name))
+    assert names == [worker.name]
+    assert [row.state for row in bench.workers()] == ["draining"]
+
+
+def a_hole_put_back(bench: Bench) -> None:
+    assert bench.queue.give_back(take(bench.queue), Failure("non_finite", "the loss is nan"))
+    assert bench.states() == ["failed", "waiting"]
+    bench.with_answer_lost(lambda: put_back_holes(bench.far))
+    assert bench.states() == ["failed", "waiting", "waiting"]
+
+
+def a_study_deleted(bench: Bench) -> None:
+    bench.with_answer_lost(lambda: delete_study(bench.far))
+    assert study_names(bench.study.storage) == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        a_claim,
+        a_record,
+        a_completion,
+        a_cell_given_back,
+        a_stale_cell_put_back,
+        a_study_made,
+        a_study_paused,
+        a_worker_registered,
+        a_worker_drained,
+        a_hole_put_back,
+        a_study_deleted,
+    ],
+    ids=lambda act: act.__name__.replace("_", " "),
+)
+def test_what_is_committed_though_the_answer_is_lost_has_one_effect(
+    postgres: str, proxy: TcpProxy, tmp_path: Path, act: Callable[[Bench], None]
+) -> None:
+    act(Bench(new_study(tmp_path, TWO_CELLS + lease(0.3, 1.0), postgres), proxy))

@@ -1,0 +1,48 @@
+"""Functions run in processes that come loaded: forked off one that has imported all and opened nothing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from mnist_tune.processes import fork_server
+
+Argument = TypeVar("Argument")
+Answer = TypeVar("Answer")
+
+FORK = get_context("fork")
+"""For processes that were started here, which have no threads: theirs come loaded as well."""
+_SERVER = get_context("forkserver")
+_SERVER.set_forkserver_preload(["tests.system.interrupted_processes"])
+
+
+def run_each(
+    function: Callable[[Argument], Answer], arguments: Iterable[Argument], at_once: int
+) -> list[Answer]:
+    """Call the function with each argument, in a process of its own; the answers in the same order."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(partial(_run, function), arguments))
+
+
+def _run(function: Callable[[Argument], Answer], argument: Argument) -> Answer:
+    receiving, sending = _SERVER.Pipe(duplex=False)
+    process = _SERVER.Process(target=_answer, args=(sending, function, argument))
+    process.start()
+    sending.close()
+    try:
+        answer: Answer = receiving.recv()
+    except EOFError:
+        process.join()
+        raise AssertionError(f"{function.__name__}({argument}) ended with {process.exitcode}") from None
+    process.join()
+    return answer
+
+
+def _answer(sending: Connection, function: Callable[[Argument], Answer], argument: Argument) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)
+    sending.send(function(argument))

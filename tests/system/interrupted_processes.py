@@ -1,0 +1,185 @@
+"""Short lives of processes that write to a study, and what must be there when one was cut short."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any, LiteralString
+from unittest.mock import patch
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import func, select
+from sqlalchemy.engine import make_url
+
+from mnist_tune.cli.studies import create_study
+from mnist_tune.errors import UserError
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import GuardedStorage, open_storage
+from mnist_tune.storage.statements import trials
+from mnist_tune.study.store import OpenStudy, open_study
+from mnist_tune.verification import verify
+from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.signals import StopRequest
+from tests.support.forked_processes import FORK
+from tests.support.logged_job import InEpoch, Job, LoggedStorage, StepLog
+from tests.support.studies import work, write_spec
+from tests.system.promise_checks import STEPS, broken_promises
+
+SPEC = """
+[study]
+name = "tiny"
+
+[search.grid]
+seed = [0, 1, 2]
+
+[training]
+epochs = 2
+
+[lease]
+heartbeat_interval = 0.2
+grace_period = 0.6
+
+[retry]
+lost = -1
+
+[limits]
+checkpoint_interval = 0
+"""
+CELLS = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder, and the database that belongs to it: a file in it, or one of its name on a server."""
+
+    folder: Path
+    server: str | None = None
+
+    @property
+    def url(self) -> str:
+        if self.server is None:
+            return f"sqlite:///{self.folder}/studies.db"
+        return make_url(self.server).set(database=self.folder.name).render_as_string(hide_password=False)
+
+    def make(self, like: Place | None = None) -> None:
+        """Make it, empty or as another is now."""
+        if like is None:
+            self.folder.mkdir(parents=True)
+        else:
+            shutil.copytree(like.folder, self.folder)
+        self._on_server(
+            "CREATE DATABASE {} TEMPLATE {}", self.folder.name, like.folder.name if like else "template1"
+        )
+
+    def remove(self) -> None:
+        """Leave nothing of it."""
+        shutil.rmtree(self.folder)
+        self._on_server("DROP DATABASE {} WITH (FORCE)", self.folder.name)
+
+    def study(self) -> OpenStudy:
+        """The study in it."""
+        return open_study(LoggedStorage(storage_url(self.url), StepLog(self.folder / STEPS)), "tiny")
+
+    def _on_server(self, statement: LiteralString, *names: str) -> None:
+        if self.server is not None:
+            with psycopg.connect(self.server, autocommit=True) as connection:
+                connection.execute(SQL(statement).format(*map(Identifier, names)))
+
+
+def create(place: Place) -> None:
+    """Make a study."""
+    with redirect_stdout(None):
+        create_study(write_spec(place.folder, SPEC), storage=place.url)
+
+
+def work_to_the_end(place: Place) -> None:
+    """Run a new cell, go on with one that was given back, and take one over from the dead."""
+    with heartbeat_in_hand() as beat:
+        _work(place, lambda _: beat())
+
+
+def drain(place: Place) -> None:
+    """Be asked to stop in the first epoch."""
+    stop = StopRequest()
+    with heartbeat_in_hand() as beat:
+
+        def asked(_: Any) -> None:
+            beat()
+            stop.request("stopped")
+
+        _work(place, asked, stop)
+
+
+def half_done(place: Place) -> None:
+    """A study with a cell that was begun and given back, one whose worker died, and one that is new."""
+    create(place)
+    stop = StopRequest()
+    for life in (
+        lambda: _work(place, lambda _: stop.request("stopped"), stop),
+        lambda: _work(place, in_epoch=_dies_in_the_second()),
+    ):
+        process = FORK.Process(target=life)
+        process.start()
+        process.join()
+
+
+def whole_or_not_there(place: Place) -> list[str]:
+    """After `create`: what is wrong with what is there, and with what is there once it was done again."""
+    try:
+        before = _trials(open_storage(storage_url(place.url)))
+    except UserError:  # no database yet, or nothing in it
+        before = 0
+    create(place)
+    storage = open_storage(storage_url(place.url))
+    after = _trials(storage)
+    verification = verify(storage, "tiny", place.folder, place.folder)
+    problems = [str(outcome) for outcome in verification.outcomes if outcome.findings]
+    if before not in (0, CELLS) or after != CELLS:
+        problems.append(f"{before} trials are left of the first try, {after} are there after the second")
+    return problems
+
+
+def finished_by_another(place: Place) -> list[str]:
+    """After any worker's life: what is wrong when another has worked to the end."""
+    study = place.study()
+    ended = _work(place, lambda _: None, study=study)
+    problems = [] if ended is Ended.FINISHED else [f"the other worker left: {ended}"]
+    return problems + broken_promises(study, place.folder)
+
+
+@contextmanager
+def heartbeat_in_hand() -> Iterator[Callable[[], None]]:
+    """Instead of the thread that beats, a call: so every run of a life does the same in the same order."""
+    beats: list[Callable[[], None]] = []
+
+    @contextmanager
+    def noted(beat: Callable[[], None], *_: object) -> Iterator[None]:
+        beats.append(beat)
+        yield
+
+    with patch("mnist_tune.worker.loop.Heartbeat", noted):
+        yield lambda: beats[-1]()
+
+
+def _work(
+    place: Place, in_epoch: InEpoch, stop: StopRequest | None = None, study: OpenStudy | None = None
+) -> Ended:
+    study = study or place.study()
+    job = Job(study, place.folder, StepLog(place.folder / STEPS), in_epoch)
+    return work(study, job, stop, log=lambda _: None, files=place.folder)
+
+
+def _dies_in_the_second() -> InEpoch:
+    epochs = iter((1, 2))
+    return lambda _: os.kill(os.getpid(), SIGKILL) if next(epochs) == 2 else None
+
+
+def _trials(storage: GuardedStorage) -> int:
+    with storage.transaction() as session:
+        return session.execute(select(func.count()).select_from(trials)).scalar_one()

@@ -1,0 +1,99 @@
+"""What must hold of a study whose workers were killed: seen from its rows, its files and the step logs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from optuna.artifacts import get_all_artifact_meta
+from optuna.trial import FrozenTrial
+
+from mnist_tune.storage.keys import CELL, CLAIM, HISTORY
+from mnist_tune.study.store import OpenStudy
+from mnist_tune.verification import verify
+from tests.support.logged_job import STATE_FILE, Step, expected, read_steps
+
+STEPS = "steps"
+"""The folder of step logs."""
+
+
+def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
+    """Of a finished study that all workers have left: what is not as promised, a line each."""
+    verification = verify(study.storage, study.name, folder / "artifacts", folder / "checkpoints")
+    problems = [
+        f"verify: {outcome.check}: {finding}"
+        for outcome in verification.outcomes
+        for finding in outcome.findings
+    ]
+    steps = defaultdict(list)
+    for step in read_steps(folder / STEPS):
+        steps[step.trial].append(step)
+    attempts: dict[int, list[Attempt]] = {cell: [] for cell in range(study.spec.n_cells)}
+    for trial in study.optuna_study().trials:
+        attempts[trial.system_attrs[CELL]].append(Attempt(trial, steps[trial._trial_id]))
+    for cell, tried in attempts.items():
+        checks = (_wrong_end(tried, study), _overlaps(tried), _lost_epochs(tried))
+        problems += [f"cell {cell}: {problem}" for check in checks for problem in check]
+    left_over = [str(path) for path in (folder / "checkpoints").rglob("*")]
+    return problems + [f"left over: {path}" for path in left_over]
+
+
+class Attempt(NamedTuple):
+    """A trial as it is stored, and what its worker noted of it."""
+
+    trial: FrozenTrial
+    steps: list[Step]
+
+
+def _wrong_end(attempts: list[Attempt], study: OpenStudy) -> Iterator[str]:
+    """A cell ends with its only complete or pruned attempt, which has the right value and all files."""
+    states = [attempt.trial.state.name for attempt in attempts]
+    ends = ["COMPLETE"] if study.spec.pruner is None else ["COMPLETE", "PRUNED"]
+    if states[:-1] != ["FAIL"] * (len(states) - 1) or states[-1:] not in [[end] for end in ends]:
+        yield f"its attempts are {states}"
+        return
+    last = attempts[-1].trial
+    is_complete = last.state.name == "COMPLETE"
+    epochs = study.spec.training.epochs if is_complete else len(last.intermediate_values)
+    value = expected(last.params["seed"], epochs)
+    if last.value != value:
+        yield f"its value is {last.value}, not {value}: it went on from a wrong state"
+    files = {artifact.filename for artifact in get_all_artifact_meta(last, storage=study.storage)}
+    if files != ({STATE_FILE, "log.txt"} if is_complete else {"log.txt"}):
+        yield f"its files are {files}"
+
+
+def _overlaps(attempts: list[Attempt]) -> Iterator[str]:
+    """Each attempt has one claim; of none is a write accepted once a later one has begun."""
+    later_began: int | None = None
+    for trial, steps in reversed(attempts):
+        tokens = {step.token for step in steps}
+        if not tokens <= {trial.system_attrs.get(CLAIM)}:
+            yield f"trial {trial.number} was worked on with the claims {tokens}"
+        for step in steps:
+            if later_began is not None and step.what == "accepted" and step.asked > later_began:
+                late = (step.asked - later_began) / 1e9
+                yield f"trial {trial.number} wrote {late:.3f} s after a later attempt had begun"
+        began = [step.done for step in steps if step.what == "begin"]
+        later_began = min([*began, *([] if later_began is None else [later_began])], default=None)
+
+
+def _lost_epochs(attempts: list[Attempt]) -> Iterator[str]:
+    """Each attempt goes on after the last epoch that was stored before, and from the state after it."""
+    stored = 0
+    for trial, steps in attempts:
+        for step in steps:
+            if step.what == "begin" and step.epoch != stored:
+                yield f"trial {trial.number} goes on after epoch {step.epoch}, but {stored} were stored"
+            if step.what == "restart":
+                yield f"trial {trial.number} found no state to go on from"
+        begun = [step.epoch for step in steps if step.what == "epoch"]
+        if any(after != before + 1 for before, after in pairwise(begun)):
+            yield f"trial {trial.number} ran the epochs {begun}"
+        stored = max(stored, len(trial.user_attrs.get(HISTORY, [])))
+        away = sum(step.what == "away" for step in steps)  # an epoch that could not be stored at once
+        if begun and begun[-1] > stored + away + 1:
+            yield f"trial {trial.number} lost the epochs between {stored} and {begun[-1]}"

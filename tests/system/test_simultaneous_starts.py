@@ -1,0 +1,72 @@
+"""Processes that come loaded and begin within milliseconds: what they all want is done once, every time."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.results.study_results import read_results
+from mnist_tune.spec.study_spec import Spec
+from mnist_tune.study.store import create_study, open_study
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended
+from tests.support.forked_processes import run_each
+from tests.support.studies import epoch, new_study, open_file, tiny_spec, work
+from tests.system.process_pool import Crowd, Treatment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("n_workers", [2, 8, 16])
+def test_workers_make_exactly_eight_trials_every_time(tmp_path: Path, n_workers: int) -> None:
+    folders = [tmp_path / str(repetition) for repetition in range(5)]
+    crowds = [(folder, n_workers) for folder in folders]
+    assert run_each(crowd_finishes_the_grid, crowds, at_once=3) == [[]] * len(crowds)
+    for folder in folders:
+        attempts = read_results(open_study(open_file(folder), "tiny")).attempts
+        assert [attempt.state for attempt in attempts] == ["complete"] * 8
+        assert sorted(attempt.cell for attempt in attempts) == list(range(8))
+        with sqlite3.connect(folder / "studies.db") as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def crowd_finishes_the_grid(crowd: tuple[Path, int]) -> list[str]:
+    """Let so many workers loose on a new study; what is wrong with how they left."""
+    folder, n_workers = crowd
+    folder.mkdir()
+    new_study(folder).storage.engine.dispose()
+    return Crowd(partial(work_for_a_moment, folder), Treatment(workers=n_workers), seed=0).disperse()
+
+
+def work_for_a_moment(folder: Path) -> None:
+    def run_trial(attempt: Attempt) -> float:
+        time.sleep(0.01)
+        attempt.epoch_done(epoch(1, 50.0), last=True)
+        return 50.0
+
+    study = open_study(open_file(folder), "tiny")
+    if work(study, run_trial, log=lambda _: None) is not Ended.FINISHED:
+        sys.exit("left before the study was finished")
+
+
+def test_creators_make_one_set_of_cells_every_time(tmp_path: Path) -> None:
+    folders = [tmp_path / str(repetition) for repetition in range(5)]
+    assert run_each(crowd_creates_the_study, folders, at_once=1) == [[]] * len(folders)
+    for folder in folders:
+        assert len(read_results(open_study(open_file(folder), "tiny")).attempts) == 8
+
+
+def crowd_creates_the_study(folder: Path) -> list[str]:
+    """Let twenty-four loose on a folder without a database; what is wrong with how they left."""
+    folder.mkdir()
+    spec = tiny_spec(folder)
+    return Crowd(partial(create, folder, spec), Treatment(workers=24), seed=0).disperse()
+
+
+def create(folder: Path, spec: Spec) -> None:
+    create_study(open_file(folder, create=True), spec)

@@ -1,0 +1,285 @@
+"""Stored and typed text reaches a terminal or a page only with what it would obey, or hide, spelt out."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import logging
+import re
+import sqlite3
+import warnings
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import insert
+
+import mnist_tune
+from mnist_tune.doctor.machine import one_line
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.failures import Failure
+from mnist_tune.queue.control import Registration
+from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.spec.documents import dump, to_json
+from mnist_tune.spec.parsing import parse
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.database_errors import explain
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
+from mnist_tune.storage.schema import workers
+from mnist_tune.storage.statements import parameters, put, studies, study_attributes
+from mnist_tune.study.store import OpenStudy
+from mnist_tune.terminal.events import events
+from mnist_tune.text.console import VisibleConsole
+from mnist_tune.text.log_handler import StandardError
+from mnist_tune.text.visible import EMPTY, visible, visible_lines
+from mnist_tune.text.wording import first_line
+from tests.conftest import Command
+from tests.support.report_studies import history
+from tests.support.studies import TWO_CELLS, new_study, take, write_spec
+
+OSC = "\x1b]52;c;ZXZpbA==\x07"
+"""Has a terminal write its clipboard."""
+HOSTILE = f"[bold]{OSC}\x9b31m\x7f\u202e\u2066evil\u200b\u2060\ufeff\u00ad\u2028\u0085\u3164\r[/bold]:smile:"
+SHOWN = (
+    r"[bold]\x1b]52;c;ZXZpbA==\x07\x9b31m\x7f\u202e\u2066evil"
+    r"\u200b\u2060\ufeff\xad\u2028\x85\u3164\r[/bold]:smile:"
+)
+
+
+def is_clean(text: str) -> bool:
+    """Whether every line of it is text that is seen."""
+    return all(line.isprintable() and not EMPTY.search(line) for line in text.split("\n"))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> OpenStudy:
+    """A complete trial, a failed one with its retry, a worker, another study: all of them hostile."""
+    study = new_study(tmp_path, TWO_CELLS)
+    queue = study.queue()
+    complete, failed = take(queue), take(queue)
+    files = {"log.txt": f"{HOSTILE}\nsecond line\n".encode()}
+    pointers = upload(ArtifactFolder(tmp_path / "studies-artifacts"), complete.token, files)
+    notes = {HISTORY: history([90.0]), ENVIRONMENT: {HOSTILE: HOSTILE, "device_name": HOSTILE}}
+    queue.complete(complete, 90.0, user=notes, system=pointers)
+    assert queue.give_back(failed, Failure("exception", f"{HOSTILE}\nTraceback\n\t{HOSTILE}"))
+    with study.storage.transaction() as session:
+        put(session, complete.trial_id, user={WORKER: HOSTILE, REUSED: {"study": HOSTILE, "trial": HOSTILE}})
+        put(session, failed.trial_id, user={WORKER: HOSTILE, ENVIRONMENT: {"device_name": HOSTILE}})
+        put(session, failed.trial_id, system={LOG: f"{HOSTILE}\n", CHECKPOINT: {"key": HOSTILE}})
+        axis = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": [HOSTILE]}})
+        row = {"param_name": HOSTILE, "param_value": 0.0, "distribution_json": axis}
+        for trial_id in (complete.trial_id, failed.trial_id):
+            session.execute(insert(parameters).values(row | {"trial_id": trial_id}))
+        session.execute(insert(studies).values(study_name=HOSTILE))
+    registration = Registration(study.storage, study.study_id, HOSTILE)
+    registration.register()
+    Registration(study.storage, study.study_id, HOSTILE).register()
+    registration.leave(HOSTILE)
+    with study.storage.transaction() as session:
+        session.execute(workers.update().values(name=HOSTILE, host=HOSTILE))
+    return study
+
+
+COMMANDS = [
+    "status tiny",
+    "status tiny --workers",
+    "status tiny --json",
+    "logs tiny",
+    "logs tiny --trial 1",
+    "logs tiny --json",
+    "verify tiny",
+    "verify tiny --json",
+    "export tiny",
+    "export tiny --format yaml",
+    "export tiny --format json",
+    "report tiny",
+    "studies",
+    "studies --json",
+    "doctor",
+    "drain tiny --worker nobody",
+    "drain tiny --worker HOSTILE",
+    "pause tiny",
+    "retry tiny",
+    "copy-study tiny --to sqlite:///copy.db",
+    "create-study spec.toml --reuse HOSTILE --name other",
+    "status HOSTILE",
+    "status tino",
+    "verify HOSTILE",
+    "delete-study HOSTILE --yes",
+    "status tiny --HOSTILE",
+    "logs tiny --trial HOSTILE",
+    "status tiny HOSTILE",
+    "HOSTILE",
+    "run HOSTILE",
+    "run unknown.toml",
+    "run evil.toml",
+    "train HOSTILE",
+    "evaluate HOSTILE",
+    "report tiny --output HOSTILE/report.html",
+    "report tiny --model HOSTILE",
+    "data check --data-dir HOSTILE",
+    "studies --storage sqlite:///HOSTILE",
+    "studies --storage HOSTILE",
+    "--debug status HOSTILE",
+    "dashboard --host HOSTILE",
+    "launch tiny --engine HOSTILE",
+    "delete-study tiny --files --yes",
+]
+
+
+@pytest.mark.usefixtures("study")
+def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, command: Command) -> None:
+    write_spec(tmp_path, TWO_CELLS)
+    write_spec(tmp_path, f"{TWO_CELLS}\n[{json.dumps(HOSTILE)}]\n", "unknown.toml")
+    write_spec(tmp_path, TWO_CELLS + HOSTILE, "evil.toml")
+    told = {}
+    for line in COMMANDS:
+        answer = command(*(HOSTILE.join(word.split("HOSTILE")) for word in line.split()))
+        told[line] = answer.out + answer.err
+        assert is_clean(told[line]), line
+        assert "a bug of mnist-tune" not in told[line], line
+    for line in ("status tiny", "status tiny --workers", "logs tiny", "verify tiny", "run HOSTILE"):
+        assert r"\x1b" in told[line], line
+    assert SHOWN in told["logs tiny"]
+    assert f"\ntrial 1: {' ' * 8}{SHOWN}\n" in told["logs tiny"]
+
+
+@pytest.mark.usefixtures("study")
+def test_a_report_shows_what_would_not_be_seen(tmp_path: Path, command: Command) -> None:
+    assert command("report", "tiny").code == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    own, figures = page.split("<script>!function", 1)[0], re.findall(r'id="figure-\w+">(.*?)</script>', page)
+    assert figures
+    assert is_clean(re.sub(r"<script.*?</script>", "", own, flags=re.DOTALL))
+    assert r"\x1b" in own
+    for figure in figures:
+        assert is_clean(json.dumps(json.loads(figure), ensure_ascii=False))
+
+
+@pytest.mark.parametrize("key", [HOSTILE, "search"])
+def test_a_stored_spec_that_is_hostile_is_refused_in_one_clean_line(
+    study: OpenStudy, command: Command, key: str
+) -> None:
+    spec = study.spec.document() | {key: HOSTILE}
+    with study.storage.transaction() as session:
+        ours = study_attributes.c.key == SPEC
+        session.execute(study_attributes.update().where(ours).values(value_json=json.dumps(spec)))
+    for words in ("status tiny", "verify tiny", "logs tiny", "export tiny", "studies"):
+        answer = command(*words.split())
+        assert is_clean(answer.out + answer.err)
+        assert r"\x1b" in answer.out + answer.err, words
+
+
+def test_what_happens_is_told_as_it_is_seen_on_a_terminal_and_in_a_pipe(study: OpenStudy) -> None:
+    now = read_results(study)
+    before = Results(now.spec, [])
+    lines = list(events(before, now))
+    assert any(r"\x1b" in line for line in lines)
+    for is_terminal in (True, False):
+        console = VisibleConsole(file=io.StringIO(), force_terminal=is_terminal, width=400)
+        for line in lines:
+            console.print(line)
+        table = Table(HOSTILE, title=HOSTILE)
+        table.add_row(HOSTILE)
+        console.print(table, Text(HOSTILE, style="bold"), HOSTILE)
+        assert isinstance(console.file, io.StringIO)
+        written = console.file.getvalue()
+        assert SHOWN in written
+        assert "[bold]" in written
+        assert ":smile:" in written
+        assert is_clean(re.sub(r"\x1b\[[0-9;]*m", "", written))
+
+
+@pytest.mark.parametrize("format_", ["toml", "json", "yaml"])
+def test_documents_are_ours_to_show_and_say_the_same_when_read_again(format_: str) -> None:
+    content = {"a": HOSTILE, f"key {HOSTILE}": ["\x00\x1f\x7f\x80\x9f", "\U000e0041", "é ü 漢 ❤"]}
+    document = dump(content, format_)  # type: ignore[arg-type]
+    assert is_clean(document)
+    assert parse(document, format_) == content  # type: ignore[arg-type]
+
+
+def test_json_is_ascii_that_no_terminal_obeys() -> None:
+    written = to_json({HOSTILE: [HOSTILE, float("nan")]})
+    assert written.isascii()
+    assert is_clean(written)
+    assert json.loads(written) == {HOSTILE: [HOSTILE, None]}
+
+
+def test_what_libraries_log_and_warn_of_is_shown_like_all_else(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.Logger("library")
+    logger.addHandler(StandardError())
+    logger.warning("%s\n%s", HOSTILE, "second line")
+    logger.warning(warnings.formatwarning(HOSTILE, UserWarning, HOSTILE, 1))
+    said = capsys.readouterr().err
+    assert said.startswith(f"{SHOWN}\nsecond line\n")
+    assert is_clean(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain [bold]text[/bold] :smile:", "plain [bold]text[/bold] :smile:"),
+        ("é ü 漢 한 Ж ❤ 👍 \u00a0\u3000.", "é ü 漢 한 Ж ❤ 👍 \u00a0\u3000."),
+        ("a\tb\nc\r", r"a\tb\nc\r"),
+        ("\x00\x1b\x7f\x80\x9f", r"\x00\x1b\x7f\x80\x9f"),
+        ("\u061c\u200e\u200f\u202a\u202e\u2066\u2069", r"\u061c\u200e\u200f\u202a\u202e\u2066\u2069"),
+        ("\u200b\u200c\u200d\u2060\ufeff\ufe0f\u3164", r"\u200b\u200c\u200d\u2060\ufeff\ufe0f\u3164"),
+        ("\U000e0041\udcff", r"\U000e0041\udcff"),
+        ("", ""),
+    ],
+)
+def test_each_character_that_is_not_seen_is_spelt_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(shown) == shown
+
+
+def test_lines_stay_lines_and_nothing_else_makes_one() -> None:
+    assert visible_lines("a\r\nb\u2028c\x0bd\n\te\n") == ["a", r"b\u2028c\x0bd", "        e"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("", ""), ("one", "one"), ("a\r\nb", "a"), ("\nb", ""), ("a\x1b\u2028b\nc", r"a\x1b\u2028b")],
+)
+def test_there_is_a_first_line_of_whatever_an_error_says(text: str, line: str) -> None:
+    assert first_line(text) == line
+
+
+@pytest.mark.parametrize("says", ["", "\n", " "])
+def test_an_error_that_says_nothing_is_told_too(says: str) -> None:
+    refused = sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError(says))
+    assert explain(refused).startswith("cannot be used: ;")
+    assert one_line(MnistTuneError(says)) == ""
+
+
+PRINTERS = {
+    "mnist_tune/__main__.py",
+    "mnist_tune/processes/child_process.py",
+    "mnist_tune/text/console.py",
+    "mnist_tune/text/log_handler.py",
+    "mnist_tune/cli/__init__.py",
+    "mnist_tune/cli/commands.py",
+    "mnist_tune/cli/options.py",
+    "mnist_tune/launch/remote_worker.py",
+}
+"""Where the ways out are; everybody else uses these."""
+
+
+def test_there_is_no_other_way_out() -> None:
+    root = Path(mnist_tune.__file__).parent
+    others = []
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "print",
+                "typer.echo",
+                "typer.secho",
+                "Console",
+                "sys.stdout.write",
+                "sys.stderr.write",
+            ):
+                others.append(path.relative_to(root.parent).as_posix())
+    assert set(others) <= PRINTERS
