@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from optuna_dashboard import wsgi
-from optuna_dashboard._importance import param_importance_cache
 
 from mnist_tune.dashboard.clock import go_by_utc
 from mnist_tune.dashboard.files import FilesNotHere, OwnFiles
 from mnist_tune.dashboard.guards import Guard
 from mnist_tune.dashboard.importances import OneMeasure
+from mnist_tune.dashboard.internals import forget_studies
 from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.files.locations import Folders
@@ -57,9 +57,7 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
         app.install(plugin)
 
     def forget() -> None:
-        # It keeps search spaces and importances by a study's id, which another study may have now.
-        app._inmemory_cache.clear()
-        param_importance_cache.clear()
+        forget_studies(app)
         notes.forget()
         measure.forget()
 

@@ -1,17 +1,11 @@
-"""The clock that the dashboard goes by: in UTC, as our times are.
-
-Stock asks for the local time without a zone: where clocks are put back, the page would show nothing new for
-an hour.
-"""
+"""The clock that the dashboard goes by: in UTC, as our times are."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from types import SimpleNamespace
-from typing import Any, Self
+from datetime import UTC, datetime, tzinfo
+from typing import Self
 
-import optuna_dashboard._storage as dashboard_storage
-from optuna.visualization import _timeline as timeline
+from mnist_tune.dashboard.internals import use_clock
 
 
 class Clock(datetime):
@@ -24,7 +18,5 @@ class Clock(datetime):
 
 
 def go_by_utc() -> None:
-    """Have Optuna's timeline, and the dashboard's memory of what it has read, ask for the time in UTC."""
-    modules: tuple[Any, Any] = dashboard_storage, timeline
-    modules[0].datetime = Clock
-    modules[1].datetime = SimpleNamespace(datetime=Clock, timedelta=timedelta)
+    """Have the dashboard's page ask for the time in UTC."""
+    use_clock(Clock)

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Any
 
 from bottle import Route, response
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune.dashboard.plugins import STUDY_FILE, TRIAL_FILE, Plugin, View, is_ours
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.files.locations import Folders
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 from mnist_tune.study.delete import may_remove
 
 

@@ -18,6 +18,7 @@ from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.values import Damaged
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
+from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.study.delete import delete_study_and_files
 from mnist_tune.study.store import open_study
 
@@ -89,14 +90,14 @@ class Notes(Plugin):
                 _fill(shown["note"], self._note(trials[trial_id], attempts[trial_id], spec))
 
     def _note(self, trial: FrozenTrial, attempt: int, spec: Spec) -> str:
-        about, note = self._written.get(trial._trial_id, (None, ""))
+        about, note = self._written.get(trial_id_of(trial), (None, ""))
         if about is not trial:  # read anew since
             try:
                 epochs = trial.params.get("epochs", spec.training.epochs)
                 note = trial_note(trial, attempt, epochs)
             except (KeyError, TypeError, ValueError, IndexError):  # one trial must not hide the others
                 note = f"What is stored of trial {trial.number} is damaged; `mnist-tune verify` says how."
-            self._written[trial._trial_id] = trial, note
+            self._written[trial_id_of(trial)] = trial, note
         return note
 
 
@@ -113,7 +114,7 @@ def _attempts(trials: dict[int, FrozenTrial]) -> dict[int, int]:
     for trial in sorted(trials.values(), key=lambda trial: trial.number):
         if (cell := trial.system_attrs.get(CELL)) is not None:
             tries[cell] += 1
-            attempts[trial._trial_id] = tries[cell]
+            attempts[trial_id_of(trial)] = tries[cell]
     return attempts
 
 

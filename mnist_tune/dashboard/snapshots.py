@@ -13,9 +13,7 @@ from collections.abc import Callable, Collection, Container, Iterable
 from typing import Any
 
 from optuna.storages import BaseStorage
-from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
@@ -24,13 +22,21 @@ from mnist_tune.records.columns import raw
 from mnist_tune.records.trained import FINISHED, Trained, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.keys import CELL, UID
-from mnist_tune.storage.statements import studies, trials
+from mnist_tune.storage.optuna_internals import (
+    CachedStorage,
+    FrozenStudy,
+    frozen_study,
+    studies,
+    study_id_of,
+    trial_id_of,
+    trials,
+)
 
 READING_SHARE = 0.1
 """Of the time, at most: pages that ask often must not slow the workers."""
 
 
-class SnapshotStorage(_CachedStorage):
+class SnapshotStorage(CachedStorage):
     """A storage that keeps the trials it has read. Safe in threads.
 
     Optuna's own cache, which it replaces, reads waiting trials anew each time, and takes a study for another
@@ -53,7 +59,7 @@ class SnapshotStorage(_CachedStorage):
 
     def get_all_studies(self) -> list[FrozenStudy]:
         found = self._readable_studies()
-        now = {study._study_id: study.user_attrs.get(UID, study.study_name) for study in found}
+        now = {study_id_of(study): study.user_attrs.get(UID, study.study_name) for study in found}
         replaced = [
             study_id for study_id, identity in self._identities.items() if now.get(study_id) != identity
         ]
@@ -75,13 +81,12 @@ class SnapshotStorage(_CachedStorage):
     def _readable_study(self, study_id: int) -> FrozenStudy | None:
         stored = self.guarded
         try:
-            return FrozenStudy(
+            return frozen_study(
+                study_id,
                 stored.get_study_name_from_id(study_id),
-                None,
+                stored.get_study_directions(study_id),
                 stored.get_study_user_attrs(study_id),
                 stored.get_study_system_attrs(study_id),
-                study_id,
-                directions=stored.get_study_directions(study_id),
             )
         except STORAGE_ERRORS:
             raise
@@ -142,7 +147,7 @@ class SnapshotStorage(_CachedStorage):
         read = self.guarded.readable_trials(study_id, changed, max(known, default=-1))
         self._rows[study_id] = now
         kept = {trial_id: trial for trial_id, trial in known.items() if trial_id in now}
-        return kept | {trial._trial_id: trial for trial in read}
+        return kept | {trial_id_of(trial): trial for trial in read}
 
     def _forget(self, *study_ids: int) -> None:
         for study_id in study_ids:

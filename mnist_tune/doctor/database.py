@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import sqlalchemy
-from optuna.storages._rdb import models
 from sqlalchemy import Executable
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +23,7 @@ from mnist_tune.storage.database_errors import SQLITE_REMEDIES, driver_error, ex
 from mnist_tune.storage.engine import DEFAULT_URL, open_engine, parse_url, shown, storage_url
 from mnist_tune.storage.filesystems import file_system
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.optuna_internals import VERSIONS
 from mnist_tune.study.store import study_names
 
 READS = 50
@@ -36,11 +36,10 @@ LOW_SPACE = 1_000_000_000
 
 # A row that every storage has and nobody changes. Each change is undone in its own transaction, so that the
 # commit has something to write: a value written over itself SQLite leaves out.
-versions = models.VersionInfoModel.__table__
-version = versions.c.library_version
+version = VERSIONS.c.library_version
 READ = sqlalchemy.select(version)
-CHANGE = versions.update().values(library_version=version + "?")
-UNDO = versions.update().values(
+CHANGE = VERSIONS.update().values(library_version=version + "?")
+UNDO = VERSIONS.update().values(
     library_version=sqlalchemy.func.substr(version, 1, sqlalchemy.func.length(version) - 1)
 )
 
@@ -72,7 +71,7 @@ def _storage(url: URL) -> Iterator[Finding]:
         return
     engine = open_engine(url)
     try:
-        has_tables = sqlalchemy.inspect(engine).has_table(versions.name)
+        has_tables = sqlalchemy.inspect(engine).has_table(VERSIONS.name)
         checks: list[Check] = [("storage", partial(_tables if has_tables else _empty, engine))]
         if url.drivername == "sqlite":
             checks += [("file", partial(_file, engine)), ("folder", partial(_folder, "folder", file.parent))]

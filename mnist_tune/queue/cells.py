@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, select
 from sqlalchemy.engine import Connection
@@ -21,18 +20,16 @@ from mnist_tune.records.values import MOST, Damaged, load, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG
-from mnist_tune.storage.schema import has_registry, workers
-from mnist_tune.storage.statements import (
-    UNFINISHED,
-    changed,
-    hold,
+from mnist_tune.storage.optuna_internals import (
+    TABLES,
     parameters,
-    put,
     studies,
     system_attributes,
     trials,
     user_attributes,
 )
+from mnist_tune.storage.schema import has_registry, workers
+from mnist_tune.storage.statements import UNFINISHED, changed, hold, put
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 INHERITED_OF = select(system_attributes).where(
@@ -304,10 +301,10 @@ def delete_rows(session: orm.Session, study_id: int) -> None:
     # Whoever writes to a trial holds its row first, so that nothing is added behind us.
     hold(session, in_study)
     trial_ids = select(trials.c.trial_id).where(in_study)
-    for table in reversed(models.BaseModel.metadata.sorted_tables):
+    for table in reversed(TABLES.sorted_tables):
         if "trial_id" in table.c and table is not trials:
             session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
     ours = [workers] if has_registry(session.connection()) else []
-    for table in (*ours, *reversed(models.BaseModel.metadata.sorted_tables)):
+    for table in (*ours, *reversed(TABLES.sorted_tables)):
         if "study_id" in table.c:
             session.execute(table.delete().where(table.c.study_id == study_id))

@@ -28,8 +28,9 @@ from mnist_tune.spec.sections import Lease
 from mnist_tune.storage.engine import lock, utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
+from mnist_tune.storage.optuna_internals import studies, study_attributes
 from mnist_tune.storage.schema import add_ours, workers
-from mnist_tune.storage.statements import changed, studies, study_attributes, upsert
+from mnist_tune.storage.statements import changed, upsert
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """Rows of workers that were not heard of for so long go when another registers."""

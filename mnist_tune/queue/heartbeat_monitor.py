@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType
 from mnist_tune.records.values import Damaged, moment
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.statements import heartbeats, trials
+from mnist_tune.storage.optuna_internals import heartbeats, trials
 
 HEARTBEAT = sqlalchemy.type_coerce(heartbeats.c.heartbeat, NullType())
 """As it is stored: one that is no time has not moved either."""

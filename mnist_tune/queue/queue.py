@@ -16,7 +16,6 @@ from typing import Any, Unpack
 
 import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
@@ -42,18 +41,8 @@ from mnist_tune.spec.sections import Limits
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
-from mnist_tune.storage.statements import (
-    UNFINISHED,
-    Notes,
-    beat,
-    claimed_with,
-    end,
-    has_attribute,
-    put,
-    system_attributes,
-    trials,
-    user_attributes,
-)
+from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
+from mnist_tune.storage.statements import UNFINISHED, Notes, beat, claimed_with, end, has_attribute, put
 
 
 class Standing(enum.Enum):
@@ -182,7 +171,12 @@ class Queue:
         unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED) | come_back).limit(1)
         with self._storage.transaction() as session:
             if session.execute(unfinished).first() is None:
-                if session.get(models.StudyModel, self._study_id) is None:
+                if (
+                    session.execute(
+                        select(studies.c.study_id).where(studies.c.study_id == self._study_id)
+                    ).first()
+                    is None
+                ):
                     raise MnistTuneError("the study was deleted while this worker was on it")
                 return Standing.FINISHED
         return {

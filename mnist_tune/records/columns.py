@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.distributions import BaseDistribution, distribution_to_json
 from sqlalchemy import orm, select
 from sqlalchemy.types import NullType
 
-from mnist_tune.storage.statements import (
+from mnist_tune.storage.optuna_internals import (
+    ARTIFACTS_ATTR_PREFIX,
     objective_values,
     parameters,
     system_attributes,

@@ -20,6 +20,7 @@ from mnist_tune.spec.search_space import Interval
 from mnist_tune.spec.sections import is_integer
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
+from mnist_tune.storage.optuna_internals import grid_points
 
 
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:
@@ -58,8 +59,7 @@ def waiting_cells(spec: Spec) -> list[Waiting]:
     # Optuna compares a stored search_space with its own, which is sorted by name.
     search_space = dict(sorted(spec.search.grid.items()))
     cells = []
-    for grid_id, point in enumerate(grid._all_grids):
-        at = dict(zip(grid._param_names, point, strict=True))
+    for grid_id, at in enumerate(grid_points(grid)):
         parameters = {name: at[name] for name in axes}
         attributes = {
             CELL: grid_id,

@@ -12,7 +12,7 @@ from mnist_tune.spec.documents import Section, validate
 from mnist_tune.spec.sections import Lease, Limits, Retry
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import SPEC
-from mnist_tune.storage.statements import study_attributes
+from mnist_tune.storage.optuna_internals import study_attributes
 
 TABLES: dict[str, type[Section]] = {"lease": Lease, "retry": Retry, "limits": Limits}
 

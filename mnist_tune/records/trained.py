@@ -22,7 +22,7 @@ from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.values import Damaged, Text, load, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
-from mnist_tune.storage.statements import study_attributes
+from mnist_tune.storage.optuna_internals import study_attributes
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states that finish a cell."""

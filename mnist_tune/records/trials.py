@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
 from optuna.trial import TrialState
 from sqlalchemy import orm
@@ -22,6 +21,7 @@ from mnist_tune.records.trained import FINISHED, UNREADABLE, Ended, Trained, tra
 from mnist_tune.records.values import MOST, Damaged, Text, accuracy, moment, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX, contains
 from mnist_tune.text.wording import shortened
 
 T = TypeVar("T")
@@ -239,7 +239,7 @@ class _Reader:
 def one_of(axis: BaseDistribution, value: Any) -> Any:
     """A parameter's value, if the spec has it on this axis. Raises Damaged."""
     with suppress(TypeError, ValueError):
-        if axis._contains(axis.to_internal_repr(value)):
+        if contains(axis, axis.to_internal_repr(value)):
             return value
     raise Damaged(f"is {value!r}, which the spec does not have")
 
@@ -262,7 +262,7 @@ def external(of: BaseDistribution, stored: Any) -> Any:
     try:
         is_number = isinstance(stored, int | float) and math.isfinite(stored)
         is_place = not isinstance(of, CategoricalDistribution) or (is_number and stored % 1 == 0)
-        if is_number and is_place and of._contains(stored):
+        if is_number and is_place and contains(of, stored):
             return of.to_external_repr(stored)
     except (TypeError, ValueError, OverflowError):
         pass

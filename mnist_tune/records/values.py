@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,6 +30,7 @@ from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.spec.documents import complaint
 from mnist_tune.storage import keys
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 from mnist_tune.text.wording import shortened
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from mnist_tune.results.ranking import SEED, Candidate, EndedEarly, Place, Verdi
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
-from mnist_tune.storage.statements import studies
+from mnist_tune.storage.optuna_internals import studies
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import shortened
 

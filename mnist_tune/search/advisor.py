@@ -16,6 +16,7 @@ from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.storage.optuna_internals import begun_trial, use_storage
 
 
 class Guide:
@@ -27,7 +28,7 @@ class Guide:
         self._seen = LearntFrom(storage, study_id)
         self._axes = distributions(spec)
         self._study = study
-        self._study._storage = self._seen  # type: ignore[assignment]
+        use_storage(study, self._seen)
         self._judge = Judge(self._study, self._seen)
 
     @property
@@ -60,5 +61,4 @@ class Guide:
     def _begin(self, claim: Claim) -> Trial:
         self._study.sampler = sampler(self._spec, claim.number)
         # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
-        self._study._thread_local.cached_all_trials = self._seen.get_all_trials()
-        return Trial(self._study, claim.trial_id)
+        return begun_trial(self._study, claim.trial_id, self._seen.get_all_trials())

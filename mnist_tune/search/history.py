@@ -12,7 +12,7 @@ from sqlalchemy import select
 from mnist_tune.records.trained import Trained, trained_in
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CELL
-from mnist_tune.storage.statements import trials
+from mnist_tune.storage.optuna_internals import trial_id_of, trials
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 """The trials that teach something; of the running ones, where not to look too.
@@ -56,7 +56,7 @@ class LearntFrom:
             some = set(new[first : first + MOST_AT_ONCE])
             # By Optuna's own reader, which takes ids only together with an id above which it takes all.
             of_these = self._storage.readable_trials(self._study_id, some, ABOVE_ALL)
-            read |= {trial._trial_id: trial for trial in of_these}
+            read |= {trial_id_of(trial): trial for trial in of_these}
         self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
         current = (self._ended.get(trial_id) or read.get(trial_id) for trial_id in numbered)
         readable = (trial for trial in current if trial is not None and trial.state in asked)

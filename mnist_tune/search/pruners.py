@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import binascii
 import warnings
 from typing import Any, NamedTuple
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
     BasePruner,
-    HyperbandPruner,
     MedianPruner,
     NopPruner,
     PatientPruner,
     SuccessiveHalvingPruner,
 )
 from optuna.study import Study
-from optuna.trial import FrozenTrial
 
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
+from mnist_tune.storage.optuna_internals import BracketHyperbandPruner, reading_through
 
 
 class Decision(NamedTuple):
@@ -30,25 +28,6 @@ class Decision(NamedTuple):
     prune: bool
     system: dict[str, Any]
     """What it wants to be kept with the trial: system attributes by name."""
-
-
-class CellHyperband(HyperbandPruner):
-    """Optuna's, but a cell stays in its bracket when it is tried again, and in a study of another name."""
-
-    def __init__(self, seed: int, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._seed = seed
-        # Optuna sets the brackets up at the first decision; samplers ask for them before that.
-        self._try_initialization(None)  # type: ignore[arg-type]  # of use for an unknown maximum only
-
-    def _get_bracket_id(self, _: Study, trial: FrozenTrial) -> int:
-        cell = trial.system_attrs.get(CELL, trial.number)
-        place = binascii.crc32(f"{self._seed}_{cell}".encode()) % self._total_trial_allocation_budget
-        for bracket, budget in enumerate(self._trial_allocation_budgets):
-            place -= budget
-            if place < 0:
-                return bracket
-        raise AssertionError("the budgets add up to their total")
 
 
 def pruner(spec: Spec) -> BasePruner:
@@ -73,8 +52,9 @@ def _inner(table: Pruner, spec: Spec) -> BasePruner | None:
         case SuccessiveHalving():
             return SuccessiveHalvingPruner(**own)
         case Hyperband():
-            # A number, not "auto", so that all workers agree from the start.
-            return CellHyperband(spec.search.seed, max_resource=spec.most_epochs, **own)
+            # A cell stays in its bracket when it is tried again. The maximum is a number, not "auto", so that
+            # all workers agree from the start.
+            return BracketHyperbandPruner(spec.search.seed, CELL, max_resource=spec.most_epochs, **own)
         case Patient():
             return None
     raise AssertionError(f"{table} is no pruner")
@@ -94,11 +74,8 @@ class Judge:
         """Ask the study's pruner, which sees the trial and the others as they are stored now."""
         notes = _Notes(self._seen)
         trial = notes.get_trial(trial_id)
-        kept, self._study._storage = self._study._storage, notes  # type: ignore[assignment]
-        try:
+        with reading_through(self._study, notes):
             prune = self._study.pruner.prune(self._study, trial)
-        finally:
-            self._study._storage = kept
         return Decision(prune, notes.system)
 
 

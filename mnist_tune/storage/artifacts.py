@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX, DEFAULT_MIME_TYPE
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune.files import stored_names
 from mnist_tune.files.atomic_write import TEMPORARY, open_file, write_whole
 from mnist_tune.storage.keys import LEFT_BEHIND
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 
 DAY = 86_400.0
 """Seconds: longer than any file takes to be written, whatever the clocks of two machines say."""
@@ -36,9 +36,13 @@ class ArtifactFolder(FileSystemArtifactStore):
     An id that is no UUID is refused with a ValueError, as Optuna refuses one that leads out of the folder.
     """
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self._folder = folder
+
     def path(self, artifact_id: str) -> Path:
         """Where the file lies. Raises ValueError for what is no id of one."""
-        return stored_names.inside(self._base_path, stored_names.artifact_id(artifact_id))
+        return stored_names.inside(self._folder, stored_names.artifact_id(artifact_id))
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         try:
@@ -52,7 +56,7 @@ class ArtifactFolder(FileSystemArtifactStore):
     def clear_up(self) -> None:
         """Delete what was left by processes that died over it a day or longer ago. Raises OSError."""
         latest = time.time() - DAY
-        for path in self._base_path.iterdir() if self._base_path.is_dir() else ():
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
             left = TEMPORARY.fullmatch(path.name)
             if left and stored_names.is_artifact_id(left["name"]) and path.lstat().st_mtime < latest:
                 path.unlink(missing_ok=True)
@@ -71,7 +75,7 @@ def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dic
         artifact_id = str(uuid.uuid5(uuid.UUID(hex=token), name))
         store.write(artifact_id, io.BytesIO(content))
         mimetype, encoding = mimetypes.guess_type(name)
-        meta = ArtifactMeta(artifact_id, name, mimetype or DEFAULT_MIME_TYPE, encoding)
+        meta = ArtifactMeta(artifact_id, name, mimetype or "application/octet-stream", encoding)
         attributes[ARTIFACTS_ATTR_PREFIX + artifact_id] = json.dumps(asdict(meta))
     return attributes
 

@@ -8,13 +8,10 @@ the row's lock (SQLite: the database's), and the write follows in the same trans
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Unpack
 
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event, orm, select
 from sqlalchemy.engine import URL, ExceptionContext
@@ -22,9 +19,10 @@ from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import UserError
 from mnist_tune.records.values import Damaged
-from mnist_tune.storage.engine import engine_arguments, shown, utc, utc_now
+from mnist_tune.storage.engine import engine_arguments, shown, utc_now
+from mnist_tune.storage.optuna_internals import ReadableStorage, trials
 from mnist_tune.storage.schema import has_registry, prepare
-from mnist_tune.storage.statements import Notes, beat, changed, end, put, touch, trials
+from mnist_tune.storage.statements import Notes, beat, changed, end, put, touch
 from mnist_tune.storage.timeouts import Deadline
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
@@ -41,7 +39,7 @@ def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
     return GuardedStorage(url, Deadline.of(create=create))
 
 
-class GuardedStorage(RDBStorage):
+class GuardedStorage(ReadableStorage):
     """Optuna's storage, with every write of an attempt fenced by state and claim token.
 
     `UpdateFinishedTrialError` from any write means: the lease is lost, and nothing was written.
@@ -62,11 +60,6 @@ class GuardedStorage(RDBStorage):
         except RuntimeError as error:  # a schema older or newer than the installed Optuna's
             raise UserError(f"{shown(url)}: {error}") from None
         event.listen(self.engine, "handle_error", _lost_connection, retval=True)
-
-    @staticmethod
-    def _fill_storage_url_template(template: str) -> str:
-        # Stock calls str.format here, which stumbles over, and prints, a password with braces.
-        return template
 
     @contextmanager
     def transaction(self) -> Iterator[orm.Session]:
@@ -94,8 +87,9 @@ class GuardedStorage(RDBStorage):
             token = self.claims.get(trial_id)
             if not touch(session, trial_id, token):
                 # A trial that we hold and that is gone was deleted under us: a lease lost like any other.
-                if token is None and session.get(models.TrialModel, trial_id) is None:
-                    raise KeyError(models.NOT_FOUND_MSG)
+                with_id = select(trials.c.trial_id).where(trials.c.trial_id == trial_id)
+                if token is None and session.execute(with_id).first() is None:
+                    raise KeyError(f"there is no trial {trial_id}")
                 raise UpdateFinishedTrialError(f"trial {trial_id} has ended or belongs to another worker")
             yield session
 
@@ -111,7 +105,7 @@ class GuardedStorage(RDBStorage):
             Damaged: what is stored of it is not what Optuna stores.
         """
         try:
-            return self._build_frozen_trial_from_trial_model(session.get_one(models.TrialModel, trial_id))
+            return self.trial_in(session, trial_id)
         except SQLAlchemyError:
             raise
         except Exception as error:  # what is stored may have any shape
@@ -120,7 +114,7 @@ class GuardedStorage(RDBStorage):
     def readable_trials(self, study_id: int, trial_ids: set[int], above: int) -> list[FrozenTrial]:
         """These trials of a study and all with an id above that one, but those that cannot be read."""
         try:
-            return self._get_trials(study_id, None, trial_ids, above)
+            return self.trials_among(study_id, trial_ids, above)
         except (*STORAGE_ERRORS, KeyError):
             raise
         except Exception:  # what is stored may have any shape
@@ -134,10 +128,6 @@ class GuardedStorage(RDBStorage):
         with self.transaction() as session, suppress(Damaged, NoResultFound):
             return self.frozen(session, trial_id)
         return None
-
-    def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
-        row: Any = _InUtc(trial)
-        return super()._build_frozen_trial_from_trial_model(row)
 
     # Our own writers, in plain SQL: Optuna's read the trial, and what it is to overwrite, once more each.
 
@@ -158,20 +148,8 @@ class GuardedStorage(RDBStorage):
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         self.write(trial_id, reports={step: intermediate_value})
 
-    # Optuna's own finds the thread's session open, with the row held, and commits it.
-
-    def _set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-        previous_distribution: BaseDistribution | None,
-    ) -> None:
-        with self.guarded(trial_id):
-            super()._set_trial_param(
-                trial_id, param_name, param_value_internal, distribution, previous_distribution
-            )
+    def writing_a_parameter(self, trial_id: int) -> AbstractContextManager[Any]:
+        return self.guarded(trial_id)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -189,21 +167,6 @@ class GuardedStorage(RDBStorage):
     def record_heartbeat(self, trial_id: int) -> None:
         with self.guarded(trial_id) as session:
             beat(session, trial_id)
-
-
-class _InUtc:
-    """A row of a trial, as Optuna's reader sees it, with its times in UTC.
-
-    Stock turns them into local times without a zone: in the hour that comes twice, nobody knows which.
-    """
-
-    def __init__(self, row: Any) -> None:
-        self._row = row
-        self.datetime_start = utc(row._datetime_start_utc)
-        self.datetime_complete = utc(row._datetime_complete_utc)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._row, name)
 
 
 def _lost_connection(context: ExceptionContext) -> DBAPIError | None:

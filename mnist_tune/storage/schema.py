@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import optuna
 import sqlalchemy
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from optuna.storages._rdb import models
 from sqlalchemy.engine import URL, Connection, Engine
 
 from mnist_tune.errors import UserError
 from mnist_tune.storage.database_errors import opening_error
 from mnist_tune.storage.engine import UtcDateTime, lock, open_engine, shown
+from mnist_tune.storage.optuna_internals import MIGRATIONS, SCHEMA_VERSION, TABLES, VERSIONS, studies
 
 workers = sqlalchemy.Table(
     "mnist_tune_workers",
@@ -22,7 +20,7 @@ workers = sqlalchemy.Table(
     # With a plain foreign key Optuna's own delete_study would silently delete nothing on PostgreSQL.
     sqlalchemy.Column(
         "study_id",
-        sqlalchemy.ForeignKey(models.StudyModel.__table__.c.study_id, ondelete="CASCADE"),
+        sqlalchemy.ForeignKey(studies.c.study_id, ondelete="CASCADE"),
         nullable=False,
         index=True,
     ),
@@ -81,19 +79,18 @@ def _create_schema(engine: Engine) -> None:
         lock(connection)
         tables = set(sqlalchemy.inspect(connection).get_table_names())
         migrations = MigrationContext.configure(connection)
-        script = ScriptDirectory(str(Path(models.__file__).parent / "alembic"))
+        script = ScriptDirectory(str(MIGRATIONS))
         revision = migrations.get_current_revision()
         if revision is not None and ("version_info" not in tables or revision != script.get_current_head()):
             raise UserError(
                 f"{shown(engine.url)}: holds tables of another program or another version of Optuna; "
                 "name another database, or see 'optuna storage upgrade --help'"
             )
-        models.BaseModel.metadata.create_all(connection)
+        TABLES.create_all(connection)
         add_ours(connection)
-        versions = models.VersionInfoModel.__table__
-        if connection.execute(sqlalchemy.select(versions)).first() is None:
-            row = {"schema_version": models.SCHEMA_VERSION, "library_version": optuna.__version__}
-            connection.execute(versions.insert().values(row))
+        if connection.execute(sqlalchemy.select(VERSIONS)).first() is None:
+            row = {"schema_version": SCHEMA_VERSION, "library_version": optuna.__version__}
+            connection.execute(VERSIONS.insert().values(row))
         if revision is None:
             migrations.stamp(script, "head")
         connection.commit()

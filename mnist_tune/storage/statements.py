@@ -12,24 +12,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 import sqlalchemy
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CLAIM, UID
-
-studies = models.StudyModel.__table__
-study_attributes = models.StudyUserAttributeModel.__table__
-study_system_attributes = models.StudySystemAttributeModel.__table__
-trials = models.TrialModel.__table__
-heartbeats = models.TrialHeartbeatModel.__table__
-system_attributes = models.TrialSystemAttributeModel.__table__
-user_attributes = models.TrialUserAttributeModel.__table__
-objective_values = models.TrialValueModel.__table__
-intermediate_values = models.TrialIntermediateValueModel.__table__
-parameters = models.TrialParamModel.__table__
+from mnist_tune.storage.optuna_internals import (
+    heartbeats,
+    intermediate_values,
+    objective_values,
+    stored_intermediate_value,
+    stored_value,
+    studies,
+    study_attributes,
+    system_attributes,
+    trials,
+    user_attributes,
+)
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
@@ -65,10 +65,9 @@ def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
                 for key, value in attributes.items()
             ],
         )
-    to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
     rows = []
     for step, report in notes.get("reports", {}).items():
-        value, kind = to_stored(report)
+        value, kind = stored_intermediate_value(report)
         rows.append(
             {"trial_id": trial_id, "step": step, "intermediate_value": value, "intermediate_value_type": kind}
         )
@@ -82,10 +81,9 @@ def beat(session: orm.Session, trial_id: int) -> None:
 
 def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence[float]) -> None:
     """Give a trial that the transaction holds its state and, if that ends it, its values and its time."""
-    to_stored = models.TrialValueModel.value_to_stored_repr
     rows = []
     for objective, result in enumerate(values):
-        value, kind = to_stored(result)
+        value, kind = stored_value(result)
         rows.append({"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind})
     upsert(session, objective_values, ("trial_id", "objective"), rows)
     session.execute(END if state.is_finished() else SET_STATE, {"of_trial": trial_id, "to_state": state})
@@ -144,6 +142,12 @@ def changed(
 def claimed_with(token: str) -> sqlalchemy.ColumnElement[bool]:
     """That a row of `trials` was claimed with this token."""
     return CLAIMED.where(system_attributes.c.value_json == json.dumps(token))
+
+
+def find_study_id(session: orm.Session, name: str) -> int | None:
+    """The id of the study of this name, if there is one."""
+    named = sqlalchemy.select(studies.c.study_id).where(studies.c.study_name == name)
+    return session.execute(named).scalar()
 
 
 def studies_with(session: orm.Session, uid: str) -> list[int]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -28,7 +27,13 @@ from mnist_tune.queue.cells import checkpoint_keys
 from mnist_tune.records.values import Damaged, load
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder
 from mnist_tune.storage.keys import LEFT_BEHIND
-from mnist_tune.storage.statements import UNFINISHED, study_system_attributes, system_attributes, trials
+from mnist_tune.storage.optuna_internals import (
+    ARTIFACTS_ATTR_PREFIX,
+    study_system_attributes,
+    system_attributes,
+    trials,
+)
+from mnist_tune.storage.statements import UNFINISHED
 from mnist_tune.study.store import OpenStudy
 
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
@@ -29,14 +28,15 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import lock, shown, snapshot
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import SPEC, UID
-from mnist_tune.storage.statements import (
+from mnist_tune.storage.optuna_internals import (
+    TABLES,
     heartbeats,
     study_attributes,
     study_system_attributes,
     system_attributes,
     trials,
-    upsert,
 )
+from mnist_tune.storage.statements import find_study_id, upsert
 from mnist_tune.study.copied_files import CopiedFiles, copied_files
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import first_line
@@ -117,7 +117,7 @@ def _values_of(study: OpenStudy) -> Iterator[None]:
 
 
 def _refuse_second(target: orm.Session, url: URL, name: str) -> None:
-    if models.StudyModel.find_by_name(name, target) is not None:
+    if find_study_id(target, name) is not None:
         raise UserError(f"{shown(url)}: has a study '{name}' already; give the copy another name with --name")
 
 
@@ -129,7 +129,7 @@ def _copy_rows(
     replaced = {"study_name": name}
     trial_ids = select(trials.c.trial_id).where(trials.c.study_id == study_id)
     owners = {study_system_attributes: "study_id", system_attributes: "trial_id"}
-    for table in models.BaseModel.metadata.sorted_tables:  # parents first
+    for table in TABLES.sorted_tables:  # parents first
         if table is heartbeats:  # signs of life of workers that are not the copy's
             continue
         if "study_id" in table.c:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import sqlalchemy
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import MnistTuneError, UserError
@@ -16,7 +15,13 @@ from mnist_tune.queue.cells import delete_rows
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder, owned_ids
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import LEFT_BEHIND
-from mnist_tune.storage.statements import studies_with, study_system_attributes, system_attributes, trials
+from mnist_tune.storage.optuna_internals import (
+    ARTIFACTS_ATTR_PREFIX,
+    study_system_attributes,
+    system_attributes,
+    trials,
+)
+from mnist_tune.storage.statements import studies_with
 from mnist_tune.study.store import OpenStudy, UnreadableStudy
 
 

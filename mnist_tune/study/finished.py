@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import sqlalchemy
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import UserError
 from mnist_tune.storage.keys import CLAIM, LEFT_BEHIND, LOG, RESULT, REUSED
-from mnist_tune.storage.statements import (
-    claimed_with,
+from mnist_tune.storage.optuna_internals import (
+    ARTIFACTS_ATTR_PREFIX,
     intermediate_values,
     objective_values,
-    put,
     studies,
     system_attributes,
     trials,
     user_attributes,
 )
+from mnist_tune.storage.statements import claimed_with, put
 
 OF_THE_RESULT = sqlalchemy.or_(
     system_attributes.c.key.in_([CLAIM, LOG, LEFT_BEHIND]),

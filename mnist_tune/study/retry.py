@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
@@ -15,7 +14,8 @@ from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.records.values import Damaged
 from mnist_tune.storage.keys import FAILURE
-from mnist_tune.storage.statements import SET_STATE, objective_values, put, trials
+from mnist_tune.storage.optuna_internals import TABLES, objective_values, trials
+from mnist_tune.storage.statements import SET_STATE, put
 from mnist_tune.study.store import OpenStudy
 
 
@@ -80,7 +80,7 @@ def make_deleted_cells(study: OpenStudy) -> list[int]:
 
 def _delete_what_is_left(session: orm.Session) -> None:
     """Delete rows of trials that are gone: SQLite gives their ids out again."""
-    for table in reversed(models.BaseModel.metadata.sorted_tables):
+    for table in reversed(TABLES.sorted_tables):
         if "trial_id" in table.c and table is not trials:
             session.execute(table.delete().where(table.c.trial_id.not_in(select(trials.c.trial_id))))
 

@@ -19,7 +19,8 @@ from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Lease
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
-from mnist_tune.storage.statements import study_attributes, upsert
+from mnist_tune.storage.optuna_internals import study_attributes
+from mnist_tune.storage.statements import upsert
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.text.wording import counted
 

@@ -6,10 +6,9 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
-from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
@@ -30,8 +29,15 @@ from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import METRIC, SPEC, UID, VERSION
+from mnist_tune.storage.optuna_internals import (
+    studies,
+    study_attributes,
+    study_directions,
+    study_system_attributes,
+    use_storage,
+)
 from mnist_tune.storage.schema import workers
-from mnist_tune.storage.statements import studies, studies_with, study_attributes
+from mnist_tune.storage.statements import find_study_id, studies_with
 from mnist_tune.study.finished import Finished, take_over
 
 
@@ -77,8 +83,7 @@ class OpenStudy:
             )
         except (LookupError, TypeError, ValueError) as error:
             raise MnistTuneError(f"study '{self.name}' is damaged: Optuna cannot open it: {error}") from None
-        # Without Optuna's cache, which would read every waiting cell anew for each trial.
-        study._storage = self.storage
+        use_storage(study, self.storage)
         return study
 
     def checkpoints_in_use(self) -> tuple[set[str], set[int]]:
@@ -155,10 +160,10 @@ def study_names(storage: GuardedStorage) -> list[str]:
     """The names of the studies this program made, oldest first."""
     with storage.transaction() as session:
         ours = (
-            select(models.StudyModel.study_name)
-            .join(models.StudyUserAttributeModel)
-            .where(models.StudyUserAttributeModel.key == SPEC)
-            .order_by(models.StudyModel.study_id)
+            select(studies.c.study_name)
+            .join(study_attributes, study_attributes.c.study_id == studies.c.study_id)
+            .where(study_attributes.c.key == SPEC)
+            .order_by(studies.c.study_id)
         )
         # One that is no text names nothing; it is listed all the same.
         return [name if isinstance(name, str) else repr(name) for name in session.execute(ours).scalars()]
@@ -201,8 +206,7 @@ def _checked_uid(name: str, stored: object) -> str:
 
 def _attributes(session: orm.Session, name: str) -> tuple[int, dict[str, Text]] | None:
     """A study's id, and what it has under our names."""
-    named = select(studies.c.study_id).where(studies.c.study_name == name)
-    study_id = session.execute(named).scalar()
+    study_id = find_study_id(session, name)
     if study_id is None:
         return None
     ours = study_attributes.c.study_id == study_id, study_attributes.c.key.in_([SPEC, UID])
@@ -240,24 +244,17 @@ def _foreign(name: str) -> str:
 
 
 def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finished]) -> None:
-    user_attributes = {SPEC: spec.document(), VERSION: __version__, UID: secrets.token_hex(16)}
+    attributes = {SPEC: spec.document(), VERSION: __version__, UID: secrets.token_hex(16)}
     # Optuna's own key: dashboards and plots label the objective with it.
     system_attributes = {"study:metric_names": [METRIC]}
-    study = models.StudyModel(
-        study_name=spec.study.name,
-        directions=[models.StudyDirectionModel(objective=0, direction=StudyDirection.MAXIMIZE)],
-        user_attributes=[
-            models.StudyUserAttributeModel(key=key, value_json=json.dumps(value))
-            for key, value in user_attributes.items()
-        ],
-        system_attributes=[
-            models.StudySystemAttributeModel(key=key, value_json=json.dumps(value))
-            for key, value in system_attributes.items()
-        ],
-    )
-    session.add(study)
-    session.flush()
-    study_id: Any = study.study_id
+    new = studies.insert().values(study_name=spec.study.name).returning(studies.c.study_id)
+    study_id = session.execute(new).scalar_one()
+    of_study = {"study_id": study_id}
+    direction = of_study | {"objective": 0, "direction": StudyDirection.MAXIMIZE}
+    session.execute(study_directions.insert(), [direction])
+    for table, entries in ((study_attributes, attributes), (study_system_attributes, system_attributes)):
+        rows = [of_study | {"key": key, "value_json": json.dumps(value)} for key, value in entries.items()]
+        session.execute(table.insert(), rows)
     # SQLite gives ids out again, and does not clear up our table when stock Optuna deletes a study.
     session.execute(workers.delete().where(workers.c.study_id == study_id))
     trial_ids = insert_waiting(session, study_id, waiting_cells(spec))

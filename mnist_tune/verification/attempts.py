@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.values import Damaged
 from mnist_tune.storage.keys import CLAIM, FAILURE, WORKER
+from mnist_tune.storage.optuna_internals import check_consistency, trial_id_of
 from mnist_tune.verification.stored import Attempt, Stored, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)
@@ -19,7 +20,7 @@ SLACK = timedelta(milliseconds=1)
 def accepted(_: Stored, attempt: Attempt) -> Iterator[str]:
     """Each trial is one that Optuna takes: times, values and parameters fit its state and its search."""
     try:
-        attempt.trial._validate()
+        check_consistency(attempt.trial)
     except ValueError as error:
         yield str(error)
 
@@ -78,7 +79,7 @@ def _utc(time: datetime) -> str:
 
 def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each running attempt has a heartbeat, from its claim on."""
-    silent = stored.silence.get(attempt.trial._trial_id)
+    silent = stored.silence.get(trial_id_of(attempt.trial))
     if silent is None:
         yield "runs without a heartbeat: any worker puts the cell back"
     elif isinstance(silent, Damaged):
@@ -87,7 +88,7 @@ def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
 
 def alive(stored: Stored, attempt: Attempt) -> Iterator[str]:
     """Each running attempt's worker gives signs of life."""
-    silent = stored.silence.get(attempt.trial._trial_id)
+    silent = stored.silence.get(trial_id_of(attempt.trial))
     if isinstance(silent, float) and silent > stored.spec.lease.grace_period:
         yield (
             f"no heartbeat for {silent:.0f} s, longer than the grace period of "

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from optuna.artifacts import ArtifactMeta
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from safetensors import SafetensorError, safe_open
 
 from mnist_tune.files import stored_names
@@ -17,6 +16,7 @@ from mnist_tune.files.atomic_write import open_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
 from mnist_tune.results.losses import WEIGHTS
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LEFT_BEHIND, NOT_KEPT, UID
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX, trial_id_of
 from mnist_tune.verification.stored import Attempt, Stored, host_of
 
 
@@ -110,7 +110,7 @@ def resumable(stored: Stored, attempt: Attempt) -> Iterator[str]:
     try:
         load(folder, Checkpoint(**pointer))
     except CheckpointUnusable as problem:
-        now = stored.trial_now(attempt.trial._trial_id)
+        now = stored.trial_now(trial_id_of(attempt.trial))
         # Its worker may have gone on meanwhile: then the file went with the pointer to it.
         if not now.state.is_finished() and now.system_attrs.get(CHECKPOINT) == pointer:
             yield f"{problem}; the cell would begin at the first epoch"

@@ -6,7 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -21,8 +20,9 @@ from mnist_tune.storage.database_errors import driver_error, explain
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import SPEC
+from mnist_tune.storage.optuna_internals import study_attributes, study_system_attributes, trials
 from mnist_tune.storage.retrying import failure_that_may_pass
-from mnist_tune.storage.statements import trials
+from mnist_tune.storage.statements import find_study_id
 from mnist_tune.study.store import open_study, study_names
 from mnist_tune.verification.findings import Finding, Outcome
 from mnist_tune.verification.stored import Stored
@@ -41,11 +41,13 @@ def read(
     integrity = _integrity(storage)
     with storage.transaction() as session:
         snapshot(session.connection())
-        study = models.StudyModel.find_by_name(name, session)
-        if study is None:
+        study_id = find_study_id(session, name)
+        if study_id is None:
             raise UserError(f"study '{name}' has been deleted meanwhile")
-        texts = {row.key: row.value_json for row in (*study.user_attributes, *study.system_attributes)}
-        study_id: Any = study.study_id
+        texts: dict[str, Text] = {}
+        for table in (study_attributes, study_system_attributes):
+            of_study = select(table.c.key, table.c.value_json).where(table.c.study_id == study_id)
+            texts |= {row.key: row.value_json for row in session.execute(of_study)}
         in_study = trials.c.study_id == study_id
         rows = session.execute(select(trials.c.trial_id, trials.c.number).where(in_study))
         numbers = {row.trial_id: row.number for row in rows}

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.errors import UserError
@@ -25,6 +24,7 @@ from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Retry
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, WORKER
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 
 
 class Attribute(NamedTuple):

@@ -31,7 +31,7 @@ from mnist_tune.spec.documents import dump
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
-from mnist_tune.storage.statements import objective_values, system_attributes, trials, user_attributes
+from mnist_tune.storage.optuna_internals import objective_values, system_attributes, trials, user_attributes
 from tests.benchmarks.spread import Spread, spread
 from tests.support.report_studies import RUN_ON, history
 

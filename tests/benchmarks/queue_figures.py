@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.statements import parameters, trials
+from mnist_tune.storage.optuna_internals import parameters, trials
 from tests.benchmarks.queue_sides import close
 from tests.benchmarks.spread import Spread, spread
 from tests.benchmarks.worker_pool import Call, Log

@@ -35,8 +35,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, SPEC
+from mnist_tune.storage.optuna_internals import study_attributes, user_attributes
 from mnist_tune.storage.schema import workers
-from mnist_tune.storage.statements import study_attributes, user_attributes
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.store import OpenStudy, create_study
 from tests.conftest import Command

@@ -22,7 +22,7 @@ from mnist_tune.records.trials import distribution, external
 from mnist_tune.records.values import moment
 from mnist_tune.results.study_results import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
-from mnist_tune.storage.statements import parameters
+from mnist_tune.storage.optuna_internals import parameters
 from mnist_tune.study.store import OpenStudy
 from tests.support.studies import TINY_SPEC, epoch, new_study, take
 

@@ -12,8 +12,9 @@ from optuna.trial import TrialState, create_trial
 from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.search.history import LearntFrom
-from mnist_tune.search.samplers import CellCmaEsSampler, sampler
+from mnist_tune.search.samplers import sampler
 from mnist_tune.storage.keys import CELL
+from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from tests.support.studies import epoch, new_study, opened_again, take, tiny_spec, work
@@ -104,14 +105,14 @@ def test_cma_es_tells_what_stock_tells(tmp_path: Path) -> None:
     study = searched(tmp_path, "cmaes", n_trials=13)
     work(study, toy)
     ours = sampler(study.spec, 13)
-    assert isinstance(ours, CellCmaEsSampler)
+    assert isinstance(ours, RetoldCmaEsSampler)
     anew = ours._restore_optimizer(study.optuna_study().trials)
     told = sampler(study.spec, 13)
-    assert isinstance(told, CellCmaEsSampler)
+    assert isinstance(told, RetoldCmaEsSampler)
     from optuna._transform import _SearchSpaceTransform
     from optuna.study import StudyDirection
 
-    space = _SearchSpaceTransform(told._shared, transform_0_1=True)
+    space = _SearchSpaceTransform(told._ranges, transform_0_1=True)
     kept = told._init_optimizer(space, StudyDirection.MAXIMIZE)
     told_so_far: list[Any] = []
     for trial in study.optuna_study().trials:  # as each ends

@@ -17,7 +17,7 @@ from mnist_tune.queue.control import Registration
 from mnist_tune.results.study_results import read_results
 from mnist_tune.storage.engine import storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.storage.statements import heartbeats, trials
+from mnist_tune.storage.optuna_internals import heartbeats, trials
 from mnist_tune.study.store import OpenStudy, open_study
 from mnist_tune.verification import verify
 from tests.support.studies import (

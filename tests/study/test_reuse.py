@@ -14,7 +14,7 @@ from mnist_tune.results.study_results import read_results
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, REUSED
-from mnist_tune.storage.statements import user_attributes
+from mnist_tune.storage.optuna_internals import user_attributes
 from mnist_tune.study.delete import delete_study, delete_study_and_files
 from mnist_tune.study.reuse import create_study_reusing, finished_cells
 from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names

@@ -25,7 +25,8 @@ from mnist_tune.search.history import LearntFrom
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, FAILURES, RESULT, VERSION
-from mnist_tune.storage.statements import parameters, put, system_attributes, trials
+from mnist_tune.storage.optuna_internals import parameters, system_attributes, trials
+from mnist_tune.storage.statements import put
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.reuse import finished_cells

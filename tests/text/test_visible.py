@@ -28,8 +28,9 @@ from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.database_errors import explain
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
+from mnist_tune.storage.optuna_internals import parameters, studies, study_attributes
 from mnist_tune.storage.schema import workers
-from mnist_tune.storage.statements import parameters, put, studies, study_attributes
+from mnist_tune.storage.statements import put
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
