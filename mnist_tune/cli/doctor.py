@@ -24,17 +24,17 @@ def doctor(storage: StorageOption = None, data_dir: DataOption = None, as_json: 
     """
     from rich.text import Text
 
-    from mnist_tune.doctor.database import storage_findings
-    from mnist_tune.doctor.machine import Verdict, machine_findings
+    from mnist_tune.doctor.database import storage_checks
+    from mnist_tune.doctor.machine import Severity, machine_checks
 
     out = options.console()
     findings = []
-    for finding in chain(machine_findings(data_dir), storage_findings(storage)):
+    for finding in chain(machine_checks(data_dir), storage_checks(storage)):
         findings.append(finding)
         if not as_json:
             verdict = Text(f"{finding.verdict:<8}", STYLES[finding.verdict])
             out.print(Text.assemble(verdict, f"{finding.check:<12}", finding.says))
-    has_problem = any(finding.verdict is Verdict.PROBLEM for finding in findings)
+    has_problem = any(finding.verdict is Severity.PROBLEM for finding in findings)
     if as_json:
         options.print_json({"ok": not has_problem, "checks": [asdict(finding) for finding in findings]})
     if has_problem:

@@ -82,7 +82,7 @@ def launch(
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
     from mnist_tune.launch.request import Order, engine_options
-    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.worker.pool import worker_arguments
 

@@ -11,7 +11,8 @@ from mnist_tune.cli.options import ArtifactsOption, JsonOption, OnlyStudyArgumen
 from mnist_tune.errors import STOPPED, UserError
 
 if TYPE_CHECKING:
-    from mnist_tune.results.study_results import Attempt, Results
+    from mnist_tune.results.study_results import Results
+    from mnist_tune.results.trial_result import TrialResult
 
 
 def logs(
@@ -34,7 +35,7 @@ def logs(
 
     Example: mnist-tune logs quickstart --trial 5 --follow
     """
-    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.reading import read_results
     from mnist_tune.results.trial_logs import beginnings_that_failed, log_of
     from mnist_tune.terminal.follow import watch
     from mnist_tune.terminal.tail import Tail
@@ -68,7 +69,7 @@ def logs(
         raise typer.Exit(STOPPED)
 
 
-def _chosen(results: Results, trial: int | None) -> list[Attempt]:
+def _chosen(results: Results, trial: int | None) -> list[TrialResult]:
     if trial is None:
         return results.attempts
     chosen = [attempt for attempt in results.attempts if attempt.number == trial]

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import typer
 
-from mnist_tune.errors import UserError
 from mnist_tune.storage.keys import SPEC
 
 if TYPE_CHECKING:
@@ -31,30 +30,6 @@ OF_WORKERS = (
     "SELECT DISTINCT {column} FROM mnist_tune_workers JOIN studies USING (study_id) "
     "WHERE departure IS NULL AND (:study = '' OR study_name = :study)"
 )
-
-
-def only_study(context: typer.Context, parameter: Any, name: str) -> str:
-    """The study that is meant where its name was left out: the only one in the storage.
-
-    Raises:
-        UserError: there is none, or there are several.
-    """
-    source = context.get_parameter_source(parameter.name)
-    if context.resilient_parsing or source is None or source.name != "DEFAULT":
-        return name
-    from mnist_tune.cli import options
-    from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.study.store import study_names
-
-    url = context.params.get("storage")
-    where, names = shown(storage_url(url)), study_names(options.storage(url))
-    if len(names) == 1:
-        options.say(f"study '{names[0]}', the only one in {where}", err=True)
-        return names[0]
-    if not names:
-        raise UserError(f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'")
-    named = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    raise UserError(f"{context.command_path.partition(' ')[2]}: name the study: {where} has {named}")
 
 
 def complete_study(context: typer.Context, incomplete: str) -> list[str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_tune.cli.names import complete_spec, complete_study, only_study
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.cli.names import complete_spec, complete_study
+from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.processes import standard_streams
 from mnist_tune.text.visible import visible
 
@@ -51,6 +51,31 @@ StudyArgument = Annotated[
         metavar="STUDY", help="The study's name.", show_default=False, autocompletion=complete_study
     ),
 ]
+
+
+def only_study(context: typer.Context, parameter: Any, name: str) -> str:
+    """The study that is meant where its name was left out: the only one in the storage.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    source = context.get_parameter_source(parameter.name)
+    if context.resilient_parsing or source is None or source.name != "DEFAULT":
+        return name
+    from mnist_tune.storage.engine import shown, storage_url
+    from mnist_tune.study.store import study_names
+
+    url = context.params.get("storage")
+    where, names = shown(storage_url(url)), study_names(storage(url))
+    if len(names) == 1:
+        say(f"study '{names[0]}', the only one in {where}", err=True)
+        return names[0]
+    if not names:
+        raise UserError(f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'")
+    named = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    raise UserError(f"{context.command_path.partition(' ')[2]}: name the study: {where} has {named}")
+
+
 # Of what looks at a study, or has its workers do what can be taken back.
 OnlyStudyArgument = Annotated[
     str,

@@ -41,7 +41,7 @@ def report(
     from mnist_tune.models.evaluation_file import read_evaluated
     from mnist_tune.report.contents import contents
     from mnist_tune.report.files import write_page
-    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
 
     results = read_results(options.study(study, storage))

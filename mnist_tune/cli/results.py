@@ -45,7 +45,7 @@ def status(
 
     Example: mnist-tune status quickstart --watch
     """
-    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.reading import read_results
     from mnist_tune.terminal.glyphs import ASCII, UNICODE
     from mnist_tune.terminal.status_page import status_page, summary
     from mnist_tune.terminal.tables import workers_table
@@ -109,7 +109,7 @@ def export(
     Example: mnist-tune export quickstart --output best.toml
     """
     from mnist_tune.results.exports import best_configuration
-    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.reading import read_results
     from mnist_tune.spec.documents import dump, format_of, write
     from mnist_tune.storage.engine import shown, storage_url
 

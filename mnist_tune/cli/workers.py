@@ -76,7 +76,7 @@ def worker(
     with TrainingProcess() as process:
         process.start()  # it loads torch while all that follows loads Optuna
         opened = options.study(study, storage)
-        from mnist_tune.results.study_results import read_results
+        from mnist_tune.results.reading import read_results
         from mnist_tune.worker.assembly import Equipment, run_worker
         from mnist_tune.worker.loop import Ended
 
@@ -134,7 +134,7 @@ def run(
     fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
     from mnist_tune.files.writable import check_folders
     from mnist_tune.hardware.placement import check_device, local_places
-    from mnist_tune.results.study_results import read_results
+    from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.study.store import create_study, open_study
     from mnist_tune.terminal.ending import tell_the_end

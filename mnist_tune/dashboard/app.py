@@ -13,7 +13,7 @@ from mnist_tune.dashboard.files import FilesNotHere, OwnFiles
 from mnist_tune.dashboard.guards import Guard
 from mnist_tune.dashboard.importances import OneMeasure
 from mnist_tune.dashboard.internals import forget_studies
-from mnist_tune.dashboard.plugins import Bodies, Deletion, Notes, Refusals
+from mnist_tune.dashboard.plugins import Bodies, Deletion, Refusals, TrialNotes
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.files.locations import Folders
 from mnist_tune.storage.artifacts import ArtifactFolder
@@ -42,7 +42,7 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
     go_by_utc()
     snapshots, files = SnapshotStorage(storage), ArtifactFolder(folders.artifacts.path)
     app: Any = wsgi(snapshots, artifact_store=files)
-    notes = Notes(snapshots)
+    notes = TrialNotes(snapshots)
     deletion = Deletion(snapshots, folders)
     measure = OneMeasure(snapshots)
     for plugin in (

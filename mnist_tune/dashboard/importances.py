@@ -15,7 +15,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.records.distributions import distributions
 from mnist_tune.results.importances import importances
 from mnist_tune.results.optuna_view import stand_in
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 
 

@@ -12,10 +12,9 @@ from optuna.trial import FrozenTrial
 
 from mnist_tune.dashboard.notes import study_note, trial_note
 from mnist_tune.dashboard.snapshots import SnapshotStorage
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.records.stored_spec import as_stored_spec
-from mnist_tune.records.values import Damaged
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
 from mnist_tune.storage.optuna_internals import trial_id_of
@@ -53,7 +52,7 @@ class Bodies(Plugin):
         return view if route.method == "GET" else with_body
 
 
-class Notes(Plugin):
+class TrialNotes(Plugin):
     """Writes a note to each trial and study where no person has: in the answer, never in the database."""
 
     def __init__(self, storage: SnapshotStorage) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Executable
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.doctor.machine import Check, Finding, Verdict, examine, gigabytes, one_line, refused
+from mnist_tune.doctor.machine import Check, CheckResult, Severity, examine, gigabytes, one_line, refused
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.writable import nearest
@@ -25,6 +25,7 @@ from mnist_tune.storage.filesystems import file_system
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.optuna_internals import VERSIONS
 from mnist_tune.study.store import study_names
+from mnist_tune.text.visible import visible_lines
 
 READS = 50
 WRITES = 20
@@ -44,7 +45,7 @@ UNDO = VERSIONS.update().values(
 )
 
 
-def storage_findings(option: str | None) -> Iterator[Finding]:
+def storage_checks(option: str | None) -> Iterator[CheckResult]:
     """What there is to say of the storage that `option`, the environment or the default names.
 
     Makes no database, and leaves all that is stored as it is.
@@ -52,7 +53,7 @@ def storage_findings(option: str | None) -> Iterator[Finding]:
     try:
         url = storage_url(option)
     except MnistTuneError as error:
-        yield Finding("storage", Verdict.PROBLEM, str(error))
+        yield CheckResult("storage", Severity.PROBLEM, str(error))
         return
     folders = Folders.of(url)
     yield from examine(
@@ -62,11 +63,11 @@ def storage_findings(option: str | None) -> Iterator[Finding]:
     )
 
 
-def _storage(url: URL) -> Iterator[Finding]:
+def _storage(url: URL) -> Iterator[CheckResult]:
     file = Path(url.database or "").absolute()
     if url == parse_url(DEFAULT_URL, "") and not file.exists():
         open_engine(url, create=True).dispose()  # touches nothing: only sees that the file could lie there
-        yield Finding("storage", Verdict.OK, f"{shown(url)}: none yet; create-study and run make it")
+        yield CheckResult("storage", Severity.OK, f"{shown(url)}: none yet; create-study and run make it")
         yield from _folder("folder", file.parent)
         return
     engine = open_engine(url)
@@ -92,7 +93,7 @@ def _describe(error: Exception) -> str:
     return explain(cause) if cause else one_line(error)
 
 
-def _tables(engine: Engine) -> Iterator[Finding]:
+def _tables(engine: Engine) -> Iterator[CheckResult]:
     storage = open_storage(engine.url)  # which refuses another version's tables
     try:
         count = len(study_names(storage))
@@ -100,10 +101,10 @@ def _tables(engine: Engine) -> Iterator[Finding]:
         storage.remove_session()
         storage.engine.dispose()
     studies = "study" if count == 1 else "studies"
-    yield Finding("storage", Verdict.OK, f"{shown(engine.url)}: {count} {studies}")
+    yield CheckResult("storage", Severity.OK, f"{shown(engine.url)}: {count} {studies}")
 
 
-def _empty(engine: Engine) -> Iterator[Finding]:
+def _empty(engine: Engine) -> Iterator[CheckResult]:
     where = shown(engine.url)
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
@@ -112,27 +113,27 @@ def _empty(engine: Engine) -> Iterator[Finding]:
         if not may_create:
             grant = f"GRANT CREATE ON SCHEMA public TO {user}"
             says = f"{where}: this user may not make tables; as the database's owner, run: {grant}"
-            yield Finding("storage", Verdict.PROBLEM, says)
+            yield CheckResult("storage", Severity.PROBLEM, says)
             return
     says = f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'"
-    yield Finding("storage", Verdict.WARNING, says)
+    yield CheckResult("storage", Severity.WARNING, says)
 
 
-def _file(engine: Engine) -> Iterator[Finding]:
+def _file(engine: Engine) -> Iterator[CheckResult]:
     with engine.connect() as connection:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         damage = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if damage != "ok":
         remedy = SQLITE_REMEDIES[sqlite3.SQLITE_CORRUPT]
-        yield Finding("file", Verdict.PROBLEM, f"is damaged: {str(damage).splitlines()[-1]}; {remedy}")
+        yield CheckResult("file", Severity.PROBLEM, f"is damaged: {visible_lines(str(damage))[-1]}; {remedy}")
     elif mode != "wal":
         says = f"intact, but in journal mode {mode}, in which readers and workers wait for each other; "
-        yield Finding("file", Verdict.WARNING, f"{says}'create-study' and 'run' set it to wal")
+        yield CheckResult("file", Severity.WARNING, f"{says}'create-study' and 'run' set it to wal")
     else:
-        yield Finding("file", Verdict.OK, f"intact, journal mode wal, SQLite {sqlite3.sqlite_version}")
+        yield CheckResult("file", Severity.OK, f"intact, journal mode wal, SQLite {sqlite3.sqlite_version}")
 
 
-def _server(engine: Engine) -> Iterator[Finding]:
+def _server(engine: Engine) -> Iterator[CheckResult]:
     with engine.connect() as connection:
         release = connection.exec_driver_sql("SHOW server_version").scalar()
         before = time.time()
@@ -140,13 +141,13 @@ def _server(engine: Engine) -> Iterator[Finding]:
         ahead = float(clock) - (before + time.time()) / 2
     says = f"PostgreSQL {release}, its clock {abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
     if abs(ahead) < CLOCK_SECONDS:
-        yield Finding("server", Verdict.OK, says)
+        yield CheckResult("server", Severity.OK, says)
     else:
         remedy = "leases keep to the server's, but set both by NTP so that times mean the same"
-        yield Finding("server", Verdict.WARNING, f"{says}; {remedy}")
+        yield CheckResult("server", Severity.WARNING, f"{says}; {remedy}")
 
 
-def _round_trip(engine: Engine) -> Iterator[Finding]:
+def _round_trip(engine: Engine) -> Iterator[CheckResult]:
     with engine.connect() as connection:
         stored = connection.execute(READ).scalar_one()
         connection.execute(CHANGE)
@@ -154,10 +155,10 @@ def _round_trip(engine: Engine) -> Iterator[Finding]:
         connection.rollback()
         if (changed, connection.execute(READ).scalar_one()) != (f"{stored}?", stored):
             raise MnistTuneError("what was written is not what was read; name another database")
-    yield Finding("round trip", Verdict.OK, "written, read and rolled back")
+    yield CheckResult("round trip", Severity.OK, "written, read and rolled back")
 
 
-def _latency(engine: Engine) -> Iterator[Finding]:
+def _latency(engine: Engine) -> Iterator[CheckResult]:
     with engine.connect() as connection:
         reads = [_seconds(connection, READ) for _ in range(READS)]
         writes = [_seconds(connection, CHANGE, UNDO) for _ in range(WRITES)]
@@ -166,12 +167,12 @@ def _latency(engine: Engine) -> Iterator[Finding]:
         f"{WRITES} transactions that change a row and change it back {_percentiles(writes)}"
     )
     if statistics.median(writes) < SLOW_SECONDS:
-        yield Finding("latency", Verdict.OK, says)
+        yield CheckResult("latency", Severity.OK, says)
     else:
         remedy = (
             "every worker waits that long at each step: take a faster disk, a nearer server, fewer workers"
         )
-        yield Finding("latency", Verdict.WARNING, f"{says}; {remedy}")
+        yield CheckResult("latency", Severity.WARNING, f"{says}; {remedy}")
 
 
 def _seconds(connection: Connection, *statements: Executable) -> float:
@@ -187,15 +188,15 @@ def _percentiles(seconds: list[float]) -> str:
     return f"p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms"
 
 
-def _folder(check: str, folder: Path) -> Iterator[Finding]:
+def _folder(check: str, folder: Path) -> Iterator[CheckResult]:
     if refusal := refused(folder):
         says = f"{folder}: cannot be written to ({refusal}); free it for this user, or name another place"
-        yield Finding(check, Verdict.PROBLEM, says)
+        yield CheckResult(check, Severity.PROBLEM, says)
         return
     free = shutil.disk_usage(nearest(folder)).free
     missing = "" if folder.exists() else ", made at first use"
     says = f"{folder}: {file_system(folder) or 'file system unknown'}, {gigabytes(free)} free{missing}"
     if free < LOW_SPACE:
-        yield Finding(check, Verdict.WARNING, f"{says}; free some space there")
+        yield CheckResult(check, Severity.WARNING, f"{says}; free some space there")
     else:
-        yield Finding(check, Verdict.OK, says)
+        yield CheckResult(check, Severity.OK, says)

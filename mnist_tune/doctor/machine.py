@@ -22,7 +22,7 @@ PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How a check ended; a warning can be lived with."""
 
     OK = "ok"
@@ -31,15 +31,15 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found, in one line, which ends with what to do where something is wrong."""
 
     check: str
-    verdict: Verdict
+    verdict: Severity
     says: str
 
 
-Check = tuple[str, Callable[[], Iterable[Finding]]]
+Check = tuple[str, Callable[[], Iterable[CheckResult]]]
 
 
 def one_line(error: Exception) -> str:
@@ -48,16 +48,16 @@ def one_line(error: Exception) -> str:
     return first_line(text.strip())
 
 
-def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> Iterator[Finding]:
+def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> Iterator[CheckResult]:
     """What the checks find, one after the other; one that raises is a problem and hides no other."""
     for name, check in checks:
         try:
             yield from check()
         except Exception as error:
-            yield Finding(name, Verdict.PROBLEM, describe(error))
+            yield CheckResult(name, Severity.PROBLEM, describe(error))
 
 
-def machine_findings(data: Path | None) -> Iterator[Finding]:
+def machine_checks(data: Path | None) -> Iterator[CheckResult]:
     """What there is to say of this machine; `data` is the folder of the MNIST files, if one is named."""
     return examine(
         ("python", _python),
@@ -68,18 +68,18 @@ def machine_findings(data: Path | None) -> Iterator[Finding]:
     )
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[CheckResult]:
     version = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
-    yield Finding("python", Verdict.OK, version)  # one that is too old cannot be here
+    yield CheckResult("python", Severity.OK, version)  # one that is too old cannot be here
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[CheckResult]:
     unmet = [line for package in ("mnist-tune", *PACKAGES) for line in _unmet(package)]
     if unmet:
-        yield from (Finding("packages", Verdict.PROBLEM, line) for line in unmet)
+        yield from (CheckResult("packages", Severity.PROBLEM, line) for line in unmet)
     else:
         versions = [f"{package} {metadata.version(package)}" for package in PACKAGES]
-        yield Finding("packages", Verdict.OK, ", ".join([f"mnist-tune {__version__}", *versions]))
+        yield CheckResult("packages", Severity.OK, ", ".join([f"mnist-tune {__version__}", *versions]))
 
 
 def _unmet(package: str) -> Iterator[str]:
@@ -101,9 +101,9 @@ def _unmet(package: str) -> Iterator[str]:
             yield f"{package} needs {wanted}, and {found} is installed; run: pip install '{wanted}'"
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[CheckResult]:
     try:
-        import torch
+        from mnist_tune.hardware.devices import CUDA_VERSION
     except (ImportError, OSError) as error:  # OSError: one of the libraries it brings
         raise MnistTuneError(
             f"torch does not load ({one_line(error)}); run: pip install --force-reinstall torch torchvision"
@@ -111,11 +111,11 @@ def _torch() -> Iterator[Finding]:
     from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 
     torchvision_module("datasets")
-    build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-    yield Finding("torch", Verdict.OK, f"loads, with torchvision; built {build}")
+    build = f"for CUDA {CUDA_VERSION}" if CUDA_VERSION else "without CUDA"
+    yield CheckResult("torch", Severity.OK, f"loads, with torchvision; built {build}")
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[CheckResult]:
     from mnist_tune.hardware.devices import available_devices
 
     with warnings.catch_warnings(record=True) as caught:  # a driver that does not do is a warning of torch
@@ -124,31 +124,29 @@ def _devices() -> Iterator[Finding]:
     yield from examine(*((device, partial(_device, device)) for device in present))
     if NVIDIA_DRIVER.exists() and not any(device.startswith("cuda") for device in present):
         reason = f" ({first_line(str(caught[0].message))})" if caught else ""
-        yield Finding(
+        yield CheckResult(
             "cuda",
-            Verdict.WARNING,
+            Severity.WARNING,
             f"an NVIDIA driver is here, but torch sees no GPU{reason}; install the torch built for it: "
             "https://pytorch.org/get-started/locally",
         )
 
 
-def _device(device: str) -> Iterator[Finding]:
-    import torch
-
+def _device(device: str) -> Iterator[CheckResult]:
     from mnist_tune.hardware.cores import usable_cores
-    from mnist_tune.hardware.devices import resolve_runtime
+    from mnist_tune.hardware.devices import cuda_memory, resolve_runtime
 
     runtime = resolve_runtime(device)
     parts = [runtime.device_name, f"precision auto is {runtime.precision}"]
     if device == "cpu":
         parts.append(f"{usable_cores()} usable cores")
     elif device.startswith("cuda"):
-        free, total = torch.cuda.mem_get_info(device)
+        free, total = cuda_memory(device)
         parts.append(f"{gigabytes(free)} of {gigabytes(total)} memory free")
-    yield Finding(device, Verdict.OK, ", ".join(parts))
+    yield CheckResult(device, Severity.OK, ", ".join(parts))
 
 
-def _mnist(data: Path | None) -> Iterator[Finding]:
+def _mnist(data: Path | None) -> Iterator[CheckResult]:
     from mnist_tune.jobs.mnist.raw_files import ENVIRONMENT_VARIABLE, MOVE, PACKED, check, data_directory
 
     directory = data_directory(data)
@@ -156,15 +154,15 @@ def _mnist(data: Path | None) -> Iterator[Finding]:
     missing = [row for row in rows if row.status == "missing"]
     damaged = [row for row in rows if not row.ok and row not in missing]
     for row in damaged:
-        yield Finding("data", Verdict.PROBLEM, f"{row.path}: {row.status}; {MOVE}")
+        yield CheckResult("data", Severity.PROBLEM, f"{row.path}: {row.status}; {MOVE}")
     if damaged:
         return
     if not missing:
-        yield Finding("data", Verdict.OK, f"{directory}: MNIST, intact")
+        yield CheckResult("data", Severity.OK, f"{directory}: MNIST, intact")
     elif refusal := refused(directory):
-        yield Finding(
+        yield CheckResult(
             "data",
-            Verdict.PROBLEM,
+            Severity.PROBLEM,
             f"{directory}: cannot keep the MNIST files here ({refusal}); "
             f"set {ENVIRONMENT_VARIABLE} to a folder that can be written",
         )
@@ -172,7 +170,7 @@ def _mnist(data: Path | None) -> Iterator[Finding]:
         packed = all((PACKED / f"{row.path.name}.xz").exists() for row in missing)
         source = "unpacked from the package" if packed else "downloaded"
         says = f"{directory}: {len(missing)} of {len(rows)} files are missing, and {source} at first use"
-        yield Finding("data", Verdict.OK, says)
+        yield CheckResult("data", Severity.OK, says)
 
 
 def gigabytes(size: int) -> str:

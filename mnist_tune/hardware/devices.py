@@ -21,6 +21,10 @@ CUDA_BF16_CAPABILITY = (8, 0)
 KEPT_BYTES = 1 << 30  # far more than a step needs
 MOST_OF_OLD_GLIBC = 32 << 20  # for a single block, of which older ones keep no larger
 
+TORCH_VERSION = str(torch.__version__)  # its own type would have whoever reads it back import torch
+CUDA_VERSION: str | None = torch.version.cuda
+"""Of the CUDA that torch was built for."""
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -143,3 +147,8 @@ def _keep_freed_memory() -> None:
     # In this order: either call ends glibc's own adaptation, so that the first without the second is a loss.
     if mallopt is not None and any(mallopt(mmap_threshold, most) for most in (KEPT_BYTES, MOST_OF_OLD_GLIBC)):
         mallopt(trim_threshold, KEPT_BYTES)
+
+
+def cuda_memory(device: str) -> tuple[int, int]:
+    """The free and the total bytes of a GPU's memory."""
+    return torch.cuda.mem_get_info(device)

@@ -14,7 +14,7 @@ WORKERS_PER_GPU = 1
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """A device by name and, on the CPU, the one core to keep to; None: any."""
 
     device: str
@@ -35,7 +35,7 @@ def check_device(device: str) -> None:
 
 def local_places(
     n_cells: int, device: str, workers: int | None, per_gpu: int = WORKERS_PER_GPU, threads: int | None = None
-) -> list[Place]:
+) -> list[Placement]:
     """A place for each worker to start, no more by default than there are cells.
 
     By default `per_gpu` on every GPU, or on the one that is named; without any, one on every core that this
@@ -45,9 +45,9 @@ def local_places(
     if workers is None:
         workers = min(len(gpus) * per_gpu or usable_cores(), n_cells)
     if gpus:
-        return [Place(gpus[index % len(gpus)]) for index in range(workers)]
+        return [Placement(gpus[index % len(gpus)]) for index in range(workers)]
     cores = _cores_to_share(workers, threads)
-    return [Place(device, cores[index % len(cores)]) for index in range(workers)]
+    return [Placement(device, cores[index % len(cores)]) for index in range(workers)]
 
 
 def _cores_to_share(workers: int, threads: int | None) -> list[int] | list[None]:

@@ -13,10 +13,11 @@ from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, select
 from sqlalchemy.engine import Connection
 
+from mnist_tune.errors import Damaged
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.records.distributions import Waiting, distributions
 from mnist_tune.records.trials import distribution, external
-from mnist_tune.records.values import MOST, Damaged, load, parse
+from mnist_tune.records.values import MOST, load, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES, GENERATION, RUNG

@@ -19,12 +19,12 @@ import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import orm, select
 
-from mnist_tune.errors import UserError
+from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
-from mnist_tune.records.values import Count, Damaged, Moment, Stored, fit, parse_as
-from mnist_tune.spec.sections import Lease
+from mnist_tune.records.values import Count, Moment, Stored, fit, parse_as
+from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.storage.engine import lock, utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
@@ -220,7 +220,7 @@ class Registration:
         self._device = device
         self._mine = workers.c.worker_id == self._worker_id
 
-    def register(self) -> Lease | None:
+    def register(self) -> LeaseSettings | None:
         """Enter the row; forget workers that were last heard of long ago.
 
         Returns the study's [lease] of that moment: whoever changes it from then on finds this worker here.

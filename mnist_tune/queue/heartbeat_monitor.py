@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.types import NullType
 
-from mnist_tune.records.values import Damaged, moment
+from mnist_tune.errors import Damaged
+from mnist_tune.records.values import moment
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, trials

@@ -19,7 +19,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.failures import Failure, FailureClass
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.queue.cells import (
@@ -36,7 +36,6 @@ from mnist_tune.queue.control import Control, is_control, read_control
 from mnist_tune.queue.heartbeat_monitor import Watch
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.trained import UNEXPLAINED
-from mnist_tune.records.values import Damaged
 from mnist_tune.spec.sections import Limits
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage

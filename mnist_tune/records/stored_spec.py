@@ -6,15 +6,15 @@ from typing import Any
 
 import sqlalchemy
 
-from mnist_tune.errors import UserError
-from mnist_tune.records.values import Damaged, Text, load
+from mnist_tune.errors import Damaged, UserError
+from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import Section, validate
-from mnist_tune.spec.sections import Lease, Limits, Retry
+from mnist_tune.spec.sections import LeaseSettings, Limits, Retry
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 
-TABLES: dict[str, type[Section]] = {"lease": Lease, "retry": Retry, "limits": Limits}
+TABLES: dict[str, type[Section]] = {"lease": LeaseSettings, "retry": Retry, "limits": Limits}
 
 
 def spec_text(study_id: int) -> sqlalchemy.Select[Any]:
@@ -51,7 +51,7 @@ def _within_bounds(document: Any) -> Any:
         case {"heartbeat_interval": float(beat), "grace_period": float(grace)} if grace >= 3 * beat > 0:
             lease = bounded["lease"]
             lease["grace_period"] = max(lease["grace_period"], 3 * lease["heartbeat_interval"])
-            lease["grace_period"] = _bounded(Lease, "grace_period", lease["grace_period"])
+            lease["grace_period"] = _bounded(LeaseSettings, "grace_period", lease["grace_period"])
             lease["heartbeat_interval"] = min(lease["heartbeat_interval"], lease["grace_period"] / 3)
     return bounded
 

@@ -16,10 +16,11 @@ from optuna.trial import FrozenTrial, TrialState
 from packaging.version import InvalidVersion, Version
 from sqlalchemy import orm, select
 
+from mnist_tune.errors import Damaged
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.stored_spec import as_stored_spec
-from mnist_tune.records.values import Damaged, Text, load, parse
+from mnist_tune.records.values import Text, load, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.storage.optuna_internals import study_attributes

@@ -15,10 +15,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, json
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
+from mnist_tune.errors import Damaged
 from mnist_tune.records.columns import OWN, TrialColumns, read_columns
 from mnist_tune.records.distributions import distributions
 from mnist_tune.records.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
-from mnist_tune.records.values import MOST, Damaged, Text, accuracy, moment, parse
+from mnist_tune.records.values import MOST, Text, accuracy, moment, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX, contains

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from mnist_tune.errors import Damaged
 from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
@@ -31,12 +32,9 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.spec.documents import complaint
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
-from mnist_tune.text.wording import shortened
 
 T = TypeVar("T")
 
-LONGEST_COMPLAINT = 160
-"""Characters that are said of a damaged value, which may be a book."""
 MOST = 2**31 - 1
 """Of whatever is counted."""
 MOST_SECONDS = 1e9
@@ -48,13 +46,6 @@ Count: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
 Scalar: TypeAlias = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 Text: TypeAlias = str | bytes | None
 """A JSON text as a column has it; SQLite lets a column have anything."""
-
-
-class Damaged(ValueError):  # noqa: N818 - a state of what is stored more than an error
-    """A stored value is not what it should be; the message says how, in one line."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(shortened(" ".join(message.split()), LONGEST_COMPLAINT))
 
 
 class Stored(BaseModel):

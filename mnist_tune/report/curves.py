@@ -22,7 +22,8 @@ from mnist_tune.report.section import (
 )
 from mnist_tune.report.theme import colour
 from mnist_tune.results.ranking import SEED, binomial_noise
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.wording import counted, loss
 
 MOST_NAMED = 12
@@ -53,7 +54,7 @@ class _Group:
     """Attempts that are drawn as one trace, with gaps between them."""
 
     name: str
-    attempts: Sequence[Attempt]
+    attempts: Sequence[TrialResult]
     line: dict[str, Any]
     marker: dict[str, Any]
     is_casing: bool = False
@@ -100,7 +101,7 @@ def curves(results: Results) -> Picture:
     return Picture("curves", question, answer, finish(figure), [_table(results, drawn)])
 
 
-def _groups(results: Results, drawn: Sequence[Attempt]) -> list[_Group]:
+def _groups(results: Results, drawn: Sequence[TrialResult]) -> list[_Group]:
     """The winner last, so that it is on top."""
     winner = [attempt for attempt in drawn if is_winner(results, attempt)]
     rest = [attempt for attempt in drawn if not is_winner(results, attempt)]
@@ -116,7 +117,7 @@ def _groups(results: Results, drawn: Sequence[Attempt]) -> list[_Group]:
     return groups
 
 
-def _named(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
+def _named(results: Results, rest: Sequence[TrialResult]) -> list[_Group]:
     groups = []
     for index, (name, attempts) in enumerate(_by_name(results, rest).items()):
         shade = colour(SERIES[index % len(SERIES)])
@@ -126,7 +127,7 @@ def _named(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
     return groups
 
 
-def _summed_up(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
+def _summed_up(results: Results, rest: Sequence[TrialResult]) -> list[_Group]:
     tied = {attempt.number for one in results.tied for attempt in one.attempts.values()}
     others = [each for each in rest if each.number not in tied]
     as_good = [each for each in rest if each.number in tied]
@@ -141,23 +142,23 @@ def _summed_up(results: Results, rest: Sequence[Attempt]) -> list[_Group]:
     return groups
 
 
-def _by_name(results: Results, attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
-    grouped: dict[str, list[Attempt]] = {}
+def _by_name(results: Results, attempts: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
+    grouped: dict[str, list[TrialResult]] = {}
     for attempt in attempts:
         grouped.setdefault(_configuration(results, attempt), []).append(attempt)
     return grouped
 
 
-def _configuration(results: Results, attempt: Attempt) -> str:
+def _configuration(results: Results, attempt: TrialResult) -> str:
     parameters = {name: value for name, value in attempt.parameters.items() if name != SEED}
     return plain(short_name(results, parameters))
 
 
-def _seeds(attempts: Sequence[Attempt]) -> str:
+def _seeds(attempts: Sequence[TrialResult]) -> str:
     return f", {len(attempts)} seeds" if len(attempts) > 1 else ""
 
 
-def _points(attempts: Sequence[Attempt], metric: Metric) -> dict[str, list[Any]]:
+def _points(attempts: Sequence[TrialResult], metric: Metric) -> dict[str, list[Any]]:
     """One trace however many attempts: a trace each takes a browser seconds."""
     x: list[int | None] = []
     y: list[float | None] = []
@@ -180,17 +181,17 @@ def _hover(group: _Group, panel: _Panel) -> dict[str, str]:
     return {"hovertemplate": f"{words}<extra>{group.name}</extra>"}
 
 
-def _values(attempts: Sequence[Attempt], metric: Metric) -> list[float]:
+def _values(attempts: Sequence[TrialResult], metric: Metric) -> list[float]:
     found = (metric(epoch) for attempt in attempts for epoch in attempt.history)
     return [value for value in found if value is not None]
 
 
-def _spans_decades(drawn: Sequence[Attempt], metric: Metric) -> bool:
+def _spans_decades(drawn: Sequence[TrialResult], metric: Metric) -> bool:
     values = _values(drawn, metric)
     return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
 
 
-def _close_up(drawn: Sequence[Attempt], results: Results) -> list[float] | None:
+def _close_up(drawn: Sequence[TrialResult], results: Results) -> list[float] | None:
     """The range around the winner's later epochs, where the range of all would hide what differs there."""
     metric = PANELS[-1].metric
     winner = [attempt for attempt in drawn if is_winner(results, attempt)]
@@ -205,7 +206,7 @@ def _close_up(drawn: Sequence[Attempt], results: Results) -> list[float] | None:
     return [low - room, high + 0.2 * room]
 
 
-def _answer(results: Results, drawn: Sequence[Attempt]) -> str:
+def _answer(results: Results, drawn: Sequence[TrialResult]) -> str:
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
     pruned = sum(attempt.state == "pruned" for attempt in drawn)
     early = f", {pruned:,} of them pruned: their lines end early" if pruned else ""
@@ -235,7 +236,7 @@ def _caution(results: Results) -> str:
     )
 
 
-def _table(results: Results, drawn: Sequence[Attempt]) -> Any:
+def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
     names = searched(results)
     ranked = sorted(drawn, key=lambda attempt: -(attempt.history[-1].validation_accuracy or 0.0))
     rows = [

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mnist_tune.report.section import Picture, table, worded
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.wording import counted, first_line
 
 
@@ -38,7 +39,7 @@ def failures(results: Results) -> Picture | None:
     return Picture("failures", "What went wrong?", answer, None, [table(columns, rows, "first")])
 
 
-def by_class(failed: Sequence[Attempt]) -> str:
+def by_class(failed: Sequence[TrialResult]) -> str:
     """How many of each class."""
     counts = Counter(first_line((attempt.failure or {})["class"]) for attempt in failed)
     return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())

@@ -26,7 +26,8 @@ from mnist_tune.report.section import (
 )
 from mnist_tune.report.theme import colour
 from mnist_tune.results.ranking import SEED
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 
 ACCURACY = "validation accuracy"
 FEWEST = 2
@@ -169,7 +170,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
     return finish(figure)
 
 
-def _goes_through(line: Any, results: Results, attempt: Attempt) -> bool:
+def _goes_through(line: Any, results: Results, attempt: TrialResult) -> bool:
     """Whether a line goes through the attempt's values: those of a list are written out, others rounded."""
     fields = zip(sorted(shared(results)), line.customdata[1:], strict=True)
     return all(
@@ -224,5 +225,5 @@ def _shown(value: Any, field: object) -> Any:
     return number(value, field) if isinstance(field, list) else value
 
 
-def _rounded(attempt: Attempt) -> float:
+def _rounded(attempt: TrialResult) -> float:
     return round(attempt.value or 0.0, 4)

@@ -10,7 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mnist_tune.results.ranking import SEED
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.wording import shortened
 
 MOST_ROWS = 100
@@ -122,7 +123,7 @@ def ends(values: Iterable[float]) -> tuple[float, float]:
     return min(seen), max(seen)
 
 
-def is_winner(results: Results, attempt: Attempt) -> bool:
+def is_winner(results: Results, attempt: TrialResult) -> bool:
     """Whether the attempt is one of the best configuration's."""
     best = results.best
     return best is not None and any(one.number == attempt.number for one in best.attempts.values())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.wording import first_line
 
 
-def ran_here(results: Results) -> list[Attempt]:
+def ran_here(results: Results) -> list[TrialResult]:
     """The attempts without those that were taken over: whose times and workers are this study's."""
     return [attempt for attempt in results.attempts if attempt.reused is None]
 

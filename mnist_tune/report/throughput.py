@@ -11,7 +11,8 @@ from mnist_tune.report.section import Picture, Table, table
 from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
 from mnist_tune.results.eta import own_epochs
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.times import on_axis, zone_at
 from mnist_tune.text.wording import duration
 
@@ -55,7 +56,7 @@ def throughput(results: Results) -> Picture:
     return Picture("throughput", question, answer, finish(figure), [_by_worker(attempts)])
 
 
-def _spans(attempt: Attempt, first: datetime) -> Iterator[Span]:
+def _spans(attempt: TrialResult, first: datetime) -> Iterator[Span]:
     """The attempt's own epochs; what an earlier attempt did stands before them in its history.
 
     Only their lengths are stored. A finished attempt ended with its last epoch; of any other only the
@@ -86,7 +87,7 @@ def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
     return rates
 
 
-def _by_worker(attempts: Sequence[Attempt]) -> Table:
+def _by_worker(attempts: Sequence[TrialResult]) -> Table:
     images: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for attempt in attempts:

@@ -12,7 +12,8 @@ from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, plain, table, worded
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.times import local_time, on_axis, zone_at
 from mnist_tune.text.wording import duration, first_line, shortened
 
@@ -47,7 +48,9 @@ def timeline(results: Results, now: datetime) -> Picture:
     return Picture("timeline", question, answer, figure, tables)
 
 
-def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], now: datetime) -> go.Figure:
+def _figure(
+    results: Results, shown: Sequence[TrialResult], workers: Sequence[str], now: datetime
+) -> go.Figure:
     rows = {worker: index for index, worker in enumerate(workers)}
     zone = zone_at(min(map(_started, shown)))
     failed = [attempt for attempt in shown if attempt.failure is not None]
@@ -89,7 +92,7 @@ def _figure(results: Results, shown: Sequence[Attempt], workers: Sequence[str], 
 
 def _mark_failures(
     figure: go.Figure,
-    failed: Sequence[Attempt],
+    failed: Sequence[TrialResult],
     rows: dict[str, int],
     now: datetime,
     zone: timezone,
@@ -97,7 +100,7 @@ def _mark_failures(
     labelled: bool,
 ) -> None:
     """A mark where each failure ended; each class has its own."""
-    by_name: dict[str, list[Attempt]] = {}
+    by_name: dict[str, list[TrialResult]] = {}
     for attempt in failed:
         by_name.setdefault(plain((attempt.failure or {})["class"]), []).append(attempt)
     for index, (name, ours) in enumerate(by_name.items()):
@@ -118,16 +121,16 @@ def _mark_failures(
         )
 
 
-def _state(attempt: Attempt) -> str:
+def _state(attempt: TrialResult) -> str:
     return "silent" if attempt.state == "running" and attempt.stale else attempt.state
 
 
-def _seconds(attempt: Attempt, now: datetime) -> float:
+def _seconds(attempt: TrialResult, now: datetime) -> float:
     # The database's clock and ours may differ.
     return max(((attempt.ended or now) - _started(attempt)).total_seconds(), 0.0)
 
 
-def _words(results: Results, attempt: Attempt, now: datetime) -> str:
+def _words(results: Results, attempt: TrialResult, now: datetime) -> str:
     parts = [
         plain(worded(results, attempt.parameters)),
         f"{_state(attempt)}, {duration(_seconds(attempt, now))}",
@@ -137,7 +140,7 @@ def _words(results: Results, attempt: Attempt, now: datetime) -> str:
     return "<br>".join(parts)
 
 
-def _started(attempt: Attempt) -> datetime:
+def _started(attempt: TrialResult) -> datetime:
     assert attempt.started is not None  # others are not shown
     return attempt.started
 
@@ -148,7 +151,7 @@ def _short(worker: str) -> str:
 
 
 def _answer(
-    shown: Sequence[Attempt], workers: Sequence[str], failed: Sequence[Attempt], now: datetime
+    shown: Sequence[TrialResult], workers: Sequence[str], failed: Sequence[TrialResult], now: datetime
 ) -> str:
     first = min(map(_started, shown))
     last = max(attempt.ended or now for attempt in shown)
@@ -163,7 +166,7 @@ def _answer(
     )
 
 
-def _attempts(shown: Sequence[Attempt], now: datetime) -> Table:
+def _attempts(shown: Sequence[TrialResult], now: datetime) -> Table:
     rows = [
         [
             str(attempt.number),

@@ -11,7 +11,8 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 
 COSTS_TIME = ("batch_size", "optimizer", "precision")
 """The fields of the training that change how long an epoch takes."""
@@ -55,14 +56,14 @@ class Pace:
             heapq.heapreplace(free_at, free_at[0] + seconds)
         return max(free_at)
 
-    def seconds_left_of(self, attempt: Attempt) -> float | None:
+    def seconds_left_of(self, attempt: TrialResult) -> float | None:
         """Until a running attempt is done, at its own pace; None before its first epoch."""
         epochs = own_epochs(attempt)
         if attempt.state != "running" or attempt.stale or not epochs:
             return None
         return self._rest(attempt, fmean(epoch.seconds for epoch in epochs))
 
-    def _rest(self, attempt: Attempt, pace: float) -> float:
+    def _rest(self, attempt: TrialResult, pace: float) -> float:
         """The epochs to go, less the time that the one in progress has taken already."""
         to_go = (epochs_of(self._results, attempt) - len(attempt.history)) * pace
         if attempt.started is None or to_go <= 0:
@@ -81,7 +82,7 @@ class Pace:
         ]
         return fmean(shares) if shares else 1.0
 
-    def _mean(self, attempt: Attempt) -> float:
+    def _mean(self, attempt: TrialResult) -> float:
         known = self._seconds_an_epoch
         return known.get(self._cost(attempt)) or known[None]
 
@@ -100,15 +101,15 @@ class Pace:
                 seconds[key] += [epoch.seconds for epoch in own_epochs(attempt)]
         return {key: fmean(values) for key, values in seconds.items()}
 
-    def _cost(self, attempt: Attempt) -> tuple[Any, ...]:
+    def _cost(self, attempt: TrialResult) -> tuple[Any, ...]:
         return tuple(attempt.parameters.get(name) for name in COSTS_TIME)
 
 
-def own_epochs(attempt: Attempt) -> list[EpochMetrics]:
+def own_epochs(attempt: TrialResult) -> list[EpochMetrics]:
     """The epochs that the attempt did itself: those of the attempt it went on from stand before them."""
     return attempt.history[(attempt.resumed or {}).get("epoch", 0) :]
 
 
-def epochs_of(results: Results, attempt: Attempt) -> int:
+def epochs_of(results: Results, attempt: TrialResult) -> int:
     """How many epochs the attempt is to have."""
     return int(attempt.parameters.get("epochs", results.spec.training.epochs))

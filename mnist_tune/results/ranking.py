@@ -25,10 +25,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mnist_tune.results.study_results import Attempt
+from mnist_tune.results.trial_result import TrialResult
 
 LEVEL = 0.05
 """The chance that the truly best configuration is not in the tied set, with two seeds or more."""
@@ -42,7 +41,7 @@ class Candidate:
 
     parameters: dict[str, Any]
     """The searched fields but the seed."""
-    attempts: dict[int, Attempt]
+    attempts: dict[int, TrialResult]
     """By seed; of two with the same seed, which are the same training, the earlier."""
     n_wanted: int = 1
     """How many seeds it is to have."""
@@ -73,7 +72,7 @@ class Candidate:
         return {seed: attempt.value or 0.0 for seed, attempt in self.attempts.items()}
 
     @property
-    def first(self) -> Attempt:
+    def first(self) -> TrialResult:
         """The earliest attempt. Not the one with the highest value: that is the luckiest seed."""
         return min(self.attempts.values(), key=lambda attempt: attempt.number)
 
@@ -138,8 +137,8 @@ class EndedEarly:
 
     parameters: dict[str, Any]
     """The searched fields but the seed."""
-    complete: list[Attempt]
-    pruned: list[Attempt]
+    complete: list[TrialResult]
+    pruned: list[TrialResult]
 
     @property
     def epochs(self) -> int:
@@ -163,7 +162,7 @@ class EndedEarly:
         }
 
 
-def ended_early(finished: Sequence[Attempt], default_seed: int) -> list[EndedEarly]:
+def ended_early(finished: Sequence[TrialResult], default_seed: int) -> list[EndedEarly]:
     """The configurations of finished attempts that have a seed which was pruned and never completed.
 
     Those that came furthest are first.
@@ -180,7 +179,7 @@ def ended_early(finished: Sequence[Attempt], default_seed: int) -> list[EndedEar
 
 
 def rank(
-    finished: Sequence[Attempt], default_seed: int, validation_size: int, n_seeds: int = 1
+    finished: Sequence[TrialResult], default_seed: int, validation_size: int, n_seeds: int = 1
 ) -> list[Place]:
     """Rank the configurations of finished attempts: those with all their seeds first, then the highest mean.
 
@@ -206,14 +205,14 @@ def rank(
     ]
 
 
-def _by_configuration(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
-    groups: dict[Any, list[Attempt]] = defaultdict(list)
+def _by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]:
+    groups: dict[Any, list[TrialResult]] = defaultdict(list)
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         groups[_key(_configuration(attempt))].append(attempt)
     return list(groups.values())
 
 
-def _configuration(attempt: Attempt) -> dict[str, Any]:
+def _configuration(attempt: TrialResult) -> dict[str, Any]:
     return {name: value for name, value in attempt.parameters.items() if name != SEED}
 
 

@@ -1,76 +1,23 @@
-"""A study to frozen rows: its cells, their attempts, the ranking, and what to be careful about."""
+"""A study as frozen rows: its cells, their attempts, the ranking, and what to be careful about."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
-
-from mnist_tune.errors import UserError
-from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.control import Control, WorkerRow, read_registry, stored_control
-from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
-from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
-from mnist_tune.records.trials import StoredTrial, read_trials
-from mnist_tune.records.values import Damaged, Stored
-from mnist_tune.results import losses
+from mnist_tune.queue.control import Control, WorkerRow
+from mnist_tune.results import unsaved_files
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.study_spec import SETTINGS, Spec
-from mnist_tune.storage.engine import snapshot
-from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
-from mnist_tune.storage.optuna_internals import studies
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.text.wording import shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One trial: an attempt at a cell. Times are in UTC; accuracies in percent."""
-
-    number: int
-    cell: int
-    attempt: int
-    state: str
-    parameters: dict[str, Any]
-    value: float | None
-    history: list[EpochMetrics]
-    worker: str | None
-    environment: dict[str, Any]
-    resumed: dict[str, Any] | None
-    """The epoch it went on from, whose metrics stand in its history too, or why it began anew."""
-    failure: dict[str, str] | None
-    started: datetime | None
-    ended: datetime | None
-    stale: bool
-    artifacts: dict[str, str] = field(default_factory=dict)
-    """The files that were kept of it: Optuna's artifact ids by file name."""
-    reused: dict[str, Any] | None = None
-    """The study and the trial it was taken over from, which is where and when it ran."""
-    log: str | None = None
-    """What its worker said, as the storage has it."""
-    not_kept: dict[str, str] = field(default_factory=dict)
-    """Why its `weights`, or its last `state` to go on from, could not be written."""
-    problems: tuple[str, ...] = ()
-    """What of it is stored and cannot be read, and why."""
-    is_sound: bool = True
-    """Whether it is known what was run and, of a complete one, what came of it."""
-    comes_back: bool = False
-    """Of one that another program has ended as failed: any worker puts its cell back."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data without the log; times in ISO 8601, in UTC."""
-        plain = asdict(self)
-        del plain["log"], plain["is_sound"], plain["comes_back"]
-        times = {key: getattr(self, key) for key in ("started", "ended")}
-        return plain | {key: time and time.isoformat() for key, time in times.items()}
 
 
 @dataclass(frozen=True)
@@ -90,7 +37,7 @@ class Results:
     """Everything a report needs to know of a study."""
 
     spec: Spec
-    attempts: list[Attempt]
+    attempts: list[TrialResult]
     control: Control = Control.RUNNING
     workers: list[WorkerRow] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -105,17 +52,17 @@ class Results:
         return self.spec.study.name
 
     @cached_property
-    def latest(self) -> list[Attempt]:
+    def latest(self) -> list[TrialResult]:
         """Each cell's last attempt, which is what the cell is: a retry follows the attempt it is for."""
         return list({attempt.cell: attempt for attempt in self.attempts}.values())
 
     @cached_property
-    def complete(self) -> list[Attempt]:
+    def complete(self) -> list[TrialResult]:
         """The attempts that have completed their cells, with a result that can be read."""
         return [attempt for attempt in self.finished if attempt.state == "complete"]
 
     @cached_property
-    def finished(self) -> list[Attempt]:
+    def finished(self) -> list[TrialResult]:
         """Those and the ones that the pruner has ended: no cell of theirs is tried again."""
         ended = (attempt for attempt in self.attempts if attempt.state in ("complete", "pruned"))
         return [attempt for attempt in ended if attempt.is_sound]
@@ -184,14 +131,14 @@ class Results:
         return self.cells.waiting + self.cells.running
 
     @property
-    def holes(self) -> list[Attempt]:
+    def holes(self) -> list[TrialResult]:
         """The last attempt at each cell that nobody will try again; of `deleted` cells there is none."""
         return [attempt for attempt in self.latest if attempt.state == "failed" and not attempt.comes_back]
 
     @property
-    def without_weights(self) -> list[Attempt]:
+    def without_weights(self) -> list[TrialResult]:
         """The completed cells whose weights could not be written: no folder has what they were trained to."""
-        return [attempt for attempt in self.complete if losses.WEIGHTS in attempt.not_kept]
+        return [attempt for attempt in self.complete if WEIGHTS in attempt.not_kept]
 
     @property
     def problems(self) -> list[str]:
@@ -214,7 +161,12 @@ class Results:
             for key, values in seen.items()
             if len(values) > 1 and key not in self.spec.search.axes
         ]
-        return [*self.others, *deleted, *differing, *losses.warnings(self)]
+        return [
+            *self.others,
+            *deleted,
+            *differing,
+            *unsaved_files.warnings(self.without_weights, self.latest),
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """The plain data that `status --json` prints."""
@@ -234,72 +186,3 @@ class Results:
             "warnings": self.warnings,
             "problems": self.problems,
         }
-
-
-def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
-    """Read the study as it is now. Writes nothing. Workers' logs, which may be long, come if they are wanted.
-
-    Raises:
-        UserError: the study has been deleted.
-    """
-    storage = study.storage
-    silent = seconds_since_heartbeat(storage, study.study_id)
-    with storage.transaction() as session:
-        snapshot(session.connection())
-        is_there = session.execute(select(studies.c.study_id).where(studies.c.study_id == study.study_id))
-        if is_there.first() is None:
-            raise UserError(f"study '{study.name}' has been deleted meanwhile")
-        stored = read_trials(session, study.study_id, study.spec, with_logs=with_logs)
-    tries: Counter[int] = Counter()
-    attempts = []
-    for trial in stored.trials:
-        tries[trial.cell] += 1
-        age = silent.get(trial.trial_id, 0.0)
-        if isinstance(age, Damaged):
-            trial = replace(trial, problems=(*trial.problems, f"its heartbeat {age}"))
-        stale = isinstance(age, float) and age > study.spec.lease.grace_period
-        attempts.append(_attempt(trial, tries[trial.cell], stale))
-    registry = read_registry(storage, study.study_id, study.spec.lease.grace_period)
-    lost = [*stored.lost, *registry.lost]
-    control = Control.RUNNING
-    try:
-        control = stored_control(storage, study.study_id)
-    except Damaged as problem:
-        lost.append(f"the study's control {problem}; workers take it for '{control}'")
-    return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
-
-
-def _attempt(trial: StoredTrial, attempt: int, stale: bool) -> Attempt:
-    known = trial.attributes
-    failure = _plain(known.get(FAILURE))
-    if not trial.is_explained:
-        failure = UNEXPLAINED.stored()
-    elif not trial.is_trained:
-        failure = UNTRAINED.stored()
-    return Attempt(
-        number=trial.number,
-        cell=trial.cell,
-        attempt=attempt,
-        state="failed" if trial.has_failed else trial.state.name.lower(),
-        parameters=trial.parameters,
-        value=trial.value,
-        history=known.get(HISTORY, []),
-        worker=known.get(WORKER),
-        environment=known.get(ENVIRONMENT, {}),
-        resumed=_plain(known.get(RESUMED)),
-        failure=failure,
-        started=trial.started,
-        ended=trial.ended,
-        stale=stale,
-        artifacts=trial.files,
-        reused=_plain(known.get(REUSED)),
-        not_kept=_plain(known.get(NOT_KEPT)) or {},
-        log=known.get(LOG),
-        problems=trial.problems,
-        is_sound=trial.is_sound,
-        comes_back=not trial.is_explained,
-    )
-
-
-def _plain(stored: Stored | None) -> dict[str, Any] | None:
-    return None if stored is None else stored.model_dump(by_alias=True, exclude_none=True)

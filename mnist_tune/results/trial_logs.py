@@ -11,7 +11,8 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from mnist_tune.queue.control import COULD_NOT_BEGIN
 from mnist_tune.results.eta import epochs_of, own_epochs
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines
@@ -22,7 +23,7 @@ BEGINNING = re.compile(r"\S+ \S+ begins with ")
 """What a worker says first of a trial."""
 
 
-def log_of(results: Results, attempt: Attempt, artifacts: Path) -> Iterator[str]:
+def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[str]:
     """The lines of one attempt, oldest first; none of one that waits.
 
     The worker's own log is stored at the attempt's end: the file and, for where that does not reach, its last
@@ -60,7 +61,7 @@ def beginnings_that_failed(results: Results) -> Iterator[str]:
             yield f"worker {visible(worker.name)}: {_time(worker.started)} {visible(worker.departure)}"
 
 
-def _kept(attempt: Attempt, artifacts: Path) -> str | None:
+def _kept(attempt: TrialResult, artifacts: Path) -> str | None:
     if LOG_FILE not in attempt.artifacts:
         return attempt.log
     try:

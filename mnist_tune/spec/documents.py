@@ -16,7 +16,8 @@ from pydantic_core import ErrorDetails
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import write_output
-from mnist_tune.spec.parsing import Format, NotPlainError, TextLikeNumber, parse, read_text
+from mnist_tune.spec.parsing import Format, parse, read_text
+from mnist_tune.spec.plain_data import NotPlainError, TextLikeNumber
 from mnist_tune.text.visible import spelt_out
 from mnist_tune.text.wording import first_line
 

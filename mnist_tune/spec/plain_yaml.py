@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from mnist_tune.spec.parsing import NUMBER, NotPlainError, TextLikeNumber, place
+from mnist_tune.spec.plain_data import NUMBER, NotPlainError, TextLikeNumber, place
 
 
 class PlainLoader(yaml.SafeLoader):

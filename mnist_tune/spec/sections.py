@@ -75,7 +75,7 @@ class Data(Section):
         return self
 
 
-class Lease(Section):
+class LeaseSettings(Section):
     """[lease]: how long a silent worker keeps its trial, in seconds.
 
     The defaults let a worker miss five heartbeats in a row (a stalled disk, a suspended laptop's first

@@ -13,7 +13,7 @@ from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section, load, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import Data, Lease, Limits, Retry, Study, Training
+from mnist_tune.spec.sections import Data, LeaseSettings, Limits, Retry, Study, Training
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
@@ -30,7 +30,7 @@ class Spec(Section):
     pruner: SerializeAsAny[Pruner] | None = None
     training: Training = Training()
     data: Data = Data()
-    lease: Lease = Lease()
+    lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()
 

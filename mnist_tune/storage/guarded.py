@@ -17,8 +17,7 @@ from sqlalchemy import event, orm, select
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
-from mnist_tune.errors import UserError
-from mnist_tune.records.values import Damaged
+from mnist_tune.errors import Damaged, UserError
 from mnist_tune.storage.engine import engine_arguments, shown, utc_now
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
 from mnist_tune.storage.schema import has_registry, prepare

@@ -19,12 +19,12 @@ import sqlalchemy
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from mnist_tune.errors import MnistTuneError
+from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.atomic_write import link_or_copy
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.files.stored_names import inside, is_artifact_id
 from mnist_tune.queue.cells import checkpoint_keys
-from mnist_tune.records.values import Damaged, load
+from mnist_tune.records.values import load
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder
 from mnist_tune.storage.keys import LEFT_BEHIND
 from mnist_tune.storage.optuna_internals import (

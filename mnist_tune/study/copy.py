@@ -19,11 +19,10 @@ from sqlalchemy import orm, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
 from mnist_tune.queue.cells import cells_of, fail, put_back
-from mnist_tune.records.values import Damaged
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import lock, shown, snapshot
 from mnist_tune.storage.guarded import open_storage

@@ -10,13 +10,13 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import orm, select
 
-from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.control import registry_in
 from mnist_tune.records.stored_spec import TABLES, stored_spec
-from mnist_tune.records.values import Damaged, Text, load
+from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import validate
-from mnist_tune.spec.sections import Lease
+from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
@@ -126,7 +126,7 @@ def _value(session: orm.Session, study_id: int, key: str) -> Text:
     return found
 
 
-def _check_lease(name: str, n_workers: int, before: Lease, after: Lease) -> None:
+def _check_lease(name: str, n_workers: int, before: LeaseSettings, after: LeaseSettings) -> None:
     """Whether workers that began with one lease and workers that begin with the other let each other live."""
     slowest = max(before.heartbeat_interval, after.heartbeat_interval)
     shortest = min(before.grace_period, after.grace_period)

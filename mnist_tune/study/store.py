@@ -13,18 +13,18 @@ from optuna.study import Study, StudyDirection
 from sqlalchemy import orm, select
 
 from mnist_tune import __version__
-from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.files import stored_names
 from mnist_tune.queue.cells import checkpoints_in_use, insert_waiting
 from mnist_tune.queue.queue import Queue
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
-from mnist_tune.records.values import Damaged, Text, load
+from mnist_tune.records.values import Text, load
 from mnist_tune.search.advisor import Guide
 from mnist_tune.search.pruners import pruner
 from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.documents import did_you_mean
-from mnist_tune.spec.sections import Lease
+from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage
@@ -63,7 +63,7 @@ class OpenStudy:
         """
         return _checked_uid(self.name, self.stored_uid)
 
-    def with_lease(self, lease: Lease) -> OpenStudy:
+    def with_lease(self, lease: LeaseSettings) -> OpenStudy:
         """The study as one that goes by this lease, which it was given since it was opened."""
         self.storage.deadline.shorten(lease.grace_period)
         return replace(self, spec=self.spec.model_copy(update={"lease": lease}))

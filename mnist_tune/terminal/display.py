@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from mnist_tune.processes import standard_streams
-from mnist_tune.results import losses
+from mnist_tune.results import unsaved_files
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.events import events
 from mnist_tune.terminal.live_view import live_view
@@ -55,7 +55,7 @@ class Display:
         before, self._results, self._read = self._results, now, datetime.now(UTC)
         if self._live is not None:
             self._live.refresh()
-            for line in losses.first_events(before, now):
+            for line in unsaved_files.first_events(before.attempts, now.attempts):
                 self.say(line)
         else:
             for line in events(before, now):

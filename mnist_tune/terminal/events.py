@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mnist_tune.queue.control import Control
-from mnist_tune.results import losses
+from mnist_tune.results import unsaved_files
 from mnist_tune.results.eta import Pace, epochs_of, own_epochs
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Candidate
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text
 
 MOST_MISSING = 10
@@ -63,14 +64,16 @@ def events(before: Results, now: Results) -> Iterator[str]:
             yield f"worker {first_line(worker.name)} {state}{why}"
 
 
-def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing: str) -> Iterator[str]:
+def attempt_events(
+    old: TrialResult | None, attempt: TrialResult, now: Results, standing: str
+) -> Iterator[str]:
     """What has happened to an attempt since it was `old`; its end with how the study then stands."""
     if _has_begun(attempt) and not (old and _has_begun(old)):
         yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
     told = len(own_epochs(old)) if old else 0
     for epoch in own_epochs(attempt)[told:]:
         yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt))}"
-    yield from losses.events(old, attempt)
+    yield from unsaved_files.events(old, attempt)
     if attempt.stale and not (old and old.stale):
         yield f"trial {attempt.number} is stale: its worker has fallen silent"
     if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
@@ -78,7 +81,7 @@ def attempt_events(old: Attempt | None, attempt: Attempt, now: Results, standing
         yield f"trial {attempt.number} {attempt.state}{reason}; {standing}"
 
 
-def _has_begun(attempt: Attempt) -> bool:
+def _has_begun(attempt: TrialResult) -> bool:
     """A sampled cell is claimed a moment before it gets its parameters."""
     return bool(attempt.parameters) if attempt.state == "running" else attempt.state != "waiting"
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.tail import Tail

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.store import open_study, study_names
 from mnist_tune.terminal.events import totals

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import SEED, EndedEarly, Place
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.study_spec import changed_settings
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion, totals
@@ -48,7 +49,7 @@ def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
     yield from conclusion(results, most=None if everything else MOST_RANKED)
 
 
-def _chosen(results: Results) -> list[Attempt]:
+def _chosen(results: Results) -> list[TrialResult]:
     """All cells in their order or, if they are too many: what runs, the holes, the best, what ended last."""
     latest = results.latest
     if len(latest) <= MOST_CELLS:
@@ -64,7 +65,7 @@ def _chosen(results: Results) -> list[Attempt]:
     return sorted(list(in_order.values())[:MOST_CELLS], key=_by_state)
 
 
-def _by_state(attempt: Attempt) -> tuple[int, int]:
+def _by_state(attempt: TrialResult) -> tuple[int, int]:
     states = ("running", "failed", "complete", "pruned", "waiting")
     return states.index(attempt.state), attempt.number
 

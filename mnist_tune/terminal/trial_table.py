@@ -12,7 +12,8 @@ from rich.text import Text
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.eta import Pace, epochs_of
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
@@ -35,7 +36,7 @@ def cell_lines(results: Results, pace: Pace, pen: Pen, width: int, height: int) 
 
 
 def attempt_lines(
-    results: Results, pen: Pen, width: int, shown: Sequence[Attempt], of: Sequence[Attempt], what: str
+    results: Results, pen: Pen, width: int, shown: Sequence[TrialResult], of: Sequence[TrialResult], what: str
 ) -> list[Text]:
     """A line for each attempt that is shown, as it is now; the others of `of`, each a `what`, are counted."""
     drawings = _Drawings(results, Pace(results, datetime.now(UTC)), pen)
@@ -43,7 +44,11 @@ def attempt_lines(
 
 
 def _lines(
-    layout: Layout[Attempt], shown: Sequence[Attempt], of: Sequence[Attempt], what: str, width: int
+    layout: Layout[TrialResult],
+    shown: Sequence[TrialResult],
+    of: Sequence[TrialResult],
+    what: str,
+    width: int,
 ) -> list[Text]:
     rows = (layout.row(each, "dim" if each.state == "waiting" else "") for each in shown)
     lines = [*layout.head(), *rows]
@@ -54,7 +59,7 @@ def _lines(
     return lines
 
 
-def _chosen(latest: Sequence[Attempt], n_lines: int) -> list[Attempt]:
+def _chosen(latest: Sequence[TrialResult], n_lines: int) -> list[TrialResult]:
     """All cells in their order or, if they are too many: what runs, then what has ended last."""
     if len(latest) <= n_lines:
         return sorted(latest, key=lambda attempt: attempt.cell)
@@ -78,7 +83,7 @@ class _Drawings:
         ]
         self._scale = min(accuracies, default=0.0), max(accuracies, default=0.0)
 
-    def columns(self) -> list[Column[Attempt]]:
+    def columns(self) -> list[Column[TrialResult]]:
         """All columns, in their order."""
         spec = self._results.spec
         most = self._most_epochs
@@ -99,7 +104,7 @@ class _Drawings:
             Column("worker", 11, 16, self._worker, most=32),
         ]
 
-    def still(self) -> list[Column[Attempt]]:
+    def still(self) -> list[Column[TrialResult]]:
         """Those of a page that is printed once: no bar, a sketch before the losses, an ETA of what runs."""
         runs = any(attempt.state == "running" for attempt in self._results.latest)
         return [
@@ -108,38 +113,38 @@ class _Drawings:
             if column.draw != self._bar and (runs or column.draw != self._left)
         ]
 
-    def _state(self, attempt: Attempt, _width: int) -> Text:
+    def _state(self, attempt: TrialResult, _width: int) -> Text:
         word = "stale" if attempt.stale else attempt.state
         return Text(f"{self._pen.symbols[attempt.state]} {word}", style=STYLES.get(word, ""))
 
-    def _attempt(self, attempt: Attempt, _width: int) -> str:
+    def _attempt(self, attempt: TrialResult, _width: int) -> str:
         return "" if attempt.state == "waiting" and attempt.attempt == 1 else str(attempt.attempt)
 
-    def _bar(self, attempt: Attempt, width: int) -> str | Text:
+    def _bar(self, attempt: TrialResult, width: int) -> str | Text:
         if attempt.state == "waiting":
             return ""
         share = len(attempt.history) / epochs_of(self._results, attempt)
         return self._pen.bar(share, width, STYLES.get(attempt.state, ""))
 
-    def _epoch(self, attempt: Attempt, _width: int) -> str:
+    def _epoch(self, attempt: TrialResult, _width: int) -> str:
         if attempt.state == "waiting":
             return ""
         return f"{len(attempt.history)}/{epochs_of(self._results, attempt)}"
 
-    def _sparkline(self, attempt: Attempt, width: int) -> Text:
+    def _sparkline(self, attempt: TrialResult, width: int) -> Text:
         accuracies = [epoch.validation_accuracy or 0.0 for epoch in attempt.history]
         drawn = self._pen.sparkline(accuracies, *self._scale, width, self._most_epochs)
         return Text(drawn, style="dim")
 
-    def _left(self, attempt: Attempt, _width: int) -> str:
+    def _left(self, attempt: TrialResult, _width: int) -> str:
         seconds = self._pace.seconds_left_of(attempt)
         return "" if seconds is None else clock(seconds)
 
-    def _worker(self, attempt: Attempt, width: int) -> str:
+    def _worker(self, attempt: TrialResult, width: int) -> str:
         return self._pen.text(shortened(attempt.worker or "", width, self._pen.ellipsis))
 
 
-def _parameters(attempt: Attempt) -> dict[str, Any]:
+def _parameters(attempt: TrialResult) -> dict[str, Any]:
     return attempt.parameters
 
 
@@ -164,7 +169,7 @@ def _ends(axis: list[Value] | Interval) -> list[Value]:
     return [axis.low, axis.high] if isinstance(axis, Interval) else axis
 
 
-def _last(text: Callable[[EpochMetrics], str]) -> Draw[Attempt]:
+def _last(text: Callable[[EpochMetrics], str]) -> Draw[TrialResult]:
     """Draws something of the last epoch."""
     return lambda attempt, _: text(attempt.history[-1]) if attempt.history else ""
 

@@ -9,7 +9,8 @@ from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 from mnist_tune.queue.control import WorkerRow
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.terminal.column_layout import Column, fit, folded
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.wording import duration, first_line, shortened
@@ -39,7 +40,7 @@ def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Te
     return lines
 
 
-def _now(worker: WorkerRow, attempt: Attempt | None) -> WorkerRow:
+def _now(worker: WorkerRow, attempt: TrialResult | None) -> WorkerRow:
     """The worker with the trial that names it: its own row is as old as its last heartbeat."""
     if attempt is None:
         return worker

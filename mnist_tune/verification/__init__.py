@@ -21,7 +21,7 @@ from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.verification import attempts, cells, files, records
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
-from mnist_tune.verification.stored import Attempt, Attribute, Stored, failure_class, was_taken
+from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt, failure_class, was_taken
 
 
 def _study(_: Stored) -> Sequence[None]:
@@ -36,24 +36,24 @@ def _trials(stored: Stored) -> Sequence[FrozenTrial]:
     return stored.trials
 
 
-def _attempts(stored: Stored) -> Sequence[Attempt]:
+def _attempts(stored: Stored) -> Sequence[StoredAttempt]:
     return stored.attempts
 
 
-def _own(stored: Stored) -> Sequence[Attempt]:
+def _own(stored: Stored) -> Sequence[StoredAttempt]:
     return [attempt for attempt in stored.attempts if not was_taken(attempt.trial)]
 
 
-def _in(*states: TrialState) -> Callable[[Stored], Sequence[Attempt]]:
+def _in(*states: TrialState) -> Callable[[Stored], Sequence[StoredAttempt]]:
     return lambda stored: [attempt for attempt in stored.attempts if attempt.trial.state in states]
 
 
-def _with_files(stored: Stored) -> Sequence[Attempt]:
+def _with_files(stored: Stored) -> Sequence[StoredAttempt]:
     here = stored.artifacts.is_dir()  # if not, `kept_here` says so, once
     return [attempt for attempt in stored.attempts if here and attempt.artifacts]
 
 
-def _with_checkpoint(stored: Stored) -> Sequence[Attempt]:
+def _with_checkpoint(stored: Stored) -> Sequence[StoredAttempt]:
     unfinished = _in(TrialState.WAITING, TrialState.RUNNING)(stored)
     return [attempt for attempt in unfinished if attempt.trial.system_attrs.get(CHECKPOINT)]
 

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 
 from optuna.trial import TrialState
 
+from mnist_tune.errors import Damaged
 from mnist_tune.records.trained import FINISHED
-from mnist_tune.records.values import Damaged
 from mnist_tune.storage.keys import CLAIM, FAILURE, WORKER
 from mnist_tune.storage.optuna_internals import check_consistency, trial_id_of
-from mnist_tune.verification.stored import Attempt, Stored, failure_class, was_taken
+from mnist_tune.verification.stored import Stored, StoredAttempt, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)
 """To which SQLite's clock is read."""
 
 
-def accepted(_: Stored, attempt: Attempt) -> Iterator[str]:
+def accepted(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each trial is one that Optuna takes: times, values and parameters fit its state and its search."""
     try:
         check_consistency(attempt.trial)
@@ -25,7 +25,7 @@ def accepted(_: Stored, attempt: Attempt) -> Iterator[str]:
         yield str(error)
 
 
-def reasoned(_: Stored, attempt: Attempt) -> Iterator[str]:
+def reasoned(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each failed attempt has its reason, in one of the classes that budgets are counted in."""
     failure = attempt.trial.user_attrs.get(FAILURE)
     if failure is None:
@@ -36,7 +36,7 @@ def reasoned(_: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"failed as '{failure['class']}' without a reason"
 
 
-def claimed(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def claimed(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each attempt that was begun has its claim, its worker and, once finished, the result that it left."""
     trial = attempt.trial
     marks = {
@@ -55,14 +55,14 @@ def claimed(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield from (f"is {trial.state.name}, but has no {mark}" for mark, value in marks.items() if not value)
 
 
-def claimed_once(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def claimed_once(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """No two attempts have the same claim."""
     token = attempt.trial.system_attrs.get(CLAIM)
     if token is not None and stored.claims[str(token)] > 1:
         yield "another trial has the same claim"
 
 
-def in_turn(_: Stored, attempt: Attempt) -> Iterator[str]:
+def in_turn(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """The attempts at a cell follow one another in time: no clock was set back."""
     # They do in the order of the writes: who fails an attempt makes the next one, which is claimed later.
     start, end = attempt.trial.datetime_start, attempt.trial.datetime_complete
@@ -77,7 +77,7 @@ def _utc(time: datetime) -> str:
     return f"{time.replace(tzinfo=None)} UTC"
 
 
-def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def beaten(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each running attempt has a heartbeat, from its claim on."""
     silent = stored.silence.get(trial_id_of(attempt.trial))
     if silent is None:
@@ -86,7 +86,7 @@ def beaten(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"its heartbeat {silent}"
 
 
-def alive(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def alive(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each running attempt's worker gives signs of life."""
     silent = stored.silence.get(trial_id_of(attempt.trial))
     if isinstance(silent, float) and silent > stored.spec.lease.grace_period:

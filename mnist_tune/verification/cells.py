@@ -14,8 +14,8 @@ from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.storage.keys import CONTROL, FAILURES
 from mnist_tune.verification.stored import (
-    Attempt,
     Stored,
+    StoredAttempt,
     cell_of,
     failure_class,
     failures_with,
@@ -39,7 +39,7 @@ def controlled(stored: Stored, _: None) -> Iterator[str]:
         yield f"the study's control is {control!r}; it should be one of {', '.join(Control)}"
 
 
-def numbered(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def numbered(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Trials are numbered from 0, without a gap."""
     number = attempt.trial.number
     place = number - sum(one < number for one in stored.unreadable)
@@ -47,7 +47,7 @@ def numbered(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield "a trial before it is missing, or has the same number"
 
 
-def at_its_point(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def at_its_point(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each cell has the parameters that the spec has for it."""
     if stored.spec.search.grid is None:
         yield from _sampled(stored, attempt.trial)
@@ -73,21 +73,21 @@ def _sampled(stored: Stored, trial: FrozenTrial) -> Iterator[str]:
             yield f"{name} was never sampled"
 
 
-def unchanged(_: Stored, attempt: Attempt) -> Iterator[str]:
+def unchanged(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """All attempts at a cell have the same parameters."""
     if attempt.previous is not None and not was_taken(attempt.previous):
         yield from _differing(attempt.previous.params, attempt.trial.params)
         yield from _differing({"fixed_params": attempt.previous.params}, attempt.trial.system_attrs)
 
 
-def one_at_a_time(_: Stored, attempt: Attempt) -> Iterator[str]:
+def one_at_a_time(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """A cell is tried again only after a failure: at most one attempt runs, and none follows the end."""
     previous = attempt.previous
     if previous is not None and previous.state != TrialState.FAIL:
         yield f"the attempt before it, trial {previous.number}, is {previous.state.name}"
 
 
-def within_budget(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def within_budget(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """A failed cell is tried again until the budget of [retry] is spent, and no longer."""
     kind = failure_class(attempt.trial)
     if kind is None:  # `reasoned` says so
@@ -100,7 +100,7 @@ def within_budget(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"the cell was tried again, though {budget} is spent"
 
 
-def counted(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def counted(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each attempt knows how often its cell has failed before."""
     expected: list[dict[str, int]] = []
     if stored.unreadable:  # which may lie before it

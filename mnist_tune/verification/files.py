@@ -14,10 +14,9 @@ from safetensors import SafetensorError, safe_open
 from mnist_tune.files import stored_names
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
-from mnist_tune.results.losses import WEIGHTS
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LEFT_BEHIND, NOT_KEPT, UID
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LEFT_BEHIND, NOT_KEPT, UID, WEIGHTS
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX, trial_id_of
-from mnist_tune.verification.stored import Attempt, Stored, host_of
+from mnist_tune.verification.stored import Stored, StoredAttempt, host_of
 
 
 def kept_here(stored: Stored, _: None) -> Iterator[str]:
@@ -27,7 +26,7 @@ def kept_here(stored: Stored, _: None) -> Iterator[str]:
         yield f"{stored.artifacts} is not here: no file was checked; name its place with --artifacts"
 
 
-def kept(_: Stored, attempt: Attempt) -> Iterator[str]:
+def kept(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """The log of each finished attempt was kept and, if it is complete, its weights."""
     lost = attempt.trial.user_attrs.get(NOT_KEPT)
     if isinstance(lost, dict) and WEIGHTS in lost:
@@ -36,7 +35,7 @@ def kept(_: Stored, attempt: Attempt) -> Iterator[str]:
         yield "no file of it was kept: its worker could not write to its folder of artifacts"
 
 
-def whole(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def whole(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Every file that was kept of an attempt is there, and every model can be read to its end."""
     for artifact, path in _files(stored, attempt):
         try:
@@ -80,7 +79,7 @@ def here(stored: Stored, _: None) -> Iterator[str]:
         yield f"{files} not in {stored.artifacts} but {where}: name that folder with --artifacts"
 
 
-def named(_: Stored, attempt: Attempt) -> Iterator[str]:
+def named(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Every name of a file is one that we give, and leads to no other."""
     attributes = attempt.trial.system_attrs
     for key in attributes:
@@ -99,7 +98,7 @@ def identified(stored: Stored, _: None) -> Iterator[str]:
         yield from _wrong(stored_names.study_uid, uid)
 
 
-def resumable(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def resumable(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """The checkpoint of each unfinished attempt is there and unchanged."""
     pointer = attempt.trial.system_attrs[CHECKPOINT]
     uid = stored.study_attributes.get(UID) or stored.spec.study.name
@@ -116,7 +115,7 @@ def resumable(stored: Stored, attempt: Attempt) -> Iterator[str]:
             yield f"{problem}; the cell would begin at the first epoch"
 
 
-def _files(stored: Stored, attempt: Attempt) -> Iterator[tuple[ArtifactMeta, Path]]:
+def _files(stored: Stored, attempt: StoredAttempt) -> Iterator[tuple[ArtifactMeta, Path]]:
     """What it lists and where that lies; what has no name of ours is `named`'s to tell."""
     for listed in attempt.artifacts:  # `get_all_artifact_meta` would read the storage for each trial
         artifact = ArtifactMeta(**json.loads(listed))
@@ -129,7 +128,7 @@ def _length(path: Path) -> int:
         return os.fstat(content.fileno()).st_size
 
 
-def _is_elsewhere(stored: Stored, attempt: Attempt, artifact: ArtifactMeta) -> bool:
+def _is_elsewhere(stored: Stored, attempt: StoredAttempt, artifact: ArtifactMeta) -> bool:
     """Whether a file that is not there need not be: it is another study's, or on its worker's machine."""
     if artifact.artifact_id in _left_behind(attempt):
         return True
@@ -137,7 +136,7 @@ def _is_elsewhere(stored: Stored, attempt: Attempt, artifact: ArtifactMeta) -> b
     return host not in stored.hosts_of_files | {"", socket.gethostname()}
 
 
-def _left_behind(attempt: Attempt) -> list[str]:
+def _left_behind(attempt: StoredAttempt) -> list[str]:
     left: list[str] = attempt.trial.system_attrs.get(LEFT_BEHIND, [])
     return left
 

@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 
 from optuna.trial import FrozenTrial
 
-from mnist_tune.verification.stored import Attempt, Attribute, Stored, cell_of
+from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt, cell_of
 
-Subject = TypeVar("Subject", None, int, FrozenTrial, Attempt, Attribute)
+Subject = TypeVar("Subject", None, int, FrozenTrial, StoredAttempt, Attribute)
 """What a check looks at, one by one: the study, a cell, a trial, an attempt at a cell, an attribute."""
 
 
@@ -94,7 +94,7 @@ def many(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
-def _place(subject: int | FrozenTrial | Attempt | Attribute | None) -> tuple[int | None, int | None]:
+def _place(subject: int | FrozenTrial | StoredAttempt | Attribute | None) -> tuple[int | None, int | None]:
     """The trial and the cell to be named with what is found."""
     if subject is None or isinstance(subject, int):
         return None, subject

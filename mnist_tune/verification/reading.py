@@ -10,11 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.errors import UserError
+from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.heartbeat_monitor import age_or_damage, last_heartbeats
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.trials import StoredTrials, read_trials
-from mnist_tune.records.values import Damaged, Text, load
+from mnist_tune.records.values import Text, load
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.database_errors import driver_error, explain
 from mnist_tune.storage.engine import snapshot

@@ -11,14 +11,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, METRIC, RESULT
-from mnist_tune.verification.stored import Attempt, Attribute, Stored
+from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt
 
 MAX_BYTES = 65_535
 """Of MySQL's text columns, the smallest of the databases that Optuna supports."""
 PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://(?:(?!\w://)\S)*[?&]password=[^\s&]")
 
 
-def finite(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each complete or pruned attempt has one finite value: the validation accuracy after its last epoch."""
     values = attempt.trial.values
     history = attempt.trial.user_attrs.get(HISTORY)
@@ -32,7 +32,7 @@ def finite(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"its value is {values[0]}, but it ended with {attempt.trial.system_attrs.get(RESULT)}"
 
 
-def pruned(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Only a study with a pruner has pruned attempts, each after an epoch that was not to be its last."""
     if stored.spec.pruner is None:
         yield "was pruned, but the spec has no [pruner]"
@@ -42,7 +42,7 @@ def pruned(stored: Stored, attempt: Attempt) -> Iterator[str]:
         yield f"was pruned after {done} epochs of {configured}"
 
 
-def gapless(stored: Stored, attempt: Attempt) -> Iterator[str]:
+def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each history has every epoch once, from the first, and all of them once the trial is complete."""
     epochs = [metrics["epoch"] for metrics in _history(attempt.trial)]
     if epochs != list(range(1, len(epochs) + 1)):
@@ -53,7 +53,7 @@ def gapless(stored: Stored, attempt: Attempt) -> Iterator[str]:
             yield f"its history has {len(epochs)} epochs of {configured}"
 
 
-def reported(_: Stored, attempt: Attempt) -> Iterator[str]:
+def reported(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """What Optuna's plots show of each epoch is what the history has."""
     if HISTORY not in attempt.trial.user_attrs:
         return

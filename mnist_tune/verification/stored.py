@@ -13,13 +13,12 @@ from typing import Any, NamedTuple, get_args
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.errors import UserError
+from mnist_tune.errors import Damaged, UserError
 from mnist_tune.failures import FailureClass
 from mnist_tune.files.stored_names import is_artifact_id
 from mnist_tune.records.distributions import Waiting, waiting_cells
 from mnist_tune.records.trained import Trained, trained_with
 from mnist_tune.records.trials import StoredTrials
-from mnist_tune.records.values import Damaged
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Retry
 from mnist_tune.spec.study_spec import Spec
@@ -36,7 +35,7 @@ class Attribute(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Attempt:
+class StoredAttempt:
     """A trial of ours between those before and after it at the same cell."""
 
     trial: FrozenTrial
@@ -73,7 +72,7 @@ class Stored:
     """A trial, by its id, as it is stored meanwhile."""
 
     @cached_property
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[StoredAttempt]:
         """The trials that work on cells, cell by cell."""
         of_cell: dict[int, list[FrozenTrial]] = defaultdict(list)
         for trial in self.trials:
@@ -81,7 +80,7 @@ class Stored:
             if cell is not None:
                 of_cell[cell].append(trial)
         return [
-            Attempt(trial, cell, previous, following)
+            StoredAttempt(trial, cell, previous, following)
             for cell, trials in of_cell.items()
             for previous, trial, following in zip([None, *trials], trials, [*trials[1:], None], strict=False)
         ]

@@ -13,10 +13,19 @@ from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.queue.queue import Claim, Queue
-from mnist_tune.results.losses import STATE, WEIGHTS
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, METRIC, NOT_KEPT, RESUMED
+from mnist_tune.storage.keys import (
+    CHECKPOINT,
+    ENVIRONMENT,
+    HISTORY,
+    LOG,
+    METRIC,
+    NOT_KEPT,
+    RESUMED,
+    STATE,
+    WEIGHTS,
+)
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.text.times import log_stamp
 from mnist_tune.text.wording import first_line, last_lines

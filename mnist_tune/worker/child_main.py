@@ -58,7 +58,7 @@ class Abandoned(Exception):  # noqa: N818 - a request more than an error
     """The worker wants nothing more of this trial."""
 
 
-class Orders:
+class WorkerMessages:
     """What the worker says, read by a thread of its own: between batches only a flag is looked at."""
 
     def __init__(self, connection: Connection) -> None:
@@ -99,7 +99,7 @@ class Job:
 
     setup: SetUp
     connection: Connection
-    orders: Orders
+    orders: WorkerMessages
     training: LabeledImages
     validation: LabeledImages
 
@@ -198,7 +198,7 @@ def main(connection: Connection) -> None:
         setup: SetUp = connection.recv()
     except (EOFError, OSError):  # the worker is gone before it had a use for this process
         return
-    orders = Orders(connection)
+    orders = WorkerMessages(connection)
     try:
         runtime = resolve_runtime(setup.device, threads=setup.threads)
         runtime.apply()

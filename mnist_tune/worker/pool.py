@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from mnist_tune import __version__
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
-from mnist_tune.hardware.placement import Place
+from mnist_tune.hardware.placement import Placement
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
@@ -47,7 +47,7 @@ class Pool:
     _killed: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def start(self, places: Sequence[Place]) -> None:
+    def start(self, places: Sequence[Placement]) -> None:
         """Start one worker at each of `places`; one may stand there several times.
 
         Returns at once: the fork server may still be loading.
@@ -96,7 +96,7 @@ class Pool:
                 if (ending := worker.process.poll()) and ending.code not in NO_FAILURE
             ]
 
-    def _start_each(self, places: Sequence[Place]) -> None:
+    def _start_each(self, places: Sequence[Placement]) -> None:
         for place in places:
             try:
                 self._start(place)
@@ -105,7 +105,7 @@ class Pool:
                 with self._lock:
                     self._not_started.append(f"a worker {why}")
 
-    def _start(self, place: Place) -> None:
+    def _start(self, place: Placement) -> None:
         # Without the lock: this may take as long as the fork server loads.
         output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its worker
         end, lifeline = os.pipe()

@@ -7,10 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mnist_tune import __version__
-from mnist_tune.hardware.devices import Runtime
+from mnist_tune.hardware.devices import TORCH_VERSION, Runtime
 from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 
 
@@ -23,7 +21,7 @@ def environment(runtime: Runtime, data: Path | None) -> dict[str, Any]:
         "threads": runtime.threads,
         "mnist_tune": __version__,
         "python": platform.python_version(),
-        "torch": str(torch.__version__),  # its own type would have the worker import torch to read it
+        "torch": TORCH_VERSION,
         "torchvision": metadata.version("torchvision"),
         "data_sha256": data_fingerprint(data_directory(data)),
     }

@@ -24,11 +24,11 @@ import typer
 from mnist_tune import __version__
 from mnist_tune.cli import app
 from mnist_tune.failures import Failure
-from mnist_tune.hardware.placement import Place
+from mnist_tune.hardware.placement import Placement
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.results.exports import load_configuration
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.store import OpenStudy, open_study
@@ -755,7 +755,7 @@ def test_a_wrong_use_of_the_command_line_gets_one_line_too(
 def test_the_argv_of_a_pools_workers_has_no_url(tmp_path: Path) -> None:
     open_file(tmp_path, create=True)
     pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/{STORED}"))
-    pool.start([Place("cpu"), Place("cpu")])
+    pool.start([Placement("cpu"), Placement("cpu")])
     seen = set()
     while pool.is_alive():  # all of them, the fork server as well
         ours = ",".join(map(str, descendants(os.getpid())))

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from mnist_tune.doctor import database, machine
-from mnist_tune.doctor.database import storage_findings
-from mnist_tune.doctor.machine import Finding, Verdict, examine, machine_findings
+from mnist_tune.doctor.database import storage_checks
+from mnist_tune.doctor.machine import CheckResult, Severity, examine, machine_checks
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.schema import prepare
 from tests.conftest import STORED, Answer, Command
@@ -33,7 +33,7 @@ def verdicts(answer: Answer) -> dict[str, str]:
     return {row["check"]: row["verdict"] for row in answer.json["checks"]}
 
 
-def only(findings: Iterator[Finding], check: str) -> Finding:
+def only(findings: Iterator[CheckResult], check: str) -> CheckResult:
     """The one line of this check."""
     (finding,) = [finding for finding in findings if finding.check == check]
     return finding
@@ -67,7 +67,7 @@ def test_people_get_a_line_a_check(tmp_path: Path, command: Command) -> None:
     assert f"ok      python      CPython {platform.python_version()}" in answer.out
     assert f"torch {torch.__version__.partition('+')[0]}" in answer.out
     assert f"ok      storage     sqlite:///{tmp_path}/{STORED}: 1 study" in lines
-    assert all(line.split()[0] in set(Verdict) for line in lines)
+    assert all(line.split()[0] in set(Severity) for line in lines)
 
 
 def test_the_default_file_may_be_missing_and_is_not_made(
@@ -107,15 +107,15 @@ def test_problems_do_not_hide_one_another(tmp_path: Path, command: Command) -> N
 
 
 def test_a_check_that_breaks_is_a_problem_of_its_own() -> None:
-    def broken() -> Iterator[Finding]:
-        yield Finding("first", Verdict.OK, "fine")
+    def broken() -> Iterator[CheckResult]:
+        yield CheckResult("first", Severity.OK, "fine")
         raise ZeroDivisionError("no wonder")
 
-    found = list(examine(("broken", broken), ("next", lambda: [Finding("next", Verdict.OK, "goes on")])))
+    found = list(examine(("broken", broken), ("next", lambda: [CheckResult("next", Severity.OK, "goes on")])))
     assert found == [
-        Finding("first", Verdict.OK, "fine"),
-        Finding("broken", Verdict.PROBLEM, "ZeroDivisionError: no wonder"),
-        Finding("next", Verdict.OK, "goes on"),
+        CheckResult("first", Severity.OK, "fine"),
+        CheckResult("broken", Severity.PROBLEM, "ZeroDivisionError: no wonder"),
+        CheckResult("next", Severity.OK, "goes on"),
     ]
 
 
@@ -145,8 +145,8 @@ def test_a_torchvision_that_does_not_fit_torch_is_a_clear_line_beside_the_others
 
 def test_a_torch_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    finding = only(machine_findings(None), "torch")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(machine_checks(None), "torch")
+    assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("torch does not load (ModuleNotFoundError: ")
 
 
@@ -166,7 +166,7 @@ def test_packages_that_do_not_fit_each_other_are_told_with_the_command(
     install(tmp_path, "torch", "2.1.0+cpu")
     install(tmp_path, "torchvision", "0.99", "torch==2.1.1", "nothing-like-it; extra == 'rare'", "no-such>=1")
     monkeypatch.syspath_prepend(tmp_path)
-    said = [finding.says for finding in machine_findings(None) if finding.check == "packages"]
+    said = [finding.says for finding in machine_checks(None) if finding.check == "packages"]
     assert said == [
         "mnist-tune needs torch>=2.11, and 2.1.0+cpu is installed; run: pip install 'torch>=2.11'",
         "torchvision needs torch==2.1.1, and 2.1.0+cpu is installed; run: pip install 'torch==2.1.1'",
@@ -179,29 +179,29 @@ def test_a_driver_without_a_gpu_that_torch_sees_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "NVIDIA_DRIVER", tmp_path)
-    finding = only(machine_findings(None), "cuda")
-    assert finding.verdict is Verdict.WARNING
+    finding = only(machine_checks(None), "cuda")
+    assert finding.verdict is Severity.WARNING
     assert finding.says.startswith("an NVIDIA driver is here, but torch sees no GPU")
 
 
 @pytest.mark.gpu
 def test_a_gpu_is_listed_with_its_memory() -> None:
-    finding = only(machine_findings(None), "cuda:0")
-    assert finding.verdict is Verdict.OK
+    finding = only(machine_checks(None), "cuda:0")
+    assert finding.verdict is Severity.OK
     assert finding.says.startswith(f"{torch.cuda.get_device_name(0)}, precision auto is ")
     assert finding.says.endswith(" GB memory free")
 
 
 def test_images_that_are_not_there_yet_are_no_problem_where_they_can_be_kept(tmp_path: Path) -> None:
-    finding = only(machine_findings(tmp_path / "new"), "data")
-    assert finding.verdict is Verdict.OK
+    finding = only(machine_checks(tmp_path / "new"), "data")
+    assert finding.verdict is Severity.OK
     assert finding.says.endswith("new: 4 of 4 files are missing, and unpacked from the package at first use")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_keep_the_images_is_a_problem() -> None:
-    finding = only(machine_findings(Path("/proc/nothing")), "data")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(machine_checks(Path("/proc/nothing")), "data")
+    assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("/proc/nothing: cannot keep the MNIST files here (")
     assert finding.says.endswith("); set MNIST_TUNE_DATA to a folder that can be written")
 
@@ -218,8 +218,8 @@ def test_an_empty_file_is_a_warning_and_stays_empty(tmp_path: Path, command: Com
 
 def test_a_file_that_is_no_database_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"no database" * 100)
-    finding = only(storage_findings(f"sqlite:///{tmp_path}/x.db"), "storage")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks(f"sqlite:///{tmp_path}/x.db"), "storage")
+    assert finding.verdict is Severity.PROBLEM
     assert finding.says.endswith("x.db: is not an SQLite database; name another file")
 
 
@@ -233,8 +233,8 @@ def test_damage_that_no_query_meets_is_found(tmp_path: Path) -> None:
     with (tmp_path / STORED).open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(bytes(size))
-    finding = only(storage_findings(url), "file")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks(url), "file")
+    assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith(f"is damaged: Page {page}: ")
     assert "put back a copy of the file" in finding.says
 
@@ -246,10 +246,10 @@ def test_a_database_that_may_only_be_read_is_a_problem_of_the_round_trip(tmp_pat
         connection.execute(
             "CREATE TRIGGER refuse BEFORE UPDATE ON version_info BEGIN SELECT RAISE(ABORT, 'refused'); END"
         )
-    found = {finding.check: finding for finding in storage_findings(url)}
-    assert found["round trip"].verdict is Verdict.PROBLEM
+    found = {finding.check: finding for finding in storage_checks(url)}
+    assert found["round trip"].verdict is Severity.PROBLEM
     assert found["round trip"].says.startswith("cannot be used: refused; ")
-    assert found["checkpoints"].verdict is Verdict.OK
+    assert found["checkpoints"].verdict is Severity.OK
 
 
 def test_another_journal_than_the_write_ahead_log_is_a_warning(tmp_path: Path) -> None:
@@ -258,8 +258,8 @@ def test_another_journal_than_the_write_ahead_log_is_a_warning(tmp_path: Path) -
     with sqlite3.connect(tmp_path / STORED) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
-    finding = only(storage_findings(url), "file")
-    assert finding.verdict is Verdict.WARNING
+    finding = only(storage_checks(url), "file")
+    assert finding.verdict is Severity.WARNING
     assert "journal mode delete" in finding.says
 
 
@@ -267,8 +267,8 @@ def test_a_slow_database_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monkey
     url = f"sqlite:///{tmp_path}/{STORED}"
     prepare(storage_url(url), create=True)
     monkeypatch.setattr(database, "SLOW_SECONDS", 0.0)
-    finding = only(storage_findings(url), "latency")
-    assert finding.verdict is Verdict.WARNING
+    finding = only(storage_checks(url), "latency")
+    assert finding.verdict is Severity.WARNING
     assert "20 transactions that change a row and change it back p50 " in finding.says
 
 
@@ -277,21 +277,21 @@ def test_a_folder_that_cannot_be_written_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setenv(f"MNIST_TUNE_{kind.upper()}", "/proc/1/nothing")
-    finding = only(storage_findings(f"sqlite:///{tmp_path}/{STORED}"), kind)
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks(f"sqlite:///{tmp_path}/{STORED}"), kind)
+    assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("/proc/1/nothing: cannot be written to (")
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "LOW_SPACE", 1 << 80)
-    finding = only(storage_findings(f"sqlite:///{tmp_path}/{STORED}"), "checkpoints")
-    assert finding.verdict is Verdict.WARNING
+    finding = only(storage_checks(f"sqlite:///{tmp_path}/{STORED}"), "checkpoints")
+    assert finding.verdict is Severity.WARNING
     assert finding.says.endswith("GB free, made at first use; free some space there")
 
 
 def test_a_server_that_does_not_answer_is_one_problem_without_its_password() -> None:
-    finding = only(storage_findings("postgresql://user:secret@127.0.0.1:1/x"), "storage")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks("postgresql://user:secret@127.0.0.1:1/x"), "storage")
+    assert finding.verdict is Severity.PROBLEM
     assert "postgresql://user:***@127.0.0.1:1/x: cannot be used: " in finding.says
     assert finding.says.endswith("; see that the server runs, and that host, user and database are right")
 
@@ -304,14 +304,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.postgres
 def test_a_server_is_examined_without_a_trace(server: str) -> None:
-    fresh = list(storage_findings(server))
-    assert only(iter(fresh), "storage").verdict is Verdict.WARNING
+    fresh = list(storage_checks(server))
+    assert only(iter(fresh), "storage").verdict is Severity.WARNING
     prepare(storage_url(server), create=True)
     with psycopg.connect(server) as connection:
         before = connection.execute("SELECT * FROM version_info").fetchall()
-        found = {finding.check: finding for finding in storage_findings(server)}
+        found = {finding.check: finding for finding in storage_checks(server)}
         assert connection.execute("SELECT * FROM version_info").fetchall() == before
-    assert {finding.verdict for finding in found.values()} == {Verdict.OK}
+    assert {finding.verdict for finding in found.values()} == {Severity.OK}
     assert list(found) == ["storage", "server", "round trip", "latency", "checkpoints", "artifacts"]
     assert found["server"].says.startswith("PostgreSQL ")
     assert "its clock 0.0" in found["server"].says
@@ -321,8 +321,8 @@ def test_a_server_is_examined_without_a_trace(server: str) -> None:
 def test_a_clock_that_differs_is_a_warning(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = time.time
     monkeypatch.setattr(time, "time", lambda: ours() - 3600)
-    finding = only(storage_findings(server), "server")
-    assert finding.verdict is Verdict.WARNING
+    finding = only(storage_checks(server), "server")
+    assert finding.verdict is Severity.WARNING
     assert "its clock 3600.0" in finding.says
     assert " s ahead of ours; " in finding.says
 
@@ -334,14 +334,14 @@ def test_what_a_user_may_not_do_is_told_with_what_to_grant(server: str) -> None:
         connection.execute("CREATE DATABASE studies")
     owner = storage_url(server).set(database="studies")
     guest = str(owner.set(username="guest"))
-    finding = only(storage_findings(guest), "storage")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks(guest), "storage")
+    assert finding.verdict is Severity.PROBLEM
     assert finding.says.endswith(
         "may not make tables; as the database's owner, run: GRANT CREATE ON SCHEMA public TO guest"
     )
     prepare(owner, create=True)
-    finding = only(storage_findings(guest), "round trip")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks(guest), "round trip")
+    assert finding.verdict is Severity.PROBLEM
     assert "permission denied for table version_info; grant that to this user" in finding.says
 
 
@@ -353,6 +353,6 @@ def test_a_server_that_takes_no_writes_is_a_problem(server: str) -> None:
     prepare(url, create=True)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("ALTER DATABASE standby SET default_transaction_read_only = on")
-    finding = only(storage_findings(str(url)), "round trip")
-    assert finding.verdict is Verdict.PROBLEM
+    finding = only(storage_checks(str(url)), "round trip")
+    assert finding.verdict is Severity.PROBLEM
     assert "read-only transaction; name the primary server, or make the database writable" in finding.says

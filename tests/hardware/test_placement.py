@@ -5,8 +5,8 @@ import pytest
 
 from mnist_tune.hardware import placement
 from mnist_tune.hardware.cores import usable_cores
-from mnist_tune.hardware.placement import Place, local_places
-from mnist_tune.results.study_results import read_results
+from mnist_tune.hardware.placement import Placement, local_places
+from mnist_tune.results.reading import read_results
 from mnist_tune.worker.pool import Pool
 from tests.support.process_tree import training_processes
 from tests.support.studies import TINY_SPEC, new_study, wait_until
@@ -26,8 +26,8 @@ def whole_machine() -> None:
 
 
 def test_without_a_gpu_every_core_has_a_worker_of_its_own(whole_machine: None) -> None:
-    assert local_places(100, "auto", None) == [Place("auto", core) for core in CORES]
-    assert local_places(100, "cpu", None) == [Place("cpu", core) for core in CORES]
+    assert local_places(100, "auto", None) == [Placement("auto", core) for core in CORES]
+    assert local_places(100, "cpu", None) == [Placement("cpu", core) for core in CORES]
 
 
 def test_there_are_no_more_workers_than_cells_unless_asked_for() -> None:
@@ -43,11 +43,11 @@ def test_more_workers_than_cores_share_them_evenly(whole_machine: None) -> None:
 def test_workers_that_leave_cores_idle_are_kept_to_none() -> None:
     if len(CORES) == 1:
         pytest.skip("has one core")
-    assert local_places(100, "cpu", len(CORES) - 1) == [Place("cpu")] * (len(CORES) - 1)
+    assert local_places(100, "cpu", len(CORES) - 1) == [Placement("cpu")] * (len(CORES) - 1)
 
 
 def test_workers_of_several_threads_are_kept_to_no_core() -> None:
-    assert local_places(100, "cpu", len(CORES), threads=2) == [Place("cpu")] * len(CORES)
+    assert local_places(100, "cpu", len(CORES), threads=2) == [Placement("cpu")] * len(CORES)
 
 
 def test_a_container_with_a_part_of_the_machines_time_keeps_to_no_core(
@@ -58,15 +58,15 @@ def test_a_container_with_a_part_of_the_machines_time_keeps_to_no_core(
 
 
 def test_workers_are_spread_over_all_gpus(three_gpus: None) -> None:
-    assert local_places(100, "auto", None, per_gpu=2) == [Place(f"cuda:{i}") for i in (0, 1, 2, 0, 1, 2)]
-    assert local_places(100, "auto", 4) == [Place(f"cuda:{i}") for i in (0, 1, 2, 0)]
-    assert local_places(2, "auto", None) == [Place("cuda:0"), Place("cuda:1")]
+    assert local_places(100, "auto", None, per_gpu=2) == [Placement(f"cuda:{i}") for i in (0, 1, 2, 0, 1, 2)]
+    assert local_places(100, "auto", 4) == [Placement(f"cuda:{i}") for i in (0, 1, 2, 0)]
+    assert local_places(2, "auto", None) == [Placement("cuda:0"), Placement("cuda:1")]
 
 
 def test_a_gpu_that_is_named_has_all_of_the_workers(three_gpus: None) -> None:
-    assert local_places(100, "cuda:1", None) == [Place("cuda:1")]
-    assert local_places(100, "cuda:1", None, per_gpu=3) == [Place("cuda:1")] * 3
-    assert local_places(100, "cuda:1", 2) == [Place("cuda:1")] * 2
+    assert local_places(100, "cuda:1", None) == [Placement("cuda:1")]
+    assert local_places(100, "cuda:1", None, per_gpu=3) == [Placement("cuda:1")] * 3
+    assert local_places(100, "cuda:1", 2) == [Placement("cuda:1")] * 2
 
 
 def test_the_cpu_may_be_asked_for_beside_gpus(three_gpus: None) -> None:
@@ -78,7 +78,7 @@ def test_a_worker_and_what_it_starts_keep_to_the_core_they_were_given(
 ) -> None:
     study = new_study(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 300"))
     pool = Pool("tiny", study.storage.engine.url)
-    pool.start([Place("cpu", CORES[-1])])
+    pool.start([Placement("cpu", CORES[-1])])
     try:
         wait_until(lambda: any(attempt.history for attempt in read_results(study).attempts))
         [worker] = [each.process.pid for each in pool._workers]

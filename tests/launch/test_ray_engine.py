@@ -19,7 +19,8 @@ import pytest
 import mnist_tune.launch
 from mnist_tune.errors import UserError
 from mnist_tune.launch.request import Order
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url
 from tests.conftest import Command
 from tests.papers.test_readme import LAUNCH_ON_RAY

@@ -21,7 +21,7 @@ import mnist_tune.launch
 from mnist_tune.errors import UserError
 from mnist_tune.launch import slurm_engine
 from mnist_tune.launch.request import Order, engine_options
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.store import OpenStudy
 from tests.conftest import Command

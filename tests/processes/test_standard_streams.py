@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.study.store import open_study
 from mnist_tune.terminal.display import Display
 from tests.support.studies import STUDIES, TINY_SPEC, new_study, open_file, wait_until, write_spec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from tests.conftest import Command
 from tests.support.studies import (
     TINY_SPEC,

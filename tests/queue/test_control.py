@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.control import Control, Registration, set_control, worker_name
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.storage.schema import workers
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine.interfaces import CacheStats
 
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import RESULT
 from mnist_tune.worker.attempt import Attempt
 from tests.support.studies import epoch, new_study, open_file, take, work

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from mnist_tune.failures import Failure
 from mnist_tune.queue.heartbeat_monitor import Watch
 from mnist_tune.queue.queue import Claim, Queue
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, parameters, trials
 from mnist_tune.study.store import OpenStudy

@@ -15,7 +15,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.queue.control import Control, read_control, set_control
 from mnist_tune.queue.queue import Standing
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.storage.optuna_internals import heartbeats
 from mnist_tune.study.delete import delete_study

@@ -20,7 +20,7 @@ from mnist_tune.records.columns import OWN, TrialColumns, read_columns
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.trials import distribution, external
 from mnist_tune.records.values import moment
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.storage.optuna_internals import parameters
 from mnist_tune.study.store import OpenStudy

@@ -19,7 +19,7 @@ import torch
 
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.jobs.mnist.network import ConvNet, save_model
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
 from mnist_tune.study.store import open_study

@@ -26,7 +26,7 @@ from mnist_tune.report.page import page
 from mnist_tune.report.section import Picture
 from mnist_tune.report.theme import DARK, LIGHT, colour
 from mnist_tune.results.intervals import read
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.reuse import finished_cells

@@ -14,7 +14,8 @@ from scipy import stats
 
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import LEVEL, Place, binomial_noise, holm, p_value, rank
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.terminal.events import totals
 from mnist_tune.terminal.tables import ranking
@@ -22,9 +23,9 @@ from mnist_tune.terminal.tables import ranking
 IMAGES = 10_000
 
 
-def attempt(number: int, value: float, **parameters: Any) -> Attempt:
+def attempt(number: int, value: float, **parameters: Any) -> TrialResult:
     """A completed attempt."""
-    return Attempt(
+    return TrialResult(
         number, number, 1, "complete", parameters, value, [], None, {}, None, None, None, None, stale=False
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.failures import Failure
-from mnist_tune.hardware.placement import Place
+from mnist_tune.hardware.placement import Placement
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
@@ -225,7 +225,7 @@ def test_why_a_worker_that_another_command_started_could_not_begin_is_in_the_stu
 ) -> None:
     study = new_study(tmp_path, url=f"sqlite:///{tmp_path}/{STORED}")
     pool = Pool(study.name, study.storage.engine.url)
-    pool.start([Place("cuda:77")])
+    pool.start([Placement("cuda:77")])
     wait_until(lambda: not pool.is_alive())
     assert pool.exit_code() == 2
     (said,) = pool.failures()

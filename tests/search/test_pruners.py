@@ -13,7 +13,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.queue.queue import Standing
 from mnist_tune.results.exports import best_configuration
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.study.store import OpenStudy

@@ -15,7 +15,7 @@ from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.documents import Section, validate
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.pruner_options import PRUNERS
-from mnist_tune.spec.sections import Data, Lease, Limits, Retry, Training
+from mnist_tune.spec.sections import Data, LeaseSettings, Limits, Retry, Training
 from mnist_tune.spec.study_spec import Spec
 
 NUMBERS = [0, 1, -1, 2, 3, 300, 2**31, 2**63, 10**30, -(10**30), 10**5000, True, 0.0, 0.1, 0.5, 1e-300, 1e300]
@@ -24,7 +24,7 @@ VALUES: list[Any] = [
     *("x", "", "SGD", "Adam", "auto", "\ud800", "\x1b[2J", None, [], [1], {}, {"low": 0, "high": 1}),
 ]
 TABLES: dict[str, type[Section]]
-TABLES = {"training": Training, "data": Data, "lease": Lease, "retry": Retry, "limits": Limits}
+TABLES = {"training": Training, "data": Data, "lease": LeaseSettings, "retry": Retry, "limits": Limits}
 
 
 def any_axis(draw: random.Random) -> Any:

@@ -10,7 +10,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.results.exports import best_configuration
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from tests.support.studies import new_study, tiny_spec, work
 
 SPACE = """

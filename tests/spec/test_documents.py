@@ -11,7 +11,8 @@ import pytest
 from mnist_tune.errors import UserError
 from mnist_tune.results.exports import Configuration, load_configuration
 from mnist_tune.spec.documents import dump, load
-from mnist_tune.spec.parsing import DEEPEST, TextLikeNumber, parse
+from mnist_tune.spec.parsing import DEEPEST, parse
+from mnist_tune.spec.plain_data import TextLikeNumber
 from mnist_tune.spec.study_spec import load_spec
 from tests.conftest import Command
 from tests.support.studies import TINY_SPEC

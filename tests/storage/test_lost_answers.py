@@ -20,7 +20,7 @@ from mnist_tune.queue.control import (
     read_registry,
     set_control,
 )
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.retry import put_back_holes

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from mnist_tune.errors import Damaged
 from mnist_tune.records.stored_spec import as_stored_spec
-from mnist_tune.records.values import Damaged
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.sections import MOST
 from mnist_tune.study.store import OpenStudy, open_study

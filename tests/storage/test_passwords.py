@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study

@@ -148,7 +148,7 @@ def test_a_failure_that_will_not_pass_is_raised_as_it_is_at_once(error: Exceptio
 ON_A_FULL_DISK = """
 import threading
 from pathlib import Path
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from tests.support.studies import epoch, new_study, work
 
 study = new_study(Path("disk"))

@@ -10,7 +10,7 @@ import pytest
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.checkpoints import load
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage

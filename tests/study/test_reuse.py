@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 
 from mnist_tune.errors import UserError
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, REUSED

@@ -15,7 +15,7 @@ from mnist_tune.jobs.metrics import Evaluation, Misclassified
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated, sha256_of
 from mnist_tune.results.exports import best_configuration
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import dump
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.study.store import OpenStudy

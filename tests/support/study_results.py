@@ -9,7 +9,8 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control, WorkerRow
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.study_spec import Spec
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -58,11 +59,11 @@ def made_results(
     return Results(spec, attempts, control, list(at_work if workers is None else workers))
 
 
-def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_done: int) -> Attempt:
+def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_done: int) -> TrialResult:
     """The first attempt at a cell, with this many epochs; one that runs is at the very end of its last."""
     history = [made_epoch(epoch, 50.0 + 40.0 * epoch / (epoch + 1)) for epoch in range(1, epochs_done + 1)]
     is_over = state in ("complete", "failed")
-    return Attempt(
+    return TrialResult(
         number=number,
         cell=number,
         attempt=1,

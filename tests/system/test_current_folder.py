@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mnist_tune import __version__
-from mnist_tune.hardware.placement import Place
+from mnist_tune.hardware.placement import Placement
 from mnist_tune.processes import child_process
 from mnist_tune.processes.child_process import ChildProcess
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.pool import Pool
 from tests.support.studies import TINY_SPEC, new_study, open_file, wait_until, write_spec
@@ -96,7 +96,7 @@ def test_a_command_says_that_its_workers_are_of_another_version(
     study = new_study(tmp_path)
     monkeypatch.setattr(child_process, "__version__", "0.1.0")  # what was installed when it began
     pool = Pool("tiny", study.storage.engine.url)
-    pool.start([Place("cpu")])
+    pool.start([Placement("cpu")])
     wait_until(lambda: not pool.is_alive())
     assert pool.exit_code() == 2
     [failure] = pool.failures()

@@ -20,7 +20,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.queue.queue import Standing
 from mnist_tune.records.trained import UNEXPLAINED
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt

@@ -18,7 +18,8 @@ import pytest
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.study.store import open_study
 from tests.support.process_tree import descendants
 from tests.support.studies import (

@@ -12,7 +12,8 @@ from rich.console import Console, RenderableType
 
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Control, Registration
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.terminal.events import conclusion, events

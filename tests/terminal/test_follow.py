@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.failures import Failure
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
 from tests.conftest import Command
 from tests.support.studies import (

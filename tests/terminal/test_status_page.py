@@ -10,7 +10,9 @@ import pytest
 from rich.cells import cell_len
 
 from mnist_tune.failures import Failure
-from mnist_tune.results.study_results import Attempt, Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.terminal.glyphs import ASCII, UNICODE
 from mnist_tune.terminal.status_page import status_page
 from tests.conftest import Command
@@ -93,7 +95,7 @@ def test_one_more_configuration_is_one() -> None:
     assert "... and 1 more configuration" in page(many_configurations(11))
 
 
-def failed(number: int, kind: str) -> Attempt:
+def failed(number: int, kind: str) -> TrialResult:
     """An attempt that failed and was tried again."""
     attempt = made_attempt(number, "failed", {"seed": 0}, 2)
     return replace(attempt, cell=0, failure={"class": kind, "reason": f"reason {number}"})

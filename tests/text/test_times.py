@@ -14,7 +14,7 @@ from mnist_tune.dashboard.app import dashboard_app
 from mnist_tune.dashboard.clock import Clock
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.report.contents import contents
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.store import OpenStudy

@@ -22,7 +22,8 @@ from mnist_tune.doctor.machine import one_line
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Registration
-from mnist_tune.results.study_results import Results, read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump, to_json
 from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload

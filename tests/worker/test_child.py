@@ -23,7 +23,7 @@ from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.queue.lease import Lease, LeaseLost
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import Patience

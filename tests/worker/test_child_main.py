@@ -13,7 +13,7 @@ import torch
 
 from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
-from mnist_tune.worker.child_main import Job, Orders, _failure
+from mnist_tune.worker.child_main import Job, WorkerMessages, _failure
 from mnist_tune.worker.messages import Failed, Run, SetUp
 
 RUN = Run(TrainingConfig(epochs=1), None, 0, "token", 10.0)
@@ -46,7 +46,7 @@ def test_nothing_of_a_trial_that_ran_out_of_memory_is_kept_for_the_next(
     ours, theirs = pipe
     parts = split(load_training_images(mnist_directory), 100, 100)
     setup = SetUp("cpu", None, mnist_directory, DataConfig(), tmp_path)
-    unheard = object.__new__(Orders)  # one that listens would end this process with the pipe
+    unheard = object.__new__(WorkerMessages)  # one that listens would end this process with the pipe
     job = FailingJob(setup, theirs, unheard, *parts)
     gc.disable()
     try:

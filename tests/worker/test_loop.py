@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.store import OpenStudy, create_study, open_study
 from mnist_tune.worker.attempt import Attempt

@@ -8,11 +8,11 @@ import pytest
 
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.files.writable import check_folders
-from mnist_tune.hardware.placement import Place
+from mnist_tune.hardware.placement import Placement
 from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.processes import fork_server
-from mnist_tune.results.losses import first_events
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.unsaved_files import first_events
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.store import OpenStudy
 from mnist_tune.terminal.events import events
@@ -113,16 +113,18 @@ def test_a_worker_says_and_stores_at_once_what_it_could_not_keep(tmp_path: Path)
     assert f"trial 0: its weights could not be kept as an artifact: {NO_FOLDER}" in lines
     loss = f"trial 0: its weights could not be kept: {NO_FOLDER}"
     assert loss in list(events(before, read_results(study)))
-    assert list(first_events(before, read_results(study))) == [loss]
+    assert list(first_events(before.attempts, read_results(study).attempts)) == [loss]
 
 
 def test_a_live_view_tells_a_loss_once_and_not_for_every_trial(finished: OpenStudy, tmp_path: Path) -> None:
     now = read_results(finished)
     assert [attempt.not_kept for attempt in now.attempts] == [{"weights": NO_FOLDER}] * 2
     before = read_results(finished)
-    assert list(first_events(before, now)) == []
+    assert list(first_events(before.attempts, now.attempts)) == []
     before.attempts.clear()
-    assert list(first_events(before, now)) == [f"trial 0: its weights could not be kept: {NO_FOLDER}"]
+    assert list(first_events(before.attempts, now.attempts)) == [
+        f"trial 0: its weights could not be kept: {NO_FOLDER}"
+    ]
 
 
 def test_a_log_that_could_not_be_kept_is_no_loss_since_the_storage_has_it(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_a_run_whose_workers_have_no_room_for_what_they_say_tells_why_none_start
     monkeypatch.setattr(fork_server, "begin", lambda _: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     pool = Pool("tiny", storage_url(f"sqlite:///{tmp_path}/studies.db"))
-    pool.start([Place("cpu")])
+    pool.start([Placement("cpu")])
     wait_until(lambda: not pool.is_alive())
     assert pool.failures() == ["a worker cannot be started: No such file or directory"]
     assert pool.exit_code() == 1

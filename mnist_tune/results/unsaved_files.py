@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.storage.keys import STATE, WEIGHTS
 from mnist_tune.text.wording import first_line
 
-if TYPE_CHECKING:
-    from mnist_tune.results.study_results import Attempt, Results
-
-WEIGHTS, STATE = "weights", "state"
-"""What it may be: what a complete trial was trained to, and what the next attempt would go on from."""
 NOT_KEPT = {WEIGHTS: "its weights could not be kept", STATE: "no state to go on from could be kept"}
 KEPT_NOTHING = {WEIGHTS: "no weights were kept of", STATE: "no state to go on from was kept of"}
 MOST_NUMBERS = 10
 """Of trials that are named."""
 
 
-def warnings(results: Results) -> Iterator[str]:
+def warnings(without_weights: Sequence[TrialResult], latest: Sequence[TrialResult]) -> Iterator[str]:
     """What is missing in the folders, one line a kind; of states only those that may yet be needed."""
-    yield from _warning(WEIGHTS, results.without_weights)
+    yield from _warning(WEIGHTS, without_weights)
     in_need = ("running", "failed")
-    yield from _warning(STATE, [attempt for attempt in results.latest if attempt.state in in_need])
+    yield from _warning(STATE, [attempt for attempt in latest if attempt.state in in_need])
 
 
-def events(old: Attempt | None, attempt: Attempt) -> Iterator[str]:
+def events(old: TrialResult | None, attempt: TrialResult) -> Iterator[str]:
     """What could not be written of an attempt since it was `old`."""
     for kind, reason in attempt.not_kept.items():
         if old is None or old.not_kept.get(kind) != reason:
             yield f"trial {attempt.number}: {NOT_KEPT[kind]}: {first_line(reason)}"
 
 
-def first_events(before: Results, now: Results) -> Iterator[str]:
-    """The same of all attempts, without what was so of any of them before."""
-    known = {loss for attempt in before.attempts for loss in attempt.not_kept.items()}
-    for attempt in now.attempts:
+def first_events(before: Sequence[TrialResult], now: Sequence[TrialResult]) -> Iterator[str]:
+    """What could not be written of any attempt, without what was so of one of them before."""
+    known = {loss for attempt in before for loss in attempt.not_kept.items()}
+    for attempt in now:
         new = set(attempt.not_kept.items()) - known
         if new:
             known |= new
             yield from events(None, attempt)
 
 
-def _warning(kind: str, attempts: Sequence[Attempt]) -> Iterator[str]:
+def _warning(kind: str, attempts: Sequence[TrialResult]) -> Iterator[str]:
     without = [attempt for attempt in attempts if kind in attempt.not_kept]
     if without:
         numbers = ", ".join(str(attempt.number) for attempt in without[:MOST_NUMBERS])

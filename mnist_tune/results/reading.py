@@ -1,0 +1,91 @@
+"""Reads a study, as it is at one moment, to frozen rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from mnist_tune.errors import Damaged, UserError
+from mnist_tune.queue.control import Control, read_registry, stored_control
+from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
+from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
+from mnist_tune.records.trials import StoredTrial, read_trials
+from mnist_tune.records.values import Stored
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.storage.engine import snapshot
+from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
+from mnist_tune.storage.optuna_internals import studies
+from mnist_tune.study.store import OpenStudy
+
+
+def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
+    """Read the study as it is now. Writes nothing. Workers' logs, which may be long, come if they are wanted.
+
+    Raises:
+        UserError: the study has been deleted.
+    """
+    storage = study.storage
+    silent = seconds_since_heartbeat(storage, study.study_id)
+    with storage.transaction() as session:
+        snapshot(session.connection())
+        is_there = session.execute(select(studies.c.study_id).where(studies.c.study_id == study.study_id))
+        if is_there.first() is None:
+            raise UserError(f"study '{study.name}' has been deleted meanwhile")
+        stored = read_trials(session, study.study_id, study.spec, with_logs=with_logs)
+    tries: Counter[int] = Counter()
+    attempts = []
+    for trial in stored.trials:
+        tries[trial.cell] += 1
+        age = silent.get(trial.trial_id, 0.0)
+        if isinstance(age, Damaged):
+            trial = replace(trial, problems=(*trial.problems, f"its heartbeat {age}"))
+        stale = isinstance(age, float) and age > study.spec.lease.grace_period
+        attempts.append(_trial_result(trial, tries[trial.cell], stale))
+    registry = read_registry(storage, study.study_id, study.spec.lease.grace_period)
+    lost = [*stored.lost, *registry.lost]
+    control = Control.RUNNING
+    try:
+        control = stored_control(storage, study.study_id)
+    except Damaged as problem:
+        lost.append(f"the study's control {problem}; workers take it for '{control}'")
+    return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
+
+
+def _trial_result(trial: StoredTrial, attempt: int, stale: bool) -> TrialResult:
+    known = trial.attributes
+    failure = _plain(known.get(FAILURE))
+    if not trial.is_explained:
+        failure = UNEXPLAINED.stored()
+    elif not trial.is_trained:
+        failure = UNTRAINED.stored()
+    return TrialResult(
+        number=trial.number,
+        cell=trial.cell,
+        attempt=attempt,
+        state="failed" if trial.has_failed else trial.state.name.lower(),
+        parameters=trial.parameters,
+        value=trial.value,
+        history=known.get(HISTORY, []),
+        worker=known.get(WORKER),
+        environment=known.get(ENVIRONMENT, {}),
+        resumed=_plain(known.get(RESUMED)),
+        failure=failure,
+        started=trial.started,
+        ended=trial.ended,
+        stale=stale,
+        artifacts=trial.files,
+        reused=_plain(known.get(REUSED)),
+        not_kept=_plain(known.get(NOT_KEPT)) or {},
+        log=known.get(LOG),
+        problems=trial.problems,
+        is_sound=trial.is_sound,
+        comes_back=not trial.is_explained,
+    )
+
+
+def _plain(stored: Stored | None) -> dict[str, Any] | None:
+    return None if stored is None else stored.model_dump(by_alias=True, exclude_none=True)
