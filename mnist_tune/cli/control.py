@@ -77,7 +77,7 @@ def drain(
 
     Example: mnist-tune drain seed-grid --host gpu-1
     """
-    from mnist_tune.queue.control import ask_to_drain
+    from mnist_tune.queue.worker_registry import ask_to_drain
 
     if (worker is None) == (host is None):
         raise UserError("drain: name one of --worker ID and --host HOST")

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import select
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.queue.control import Control, read_registry, stored_control
+from mnist_tune.queue.control import Control, stored_control
 from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
+from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.records.values import Stored

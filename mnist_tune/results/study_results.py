@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mnist_tune.queue.control import Control, WorkerRow
+from mnist_tune.queue.control import Control
+from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank

@@ -12,7 +12,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.cells import lock_study
-from mnist_tune.queue.control import registry_in
+from mnist_tune.queue.worker_registry import registry_in
 from mnist_tune.records.stored_spec import TABLES, stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import validate

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from mnist_tune.queue.control import WorkerRow
+from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.terminal.column_layout import Column, fit, folded

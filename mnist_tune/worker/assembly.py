@@ -11,7 +11,7 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, checkpoints_of
 from mnist_tune.files.writable import check_folders
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig
-from mnist_tune.queue.control import COULD_NOT_BEGIN, Registration, worker_name
+from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.study.store import OpenStudy

@@ -32,7 +32,7 @@ from mnist_tune.dashboard.notes import block, code
 from mnist_tune.dashboard.server import open_browser
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes, user_attributes

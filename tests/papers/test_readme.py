@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from mnist_tune.errors import MISTAKE, STOPPED
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study

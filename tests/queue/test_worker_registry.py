@@ -11,15 +11,14 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from mnist_tune.errors import UserError
-from mnist_tune.queue.control import (
+from mnist_tune.queue.control import Control, set_control
+from mnist_tune.queue.worker_registry import (
     FORGOTTEN_AFTER,
-    Control,
     Orders,
     Registration,
     WorkerRow,
     ask_to_drain,
     read_registry,
-    set_control,
 )
 from mnist_tune.storage.schema import workers
 from mnist_tune.study.delete import delete_study

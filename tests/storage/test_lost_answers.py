@@ -11,15 +11,8 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import (
-    Control,
-    Registration,
-    WorkerRow,
-    ask_to_drain,
-    read_control,
-    read_registry,
-    set_control,
-)
+from mnist_tune.queue.control import Control, read_control, set_control
+from mnist_tune.queue.worker_registry import Registration, WorkerRow, ask_to_drain, read_registry
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.delete import delete_study

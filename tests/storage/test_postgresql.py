@@ -13,7 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy.pool import QueuePool
 
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage

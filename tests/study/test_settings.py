@@ -11,7 +11,7 @@ from sqlalchemy import orm
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.settings import change_settings, parse_changes
 from mnist_tune.study.store import OpenStudy, create_study, open_study

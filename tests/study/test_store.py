@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Registration, read_registry
+from mnist_tune.queue.worker_registry import Registration, read_registry
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.delete import delete_study

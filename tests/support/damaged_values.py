@@ -12,7 +12,7 @@ from typing import Any
 
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.study.store import create_study, open_study

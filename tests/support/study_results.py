@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.control import Control, WorkerRow
+from mnist_tune.queue.control import Control
+from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.study_spec import Spec

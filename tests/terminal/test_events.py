@@ -11,7 +11,8 @@ from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Control, Registration
+from mnist_tune.queue.control import Control
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY

@@ -21,7 +21,7 @@ import mnist_tune
 from mnist_tune.doctor.machine import one_line
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Registration
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump, to_json
