@@ -20,7 +20,7 @@ import typer
 from mnist_tune.__main__ import main
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.postgres_server import postgres_server
 from tests.support.studies import new_study
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy

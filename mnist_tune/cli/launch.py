@@ -22,7 +22,7 @@ from mnist_tune.launch import EngineName
 if TYPE_CHECKING:
     from mnist_tune.launch.request import Order
     from mnist_tune.results.study_results import Results
-    from mnist_tune.study.store import OpenStudy
+    from mnist_tune.study.open_study import OpenStudy
 
 MINUTES = 60
 

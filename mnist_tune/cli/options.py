@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mnist_tune.files.locations import Folders
     from mnist_tune.spec.study_spec import Spec
     from mnist_tune.storage.guarded import GuardedStorage
-    from mnist_tune.study.store import OpenStudy
+    from mnist_tune.study.open_study import OpenStudy
 
 PIPED_WIDTH = 240  # a log file has no margin: columns are not cut there
 

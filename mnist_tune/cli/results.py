@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mnist_tune.results.study_results import Results
-    from mnist_tune.study.store import OpenStudy
+    from mnist_tune.study.open_study import OpenStudy
 
 
 def status(

@@ -57,7 +57,7 @@ def worker(
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
     from mnist_tune.processes import fork_server, standard_streams
-    from mnist_tune.processes.child_process import refuse_version
+    from mnist_tune.processes.new_process import refuse_version
     from mnist_tune.worker.child import TrainingProcess
     from mnist_tune.worker.signals import StopRequest
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import signal
-import struct
-import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from multiprocessing.reduction import DupFd
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from mnist_tune import __version__
-from mnist_tune.errors import FAILED, MISTAKE
-from mnist_tune.processes import fork_server, standard_streams
-from mnist_tune.processes.title import set_title
-from mnist_tune.text.visible import visible
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.new_process import EXIT_CODE, Descriptor, Instructions, live
 
 SERVER_IS_GONE = 255
 """What multiprocessing takes for an exit code when the fork server, which would know it, is gone."""
-REPORT = struct.Struct("q")
 
 
 @dataclass(frozen=True)
@@ -51,24 +42,6 @@ class Ending:
 
 class NotStarted(Exception):  # noqa: N818 - an outcome more than an error
     """No process could be had; the message says why."""
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What the new process is told, and what it takes over from the one that starts it."""
-
-    version: str
-    target: str
-    arguments: Sequence[Any]
-    argv: Sequence[str]
-    environment: dict[str, str]
-    folder: str
-    streams: Sequence[Any]
-    report: Any
-    cores: set[int] | None
-    session: int | None
-    has_server: bool
-    """Whether a fork server can be had here."""
 
 
 @dataclass
@@ -164,21 +137,21 @@ class ChildProcess:
         stdin = os.open(os.devnull, os.O_RDONLY) if self.stdin is None else os.dup(self.stdin)
         streams = [stdin, os.dup(self.stdout), os.dup(self.stderr)]
         self._report, report = multiprocessing.Pipe(duplex=False)
-        order = _Order(
+        told = Instructions(
             __version__,
             self.target,
             self.arguments,
             self.argv,
             self.environment,
             folder,
-            [_Descriptor(stream) for stream in streams],
+            [Descriptor(stream) for stream in streams],
             report,
             self.cores or _cores(),
             None if self.own_session else os.getsid(0),
             not fork_server.is_vain(),
         )
         context: Any = multiprocessing.get_context(method)
-        process = context.Process(target=_live, args=(order,), name=fork_server.OURS)
+        process = context.Process(target=live, args=(told,), name=fork_server.OURS)
         try:
             if method == "spawn":
                 with fork_server.fresh_interpreter():
@@ -197,84 +170,10 @@ class ChildProcess:
         if not wait([self._report], 0):
             return None
         try:
-            return Ending(REPORT.unpack(self._report.recv_bytes())[0])
+            return Ending(EXIT_CODE.unpack(self._report.recv_bytes())[0])
         except EOFError:
             return Ending(None)
 
 
-def refuse_version(starter: str) -> str | None:
-    """Why this process does not run for a command of that version; None: it is of the same."""
-    if starter == __version__:
-        return None
-    return (
-        f"{Path(__file__).parents[1]} is version {__version__}, and the command that started it {starter}; "
-        "install the same version everywhere, and start again"
-    )
-
-
-class _Descriptor:
-    """One of our descriptors on its way to a child, which finds the number that it has there."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _arrived, (DupFd(self._number),)
-
-
-def _arrived(duplicate: Any) -> int:
-    number: int = duplicate.detach()
-    return number
-
-
 def _cores() -> set[int] | None:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-
-
-def _live(order: _Order) -> None:
-    """In the child: become what was ordered, do it, and leave a word of how it ended."""
-    code = FAILED
-    try:
-        _become(order)
-        module, _, name = order.target.partition(":")
-        getattr(importlib.import_module(module), name)(*order.arguments)
-        code = 0
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else FAILED
-        raise
-    finally:
-        with suppress(OSError):
-            order.report.send_bytes(REPORT.pack(code))
-
-
-def _become(order: _Order) -> None:
-    for number, descriptor in enumerate(order.streams):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what Python knew of it is the fork server's
-    standard_streams.take_over()
-    if refusal := refuse_version(order.version):
-        _leave(refusal, MISTAKE)
-    try:
-        os.chdir(order.folder)
-    except OSError as error:
-        _leave(f"the current folder {order.folder}: {error.strerror}", FAILED)
-    if not order.has_server:
-        fork_server.do_without()
-    if order.session != os.getsid(0):
-        os.setsid()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
-    if order.cores is not None:
-        os.sched_setaffinity(0, order.cores)
-    os.environ.clear()
-    os.environ.update(order.environment)
-    time.tzset()  # the C library reads $TZ once, and did so in the fork server
-    if "numpy" in sys.modules:  # Python's own random numbers begin anew in a fork, NumPy's do not
-        sys.modules["numpy"].random.seed()
-    sys.argv = list(order.argv)
-    set_title(order.argv)
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    print(f"mnist-tune: {visible(message)}", file=sys.stderr)  # noqa: T201
-    sys.exit(code)

@@ -20,7 +20,7 @@ from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.storage.optuna_internals import studies
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 
 
 def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:

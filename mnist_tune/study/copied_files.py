@@ -34,7 +34,7 @@ from mnist_tune.storage.optuna_internals import (
     trials,
 )
 from mnist_tune.storage.statements import UNFINISHED
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 
 
 @dataclass

@@ -37,7 +37,7 @@ from mnist_tune.storage.optuna_internals import (
 )
 from mnist_tune.storage.statements import find_study_id, upsert
 from mnist_tune.study.copied_files import CopiedFiles, copied_files
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line
 
 BATCH = 1000

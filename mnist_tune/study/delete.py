@@ -22,7 +22,7 @@ from mnist_tune.storage.optuna_internals import (
     trials,
 )
 from mnist_tune.storage.statements import studies_with
-from mnist_tune.study.store import OpenStudy, UnreadableStudy
+from mnist_tune.study.open_study import OpenStudy, UnreadableStudy
 
 
 @dataclass

@@ -15,7 +15,7 @@ from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.storage.keys import FAILURE
 from mnist_tune.storage.optuna_internals import TABLES, objective_values, trials
 from mnist_tune.storage.statements import SET_STATE, put
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 
 
 class PutBack(NamedTuple):

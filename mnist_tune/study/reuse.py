@@ -14,7 +14,8 @@ from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT
 from mnist_tune.study.finished import Finished
-from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study, study_names
 
 
 def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:

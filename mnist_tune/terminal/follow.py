@@ -17,7 +17,7 @@ from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.tail import Tail
 
 if TYPE_CHECKING:
-    from mnist_tune.study.store import OpenStudy
+    from mnist_tune.study.open_study import OpenStudy
     from mnist_tune.worker.signals import StopRequest
 
 POLL_SECONDS = 0.5

@@ -14,7 +14,7 @@ from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.loop import LEAVES, Ended, Worker
 from mnist_tune.worker.messages import SetUp

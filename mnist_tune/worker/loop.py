@@ -17,7 +17,7 @@ from mnist_tune.queue.worker_registry import Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line, parameters_text
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import Interrupted, StopRequest

@@ -34,7 +34,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.study.store import OpenStudy, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.messages import SetUp
 from tests.benchmarks.databases import fresh_database

@@ -27,7 +27,8 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import SQLITE_BUSY_SECONDS, utc_now
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.optuna_internals import objective_values, trials
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import RunTrial
 from tests.benchmarks.worker_pool import Call, Log, Work

@@ -31,7 +31,8 @@ from mnist_tune.results.exports import load_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.keys import ENVIRONMENT
-from mnist_tune.study.store import OpenStudy, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from mnist_tune.text.wording import parameters_text
 from mnist_tune.worker.pool import Pool
 from tests.conftest import STORED, Answer, Command

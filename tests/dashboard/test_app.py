@@ -38,7 +38,8 @@ from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes, user_attributes
 from mnist_tune.storage.schema import workers
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.store import OpenStudy, create_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study
 from tests.conftest import Command
 from tests.support.report_studies import history
 from tests.support.running_dashboard import address_of, running_dashboard

@@ -12,7 +12,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.browser import NARROW, WIDE, chromium, opened
 from tests.support.running_dashboard import running_dashboard
 from tests.support.studies import new_study, take

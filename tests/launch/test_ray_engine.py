@@ -31,7 +31,7 @@ from tests.system.test_worker_processes import LONG_TRIAL
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-    from mnist_tune.study.store import OpenStudy
+    from mnist_tune.study.open_study import OpenStudy
 
 SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]").replace(
     "epochs = 2", "epochs = 8"

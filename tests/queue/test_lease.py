@@ -21,7 +21,7 @@ from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, parameters, trials
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.studies import (
     TINY_SPEC,
     ZONES_DIFFER_BY,

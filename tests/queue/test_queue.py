@@ -19,7 +19,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.storage.optuna_internals import heartbeats
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study
 from tests.support.studies import (
     ONE_CELL,
     TINY_SPEC,

@@ -22,7 +22,8 @@ from mnist_tune.queue.worker_registry import (
 )
 from mnist_tune.storage.schema import workers
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study
 from tests.support.storage_faults import lost_answer
 from tests.support.studies import ZONES_DIFFER_BY, opened_again
 

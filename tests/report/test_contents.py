@@ -29,8 +29,9 @@ from mnist_tune.results.intervals import read
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.storage.optuna_internals import trials
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 from tests.conftest import STORED, Command
 from tests.support.report_studies import (
     SAMPLED,

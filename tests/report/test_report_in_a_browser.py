@@ -19,7 +19,7 @@ from mnist_tune.report.files import write_page
 from mnist_tune.report.png import write_pngs
 from mnist_tune.report.theme import DARK, LIGHT
 from mnist_tune.results.reading import read_results
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.browser import NARROW, WIDE, chromium, opened, overflow
 from tests.support.report_studies import complete, evaluated, fail
 from tests.support.studies import new_study

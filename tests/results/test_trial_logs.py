@@ -14,7 +14,7 @@ from mnist_tune.hardware.placement import Placement
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import HISTORY
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.conftest import STORED, Command

@@ -14,7 +14,7 @@ from mnist_tune.processes import fork_server
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.unsaved_files import first_events
 from mnist_tune.storage.engine import storage_url
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool

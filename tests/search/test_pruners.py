@@ -16,7 +16,7 @@ from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from tests.support.storage_faults import away, lost_answer
 from tests.support.studies import epoch, new_study, states, tiny_spec, work

@@ -15,7 +15,7 @@ from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.samplers import sampler
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from tests.support.studies import epoch, new_study, opened_again, take, tiny_spec, work
 

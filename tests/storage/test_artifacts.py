@@ -13,7 +13,7 @@ from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all
 
 from mnist_tune.failures import Failure
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.studies import run_python, take
 

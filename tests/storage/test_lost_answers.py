@@ -16,8 +16,9 @@ from mnist_tune.queue.worker_registry import Registration, WorkerRow, ask_to_dra
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.delete import delete_study
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
-from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.store import create_study, open_study, study_names
 from tests.support.studies import TWO_CELLS, lease, new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 

@@ -15,7 +15,8 @@ from mnist_tune.errors import Damaged
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.sections import MOST
-from mnist_tune.study.store import OpenStudy, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from tests.conftest import Command
 from tests.support.studies import open_file, take, tiny_spec
 

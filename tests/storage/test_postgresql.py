@@ -18,7 +18,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.optuna_internals import heartbeats, trials
-from mnist_tune.study.store import OpenStudy, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
 from tests.support.studies import (
     ONE_CELL,

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.failures import Failure
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.storage_faults import away, lost_answer
 from tests.support.studies import fail_behind_its_back, states, take
 

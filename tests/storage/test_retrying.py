@@ -16,7 +16,7 @@ from mnist_tune.queue.queue import Claim
 from mnist_tune.storage import retrying
 from mnist_tune.storage.database_errors import driver_error
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.storage_faults import away
 

@@ -15,7 +15,7 @@ from mnist_tune.queue.cells import lock_study
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.retrying import Patience
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.studies import ONE_CELL, TINY_SPEC, lease, new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 

@@ -18,7 +18,7 @@ from mnist_tune.storage.keys import LEFT_BEHIND
 from mnist_tune.study.copy import copy_study
 from mnist_tune.study.delete import delete_study_and_files
 from mnist_tune.study.finished import Finished, take_over
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
 from tests.conftest import Command
 from tests.study.test_delete import STATE, at, files_in, set_uid, use

@@ -16,8 +16,9 @@ from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, REUSED
 from mnist_tune.storage.optuna_internals import user_attributes
 from mnist_tune.study.delete import delete_study, delete_study_and_files
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing, finished_cells
-from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.verification import verify
 from tests.conftest import Command
 from tests.support.studies import TINY_SPEC, folders, new_study, opened_again, tiny_spec, write_spec

@@ -13,8 +13,9 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.settings import change_settings, parse_changes
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended

@@ -16,7 +16,8 @@ from mnist_tune.queue.worker_registry import Registration, read_registry
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.store import OpenStudy, create_study, open_study, study_names
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study, study_names
 from tests.support.storage_faults import lost_answer
 from tests.support.studies import TINY_SPEC, new_study, take, tiny_spec
 

@@ -24,7 +24,7 @@ from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import CheckpointFolder, CheckpointUnusable, checkpoint_key, load, save
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.schema import prepare
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from tests.support.studies import epoch
 

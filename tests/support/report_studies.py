@@ -18,7 +18,7 @@ from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import dump
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 
 RUN_ON = {
     "device": "cpu",

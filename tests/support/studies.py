@@ -27,7 +27,8 @@ from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.loop import Ended, RunTrial, Worker
 from mnist_tune.worker.signals import StopRequest
 

@@ -26,7 +26,8 @@ from optuna.trial import TrialState
 
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.loop import Ended
 from tests.support.forked_processes import run_each
 from tests.support.logged_job import Job, LoggedStorage, StepLog

@@ -22,7 +22,8 @@ from mnist_tune.errors import UserError
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.optuna_internals import trials
-from mnist_tune.study.store import OpenStudy, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest

@@ -12,7 +12,7 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import FrozenTrial
 
 from mnist_tune.storage.keys import CELL, CLAIM, HISTORY
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
 from tests.support.logged_job import STATE_FILE, Step, expected, read_steps
 

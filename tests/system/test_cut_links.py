@@ -13,7 +13,7 @@ import pytest
 from mnist_tune.failures import Failure
 from mnist_tune.queue.lease import Heartbeat
 from mnist_tune.results.reading import read_results
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.postgres_server import PostgresServer, running_server
 from tests.support.studies import (
     ONE_CELL,

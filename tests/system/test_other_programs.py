@@ -28,9 +28,10 @@ from mnist_tune.storage.keys import CHECKPOINT, FAILURES, RESULT, VERSION
 from mnist_tune.storage.optuna_internals import parameters, system_attributes, trials
 from mnist_tune.storage.statements import put
 from mnist_tune.study.delete import delete_study
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.reuse import finished_cells
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended

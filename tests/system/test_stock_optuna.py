@@ -19,7 +19,7 @@ from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
 from mnist_tune.queue.queue import Standing
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.studies import TINY_SPEC, finish, new_study, start_toy_worker
 
 # The smallest grid that can be seen complete, running and waiting at once.

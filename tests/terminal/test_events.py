@@ -16,7 +16,7 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import conclusion, events
 from mnist_tune.terminal.tables import ranking, workers_table
 from mnist_tune.text.wording import clock, duration

@@ -17,7 +17,7 @@ from mnist_tune.report.contents import contents
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.optuna_internals import trials
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.times import local_time, on_axis, retold, zone_at
 from tests.conftest import STORED, Command
 from tests.dashboard.test_app import Client

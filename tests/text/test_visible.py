@@ -32,7 +32,7 @@ from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSE
 from mnist_tune.storage.optuna_internals import parameters, studies, study_attributes
 from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import put
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
@@ -259,7 +259,7 @@ def test_an_error_that_says_nothing_is_told_too(says: str) -> None:
 
 PRINTERS = {
     "mnist_tune/__main__.py",
-    "mnist_tune/processes/child_process.py",
+    "mnist_tune/processes/new_process.py",
     "mnist_tune/text/console.py",
     "mnist_tune/text/log_handler.py",
     "mnist_tune/cli/__init__.py",

@@ -26,8 +26,9 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, UID
 from mnist_tune.study.delete import delete_study
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import CHECKS, Verification, verify
 from tests.conftest import STORED, Command
 from tests.support.postgres_server import postgres_server

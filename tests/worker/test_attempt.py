@@ -18,7 +18,7 @@ from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.keys import CHECKPOINT, LOG
 from mnist_tune.storage.retrying import Patience
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import LOG_FILE, Attempt
 from mnist_tune.worker.signals import StopRequest
 from tests.support.storage_faults import away, lost_answer

@@ -27,7 +27,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import Patience
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.child import ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import Began, Run, SetUp, Trained

@@ -17,7 +17,8 @@ from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended, RunTrial, Worker
 from mnist_tune.worker.signals import StopRequest
