@@ -16,7 +16,7 @@ from mnist_tune.spec.documents import dump
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.text.visible import visible, visible_lines
-from mnist_tune.text.wording import clock, counted
+from mnist_tune.text.wording import clock, counted, percent
 
 STATES = {
     TrialState.WAITING: "waits for a worker",
@@ -87,9 +87,9 @@ def block(text: str, language: str = "text") -> str:
 def _headline(trial: FrozenTrial) -> str:
     line = f"Trial {trial.number} **{STATES[trial.state]}**"
     if trial.state == TrialState.COMPLETE and trial.value is not None:
-        line += f" with a validation accuracy of **{trial.value:.2f} %**"
+        line += f" with a validation accuracy of **{percent(trial.value)}**"
     if trial.state == TrialState.PRUNED and trial.value is not None:
-        line += f" at a validation accuracy of **{trial.value:.2f} %**"
+        line += f" at a validation accuracy of **{percent(trial.value)}**"
     if trial.duration is not None:
         line += f", after {clock(trial.duration.total_seconds())}"
     return f"{line}."

@@ -11,6 +11,7 @@ import socket
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy
@@ -53,6 +54,17 @@ class _Row(Stored):
 ROW = TypeAdapter(_Row)
 
 
+class WorkerState(StrEnum):
+    """What a worker is doing, as far as the registry tells."""
+
+    WORKING = "working"
+    IDLE = "idle"
+    DRAINING = "draining"
+    SILENT = "silent"
+    """The grace period has passed since it was last heard of."""
+    LEFT = "left"
+
+
 @dataclass(frozen=True)
 class WorkerRow:
     """A worker as the registry has it; `trial` is the number of the trial in hand."""
@@ -65,8 +77,7 @@ class WorkerRow:
     seconds_since_beat: float
     trial: int | None
     images_per_second: float | None
-    state: str
-    """"working", "idle", "draining", "silent" (the grace period has passed since its last beat) or "left"."""
+    state: WorkerState
     departure: str | None
     """Why it left."""
 
@@ -111,13 +122,13 @@ def registry_in(
 def _worker(row: _Row, grace_period: float) -> WorkerRow:
     silent = (row.now - row.last_beat).total_seconds()
     if row.departure is not None:
-        state = "left"
+        state = WorkerState.LEFT
     elif silent > grace_period:
-        state = "silent"
+        state = WorkerState.SILENT
     elif row.drain:
-        state = "draining"
+        state = WorkerState.DRAINING
     else:
-        state = "idle" if row.trial is None else "working"
+        state = WorkerState.IDLE if row.trial is None else WorkerState.WORKING
     return WorkerRow(
         name=row.name,
         host=row.host,

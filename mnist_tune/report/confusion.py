@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.section import Picture, Table, percent
+from mnist_tune.report.section import Picture, Table
 from mnist_tune.report.theme import colour
 from mnist_tune.results.intervals import of_images
+from mnist_tune.text.wording import percent
 
 
 def confusion(evaluation: Evaluation, whose: str) -> Picture:

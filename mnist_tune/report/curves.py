@@ -14,7 +14,6 @@ from mnist_tune.report.section import (
     ends,
     is_winner,
     number,
-    percent,
     plain,
     searched,
     short_name,
@@ -23,8 +22,8 @@ from mnist_tune.report.section import (
 from mnist_tune.report.theme import colour
 from mnist_tune.results.ranking import SEED, binomial_noise
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
-from mnist_tune.text.wording import counted, loss
+from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.text.wording import counted, loss, percent
 
 MOST_NAMED = 12
 """Configurations with a line and a name each; more are drawn as groups."""
@@ -208,7 +207,7 @@ def _close_up(drawn: Sequence[TrialResult], results: Results) -> list[float] | N
 
 def _answer(results: Results, drawn: Sequence[TrialResult]) -> str:
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
-    pruned = sum(attempt.state == "pruned" for attempt in drawn)
+    pruned = sum(attempt.state == State.PRUNED for attempt in drawn)
     early = f", {pruned:,} of them pruned: their lines end early" if pruned else ""
     said = (
         f"{len(drawn):,} of {counted(results.cells.total, 'cell')}, up to {counted(epochs, 'epoch')}{early}."
@@ -238,7 +237,7 @@ def _caution(results: Results) -> str:
 
 def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
     names = searched(results)
-    ranked = sorted(drawn, key=lambda attempt: -(attempt.history[-1].validation_accuracy or 0.0))
+    ranked = sorted(drawn, key=lambda attempt: attempt.accuracies[-1:], reverse=True)
     rows = [
         [
             str(attempt.number),
@@ -247,7 +246,7 @@ def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
             str(attempt.history[-1].epoch),
             loss(attempt.history[-1].training_loss),
             loss(attempt.history[-1].validation_loss),
-            percent(attempt.history[-1].validation_accuracy or 0.0),
+            percent(attempt.history[-1].validation_accuracy),
         ]
         for attempt in ranked
     ]

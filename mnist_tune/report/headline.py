@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.models.evaluation_file import Evaluated
-from mnist_tune.report.section import Table, of_field, percent, table, worded
+from mnist_tune.report.section import Table, of_field, table, worded
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.intervals import Reading, read
 from mnist_tune.results.ranking import SEED
 from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import State
 from mnist_tune.spec.documents import dump
-from mnist_tune.text.wording import counted
+from mnist_tune.text.wording import counted, percent
 
 REFERENCE_TEST_ACCURACY = 98.94
 """Percent, of one run of the reference result."""
@@ -91,10 +92,10 @@ def _standing(results: Results) -> str:
     parts += [
         f"{count:,} {state}"
         for count, state in (
-            (cells.pruned, "pruned"),
-            (cells.running, "running"),
-            (cells.waiting, "waiting"),
-            (cells.failed, "failed"),
+            (cells.pruned, State.PRUNED),
+            (cells.running, State.RUNNING),
+            (cells.waiting, State.WAITING),
+            (cells.failed, State.FAILED),
         )
         if count
     ]

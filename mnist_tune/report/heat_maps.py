@@ -10,21 +10,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.section import (
-    Picture,
-    Table,
-    choices,
-    ends,
-    number,
-    percent,
-    plain,
-    short_name,
-    table,
-)
+from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, short_name, table
 from mnist_tune.report.theme import colour, scale
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import SEED, Candidate
 from mnist_tune.results.study_results import Results
+from mnist_tune.text.wording import percent
 
 MOST_MAPS = 12
 MISSING = "\N{EN DASH}"

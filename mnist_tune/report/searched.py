@@ -19,7 +19,6 @@ from mnist_tune.report.section import (
     left_out,
     number,
     of_field,
-    percent,
     searched,
     shared,
     table,
@@ -28,6 +27,7 @@ from mnist_tune.report.theme import colour
 from mnist_tune.results.ranking import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.text.wording import percent
 
 ACCURACY = "validation accuracy"
 FEWEST = 2
@@ -113,7 +113,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
     lines = [trace for trace in plotted.data if trace.mode == "lines"]
     # Optuna may reorder the trials: a line's height on the first axis is its accuracy.
     lines.sort(key=lambda trace: trace.y[0])
-    low, high = ends(attempt.value or 0.0 for attempt in results.complete)
+    low, high = ends(attempt.accuracy for attempt in results.complete)
     winning = [attempt for attempt in results.complete if is_winner(results, attempt)]
     n_bands = min(BANDS, len(lines))
     is_few = len(lines) <= FEW
@@ -137,7 +137,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
         trace
         for trace in lines
         if any(
-            math.isclose(low + (high - low) * trace.y[0], attempt.value or 0.0, abs_tol=1e-9)
+            math.isclose(low + (high - low) * trace.y[0], attempt.accuracy, abs_tol=1e-9)
             and _goes_through(trace, results, attempt)
             for attempt in winning
         )
@@ -194,7 +194,7 @@ def _joined(lines: Sequence[Any]) -> dict[str, list[Any]]:
 
 def _common(results: Results, names: Sequence[str]) -> str:
     """What the best tenth shares, if it shares something that not all have."""
-    ranked = sorted(results.complete, key=lambda attempt: -(attempt.value or 0.0))
+    ranked = sorted(results.complete, key=lambda attempt: -attempt.accuracy)
     top = ranked[: max(2, len(ranked) // 10)]
     in_common = {
         name: top[0].parameters[name]
@@ -209,11 +209,11 @@ def _common(results: Results, names: Sequence[str]) -> str:
 
 
 def _cells(results: Results, names: Sequence[str]) -> Any:
-    ranked = sorted(results.complete, key=lambda attempt: (-(attempt.value or 0.0), attempt.number))
+    ranked = sorted(results.complete, key=lambda attempt: (-attempt.accuracy, attempt.number))
     rows = [
         [
             str(attempt.number),
-            percent(attempt.value or 0.0),
+            percent(attempt.accuracy),
             *(of_field(results, attempt.parameters, name) for name in names),
         ]
         for attempt in ranked
@@ -226,4 +226,4 @@ def _shown(value: Any, field: object) -> Any:
 
 
 def _rounded(attempt: TrialResult) -> float:
-    return round(attempt.value or 0.0, 4)
+    return round(attempt.accuracy, 4)

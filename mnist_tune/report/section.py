@@ -57,11 +57,6 @@ def plain(stored: object) -> str:
     return html.escape(shortened(str(stored), LONGEST_TEXT))
 
 
-def percent(value: float) -> str:
-    """An accuracy."""
-    return f"{value:.2f} %"
-
-
 def searched(results: Results) -> list[str]:
     """The fields that differ between cells, seeds last."""
     axes = results.spec.search.axes

@@ -12,7 +12,7 @@ from mnist_tune.report.taken_over import ran_here
 from mnist_tune.report.theme import colour
 from mnist_tune.results.eta import own_epochs
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.times import on_axis, zone_at
 from mnist_tune.text.wording import duration
 
@@ -66,7 +66,7 @@ def _spans(attempt: TrialResult, first: datetime) -> Iterator[Span]:
     if not epochs or attempt.started is None:
         return
     at = (attempt.started - first).total_seconds()
-    if attempt.state in ("complete", "pruned") and attempt.ended is not None:
+    if attempt.state in (State.COMPLETE, State.PRUNED) and attempt.ended is not None:
         at = (attempt.ended - first).total_seconds() - sum(epoch.seconds for epoch in epochs)
     for epoch in epochs:
         yield at, at + epoch.seconds, epoch.images_per_second

@@ -13,16 +13,16 @@ from mnist_tune.report.section import Picture, Table, plain, table, worded
 from mnist_tune.report.taken_over import ran_here, taken_over
 from mnist_tune.report.theme import PATTERN, colour
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.times import local_time, on_axis, zone_at
 from mnist_tune.text.wording import duration, first_line, shortened
 
 STYLES = {
-    "complete": ("tied", ""),
-    "running": ("series4", "."),
+    State.COMPLETE: ("tied", ""),
+    State.RUNNING: ("series4", "."),
     "silent": ("series5", "-"),
-    "pruned": ("others", "x"),
-    "failed": ("winner", "/"),
+    State.PRUNED: ("others", "x"),
+    State.FAILED: ("winner", "/"),
 }
 """Of each state: its colour, and its pattern for who does not see colours."""
 MARKS = ["x-thin", "cross-thin", "asterisk", "y-up", "diamond-open", "square-open", "circle-open"]
@@ -122,7 +122,7 @@ def _mark_failures(
 
 
 def _state(attempt: TrialResult) -> str:
-    return "silent" if attempt.state == "running" and attempt.stale else attempt.state
+    return "silent" if attempt.state == State.RUNNING and attempt.stale else attempt.state
 
 
 def _seconds(attempt: TrialResult, now: datetime) -> float:

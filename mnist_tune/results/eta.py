@@ -11,12 +11,13 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control
+from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 
 COSTS_TIME = ("batch_size", "optimizer", "precision")
 """The fields of the training that change how long an epoch takes."""
-AT_WORK = {"working", "idle"}
+AT_WORK = {WorkerState.WORKING, WorkerState.IDLE}
 """Workers in these states take the cells that wait."""
 
 
@@ -32,7 +33,7 @@ class Pace:
         """How many workers take the cells that wait."""
         if self._results.workers:
             return sum(worker.state in AT_WORK for worker in self._results.workers)
-        return sum(attempt.state == "running" and not attempt.stale for attempt in self._results.latest)
+        return sum(attempt.state == State.RUNNING and not attempt.stale for attempt in self._results.latest)
 
     def seconds_left(self) -> float | None:
         """Until the study is finished, if its workers stay; None if nobody can know.
@@ -46,9 +47,9 @@ class Pace:
             return None
         in_hand, to_come = [], []
         for attempt in results.latest:
-            if attempt.state == "running" and not attempt.stale:
+            if attempt.state == State.RUNNING and not attempt.stale:
                 in_hand.append(self._rest(attempt, self._mean(attempt)))
-            elif attempt.state in ("waiting", "running"):
+            elif attempt.state in (State.WAITING, State.RUNNING):
                 to_come.append(self._mean(attempt) * epochs_of(results, attempt) * self._share_run)
         free_at = in_hand + [0.0] * (self.n_workers - len(in_hand))
         heapq.heapify(free_at)
@@ -59,7 +60,7 @@ class Pace:
     def seconds_left_of(self, attempt: TrialResult) -> float | None:
         """Until a running attempt is done, at its own pace; None before its first epoch."""
         epochs = own_epochs(attempt)
-        if attempt.state != "running" or attempt.stale or not epochs:
+        if attempt.state != State.RUNNING or attempt.stale or not epochs:
             return None
         return self._rest(attempt, fmean(epoch.seconds for epoch in epochs))
 
@@ -77,7 +78,7 @@ class Pace:
     def _share_run(self) -> float:
         """Of its epochs, how many a trial runs before it is done: less than all where a pruner ends some."""
         shares = [
-            len(attempt.history) / epochs_of(self._results, attempt) if attempt.state == "pruned" else 1.0
+            len(attempt.history) / epochs_of(self._results, attempt) if attempt.state == State.PRUNED else 1.0
             for attempt in self._results.finished
         ]
         return fmean(shares) if shares else 1.0

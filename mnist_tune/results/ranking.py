@@ -27,7 +27,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 
 LEVEL = 0.05
 """The chance that the truly best configuration is not in the tied set, with two seeds or more."""
@@ -69,7 +69,7 @@ class Candidate:
     @property
     def accuracies(self) -> dict[int, float]:
         """By seed."""
-        return {seed: attempt.value or 0.0 for seed, attempt in self.attempts.items()}
+        return {seed: attempt.accuracy for seed, attempt in self.attempts.items()}
 
     @property
     def first(self) -> TrialResult:
@@ -146,10 +146,10 @@ class EndedEarly:
         return min((len(attempt.history) for attempt in self.pruned), default=0)
 
     @property
-    def accuracy(self) -> float:
-        """The mean over the pruned seeds of what each had after its last epoch."""
-        last = [attempt.history[-1].validation_accuracy or 0.0 for attempt in self.pruned if attempt.history]
-        return statistics.fmean(last) if last else 0.0
+    def accuracy(self) -> float | None:
+        """The mean over the pruned seeds of what each had after its last epoch; None if that is not known."""
+        last = [attempt.accuracies[-1] for attempt in self.pruned if attempt.accuracies]
+        return statistics.fmean(last) if last else None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -169,13 +169,17 @@ def ended_early(finished: Sequence[TrialResult], default_seed: int) -> list[Ende
     """
     found = []
     for group in _by_configuration(finished):
-        complete = [attempt for attempt in group if attempt.state == "complete"]
+        complete = [attempt for attempt in group if attempt.state == State.COMPLETE]
         seeds = {attempt.parameters.get(SEED, default_seed) for attempt in complete}
-        pruned = [one for one in group if one.state == "pruned"]
+        pruned = [one for one in group if one.state == State.PRUNED]
         pruned = [one for one in pruned if one.parameters.get(SEED, default_seed) not in seeds]
         if pruned:
             found.append(EndedEarly(_configuration(group[0]), complete, pruned))
-    return sorted(found, key=lambda one: (-one.epochs, -one.accuracy, one.pruned[0].number))
+    return sorted(found, key=_how_far)
+
+
+def _how_far(one: EndedEarly) -> tuple[int, float, int]:
+    return -one.epochs, math.inf if one.accuracy is None else -one.accuracy, one.pruned[0].number
 
 
 def rank(
@@ -188,7 +192,7 @@ def rank(
     """
     unranked = {_key(one.parameters) for one in ended_early(finished, default_seed)}
     ranked = []
-    for group in _by_configuration([attempt for attempt in finished if attempt.state == "complete"]):
+    for group in _by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
         candidate = Candidate(_configuration(group[0]), {}, n_seeds)
         for attempt in group:
             candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from optuna.trial import TrialState
 from sqlalchemy import select
 
 from mnist_tune.errors import Damaged, UserError
@@ -16,11 +17,19 @@ from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import StoredTrial, read_trials
 from mnist_tune.records.values import Stored
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.storage.optuna_internals import studies
 from mnist_tune.study.open_study import OpenStudy
+
+STATES = {
+    TrialState.WAITING: State.WAITING,
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.COMPLETE: State.COMPLETE,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAILED,
+}
 
 
 def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
@@ -67,7 +76,7 @@ def _trial_result(trial: StoredTrial, attempt: int, stale: bool) -> TrialResult:
         number=trial.number,
         cell=trial.cell,
         attempt=attempt,
-        state="failed" if trial.has_failed else trial.state.name.lower(),
+        state=State.FAILED if trial.has_failed else STATES[trial.state],
         parameters=trial.parameters,
         value=trial.value,
         history=known.get(HISTORY, []),

@@ -12,7 +12,7 @@ from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.text.wording import shortened
@@ -60,12 +60,12 @@ class Results:
     @cached_property
     def complete(self) -> list[TrialResult]:
         """The attempts that have completed their cells, with a result that can be read."""
-        return [attempt for attempt in self.finished if attempt.state == "complete"]
+        return [attempt for attempt in self.finished if attempt.state == State.COMPLETE]
 
     @cached_property
     def finished(self) -> list[TrialResult]:
         """Those and the ones that the pruner has ended: no cell of theirs is tried again."""
-        ended = (attempt for attempt in self.attempts if attempt.state in ("complete", "pruned"))
+        ended = (attempt for attempt in self.attempts if attempt.state in (State.COMPLETE, State.PRUNED))
         return [attempt for attempt in ended if attempt.is_sound]
 
     @cached_property
@@ -97,14 +97,14 @@ class Results:
     @cached_property
     def cells(self) -> Cells:
         """How the cells stand."""
-        states = Counter("waiting" if attempt.comes_back else attempt.state for attempt in self.latest)
+        states = Counter(State.WAITING if attempt.comes_back else attempt.state for attempt in self.latest)
         return Cells(
             total=self.spec.n_cells,
-            waiting=states["waiting"],
-            running=states["running"],
-            complete=states["complete"],
-            pruned=states["pruned"],
-            failed=states["failed"] + len(self.deleted),
+            waiting=states[State.WAITING],
+            running=states[State.RUNNING],
+            complete=states[State.COMPLETE],
+            pruned=states[State.PRUNED],
+            failed=states[State.FAILED] + len(self.deleted),
         )
 
     @property
@@ -134,7 +134,9 @@ class Results:
     @property
     def holes(self) -> list[TrialResult]:
         """The last attempt at each cell that nobody will try again; of `deleted` cells there is none."""
-        return [attempt for attempt in self.latest if attempt.state == "failed" and not attempt.comes_back]
+        return [
+            attempt for attempt in self.latest if attempt.state == State.FAILED and not attempt.comes_back
+        ]
 
     @property
     def without_weights(self) -> list[TrialResult]:
@@ -152,7 +154,7 @@ class Results:
         """What makes the cells' numbers less comparable than they look, and what does not count at all."""
         seen: dict[str, set[str]] = defaultdict(set)
         for attempt in self.attempts:
-            if attempt.state in ("complete", "pruned", "running"):
+            if attempt.state in (State.COMPLETE, State.PRUNED, State.RUNNING):
                 for key in COMPARED:
                     if key in attempt.environment:
                         seen[key].add(shortened(str(attempt.environment[key]), 40))

@@ -12,7 +12,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN
 from mnist_tune.results.eta import epochs_of, own_epochs
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines
@@ -30,7 +30,7 @@ def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[
     lines in the storage. Of one that runs or was lost these are the epochs. A failure is given with all of
     its reason.
     """
-    if attempt.state == "waiting":
+    if attempt.state == State.WAITING:
         return
     yield f"{_time(attempt.started)} begins on {visible(attempt.worker or 'no worker of ours')}: " + (
         parameters_text(attempt.parameters)
@@ -45,7 +45,7 @@ def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[
         yield from (retold(line) for line in said if not BEGINNING.match(line))
     else:
         yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
-        if attempt.state != "running":
+        if attempt.state != State.RUNNING:
             reason = f": {visible(attempt.failure['class'])}" if attempt.failure else ""
             yield f"{_time(attempt.ended)} {attempt.state}{reason}"
     if attempt.failure:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
+
+
+class State(StrEnum):
+    """What a trial is, in the words of every command; a failed one may be tried again."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -16,7 +27,7 @@ class TrialResult:
     number: int
     cell: int
     attempt: int
-    state: str
+    state: State
     parameters: dict[str, Any]
     value: float | None
     history: list[EpochMetrics]
@@ -42,6 +53,19 @@ class TrialResult:
     """Whether it is known what was run and, of a complete one, what came of it."""
     comes_back: bool = False
     """Of one that another program has ended as failed: any worker puts its cell back."""
+
+    @property
+    def accuracy(self) -> float:
+        """Its value, the validation accuracy that it ended with. Raises ValueError where it has none."""
+        if self.value is None:
+            raise ValueError(f"trial {self.number} has no value")
+        return self.value
+
+    @property
+    def accuracies(self) -> list[float]:
+        """The validation accuracies after its epochs, of those that have one."""
+        found = (epoch.validation_accuracy for epoch in self.history)
+        return [accuracy for accuracy in found if accuracy is not None]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the log; times in ISO 8601, in UTC."""

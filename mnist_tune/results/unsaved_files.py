@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.keys import STATE, WEIGHTS
 from mnist_tune.text.wording import first_line
 
@@ -17,7 +17,7 @@ MOST_NUMBERS = 10
 def warnings(without_weights: Sequence[TrialResult], latest: Sequence[TrialResult]) -> Iterator[str]:
     """What is missing in the folders, one line a kind; of states only those that may yet be needed."""
     yield from _warning(WEIGHTS, without_weights)
-    in_need = ("running", "failed")
+    in_need = (State.RUNNING, State.FAILED)
     yield from _warning(STATE, [attempt for attempt in latest if attempt.state in in_need])
 
 

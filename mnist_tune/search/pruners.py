@@ -41,7 +41,8 @@ def pruner(spec: Spec) -> BasePruner:
         return inner
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to who reads a worker's log
-        return PatientPruner(inner, table.patience, table.min_delta or 0.0)
+        own = table.model_dump(include={"patience", "min_delta"}, exclude_none=True)
+        return PatientPruner(inner, **own)
 
 
 def _inner(table: Pruner, spec: Spec) -> BasePruner | None:

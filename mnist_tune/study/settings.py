@@ -12,7 +12,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.cells import lock_study
-from mnist_tune.queue.worker_registry import registry_in
+from mnist_tune.queue.worker_registry import WorkerState, registry_in
 from mnist_tune.records.stored_spec import TABLES, stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import validate
@@ -24,7 +24,7 @@ from mnist_tune.storage.statements import upsert
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import counted
 
-HERE = {"working", "idle", "draining"}
+HERE = {WorkerState.WORKING, WorkerState.IDLE, WorkerState.DRAINING}
 """Workers in these states go by the lease that they began with."""
 TAKEN_UP = {
     "limits": "running workers take [limits] up with their next trial",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -96,9 +95,9 @@ def aside(left: Text, right: Text, width: int) -> Text:
     return left + Text(" " * free) + right if right and free >= 2 else left
 
 
-def folded(hidden: Counter[str], what: str, width: int) -> Text:
+def folded(hidden: Mapping[Any, int], what: str, width: int) -> Text:
     """The line for rows that have no place: how many, and in which states if there is room."""
-    count = hidden.total()
+    count = sum(hidden.values())
     line = f"... and {count:,} more {what}{'s' if count > 1 else ''}"
     states = ", ".join(f"{number:,} {state}" for state, number in hidden.items() if number)
     return Text(whole if cell_len(whole := f"{line}: {states}") <= width else line, style="dim")

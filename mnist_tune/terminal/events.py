@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mnist_tune.queue.control import Control
+from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.eta import Pace, epochs_of, own_epochs
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Candidate
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
-from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text
+from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text, percent
 
 MOST_MISSING = 10
 """Cells that failed for good and are named one by one."""
@@ -27,10 +28,10 @@ def totals(results: Results) -> str:
     parts += [
         f"{count} {state}"
         for state, count in (
-            ("pruned", cells.pruned),
-            ("running", cells.running),
-            ("waiting", cells.waiting),
-            ("failed", cells.failed),
+            (State.PRUNED, cells.pruned),
+            (State.RUNNING, cells.running),
+            (State.WAITING, cells.waiting),
+            (State.FAILED, cells.failed),
         )
         if count
     ]
@@ -58,9 +59,13 @@ def events(before: Results, now: Results) -> Iterator[str]:
         yield from attempt_events(known.get(attempt.number), attempt, now, standing)
     for worker in now.workers:
         old_state = workers.get((worker.name, worker.started))
-        if worker.state != old_state and worker.state in ("silent", "draining", "left"):
+        if worker.state != old_state and worker.state in (
+            WorkerState.SILENT,
+            WorkerState.DRAINING,
+            WorkerState.LEFT,
+        ):
             why = f": {first_line(worker.departure)}" if worker.departure else ""
-            state = worker.state if worker.state == "left" else f"is {worker.state}"
+            state = worker.state if worker.state == WorkerState.LEFT else f"is {worker.state}"
             yield f"worker {first_line(worker.name)} {state}{why}"
 
 
@@ -76,14 +81,16 @@ def attempt_events(
     yield from unsaved_files.events(old, attempt)
     if attempt.stale and not (old and old.stale):
         yield f"trial {attempt.number} is stale: its worker has fallen silent"
-    if attempt.state in ("complete", "pruned", "failed") and (old is None or old.state != attempt.state):
+    if attempt.state in (State.COMPLETE, State.PRUNED, State.FAILED) and (
+        old is None or old.state != attempt.state
+    ):
         reason = f": {first_line(attempt.failure['class'])}" if attempt.failure else ""
         yield f"trial {attempt.number} {attempt.state}{reason}; {standing}"
 
 
 def _has_begun(attempt: TrialResult) -> bool:
     """A sampled cell is claimed a moment before it gets its parameters."""
-    return bool(attempt.parameters) if attempt.state == "running" else attempt.state != "waiting"
+    return bool(attempt.parameters) if attempt.state == State.RUNNING else attempt.state != State.WAITING
 
 
 def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[str]:
@@ -122,4 +129,4 @@ def accuracy(candidate: Candidate) -> str:
     if candidate.standard_error is not None:
         return f"{candidate.mean:.2f} ± {candidate.standard_error:.2f} % ({n} seeds)"
     seeds = f", {n} seeds" if candidate.is_provisional else ""
-    return f"{candidate.mean:.2f} % (trial {candidate.first.number}{seeds})"
+    return f"{percent(candidate.mean)} (trial {candidate.first.number}{seeds})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.tables import SYMBOLS
 
 
@@ -21,7 +22,7 @@ class Pen:
     levels: str
     """From the lowest to the highest."""
     ellipsis: str
-    symbols: Mapping[str, str]
+    symbols: Mapping[State, str]
     """Of each state of an attempt."""
 
     is_ascii: bool = False
@@ -56,6 +57,12 @@ ASCII = Pen(
     empty=".",
     levels="_.-=+*%#",
     ellipsis="~",
-    symbols={"running": ">", "failed": "x", "complete": "+", "pruned": "%", "waiting": "."},
+    symbols={
+        State.RUNNING: ">",
+        State.FAILED: "x",
+        State.COMPLETE: "+",
+        State.PRUNED: "%",
+        State.WAITING: ".",
+    },
     is_ascii=True,
 )

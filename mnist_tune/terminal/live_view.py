@@ -10,6 +10,7 @@ from rich.text import Text
 from mnist_tune.queue.control import Control
 from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.column_layout import aside
 from mnist_tune.terminal.events import accuracy
 from mnist_tune.terminal.glyphs import ASCII, UNICODE, Pen
@@ -62,10 +63,10 @@ def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
     states = [
         f"{number:,} {state}"
         for state, number in (
-            ("running", cells.running),
-            ("waiting", cells.waiting),
-            ("pruned", cells.pruned),
-            ("failed", cells.failed),
+            (State.RUNNING, cells.running),
+            (State.WAITING, cells.waiting),
+            (State.PRUNED, cells.pruned),
+            (State.FAILED, cells.failed),
         )
         if number
     ]
@@ -92,7 +93,9 @@ def _outlook(results: Results, pace: Pace) -> str:
 def _share_done(results: Results) -> float:
     """Of all epochs of all cells."""
     shares = (
-        len(attempt.history) / epochs_of(results, attempt) if attempt.state in ("waiting", "running") else 1.0
+        len(attempt.history) / epochs_of(results, attempt)
+        if attempt.state in (State.WAITING, State.RUNNING)
+        else 1.0
         for attempt in results.latest
     )
     return sum(shares) / max(len(results.latest), 1)

@@ -11,13 +11,13 @@ from rich.text import Text
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import SEED, EndedEarly, Place
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import changed_settings
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion, totals
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.terminal.trial_table import attempt_lines, axis_column
-from mnist_tune.text.wording import counted, first_line
+from mnist_tune.text.wording import counted, first_line, percent
 
 MOST_CELLS = 20
 """Lines of cells, unless every attempt is asked for."""
@@ -55,8 +55,10 @@ def _chosen(results: Results) -> list[TrialResult]:
     if len(latest) <= MOST_CELLS:
         return sorted(latest, key=lambda attempt: attempt.cell)
     best = list(results.best.attempts.values()) if results.best else []
-    running = [attempt for attempt in latest if attempt.state == "running"]
-    ended = [attempt for attempt in latest if attempt.state in ("complete", "pruned") and attempt.ended]
+    running = [attempt for attempt in latest if attempt.state == State.RUNNING]
+    ended = [
+        attempt for attempt in latest if attempt.state in (State.COMPLETE, State.PRUNED) and attempt.ended
+    ]
     ended.sort(key=lambda attempt: (attempt.ended, attempt.number), reverse=True)
     # Nothing that matters is crowded out by the one kind of which there is much.
     third = MOST_CELLS // 3
@@ -66,7 +68,7 @@ def _chosen(results: Results) -> list[TrialResult]:
 
 
 def _by_state(attempt: TrialResult) -> tuple[int, int]:
-    states = ("running", "failed", "complete", "pruned", "waiting")
+    states = (State.RUNNING, State.FAILED, State.COMPLETE, State.PRUNED, State.WAITING)
     return states.index(attempt.state), attempt.number
 
 
@@ -101,7 +103,7 @@ def _rank(item: Ranked, _: int) -> str:
 
 
 def _accuracy(item: Ranked, _: int) -> str:
-    return f"{item.candidate.mean if isinstance(item, Place) else item.accuracy:.2f} %"
+    return percent(item.candidate.mean if isinstance(item, Place) else item.accuracy)
 
 
 def _error(item: Ranked, _: int) -> str:

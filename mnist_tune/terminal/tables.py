@@ -13,13 +13,14 @@ from rich.text import Text
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import SEED, EndedEarly, Place
 from mnist_tune.results.study_results import Results
-from mnist_tune.text.wording import clock, duration, first_line, loss, parameter
+from mnist_tune.results.trial_result import State
+from mnist_tune.text.wording import clock, duration, first_line, loss, parameter, percent
 
 if TYPE_CHECKING:
     from mnist_tune.jobs.metrics import Evaluation
     from mnist_tune.verification import Verification
 
-SYMBOLS = {"running": "▶", "failed": "✗", "complete": "✓", "pruned": "✂", "waiting": "·"}
+SYMBOLS = {State.RUNNING: "▶", State.FAILED: "✗", State.COMPLETE: "✓", State.PRUNED: "✂", State.WAITING: "·"}
 """Of each state, in the order in which a crowded table keeps them."""
 NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked", "seeds"}
 """Columns that are easier to compare when aligned to the right."""
@@ -51,7 +52,7 @@ def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
     return {
         "trial": str(one.pruned[0].number),
         **{name: parameter(one.parameters.get(name, "")) for name in fields},
-        "validation accuracy": f"{one.accuracy:.2f} %",
+        "validation accuracy": percent(one.accuracy),
         "seeds": str(n),
         "time": clock(fmean(sum(epoch.seconds for epoch in each.history) for each in one.pruned)),
         "verdict": f"pruned after epoch {one.epochs}{seeds}",
@@ -62,6 +63,7 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
     candidate = place.candidate
     attempts = list(candidate.attempts.values())
     last = [attempt.history[-1] for attempt in attempts if attempt.history]
+    validated = [epoch.validation_loss for epoch in last if epoch.validation_loss is not None]
     error = candidate.standard_error
     one = {} if has_seeds else {"trial": str(candidate.first.number)}
     several = {"seeds": seeds_of(candidate), "standard error": "" if error is None else f"{error:.2f}"}
@@ -69,9 +71,9 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
         "rank": str(place.rank),
         **one,
         **{name: parameter(candidate.parameters.get(name, "")) for name in fields},
-        "validation accuracy": f"{candidate.mean:.2f} %",
+        "validation accuracy": percent(candidate.mean),
         **(several if has_seeds else {}),
-        "validation loss": loss(fmean(each.validation_loss or 0.0 for each in last)) if last else "",
+        "validation loss": loss(fmean(validated)) if validated else "",
         "training loss": loss(fmean(each.training_loss for each in last)) if last else "",
         "time": clock(fmean(sum(epoch.seconds for epoch in attempt.history) for attempt in attempts)),
         "verdict": results.verdict(place),
@@ -97,9 +99,9 @@ def evaluation_tables(evaluation: Evaluation) -> RenderableType:
     """Test accuracy, accuracy per class, and the confusion matrix."""
     table = compact_table("true digit", "accuracy", *(f"read as {digit}" for digit in range(10)))
     for digit, counts in enumerate(evaluation.confusion_matrix):
-        table.add_row(str(digit), f"{evaluation.per_class_accuracy[digit]:.2f} %", *map(str, counts))
+        table.add_row(str(digit), percent(evaluation.per_class_accuracy[digit]), *map(str, counts))
     headline = (
-        f"test accuracy {evaluation.accuracy:.2f} % on {evaluation.n_images:,} images, "
+        f"test accuracy {percent(evaluation.accuracy)} on {evaluation.n_images:,} images, "
         f"loss {evaluation.loss:.4f}"
     )
     return Group(table, Text(headline))

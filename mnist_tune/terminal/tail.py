@@ -7,6 +7,7 @@ from typing import Self
 from rich.console import Console
 
 from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.events import attempt_events, totals
 
 
@@ -44,5 +45,5 @@ class Tail:
     def is_over(self, now: Results) -> bool:
         """Whether nothing more will happen."""
         trials = {attempt.number: attempt.state for attempt in now.attempts}
-        ended = self._trial is not None and trials[self._trial] not in ("waiting", "running")
+        ended = self._trial is not None and trials[self._trial] not in (State.WAITING, State.RUNNING)
         return ended or now.is_finished

@@ -13,16 +13,16 @@ from rich.text import Text
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import clock, loss, parameter, shortened
+from mnist_tune.text.wording import clock, loss, parameter, percent, shortened
 
-STYLES = {"running": "cyan", "stale": "yellow", "failed": "red", "complete": "green"}
+STYLES = {State.RUNNING: "cyan", "stale": "yellow", State.FAILED: "red", State.COMPLETE: "green"}
 """Colour says nothing that the symbol and the word beside it do not say."""
-FOLDED = ("running", "failed", "complete", "pruned", "waiting")
+FOLDED = (State.RUNNING, State.FAILED, State.COMPLETE, State.PRUNED, State.WAITING)
 """The states of the cells that have no place, in the order in which they are counted."""
 LONGEST_SKETCH = 20
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -50,7 +50,7 @@ def _lines(
     what: str,
     width: int,
 ) -> list[Text]:
-    rows = (layout.row(each, "dim" if each.state == "waiting" else "") for each in shown)
+    rows = (layout.row(each, "dim" if each.state == State.WAITING else "") for each in shown)
     lines = [*layout.head(), *rows]
     if len(shown) < len(of):
         states = Counter(attempt.state for attempt in of)
@@ -63,8 +63,8 @@ def _chosen(latest: Sequence[TrialResult], n_lines: int) -> list[TrialResult]:
     """All cells in their order or, if they are too many: what runs, then what has ended last."""
     if len(latest) <= n_lines:
         return sorted(latest, key=lambda attempt: attempt.cell)
-    running = sorted((one for one in latest if one.state == "running"), key=lambda one: one.number)
-    ended = [one for one in latest if one.state not in ("running", "waiting")]
+    running = sorted((one for one in latest if one.state == State.RUNNING), key=lambda one: one.number)
+    ended = [one for one in latest if one.state not in (State.RUNNING, State.WAITING)]
     ended.sort(key=lambda one: (one.ended or NEVER, one.number), reverse=True)
     return [*running, *ended][: max(n_lines - 1, 0)]
 
@@ -78,9 +78,7 @@ class _Drawings:
         self._pen = pen
         axes = results.spec.search.axes
         self._most_epochs = int(max(_ends(axes.get("epochs", [results.spec.training.epochs]))))
-        accuracies = [
-            epoch.validation_accuracy or 0.0 for attempt in results.latest for epoch in attempt.history
-        ]
+        accuracies = [accuracy for attempt in results.latest for accuracy in attempt.accuracies]
         self._scale = min(accuracies, default=0.0), max(accuracies, default=0.0)
 
     def columns(self) -> list[Column[TrialResult]]:
@@ -106,7 +104,7 @@ class _Drawings:
 
     def still(self) -> list[Column[TrialResult]]:
         """Those of a page that is printed once: no bar, a sketch before the losses, an ETA of what runs."""
-        runs = any(attempt.state == "running" for attempt in self._results.latest)
+        runs = any(attempt.state == State.RUNNING for attempt in self._results.latest)
         return [
             replace(column, rank=5) if column.draw == self._sparkline else column
             for column in self.columns()
@@ -118,22 +116,21 @@ class _Drawings:
         return Text(f"{self._pen.symbols[attempt.state]} {word}", style=STYLES.get(word, ""))
 
     def _attempt(self, attempt: TrialResult, _width: int) -> str:
-        return "" if attempt.state == "waiting" and attempt.attempt == 1 else str(attempt.attempt)
+        return "" if attempt.state == State.WAITING and attempt.attempt == 1 else str(attempt.attempt)
 
     def _bar(self, attempt: TrialResult, width: int) -> str | Text:
-        if attempt.state == "waiting":
+        if attempt.state == State.WAITING:
             return ""
         share = len(attempt.history) / epochs_of(self._results, attempt)
         return self._pen.bar(share, width, STYLES.get(attempt.state, ""))
 
     def _epoch(self, attempt: TrialResult, _width: int) -> str:
-        if attempt.state == "waiting":
+        if attempt.state == State.WAITING:
             return ""
         return f"{len(attempt.history)}/{epochs_of(self._results, attempt)}"
 
     def _sparkline(self, attempt: TrialResult, width: int) -> Text:
-        accuracies = [epoch.validation_accuracy or 0.0 for epoch in attempt.history]
-        drawn = self._pen.sparkline(accuracies, *self._scale, width, self._most_epochs)
+        drawn = self._pen.sparkline(attempt.accuracies, *self._scale, width, self._most_epochs)
         return Text(drawn, style="dim")
 
     def _left(self, attempt: TrialResult, _width: int) -> str:
@@ -175,4 +172,4 @@ def _last(text: Callable[[EpochMetrics], str]) -> Draw[TrialResult]:
 
 
 def _accuracy(epoch: EpochMetrics) -> str:
-    return "" if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.2f} %"
+    return percent(epoch.validation_accuracy)

@@ -8,23 +8,23 @@ from dataclasses import replace
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from mnist_tune.queue.worker_registry import WorkerRow
+from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.column_layout import Column, fit, folded
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.wording import duration, first_line, shortened
 
-STATES = ("working", "draining", "idle", "silent")
+STATES = (WorkerState.WORKING, WorkerState.DRAINING, WorkerState.IDLE, WorkerState.SILENT)
 """Of the workers that are shown, in this order; those that left are not."""
 LEAST = 2
 """Rows; a smaller screen is left to the cells."""
-STYLES = {"silent": "yellow", "draining": "yellow", "idle": "dim"}
+STYLES = {WorkerState.SILENT: "yellow", WorkerState.DRAINING: "yellow", WorkerState.IDLE: "dim"}
 
 
 def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Text]:
     """The workers that are here in at most `height` lines; those that have no place are counted."""
-    in_hand = {attempt.worker: attempt for attempt in results.latest if attempt.state == "running"}
+    in_hand = {attempt.worker: attempt for attempt in results.latest if attempt.state == State.RUNNING}
     here = [_now(each, in_hand.get(each.name)) for each in results.workers if each.state in STATES]
     here.sort(key=lambda worker: STATES.index(worker.state))
     layout = fit(_columns(pen), width)
@@ -45,7 +45,7 @@ def _now(worker: WorkerRow, attempt: TrialResult | None) -> WorkerRow:
     if attempt is None:
         return worker
     last = attempt.history[-1].images_per_second if attempt.history else worker.images_per_second
-    state = "working" if worker.state == "idle" else worker.state
+    state = WorkerState.WORKING if worker.state == WorkerState.IDLE else worker.state
     return replace(worker, trial=attempt.number, images_per_second=last, state=state)
 
 

@@ -63,6 +63,11 @@ def shortened(text: str, width: int, ellipsis: str = "…") -> str:
     return head + ellipsis + tail
 
 
+def percent(value: float | None) -> str:
+    """An accuracy; nothing where there is none."""
+    return "" if value is None else f"{value:.2f} %"
+
+
 def loss(value: float | None) -> str:
     """A loss in at most 8 characters; nothing where there is none."""
     if value is None:

@@ -28,7 +28,7 @@ from mnist_tune.storage.keys import (
 )
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
 from mnist_tune.text.times import log_stamp
-from mnist_tune.text.wording import first_line, last_lines
+from mnist_tune.text.wording import first_line, last_lines, percent
 from mnist_tune.worker.signals import StopRequest
 
 LOG_FILE = "log.txt"
@@ -161,7 +161,7 @@ class Attempt:
         Raises:
             LeaseLost: others have the cell.
         """
-        self.say(f"complete: validation accuracy {value:.2f} %")
+        self.say(f"complete: validation accuracy {percent(value)}")
         self._finish(self._queue.complete, value, self._files, ask)
 
     def prune(self, ask: Patience) -> None:
@@ -171,7 +171,7 @@ class Attempt:
             LeaseLost: others have the cell.
         """
         last = self._history[-1]
-        self.say(f"pruned after epoch {last['epoch']}: validation accuracy {last[METRIC]:.2f} %")
+        self.say(f"pruned after epoch {last['epoch']}: validation accuracy {percent(last[METRIC])}")
         self._finish(self._queue.prune, last[METRIC], {}, ask)
 
     def give_back(self, failure: Failure, ask: Patience) -> None:

@@ -20,6 +20,7 @@ import torch
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.jobs.mnist.network import ConvNet, save_model
 from mnist_tune.results.reading import read_results
+from mnist_tune.results.trial_result import State
 from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
 from mnist_tune.study.store import open_study
@@ -198,7 +199,7 @@ def test_a_worker_runs_the_other_cells_of_a_damaged_study(
         states = [
             attempt.state for attempt in read_results(open_study(open_file(tmp_path), DAMAGED)).attempts
         ]
-        assert states.count("complete") >= 4, f"{case}: {states}"
+        assert states.count(State.COMPLETE) >= 4, f"{case}: {states}"
     assert n_seen > 15
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import LEVEL, Place, binomial_noise, holm, p_value, rank
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.terminal.events import totals
 from mnist_tune.terminal.tables import ranking
@@ -26,7 +26,20 @@ IMAGES = 10_000
 def attempt(number: int, value: float, **parameters: Any) -> TrialResult:
     """A completed attempt."""
     return TrialResult(
-        number, number, 1, "complete", parameters, value, [], None, {}, None, None, None, None, stale=False
+        number,
+        number,
+        1,
+        State.COMPLETE,
+        parameters,
+        value,
+        [],
+        None,
+        {},
+        None,
+        None,
+        None,
+        None,
+        stale=False,
     )
 
 
@@ -180,7 +193,7 @@ def unfinished(*cells: tuple[float | None, int, int]) -> Results:
     attempts = [
         replace(
             attempt(number, value or 0.0, batch_size=size, seed=seed),
-            state="waiting" if value is None else "complete",
+            state=State.WAITING if value is None else State.COMPLETE,
         )
         for number, (value, size, seed) in enumerate(cells)
     ]

@@ -9,9 +9,9 @@ from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control
-from mnist_tune.queue.worker_registry import WorkerRow
+from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import Spec
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -68,7 +68,7 @@ def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_don
         number=number,
         cell=number,
         attempt=1,
-        state=state,
+        state=State(state),
         parameters=parameters,
         value=history[-1].validation_accuracy if history and state == "complete" else None,
         history=history,
@@ -90,4 +90,4 @@ def made_epoch(epoch: int, accuracy: float, seconds: float = SECONDS) -> EpochMe
 def made_worker(name: str, trial: int | None = None, state: str = "working") -> WorkerRow:
     """A worker's row in the registry."""
     host, _, pid = name.rpartition(":")
-    return WorkerRow(name, host, int(pid), "cpu (a CPU)", NOW, 3.0, trial, None, state, None)
+    return WorkerRow(name, host, int(pid), "cpu (a CPU)", NOW, 3.0, trial, None, WorkerState(state), None)

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Control
-from mnist_tune.queue.worker_registry import Registration
+from mnist_tune.queue.worker_registry import Registration, WorkerState
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
@@ -85,8 +85,8 @@ def test_workers_that_come_and_go_and_orders_are_events() -> None:
     before = made_results(running=0)
     here = made_worker("machine:1", state="idle")
     joined = replace(before, workers=[here], control=Control.PAUSED)
-    gone = replace(joined, workers=[replace(here, state="left", departure="was\n\x1basked")])
-    silent = replace(joined, workers=[replace(here, state="silent")])
+    gone = replace(joined, workers=[replace(here, state=WorkerState.LEFT, departure="was\n\x1basked")])
+    silent = replace(joined, workers=[replace(here, state=WorkerState.SILENT)])
     assert list(events(before, joined)) == ["the study is paused", "worker machine:1 is here, on cpu (a CPU)"]
     assert list(events(joined, gone)) == ["worker machine:1 left: was"]
     assert list(events(joined, silent)) == ["worker machine:1 is silent"]

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.glyphs import ASCII, UNICODE
 from mnist_tune.terminal.status_page import status_page
 from tests.conftest import Command
@@ -35,7 +35,7 @@ def page(results: Results, width: int = 80, **options: Any) -> list[str]:
 
 def rows(lines: list[str], state: str) -> list[str]:
     """The lines of the cells in this state."""
-    return [line for line in lines if f" {UNICODE.symbols[state]} {state}" in line]
+    return [line for line in lines if f" {UNICODE.symbols[State(state)]} {state}" in line]
 
 
 def test_six_trials_of_fifteen_epochs_take_a_line_each_with_the_last_value_and_a_sketch() -> None:
