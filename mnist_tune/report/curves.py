@@ -20,7 +20,8 @@ from mnist_tune.report.section import (
     table,
 )
 from mnist_tune.report.theme import colour
-from mnist_tune.results.ranking import SEED, binomial_noise
+from mnist_tune.results.candidates import SEED
+from mnist_tune.results.significance import binomial_noise
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import counted, loss, percent

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.section import Table, of_field, table, worded
+from mnist_tune.results.candidates import SEED
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.intervals import Reading, read
-from mnist_tune.results.ranking import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.spec.documents import dump

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, short_name, table
 from mnist_tune.report.theme import colour, scale
+from mnist_tune.results.candidates import SEED, Candidate
 from mnist_tune.results.evidence import seeds_of
-from mnist_tune.results.ranking import SEED, Candidate
 from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import percent
 

@@ -9,8 +9,8 @@ import optuna
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, left_out
 from mnist_tune.report.theme import colour
+from mnist_tune.results.candidates import SEED
 from mnist_tune.results.importances import EVALUATOR, importances
-from mnist_tune.results.ranking import SEED
 from mnist_tune.results.study_results import Results
 
 FEW = 50

@@ -7,7 +7,7 @@ from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.models.evaluation_file import Evaluated
-from mnist_tune.results.ranking import SEED
+from mnist_tune.results.candidates import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import parameters_text
 

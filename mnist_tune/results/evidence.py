@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnist_tune.results.ranking import LEVEL, SEED, Candidate, Place, Verdict, noise_margin
+from mnist_tune.results.candidates import SEED, Candidate
+from mnist_tune.results.ranking import Place, Verdict
+from mnist_tune.results.significance import LEVEL, noise_margin
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import configuration, counted, parameter, parameters_text
 

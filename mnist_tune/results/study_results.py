@@ -10,8 +10,9 @@ from typing import Any
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
+from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early
 from mnist_tune.results.evidence import evidence, reservations, verdict
-from mnist_tune.results.ranking import SEED, Candidate, EndedEarly, Place, Verdict, ended_early, rank
+from mnist_tune.results.ranking import Place, Verdict, rank
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import WEIGHTS

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results import unsaved_files
+from mnist_tune.results.candidates import Candidate
 from mnist_tune.results.eta import Pace, epochs_of, own_epochs
 from mnist_tune.results.evidence import seeds_of
-from mnist_tune.results.ranking import Candidate
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text, percent

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
+from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
-from mnist_tune.results.ranking import SEED, EndedEarly, Place
+from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import changed_settings

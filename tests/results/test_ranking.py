@@ -13,7 +13,8 @@ from rich.console import Console
 from scipy import stats
 
 from mnist_tune.results.evidence import evidence
-from mnist_tune.results.ranking import LEVEL, Place, binomial_noise, holm, p_value, rank
+from mnist_tune.results.ranking import Place, rank
+from mnist_tune.results.significance import LEVEL, binomial_noise, holm, p_value
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import Spec
