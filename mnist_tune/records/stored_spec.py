@@ -9,7 +9,7 @@ import sqlalchemy
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import Section, validate
-from mnist_tune.spec.sections import LeaseSettings, Limits, Retry
+from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, Limits, Retry
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
@@ -46,7 +46,8 @@ def _within_bounds(document: Any) -> Any:
     bounded = dict(document)
     for table, model in TABLES.items():
         if isinstance(settings := document.get(table), dict):
-            bounded[table] = {key: _bounded(model, key, value) for key, value in settings.items()}
+            named = {_name(table, key): value for key, value in settings.items()}
+            bounded[table] = {key: _bounded(model, key, value) for key, value in named.items()}
     match document.get("lease"):
         case {"heartbeat_interval": float(beat), "grace_period": float(grace)} if grace >= 3 * beat > 0:
             lease = bounded["lease"]
@@ -54,6 +55,10 @@ def _within_bounds(document: Any) -> Any:
             lease["grace_period"] = _bounded(LeaseSettings, "grace_period", lease["grace_period"])
             lease["heartbeat_interval"] = min(lease["heartbeat_interval"], lease["grace_period"] / 3)
     return bounded
+
+
+def _name(table: str, key: str) -> str:
+    return FORMER_NAMES.get(key, key) if table == "lease" else key
 
 
 def _bounded(model: type[Section], key: str, value: Any) -> Any:

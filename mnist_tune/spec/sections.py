@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import warnings
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, Optimizer, Precision, Scheduler, TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section
+from mnist_tune.text.log_handler import FormerName
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 MOST = 2**31 - 1
@@ -75,6 +77,17 @@ class Data(Section):
         return self
 
 
+FORMER_NAMES = {"patience": "storage_timeout"}
+"""What fields of [lease] were called up to version 0.5. Version 0.7 will not read these names."""
+
+
+def current_name(former: str, prefix: str = "") -> str:
+    """What a field of [lease] that was renamed is called now; says so as a warning."""
+    name = FORMER_NAMES[former]
+    warnings.warn(f"{prefix}{former} is called {prefix}{name} now; write that", FormerName, stacklevel=2)
+    return name
+
+
 class LeaseSettings(Section):
     """[lease]: how long a silent worker keeps its trial, in seconds.
 
@@ -84,8 +97,17 @@ class LeaseSettings(Section):
 
     heartbeat_interval: Annotated[Seconds, Field(ge=0.01)] = 10.0
     grace_period: Annotated[Seconds, Field(gt=0)] = 60.0
-    patience: Annotated[Seconds, Field(gt=0)] = 300.0
+    storage_timeout: Annotated[Seconds, Field(gt=0)] = 300.0
     """How long a worker goes on asking a storage that does not answer."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_former_names(cls, content: Any) -> Any:
+        if isinstance(content, dict) and not content.keys() & set(FORMER_NAMES.values()):
+            return {
+                current_name(key, "lease.") if key in FORMER_NAMES else key: content[key] for key in content
+            }
+        return content
 
     @model_validator(mode="after")
     def _grace_outlasts_heartbeats(self) -> Self:

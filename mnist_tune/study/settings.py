@@ -16,7 +16,7 @@ from mnist_tune.queue.worker_registry import WorkerState, registry_in
 from mnist_tune.records.stored_spec import TABLES, stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import validate
-from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, current_name
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
@@ -54,6 +54,8 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
                 f"set: {key} cannot be changed: the study's numbers depend on it; make another study. "
                 "Only fields of [lease], [retry] and [limits] can"
             )
+        if table == "lease" and field in FORMER_NAMES:
+            key = f"{table}.{current_name(field, 'lease.')}"
         try:
             changes[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

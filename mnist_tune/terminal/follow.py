@@ -88,7 +88,7 @@ def follow(
             _observe(study, results, display, have_left, patience=float("inf"))
         finally:
             workers.stop(1)  # whatever went wrong here, no worker stays behind
-        ask = Patience(study.spec.lease.patience, display.say, hurry=lambda: stop.requested)
+        ask = Patience(study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested)
         results = ask(lambda: read_results(study))
         display.show(results)
     return results
@@ -108,7 +108,7 @@ def watch(
             results,
             display,
             lambda now: is_over(now) or stop.requested,
-            patience=study.spec.lease.patience,
+            patience=study.spec.lease.storage_timeout,
         )
 
 

@@ -68,7 +68,7 @@ class Worker:
         self._max_trials = max_trials
         self._queue = study.queue()
         self._registration = Registration(study.storage, study.study_id, device)
-        self._ask = Patience(study.spec.lease.patience, log, hurry=lambda: stop.times > 1)
+        self._ask = Patience(study.spec.lease.storage_timeout, log, hurry=lambda: stop.times > 1)
         self._guide = self._ask(study.guide)
         self._in_hand: Attempt | None = None
         self._failures_in_a_row = 0

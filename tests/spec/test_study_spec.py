@@ -11,6 +11,7 @@ from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Training
 from mnist_tune.spec.study_spec import Spec, differences, load_spec
+from mnist_tune.text.log_handler import FormerName
 from tests.support.studies import STUDIES, TINY_SPEC, tiny_spec, write_spec
 
 SAMPLED = """
@@ -127,8 +128,8 @@ MISTAKES = [
     ),
     (
         "[training]",
-        "[lease]\npatience = 1e300\n[training]",
-        "lease.patience: should be less than or",
+        "[lease]\nstorage_timeout = 1e300\n[training]",
+        "lease.storage_timeout: should be less than or",
     ),
     ("[training]", f"[retry]\nlost = {10**30}\n[training]", "retry.lost: should be less than or equal to"),
     ("[training]", "[[training]]", "training: should be a valid table, not a list"),
@@ -219,3 +220,19 @@ def test_a_stored_spec_of_a_version_without_the_later_fields_is_still_the_same_s
     old["training"] = {name: value for name, value in old["training"].items() if name in of_then}
     assert len(spec.document()["training"]) > len(old["training"])
     assert differences(validate(Spec, old, "stored"), spec) == []
+
+
+def test_the_former_name_of_a_field_is_read_and_its_name_now_is_told(tmp_path: Path) -> None:
+    former = write_spec(tmp_path, TINY_SPEC + "\n[lease]\npatience = 30\n")
+    with pytest.warns(
+        FormerName, match=r"^lease\.patience is called lease\.storage_timeout now; write that$"
+    ):
+        spec = load_spec(former)
+    assert spec.lease.storage_timeout == 30.0
+    assert "patience" not in spec.document()["lease"]
+
+
+def test_a_field_has_one_name_at_a_time(tmp_path: Path) -> None:
+    both = write_spec(tmp_path, TINY_SPEC + "\n[lease]\npatience = 30\nstorage_timeout = 40\n")
+    with pytest.raises(UserError, match=r"lease\.patience: unknown key"):
+        load_spec(both)

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from mnist_tune.errors import Damaged
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.search.history import LearntFrom
-from mnist_tune.spec.sections import MOST
+from mnist_tune.spec.sections import FORMER_NAMES, MOST
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from tests.conftest import Command
@@ -32,7 +32,11 @@ def of_0_5_0(tmp_path: Path) -> OpenStudy:
 
 def test_settings_that_are_out_of_bounds_by_now_are_at_their_bounds(of_0_5_0: OpenStudy) -> None:
     spec = of_0_5_0.spec
-    assert spec.lease.model_dump() == {"heartbeat_interval": 0.01, "grace_period": 0.03, "patience": 1e9}
+    assert spec.lease.model_dump() == {
+        "heartbeat_interval": 0.01,
+        "grace_period": 0.03,
+        "storage_timeout": 1e9,
+    }
     assert (spec.retry.lost, spec.retry.preempted, spec.retry.exception) == (MOST, 0, 3)
     assert (spec.limits.timeout, spec.limits.failures_in_a_row) == (1e9, MOST)
     assert take(of_0_5_0.queue()).limits == spec.limits
@@ -49,9 +53,9 @@ def test_every_command_takes_it(of_0_5_0: OpenStudy, command: Command) -> None:
     assert shown.json["ranking"][0]["mean"] == 96.5
     verified = command("verify", "tiny")
     assert (verified.code, verified.err) == (0, "")
-    assert command("set", "tiny", "lease.patience=60", "limits.timeout=30").code == 0
+    assert command("set", "tiny", "lease.storage_timeout=60", "limits.timeout=30").code == 0
     changed = open_study(of_0_5_0.storage, "tiny").spec
-    assert (changed.lease.patience, changed.limits.timeout, changed.retry.lost) == (60.0, 30.0, MOST)
+    assert (changed.lease.storage_timeout, changed.limits.timeout, changed.retry.lost) == (60.0, 30.0, MOST)
 
 
 def test_a_lease_without_an_end_still_has_three_heartbeats_in_it(tmp_path: Path) -> None:
@@ -66,5 +70,5 @@ def test_a_lease_without_an_end_still_has_three_heartbeats_in_it(tmp_path: Path)
 def test_what_no_version_took_is_damage(tmp_path: Path, key: str, value: object) -> None:
     document = tiny_spec(tmp_path).document()
     document["lease"] = {key: value}
-    with pytest.raises(Damaged, match=f"lease.{key}: "):
+    with pytest.raises(Damaged, match=f"lease.{FORMER_NAMES.get(key, key)}: "):
         as_stored_spec(document)

@@ -26,6 +26,7 @@ from tests.support.studies import (
     lease,
     new_study,
     opened_again,
+    run_command,
     states,
     take,
     tiny_spec,
@@ -86,6 +87,13 @@ def test_what_cannot_be_set_gets_one_line_and_changes_nothing(
     assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 1)
     assert answer.err.startswith(f"mnist-tune: {complaint}")
     assert opened_again(study).spec == study.spec
+
+
+def test_set_takes_the_former_name_of_a_field_and_says_its_name_now(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    done = run_command("set", study.name, "lease.patience=60", folder=tmp_path)
+    assert done.stdout.startswith("lease.storage_timeout is 60\n")
+    assert done.stderr == "mnist-tune: lease.patience is called lease.storage_timeout now; write that\n"
 
 
 def test_a_running_worker_takes_limits_up_with_its_next_trial(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def lease(heartbeat_interval: float, grace_period: float, patience: float = 60.0
     """The lines of a spec that say so."""
     return (
         f"\n[lease]\nheartbeat_interval = {heartbeat_interval}\n"
-        f"grace_period = {grace_period}\npatience = {patience}\n"
+        f"grace_period = {grace_period}\nstorage_timeout = {patience}\n"
     )
 
 
