@@ -9,17 +9,16 @@ from pydantic import Field, model_validator
 
 from mnist_tune import __version__
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import Section, load, validate
-from mnist_tune.spec.sections import Data, Training
 
 
 class Configuration(Section):
     """What `export` writes and `train` reads."""
 
-    training: Training
-    data: Data = Data()
+    training: TrainingConfig
+    data: DataConfig = DataConfig()
     origin: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -37,10 +36,9 @@ class Configuration(Section):
         Raises:
             UserError: that is no seed.
         """
-        fields = self.training.model_dump()
-        if seed is not None:
-            fields = validate(Training, fields | {"seed": seed}, "--seed").model_dump()
-        return TrainingConfig(**fields)
+        if seed is None:
+            return self.training
+        return validate(TrainingConfig, self.training.model_dump() | {"seed": seed}, "--seed")
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -82,4 +80,4 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         "exported_by": f"mnist-tune {__version__}",
         "environment": first.environment,
     }
-    return Configuration(training=Training(**fields), data=results.spec.data, origin=origin)
+    return Configuration(training=TrainingConfig(**fields), data=results.spec.data, origin=origin)

@@ -11,11 +11,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import write_output
+from mnist_tune.jobs.hyperparameters import STRICT
 from mnist_tune.spec.parsing import Format, parse, read_text
 from mnist_tune.spec.plain_data import NotPlainError, TextLikeNumber
 from mnist_tune.text.visible import spelt_out
@@ -29,10 +30,10 @@ LONGEST = 60
 class Section(BaseModel):
     """A table of a document: unknown keys, converted types, inf and nan are errors, never guesses."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
-Model = TypeVar("Model", bound=Section)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class KeyedError(ValueError):

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from mnist_tune.jobs.hyperparameters import Seed
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.conditions import Condition, Value, as_condition, check_conditions
 from mnist_tune.spec.documents import KeyedError, Section, complaint, describe, did_you_mean, short_value
-from mnist_tune.spec.sections import AtLeast1, Seed, Training, is_integer, is_number
+from mnist_tune.spec.sections import AtLeast1, is_integer, is_number
 
 Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000
@@ -142,8 +144,8 @@ class Search(Section):
 
 
 def _check_name(name: str) -> None:
-    if name not in Training.model_fields:
-        raise KeyedError(name, f"unknown training field; {did_you_mean(name, Training.model_fields)}")
+    if name not in TrainingConfig.model_fields:
+        raise KeyedError(name, f"unknown training field; {did_you_mean(name, TrainingConfig.model_fields)}")
 
 
 def _check_value(name: str, value: Any, key: str | None = None) -> Value:
@@ -154,7 +156,7 @@ def _check_value(name: str, value: Any, key: str | None = None) -> Value:
 
 
 def _of_field(name: str, value: Any) -> Value:
-    checked: Value = getattr(Training.model_validate({name: value}), name)
+    checked: Value = getattr(TrainingConfig.model_validate({name: value}), name)
     return checked
 
 

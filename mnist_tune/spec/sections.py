@@ -7,11 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig, Optimizer, Precision, Scheduler, TrainingConfig
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.text.log_handler import FormerName
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 MOST = 2**31 - 1
 """The largest count there is: each database and library can hold it."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
@@ -27,54 +26,15 @@ class Study(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
-class Training(Section):
-    """[training]: the fields of `TrainingConfig`, with the range each may take."""
-
-    learning_rate: Annotated[float, Field(gt=0)] = TrainingConfig.learning_rate
-    batch_size: Annotated[int, Field(ge=1, le=60_000)] = TrainingConfig.batch_size
-    optimizer: Optimizer = TrainingConfig.optimizer
-    epochs: Annotated[int, Field(ge=1, le=300)] = TrainingConfig.epochs
-    seed: Seed = TrainingConfig.seed
-    precision: Precision = TrainingConfig.precision
-    weight_decay: Annotated[float, Field(ge=0)] = TrainingConfig.weight_decay
-    momentum: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.momentum
-    nesterov: bool = TrainingConfig.nesterov
-    scheduler: Scheduler = TrainingConfig.scheduler
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.label_smoothing
-    dropout: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.dropout
-    augmentation_shift: Annotated[float, Field(ge=0, le=14)] = TrainingConfig.augmentation_shift
-    augmentation_rotation: Annotated[float, Field(ge=0, le=180)] = TrainingConfig.augmentation_rotation
-    augmentation_scale: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.augmentation_scale
-    augmentation_shear: Annotated[float, Field(ge=0, le=60)] = TrainingConfig.augmentation_shear
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = TrainingConfig.ema_decay
-
-
 def is_integer(field: str) -> bool:
-    """Whether a field of `[training]` takes whole numbers."""
-    return Training.model_fields[field].annotation is int
+    """Whether a field of [training] takes whole numbers."""
+    return TrainingConfig.model_fields[field].annotation is int
 
 
 def is_number(field: str) -> bool:
     """Whether it takes numbers, of which there are ranges."""
-    default = Training.model_fields[field].default
+    default = TrainingConfig.model_fields[field].default
     return isinstance(default, int | float) and not isinstance(default, bool)
-
-
-class Data(Section):
-    """[data]: how the 60,000 training images are divided; the test images are not part of it."""
-
-    train_size: Annotated[int, Field(ge=10, le=60_000)] = DataConfig.train_size
-    validation_size: Annotated[int, Field(ge=10, le=60_000)] = DataConfig.validation_size
-    split_seed: Seed = DataConfig.split_seed
-
-    @model_validator(mode="after")
-    def _fit_into_the_training_images(self) -> Self:
-        if self.train_size + self.validation_size > 60_000:
-            raise ValueError(
-                f"train_size + validation_size is {self.train_size + self.validation_size:,}, "
-                "but there are 60,000 training images; make one smaller"
-            )
-        return self
 
 
 FORMER_NAMES = {"patience": "storage_timeout"}

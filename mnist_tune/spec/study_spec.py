@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from pydantic import SerializeAsAny, field_validator, model_validator
 
-from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section, load, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import Data, LeaseSettings, Limits, Retry, Study, Training
+from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
@@ -28,8 +28,8 @@ class Spec(Section):
     study: Study
     search: Search
     pruner: SerializeAsAny[Pruner] | None = None
-    training: Training = Training()
-    data: Data = Data()
+    training: TrainingConfig = TrainingConfig()
+    data: DataConfig = DataConfig()
     lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()

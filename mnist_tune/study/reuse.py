@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from optuna.trial import TrialState
 
 from mnist_tune.errors import UserError
@@ -53,7 +51,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
             ran_in = trial.attributes.get(ENVIRONMENT, {}).get("precision", config.precision)
             # "auto" is as good as what it turned out to be, but not the other way round.
             for precision in (config.precision, ran_in):
-                trained.setdefault(replace(config, precision=precision), trial)
+                trained.setdefault(config.model_copy(update={"precision": precision}), trial)
     points = (spec.training_config(dict(cell.params)) for cell in waiting_cells(spec))
     found = {cell: trained[config] for cell, config in enumerate(points) if config in trained}
     if not found:

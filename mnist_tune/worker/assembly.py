@@ -10,7 +10,6 @@ from pathlib import Path
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, checkpoints_of
 from mnist_tune.files.writable import check_folders
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
@@ -62,7 +61,7 @@ def run_worker(
         equipment.device,
         equipment.threads,
         equipment.data_directory,
-        DataConfig(**study.spec.data.model_dump()),
+        study.spec.data,
         states.path,
     )
     process.set_up(setup)

@@ -203,7 +203,7 @@ def main(connection: Connection) -> None:
         runtime = resolve_runtime(setup.device, threads=setup.threads)
         runtime.apply()
         images = load_training_images(setup.data_directory, runtime.device)
-        training, validation = split(images, **asdict(setup.data))
+        training, validation = split(images, **setup.data.model_dump())
     except MnistTuneError as error:
         connection.send(Refused(str(error), error.exit_code))
         return

@@ -135,7 +135,9 @@ def fresh_training_process(way: str, data: Path) -> float:
     with (
         patch("mnist_tune.processes.fork_server.start_method", lambda: method),
         tempfile.TemporaryDirectory() as states,
-        TrainingProcess(SetUp("cpu", None, data, DataConfig(128, 10), Path(states))) as process,
+        TrainingProcess(
+            SetUp("cpu", None, data, DataConfig(train_size=128, validation_size=10), Path(states))
+        ) as process,
     ):
         process.start()
         process.wait_until_ready(lambda: None)

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -361,7 +361,7 @@ def test_every_format_of_an_export_reads_back_as_the_same_configuration(
     assert path.read_text(encoding="utf-8") == printed.out
     configuration = load_configuration(path)
     assert configuration.training.model_dump() == {
-        **asdict(TrainingConfig()),
+        **TrainingConfig().model_dump(),
         **results.best.parameters,
         "epochs": 2,
         "seed": 0,

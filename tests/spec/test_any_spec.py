@@ -7,15 +7,17 @@ import warnings
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from mnist_tune.errors import UserError
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 from mnist_tune.records.distributions import distributions
 from mnist_tune.search.pruners import pruner
 from mnist_tune.search.samplers import sampler
-from mnist_tune.spec.documents import Section, validate
+from mnist_tune.spec.documents import validate
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.pruner_options import PRUNERS
-from mnist_tune.spec.sections import Data, LeaseSettings, Limits, Retry, Training
+from mnist_tune.spec.sections import LeaseSettings, Limits, Retry
 from mnist_tune.spec.study_spec import Spec
 
 NUMBERS = [0, 1, -1, 2, 3, 300, 2**31, 2**63, 10**30, -(10**30), 10**5000, True, 0.0, 0.1, 0.5, 1e-300, 1e300]
@@ -23,8 +25,14 @@ VALUES: list[Any] = [
     *(*NUMBERS, float("nan"), float("inf"), -float("inf")),
     *("x", "", "SGD", "Adam", "auto", "\ud800", "\x1b[2J", None, [], [1], {}, {"low": 0, "high": 1}),
 ]
-TABLES: dict[str, type[Section]]
-TABLES = {"training": Training, "data": Data, "lease": LeaseSettings, "retry": Retry, "limits": Limits}
+TABLES: dict[str, type[BaseModel]]
+TABLES = {
+    "training": TrainingConfig,
+    "data": DataConfig,
+    "lease": LeaseSettings,
+    "retry": Retry,
+    "limits": Limits,
+}
 
 
 def any_axis(draw: random.Random) -> Any:
@@ -36,7 +44,9 @@ def any_axis(draw: random.Random) -> Any:
 
 def any_spec(draw: random.Random) -> dict[str, Any]:
     axes: dict[str, Any] = {"learning_rate": {"low": 0.001, "high": 0.1}}
-    axes |= {draw.choice(list(Training.model_fields)): any_axis(draw) for _ in range(draw.randint(0, 1))}
+    axes |= {
+        draw.choice(list(TrainingConfig.model_fields)): any_axis(draw) for _ in range(draw.randint(0, 1))
+    }
     search = {
         "sampler": draw.choice(["random", "tpe", "gp", "cmaes"]),
         "n_trials": draw.choice([1, 5, 20, 100]),
@@ -46,7 +56,10 @@ def any_spec(draw: random.Random) -> dict[str, Any]:
         search["n_startup_trials"] = draw.choice(VALUES)
     if draw.random() < 0.2:
         search = {
-            "grid": {"seed": [0, 1], draw.choice(list(Training.model_fields)): draw.choices(VALUES, k=2)}
+            "grid": {
+                "seed": [0, 1],
+                draw.choice(list(TrainingConfig.model_fields)): draw.choices(VALUES, k=2),
+            }
         }
     spec: dict[str, Any] = {"study": {"name": "any"}, "search": search}
     if draw.random() < 0.5:

@@ -9,7 +9,6 @@ import pytest
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import validate
-from mnist_tune.spec.sections import Training
 from mnist_tune.spec.study_spec import Spec, differences, load_spec
 from mnist_tune.text.log_handler import FormerName
 from tests.support.studies import STUDIES, TINY_SPEC, tiny_spec, write_spec
@@ -44,8 +43,9 @@ def test_the_quickstart_has_the_same_eight_cells() -> None:
     assert quickstart.search == reference.search
 
 
-def test_the_training_table_has_the_fields_and_defaults_of_the_training_config() -> None:
-    assert TrainingConfig(**Training().model_dump()) == TrainingConfig()
+def test_a_spec_that_says_nothing_of_training_has_the_recipe_of_the_reference() -> None:
+    recipe = TrainingConfig(learning_rate=0.001, batch_size=64, optimizer="Adam", epochs=10, seed=0)
+    assert Spec.model_fields["training"].default == recipe
 
 
 def test_a_stored_spec_reads_back_as_the_same_spec(tmp_path: Path) -> None:

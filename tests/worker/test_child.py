@@ -49,7 +49,9 @@ def process(
 
 
 def start(folder: Path) -> TrainingProcess:
-    process = TrainingProcess(SetUp("cpu", None, None, DataConfig(200, 100), folder))
+    process = TrainingProcess(
+        SetUp("cpu", None, None, DataConfig(train_size=200, validation_size=100), folder)
+    )
     process.start()
     process.wait_until_ready(lambda: None)
     return process
@@ -324,7 +326,9 @@ def config_of_300_epochs() -> Any:
 
 
 def test_a_device_that_is_not_there_is_the_users_mistake(tmp_path: Path, mnist_directory: Path) -> None:
-    with TrainingProcess(SetUp("cuda:7", None, None, DataConfig(200, 100), tmp_path)) as process:
+    with TrainingProcess(
+        SetUp("cuda:7", None, None, DataConfig(train_size=200, validation_size=100), tmp_path)
+    ) as process:
         process.start()
         with pytest.raises(UserError, match="device 'cuda:7' is not there"):
             process.wait_until_ready(lambda: None)
@@ -339,7 +343,9 @@ def broken_torch(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
 
 def test_why_a_training_process_cannot_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken_torch(tmp_path, monkeypatch, "raise OSError('libgomp.so.1: cannot open shared object file')")
-    with TrainingProcess(SetUp("cpu", None, None, DataConfig(200, 100), tmp_path)) as process:
+    with TrainingProcess(
+        SetUp("cpu", None, None, DataConfig(train_size=200, validation_size=100), tmp_path)
+    ) as process:
         process.start()
         with pytest.raises(MnistTuneError) as refused:
             process.wait_until_ready(lambda: None)
@@ -375,7 +381,9 @@ def test_a_process_that_refuses_after_a_restart_makes_room_for_the_next(
         this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
         good = process._setup
         process.kill()
-        process._setup = SetUp("cuda:7", None, None, DataConfig(200, 100), tmp_path)
+        process._setup = SetUp(
+            "cuda:7", None, None, DataConfig(train_size=200, validation_size=100), tmp_path
+        )
         with pytest.raises(AttemptFailed, match="device 'cuda:7' is not there"):
             this.run(this.attempt())
         assert not process.is_running
@@ -408,7 +416,7 @@ def test_training_needs_no_optuna() -> None:
     import sys
 
     script = (
-        "import sys; sys.modules.update(optuna=None, sqlalchemy=None, pydantic=None); "
+        "import sys; sys.modules.update(optuna=None, sqlalchemy=None); "
         "import mnist_tune.worker.child_main, mnist_tune.jobs.mnist.trainer"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

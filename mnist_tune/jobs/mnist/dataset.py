@@ -84,7 +84,7 @@ def load_test_images(directory: Path | None = None, device: torch.device | str =
 
 
 def split(
-    data: LabeledImages, train_size: int, validation_size: int, split_seed: int = DataConfig.split_seed
+    data: LabeledImages, train_size: int, validation_size: int, split_seed: int = DataConfig().split_seed
 ) -> tuple[LabeledImages, LabeledImages]:
     """Disjoint (training, validation) images, each with the classes in `data`'s proportions.
 

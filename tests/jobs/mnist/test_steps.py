@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
@@ -108,7 +106,7 @@ def test_a_recorded_step_follows_schedule_augmentation_and_average() -> None:
             trainer._steps._run_whole = lambda step: step()
         losses.append([metrics.validation_loss for metrics in trainer.epochs()])
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
-    dropping = replace(config, dropout=0.5)
+    dropping = config.model_copy(update={"dropout": 0.5})
     first, again = (Trainer(dropping, cuda, images(640), images(100)) for _ in range(2))
     for one, other in zip(first.epochs(), again.epochs(), strict=True):
         assert one.validation_loss == other.validation_loss
