@@ -1,8 +1,20 @@
 """A hyperparameter search service around a PyTorch MNIST classifier.
 
+From Python it takes three lines:
+
+    >>> import mnist_tune
+    >>> study = mnist_tune.run("quickstart", workers=2)  # local processes work on it until it is finished
+    >>> study  # shows itself in a notebook: progress, ranking, verdicts
+
+`study.status`, `.ranking` and `.best` are plain values; `.trials_dataframe()` and `.history_dataframe()` are
+tables for pandas; `.report(path)` and `.export(path)` write files. `create_study` stores a study without
+working on it, and `open_study` finds one that others work on. What goes wrong is a `MnistTuneError` of one
+line; a `UserError`, which is one too, says what to write instead.
+
 The house, from top to bottom. A wing imports from those below it only, and tests/test_house.py holds that:
 
     cli/           one file a command: parse, one call, print
+    api/           studies from Python, for scripts and notebooks: what this module hands out
     dashboard/     optuna-dashboard over our storage, filled in and guarded
     report/        a study as one HTML file
     terminal/      what people see of a study in a terminal
@@ -27,4 +39,58 @@ The house, from top to bottom. A wing imports from those below it only, and test
     text/          times and stored text as people read them
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mnist_tune.errors import MnistTuneError, UserError
+
+if TYPE_CHECKING:
+    from mnist_tune.api.running import run
+    from mnist_tune.api.study import Study, create_study, open_study, study_names
+    from mnist_tune.api.values import RankedConfiguration, StudyStatus
+    from mnist_tune.results.study_results import Cells
+    from mnist_tune.spec.shipped import shipped_specs
+
 __version__ = "0.6.0.dev0"
+
+__all__ = [
+    "Cells",
+    "MnistTuneError",
+    "RankedConfiguration",
+    "Study",
+    "StudyStatus",
+    "UserError",
+    "__version__",
+    "create_study",
+    "open_study",
+    "run",
+    "shipped_specs",
+    "study_names",
+]
+
+_LIES_IN = {
+    "Cells": "mnist_tune.results.study_results",
+    "RankedConfiguration": "mnist_tune.api.values",
+    "Study": "mnist_tune.api.study",
+    "StudyStatus": "mnist_tune.api.values",
+    "create_study": "mnist_tune.api.study",
+    "open_study": "mnist_tune.api.study",
+    "run": "mnist_tune.api.running",
+    "shipped_specs": "mnist_tune.spec.shipped",
+    "study_names": "mnist_tune.api.study",
+}
+"""Each is imported when it is first asked for: the command line must not wait for what it has no use for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LIES_IN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_LIES_IN[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

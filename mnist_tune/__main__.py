@@ -45,11 +45,11 @@ def main() -> None:
 
 
 def _summary(error: BaseException) -> str:
-    from mnist_tune.storage.database_errors import driver_error, explain
+    from mnist_tune.storage.database_errors import in_one_line
     from mnist_tune.text.wording import first_line
 
-    if cause := driver_error(error):
-        return f"the storage {explain(cause)}"
+    if problem := in_one_line(error):
+        return problem
     if error is standard_streams.failure():
         standard_streams.work_on()  # what is left of it would be tried again when Python ends
         return f"standard output cannot be written: {error.strerror or error}"

@@ -118,6 +118,7 @@ def _on_ray(
 ) -> None:
     from mnist_tune.launch import ray_engine
     from mnist_tune.processes import standard_streams
+    from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.ending import tell_the_end
     from mnist_tune.terminal.follow import follow
     from mnist_tune.worker.signals import StopRequest
@@ -132,7 +133,7 @@ def _on_ray(
         if not ray_engine.has_room(order):
             out.print("no node there can hold such a worker: they wait for one that joins; Ctrl-C gives up")
         pool = ray_engine.RayPool(order)
-        results = follow(study, results, pool, pool.start, stop, out)
+        results = follow(study, results, pool, pool.start, stop, Display(results, out))
     finally:
         ray_engine.disconnect()
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -141,15 +142,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
     """Open the storage that the option, the environment or the default names."""
-    import optuna
-
     from mnist_tune.storage.engine import storage_url
     from mnist_tune.storage.guarded import open_storage
+
+    tame_optuna()
+    return open_storage(storage_url(url), create=create)
+
+
+def tame_optuna() -> None:
+    """Have Optuna log its warnings as this process logs all others."""
+    import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.logging.disable_default_handler()  # which writes whatever text it is given
     optuna.logging.enable_propagation()
-    return open_storage(storage_url(url), create=create)
 
 
 def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> Folders:
@@ -169,44 +175,15 @@ def study(name: str, url: str | None) -> OpenStudy:
 
 def spec(named: Path, name: str | None) -> Spec:
     """The spec in that file, or of that study of ours; under another name if one is given."""
-    from mnist_tune.spec.shipped import find_spec
-    from mnist_tune.spec.study_spec import load_spec
+    from mnist_tune.spec.reading import read_spec
 
-    return load_spec(find_spec(named)).named(name)
+    return read_spec(named, name)
 
 
-def note_idle_settings(spec: Spec) -> list[str]:
-    """Say on standard error what the spec says to no effect; the same for machines."""
-    from mnist_tune.spec.idle_settings import idle_settings
-
-    notes = idle_settings(spec)
+def say_notes(notes: Iterable[str]) -> None:
+    """Say on standard error what the author of a spec should know of it."""
     for note in notes:
         say(f"note: {note}", err=True)
-    return notes
-
-
-def note_kept_settings(stored: Spec, given: Spec) -> list[str]:
-    """Say on standard error which settings a study keeps though its file says otherwise; for machines too."""
-    from mnist_tune.spec.study_spec import differences
-
-    kept = differences(stored, given, in_settings=True)
-    if not kept:
-        return []
-    note = f"the study keeps its own settings: {'; '.join(kept)}; change them with mnist-tune set"
-    say(f"note: {note}", err=True)
-    return [note]
-
-
-def prepare_data(directory: Path | None) -> None:
-    """See that MNIST is there and whole, without waiting for torch unless it must be downloaded."""
-    from mnist_tune.jobs.mnist.raw_files import data_directory, provide
-
-    def download(folder: Path) -> None:
-        from mnist_tune.jobs.mnist.dataset import download
-
-        download(folder)
-
-    provide(data_directory(directory), download)
 
 
 def console(*, to_stderr: bool = False) -> Console:

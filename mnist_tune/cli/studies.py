@@ -45,34 +45,26 @@ def create_study(
     Example: mnist-tune create-study studies/seed-grid.toml
     """
     from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.study.store import create_study, open_study
+    from mnist_tune.study.creation import find_or_create
     from mnist_tune.text.wording import counted
 
     loaded = options.spec(spec, name)
-    opened = options.storage(storage, create=reuse is None)
-    if reuse is None:
-        created, reused = create_study(opened, loaded), 0
-    else:
-        from mnist_tune.study.reuse import create_study_reusing
-
-        created, reused = create_study_reusing(opened, loaded, reuse)
+    created = find_or_create(options.storage(storage, create=reuse is None), loaded, reuse)
     where = shown(storage_url(storage))
     study = loaded.study.name
-    notes = options.note_idle_settings(loaded)
-    if not created:
-        notes += options.note_kept_settings(open_study(opened, study).spec, loaded)
+    options.say_notes(created.notes)
     if as_json:
         told = {
             "study": study,
             "cells": loaded.n_cells,
-            "reused": reused,
-            "created": created,
+            "reused": created.n_reused,
+            "created": created.is_new,
             "storage": where,
-            "notes": notes,
+            "notes": created.notes,
         }
         options.print_json(told)
-    elif created:
-        done = f", {reused} of them taken over from '{reuse}'," if reused else ""
+    elif created.is_new:
+        done = f", {created.n_reused} of them taken over from '{reuse}'," if created.n_reused else ""
         options.say(f"created study '{study}' with {counted(loaded.n_cells, 'cell')}{done} in {where}")
         same = " and the same --storage" if storage else ""
         options.say(f"start workers with: mnist-tune worker {study}{same}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -132,45 +131,24 @@ def run(
     from mnist_tune.processes import fork_server, standard_streams
 
     fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
-    from mnist_tune.files.writable import check_folders
-    from mnist_tune.hardware.placement import check_device, local_places
-    from mnist_tune.results.reading import read_results
-    from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.study.store import create_study, open_study
+    from mnist_tune.api.local_run import Equipment, prepare
+    from mnist_tune.storage.engine import storage_url
+    from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.ending import tell_the_end
-    from mnist_tune.terminal.follow import follow
-    from mnist_tune.text.wording import counted
-    from mnist_tune.worker.pool import Pool, worker_arguments
     from mnist_tune.worker.signals import StopRequest
 
     standard_streams.work_on()
+    options.tame_optuna()
     loaded = options.spec(spec, name)
-    check_device(device)
-    url = storage_url(storage)
-    options.prepare_data(data_dir)
-    warnings = check_folders(*(folder.path for folder in options.folders(storage, checkpoints, artifacts)))
-    opened = options.storage(storage, create=True)
-    created = create_study(opened, loaded)
-    study = open_study(opened, loaded.study.name)
-    results = read_results(study)
-    n_cells = results.cells.waiting + results.cells.running
-    places = local_places(n_cells, device, workers, per_gpu, threads)
+    equipment = Equipment(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
+    prepared = prepare(storage_url(storage), loaded, equipment)
     out = options.console(to_stderr=as_json)
-    cells = counted(loaded.n_cells, "cell")
-    if results.is_finished:
-        out.print(f"study '{study.name}' is finished already in {shown(url)}: all of its {cells} have ended")
-    else:
-        goes = "created" if created else "goes on"
-        out.print(f"study '{study.name}' {goes} in {shown(url)}: {cells}, {counted(len(places), 'worker')}")
-    options.note_idle_settings(loaded)
-    options.note_kept_settings(study.spec, loaded)
-    for warning in warnings:
-        out.print(f"warning: {warning}")
+    for line in prepared.opening():
+        out.print(line)
+    options.say_notes(prepared.creation.notes)
     stop = StopRequest()
     stop.listen()
-    pool = Pool(study.name, url, worker_arguments(threads, data_dir, checkpoints, artifacts))
-    if not results.is_finished:
-        results = follow(study, results, pool, partial(pool.start, places), stop, out)
+    results = prepared.work(stop, Display(prepared.before, out))
     if as_json:
         options.print_json(results.as_json())
-    tell_the_end(results, pool, stop, out)
+    tell_the_end(results, prepared.pool, stop, out)

@@ -12,7 +12,12 @@ from mnist_tune.results.study_results import Results
 def stand_in(results: Results) -> optuna.Study:
     """A study of the completed attempts, in their order, numbered anew."""
     axes = distributions(results.spec)
-    study = optuna.create_study(direction="maximize")
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # nobody is to hear of a study that is not there
+    try:
+        study = optuna.create_study(direction="maximize")
+    finally:
+        optuna.logging.set_verbosity(verbosity)
     study.add_trials(
         create_trial(
             state=TrialState.COMPLETE,

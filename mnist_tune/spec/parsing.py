@@ -10,8 +10,9 @@ import json
 import stat
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, time
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Never
 
@@ -68,6 +69,37 @@ def parse(text: str, format_: Format) -> Any:
     except ValueError as error:  # also of numbers with thousands of digits, and days that there are not
         problem = " ".join(str(error).partition("; use sys.")[0].split())
         raise NotPlainError(f"is not valid {format_.upper()}: {problem}") from None
+    return _checked(content)
+
+
+def plain(content: Mapping[str, Any]) -> Any:
+    """The plain data that a table made in Python says, as if a document said it.
+
+    Tuples are lists, and NumPy's numbers are numbers. Nothing of it is shared with `content`.
+
+    Raises:
+        NotPlainError: it says what is no plain data.
+    """
+    return _checked(_copied(content, 0))
+
+
+def _copied(content: Any, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise NotPlainError(f"is nested more than {DEEPEST} deep")
+    if isinstance(content, Mapping):
+        return {key: _copied(value, depth + 1) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_copied(value, depth + 1) for value in content]
+    if isinstance(content, str):
+        return str.__str__(content)
+    if isinstance(content, bool):
+        return content
+    if isinstance(content, Integral):
+        return int(content)
+    return float(content) if isinstance(content, Real) else content
+
+
+def _checked(content: Any) -> Any:
     if content in (None, {}):
         raise NotPlainError("is empty")
     _check(content, ())

@@ -71,6 +71,12 @@ def explain(error: DBAPIError) -> str:
     return f"cannot be used: {first_line(str(error.orig).strip())}; {remedy}"
 
 
+def in_one_line(error: BaseException) -> str | None:
+    """What is wrong with the storage and what to do, if `error` comes from a database's driver."""
+    cause = driver_error(error)
+    return None if cause is None else f"the storage {explain(cause)}"
+
+
 def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:
     """What to raise when the storage at `url` cannot be opened: the user's mistake, or a failure."""
     failed = error.connection_invalidated or (

@@ -25,8 +25,10 @@ class Display:
     stood on the first comes back in the end.
     """
 
-    def __init__(self, results: Results, console: Console) -> None:
+    def __init__(self, results: Results, console: Console, *, may_draw: bool = True) -> None:
+        """Without `may_draw` it writes lines on a terminal too."""
         self._console = console
+        self._may_draw = may_draw
         self._results = results
         self._read = datetime.now(UTC)
         self._notices: list[str] = []
@@ -34,7 +36,8 @@ class Display:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if standard_streams.is_screen(self._console.file) and not self._console.is_dumb_terminal:
+        is_screen = self._may_draw and standard_streams.is_screen(self._console.file)
+        if is_screen and not self._console.is_dumb_terminal:
             self._live = Live(
                 console=self._console, screen=True, auto_refresh=False, get_renderable=self._screen
             )

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
@@ -60,11 +58,11 @@ def follow(
     workers: Workers,
     start: Callable[[], None],
     stop: StopRequest,
-    console: Console,
+    shown_on: Display,
 ) -> Results:
     """Start the workers, show their progress until the last has left, and return the final results.
 
-    `results` are those of the study before they start.
+    `results` are those of the study before they start, as they are shown.
 
     Requests to stop are passed on to the workers; the third kills them.
     """
@@ -81,7 +79,7 @@ def follow(
                 workers.kill()
         return not workers.is_alive()
 
-    with Display(results, console) as display:
+    with shown_on as display:
         try:
             start()
             # While the storage is away, the workers tell if that lasts.

@@ -10,8 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -64,6 +64,24 @@ class StopRequest:
     def listen(self) -> None:
         """Take over SIGTERM, Ctrl-C and the closing of the terminal. Call from the main thread."""
         take_over(self._on_signal, self._ignored)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take Ctrl-C over for a while, in a process whose signals belong to somebody else.
+
+        Only a main thread can; in another one nothing changes.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        before = signal.getsignal(signal.SIGINT)
+        # None: not installed by Python, so that nobody could put it back.
+        if not is_main or before in (signal.SIG_IGN, None):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._on_signal)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def follow(self, descriptor: int) -> None:
         """Stop when the process that holds the other end of a pipe says so, or is gone, however it ended."""

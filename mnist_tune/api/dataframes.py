@@ -1,0 +1,116 @@
+"""A study's attempts and epochs as pandas DataFrames; pandas itself is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from mnist_tune.errors import UserError
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.results.eta import own_epochs
+from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.text.visible import visible
+from mnist_tune.text.wording import first_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OPTUNA_STATES = {
+    "waiting": "WAITING",
+    "running": "RUNNING",
+    "complete": "COMPLETE",
+    "pruned": "PRUNED",
+    "failed": "FAIL",
+}
+"""Our words for an attempt's state, and Optuna's, which stand in its own `trials_dataframe`."""
+
+
+def trials_dataframe(results: Results) -> pd.DataFrame:
+    """One row an attempt: Optuna's columns by Optuna's names, then ours."""
+    import_pandas("trials_dataframe")
+    import pandas as pd
+
+    parameters = _parameter_columns(results)
+    rows = [
+        {
+            "number": attempt.number,
+            "value": attempt.value,
+            "datetime_start": attempt.started,
+            "datetime_complete": attempt.ended,
+            **_parameters(attempt),
+            "state": OPTUNA_STATES.get(attempt.state, attempt.state),
+            "cell": attempt.cell,
+            "attempt": attempt.attempt,
+            "epochs": len(attempt.history),
+            "worker": _text(attempt.worker),
+            "device_name": _text(attempt.environment.get("device_name")),
+            "failure": _text((attempt.failure or {}).get("class")),
+            "failure_reason": _text((attempt.failure or {}).get("reason")),
+        }
+        for attempt in results.attempts
+    ]
+    frame = pd.DataFrame(
+        rows,
+        columns=[
+            *("number", "value", "datetime_start", "datetime_complete", "duration", *parameters, "state"),
+            *("cell", "attempt", "epochs", "worker", "device_name", "failure", "failure_reason"),
+        ],
+    )
+    frame["value"] = frame["value"].astype(float)
+    for column in ("datetime_start", "datetime_complete"):
+        # A time that is stored may be one that pandas has no room for.
+        frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce")
+    frame["duration"] = frame["datetime_complete"] - frame["datetime_start"]
+    return frame
+
+
+def history_dataframe(results: Results) -> pd.DataFrame:
+    """One row an epoch of an attempt, in their order."""
+    import_pandas("history_dataframe")
+    import pandas as pd
+
+    metrics = [field.name for field in fields(EpochMetrics)]
+    parameters = _parameter_columns(results)
+    rows = [
+        {"number": attempt.number, "cell": attempt.cell, **_parameters(attempt)}
+        | asdict(epoch)
+        | {"inherited": index < len(attempt.history) - len(own_epochs(attempt))}
+        for attempt in results.attempts
+        for index, epoch in enumerate(attempt.history)
+    ]
+    frame = pd.DataFrame(rows, columns=["number", "cell", *parameters, *metrics, "inherited"])
+    measured = [name for name in metrics if name != "epoch"]
+    frame[measured] = frame[measured].astype(float)
+    return frame
+
+
+def import_pandas(method: str) -> None:
+    """See that pandas is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    try:
+        import pandas  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "pandas":  # it is there, and something that it needs is not
+            raise
+        raise UserError(f"{method}: needs pandas; run pip install 'mnist-tune[dataframe]'") from None
+
+
+def _parameter_columns(results: Results) -> Sequence[str]:
+    """Those that the spec searches, whether or not any trial has them yet; then what else is stored."""
+    stored = (name for attempt in results.attempts for name in attempt.parameters)
+    return [f"params_{visible(name)}" for name in dict.fromkeys([*results.spec.search.axes, *stored])]
+
+
+def _parameters(attempt: Attempt) -> dict[str, Any]:
+    return {
+        f"params_{visible(name)}": visible(value) if isinstance(value, str) else value
+        for name, value in attempt.parameters.items()
+    }
+
+
+def _text(stored: object) -> str | None:
+    return None if stored is None else first_line(str(stored))

@@ -1,0 +1,103 @@
+"""A study worked on by processes of this machine: what the command `run` and the function have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from mnist_tune.files.locations import Folders
+from mnist_tune.files.writable import check_folders
+from mnist_tune.hardware.placement import WORKERS_PER_GPU, Place, check_device, local_places
+from mnist_tune.jobs.mnist.provision import prepare_data
+from mnist_tune.processes import fork_server
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
+from mnist_tune.spec.study_spec import Spec
+from mnist_tune.storage.engine import shown
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study.creation import Creation, find_or_create
+from mnist_tune.study.store import OpenStudy
+from mnist_tune.terminal.display import Display
+from mnist_tune.terminal.follow import follow
+from mnist_tune.text.wording import counted
+from mnist_tune.worker.pool import Pool, worker_arguments
+from mnist_tune.worker.signals import StopRequest
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """How many workers there are to be, and what they work on and with."""
+
+    workers: int | None = None
+    """None: `per_gpu` on every GPU, else one on every core, but no more than there are cells."""
+    per_gpu: int = WORKERS_PER_GPU
+    device: str = "auto"
+    threads: int | None = None
+    data_dir: Path | None = None
+    checkpoints: Path | None = None
+    artifacts: Path | None = None
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """A study in its storage, and workers that are ready to start."""
+
+    creation: Creation
+    before: Results
+    """The study before they start."""
+    pool: Pool
+    places: list[Place]
+    warnings: list[str]
+
+    @property
+    def study(self) -> OpenStudy:
+        return self.creation.study
+
+    def opening(self) -> Iterator[str]:
+        """What is about to happen, one line each."""
+        name, where = self.study.name, shown(self.pool.url)
+        cells = counted(self.before.spec.n_cells, "cell")
+        if self.before.is_finished:
+            yield f"study '{name}' is finished already in {where}: all of its {cells} have ended"
+        else:
+            goes = "created" if self.creation.is_new else "goes on"
+            yield f"study '{name}' {goes} in {where}: {cells}, {counted(len(self.places), 'worker')}"
+        yield from (f"warning: {warning}" for warning in self.warnings)
+
+    def work(self, stop: StopRequest, display: Display) -> Results:
+        """Have the workers finish the study, or leave when they are asked to; what has come of it."""
+        if self.before.is_finished:
+            return self.before
+        start = partial(self.pool.start, self.places)
+        return follow(self.study, self.before, self.pool, start, stop, display)
+
+
+def prepare(url: URL, spec: Spec, equipment: Equipment) -> LocalRun:
+    """See that workers can work here, then find or create the study.
+
+    Raises:
+        UserError: no such device, a folder that cannot keep files, or another study of this name.
+        MnistTuneError: the images cannot be had.
+    """
+    fork_server.begin(fork_server.WORKERS)  # it loads while all that follows takes its time
+    check_device(equipment.device)
+    prepare_data(equipment.data_dir)
+    folders = Folders.of(url, equipment.checkpoints, equipment.artifacts)
+    warnings = check_folders(*(folder.path for folder in folders))
+    creation = find_or_create(open_storage(url, create=True), spec)
+    before = read_results(creation.study)
+    arguments = worker_arguments(
+        equipment.threads, equipment.data_dir, equipment.checkpoints, equipment.artifacts
+    )
+    places = local_places(
+        before.cells.waiting + before.cells.running,
+        equipment.device,
+        equipment.workers,
+        equipment.per_gpu,
+        equipment.threads,
+    )
+    return LocalRun(creation, before, Pool(spec.study.name, url, arguments), places, warnings)

@@ -1,0 +1,100 @@
+"""`run`: a study worked on from Python, with progress in plain lines and a clean end by Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from mnist_tune.api.error_lines import told_in_python
+from mnist_tune.api.local_run import Equipment, LocalRun, prepare
+from mnist_tune.api.storages import Storage, storage_at
+from mnist_tune.api.study import Study
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.hardware.placement import WORKERS_PER_GPU
+from mnist_tune.results.study_results import Results
+from mnist_tune.spec.reading import Named, read_spec
+from mnist_tune.terminal.display import Display
+from mnist_tune.terminal.events import conclusion, totals
+from mnist_tune.text.console import VisibleConsole
+from mnist_tune.text.visible import visible
+from mnist_tune.worker.signals import StopRequest
+
+WIDTH = 240
+"""Of a line: a notebook breaks long ones itself."""
+
+
+@told_in_python()
+def run(
+    spec: Named,
+    workers: int | None = None,
+    storage: Storage = None,
+    *,
+    name: str | None = None,
+    device: str = "auto",
+    per_gpu: int = WORKERS_PER_GPU,
+    threads: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    checkpoints: str | os.PathLike[str] | None = None,
+    artifacts: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Study:
+    """Create the study unless it is there, have local processes work on it, and return it when finished.
+
+    A study that was begun goes on where it was, also after a crash.
+
+    Ctrl-C, or a notebook's 'interrupt kernel', has the workers finish their epochs and give their cells back.
+    A second one has them give the cells back at once, a third one kills them. Then KeyboardInterrupt comes.
+    Python tells only a main thread of Ctrl-C: from another one, `mnist-tune cancel` is the way to stop. If
+    this process is killed, its workers leave by themselves.
+
+    A script needs no `if __name__ == "__main__"`: the workers do not run it again.
+
+    spec, storage, name: as for `create_study`.
+    workers: how many; None is `per_gpu` on every GPU, else one on every core.
+    device: auto, cpu, cuda, cuda:N or mps.
+    threads: CPU threads of a worker; None is 1.
+    data_dir: a folder with MNIST/raw/; None is $MNIST_TUNE_DATA, else the user's cache, filled at first use.
+    checkpoints, artifacts: folders for states to go on from, and for weights and logs; None is beside the
+        SQLite file.
+    progress: whether to print a line for each thing that happens.
+
+    Raises:
+        UserError: what is wrong with the spec, the storage or the device.
+        MnistTuneError: the workers have left before the study was finished, and why.
+        KeyboardInterrupt: it was stopped; nothing is lost, and another call goes on.
+    """
+    for argument, count in (("workers", workers), ("per_gpu", per_gpu), ("threads", threads)):
+        if count is not None and count < 1:
+            raise UserError(f"{argument}: should be at least 1, not {count}")
+    equipment = Equipment(workers, per_gpu, device, threads, *map(_path, (data_dir, checkpoints, artifacts)))
+    prepared = prepare(storage_at(storage), read_spec(spec, name), equipment)
+    for note in prepared.creation.notes:
+        warnings.warn(visible(note), stacklevel=3)  # past the decorator
+    # Rich would show it as HTML, which no log of a notebook keeps.
+    console = VisibleConsole(width=WIDTH, soft_wrap=True, force_jupyter=False, quiet=not progress)
+    for line in prepared.opening():
+        console.print(line)
+    stop = StopRequest()
+    with stop.listening():
+        results = prepared.work(stop, Display(prepared.before, console, may_draw=False))
+    for line in conclusion(results):
+        console.print(line)
+    if not results.is_finished:
+        unfinished = _unfinished(prepared, results)
+        if stop.requested:
+            console.print(unfinished)
+            raise KeyboardInterrupt
+        raise MnistTuneError(unfinished)
+    return Study(prepared.study)
+
+
+def _unfinished(prepared: LocalRun, results: Results) -> str:
+    failures = [f"; {failure}" for failure in prepared.pool.failures()]
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    why = f"{failures[0]}{more}" if failures else ""
+    return f"study '{results.name}' is not finished: {totals(results)}{why}; the same call goes on"
+
+
+def _path(folder: str | os.PathLike[str] | None) -> Path | None:
+    return None if folder is None else Path(folder).absolute()

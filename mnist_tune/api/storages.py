@@ -1,0 +1,40 @@
+"""The storage that an argument names."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+
+from mnist_tune.errors import UserError
+from mnist_tune.files.home import expanded
+from mnist_tune.storage.engine import parse_url, storage_url
+
+Storage = str | os.PathLike[str] | None
+"""A database URL, the path of an SQLite file, or None for what the commands use by default."""
+LIKE_A_URL = re.compile(r"[\w+]*:")
+"""How a text begins that is no path: what is meant as a URL may hold a password, and is not to be shown."""
+
+
+def storage_at(storage: Storage) -> URL:
+    """The storage that is meant. A file's path is whole: a notebook may change the current folder.
+
+    Raises:
+        UserError: not a URL, or of a database we do not support.
+    """
+    if storage is None:
+        url = storage_url()
+    elif isinstance(storage, str) and LIKE_A_URL.match(storage.strip()):
+        url = parse_url(storage, "storage")
+    elif isinstance(storage, str | os.PathLike):
+        url = URL.create("sqlite", database=str(expanded(Path(storage))))
+    else:
+        raise UserError("storage: should be a database URL, the path of an SQLite file, or None")
+    if url.drivername != "sqlite":
+        return url
+    url = url.set(database=str(Path(url.database or "").absolute()))
+    if make_url(url.render_as_string()) != url:  # workers are told it as a URL
+        raise UserError(f"storage: {url.database} cannot be written as a URL; name a file without '?'")
+    return url

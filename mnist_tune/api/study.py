@@ -1,0 +1,207 @@
+"""Studies from Python: made, opened, run, looked at."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_tune.api.error_lines import told_in_python
+from mnist_tune.api.storages import Storage, storage_at
+from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.results.exports import best_configuration
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
+from mnist_tune.spec.documents import dump, format_of, write
+from mnist_tune.spec.reading import Named, read_spec
+from mnist_tune.storage.engine import shown
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study import store
+from mnist_tune.study.creation import find_or_create
+from mnist_tune.study.store import OpenStudy
+from mnist_tune.text.visible import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Study:
+    """A study in its storage. `create_study`, `open_study` and `run` give one.
+
+    Each look at it reads the storage anew, so that it shows how the study stands at that moment, wherever its
+    workers run. In a notebook it shows itself: progress, ranking, verdicts.
+    """
+
+    def __init__(self, opened: OpenStudy) -> None:
+        """Use `open_study`."""
+        self._opened = opened
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._opened.name
+
+    @property
+    def storage(self) -> str:
+        """The URL of its storage, without the password."""
+        return shown(self._opened.storage.engine.url)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The tables of its spec with all defaults written out, as plain data."""
+        return self._opened.spec.document()
+
+    @property
+    def status(self) -> StudyStatus:
+        """How it stands: its cells by state, whether it is finished, what to be careful about."""
+        return status_of(self._read())
+
+    @property
+    def ranking(self) -> tuple[RankedConfiguration, ...]:
+        """The configurations, best first, each with its mean over seeds and what is known of it.
+
+        A configuration with a pruned seed has no place: the seeds that were left to it are the lucky ones.
+        """
+        return ranking_of(self._read())
+
+    @property
+    def best(self) -> RankedConfiguration | None:
+        """The first of the ranking; None while no trial is complete. Its `verdict` says how certain it is."""
+        return next(iter(self.ranking), None)
+
+    def trials_dataframe(self) -> pd.DataFrame:
+        """One row an attempt, as `optuna.Study.trials_dataframe` has one a trial. Needs pandas.
+
+        The columns number, value (validation accuracy in percent), datetime_start, datetime_complete,
+        duration, params_... and state have Optuna's names and meanings, with times in UTC. Beside them stand
+        cell, attempt (1 is the first at its cell), epochs, worker, device_name, failure and failure_reason.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        from mnist_tune.api.dataframes import trials_dataframe
+
+        with told_in_python():
+            return trials_dataframe(self._read())
+
+    def history_dataframe(self) -> pd.DataFrame:
+        """One row an epoch of an attempt: its losses, its accuracy, its speed. Needs pandas.
+
+        The columns are number (of the trial), cell, params_..., epoch, training_loss, validation_loss,
+        validation_accuracy, images_per_second, seconds, and inherited: an attempt that went on from another
+        one's state has the epochs of that in its history too, so that its curve is whole.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        from mnist_tune.api.dataframes import history_dataframe
+
+        with told_in_python():
+            return history_dataframe(self._read())
+
+    @told_in_python()
+    def export(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+        """The best configuration as plain data, with where it came from and how certain it is.
+
+        path: also write it there, as TOML, JSON or YAML, as the suffix says; `mnist-tune train` runs it.
+
+        Raises:
+            UserError: no trial is complete yet, or the file cannot be written.
+        """
+        configuration = best_configuration(self._read(), self.storage)
+        content = configuration.model_dump(mode="json")
+        if path is not None:
+            write(Path(path), dump(content, format_of(Path(path))))
+        return content
+
+    @told_in_python()
+    def report(
+        self, path: str | os.PathLike[str] = "report.html", models: Iterable[str | os.PathLike[str]] = ()
+    ) -> Path:
+        """Write a report to look at, one HTML file that needs no network; the file's path.
+
+        models: folders of `mnist-tune train` that `mnist-tune evaluate` has measured, for the test accuracy.
+
+        Raises:
+            UserError: the file cannot be written, or a model is not the winner's.
+        """
+        from mnist_tune.models.evaluation_file import read_evaluated
+        from mnist_tune.report.contents import contents
+        from mnist_tune.report.files import write_page
+
+        evaluated = [read_evaluated(Path(folder)) for folder in models]
+        write_page(contents(self._read(), evaluated, self.storage, datetime.now(UTC)), Path(path))
+        return Path(path)
+
+    @told_in_python()
+    def _read(self) -> Results:
+        return read_results(self._opened)
+
+    def __repr__(self) -> str:
+        from mnist_tune.terminal.events import totals
+
+        try:
+            standing = totals(self._read())
+        except MnistTuneError as error:
+            standing = f"cannot be read: {error}"
+        return f"<Study '{visible(self.name)}' in {visible(self.storage)}: {visible(standing)}>"
+
+    def _repr_html_(self) -> str:
+        from mnist_tune.api.notebook import notebook_html, problem_html
+
+        try:
+            return notebook_html(self._read())
+        except MnistTuneError as error:
+            return problem_html(self.name, str(error))
+
+
+@told_in_python()
+def create_study(
+    spec: Named, storage: Storage = None, *, name: str | None = None, reuse: str | None = None
+) -> Study:
+    """Store a study with all its cells, ready for workers. The very same study again is found, not made anew.
+
+    spec: a TOML file's path, the name of a study that comes with mnist-tune ("quickstart"), or the tables of
+        such a file as a dict.
+    storage: a database URL, the path of an SQLite file, or None for what the commands use, which is
+        $MNIST_TUNE_STORAGE, else mnist-tune.db in the current folder.
+    name: another name than the spec's.
+    reuse: a study in this storage whose finished cells are taken over.
+
+    Raises:
+        UserError: what is wrong with the spec or the storage, or that another study has this name.
+    """
+    creation = find_or_create(
+        open_storage(storage_at(storage), create=reuse is None), read_spec(spec, name), reuse
+    )
+    for note in creation.notes:
+        warnings.warn(visible(note), stacklevel=3)  # past the decorator
+    return Study(creation.study)
+
+
+@told_in_python()
+def open_study(name: str, storage: Storage = None) -> Study:
+    """The study of this name, wherever and by whomever it was made. Changes nothing.
+
+    storage: as for `create_study`.
+
+    Raises:
+        UserError: there is no such study, or no such storage.
+    """
+    return Study(store.open_study(open_storage(storage_at(storage)), name))
+
+
+@told_in_python()
+def study_names(storage: Storage = None) -> list[str]:
+    """The names of the studies in a storage, oldest first.
+
+    storage: as for `create_study`.
+
+    Raises:
+        UserError: there is no such storage.
+    """
+    return store.study_names(open_storage(storage_at(storage)))
