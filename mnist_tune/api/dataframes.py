@@ -100,9 +100,8 @@ def import_pandas(method: str) -> None:
 
 
 def _parameter_columns(results: Results) -> Sequence[str]:
-    """Those that the spec searches, whether or not any trial has them yet; then what else is stored."""
-    stored = (name for attempt in results.attempts for name in attempt.parameters)
-    return [f"params_{visible(name)}" for name in dict.fromkeys([*results.spec.search.axes, *stored])]
+    """Those of what the spec searches, whether or not any trial has a value of it yet."""
+    return [f"params_{visible(name)}" for name in results.spec.search.axes]
 
 
 def _parameters(attempt: Attempt) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.home import expanded
@@ -32,9 +32,5 @@ def storage_at(storage: Storage) -> URL:
         url = URL.create("sqlite", database=str(expanded(Path(storage))))
     else:
         raise UserError("storage: should be a database URL, the path of an SQLite file, or None")
-    if url.drivername != "sqlite":
-        return url
-    url = url.set(database=str(Path(url.database or "").absolute()))
-    if make_url(url.render_as_string()) != url:  # workers are told it as a URL
-        raise UserError(f"storage: {url.database} cannot be written as a URL; name a file without '?'")
-    return url
+    is_file = url.drivername == "sqlite"
+    return url.set(database=str(Path(url.database or "").absolute())) if is_file else url

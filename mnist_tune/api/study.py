@@ -175,9 +175,8 @@ def create_study(
     Raises:
         UserError: what is wrong with the spec or the storage, or that another study has this name.
     """
-    creation = find_or_create(
-        open_storage(storage_at(storage), create=reuse is None), read_spec(spec, name), reuse
-    )
+    wanted, url = read_spec(spec, name), storage_at(storage)
+    creation = find_or_create(open_storage(url, create=reuse is None), wanted, reuse)
     for note in creation.notes:
         warnings.warn(visible(note), stacklevel=3)  # past the decorator
     return Study(creation.study)

@@ -115,6 +115,37 @@ def test_waiting_ends_when_a_stop_is_asked_for() -> None:
     assert stop.reason == "enough"
 
 
+def test_a_guest_in_a_process_listens_to_ctrl_c_alone_and_gives_it_back() -> None:
+    stop = StopRequest()
+    before = [signal.getsignal(number) for number in (INT, TERM, HUP)]
+    with stop.listening():
+        assert [signal.getsignal(number) for number in (TERM, HUP)] == before[1:]
+        os.kill(os.getpid(), INT)
+    assert stop.times == 1
+    assert [signal.getsignal(number) for number in (INT, TERM, HUP)] == before
+
+
+def test_a_guest_leaves_an_ignored_ctrl_c_ignored_and_other_threads_alone() -> None:
+    stop = StopRequest()
+    before = signal.signal(INT, signal.SIG_IGN)
+    try:
+        with stop.listening():
+            os.kill(os.getpid(), INT)
+    finally:
+        signal.signal(INT, before)
+    assert not stop.requested
+    heard = []
+
+    def listen() -> None:
+        with stop.listening():
+            heard.append(signal.getsignal(INT))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert heard == [before]
+
+
 @pytest.mark.parametrize("ignored", ["", "HUP", "INT", "TERM", "HUP INT TERM"])
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path, ignored: str) -> None:
     trap = f"trap '' {ignored}; " if ignored else ""
