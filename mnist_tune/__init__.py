@@ -84,12 +84,14 @@ _LIES_IN = {
 """Each is imported when it is first asked for: the command line must not wait for what it has no use for."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LIES_IN:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_LIES_IN[name]), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # to a type checker it would mean that there is every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LIES_IN:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(_LIES_IN[name]), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.eta import own_epochs
-from mnist_tune.results.study_results import Attempt, Results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.visible import visible
 from mnist_tune.text.wording import first_line
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTUNA_STATES = {
-    "waiting": "WAITING",
-    "running": "RUNNING",
-    "complete": "COMPLETE",
-    "pruned": "PRUNED",
-    "failed": "FAIL",
+    State.WAITING: "WAITING",
+    State.RUNNING: "RUNNING",
+    State.COMPLETE: "COMPLETE",
+    State.PRUNED: "PRUNED",
+    State.FAILED: "FAIL",
 }
 """Our words for an attempt's state, and Optuna's, which stand in its own `trials_dataframe`."""
 
@@ -39,7 +40,7 @@ def trials_dataframe(results: Results) -> pd.DataFrame:
             "datetime_start": attempt.started,
             "datetime_complete": attempt.ended,
             **_parameters(attempt),
-            "state": OPTUNA_STATES.get(attempt.state, attempt.state),
+            "state": OPTUNA_STATES[attempt.state],
             "cell": attempt.cell,
             "attempt": attempt.attempt,
             "epochs": len(attempt.history),
@@ -104,7 +105,7 @@ def _parameter_columns(results: Results) -> Sequence[str]:
     return [f"params_{visible(name)}" for name in results.spec.search.axes]
 
 
-def _parameters(attempt: Attempt) -> dict[str, Any]:
+def _parameters(attempt: TrialResult) -> dict[str, Any]:
     return {
         f"params_{visible(name)}": visible(value) if isinstance(value, str) else value
         for name, value in attempt.parameters.items()

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.writable import check_folders
-from mnist_tune.hardware.placement import WORKERS_PER_GPU, Place, check_device, local_places
+from mnist_tune.hardware.placement import WORKERS_PER_GPU, Placement, check_device, local_places
 from mnist_tune.jobs.mnist.provision import prepare_data
 from mnist_tune.processes import fork_server
 from mnist_tune.results.reading import read_results
@@ -20,7 +20,7 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.creation import Creation, find_or_create
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.follow import follow
 from mnist_tune.text.wording import counted
@@ -50,7 +50,7 @@ class LocalRun:
     before: Results
     """The study before they start."""
     pool: Pool
-    places: list[Place]
+    places: list[Placement]
     warnings: list[str]
 
     @property

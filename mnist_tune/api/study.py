@@ -22,7 +22,7 @@ from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study import store
 from mnist_tune.study.creation import find_or_create
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.visible import visible
 
 if TYPE_CHECKING:

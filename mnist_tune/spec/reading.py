@@ -9,7 +9,8 @@ from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.spec.documents import short_value, validate
-from mnist_tune.spec.parsing import NotPlainError, plain
+from mnist_tune.spec.parsing import plain
+from mnist_tune.spec.plain_data import NotPlainError
 from mnist_tune.spec.shipped import find_spec
 from mnist_tune.spec.study_spec import Spec, load_spec
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing
-from mnist_tune.study.store import OpenStudy, create_study, open_study
+from mnist_tune.study.store import create_study, open_study
 
 
 @dataclass(frozen=True)

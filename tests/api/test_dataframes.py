@@ -12,7 +12,7 @@ import pytest
 import mnist_tune
 from mnist_tune.failures import Failure
 from mnist_tune.storage.keys import HISTORY, RESUMED
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.report_studies import complete, fail, history
 from tests.support.studies import TWO_CELLS, new_study, take
 

@@ -56,7 +56,7 @@ def test_numbers_and_lists_of_numpy_and_tuples_are_what_they_mean() -> None:
             "spec: training.dropout: should be a finite number, .*",
         ),
         ({**SPEC, "training": {"epochs": {1}}}, "spec: training.epochs: is no text, number, list or table"),
-        ({**SPEC, 3: {}}, "spec: the key 3 is no text; write it in quotes"),
+        (dict([*SPEC.items(), (3, {})]), "spec: the key 3 is no text; write it in quotes"),
         (
             {**SPEC, "study": {"name": "\x1b[31m"}},
             r"spec: study.name: '\\x1b\[31m' is not allowed; use letters, digits, .*",

@@ -54,13 +54,3 @@ def test_all_names_are_listed_and_given_and_say_what_they_are(tmp_path: Path) ->
 def test_a_name_that_there_is_not_is_an_attribute_error_as_of_any_module() -> None:
     with pytest.raises(AttributeError, match=r"^module 'mnist_tune' has no attribute 'creat_study'$"):
         mnist_tune.creat_study  # type: ignore[attr-defined]  # noqa: B018
-
-
-def test_the_map_names_every_wing_once() -> None:
-    package = Path(inspect.getfile(mnist_tune)).parent
-    wings = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")} | {
-        path.stem for path in package.glob("[!_]*.py")
-    }
-    column = [line.split()[0] for line in (mnist_tune.__doc__ or "").splitlines() if line.startswith("    ")]
-    column = column[column.index("cli/") :]
-    assert sorted(column) == sorted(wings)

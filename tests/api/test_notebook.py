@@ -12,9 +12,10 @@ from sqlalchemy import insert
 import mnist_tune
 from mnist_tune.api.notebook import notebook_html
 from mnist_tune.failures import Failure
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, WORKER
-from mnist_tune.storage.statements import parameters, put, studies
+from mnist_tune.storage.optuna_internals import parameters, studies
+from mnist_tune.storage.statements import put
 from tests.support.report_studies import SEEDS, complete, history
 from tests.support.studies import TINY_SPEC, TWO_CELLS, new_study, take
 from tests.text.test_visible import is_clean

@@ -13,7 +13,7 @@ import pytest
 
 import mnist_tune
 from mnist_tune.queue.control import Control, set_control
-from mnist_tune.results.study_results import read_results
+from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from tests.support.process_tree import descendants
 from tests.support.studies import ONE_CELL, STUDIES, new_study, open_file, wait_until

@@ -15,7 +15,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.control import Control, set_control
 from mnist_tune.results.exports import load_configuration
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.store import OpenStudy
+from mnist_tune.study.open_study import OpenStudy
 from tests.conftest import Command
 from tests.support.report_studies import SEEDS, complete, fail
 from tests.support.studies import TWO_CELLS, new_study, tiny_spec, write_spec
@@ -143,7 +143,7 @@ def test_a_deleted_study_still_has_a_name_and_says_what_became_of_it(
 def test_a_spec_is_a_file_or_its_tables(tmp_path: Path, as_: str) -> None:
     path = write_spec(tmp_path, TWO_CELLS)
     spec = tiny_spec(tmp_path, TWO_CELLS)
-    given = {"a path": path, "a text": str(path), "the tables": tomllib.loads(TWO_CELLS)}[as_]
+    given: Any = {"a path": path, "a text": str(path), "the tables": tomllib.loads(TWO_CELLS)}[as_]
     assert mnist_tune.create_study(given, name="other").spec == spec.named("other").document()
 
 
