@@ -44,12 +44,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mnist_tune.errors import MnistTuneError, UserError
-
 if TYPE_CHECKING:
     from mnist_tune.api.running import run
     from mnist_tune.api.study import Study, create_study, open_study, study_names
     from mnist_tune.api.values import RankedConfiguration, StudyStatus
+    from mnist_tune.errors import MnistTuneError, UserError
     from mnist_tune.results.study_results import Cells
     from mnist_tune.spec.shipped import shipped_specs
 
@@ -72,9 +71,11 @@ __all__ = [
 
 _LIES_IN = {
     "Cells": "mnist_tune.results.study_results",
+    "MnistTuneError": "mnist_tune.errors",
     "RankedConfiguration": "mnist_tune.api.values",
     "Study": "mnist_tune.api.study",
     "StudyStatus": "mnist_tune.api.values",
+    "UserError": "mnist_tune.errors",
     "create_study": "mnist_tune.api.study",
     "open_study": "mnist_tune.api.study",
     "run": "mnist_tune.api.running",

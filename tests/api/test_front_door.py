@@ -22,7 +22,7 @@ print(sorted(name for name in sys.modules if name.startswith("mnist_tune")))
 """,
         tmp_path,
     )
-    assert (answer.stdout, answer.stderr) == ("[]\n['mnist_tune', 'mnist_tune.errors']\n", "")
+    assert (answer.stdout, answer.stderr) == ("[]\n['mnist_tune']\n", "")
 
 
 def test_looking_at_a_study_loads_no_torch_and_pandas_for_its_tables_alone(tmp_path: Path) -> None:
