@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from mnist_tune.results.candidates import SEED
 from mnist_tune.results.evidence import seeds_of
-from mnist_tune.results.ranking import SEED, Place
+from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.events import conclusion, totals
 from mnist_tune.text.visible import visible

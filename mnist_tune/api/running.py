@@ -41,7 +41,8 @@ def run(
 ) -> Study:
     """Create the study unless it is there, have local processes work on it, and return it when finished.
 
-    A study that was begun goes on where it was, also after a crash.
+    A study that was begun goes on where it was, also after a crash. A cell that failed for good stays
+    missing: `status.cells.failed` counts these.
 
     Ctrl-C, or a notebook's 'interrupt kernel', has the workers finish their epochs and give their cells back.
     A second one has them give the cells back at once, a third one kills them. Then KeyboardInterrupt comes.
