@@ -1,9 +1,5 @@
 """Errors that end a command with one line instead of a traceback."""
 
-from __future__ import annotations
-
-from mnist_tune.text.wording import shortened
-
 LONGEST_COMPLAINT = 160
 """Characters of a complaint about what is stored, which repeats some of it."""
 
@@ -31,4 +27,6 @@ class Damaged(ValueError):  # noqa: N818 - a state of what is stored more than a
     """A stored value is not what it should be; the message says how, in one line."""
 
     def __init__(self, message: str) -> None:
+        from mnist_tune.text.wording import shortened  # training, which has errors too, needs no rich
+
         super().__init__(shortened(" ".join(message.split()), LONGEST_COMPLAINT))
