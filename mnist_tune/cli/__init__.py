@@ -12,18 +12,21 @@ import typer
 
 from mnist_tune import __version__
 from mnist_tune.cli import (
-    checks,
     control,
     dashboard,
     data,
     doctor,
+    evaluate,
+    export,
     launch,
     logs,
-    models,
     report,
-    results,
+    run,
+    status,
     studies,
-    workers,
+    train,
+    verify,
+    worker,
 )
 from mnist_tune.cli.commands import Commands, help_of
 from mnist_tune.cli.options import settings
@@ -60,14 +63,14 @@ def main(
 
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Run a study": {
-        "run": workers.run,
+        "run": run.run,
         "create-study": studies.create_study,
-        "worker": workers.worker,
+        "worker": worker.worker,
         "launch": launch.launch,
         "init": studies.init,
     },
     "Look at it": {
-        "status": results.status,
+        "status": status.status,
         "logs": logs.logs,
         "studies": studies.list_studies,
         "report": report.report,
@@ -82,12 +85,12 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "set": control.set_,
     },
     "Use what it found": {
-        "export": results.export,
-        "train": models.train,
-        "evaluate": models.evaluate,
+        "export": export.export,
+        "train": train.train,
+        "evaluate": evaluate.evaluate,
     },
     "Keep it in order": {
-        "verify": checks.verify,
+        "verify": verify.verify,
         "copy-study": studies.copy_study,
         "delete-study": studies.delete_study,
         "doctor": doctor.doctor,

@@ -1,8 +1,7 @@
-"""status, export."""
+"""status."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,6 @@ from mnist_tune.cli import options
 from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.processes import standard_streams
-from mnist_tune.spec.parsing import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,42 +86,3 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
         out.print(f"{results.name}: {totals(results)}")
         raise typer.Exit(STOPPED)
     return results
-
-
-def export(
-    study: OnlyStudyArgument = "",
-    storage: StorageOption = None,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: as --output's suffix says, else toml.", show_default=False),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Default: standard output.", show_default=False)
-    ] = None,
-) -> None:
-    """Write the best configuration, which 'mnist-tune train' runs unchanged.
-
-    The best is the one with the highest mean validation accuracy over its seeds; what is tied with it is
-    named, and written beside it, as is that the study is not finished yet.
-
-    Example: mnist-tune export quickstart --output best.toml
-    """
-    from mnist_tune.results.exports import best_configuration
-    from mnist_tune.results.reading import read_results
-    from mnist_tune.spec.documents import dump, format_of, write
-    from mnist_tune.storage.engine import shown, storage_url
-
-    results = read_results(options.study(study, storage))
-    configuration = best_configuration(results, shown(storage_url(storage)))
-    document = dump(configuration.model_dump(mode="json"), format_ or format_of(output))
-    for line in results.reservations:
-        options.say(f"warning: {line}", err=True)
-    if output is None:
-        for line in document.removesuffix("\n").split("\n"):
-            options.say(line)
-    else:
-        write(output, document)
-        for line in results.evidence:
-            if line not in results.reservations:
-                options.say(line)
-        options.say(f"wrote {output}; train it with: mnist-tune train {output}")

@@ -1,4 +1,4 @@
-"""train, evaluate."""
+"""train."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import DataOption, DeviceOption, JsonOption, ThreadsOption
+from mnist_tune.cli.options import DataOption, DeviceOption, ThreadsOption
 from mnist_tune.errors import STOPPED
 
 
@@ -70,35 +70,3 @@ def train(
         options.say("stopped before the last epoch; no model was saved", err=True)
         raise typer.Exit(STOPPED) from None
     options.say(f"saved {model}; measure it with: mnist-tune evaluate {folder}")
-
-
-def evaluate(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL", help="A folder that 'train' wrote, or its .safetensors.", show_default=False
-        ),
-    ],
-    device: DeviceOption = "auto",
-    data_dir: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure a model on the 10,000 test images: accuracy in percent, per class, and confusion matrix.
-
-    Example: mnist-tune evaluate models/best
-    """
-    from mnist_tune.models.train import evaluate_model
-    from mnist_tune.terminal.tables import evaluation_tables
-
-    measured = evaluate_model(model, device=device, data=data_dir)
-    if as_json:
-        options.print_json({"model": str(model), **measured.evaluation.as_json()})
-    else:
-        options.console().print(evaluation_tables(measured.evaluation))
-    try:
-        kept = measured.keep()
-    except OSError as error:
-        options.say(f"not kept for reports: {error.strerror or error}", err=True)
-    else:
-        if kept is not None and not as_json:
-            options.say(f"kept in {kept}, for 'mnist-tune report STUDY --model {kept.parent}'")

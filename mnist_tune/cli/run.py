@@ -1,0 +1,80 @@
+"""run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import (
+    ArtifactsOption,
+    CheckpointsOption,
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    NameOption,
+    SpecArgument,
+    StorageOption,
+    ThreadsOption,
+)
+from mnist_tune.hardware.placement import WORKERS_PER_GPU
+
+
+def run(
+    spec: SpecArgument,
+    storage: StorageOption = None,
+    name: NameOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="Local workers. Default: --per-gpu on every GPU, else one per core.",
+            show_default=False,
+        ),
+    ] = None,
+    per_gpu: Annotated[
+        int,
+        typer.Option(
+            "--per-gpu", min=1, help="Workers that share a GPU, unless --workers says how many there are."
+        ),
+    ] = WORKERS_PER_GPU,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    data_dir: DataOption = None,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the study, run it with local workers, and print the ranking.
+
+    Started again after a stop or a crash, it goes on where it was. Exit code 1 if cells are missing in the
+    end, or weights for which there was no room; 3 if it was stopped.
+
+    Example: mnist-tune run studies/quickstart.toml --workers 2
+    """
+    from mnist_tune.processes import fork_server, standard_streams
+
+    fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
+    from mnist_tune.api.local_run import Equipment, prepare
+    from mnist_tune.storage.engine import storage_url
+    from mnist_tune.terminal.display import Display
+    from mnist_tune.terminal.ending import tell_the_end
+    from mnist_tune.worker.signals import StopRequest
+
+    standard_streams.work_on()
+    options.tame_optuna()
+    loaded = options.spec(spec, name)
+    equipment = Equipment(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
+    prepared = prepare(storage_url(storage), loaded, equipment)
+    out = options.console(to_stderr=as_json)
+    for line in prepared.opening():
+        out.print(line)
+    options.say_notes(prepared.creation.notes)
+    stop = StopRequest()
+    stop.listen()
+    results = prepared.work(stop, Display(prepared.before, out))
+    if as_json:
+        options.print_json(results.as_json())
+    tell_the_end(results, prepared.pool, stop, out)
