@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import OnlyStudyArgument, StorageOption
 from mnist_tune.spec.parsing import Format
-
-if TYPE_CHECKING:
-    pass
 
 
 def export(

@@ -140,12 +140,6 @@ def trial_id_of(trial: FrozenTrial) -> int:
     return trial._trial_id
 
 
-def value_of(trial: FrozenTrial) -> float:
-    """The value of a trial that has one."""
-    assert trial.value is not None
-    return trial.value
-
-
 def check_consistency(trial: FrozenTrial) -> None:
     """Raises ValueError where the times, values and parameters of a trial do not fit its state."""
     trial._validate()
@@ -233,8 +227,8 @@ class RetoldCmaEsSampler(CmaEsSampler):
         size = optimizer.population_size
         # To the last whole one, so that stock finds none to tell, and nothing to store.
         while len(members := self._get_solution_trials(ended, optimizer.generation)) >= size:
-            told = [(space.transform(trial.params), -value_of(trial)) for trial in members[:size]]
-            optimizer.tell(told)
+            pairs = ((space.transform(trial.params), trial.values) for trial in members[:size])
+            optimizer.tell([(point, -values[0]) for point, values in pairs])
         return optimizer
 
 
