@@ -1,4 +1,4 @@
-"""Every command's help has an example that works, and the README's reference is what the code says."""
+"""Every command's help has an example that works, and the reference in the papers is what the code says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 
 from mnist_tune.cli import app
 from tests.conftest import Command
-from tests.papers.command_reference import README, commands, description, example, panels, reference, written
+from tests.papers.command_reference import PAPER, commands, description, example, panels, reference, written
 
 COMMANDS = dict(commands())
 
 
-def test_the_reference_in_the_readme_is_the_codes() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_reference_in_the_papers_is_the_codes() -> None:
+    text = PAPER.read_text(encoding="utf-8")
     assert written(text) == text, "run: python -m tests.papers.command_reference"
 
 

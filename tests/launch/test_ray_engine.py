@@ -23,7 +23,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url
 from tests.conftest import Command
-from tests.papers.test_readme import LAUNCH_ON_RAY
+from tests.papers.commands import LAUNCH_ON_RAY
 from tests.support.process_tree import descendants, kill_all, started_with
 from tests.support.studies import TINY_SPEC, finish, lease, new_study, start_command, wait_until, work
 from tests.system.test_worker_processes import LONG_TRIAL

@@ -25,7 +25,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.open_study import OpenStudy
 from tests.conftest import Command
-from tests.papers.test_readme import LAUNCH_ON_SLURM
+from tests.papers.commands import LAUNCH_ON_SLURM
 from tests.support import slurm_server
 from tests.support.process_tree import descendants
 from tests.support.studies import TWO_CELLS, finish, new_study, start_command, wait_until

@@ -1,6 +1,6 @@
-"""The README's command reference, made from the commands' own signatures and docstrings.
+"""The command reference, made from the commands' own signatures and docstrings.
 
-python -m tests.papers.command_reference writes it into the README.
+python -m tests.papers.command_reference writes it into mnist_tune/cli/README.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from mnist_tune.cli import app
 
-README = Path(__file__).parents[2] / "README.md"
+PAPER = Path(__file__).parents[2] / "mnist_tune" / "cli" / "README.md"
 BEGIN = "<!-- The command reference: python -m tests.papers.command_reference writes it from the code. -->"
 END = "<!-- The end of the command reference. -->"
 
@@ -129,11 +129,11 @@ def _table(rows: Iterable[Row]) -> list[str]:
 
 
 def written(text: str) -> str:
-    """The README's text with the reference between its two marks."""
+    """The paper's text with the reference between its two marks."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAPER.write_text(written(PAPER.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The README's pictures, taken anew from a real run: python -m tests.papers.readme_pictures.
+"""The papers' pictures, taken anew from a real run: python -m tests.papers.readme_pictures.
 
 Runs the quickstart and the replicates (five minutes on two cores), evaluates the winner, and takes
 pictures of the terminal half way, of the report and of the dashboard. Needs tmux and Chromium.

@@ -1,4 +1,4 @@
-"""The README's tutorial, from the first command to the last, on a real server and on fewer images."""
+"""The tutorial, from the first command to the last, on a real server and on fewer images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
-from tests.papers.test_readme import TUTORIAL
+from tests.papers.commands import TUTORIAL
 from tests.support.postgres_server import PostgresServer, running_server
 from tests.support.running_dashboard import running_dashboard
 from tests.support.studies import STUDIES, finish, start_command

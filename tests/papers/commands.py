@@ -1,0 +1,105 @@
+"""The commands that the papers show, in the groups in which tests run them."""
+
+from __future__ import annotations
+
+SET_UP = [
+    "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/mnist-tune run studies/quickstart.toml",
+    "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest",
+]
+"""Run as they stand in .ci/run (the second) and, from the venv on, with those that follow (the first)."""
+
+FROM_THE_SEARCH_TO_A_MODEL = [
+    "mnist-tune run studies/quickstart.toml",
+    "mnist-tune status quickstart",
+    "mnist-tune status quickstart --watch",
+    "mnist-tune logs quickstart --trial 5",
+    "mnist-tune report quickstart --output report.html",
+    "mnist-tune export quickstart --output best.toml",
+    "mnist-tune worker quickstart",
+    "mnist-tune train best.toml --output models/best",
+    "mnist-tune evaluate models/best",
+    "mnist-tune report quickstart --model models/best",
+    "mnist-tune studies",
+    "mnist-tune data check",
+    "mnist-tune delete-study quickstart --yes",
+]
+
+THE_REFERENCE_GRID = [
+    "mnist-tune run studies/seed-grid.toml",
+    "mnist-tune export seed-grid --output seed-grid-best.toml",
+    "mnist-tune train seed-grid-best.toml --seed 0 --output models/seed-0",
+    "mnist-tune evaluate models/seed-0 --json",
+]
+
+BEYOND_IT = [
+    "mnist-tune run studies/beyond.toml",
+    "mnist-tune export beyond --output beyond-best.toml",
+    "mnist-tune train beyond-best.toml --seed 0 --output models/beyond-0",
+    "mnist-tune evaluate models/beyond-0 --json",
+    "mnist-tune report beyond --model models/beyond-0",
+]
+
+MORE_SEEDS = [
+    "mnist-tune create-study studies/replicates.toml --reuse quickstart",
+    "mnist-tune run studies/replicates.toml",
+]
+TUTORIAL = [
+    "mnist-tune run studies/quickstart.toml",
+    *MORE_SEEDS,
+    "mnist-tune report replicates --output replicates.html",
+    "createuser --pwprompt tuner",
+    "createdb --owner tuner studies",
+    "export MNIST_TUNE_STORAGE=postgresql://tuner@database-host/studies",
+    "mnist-tune doctor",
+    "mnist-tune copy-study replicates --from sqlite:///mnist-tune.db "
+    "--to postgresql://tuner@database-host/studies",
+    "mnist-tune create-study studies/seed-grid.toml",
+    "mnist-tune worker seed-grid",
+    "mnist-tune run studies/seed-grid.toml",
+    "mnist-tune status seed-grid --watch",
+    "mnist-tune dashboard --read-only",
+    "mnist-tune drain seed-grid --host gpu-2",
+    "mnist-tune export seed-grid --output seed-grid-best.toml",
+    "mnist-tune report seed-grid --output seed-grid.html",
+    "mnist-tune verify seed-grid",
+]
+"""The whole tutorial, run on a real server, with smaller studies, in test_tutorial.py."""
+
+ASKING_WORKERS = [
+    "mnist-tune status seed-grid --workers",
+    "mnist-tune pause seed-grid",
+    "mnist-tune resume seed-grid",
+    "mnist-tune drain seed-grid --host gpu-1",
+    "mnist-tune cancel seed-grid",
+    "mnist-tune copy-study seed-grid --from sqlite:///mnist-tune.db "
+    "--to postgresql://tuner@database-host/studies",
+    "mnist-tune retry seed-grid --failed",
+    "mnist-tune verify seed-grid",
+    "mnist-tune doctor",
+]
+
+LAUNCH_ON_RAY = "mnist-tune launch seed-grid --on ray --workers 8 --address auto"
+LAUNCH_ON_SLURM = (
+    "mnist-tune launch seed-grid --on slurm --workers 32 --time 240 --engine-option partition=long"
+)
+"""Run on fewer images in tests/launch/."""
+
+DASHBOARDS = ["optuna-dashboard sqlite:///mnist-tune.db", "mnist-tune dashboard --read-only"]
+"""Run in tests/system/test_stock_optuna.py and tests/dashboard/."""
+
+CHECKS = [
+    '.venv/bin/python -m pytest -n 3 -m "(slow or browser or postgres) and not gpu and not campaign" '
+    "-rs --durations=30",
+    ".venv/bin/ruff check .",
+    ".venv/bin/ruff format --check .",
+    ".venv/bin/mypy",
+]
+"""Run as they stand in .ci/run."""
+
+CAMPAIGNS = [
+    "python -m tests.system.chaos --kills 10000 --harsh",
+    "python -m tests.system.chaos --seeds 20 --postgres",
+    "python -m tests.system.crash_points",
+    "python -m tests.system.crash_points --postgres --every 3",
+]
+"""Run for shorter in tests/system/."""

@@ -1,0 +1,182 @@
+"""The papers' commands are the ones that work: each is run by a test, and none is left out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from mnist_tune.cli import app
+from mnist_tune.errors import MISTAKE
+from mnist_tune.queue.worker_registry import Registration
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study.store import open_study
+from tests.conftest import Command
+from tests.papers.commands import (
+    ASKING_WORKERS,
+    BEYOND_IT,
+    CAMPAIGNS,
+    CHECKS,
+    DASHBOARDS,
+    FROM_THE_SEARCH_TO_A_MODEL,
+    LAUNCH_ON_RAY,
+    LAUNCH_ON_SLURM,
+    MORE_SEEDS,
+    SET_UP,
+    THE_REFERENCE_GRID,
+    TUTORIAL,
+)
+from tests.papers.papers import (
+    README,
+    REFERENCE,
+    ROOT,
+    TUTORIAL_PAPER,
+    blocks,
+    inline_commands,
+    papers,
+    shown_commands,
+)
+from tests.support.studies import STUDIES, finish, start_command, write_spec
+
+TESTED = {
+    *SET_UP,
+    *FROM_THE_SEARCH_TO_A_MODEL,
+    *THE_REFERENCE_GRID,
+    *BEYOND_IT,
+    *MORE_SEEDS,
+    *TUTORIAL,
+    *ASKING_WORKERS,
+    LAUNCH_ON_RAY,
+    LAUNCH_ON_SLURM,
+    *DASHBOARDS,
+    *CHECKS,
+    *CAMPAIGNS,
+}
+GENERAL = {"--help", "--version", "--debug", "--install-completion"}
+
+
+def test_every_command_of_the_papers_is_one_that_a_test_runs() -> None:
+    assert {command for paper in papers() for command in shown_commands(paper)} == TESTED
+
+
+def test_the_tutorial_is_run_in_its_order() -> None:
+    assert shown_commands(TUTORIAL_PAPER) == TUTORIAL
+
+
+def test_the_set_up_is_one_line_each() -> None:
+    assert [command for command in shown_commands(README) if "venv" in command] == SET_UP
+
+
+def test_the_checks_are_those_that_are_run_before_a_change_lands() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert set(CHECKS) <= set(lines)
+
+
+@pytest.mark.parametrize("paper", papers(), ids=lambda paper: str(paper.relative_to(ROOT)))
+def test_commands_in_the_running_text_have_the_words_that_they_are_written_with(paper: Path) -> None:
+    for line in inline_commands(paper, "mnist-tune"):
+        words = shlex.split(line)[1:]
+        command: Any = typer.main.get_command(app)
+        known = set(GENERAL)
+        while words and words[0] in getattr(command, "commands", ()):
+            command = command.commands[words.pop(0)]
+            known |= {name for parameter in command.params for name in parameter.opts}
+        if not known - GENERAL:
+            assert set(words) <= {*GENERAL, "COMMAND"}, line
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+@pytest.mark.parametrize("paper", papers(), ids=lambda paper: str(paper.relative_to(ROOT)))
+def test_modules_that_a_paper_has_one_run_can_be_run_with_these_options(paper: Path) -> None:
+    for line in [*inline_commands(paper, "python"), *CAMPAIGNS]:
+        dash, module, *options = shlex.split(line)[1:]
+        found = importlib.util.find_spec(module)
+        assert (dash, found is not None) == ("-m", True), line
+        assert found is not None
+        assert found.origin is not None
+        source = Path(found.origin).read_text(encoding="utf-8")
+        assert 'if __name__ == "__main__":' in source, line
+        for option in options:
+            assert not option.startswith("--") or f'"{option}"' in source, f"{line}: {option}"
+
+
+def test_mistakes_are_answered_as_the_paper_shows(tmp_path: Path, command: Command) -> None:
+    (shown,) = (block for block in blocks(REFERENCE, "console") if "mine.toml" in block)
+    spec = (STUDIES / "quickstart.toml").read_text(encoding="utf-8")
+    write_spec(tmp_path, spec.replace("epochs = 3", "epoch = 3"), "mine.toml")
+    assert command("create-study", str(STUDIES / "quickstart.toml")).code == 0
+    lines = shown.splitlines()
+    for typed, answer in zip(lines[::2], lines[1::2], strict=True):
+        program, *words = shlex.split(typed.removeprefix("$ "))
+        said = command(*words)
+        assert (program, said.code, said.out, said.err) == ("mnist-tune", MISTAKE, "", f"{answer}\n")
+
+
+def run_in(folder: Path, lines: list[str]) -> list[str]:
+    """Run commands one after another in a folder with `studies/`; what each printed."""
+    (folder / "studies").symlink_to(STUDIES)
+    printed = []
+    for line in lines:
+        answer = finish(start_command(*shlex.split(line)[1:], folder=folder, url="sqlite:///mnist-tune.db"))
+        assert (answer.returncode, answer.stderr) == (0, ""), line
+        printed.append(answer.stdout)
+    return printed
+
+
+def test_the_commands_that_ask_workers_work_as_they_stand(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUNE_STORAGE", "sqlite:///mnist-tune.db")
+    monkeypatch.setattr("socket.gethostname", lambda: "gpu-1")
+    assert command("create-study", str(STUDIES / "seed-grid.toml")).code == 0
+    study = open_study(open_storage(storage_url()), "seed-grid")
+    Registration(study.storage, study.study_id, "cuda:0").register()
+    for line in ASKING_WORKERS:
+        there = line.replace("postgresql://tuner@database-host/studies", "sqlite:///server.db")
+        answer = command(*shlex.split(there)[1:])
+        assert (answer.code, answer.err) == (0, ""), line
+
+
+@pytest.mark.slow
+def test_the_way_from_the_search_to_a_model_works_as_it_stands(tmp_path: Path, mnist_directory: Path) -> None:
+    printed = dict(zip(FROM_THE_SEARCH_TO_A_MODEL, run_in(tmp_path, FROM_THE_SEARCH_TO_A_MODEL), strict=True))
+    accuracy = re.search(r"test accuracy ([\d.]+) %", printed["mnist-tune evaluate models/best"])
+    assert accuracy is not None
+    assert float(accuracy[1]) > 97
+    assert "the study is finished" in printed["mnist-tune worker quickstart"]
+    metrics = json.loads((tmp_path / "models" / "best" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["images"] == 60_000
+    assert str(mnist_directory) in printed["mnist-tune data check"]
+
+
+def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
+    """Run commands on a study with a hundredth of the images and few epochs; what each printed."""
+    (folder / "mine").mkdir()
+    text = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
+    text = re.sub(r"^epochs = \d+", "epochs = 1" if name == "seed-grid" else "epochs = 2", text, flags=re.M)
+    for longer, shorter in (("min_resource = 3", "min_resource = 1"), ("factor = 3", "factor = 2")):
+        text = text.replace(longer, shorter)
+    text = text.replace("= 50000", "= 500").replace("= 10000", "= 500")
+    text = text.replace("n_trials = 18", "n_trials = 6\nn_startup_trials = 3")
+    (folder / "mine" / f"{name}.toml").write_text(text, encoding="utf-8")
+    return run_in(folder, [line.replace("studies/", "mine/") for line in lines])
+
+
+@pytest.mark.slow
+def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) -> None:
+    printed = smaller("seed-grid", tmp_path, THE_REFERENCE_GRID)
+    assert json.loads(printed[-1])["accuracy"] > 90
+
+
+@pytest.mark.slow
+def test_the_commands_beyond_the_grid_work_on_a_smaller_study(tmp_path: Path) -> None:
+    printed = smaller("beyond", tmp_path, BEYOND_IT)
+    assert json.loads(printed[3])["accuracy"] > 97
+    assert "6/6 cells" in printed[0]
