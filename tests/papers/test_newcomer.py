@@ -7,8 +7,6 @@ from typing import get_args
 
 import pytest
 import sqlalchemy
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect
 
 from mnist_tune.jobs.mnist import optimizers
 from mnist_tune.jobs.mnist.hyperparameters import Optimizer
@@ -47,9 +45,11 @@ def test_a_newcomer_finds_the_place_in_three_steps(looked_for: str) -> None:
     assert ways, f"no link names {name} in {path} beside '{looked_for}'"
 
 
-@pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()], ids=lambda each: each.name)
-def test_the_place_of_the_claim_is_one_statement_that_takes_a_waiting_trial(dialect: Dialect) -> None:
-    statement = str(claim_first(1, sqlalchemy.true()).compile(dialect=dialect))
+@pytest.mark.parametrize("url", ["sqlite://", "postgresql+psycopg://"])
+def test_the_place_of_the_claim_is_one_statement_that_takes_a_waiting_trial(url: str) -> None:
+    claim = claim_first(1, sqlalchemy.true())
+    assert isinstance(claim, sqlalchemy.UpdateBase)
+    statement = str(claim.compile(dialect=sqlalchemy.make_url(url).get_dialect()()))
     assert statement.startswith("UPDATE trials SET state=")
     assert " RETURNING " in statement
     assert statement.count("UPDATE trials") == 1
