@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+GUIDE = ROOT / "mnist_tune" / "README.md"
 STUDIES_README = ROOT / "studies" / "README.md"
 TUTORIAL_PAPER = ROOT / "studies" / "tutorial.md"
 REFERENCE = ROOT / "mnist_tune" / "cli" / "README.md"
@@ -47,10 +48,10 @@ def shown_commands(paper: Path) -> list[str]:
     return [line for block in blocks(paper, "bash") for line in block.splitlines()]
 
 
-def inline_commands(paper: Path, program: str) -> list[str]:
-    """What stands in its running text as code and begins with a program's name, each in one line."""
+def code(paper: Path, begins: str) -> list[str]:
+    """What stands in its running text as code and begins so, each in one line."""
     spans = (" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(paper)))
-    return [span for span in spans if span.startswith(f"{program} ")]
+    return [span for span in spans if span.startswith(begins)]
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,14 @@ def anchors(paper: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def line_of(link: Link) -> str:
-    """The paragraph, or the row of a table, in which a link stands."""
+def words_around(link: Link) -> str:
+    """The heading that a link stands under, and its paragraph or row of a table."""
     text = prose(link.paper)
     place = text.index(f"[{link.text}](")
     edges = [0, *(match.start() for match in re.finditer(r"\n(?=\n|[-|\d])", text)), len(text)]
-    return next(text[start:end] for start, end in pairwise(edges) if start <= place < end)
+    paragraph = next(text[start:end] for start, end in pairwise(edges) if start <= place < end)
+    heading = re.findall(r"^#+ .*$", text[:place], re.MULTILINE)[-1]
+    return " ".join(f"{heading} {paragraph}".split())
 
 
 @cache

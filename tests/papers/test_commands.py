@@ -39,7 +39,7 @@ from tests.papers.papers import (
     ROOT,
     TUTORIAL_PAPER,
     blocks,
-    inline_commands,
+    code,
     papers,
     shown_commands,
 )
@@ -81,7 +81,7 @@ def test_the_checks_are_those_that_are_run_before_a_change_lands() -> None:
 
 @pytest.mark.parametrize("paper", papers(), ids=lambda paper: str(paper.relative_to(ROOT)))
 def test_commands_in_the_running_text_have_the_words_that_they_are_written_with(paper: Path) -> None:
-    for line in inline_commands(paper, "mnist-tune"):
+    for line in code(paper, "mnist-tune "):
         words = shlex.split(line)[1:]
         command: Any = typer.main.get_command(app)
         known = set(GENERAL)
@@ -93,9 +93,23 @@ def test_commands_in_the_running_text_have_the_words_that_they_are_written_with(
         assert {word for word in words if word.startswith("--")} <= known, line
 
 
+def options(command: Any) -> set[str]:
+    """Every option of a command and of those below it."""
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    return own.union(*(options(each) for each in getattr(command, "commands", {}).values()))
+
+
+def test_options_in_the_running_text_are_those_of_commands() -> None:
+    known = options(typer.main.get_command(app)) | GENERAL
+    ours = [paper for paper in papers() if not paper.is_relative_to(ROOT / "tests")]
+    shown = {re.split(r"[ =]", span)[0] for paper in ours for span in code(paper, "--")}
+    assert len(shown) > 20
+    assert shown <= known
+
+
 @pytest.mark.parametrize("paper", papers(), ids=lambda paper: str(paper.relative_to(ROOT)))
 def test_modules_that_a_paper_has_one_run_can_be_run_with_these_options(paper: Path) -> None:
-    for line in [*inline_commands(paper, "python"), *CAMPAIGNS]:
+    for line in [*code(paper, "python "), *CAMPAIGNS]:
         dash, module, *options = shlex.split(line)[1:]
         found = importlib.util.find_spec(module)
         assert (dash, found is not None) == ("-m", True), line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import get_args
 
 import pytest
@@ -11,13 +12,14 @@ import sqlalchemy
 from mnist_tune.jobs.mnist import optimizers
 from mnist_tune.jobs.mnist.hyperparameters import Optimizer
 from mnist_tune.queue.cells import claim_first
-from tests.papers.papers import README, ROOT, Link, line_of, links
+from tests.papers.papers import GUIDE, README, ROOT, Link, links, text_of, words_around
+from tests.test_house import WINGS
 
 MOST_STEPS = 3
 PLACES = {
     "a claim is atomic": ("mnist_tune/queue/cells.py", "claim_first"),
-    "optimizer": ("mnist_tune/jobs/mnist/optimizers.py", "new_optimizer"),
-    "heat map": ("mnist_tune/report/heat_maps.py", "heat_maps"),
+    "add an optimizer": ("mnist_tune/jobs/mnist/optimizers.py", "new_optimizer"),
+    "the report's heat map is drawn by": ("mnist_tune/report/heat_maps.py", "heat_maps"),
 }
 """What they look for, in the words of the papers, and where it is."""
 
@@ -40,9 +42,15 @@ def test_a_newcomer_finds_the_place_in_three_steps(looked_for: str) -> None:
     ways = [
         link
         for link in within_steps(MOST_STEPS)
-        if (link.target, link.name) == (ROOT / path, name) and looked_for in line_of(link).lower()
+        if (link.target, link.name) == (ROOT / path, name) and looked_for in words_around(link).lower()
     ]
     assert ways, f"no link names {name} in {path} beside '{looked_for}'"
+
+
+def test_the_guide_has_the_wings_in_the_order_of_their_imports() -> None:
+    rows = re.findall(r"^\| (\[.*?) \|", text_of(GUIDE), re.MULTILINE)
+    shown = [wing for row in rows for wing in re.findall(r"\[(\w+)(?:/|\.py)\]", row)]
+    assert shown == WINGS
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "postgresql+psycopg://"])
@@ -63,4 +71,4 @@ def test_the_place_for_a_new_optimizer_makes_all_that_there_are() -> None:
 def test_no_other_file_draws_the_heat_map_of_the_grid() -> None:
     files = {path: path.read_text(encoding="utf-8") for path in (ROOT / "mnist_tune").rglob("*.py")}
     drawing = [path for path, text in files.items() if "add_heatmap(" in text and 'Picture("grid"' in text]
-    assert drawing == [ROOT / PLACES["heat map"][0]]
+    assert drawing == [ROOT / "mnist_tune/report/heat_maps.py"]
