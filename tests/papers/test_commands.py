@@ -43,6 +43,7 @@ from tests.papers.papers import (
     papers,
     shown_commands,
 )
+from tests.support.report_studies import complete_all
 from tests.support.studies import STUDIES, finish, start_command, write_spec
 
 TESTED = {
@@ -156,6 +157,18 @@ def test_the_commands_that_ask_workers_work_as_they_stand(
         there = line.replace("postgresql://tuner@database-host/studies", "sqlite:///server.db")
         answer = command(*shlex.split(there)[1:])
         assert (answer.code, answer.err) == (0, ""), line
+
+
+def test_the_lines_of_python_work_as_they_stand_on_a_finished_study(
+    tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("create-study", str(STUDIES / "quickstart.toml")).code == 0
+    study = open_study(open_storage(storage_url()), "quickstart")
+    complete_all(study, epochs=3)
+    (lines,) = blocks(README, "python")
+    exec(lines, {})
+    assert "RankedConfiguration(rank=1, parameters={'learning_rate': 0.0" in capsys.readouterr().out
+    assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.slow
