@@ -14,7 +14,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.report_studies import complete, fail, history
-from tests.support.studies import TWO_CELLS, new_study, take
+from tests.support.specs import TWO_CELLS
+from tests.support.studies import new_study, take
 
 pytestmark = pytest.mark.filterwarnings("error")
 

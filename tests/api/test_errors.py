@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import mnist_tune
-from tests.support.studies import TWO_CELLS, new_study
+from tests.support.specs import TWO_CELLS
+from tests.support.studies import new_study
 
 SPEC: dict[str, Any] = {"study": {"name": "tiny"}, "search": {"grid": {"learning_rate": [0.001]}}}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mnist_tune
-from tests.support.studies import run_python
+from tests.support.commands import run_python
 
 HEAVY = ("torch", "optuna", "sqlalchemy", "pandas", "numpy", "pydantic", "rich", "typer")
 

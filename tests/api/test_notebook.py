@@ -17,7 +17,8 @@ from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies
 from mnist_tune.storage.statements import put
 from tests.support.report_studies import SEEDS, complete, history
-from tests.support.studies import TINY_SPEC, TWO_CELLS, new_study, take
+from tests.support.specs import TINY_SPEC, TWO_CELLS
+from tests.support.studies import new_study, take
 from tests.text.test_visible import is_clean
 
 HOSTILE = (

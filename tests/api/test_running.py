@@ -16,7 +16,9 @@ from mnist_tune.queue.control import Control, set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from tests.support.process_tree import descendants
-from tests.support.studies import ONE_CELL, STUDIES, new_study, open_file, wait_until
+from tests.support.specs import ONE_CELL, STUDIES
+from tests.support.studies import new_study, open_file
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("mnist_directory")
 

@@ -18,7 +18,8 @@ from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from tests.conftest import Command
 from tests.support.report_studies import SEEDS, complete, fail
-from tests.support.studies import TWO_CELLS, new_study, tiny_spec, write_spec
+from tests.support.specs import TWO_CELLS, tiny_spec, write_spec
+from tests.support.studies import new_study
 
 SPEC: dict[str, Any] = {
     "study": {"name": "tiny"},

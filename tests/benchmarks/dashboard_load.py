@@ -43,7 +43,7 @@ from tests.benchmarks.scaling import sleeping
 from tests.benchmarks.spread import Spread, spread
 from tests.benchmarks.worker_pool import run_together
 from tests.support.running_dashboard import running_dashboard
-from tests.support.studies import wait_until
+from tests.support.waiting import wait_until
 
 NOBODY, OURS, STOCK = "nobody looks", "ours", "stock"
 SIDES = (NOBODY, OURS, STOCK)

@@ -37,8 +37,10 @@ from mnist_tune.text.wording import parameters_text
 from mnist_tune.worker.pool import Pool
 from tests.conftest import STORED, Answer, Command
 from tests.papers.command_reference import commands
+from tests.support.commands import run_command
 from tests.support.process_tree import descendants
-from tests.support.studies import ONE_CELL, TINY_SPEC, new_study, open_file, run_command, write_spec
+from tests.support.specs import ONE_CELL, TINY_SPEC, write_spec
+from tests.support.studies import new_study, open_file
 
 COMMANDS = [name.split()[1:] for name, _ in commands()]
 CONFIGURATION = """

@@ -15,7 +15,9 @@ from mnist_tune.spec.shipped import find_spec, shipped_specs
 from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import create_study, open_study, study_names
 from tests.conftest import STORED, Command
-from tests.support.studies import STUDIES, new_study, open_file, run_python, tiny_spec, work
+from tests.support.commands import run_python
+from tests.support.specs import STUDIES, tiny_spec
+from tests.support.studies import new_study, open_file, work
 
 Complete = Callable[..., list[str]]
 

@@ -21,8 +21,11 @@ from tests.benchmarks.start_up import (
     profile_table,
     table,
 )
+from tests.support.commands import finish, run_command, start_command
 from tests.support.process_tree import descendants
-from tests.support.studies import STUDIES, finish, new_study, run_command, start_command, take, wait_until
+from tests.support.specs import STUDIES
+from tests.support.studies import new_study, take
+from tests.support.waiting import wait_until
 
 FOR_EVER = "import time; time.sleep(600)"  # longer than any test waits
 

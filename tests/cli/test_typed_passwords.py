@@ -12,7 +12,8 @@ from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import visible, without_passwords
 from mnist_tune.verification.records import PASSWORD_IN_URL
 from tests.conftest import Command
-from tests.support.studies import finish, start_command, wait_until
+from tests.support.commands import finish, start_command
+from tests.support.waiting import wait_until
 
 SECRET = "s3cr3t"
 AMBIGUOUS = [

@@ -41,20 +41,12 @@ from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study
 from tests.conftest import Command
+from tests.support.commands import finish, start_command
 from tests.support.report_studies import history
 from tests.support.running_dashboard import address_of, running_dashboard
-from tests.support.studies import (
-    TINY_SPEC,
-    finish,
-    folders,
-    new_study,
-    opened_again,
-    start_command,
-    states,
-    take,
-    tiny_spec,
-    wait_until,
-)
+from tests.support.specs import TINY_SPEC, tiny_spec
+from tests.support.studies import folders, new_study, opened_again, states, take
+from tests.support.waiting import wait_until
 
 HOME = "127.0.0.1:8080"
 HERE = local_names("127.0.0.1")

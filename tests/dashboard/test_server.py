@@ -19,7 +19,8 @@ from mnist_tune.dashboard.guards import local_names
 from mnist_tune.dashboard.server import MOST_TAKEN_IN, Server, find_address
 from mnist_tune.files.locations import Folders
 from tests.dashboard.test_app import Client
-from tests.support.studies import ONE_CELL, new_study
+from tests.support.specs import ONE_CELL
+from tests.support.studies import new_study
 
 ASK = b"GET /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 POST = b"POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

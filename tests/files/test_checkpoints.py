@@ -18,8 +18,8 @@ from mnist_tune.files.checkpoints import (
     save,
     sweep,
 )
+from tests.support.commands import run_python
 from tests.support.mount_namespace import run_with_mounts
-from tests.support.studies import run_python
 
 STATE = b"weights" * 10_000
 TOKEN = "0123456789abcdef" * 2

@@ -12,7 +12,7 @@ import pytest
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.home import expanded, user_folder
-from tests.support.studies import STUDIES, write_spec
+from tests.support.specs import STUDIES, write_spec
 
 STRANGER = ["unshare", "--user", "--map-user=12345", "env", "-u", "HOME", "-u", "MNIST_TUNE_DATA"]
 """Runs what follows as a user whom nobody knows."""

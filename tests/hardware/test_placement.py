@@ -9,7 +9,9 @@ from mnist_tune.hardware.placement import Placement, local_places
 from mnist_tune.results.reading import read_results
 from mnist_tune.worker.pool import Pool
 from tests.support.process_tree import training_processes
-from tests.support.studies import TINY_SPEC, new_study, wait_until
+from tests.support.specs import TINY_SPEC
+from tests.support.studies import new_study
+from tests.support.waiting import wait_until
 
 CORES = sorted(os.sched_getaffinity(0))
 

@@ -24,8 +24,11 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url
 from tests.conftest import Command
 from tests.papers.commands import LAUNCH_ON_RAY
+from tests.support.commands import finish, start_command
 from tests.support.process_tree import descendants, kill_all, started_with
-from tests.support.studies import TINY_SPEC, finish, lease, new_study, start_command, wait_until, work
+from tests.support.specs import TINY_SPEC, lease
+from tests.support.studies import new_study, work
+from tests.support.waiting import wait_until
 from tests.system.test_worker_processes import LONG_TRIAL
 
 if TYPE_CHECKING:

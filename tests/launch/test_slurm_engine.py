@@ -27,8 +27,11 @@ from mnist_tune.study.open_study import OpenStudy
 from tests.conftest import Command
 from tests.papers.commands import LAUNCH_ON_SLURM
 from tests.support import slurm_server
+from tests.support.commands import finish, start_command
 from tests.support.process_tree import descendants
-from tests.support.studies import TWO_CELLS, finish, new_study, start_command, wait_until
+from tests.support.specs import TWO_CELLS
+from tests.support.studies import new_study
+from tests.support.waiting import wait_until
 from tests.system.test_worker_processes import LONG_TRIAL
 
 LONG = LONG_TRIAL.replace("epochs = 15", "epochs = 80").replace("train_size = 300", "train_size = 800")

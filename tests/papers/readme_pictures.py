@@ -21,8 +21,9 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from tests.support.browser import chromium, opened
+from tests.support.commands import run_command
 from tests.support.running_dashboard import running_dashboard
-from tests.support.studies import STUDIES, run_command
+from tests.support.specs import STUDIES
 from tests.support.tmux import ENDED, terminal
 
 COLUMNS, LINES = 100, 20

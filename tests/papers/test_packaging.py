@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mnist_tune.spec.shipped import shipped_specs
-from tests.support.studies import STUDIES
+from tests.support.specs import STUDIES
 
 ROOT = STUDIES.parent
 CHECKS = ROOT / ".ci" / "run"

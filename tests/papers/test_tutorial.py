@@ -15,9 +15,10 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
 from tests.papers.commands import TUTORIAL
+from tests.support.commands import finish, start_command
 from tests.support.postgres_server import PostgresServer, running_server
 from tests.support.running_dashboard import running_dashboard
-from tests.support.studies import STUDIES, finish, start_command
+from tests.support.specs import STUDIES
 
 SMALLER = {"6000": "300", "2000": "200", "50000": "300", "10000": "200", "epochs = 10": "epochs = 1"}
 URL = "postgresql://tuner@database-host/studies"

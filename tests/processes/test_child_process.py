@@ -19,7 +19,8 @@ import pytest
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
 from tests.support.process_tree import descendants
-from tests.support.studies import STUDIES, wait_until
+from tests.support.specs import STUDIES
+from tests.support.waiting import wait_until
 
 METHODS = ["forkserver", "spawn"]
 START_ONE = """

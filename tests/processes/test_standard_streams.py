@@ -20,7 +20,9 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.study.store import open_study
 from mnist_tune.terminal.display import Display
-from tests.support.studies import STUDIES, TINY_SPEC, new_study, open_file, wait_until, write_spec
+from tests.support.specs import STUDIES, TINY_SPEC, write_spec
+from tests.support.studies import new_study, open_file
+from tests.support.waiting import wait_until
 
 MNIST_TUNE = [sys.executable, "-m", "mnist_tune"]
 FULL = Path("/dev/full")

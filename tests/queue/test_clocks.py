@@ -10,16 +10,11 @@ import pytest
 
 from mnist_tune.results.reading import read_results
 from tests.conftest import Command
-from tests.support.studies import (
-    TINY_SPEC,
-    ZONES_DIFFER_BY,
-    finish,
-    lease,
-    new_study,
-    start_toy_worker,
-    wait_until,
-    zone,
-)
+from tests.support.clocks import ZONES_DIFFER_BY, zone
+from tests.support.commands import finish, start_toy_worker
+from tests.support.specs import TINY_SPEC, lease
+from tests.support.studies import new_study
+from tests.support.waiting import wait_until
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 FOUR_CELLS = TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]') + lease(1.0, 3.0)

@@ -22,19 +22,10 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, parameters, trials
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.studies import (
-    TINY_SPEC,
-    ZONES_DIFFER_BY,
-    Clock,
-    fail_behind_its_back,
-    lease,
-    new_study,
-    opened_again,
-    states,
-    take,
-    wait_until,
-    zone,
-)
+from tests.support.clocks import ZONES_DIFFER_BY, Clock, zone
+from tests.support.specs import TINY_SPEC, lease
+from tests.support.studies import fail_behind_its_back, new_study, opened_again, states, take
+from tests.support.waiting import wait_until
 
 WRITES: list[Callable[[GuardedStorage, Queue, Claim], object]] = [
     lambda storage, _, claim: storage.set_trial_user_attr(claim.trial_id, "late", 1),

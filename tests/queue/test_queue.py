@@ -21,15 +21,8 @@ from mnist_tune.storage.optuna_internals import heartbeats
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
-from tests.support.studies import (
-    ONE_CELL,
-    TINY_SPEC,
-    fail_behind_its_back,
-    new_study,
-    opened_again,
-    states,
-    take,
-)
+from tests.support.specs import ONE_CELL, TINY_SPEC
+from tests.support.studies import fail_behind_its_back, new_study, opened_again, states, take
 
 
 def state(trial_id: int) -> Checkpoint:

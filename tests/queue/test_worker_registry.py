@@ -24,8 +24,9 @@ from mnist_tune.storage.schema import workers
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
+from tests.support.clocks import ZONES_DIFFER_BY
 from tests.support.storage_faults import lost_answer
-from tests.support.studies import ZONES_DIFFER_BY, opened_again
+from tests.support.studies import opened_again
 
 NOTHING = Orders(Control.RUNNING, drain=False)
 DRAIN = Orders(Control.RUNNING, drain=True)

@@ -24,7 +24,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.storage.optuna_internals import parameters
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.studies import TINY_SPEC, epoch, new_study, take
+from tests.support.specs import TINY_SPEC
+from tests.support.studies import epoch, new_study, take
 
 SAMPLED = """
 [study]

@@ -33,6 +33,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
 from tests.conftest import STORED, Command
+from tests.support.commands import run_python
 from tests.support.report_studies import (
     SAMPLED,
     SEEDS,
@@ -43,7 +44,9 @@ from tests.support.report_studies import (
     history,
     picture,
 )
-from tests.support.studies import ONE_CELL, TINY_SPEC, TWO_CELLS, new_study, run_python, tiny_spec, wait_until
+from tests.support.specs import ONE_CELL, TINY_SPEC, TWO_CELLS, tiny_spec
+from tests.support.studies import new_study
+from tests.support.waiting import wait_until
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
 

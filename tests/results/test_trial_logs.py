@@ -18,17 +18,10 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.conftest import STORED, Command
-from tests.support.studies import (
-    TINY_SPEC,
-    epoch,
-    finish,
-    new_study,
-    start_command,
-    start_toy_worker,
-    take,
-    wait_until,
-    work,
-)
+from tests.support.commands import finish, start_command, start_toy_worker
+from tests.support.specs import TINY_SPEC
+from tests.support.studies import epoch, new_study, take, work
+from tests.support.waiting import wait_until
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
 EPOCH = {

@@ -20,7 +20,9 @@ from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.conftest import Command
 from tests.support.mount_namespace import run_with_mounts
-from tests.support.studies import TWO_CELLS, epoch, new_study, wait_until, work, write_spec
+from tests.support.specs import TWO_CELLS, write_spec
+from tests.support.studies import epoch, new_study, work
+from tests.support.waiting import wait_until
 
 NO_FOLDER = "File exists"
 """What the system says of a folder whose name a file has."""

@@ -17,7 +17,8 @@ from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
-from tests.support.studies import epoch, new_study, opened_again, take, tiny_spec, work
+from tests.support.specs import tiny_spec
+from tests.support.studies import epoch, new_study, opened_again, take, work
 
 SEARCH = """
 [study]

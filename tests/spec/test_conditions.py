@@ -11,7 +11,8 @@ from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
-from tests.support.studies import new_study, tiny_spec, work
+from tests.support.specs import tiny_spec
+from tests.support.studies import new_study, work
 
 SPACE = """
 [study]

@@ -15,7 +15,7 @@ from mnist_tune.spec.parsing import DEEPEST, parse
 from mnist_tune.spec.plain_data import TextLikeNumber
 from mnist_tune.spec.study_spec import load_spec
 from tests.conftest import Command
-from tests.support.studies import TINY_SPEC
+from tests.support.specs import TINY_SPEC
 
 TOML = "[training]\nlearning_rate = 0.01\n"
 JSON = '{"training": {"learning_rate": 0.01}}\n'

@@ -14,8 +14,9 @@ from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all
 from mnist_tune.failures import Failure
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.commands import run_python
 from tests.support.mount_namespace import run_with_mounts
-from tests.support.studies import run_python, take
+from tests.support.studies import take
 
 TOKEN = "0123456789abcdef" * 2
 WEIGHTS = b"weights" * 10_000

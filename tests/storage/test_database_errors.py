@@ -12,7 +12,8 @@ from mnist_tune.storage.engine import open_engine, storage_url
 from mnist_tune.storage.schema import prepare
 from tests.conftest import STORED, Command
 from tests.support.mount_namespace import run_with_mounts
-from tests.support.studies import TINY_SPEC, new_study, write_spec
+from tests.support.specs import TINY_SPEC, write_spec
+from tests.support.studies import new_study
 
 WRITE = sqlalchemy.text("UPDATE version_info SET library_version = 'written'")
 RUN_EACH = """

@@ -10,7 +10,8 @@ from mnist_tune.storage import filesystems
 from mnist_tune.storage.filesystems import file_system, network_file_system
 from tests.conftest import Command
 from tests.support.mount_namespace import run_with_mounts
-from tests.support.studies import new_study, write_spec
+from tests.support.specs import write_spec
+from tests.support.studies import new_study
 
 pytestmark = pytest.mark.skipif(not filesystems.MOUNTS.exists(), reason="Linux says where what is mounted")
 

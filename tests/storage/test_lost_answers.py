@@ -19,7 +19,8 @@ from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.store import create_study, open_study, study_names
-from tests.support.studies import TWO_CELLS, lease, new_study, opened_again, take
+from tests.support.specs import TWO_CELLS, lease
+from tests.support.studies import new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.postgres

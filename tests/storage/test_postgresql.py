@@ -21,19 +21,11 @@ from mnist_tune.storage.optuna_internals import heartbeats, trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
-from tests.support.studies import (
-    ONE_CELL,
-    finish,
-    lease,
-    new_study,
-    opened_again,
-    start_command,
-    start_toy_worker,
-    take,
-    wait_until,
-    write_spec,
-    zone,
-)
+from tests.support.clocks import zone
+from tests.support.commands import finish, start_command, start_toy_worker
+from tests.support.specs import ONE_CELL, lease, write_spec
+from tests.support.studies import new_study, opened_again, take
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 

@@ -16,7 +16,8 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.studies import ONE_CELL, TINY_SPEC, lease, new_study, opened_again, take
+from tests.support.specs import ONE_CELL, TINY_SPEC, lease
+from tests.support.studies import new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.postgres

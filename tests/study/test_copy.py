@@ -26,7 +26,8 @@ from mnist_tune.study.copy import Copied, copy_study
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study, study_names
-from tests.support.studies import TINY_SPEC, finish, start_toy_worker, tiny_spec
+from tests.support.commands import finish, start_toy_worker
+from tests.support.specs import TINY_SPEC, tiny_spec
 
 CUT_OFF = {"class": "preempted", "reason": "copied while it ran at the source"}
 

@@ -21,7 +21,8 @@ from mnist_tune.study.reuse import create_study_reusing, finished_cells
 from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.verification import verify
 from tests.conftest import Command
-from tests.support.studies import TINY_SPEC, folders, new_study, opened_again, tiny_spec, write_spec
+from tests.support.specs import TINY_SPEC, tiny_spec, write_spec
+from tests.support.studies import folders, new_study, opened_again
 
 MORE_SEEDS = TINY_SPEC.replace('"tiny"', '"more"').replace("[training]", "seed = [0, 1, 2]\n\n[training]")
 

@@ -18,8 +18,9 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study, study_names
+from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.storage_faults import lost_answer
-from tests.support.studies import TINY_SPEC, new_study, take, tiny_spec
+from tests.support.studies import new_study, take
 
 
 def test_creating_the_same_study_again_changes_nothing(study: OpenStudy) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.studies import finish, start_command
+from tests.support.commands import finish, start_command
 
 
 @contextmanager

@@ -32,7 +32,8 @@ from mnist_tune.worker.loop import Ended
 from tests.support.forked_processes import run_each
 from tests.support.logged_job import Job, LoggedStorage, StepLog
 from tests.support.postgres_server import postgres_server
-from tests.support.studies import tiny_spec, work
+from tests.support.specs import tiny_spec
+from tests.support.studies import work
 from tests.system.process_pool import Crowd, Treatment
 from tests.system.promise_checks import STEPS, broken_promises
 

@@ -29,7 +29,8 @@ from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest
 from tests.support.forked_processes import FORK
 from tests.support.logged_job import InEpoch, Job, LoggedStorage, StepLog
-from tests.support.studies import work, write_spec
+from tests.support.specs import write_spec
+from tests.support.studies import work
 from tests.system.promise_checks import STEPS, broken_promises
 
 SPEC = """

@@ -16,7 +16,9 @@ from mnist_tune.processes.child_process import ChildProcess
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.pool import Pool
-from tests.support.studies import TINY_SPEC, new_study, open_file, wait_until, write_spec
+from tests.support.specs import TINY_SPEC, write_spec
+from tests.support.studies import new_study, open_file
+from tests.support.waiting import wait_until
 
 MNIST_TUNE = Path(sys.executable).with_name("mnist-tune")
 """As users call it. `python -m mnist_tune` looks into the current folder, as its own caller has asked."""

@@ -14,21 +14,13 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.lease import Heartbeat
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.clocks import ZONES_DIFFER_BY
+from tests.support.commands import finish, start_command, start_toy_worker
 from tests.support.postgres_server import PostgresServer, running_server
-from tests.support.studies import (
-    ONE_CELL,
-    TWO_CELLS,
-    ZONES_DIFFER_BY,
-    finish,
-    lease,
-    new_study,
-    start_command,
-    start_toy_worker,
-    take,
-    wait_until,
-    write_spec,
-)
+from tests.support.specs import ONE_CELL, TWO_CELLS, lease, write_spec
+from tests.support.studies import new_study, take
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 

@@ -36,17 +36,9 @@ from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from tests.conftest import Command
-from tests.support.studies import (
-    TWO_CELLS,
-    epoch,
-    lease,
-    new_study,
-    states,
-    take,
-    tiny_spec,
-    wait_until,
-    work,
-)
+from tests.support.specs import TWO_CELLS, lease, tiny_spec
+from tests.support.studies import epoch, new_study, states, take, work
+from tests.support.waiting import wait_until
 
 GRID = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease(0.05, 0.3)
 SAMPLED = """

@@ -20,7 +20,9 @@ from optuna.trial import TrialState
 
 from mnist_tune.queue.queue import Standing
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.studies import TINY_SPEC, finish, new_study, start_toy_worker
+from tests.support.commands import finish, start_toy_worker
+from tests.support.specs import TINY_SPEC
+from tests.support.studies import new_study
 
 # The smallest grid that can be seen complete, running and waiting at once.
 THREE_CELLS = (

@@ -21,20 +21,11 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.study.store import open_study
+from tests.support.commands import BY_EXEC, finish, run_command, start_command, start_toy_worker
 from tests.support.process_tree import descendants
-from tests.support.studies import (
-    BY_EXEC,
-    TINY_SPEC,
-    finish,
-    measured,
-    new_study,
-    open_file,
-    run_command,
-    start_command,
-    start_toy_worker,
-    wait_until,
-    write_spec,
-)
+from tests.support.specs import TINY_SPEC, write_spec
+from tests.support.studies import measured, new_study, open_file
+from tests.support.waiting import wait_until
 
 # One cell that is long enough to be caught in the middle, with a lease short enough to wait for.
 LONG_TRIAL = """

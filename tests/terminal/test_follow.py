@@ -13,19 +13,11 @@ from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
 from tests.conftest import Command
-from tests.support.studies import (
-    ONE_CELL,
-    TINY_SPEC,
-    TWO_CELLS,
-    finish,
-    new_study,
-    start_command,
-    start_toy_worker,
-    take,
-    wait_until,
-    write_spec,
-)
+from tests.support.commands import finish, start_command, start_toy_worker
+from tests.support.specs import ONE_CELL, TINY_SPEC, TWO_CELLS, write_spec
+from tests.support.studies import new_study, take
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import wait_until
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d "
 

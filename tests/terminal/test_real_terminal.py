@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.studies import TINY_SPEC, new_study, start_toy_worker, wait_until, write_spec
+from tests.support.commands import start_toy_worker
+from tests.support.specs import TINY_SPEC, write_spec
+from tests.support.studies import new_study
 from tests.support.tmux import ENDED, Terminal, terminal
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,

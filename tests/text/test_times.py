@@ -21,17 +21,10 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.times import local_time, on_axis, retold, zone_at
 from tests.conftest import STORED, Command
 from tests.dashboard.test_app import Client
-from tests.support.studies import (
-    BY_EXEC,
-    ONE_CELL,
-    finish,
-    folders,
-    new_study,
-    start_command,
-    take,
-    work,
-    zone,
-)
+from tests.support.clocks import zone
+from tests.support.commands import BY_EXEC, finish, start_command
+from tests.support.specs import ONE_CELL
+from tests.support.studies import folders, new_study, take, work
 
 FOLD = datetime(2026, 10, 25, 0, 50, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
 """Twenty minutes in which clocks in Berlin go from 2:50 to 2:10."""

@@ -40,7 +40,8 @@ from mnist_tune.text.visible import EMPTY, visible, visible_lines
 from mnist_tune.text.wording import first_line
 from tests.conftest import Command
 from tests.support.report_studies import history
-from tests.support.studies import TWO_CELLS, new_study, take, write_spec
+from tests.support.specs import TWO_CELLS, write_spec
+from tests.support.studies import new_study, take
 
 OSC = "\x1b]52;c;ZXZpbA==\x07"
 """Has a terminal write its clipboard."""

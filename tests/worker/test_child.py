@@ -33,7 +33,8 @@ from mnist_tune.worker.child import ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import Began, Run, SetUp, Trained
 from mnist_tune.worker.runner import Objective, _of_death
 from mnist_tune.worker.signals import Interrupted, StopRequest
-from tests.support.studies import TINY_SPEC, measured, new_study
+from tests.support.specs import TINY_SPEC
+from tests.support.studies import measured, new_study
 
 FIVE_EPOCHS = TINY_SPEC.replace("epochs = 2", "epochs = 5") + "\n[limits]\ncheckpoint_interval = 0\n"
 

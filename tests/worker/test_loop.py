@@ -22,7 +22,9 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended, RunTrial, Worker
 from mnist_tune.worker.signals import StopRequest
-from tests.support.studies import TINY_SPEC, Clock, epoch, fail_behind_its_back, new_study, open_file, work
+from tests.support.clocks import Clock
+from tests.support.specs import TINY_SPEC
+from tests.support.studies import epoch, fail_behind_its_back, new_study, open_file, work
 
 SAMPLED_SPEC = """
 [study]

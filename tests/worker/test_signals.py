@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.worker.signals import Interrupted, StopRequest, pass_on
-from tests.support.studies import wait_until
+from tests.support.waiting import wait_until
 
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 

@@ -1,0 +1,57 @@
+"""Small specs as text, as files and as they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_tune.spec.study_spec import Spec, load_spec
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+# The reference grid, on so few images that a trial takes a moment.
+TINY_SPEC = """
+[study]
+name = "tiny"
+
+[search.grid]
+learning_rate = [0.001, 0.0001]
+batch_size = [64, 128]
+optimizer = ["Adam", "SGD"]
+
+[training]
+epochs = 2
+precision = "fp32"
+
+[data]
+train_size = 200
+validation_size = 100
+"""
+
+TWO_CELLS = """
+[study]
+name = "tiny"
+
+[search.grid]
+learning_rate = [0.001, 0.0001]
+"""
+ONE_CELL = TWO_CELLS.replace(", 0.0001", "")
+
+
+def lease(heartbeat_interval: float, grace_period: float, patience: float = 60.0) -> str:
+    """The lines of a spec that say so."""
+    return (
+        f"\n[lease]\nheartbeat_interval = {heartbeat_interval}\n"
+        f"grace_period = {grace_period}\nstorage_timeout = {patience}\n"
+    )
+
+
+def write_spec(folder: Path, text: str = TINY_SPEC, name: str = "spec.toml") -> Path:
+    """A spec file in `folder`."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def tiny_spec(folder: Path, text: str = TINY_SPEC) -> Spec:
+    """The spec that `text` says."""
+    return load_spec(write_spec(folder, text))
