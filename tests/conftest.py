@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,10 @@ from mnist_tune.__main__ import main
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.commands import STORED, Answer, Command
 from tests.support.postgres_server import postgres_server
 from tests.support.studies import new_study
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
-
-STORED = "studies.db"
-"""The file of the default storage of commands that tests run."""
-
 
 # A shell has its background jobs ignore Ctrl-C, and nohup what it starts the end of the terminal. So does all
 # that they start in turn. The tests are of commands on a terminal, where nothing does.
@@ -100,22 +95,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def study(database: str, tmp_path: Path) -> OpenStudy:
     """A fresh study of eight cells, in a database of each kind."""
     return new_study(tmp_path, url=database)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command said and how it left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command = Callable[..., Answer]
 
 
 @pytest.fixture

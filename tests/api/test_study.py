@@ -16,7 +16,7 @@ from mnist_tune.queue.control import Control, set_control
 from mnist_tune.results.exports import load_configuration
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.report_studies import SEEDS, complete, fail
 from tests.support.specs import TWO_CELLS, tiny_spec, write_spec
 from tests.support.studies import new_study

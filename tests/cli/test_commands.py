@@ -35,9 +35,8 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from mnist_tune.text.wording import parameters_text
 from mnist_tune.worker.pool import Pool
-from tests.conftest import STORED, Answer, Command
 from tests.papers.command_reference import commands
-from tests.support.commands import run_command
+from tests.support.commands import STORED, Answer, Command, run_command
 from tests.support.process_tree import descendants
 from tests.support.specs import ONE_CELL, TINY_SPEC, write_spec
 from tests.support.studies import new_study, open_file

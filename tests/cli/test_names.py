@@ -14,8 +14,7 @@ from mnist_tune.queue.control import read_control
 from mnist_tune.spec.shipped import find_spec, shipped_specs
 from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import create_study, open_study, study_names
-from tests.conftest import STORED, Command
-from tests.support.commands import run_python
+from tests.support.commands import STORED, Command, run_python
 from tests.support.specs import STUDIES, tiny_spec
 from tests.support.studies import new_study, open_file, work
 

@@ -11,8 +11,7 @@ import pytest
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import visible, without_passwords
 from mnist_tune.verification.records import PASSWORD_IN_URL
-from tests.conftest import Command
-from tests.support.commands import finish, start_command
+from tests.support.commands import Command, finish, start_command
 from tests.support.waiting import wait_until
 
 SECRET = "s3cr3t"

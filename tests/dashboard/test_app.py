@@ -40,8 +40,7 @@ from mnist_tune.storage.schema import workers
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study
-from tests.conftest import Command
-from tests.support.commands import finish, start_command
+from tests.support.commands import Command, finish, start_command
 from tests.support.report_studies import history
 from tests.support.running_dashboard import address_of, running_dashboard
 from tests.support.specs import TINY_SPEC, tiny_spec

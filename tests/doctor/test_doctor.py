@@ -20,7 +20,7 @@ from mnist_tune.doctor.database import storage_checks
 from mnist_tune.doctor.machine import CheckResult, Severity, examine, machine_checks
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
 from mnist_tune.storage.schema import prepare
-from tests.conftest import STORED, Answer, Command
+from tests.support.commands import STORED, Answer, Command
 from tests.support.mount_namespace import ROOT
 from tests.support.postgres_server import postgres_server
 from tests.support.studies import new_study

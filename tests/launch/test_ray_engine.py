@@ -25,6 +25,8 @@ from mnist_tune.storage.engine import storage_url
 from tests.conftest import Command
 from tests.papers.commands import LAUNCH_ON_RAY
 from tests.support.commands import finish, start_command
+from tests.papers.test_readme import LAUNCH_ON_RAY
+from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants, kill_all, started_with
 from tests.support.specs import TINY_SPEC, lease
 from tests.support.studies import new_study, work

@@ -26,8 +26,9 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.open_study import OpenStudy
 from tests.conftest import Command
 from tests.papers.commands import LAUNCH_ON_SLURM
+from tests.papers.test_readme import LAUNCH_ON_SLURM
 from tests.support import slurm_server
-from tests.support.commands import finish, start_command
+from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study

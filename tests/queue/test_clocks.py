@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.results.reading import read_results
-from tests.conftest import Command
 from tests.support.clocks import ZONES_DIFFER_BY, zone
-from tests.support.commands import finish, start_toy_worker
+from tests.support.commands import Command, finish, start_toy_worker
 from tests.support.specs import TINY_SPEC, lease
 from tests.support.studies import new_study
 from tests.support.waiting import wait_until

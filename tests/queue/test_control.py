@@ -22,7 +22,7 @@ from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import epoch, new_study, open_file, work
 

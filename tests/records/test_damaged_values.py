@@ -25,7 +25,7 @@ from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
 from mnist_tune.study.store import open_study
 from mnist_tune.worker import loop
-from tests.conftest import STORED, Answer, Command
+from tests.support.commands import STORED, Answer, Command
 from tests.support.damaged_values import DAMAGED, WHOLE, Case, cases, damaged_storage
 from tests.support.studies import open_file, work
 

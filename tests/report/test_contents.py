@@ -32,8 +32,7 @@ from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
-from tests.conftest import STORED, Command
-from tests.support.commands import run_python
+from tests.support.commands import STORED, Command, run_python
 from tests.support.report_studies import (
     SAMPLED,
     SEEDS,

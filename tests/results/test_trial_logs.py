@@ -17,8 +17,7 @@ from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
-from tests.conftest import STORED, Command
-from tests.support.commands import finish, start_command, start_toy_worker
+from tests.support.commands import STORED, Command, finish, start_command, start_toy_worker
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import epoch, new_study, take, work
 from tests.support.waiting import wait_until

@@ -18,7 +18,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import epoch, new_study, work

@@ -12,7 +12,7 @@ from mnist_tune.results.exports import load_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.live_view import live_view
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.report_studies import SEEDS, complete
 from tests.support.studies import new_study
 

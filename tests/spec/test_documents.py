@@ -14,7 +14,7 @@ from mnist_tune.spec.documents import dump, load
 from mnist_tune.spec.parsing import DEEPEST, parse
 from mnist_tune.spec.plain_data import TextLikeNumber
 from mnist_tune.spec.study_spec import load_spec
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.specs import TINY_SPEC
 
 TOML = "[training]\nlearning_rate = 0.01\n"

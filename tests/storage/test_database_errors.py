@@ -10,7 +10,7 @@ import sqlalchemy
 
 from mnist_tune.storage.engine import open_engine, storage_url
 from mnist_tune.storage.schema import prepare
-from tests.conftest import STORED, Command
+from tests.support.commands import STORED, Command
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.specs import TINY_SPEC, write_spec
 from tests.support.studies import new_study

@@ -8,7 +8,7 @@ import pytest
 
 from mnist_tune.storage import filesystems
 from mnist_tune.storage.filesystems import file_system, network_file_system
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.specs import write_spec
 from tests.support.studies import new_study

@@ -17,7 +17,7 @@ from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.sections import FORMER_NAMES, MOST
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.specs import tiny_spec
 from tests.support.studies import open_file, take
 

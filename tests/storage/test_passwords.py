@@ -15,8 +15,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
-from tests.conftest import Command
-from tests.support.commands import BY_EXEC, finish, start_command
+from tests.support.commands import BY_EXEC, Command, finish, start_command
 from tests.support.postgres_server import running_server
 from tests.support.specs import TWO_CELLS, lease, write_spec
 from tests.support.tcp_proxy import tcp_proxy

@@ -20,8 +20,8 @@ from mnist_tune.study.delete import delete_study_and_files
 from mnist_tune.study.finished import Finished, take_over
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
-from tests.conftest import Command
 from tests.study.test_delete import STATE, at, files_in, set_uid, use
+from tests.support.commands import Command
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import folders, new_study, take, work
 

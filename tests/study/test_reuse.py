@@ -20,7 +20,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing, finished_cells
 from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.verification import verify
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.specs import TINY_SPEC, tiny_spec, write_spec
 from tests.support.studies import folders, new_study, opened_again
 

@@ -19,8 +19,7 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
-from tests.conftest import Command
-from tests.support.commands import run_command
+from tests.support.commands import Command, run_command
 from tests.support.specs import ONE_CELL, TINY_SPEC, lease, tiny_spec, write_spec
 from tests.support.studies import new_study, opened_again, states, take, work
 from tests.support.waiting import wait_until

@@ -1,17 +1,38 @@
-"""`mnist-tune`, and Python, in processes of their own."""
+"""`mnist-tune`, and Python: what a test says of a run of it, and runs in processes of their own."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess
 from tests.support.specs import STUDIES
+
+STORED = "studies.db"
+"""The file of the default storage of commands that tests run."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and how it left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Answer]
 
 
 class Forked(subprocess.Popen[str]):

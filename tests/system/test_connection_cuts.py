@@ -27,7 +27,7 @@ from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest
-from tests.conftest import Answer, Command
+from tests.support.commands import Answer, Command
 from tests.support.specs import TWO_CELLS, tiny_spec, write_spec
 from tests.support.studies import epoch, new_study, take, work
 from tests.system.connection_cuts import Cut

@@ -35,7 +35,7 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.specs import TWO_CELLS, lease, tiny_spec
 from tests.support.studies import epoch, new_study, states, take, work
 from tests.support.waiting import wait_until

@@ -12,8 +12,7 @@ import pytest
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
-from tests.conftest import Command
-from tests.support.commands import finish, start_command, start_toy_worker
+from tests.support.commands import Command, finish, start_command, start_toy_worker
 from tests.support.specs import ONE_CELL, TINY_SPEC, TWO_CELLS, write_spec
 from tests.support.studies import new_study, take
 from tests.support.tcp_proxy import TcpProxy

@@ -15,7 +15,7 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.glyphs import ASCII, UNICODE
 from mnist_tune.terminal.status_page import status_page
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.report_studies import SEEDS, complete, fail
 from tests.support.studies import new_study
 from tests.support.study_results import EIGHT, THOUSAND, made_attempt, made_results

@@ -38,7 +38,7 @@ from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
 from mnist_tune.text.visible import EMPTY, visible, visible_lines
 from mnist_tune.text.wording import first_line
-from tests.conftest import Command
+from tests.support.commands import Command
 from tests.support.report_studies import history
 from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import new_study, take

@@ -30,8 +30,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import CHECKS, Verification, verify
-from tests.conftest import STORED, Command
-from tests.support.commands import finish, start_toy_worker
+from tests.support.commands import STORED, Command, finish, start_toy_worker
 from tests.support.postgres_server import postgres_server
 from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.studies import epoch, new_study, open_file
