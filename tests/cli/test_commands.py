@@ -54,7 +54,7 @@ validation_size = 100
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A folder with a study that `run` has finished, and what `run` said."""
 
     folder: Path
@@ -66,14 +66,14 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> FinishedRun:
     """The tiny study, run by real workers, once for all tests that only look at it."""
     folder = tmp_path_factory.mktemp("finished")
     spec = write_spec(folder)
-    return Finished(folder, run_command("run", str(spec), "--workers", "2", "--json", folder=folder))
+    return FinishedRun(folder, run_command("run", str(spec), "--workers", "2", "--json", folder=folder))
 
 
-def rows(folder: Path) -> list[str]:
+def database_content(folder: Path) -> list[str]:
     """Everything that is stored in the folder's database."""
     if not (folder / STORED).exists():
         return []
@@ -81,12 +81,12 @@ def rows(folder: Path) -> list[str]:
         return list(connection.iterdump())
 
 
-def files(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> list[Path]:
     """Everything that lies in the folder but SQLite's own companions of an open database."""
     return sorted(path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm")))
 
 
-def complete_one(study: OpenStudy, value: float, **environment: Any) -> None:
+def complete_next_cell(study: OpenStudy, value: float, **environment: Any) -> None:
     """End the next cell with this value, as run on this environment."""
     queue = study.queue()
     claim = queue.claim("worker")
@@ -95,7 +95,7 @@ def complete_one(study: OpenStudy, value: float, **environment: Any) -> None:
     queue.complete(claim, value)
 
 
-def give_up_all(study: OpenStudy, reason: str) -> None:
+def fail_all_cells(study: OpenStudy, reason: str) -> None:
     """Fail every waiting cell, until its budget is spent."""
     queue = study.queue()
     while claim := queue.claim("worker"):
@@ -108,13 +108,13 @@ def give_up_all(study: OpenStudy, reason: str) -> None:
 def test_create_study_again_changes_nothing_and_says_so(tmp_path: Path, command: Command) -> None:
     spec = write_spec(tmp_path)
     first = command("create-study", str(spec))
-    stored = rows(tmp_path)
+    stored = database_content(tmp_path)
     again = command("create-study", str(spec))
     assert (first.code, first.err, again.code, again.err) == (0, "", 0, "")
     assert first.out.startswith(f"created study 'tiny' with 8 cells in sqlite:///{tmp_path}/{STORED}\n")
     assert "mnist-tune worker tiny" in first.out
     assert "already, with the same spec" in again.out
-    assert rows(tmp_path) == stored
+    assert database_content(tmp_path) == stored
 
 
 def test_create_study_under_another_name_is_another_study(tmp_path: Path, command: Command) -> None:
@@ -133,7 +133,7 @@ def test_create_study_answers_in_json_too(tmp_path: Path, command: Command) -> N
 
 
 def test_studies_lists_what_the_storage_holds_with_its_progress(tmp_path: Path, command: Command) -> None:
-    complete_one(new_study(tmp_path), 97.5)
+    complete_next_cell(new_study(tmp_path), 97.5)
     assert command("studies").out == "tiny: 1/8 cells, 7 waiting, best so far 97.50 % (trial 0)\n"
     (listed,) = command("studies", "--json").json
     assert (listed["study"], listed["cells"]["complete"], listed["best"]["value"]) == ("tiny", 1, 97.5)
@@ -171,13 +171,13 @@ def test_delete_study_asks_and_a_no_changes_nothing(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new_study(tmp_path)
-    stored = rows(tmp_path)
+    stored = database_content(tmp_path)
     for reply in ("n\n", "\n", ""):
         monkeypatch.setattr(sys, "stdin", io.StringIO(reply))
         answer = command("delete-study", "tiny")
         assert answer.code == 1
         assert "Delete study 'tiny' with all its trials?" in answer.out + answer.err
-        assert rows(tmp_path) == stored
+        assert database_content(tmp_path) == stored
 
 
 def test_delete_study_deletes_after_a_yes(
@@ -217,7 +217,7 @@ def test_status_of_a_new_study_in_json(tmp_path: Path, command: Command) -> None
     assert status["trials"][0]["parameters"].keys() == {"learning_rate", "batch_size", "optimizer"}
 
 
-def test_status_of_a_finished_study_names_the_winner_and_how_to_export_it(finished: Finished) -> None:
+def test_status_of_a_finished_study_names_the_winner_and_how_to_export_it(finished: FinishedRun) -> None:
     answer = run_command("status", "tiny", folder=finished.folder)
     best = read_results(open_study(open_file(finished.folder), "tiny")).best
     assert best is not None
@@ -228,7 +228,7 @@ def test_status_of_a_finished_study_names_the_winner_and_how_to_export_it(finish
     assert not re.search(r"[^\n -~✓✗▶·✂▁▂▃▄▅▆▇█±]", answer.stdout), "control or odd characters"
 
 
-def test_what_real_workers_stored_keeps_every_promise(finished: Finished, command: Command) -> None:
+def test_what_real_workers_stored_keeps_every_promise(finished: FinishedRun, command: Command) -> None:
     answer = command("verify", "tiny", *finished.storage, "--json")
     assert answer.code == 0
     assert answer.json["verdict"] == ("study 'tiny' keeps every promise: 8 cells (8 complete), 8 attempts")
@@ -237,13 +237,13 @@ def test_what_real_workers_stored_keeps_every_promise(finished: Finished, comman
     assert not any(check["findings"] for check in answer.json["checks"])
 
 
-def test_status_writes_nothing(finished: Finished) -> None:
+def test_status_writes_nothing(finished: FinishedRun) -> None:
     with sqlite3.connect(finished.folder / STORED) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content, before = (finished.folder / STORED).read_bytes(), rows(finished.folder)
+    content, before = (finished.folder / STORED).read_bytes(), database_content(finished.folder)
     run_command("status", "tiny", "--json", folder=finished.folder)
     assert (finished.folder / STORED).read_bytes() == content
-    assert rows(finished.folder) == before
+    assert database_content(finished.folder) == before
 
 
 def test_status_exits_with_1_when_a_finished_study_lacks_cells_and_names_them(
@@ -251,8 +251,8 @@ def test_status_exits_with_1_when_a_finished_study_lacks_cells_and_names_them(
 ) -> None:
     study = new_study(tmp_path)
     for value in range(7):
-        complete_one(study, 90.0 + value)
-    give_up_all(study, "training loss is nan in epoch 1")
+        complete_next_cell(study, 90.0 + value)
+    fail_all_cells(study, "training loss is nan in epoch 1")
     answer = command("status", "tiny")
     (hole,) = read_results(study).holes
     missing = f"missing: cell 7 ({parameters_text(hole.parameters)}) failed for good: training loss is nan"
@@ -264,7 +264,7 @@ def test_status_exits_with_1_when_a_finished_study_lacks_cells_and_names_them(
 def test_a_worker_on_a_study_that_ended_with_cells_missing_says_so_and_exits_with_1(
     tmp_path: Path, command: Command, mnist_directory: Path
 ) -> None:
-    give_up_all(new_study(tmp_path), "training loss is nan in epoch 1")
+    fail_all_cells(new_study(tmp_path), "training loss is nan in epoch 1")
     answer = command("worker", "tiny", "--data-dir", str(mnist_directory))
     assert (answer.code, answer.err) == (1, "")
     assert "cells are missing: see mnist-tune status tiny" in answer.out
@@ -282,20 +282,20 @@ def test_status_exits_with_0_while_cells_that_failed_wait_again(tmp_path: Path, 
 
 @pytest.mark.parametrize("reason", ["[/tmp/x] is full", "list[int] of [red]apples[/red]", ":smile: [bold]"])
 def test_status_shows_a_reason_with_brackets_as_it_is(tmp_path: Path, command: Command, reason: str) -> None:
-    give_up_all(new_study(tmp_path), reason)
+    fail_all_cells(new_study(tmp_path), reason)
     answer = command("status", "tiny")
     assert (answer.code, answer.err) == (1, "")
     assert answer.out.count(reason) >= 8, answer.out
 
 
 def test_status_passes_no_escape_sequence_of_a_stored_reason_on(tmp_path: Path, command: Command) -> None:
-    give_up_all(new_study(tmp_path), "\x1b]0;title\x07\x1b[31mred")
+    fail_all_cells(new_study(tmp_path), "\x1b]0;title\x07\x1b[31mred")
     assert "\x1b" not in command("status", "tiny").out
 
 
 def test_status_never_breaks_a_line_of_a_pipe(tmp_path: Path, command: Command) -> None:
     reason = "word " * 20 + "end"
-    give_up_all(new_study(tmp_path), reason)
+    fail_all_cells(new_study(tmp_path), reason)
     assert command("status", "tiny").out.count(reason) >= 8
 
 
@@ -307,9 +307,9 @@ def test_status_warns_when_cells_ran_on_different_grounds(
     tmp_path: Path, command: Command, key: str, one: object, other: object
 ) -> None:
     study = new_study(tmp_path)
-    complete_one(study, 90.0, **{key: one})
+    complete_next_cell(study, 90.0, **{key: one})
     assert "warning" not in command("status", "tiny").out
-    complete_one(study, 91.0, **{key: other})
+    complete_next_cell(study, 91.0, **{key: other})
     warning = f"cells differ in {key} ({one}, {other})"
     assert f"warning: {warning}" in command("status", "tiny").out
     (in_json,) = command("status", "tiny", "--json").json["warnings"]
@@ -319,7 +319,7 @@ def test_status_warns_when_cells_ran_on_different_grounds(
 # run and export
 
 
-def test_run_prints_the_results_as_json_and_tells_people_on_stderr(finished: Finished) -> None:
+def test_run_prints_the_results_as_json_and_tells_people_on_stderr(finished: FinishedRun) -> None:
     assert finished.run.returncode == 0, finished.run.stderr
     results = json.loads(finished.run.stdout)
     assert results["cells"]["complete"] == len(results["trials"]) == 8
@@ -328,7 +328,7 @@ def test_run_prints_the_results_as_json_and_tells_people_on_stderr(finished: Fin
     assert "\x1b" not in finished.run.stderr
 
 
-def test_run_of_a_finished_study_says_so_and_prints_the_ranking_again(finished: Finished) -> None:
+def test_run_of_a_finished_study_says_so_and_prints_the_ranking_again(finished: FinishedRun) -> None:
     again = run_command("run", str(finished.folder / "spec.toml"), folder=finished.folder)
     assert (again.returncode, again.stderr) == (0, "")
     first = again.stdout.splitlines()[0]
@@ -350,7 +350,7 @@ def test_one_cell_and_one_worker_are_one(tmp_path: Path, command: Command, mnist
 
 @pytest.mark.parametrize("format_", ["toml", "json", "yaml"])
 def test_every_format_of_an_export_reads_back_as_the_same_configuration(
-    tmp_path: Path, command: Command, finished: Finished, format_: str
+    tmp_path: Path, command: Command, finished: FinishedRun, format_: str
 ) -> None:
     results = read_results(open_study(open_file(finished.folder), "tiny"))
     assert results.best is not None
@@ -376,26 +376,28 @@ def test_every_format_of_an_export_reads_back_as_the_same_configuration(
     assert configuration.origin["environment"]["threads"] == 1
 
 
-def test_the_format_option_wins_over_the_suffix(tmp_path: Path, command: Command, finished: Finished) -> None:
+def test_the_format_option_wins_over_the_suffix(
+    tmp_path: Path, command: Command, finished: FinishedRun
+) -> None:
     path = tmp_path / "best.txt"
     command("export", "tiny", *finished.storage, "--output", str(path), "--format", "json")
     assert json.loads(path.read_text(encoding="utf-8"))["origin"]["study"] == "tiny"
 
 
 def test_an_export_into_a_missing_folder_is_refused(
-    tmp_path: Path, command: Command, finished: Finished
+    tmp_path: Path, command: Command, finished: FinishedRun
 ) -> None:
     answer = command("export", "tiny", *finished.storage, "--output", "nowhere/best.toml")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("mnist-tune: nowhere/best.toml: cannot be written: ")
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 # train and evaluate
 
 
 def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
-    tmp_path: Path, command: Command, finished: Finished
+    tmp_path: Path, command: Command, finished: FinishedRun
 ) -> None:
     command("export", "tiny", *finished.storage, "--output", "best.toml")
     trained = command("train", "best.toml", "--split", "--output", "out", "--seed", "5")
@@ -463,7 +465,7 @@ def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
 
 
 def test_an_exported_configuration_trains_to_its_trials_own_numbers(
-    tmp_path: Path, command: Command, finished: Finished
+    tmp_path: Path, command: Command, finished: FinishedRun
 ) -> None:
     command("export", "tiny", *finished.storage, "--output", "best.toml")
     assert command("train", "best.toml", "--split", "--output", "again").code == 0
@@ -499,7 +501,7 @@ def test_data_check_of_an_empty_folder_downloads_nothing(tmp_path: Path, command
     answer = command("data", "check", "--data-dir", str(tmp_path / "nothing"))
     assert answer.code == 0  # nothing is wrong yet: the first use unpacks them
     assert answer.out.count(": missing") == 4
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 def truncated_data(folder: Path, whole: Path) -> Path:
@@ -546,7 +548,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     for _ in range(8):
-        complete_one(study, 90.0)
+        complete_next_cell(study, 90.0)
     script = """
 import sys
 import time
@@ -695,15 +697,15 @@ BAD_INPUTS = [
 def test_a_bad_input_gets_one_line_and_changes_nothing(
     littered: Path, command: Command, line: str, answer: str
 ) -> None:
-    lying, stored = files(littered), rows(littered)
+    lying, stored = files_in(littered), database_content(littered)
     said = command(*line.split())
     assert (said.code, said.out) == (2, ""), said.err
     assert said.err.startswith("mnist-tune: ")
     assert said.err.count("\n") == 1
     assert answer in said.err
     assert "secret" not in said.err
-    assert files(littered) == lying
-    assert rows(littered) == stored
+    assert files_in(littered) == lying
+    assert database_content(littered) == stored
 
 
 @pytest.mark.parametrize(
@@ -746,12 +748,12 @@ def test_a_bad_input_gets_one_line_and_changes_nothing(
 def test_a_wrong_use_of_the_command_line_gets_one_line_too(
     littered: Path, command: Command, line: str, answer: str
 ) -> None:
-    lying, stored = files(littered), rows(littered)
+    lying, stored = files_in(littered), database_content(littered)
     said = command(*line.split())
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"mnist-tune: {answer}")
     assert said.err.count("\n") == 1
-    assert (files(littered), rows(littered)) == (lying, stored)
+    assert (files_in(littered), database_content(littered)) == (lying, stored)
 
 
 def test_the_argv_of_a_pools_workers_has_no_url(tmp_path: Path) -> None:
