@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from tests.benchmarks.start_up import (
     FIRST_STEP,
     FLOORS,
@@ -21,7 +23,8 @@ from tests.benchmarks.start_up import (
     profile_table,
     table,
 )
-from tests.support.commands import finish, run_command, start_command
+from tests.support.commands import STORED, finish, run_command, start_command
+from tests.support.made_studies import complete_next_cell
 from tests.support.process_tree import descendants
 from tests.support.specs import STUDIES
 from tests.support.studies import new_study, take
@@ -120,3 +123,34 @@ def test_the_starts_are_measured_beside_their_floors(mnist_directory: Path) -> N
     head, *lines = table(starts).splitlines()
     assert head.split() == ["milliseconds", "to", "times", "its", "floor"]
     assert len(lines) == len(starts)
+
+
+def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    for _ in range(8):
+        complete_next_cell(study, 90.0)
+    script = """
+import sys
+import time
+from mnist_tune.__main__ import main
+for line in sys.argv[1:]:
+    sys.argv = ["mnist-tune", *line.split()]
+    try:
+        main()
+    except SystemExit as leaving:
+        assert not leaving.code, line
+    heavy = {"torch", "torchvision"} | ({"optuna", "sqlalchemy"} if "--help" in line else set())
+    assert not heavy & sys.modules.keys(), (line, heavy & sys.modules.keys())
+"""
+    reading = ["studies", "status tiny", "export tiny", "logs tiny"]
+    lines = ["--help", "worker --help", "create-study spec.toml", *reading]
+    environment = {ENVIRONMENT_VARIABLE: f"sqlite:///{tmp_path}/{STORED}", "PATH": ""}
+    answer = subprocess.run(
+        [sys.executable, "-c", script, *lines],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")

@@ -1,0 +1,96 @@
+"""`train` and `evaluate`: from a configuration to a model that is measured."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.results.exports import load_configuration
+from tests.support.commands import Command
+from tests.support.finished_run import FinishedRun
+from tests.support.small_data import CONFIGURATION
+from tests.support.specs import write_spec
+
+
+def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
+    tmp_path: Path, command: Command, finished: FinishedRun
+) -> None:
+    command("export", "tiny", *finished.storage, "--output", "best.toml")
+    trained = command("train", "best.toml", "--split", "--output", "out", "--seed", "5")
+    assert (trained.code, trained.err) == (0, "")
+    assert len(trained.out.splitlines()) == 3
+    assert "mnist-tune evaluate out" in trained.out
+    assert load_configuration(tmp_path / "out" / "config.toml").training.seed == 5
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["images"], len(metrics["history"])) == (200, 2)
+
+    content = (tmp_path / "out" / "model.safetensors").read_bytes()
+    again = command("train", "best.toml", "--split", "--output", "out")
+    assert (again.code, again.out) == (2, "")
+    assert "exists; name another folder with --output" in again.err
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == content
+
+    answer = command("evaluate", "out", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    measured = answer.json
+    assert measured["n_images"] == 10_000
+    assert len(measured["per_class_accuracy"]) == len(measured["confusion_matrix"]) == 10
+    assert {len(row) for row in measured["confusion_matrix"]} == {10}
+    assert sum(map(sum, measured["confusion_matrix"])) == 10_000
+    right = sum(measured["confusion_matrix"][digit][digit] for digit in range(10))
+    assert measured["accuracy"] == pytest.approx(right / 100)
+    said = command("evaluate", "out").out
+    assert f"test accuracy {measured['accuracy']:.2f} % on 10,000 images" in said
+
+
+def test_the_same_config_and_seed_give_the_same_model(tmp_path: Path, command: Command) -> None:
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    for folder, seed in (("one", "1"), ("same", "1"), ("other", "2")):
+        assert command("train", "config.toml", "--split", "--seed", seed, "--output", folder).code == 0
+    one, same, other = (
+        (tmp_path / folder / "model.safetensors").read_bytes() for folder in ("one", "same", "other")
+    )
+    assert one == same
+    assert one != other
+
+
+def test_without_output_the_folder_is_named_after_config_and_seed(tmp_path: Path, command: Command) -> None:
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    assert command("train", "config.toml", "--split", "--seed", "3").code == 0
+    assert (tmp_path / "models" / "config-seed-3" / "model.safetensors").is_file()
+
+
+def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_tune.worker.signals import StopRequest
+
+    def listen(stop: StopRequest) -> None:
+        stop._on_signal(signal.SIGTERM, None)  # as if it came before the first batch
+
+    monkeypatch.setattr(StopRequest, "listen", listen)
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    (tmp_path / "mine").mkdir()
+    for output in ("out", "made/for/it", "mine"):
+        answer = command("train", "config.toml", "--split", "--output", output)
+        assert (answer.code, answer.out) == (3, "")
+        assert "no model was saved" in answer.err
+    # What was made for it is taken back, and a folder that was there stays.
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"]
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_an_exported_configuration_trains_to_its_trials_own_numbers(
+    tmp_path: Path, command: Command, finished: FinishedRun
+) -> None:
+    command("export", "tiny", *finished.storage, "--output", "best.toml")
+    assert command("train", "best.toml", "--split", "--output", "again").code == 0
+    status = json.loads(finished.run.stdout)
+    (best,) = [trial for trial in status["trials"] if trial["number"] == status["best"]["trial"]]
+    again = json.loads((tmp_path / "again" / "metrics.json").read_text(encoding="utf-8"))["history"]
+    measured = ("epoch", "training_loss", "validation_loss", "validation_accuracy")
+    for theirs, ours in zip(best["history"], again, strict=True):
+        assert [ours[key] for key in measured] == [theirs[key] for key in measured]

@@ -1,0 +1,30 @@
+"""A configuration that trains in a moment, and images that lack some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_tune.jobs.mnist import raw_files
+
+CONFIGURATION = """
+[training]
+epochs = 1
+precision = "fp32"
+
+[data]
+train_size = 200
+validation_size = 100
+"""
+
+
+def truncated_data(folder: Path, whole: Path) -> Path:
+    """MNIST with the end of one file missing."""
+    raw = folder / "truncated" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in raw_files.FILES:
+        source = raw_files.raw_path(whole, file)
+        if file.name.startswith("train-labels"):
+            (raw / file.name).write_bytes(source.read_bytes()[:-100])
+        else:
+            (raw / file.name).symlink_to(source)
+    return folder / "truncated"

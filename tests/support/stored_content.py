@@ -1,0 +1,21 @@
+"""All that is stored: in a database, and in a folder."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from tests.support.commands import STORED
+
+
+def database_content(folder: Path) -> list[str]:
+    """Everything that is stored in the folder's database."""
+    if not (folder / STORED).exists():
+        return []
+    with sqlite3.connect(folder / STORED) as connection:
+        return list(connection.iterdump())
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Everything that lies in the folder but SQLite's own companions of an open database."""
+    return sorted(path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm")))
