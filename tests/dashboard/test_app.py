@@ -132,7 +132,7 @@ def client(worked_on: OpenStudy, tmp_path: Path) -> Client:
     return Client(app_of(worked_on, tmp_path))
 
 
-def dump(study: OpenStudy) -> list[Any]:
+def stored_rows(study: OpenStudy) -> list[Any]:
     """Everything that is stored."""
     metadata = sqlalchemy.MetaData()
     with study.storage.engine.connect() as connection:
@@ -171,10 +171,10 @@ def test_a_study_says_what_it_searches_and_how_to_go_on(worked_on: OpenStudy, cl
 
 
 def test_looking_at_a_study_stores_nothing(worked_on: OpenStudy, client: Client) -> None:
-    before = dump(worked_on)
+    before = stored_rows(worked_on)
     for path in ("studies", "studies/1", "studies/1/param_importances", "studies/1/plot/timeline"):
         assert client("GET", f"/api/{path}").status == 200
-    assert dump(worked_on) == before
+    assert stored_rows(worked_on) == before
 
 
 @pytest.mark.parametrize("of_a_trial", [True, False])
@@ -243,12 +243,12 @@ def test_a_study_of_others_is_shown_as_it_is(study: OpenStudy, tmp_path: Path) -
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def every_answer_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer is a new reading."""
     monkeypatch.setattr("mnist_tune.dashboard.snapshots.READING_SHARE", float("inf"))
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("every_answer_is_read_anew")
 def test_a_trial_is_read_again_only_while_it_can_change(worked_on: OpenStudy) -> None:
     snapshots = SnapshotStorage(opened_again(worked_on).storage)
     before = snapshots.get_all_trials(worked_on.study_id, deepcopy=False)
@@ -267,7 +267,7 @@ def test_a_study_is_not_read_more_often_than_its_workers_can_bear(
     assert [trial.state for trial in snapshots.get_all_trials(study.study_id)] == [TrialState.WAITING] * 8
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("every_answer_is_read_anew")
 def test_what_workers_do_meanwhile_is_seen(study: OpenStudy) -> None:
     snapshots = SnapshotStorage(opened_again(study).storage)
     queue = study.queue()
@@ -345,7 +345,7 @@ def test_a_study_that_has_the_id_of_a_deleted_one_is_not_taken_for_it(tmp_path: 
         assert f"`{trial['params'][0]['param_external_value']}`" in trial["note"]["body"]
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("every_answer_is_read_anew")
 def test_a_stock_study_made_again_under_its_name_is_read_anew(tmp_path: Path) -> None:
     storage = new_study(tmp_path).storage
     snapshots, url = SnapshotStorage(storage), str(storage.engine.url)
@@ -483,14 +483,14 @@ def test_a_file_of_a_trial_is_no_page_of_the_dashboard_and_not_for_other_sites(
 
 
 @dataclass(frozen=True)
-class Target:
+class Route:
     """A route of the installed optuna-dashboard, filled in with a study, a trial and a file."""
 
     method: str
     path: str
 
 
-def targets(study: OpenStudy, folder: Path) -> list[Target]:
+def all_routes(study: OpenStudy, folder: Path) -> list[Route]:
     """Every route there is, about a study and its first trial that waits."""
     values = {
         "study_id": str(study.study_id),
@@ -504,12 +504,12 @@ def targets(study: OpenStudy, folder: Path) -> list[Target]:
     }
     routes = [(route.method, route.rule) for route in app_of(study, folder).routes]
     return [
-        Target(method, re.sub("<([a-z_]*)(:[^>]*)?>", lambda match: values.get(match[1], ""), rule))
+        Route(method, re.sub("<([a-z_]*)(:[^>]*)?>", lambda match: values.get(match[1], ""), rule))
         for method, rule in routes
     ]
 
 
-ANYTHING = {
+CONTENT_OF_ANY_ROUTE = {
     "study_name": "renamed",
     "directions": ["maximize"],
     "version": 1,
@@ -531,22 +531,22 @@ ANYTHING = {
 def test_reading_only_refuses_every_route_that_is_not_for_reading(
     guarded: Callable[..., Client], worked_on: OpenStudy, tmp_path: Path
 ) -> None:
-    client, before = guarded(read_only=True), dump(worked_on)
-    writing = [target for target in targets(worked_on, tmp_path) if target.method not in ("GET", "HEAD")]
+    client, before = guarded(read_only=True), stored_rows(worked_on)
+    writing = [target for target in all_routes(worked_on, tmp_path) if target.method not in ("GET", "HEAD")]
     assert len(writing) > 15
-    some = [Target(method, "/api/studies") for method in ("PATCH", "OPTIONS", "TRACE", "get", "")]
+    some = [Route(method, "/api/studies") for method in ("PATCH", "OPTIONS", "TRACE", "get", "")]
     for target in (*writing, *some):
-        reply = client(target.method, target.path, ANYTHING)
+        reply = client(target.method, target.path, CONTENT_OF_ANY_ROUTE)
         assert (reply.status, reply.headers["Allow"]) == (405, "GET, HEAD"), target
         assert reply.body == b"mnist-tune: this dashboard is read-only\n"
-    assert dump(worked_on) == before
+    assert stored_rows(worked_on) == before
 
 
 def test_reading_only_answers_every_route_for_reading(
     guarded: Callable[..., Client], worked_on: OpenStudy, tmp_path: Path
 ) -> None:
     client = guarded(read_only=True)
-    reading = [target for target in targets(worked_on, tmp_path) if target.method == "GET"]
+    reading = [target for target in all_routes(worked_on, tmp_path) if target.method == "GET"]
     assert len(reading) > 8
     for target in reading:
         assert client("GET", target.path).status < (500 if "artifacts" in target.path else 400), target
@@ -575,10 +575,10 @@ def test_of_our_studies_only_notes_and_their_own_files_can_be_changed(
 
     before, done = kept(), set()
     address = f"/api/studies/{worked_on.study_id}"
-    for target in targets(worked_on, tmp_path):
+    for target in all_routes(worked_on, tmp_path):
         about_ours = target.path.startswith((f"{address}/", "/api/trials/", "/api/artifacts/"))
         if target.method != "GET" and about_ours:
-            reply = client(target.method, target.path, ANYTHING)
+            reply = client(target.method, target.path, CONTENT_OF_ANY_ROUTE)
             assert reply.status in (200, 201, 403, 404), (target, reply)
             if reply.status < 300:
                 done.add((target.method, re.sub("[0-9]+/note$", "N/note", target.path)))
@@ -600,7 +600,7 @@ def test_a_file_is_removed_only_through_what_it_was_added_to(worked_on: OpenStud
         assert client("DELETE", f"/api/artifacts/{place}/{weights}").status == 403
     assert client("GET", f"/artifacts/{ours}/{trial['trial_id']}/{weights}").status == 200
     for place in (str(ours), f"{other}/{of_other}"):
-        added = client("POST", f"/api/artifacts/{place}", ANYTHING).json["artifact_id"]
+        added = client("POST", f"/api/artifacts/{place}", CONTENT_OF_ANY_ROUTE).json["artifact_id"]
         assert client("DELETE", f"/api/artifacts/{place}/{added}").status == 200
         assert client("DELETE", f"/api/artifacts/{place}/{added}").status == 403
 
@@ -612,7 +612,7 @@ def test_a_study_is_deleted_with_all_that_belongs_to_it_also_under_its_workers(
     Registration(worked_on.storage, worked_on.study_id, "cpu")
     checkpoints = tmp_path / "checkpoints" / worked_on.uid
     checkpoints.mkdir(parents=True)
-    upload_to_study = client("POST", f"/api/artifacts/{worked_on.study_id}", ANYTHING)
+    upload_to_study = client("POST", f"/api/artifacts/{worked_on.study_id}", CONTENT_OF_ANY_ROUTE)
     assert upload_to_study.status == 201
     asked = {"remove_associated_artifacts": with_files}
     assert client("DELETE", f"/api/studies/{worked_on.study_id}", asked).status == 200
