@@ -18,7 +18,7 @@ from mnist_tune.dashboard.app import guarded_app
 from mnist_tune.dashboard.guards import local_names
 from mnist_tune.dashboard.server import MOST_TAKEN_IN, Server, find_address
 from mnist_tune.files.locations import Folders
-from tests.dashboard.test_app import Client
+from tests.support.dashboard_client import Client
 from tests.support.specs import ONE_CELL
 from tests.support.studies import new_study
 

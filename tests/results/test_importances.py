@@ -15,7 +15,7 @@ from mnist_tune.report.contents import contents
 from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
-from tests.dashboard.test_app import Client, app_of
+from tests.support.dashboard_client import Client, app_of
 from tests.support.report_studies import SAMPLED, complete
 from tests.support.studies import new_study
 

@@ -26,8 +26,8 @@ from mnist_tune.storage.keys import CHECKPOINT, UID
 from mnist_tune.study.delete import delete_study_and_files
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
-from tests.dashboard.test_app import Client
 from tests.support.commands import Command
+from tests.support.dashboard_client import Client
 from tests.support.studies import folders, new_study, open_file, take, work
 
 STATE = b"weights"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+import sqlalchemy
+
+from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED
 
 
@@ -19,3 +23,11 @@ def database_content(folder: Path) -> list[str]:
 def files_in(folder: Path) -> list[Path]:
     """Everything that lies in the folder but SQLite's own companions of an open database."""
     return sorted(path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm")))
+
+
+def stored_rows(study: OpenStudy) -> list[Any]:
+    """Everything that is stored."""
+    metadata = sqlalchemy.MetaData()
+    with study.storage.engine.connect() as connection:
+        metadata.reflect(connection)
+        return [sorted(map(repr, connection.execute(table.select()))) for table in metadata.sorted_tables]

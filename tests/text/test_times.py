@@ -19,9 +19,9 @@ from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.times import local_time, on_axis, retold, zone_at
-from tests.dashboard.test_app import Client
 from tests.support.clocks import zone
 from tests.support.commands import BY_EXEC, STORED, Command, finish, start_command
+from tests.support.dashboard_client import Client
 from tests.support.specs import ONE_CELL
 from tests.support.studies import folders, new_study, take, work
 
