@@ -55,7 +55,7 @@ PATIENT_SPEC = TINY_SPEC + "\n[lease]\ngrace_period = 86400.0\n"
 ARTIFACTS, CHECKPOINTS = "studies.db.artifacts", "studies.db.checkpoints"
 
 
-class Builder:
+class CellsByHand:
     """Works off cells of a new study by hand, through the queue."""
 
     def __init__(self, folder: Path, text: str) -> None:
@@ -93,12 +93,12 @@ class Builder:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def grid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A grid with everything that can become of a cell: trial 0 was lost and is complete as trial 8, 1 is a
     hole, 2 to 4 are complete, 5 is so by another job, 6 was stopped and waits as trial 9, 7 runs.
     """
     folder = tmp_path_factory.mktemp("grid")
-    build = Builder(folder, PATIENT_SPEC)
+    build = CellsByHand(folder, PATIENT_SPEC)
     for number in range(8):
         claim = build.claim()
         if number in (0, 6):
@@ -120,10 +120,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sampled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sampled search: trial 0 failed and waits as trial 3, 1 is complete, 2 has no parameters yet."""
     folder = tmp_path_factory.mktemp("sampled")
-    build = Builder(folder, SAMPLED_SPEC)
+    build = CellsByHand(folder, SAMPLED_SPEC)
     guide = build.study.guide()
     failing, completing = build.claim(), build.claim()
     for claim in (failing, completing):
@@ -135,22 +135,22 @@ def built_sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def grid(built: Path, tmp_path: Path) -> Path:
+def grid(grid_folder: Path, tmp_path: Path) -> Path:
     """A copy of that grid."""
-    return shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    return shutil.copytree(grid_folder, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
-def sampled(built_sampled: Path, tmp_path: Path) -> Path:
+def sampled(sampled_folder: Path, tmp_path: Path) -> Path:
     """A copy of that search."""
-    return shutil.copytree(built_sampled, tmp_path / "sampled")
+    return shutil.copytree(sampled_folder, tmp_path / "sampled")
 
 
-def verified(folder: Path) -> Verification:
+def verify_folder(folder: Path) -> Verification:
     return verify(open_file(folder), "tiny", folder / ARTIFACTS, folder / CHECKPOINTS)
 
 
-def found(verification: Verification) -> dict[str, list[str]]:
+def findings_by_check(verification: Verification) -> dict[str, list[str]]:
     """What each check found, by its name; those that found nothing are left out."""
     return {
         outcome.check: [str(finding) for finding in outcome.findings]
@@ -159,55 +159,55 @@ def found(verification: Verification) -> dict[str, list[str]]:
     }
 
 
-def corrupt(folder: Path, statement: str) -> None:
+def change_database(folder: Path, statement: str) -> None:
     with sqlite3.connect(folder / STORED) as connection:
         assert connection.execute(statement).rowcount > 0, "the statement changes nothing"
     connection.close()
 
 
-def dump(folder: Path) -> list[str]:
+def database_content(folder: Path) -> list[str]:
     with sqlite3.connect(folder / STORED) as connection:
         return list(connection.iterdump())
 
 
 def test_a_study_that_keeps_every_promise_has_no_findings(grid: Path, sampled: Path) -> None:
-    verification = verified(grid)
-    assert found(verification) == {}
+    verification = verify_folder(grid)
+    assert findings_by_check(verification) == {}
     assert verification.verdict == (
         "study 'tiny' keeps every promise: 8 cells (5 complete, 1 failed, 1 waiting, 1 running), "
         "10 attempts (1 lost, 1 non_finite, 1 preempted)"
     )
     # Each check had something to look at: none is clean for want of it.
     assert [outcome.check for outcome in verification.outcomes if not outcome.checked] == ["pruning"]
-    assert found(verified(sampled)) == {}
+    assert findings_by_check(verify_folder(sampled)) == {}
 
 
-def user(number: int, key: str, value: str) -> str:
+def set_user_attribute(number: int, key: str, value: str) -> str:
     """Give trial `number` of the only study this user attribute; `value` is SQL."""
-    return _set("trial_user_attributes", number, key, value)
+    return set_attribute("trial_user_attributes", number, key, value)
 
 
-def system(number: int, key: str, value: str) -> str:
+def set_system_attribute(number: int, key: str, value: str) -> str:
     """Give trial `number` of the only study this system attribute; `value` is SQL."""
-    return _set("trial_system_attributes", number, f"mnist_tune:{key}", value)
+    return set_attribute("trial_system_attributes", number, f"mnist_tune:{key}", value)
 
 
-def _set(table: str, number: int, key: str, value: str) -> str:
+def set_attribute(table: str, number: int, key: str, value: str) -> str:
     return f"UPDATE {table} SET value_json = {value} WHERE trial_id = {number + 1} AND key = '{key}'"
 
 
-def spec(key: str, value: str) -> str:
+def set_in_spec(key: str, value: str) -> str:
     """Give the stored spec another value."""
     changed = f"json_set(value_json, '$.{key}', {value})"
     return f"UPDATE study_user_attributes SET value_json = {changed} WHERE key = 'mnist_tune:spec'"
 
 
-LONG = "hex(zeroblob(33000))"
+LONG_TEXT = "hex(zeroblob(33000))"
 LAST_EPOCH_TWICE = "json_insert(value_json, '$[#]', json_extract(value_json, '$[1]'))"
 IN_THE_GRID = [
-    ("spec", spec("training.epoch", "3"), "the stored spec: training.epoch: unknown key"),
-    ("spec", spec("study", "'{'"), "the stored spec: study: should be a"),
-    ("trials", user(3, "history", "'[{'"), "trial 3: cannot be read: JSONDecodeError"),
+    ("spec", set_in_spec("training.epoch", "3"), "the stored spec: training.epoch: unknown key"),
+    ("spec", set_in_spec("study", "'{'"), "the stored spec: study: should be a"),
+    ("trials", set_user_attribute(3, "history", "'[{'"), "trial 3: cannot be read: JSONDecodeError"),
     ("trials", "UPDATE trials SET state = 'LOST' WHERE number = 3", "trial 3: cannot be read: LookupError"),
     (
         "control",
@@ -239,22 +239,22 @@ IN_THE_GRID = [
     ),
     (
         "budgets",
-        user(1, "failure", """'{"class": "preempted", "reason": "stopped"}'"""),
+        set_user_attribute(1, "failure", """'{"class": "preempted", "reason": "stopped"}'"""),
         "trial 1, cell 1: nobody will try the cell again, though the budget of retry.preempted = -1",
     ),
     (
         "budgets",
-        spec("retry.lost", "0"),
+        set_in_spec("retry.lost", "0"),
         "trial 0, cell 0: the cell was tried again, though the budget of retry.lost = 0 is spent",
     ),
     (
         "failure counts",
-        system(8, "failures", "'{}'"),
+        set_system_attribute(8, "failures", "'{}'"),
         "trial 8, cell 0: has {} for failures so far, but there were {'lost': 1}",
     ),
     (
         "failure counts",
-        system(8, "failures", """'{"lost": 2}'"""),
+        set_system_attribute(8, "failures", """'{"lost": 2}'"""),
         "trial 8, cell 0: has {'lost': 2} for failures so far, but there were {'lost': 1}",
     ),
     (
@@ -280,10 +280,14 @@ IN_THE_GRID = [
     ),
     (
         "reasons",
-        user(0, "failure", """'{"class": "laziness", "reason": "too warm"}'"""),
+        set_user_attribute(0, "failure", """'{"class": "laziness", "reason": "too warm"}'"""),
         "trial 0, cell 0: failed for a reason of an unknown class",
     ),
-    ("reasons", user(0, "failure", """'{"class": "lost"}'"""), "trial 0, cell 0: failed as 'lost' without a"),
+    (
+        "reasons",
+        set_user_attribute(0, "failure", """'{"class": "lost"}'"""),
+        "trial 0, cell 0: failed as 'lost' without a",
+    ),
     (
         "claims",
         "DELETE FROM trial_user_attributes WHERE trial_id = 4 AND key = 'worker'",
@@ -318,10 +322,10 @@ IN_THE_GRID = [
     ),
     (
         "histories",
-        user(3, "history", LAST_EPOCH_TWICE),
+        set_user_attribute(3, "history", LAST_EPOCH_TWICE),
         "trial 3, cell 3: its history has the epochs [1, 2, 2]",
     ),
-    ("histories", spec("training.epochs", "3"), "trial 8, cell 0: its history has 2 epochs of 3"),
+    ("histories", set_in_spec("training.epochs", "3"), "trial 8, cell 0: its history has 2 epochs of 3"),
     (
         "histories",
         "DELETE FROM trial_user_attributes WHERE trial_id = 4 AND key = 'history'",
@@ -339,22 +343,22 @@ IN_THE_GRID = [
     ),
     (
         "attribute sizes",
-        user(0, "failure", f"json_set(value_json, '$.reason', {LONG})"),
+        set_user_attribute(0, "failure", f"json_set(value_json, '$.reason', {LONG_TEXT})"),
         "trial 0, cell 0: 'failure' has 66,0",
     ),
     (
         "passwords",
-        user(3, "worker", "'\"postgresql://tuner:pass%word@host/studies\"'"),
+        set_user_attribute(3, "worker", "'\"postgresql://tuner:pass%word@host/studies\"'"),
         "trial 3, cell 3: 'worker' holds a URL with a password",
     ),
     (
         "passwords",
-        user(3, "worker", "'\"see postgresql://host/studies?user=a&password=pass%word\"'"),
+        set_user_attribute(3, "worker", "'\"see postgresql://host/studies?user=a&password=pass%word\"'"),
         "trial 3, cell 3: 'worker' holds a URL with a password",
     ),
 ]
 IN_THE_SAMPLED_SEARCH = [
-    ("cells", system(2, "cell", "'9'"), "cell 2: no trial is for this cell"),
+    ("cells", set_system_attribute(2, "cell", "'9'"), "cell 2: no trial is for this cell"),
     (
         "parameters",
         "UPDATE trial_params SET distribution_json = replace(distribution_json, '1e-05', '1e-06') "
@@ -388,8 +392,8 @@ IN_THE_SAMPLED_SEARCH = [
 def test_exactly_the_check_of_a_broken_promise_reports_it(
     grid: Path, check: str, statement: str, says: str
 ) -> None:
-    corrupt(grid, statement)
-    findings = found(verified(grid))
+    change_database(grid, statement)
+    findings = findings_by_check(verify_folder(grid))
     assert list(findings) == [check]
     assert findings[check][0].startswith(says)
     assert "pass%word" not in str(findings)
@@ -399,8 +403,8 @@ def test_exactly_the_check_of_a_broken_promise_reports_it(
 def test_exactly_the_check_of_a_promise_of_sampled_searches_reports_it(
     sampled: Path, check: str, statement: str, says: str
 ) -> None:
-    corrupt(sampled, statement)
-    findings = found(verified(sampled))
+    change_database(sampled, statement)
+    findings = findings_by_check(verify_folder(sampled))
     assert list(findings) == [check]
     assert findings[check][0].startswith(says)
 
@@ -436,7 +440,7 @@ def test_a_file_that_is_missing_or_damaged_is_found(
     grid: Path, damage: Callable[[Path], None], says: str
 ) -> None:
     damage(grid)
-    findings = found(verified(grid))
+    findings = findings_by_check(verify_folder(grid))
     assert list(findings) == ["files"]
     assert says in findings["files"][0]
 
@@ -446,26 +450,28 @@ def test_a_file_that_is_missing_or_damaged_is_found(
     [
         (
             "times",
-            lambda folder: corrupt(
+            lambda folder: change_database(
                 folder, "UPDATE trials SET datetime_complete = '2001-01-01 00:00:00.000000' WHERE number = 3"
             ),
             "trial 3, cell 3: ends at 2001-01-01 00:00:00 UTC, before its start",
         ),
         (
             "times",
-            lambda folder: corrupt(
+            lambda folder: change_database(
                 folder, "UPDATE trials SET datetime_start = '2001-01-01 00:00:00.000000' WHERE number = 8"
             ),
             "trial 8, cell 0: begins at 2001-01-01 00:00:00 UTC, before the end of the attempt before it",
         ),
         (
             "signs of life",
-            lambda folder: corrupt(folder, "UPDATE trial_heartbeats SET heartbeat = '2001-01-01 00:00:00'"),
+            lambda folder: change_database(
+                folder, "UPDATE trial_heartbeats SET heartbeat = '2001-01-01 00:00:00'"
+            ),
             "trial 7, cell 7: no heartbeat for",
         ),
         (
             "kept files",
-            lambda folder: corrupt(
+            lambda folder: change_database(
                 folder, "DELETE FROM trial_system_attributes WHERE key LIKE 'artifacts:%'"
             ),
             "no file of it was kept",
@@ -496,8 +502,8 @@ def test_what_is_worth_knowing_but_breaks_no_promise_is_a_remark(
     grid: Path, check: str, change: Callable[[Path], Any], says: str
 ) -> None:
     change(grid)
-    verification = verified(grid)
-    findings = found(verification)
+    verification = verify_folder(grid)
+    findings = findings_by_check(verification)
     assert list(findings) == [check]
     assert says in findings[check][0]
     assert not verification.broken
@@ -516,7 +522,7 @@ A_PATH = """'"/etc/hostname"'"""
         ),
         (
             "file names",
-            system(9, "checkpoint", """json_set(value_json, '$.key', '../../precious')"""),
+            set_system_attribute(9, "checkpoint", """json_set(value_json, '$.key', '../../precious')"""),
             "trial 9, cell 6: the key of a checkpoint is '../../precious', and not TRIAL-TOKEN-EPOCH.pt",
         ),
         (
@@ -532,8 +538,8 @@ A_PATH = """'"/etc/hostname"'"""
 def test_a_name_that_leads_elsewhere_is_found_and_not_followed(
     grid: Path, check: str, statement: str, says: str
 ) -> None:
-    corrupt(grid, statement)
-    findings = found(verified(grid))
+    change_database(grid, statement)
+    findings = findings_by_check(verify_folder(grid))
     assert findings[check] == [says]
     assert findings.keys() <= {check, "checkpoints"}  # there is none of that name
 
@@ -555,19 +561,19 @@ def test_a_damaged_page_of_the_database_is_found(grid: Path) -> None:
     with (grid / STORED).open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(bytes(size))
-    findings = found(verified(grid))
+    findings = findings_by_check(verify_folder(grid))
     assert list(findings) == ["database"]
 
 
 def test_a_hole_that_was_given_a_fresh_budget_is_clean(grid: Path) -> None:
     assert put_back_holes(open_study(open_file(grid), "tiny")).numbers == [1]
-    assert found(verified(grid)) == {}
+    assert findings_by_check(verify_folder(grid)) == {}
 
 
 def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other(grid: Path) -> None:
-    corrupt(grid, user(3, "history", "'\"none\"'"))
-    corrupt(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
-    findings = found(verified(grid))
+    change_database(grid, set_user_attribute(3, "history", "'\"none\"'"))
+    change_database(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
+    findings = findings_by_check(verify_folder(grid))
     assert findings["histories"][0].startswith("trial 3, cell 3: cannot be checked: TypeError")
     assert findings["heartbeats"] == [
         "trial 7, cell 7: runs without a heartbeat: any worker puts the cell back"
@@ -575,17 +581,17 @@ def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other
 
 
 def test_a_trial_that_cannot_be_read_is_named_and_the_others_are_checked(grid: Path) -> None:
-    corrupt(grid, "UPDATE trials SET state = 'LOST' WHERE number = 3")
-    corrupt(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
-    findings = found(verified(grid))
+    change_database(grid, "UPDATE trials SET state = 'LOST' WHERE number = 3")
+    change_database(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
+    findings = findings_by_check(verify_folder(grid))
     assert list(findings) == ["trials", "heartbeats"]
     assert findings["trials"][0].startswith("trial 3: cannot be read: LookupError")
     assert findings["heartbeats"][0].startswith("trial 7, cell 7: runs without a heartbeat")
 
 
 def test_a_value_that_no_promise_is_about_is_named_too(grid: Path) -> None:
-    corrupt(grid, user(3, "environment", "'[1]'"))
-    assert found(verified(grid)) == {
+    change_database(grid, set_user_attribute(3, "environment", "'[1]'"))
+    assert findings_by_check(verify_folder(grid)) == {
         "other values": ["trial 3, cell 3: its environment should be an object, not a list"]
     }
 
@@ -596,16 +602,16 @@ def test_a_checkpoint_that_went_with_its_pointer_while_it_was_looked_for_is_no_r
     storage = open_file(grid)
     study = open_study(storage, "tiny")
     (grid / CHECKPOINTS).rename(grid / "gone")
-    assert list(found(verified(grid))) == ["checkpoints"]
+    assert list(findings_by_check(verify_folder(grid))) == ["checkpoints"]
 
     def completed_meanwhile(folder: CheckpointFolder, name: str) -> bytes:
         while claim := study.queue().claim("host:2"):
             study.queue().complete(claim, 41.0)
-        corrupt(grid, "UPDATE trials SET state = 'COMPLETE' WHERE number = 7")
+        change_database(grid, "UPDATE trials SET state = 'COMPLETE' WHERE number = 7")
         raise FileNotFoundError
 
     monkeypatch.setattr(CheckpointFolder, "read", completed_meanwhile)
-    assert found(verified(grid)) == {}
+    assert findings_by_check(verify_folder(grid)) == {}
 
 
 def verified_while_it_runs(study: OpenStudy, folder: Path) -> int:
@@ -613,7 +619,7 @@ def verified_while_it_runs(study: OpenStudy, folder: Path) -> int:
 
     def verdict() -> str:
         verification = verify(study.storage, "tiny", folder / "artifacts", folder / "checkpoints")
-        assert found(verification).keys() <= {"signs of life"}  # the killed worker's
+        assert findings_by_check(verification).keys() <= {"signs of life"}  # the killed worker's
         return verification.verdict
 
     began = time.monotonic()
@@ -656,19 +662,19 @@ def test_a_study_on_a_server_is_clean_at_every_moment(tmp_path: Path) -> None:
 def test_the_command_says_for_every_check_what_came_of_it_and_writes_nothing(
     grid: Path, command: Command
 ) -> None:
-    before = dump(grid)
+    before = database_content(grid)
     answer = command("verify", "tiny")
     assert answer.code == 0
     for check in CHECKS:
         count = "0" if check.name == "pruning" else r"[1-9]\d*"  # nothing ends early in this study
         assert re.search(rf"^ {check.name} .* {count} ok *$", answer.out, re.MULTILINE), check.name
     assert answer.out.splitlines()[-1].startswith("study 'tiny' keeps every promise: 8 cells")
-    assert dump(grid) == before
+    assert database_content(grid) == before
 
 
 def test_a_broken_promise_is_exit_code_1_with_a_line_for_each_finding(grid: Path, command: Command) -> None:
-    corrupt(grid, "UPDATE trial_values SET value = 92.5 WHERE trial_id IN (3, 4)")
-    corrupt(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
+    change_database(grid, "UPDATE trial_values SET value = 92.5 WHERE trial_id IN (3, 4)")
+    change_database(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
     answer = command("verify", "tiny")
     assert answer.code == 1
     assert re.search(r"^ heartbeats .* 1 1 finding *$", answer.out, re.MULTILINE)
@@ -682,7 +688,7 @@ def test_a_broken_promise_is_exit_code_1_with_a_line_for_each_finding(grid: Path
 
 
 def test_json_has_the_same(grid: Path, command: Command) -> None:
-    corrupt(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
+    change_database(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
     answer = command("verify", "tiny", "--json")
     assert answer.code == 1
     assert (answer.json["study"], answer.json["clean"]) == ("tiny", False)
@@ -701,7 +707,7 @@ def test_json_has_the_same(grid: Path, command: Command) -> None:
 
 
 def test_a_study_that_cannot_be_read_says_what_was_not_checked(grid: Path, command: Command) -> None:
-    corrupt(grid, spec("training.epoch", "3"))
+    change_database(grid, set_in_spec("training.epoch", "3"))
     answer = command("verify", "tiny")
     assert answer.code == 1
     assert re.search(r"^ cells .* not checked *$", answer.out, re.MULTILINE)
@@ -725,4 +731,4 @@ def test_a_study_that_is_not_there_is_a_mistake(grid: Path, command: Command) ->
     assert answer.err == "mnist-tune: no study 'tinny' in this storage; did you mean 'tiny'?\n"
     delete_study(open_study(open_file(grid), "tiny"))
     with pytest.raises(UserError, match="no study 'tiny'"):
-        verified(grid)
+        verify_folder(grid)
