@@ -60,12 +60,12 @@ def report_of(study: OpenStudy, *models: Evaluated, now: datetime | None = None)
     return contents(read_results(study), models, "sqlite:///studies.db", now or datetime.now(UTC))
 
 
-def shown(report: Report, key: str) -> Picture:
+def picture_of(report: Report, key: str) -> Picture:
     (found,) = (one for one in report.pictures if one.key == key)
     return found
 
 
-def traces(picture: Picture) -> list[dict[str, Any]]:
+def traces_of(picture: Picture) -> list[dict[str, Any]]:
     assert picture.figure is not None
     data: list[dict[str, Any]] = json.loads(picture.figure.to_json())["data"]
     return data
@@ -110,7 +110,7 @@ def test_each_cell_has_its_own_curve_and_the_winners_is_on_top(study: OpenStudy)
     complete(study, 80.0, 85.0)
     complete(study, 90.0, 95.0)
     complete(study, 70.0, 75.0)
-    drawn = [trace for trace in traces(shown(report_of(study), "curves")) if trace["yaxis"] == "y3"]
+    drawn = [trace for trace in traces_of(picture_of(report_of(study), "curves")) if trace["yaxis"] == "y3"]
     assert [trace["y"] for trace in drawn] == [[80.0, 85.0], [70.0, 75.0], [90.0, 95.0]]
     assert drawn[-1]["name"].startswith("best so far: ")
     assert drawn[-1]["line"]["width"] > 2 * drawn[0]["line"]["width"]
@@ -121,16 +121,16 @@ def test_each_cell_has_its_own_curve_and_the_winners_is_on_top(study: OpenStudy)
 def test_a_close_up_says_how_much_of_it_is_noise(study: OpenStudy) -> None:
     complete(study, 10.0, 11.0)
     complete(study, 89.0, 90.0)
-    picture = shown(report_of(study), "curves")
+    picture = picture_of(report_of(study), "curves")
     assert "one reading of 100 validation images is uncertain by ± 6.14 points" in picture.answer
-    assert max(trace["yaxis"] for trace in traces(picture)) == "y4"
+    assert max(trace["yaxis"] for trace in traces_of(picture)) == "y4"
 
 
 def test_curves_of_many_cells_are_few_traces(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED.format(n_trials=40))
     for number in range(40):
         complete(study, 50.0, 50.0 + number)
-    drawn = traces(shown(report_of(study), "curves"))
+    drawn = traces_of(picture_of(report_of(study), "curves"))
     assert len(drawn) <= 4 * 4
     read = [trace for trace in drawn if trace.get("hoverinfo") != "skip"]
     accuracies = [value for trace in read if trace["yaxis"] == "y3" for value in trace["y"]]
@@ -142,7 +142,9 @@ def test_among_many_curves_the_winners_has_a_border_of_the_papers_colour(tmp_pat
     for number in range(20):
         complete(study, 50.0, 50.0 + number)
     for axis in ("y", "y2", "y3"):
-        drawn = [trace for trace in traces(shown(report_of(study), "curves")) if trace["yaxis"] == axis]
+        drawn = [
+            trace for trace in traces_of(picture_of(report_of(study), "curves")) if trace["yaxis"] == axis
+        ]
         border, winner = drawn[-2:]
         assert (border["x"], border["y"]) == (winner["x"], winner["y"])
         assert border["line"]["width"] > winner["line"]["width"]
@@ -154,7 +156,9 @@ def test_among_many_curves_the_winners_has_a_border_of_the_papers_colour(tmp_pat
 def test_a_heat_map_shows_the_mean_over_seeds_and_what_is_missing(tmp_path: Path) -> None:
     study = new_study(tmp_path, SEEDS)
     done = [(complete(study, accuracy), accuracy) for accuracy in (90.0, 92.0, 80.0, 84.0, 70.0)]
-    heat = next(trace for trace in traces(shown(report_of(study), "grid")) if trace["type"] == "heatmap")
+    heat = next(
+        trace for trace in traces_of(picture_of(report_of(study), "grid")) if trace["type"] == "heatmap"
+    )
     by_place: dict[tuple[str, str], list[float]] = {}
     for cell, accuracy in done:
         by_place.setdefault((f"{cell['learning_rate']:g}", str(cell["batch_size"])), []).append(accuracy)
@@ -162,7 +166,7 @@ def test_a_heat_map_shows_the_mean_over_seeds_and_what_is_missing(tmp_path: Path
     for j, batch in enumerate(heat["y"]):
         for i, rate in enumerate(heat["x"]):
             assert heat["z"][j][i] == means.get((rate, batch))
-    assert "1 of 4 configurations have no result yet" in shown(report_of(study), "grid").answer
+    assert "1 of 4 configurations have no result yet" in picture_of(report_of(study), "grid").answer
     assert "n=2" in str(heat["text"])
 
 
@@ -175,7 +179,7 @@ def test_a_sampled_search_has_no_heat_map(tmp_path: Path) -> None:
 def test_parallel_coordinates_hold_every_cell_and_the_winner(study: OpenStudy) -> None:
     for accuracy in (90.0, 95.0, 93.0, 91.0, 92.0, 94.0):
         complete(study, accuracy)
-    drawn = traces(shown(report_of(study), "parallel"))
+    drawn = traces_of(picture_of(report_of(study), "parallel"))
     bands = [trace for trace in drawn if not trace["name"].startswith("best")]
     words = [each for trace in bands for each in trace["customdata"] if each]
     accuracies = [float(value) for name, value in words if name == "validation accuracy"]
@@ -190,7 +194,7 @@ def test_the_line_of_a_cell_that_is_as_good_as_one_of_the_winners_is_not_the_win
         cell = next(one for one in read_results(study).latest if one.state == "waiting").parameters
         of_seeds = accuracies.get((cell["learning_rate"], cell["batch_size"]), (94.0, 94.5))
         complete(study, of_seeds[cell["seed"]])
-    winner = traces(shown(report_of(study), "parallel"))[-1]
+    winner = traces_of(picture_of(report_of(study), "parallel"))[-1]
     lines = [dict(winner["customdata"][at : at + 4]) for at in (0, 5)]
     assert {(line["batch_size"], line["learning_rate"], line["seed"]) for line in lines} == {
         ("64", "0.001", "0"),
@@ -204,7 +208,7 @@ def test_the_winner_of_a_sampled_search_is_found_among_its_lines(tmp_path: Path)
     cells = [complete(study, 90.0 + number % 7) for number in range(30)]
     best = read_results(study).best
     assert best is not None
-    winner = dict(traces(shown(report_of(study), "parallel"))[-1]["customdata"])
+    winner = dict(traces_of(picture_of(report_of(study), "parallel"))[-1]["customdata"])
     assert winner["optimizer"] == best.parameters["optimizer"]
     assert float(winner["learning_rate"]) == pytest.approx(best.parameters["learning_rate"], rel=0.01)
     assert len(winner) == 4
@@ -217,17 +221,17 @@ def test_values_that_differ_in_the_eighth_digit_stay_apart(tmp_path: Path) -> No
     for accuracy in (90.0, 91.0, 92.0):
         complete(study, accuracy)
     report = report_of(study)
-    (heat,) = traces(shown(report, "grid"))
+    (heat,) = traces_of(picture_of(report, "grid"))
     assert heat["x"] == ["0.00100001", "0.00100002", "0.01"]
-    sliced = {place for trace in traces(shown(report, "slices")) for place in trace["x"]}
-    named = {trace["name"].removeprefix("best: ") for trace in traces(shown(report, "curves"))}
+    sliced = {place for trace in traces_of(picture_of(report, "slices")) for place in trace["x"]}
+    named = {trace["name"].removeprefix("best: ") for trace in traces_of(picture_of(report, "curves"))}
     assert sliced == named == {"0.00100001", "0.00100002", "0.01"}
 
 
 def test_slices_show_every_cell_for_every_field(study: OpenStudy) -> None:
     for accuracy in (90.0, 95.0, 93.0):
         complete(study, accuracy)
-    drawn = traces(shown(report_of(study), "slices"))
+    drawn = traces_of(picture_of(report_of(study), "slices"))
     for axis in ("y", "y2", "y3"):
         values = [value for trace in drawn if trace["yaxis"] == axis for value in trace["y"]]
         assert sorted(values) == [90, 93, 95]
@@ -238,20 +242,20 @@ def test_importances_find_the_field_that_matters(study: OpenStudy) -> None:
         waiting = [one for one in read_results(study).latest if one.state == "waiting"]
         adam = waiting[0].parameters["optimizer"] == "Adam"
         complete(study, (97.0 if adam else 50.0) + len(waiting) / 10)
-    picture = shown(report_of(study), "importance")
-    for trace in traces(picture):
+    picture = picture_of(report_of(study), "importance")
+    for trace in traces_of(picture):
         assert trace["y"][max(range(3), key=lambda index: trace["x"][index])] == "optimizer"
     assert "8 cells are few" in picture.answer
-    share = max(traces(picture)[0]["x"])
+    share = max(traces_of(picture)[0]["x"])
     assert f"optimizer has the largest share ({share:.0%})" in picture.answer
 
 
 def test_importances_of_too_few_or_equal_cells_are_a_sentence(study: OpenStudy) -> None:
     complete(study, 90.0)
-    assert shown(report_of(study), "importance").figure is None
+    assert picture_of(report_of(study), "importance").figure is None
     for _ in range(7):
         complete(study, 90.0)
-    picture = shown(report_of(study), "importance")
+    picture = picture_of(report_of(study), "importance")
     assert picture.figure is None
     assert "same accuracy" in picture.answer
 
@@ -262,7 +266,9 @@ def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study
     study.queue().claim("two:2")
     now = datetime.now(UTC) + timedelta(seconds=30)
     report = report_of(study, now=now)
-    bars = {trace["name"]: trace for trace in traces(shown(report, "timeline")) if trace["type"] == "bar"}
+    bars = {
+        trace["name"]: trace for trace in traces_of(picture_of(report, "timeline")) if trace["type"] == "bar"
+    }
     assert {name: trace["y"] for name, trace in bars.items()} == {
         "complete, 1": [0],
         "failed, 1": [1],
@@ -270,9 +276,9 @@ def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study
     }
     assert len({(trace["marker"]["pattern"]["shape"]) for trace in bars.values()}) == 3
     assert bars["running, 1"]["x"][0] > 25_000  # milliseconds, until now
-    marks = [trace for trace in traces(shown(report, "timeline")) if trace["type"] == "scatter"]
+    marks = [trace for trace in traces_of(picture_of(report, "timeline")) if trace["type"] == "scatter"]
     assert [trace["name"] for trace in marks] == ["failed: out_of_memory, 1"]
-    assert shown(report, "failures").tables[0].rows[0][3:5] == ["out_of_memory", "no memory"]
+    assert picture_of(report, "failures").tables[0].rows[0][3:5] == ["out_of_memory", "no memory"]
 
 
 def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenStudy, tmp_path: Path) -> None:
@@ -285,16 +291,18 @@ def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenS
     create_study(study.storage, spec, finished_cells(study, spec))
     new = open_study(study.storage, "new")
     report = report_of(new)
-    assert shown(report, "timeline").answer == "No worker has begun yet. 2 cells were taken over from tiny."
-    assert shown(report, "throughput").figure is None
+    assert (
+        picture_of(report, "timeline").answer == "No worker has begun yet. 2 cells were taken over from tiny."
+    )
+    assert picture_of(report, "throughput").figure is None
     complete(new, 88.0, 89.0, worker="new:1")
     report = report_of(new)
-    answer = shown(report, "timeline").answer
+    answer = picture_of(report, "timeline").answer
     assert answer.startswith("1 attempts by 1 worker in 0 s;")
     assert answer.endswith(" No attempt failed. 2 cells were taken over from tiny.")
-    assert [row[2] for row in shown(report, "timeline").tables[0].rows] == ["new:1"]
-    assert shown(report, "throughput").answer.startswith("20 training images in 0 s")
-    assert [row[0] for row in shown(report, "throughput").tables[0].rows] == ["new:1"]
+    assert [row[2] for row in picture_of(report, "timeline").tables[0].rows] == ["new:1"]
+    assert picture_of(report, "throughput").answer.startswith("20 training images in 0 s")
+    assert [row[0] for row in picture_of(report, "throughput").tables[0].rows] == ["new:1"]
     facts = {row[0]: row[1] for row in report.provenance.facts.rows}
     assert (facts["workers"], facts["attempts"], facts["wall-clock"]) == ("1", "1", "0 s")
     assert facts["not run anew"] == "2 cells were taken over from tiny."
@@ -303,7 +311,7 @@ def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenS
 def test_a_hole_is_told_from_a_cell_that_is_tried_again(study: OpenStudy) -> None:
     fail(study, Failure("non_finite", "loss is nan"))
     fail(study, Failure("exception", "broken"))
-    picture = shown(report_of(study), "failures")
+    picture = picture_of(report_of(study), "failures")
     assert [row[-1] for row in picture.tables[0].rows] == ["given up", "tried again"]
     assert "1 cell is missing: no retry is left." in picture.answer
 
@@ -311,7 +319,7 @@ def test_a_hole_is_told_from_a_cell_that_is_tried_again(study: OpenStudy) -> Non
 def test_the_area_under_the_throughput_is_the_images_trained_on(study: OpenStudy) -> None:
     complete(study, 90.0, 91.0, 92.0)
     complete(study, 90.0, 91.0)
-    (line,) = traces(shown(report_of(study), "throughput"))
+    (line,) = traces_of(picture_of(report_of(study), "throughput"))
     times = [datetime.fromisoformat(time) for time in line["x"]]
     width = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
     # Five epochs of 0.01 seconds with 1,000 images a second.
@@ -326,7 +334,7 @@ def test_epochs_of_an_earlier_attempt_count_once(tmp_path: Path) -> None:
     assert claim is not None
     notes = {HISTORY: history([90.0, 91.0, 92.0]), RESUMED: {"epoch": 2, "checkpoint": "1-2"}}
     queue.complete(claim, 92.0, user=notes)
-    assert shown(report_of(study), "throughput").answer.startswith("30 training images")
+    assert picture_of(report_of(study), "throughput").answer.startswith("30 training images")
 
 
 def test_models_are_averaged_over_seeds_beside_the_reference(study: OpenStudy, tmp_path: Path) -> None:
@@ -342,7 +350,7 @@ def test_models_are_averaged_over_seeds_beside_the_reference(study: OpenStudy, t
     assert "Standard deviation 0.50 points, n = 3." in test.words
     assert "reference" not in test.words  # another recipe
     assert report.headline.next_step == ""
-    assert "the first of 3 models" in shown(report, "confusion").answer
+    assert "the first of 3 models" in picture_of(report, "confusion").answer
 
 
 def test_the_reference_is_compared_with_one_more_run_of_its_recipe(tmp_path: Path) -> None:
@@ -367,10 +375,10 @@ def test_the_confusion_matrix_and_the_digits_are_those_of_the_first_model(
 ) -> None:
     complete(study, 90.0)
     report = report_of(study, evaluated(study, tmp_path / "model", accuracy=98.0))
-    wrong, right = traces(shown(report, "confusion"))
+    wrong, right = traces_of(picture_of(report, "confusion"))
     assert wrong["z"][4][9] == 20
     assert right["z"][4][4] == 80
-    (points,) = traces(shown(report, "digits"))
+    (points,) = traces_of(picture_of(report, "digits"))
     assert points["x"][points["y"].index("4")] == 80.0
     # Wilson's interval of 80 right answers of 100.
     assert points["error_x"]["arrayminus"][points["y"].index("4")] == pytest.approx(80 - 71.11, abs=0.01)
@@ -466,7 +474,7 @@ def test_what_is_stored_cannot_become_markup(study: OpenStudy) -> None:
     assert "<b>bold" not in text
     assert text.count("</script>") == text.count("<script")
     # Plotly reads tags in a figure's text: there it must be escaped twice.
-    timeline = traces(shown(report_of(study), "timeline"))
+    timeline = traces_of(picture_of(report_of(study), "timeline"))
     assert "<img" not in json.dumps(timeline)
     assert "&lt;img" in json.dumps(timeline)
 
@@ -483,7 +491,7 @@ def test_differing_environments_are_warned_of_and_counted(study: OpenStudy) -> N
 def test_tables_of_large_studies_end_and_say_so(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED.format(n_trials=120))
     complete_all(study, epochs=1)
-    (table,) = shown(report_of(study), "parallel").tables
+    (table,) = picture_of(report_of(study), "parallel").tables
     assert len(table.rows) == 100
     assert table.note == "The best 100 of 120 rows."
 

@@ -40,8 +40,8 @@ from tests.support.specs import TWO_CELLS, lease, tiny_spec
 from tests.support.studies import epoch, new_study, states, take, work
 from tests.support.waiting import wait_until
 
-GRID = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease(0.05, 0.3)
-SAMPLED = """
+GRID_SPEC = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease(0.05, 0.3)
+SAMPLED_SPEC = """
 [study]
 name = "tiny"
 
@@ -57,18 +57,18 @@ epochs = 1
 """
 
 
-def stock(folder: Path, name: str = "tiny", **options: Any) -> optuna.Study:
+def stock_study(folder: Path, name: str = "tiny", **options: Any) -> optuna.Study:
     """The study as a program without mnist-tune opens it."""
     return optuna.load_study(study_name=name, storage=RDBStorage(f"sqlite:///{folder}/studies.db", **options))
 
 
-def train(attempt: Attempt) -> float:
+def train_one_epoch(attempt: Attempt) -> float:
     """One epoch."""
     attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number), last=True)
     return 50.0 + attempt.claim.number
 
 
-def findings(study: OpenStudy, folder: Path) -> list[str]:
+def broken_promises_of(study: OpenStudy, folder: Path) -> list[str]:
     """What `verify` finds broken."""
     verification = verify(study.storage, study.name, folder / "artifacts", folder / "checkpoints")
     return [f"{outcome.check}: {finding}" for outcome in verification.broken for finding in outcome.findings]
@@ -109,13 +109,13 @@ def with_attributes_of_its_own(study: optuna.Study) -> None:
 @pytest.mark.parametrize(
     ("spec", "end"),
     [
-        (GRID, by_optimize),
-        (GRID, by_a_grid_sampler),
-        (GRID, by_ask_and_tell),
-        (SAMPLED, by_ask_and_tell),
-        (GRID, as_pruned),
-        (SAMPLED, with_parameters_of_its_own),
-        (SAMPLED, with_attributes_of_its_own),
+        (GRID_SPEC, by_optimize),
+        (GRID_SPEC, by_a_grid_sampler),
+        (GRID_SPEC, by_ask_and_tell),
+        (SAMPLED_SPEC, by_ask_and_tell),
+        (GRID_SPEC, as_pruned),
+        (SAMPLED_SPEC, with_parameters_of_its_own),
+        (SAMPLED_SPEC, with_attributes_of_its_own),
     ],
     ids=lambda value: "" if isinstance(value, str) else value.__name__.replace("_", " "),
 )
@@ -123,26 +123,26 @@ def test_cells_that_stock_optuna_has_ended_are_missing_until_they_are_put_back(
     tmp_path: Path, spec: str, end: Callable[[optuna.Study], None]
 ) -> None:
     study = new_study(tmp_path, spec)
-    end(stock(tmp_path))
+    end(stock_study(tmp_path))
     results = read_results(study)
     assert (results.ranking, results.cells.failed, results.is_finished) == ([], 2, True)
     assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
-    assert sum(line.startswith("claims: ") for line in findings(study, tmp_path)) == 2
+    assert sum(line.startswith("claims: ") for line in broken_promises_of(study, tmp_path)) == 2
 
     assert put_back_holes(study).numbers == [0, 1]
-    assert work(study, train) is Ended.FINISHED
+    assert work(study, train_one_epoch) is Ended.FINISHED
     results = read_results(study)
     assert results.cells.complete == 2
     assert max(place.candidate.mean for place in results.ranking) < 60
-    assert stock(tmp_path).best_value < 60
-    assert findings(study, tmp_path) == []
+    assert stock_study(tmp_path).best_value < 60
+    assert broken_promises_of(study, tmp_path) == []
 
 
 def test_every_command_names_cells_that_stock_optuna_has_ended_and_the_remedy(
     tmp_path: Path, command: Command
 ) -> None:
-    study = new_study(tmp_path, GRID)
-    by_ask_and_tell(stock(tmp_path))
+    study = new_study(tmp_path, GRID_SPEC)
+    by_ask_and_tell(stock_study(tmp_path))
     status = command("status", "tiny")
     assert (status.code, status.err) == (1, "")
     assert status.out.count("failed for good: another program than a worker ended it") == 2
@@ -153,15 +153,15 @@ def test_every_command_names_cells_that_stock_optuna_has_ended_and_the_remedy(
     assert "tiny: 0/2 cells, 2 failed" in command("studies").out
     assert "mnist-tune retry tiny --trial 1" in command("verify", "tiny").out
     assert command("retry", "tiny", "--failed").code == 0
-    assert work(study, train) is Ended.FINISHED
+    assert work(study, train_one_epoch) is Ended.FINISHED
     assert command("status", "tiny").code == 0
 
 
 def test_the_dashboard_has_no_best_trial_that_was_not_trained(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     queue.complete(take(queue), 42.0)
-    other = stock(tmp_path)
+    other = stock_study(tmp_path)
     other.tell(other.ask(), 99.0)
     other.add_trial(optuna.trial.create_trial(value=98.0))
     shown = SnapshotStorage(study.storage)
@@ -173,10 +173,10 @@ def test_the_dashboard_has_no_best_trial_that_was_not_trained(tmp_path: Path) ->
 def test_one_cell_that_stock_optuna_has_told_is_put_back_beside_the_trained_ones(
     tmp_path: Path, command: Command
 ) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     queue.complete(take(queue), 42.0)
-    told = stock(tmp_path)
+    told = stock_study(tmp_path)
     told.tell(told.ask(), 99.0)
     results = read_results(study)
     assert results.best is not None
@@ -192,7 +192,7 @@ def test_one_cell_that_stock_optuna_has_told_is_put_back_beside_the_trained_ones
 def test_a_trial_that_is_told_while_its_worker_trains_is_lost_to_it_and_not_trained(
     tmp_path: Path, state: TrialState
 ) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
 
     def told_meanwhile(attempt: Attempt) -> float:
         if attempt.claim.number == 0:
@@ -200,7 +200,7 @@ def test_a_trial_that_is_told_while_its_worker_trains_is_lost_to_it_and_not_trai
             RDBStorage(f"sqlite:///{tmp_path}/studies.db").set_trial_state_values(
                 attempt.claim.trial_id, state, values
             )
-        return train(attempt)
+        return train_one_epoch(attempt)
 
     lines: list[str] = []
     ended = work(study, told_meanwhile, log=lines.append, max_trials=2)
@@ -239,8 +239,8 @@ def by_its_own_watch(study: optuna.Study) -> None:
 def test_a_cell_that_stock_optuna_has_failed_is_tried_again_within_its_budget(
     tmp_path: Path, command: Command, fail: Callable[[optuna.Study], None]
 ) -> None:
-    study = new_study(tmp_path, GRID.replace("[training]", "[retry]\nlost = 1\n\n[training]"))
-    other = stock(tmp_path, heartbeat_interval=1, grace_period=1)
+    study = new_study(tmp_path, GRID_SPEC.replace("[training]", "[retry]\nlost = 1\n\n[training]"))
+    other = stock_study(tmp_path, heartbeat_interval=1, grace_period=1)
     fail(other)
     results = read_results(study)
     assert (results.cells.waiting, results.cells.failed, results.is_finished) == (2, 0, False)
@@ -249,7 +249,7 @@ def test_a_cell_that_stock_optuna_has_failed_is_tried_again_within_its_budget(
     assert queue.put_back_stale() == {0: f"{UNEXPLAINED.reason}; put the cell back"}
     assert study.queue().put_back_stale() == {}
     assert states(study) == [TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
 
     while claim := queue.claim("worker"):
         if claim.number == 2:
@@ -262,16 +262,16 @@ def test_a_cell_that_stock_optuna_has_failed_is_tried_again_within_its_budget(
     assert queue.standing() is Standing.FINISHED
     (hole,) = read_results(study).holes
     assert hole.failure == {"class": "lost", "reason": "another program than a worker ended it as failed"}
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
 
 
 @pytest.mark.parametrize("has_its_reason", [True, False])
 def test_a_failed_cell_counts_as_open_as_long_as_workers_put_it_back_whatever_else_is_damaged(
     tmp_path: Path, has_its_reason: bool
 ) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     claim = take(study.queue())
-    stock(tmp_path).tell(claim.number, state=TrialState.FAIL)
+    stock_study(tmp_path).tell(claim.number, state=TrialState.FAIL)
     with study.storage.transaction() as session:
         session.execute(sqlalchemy.text("UPDATE trials SET datetime_complete = 'yesterday' WHERE number = 0"))
         if has_its_reason:
@@ -296,7 +296,7 @@ DAMAGES = {
 def test_a_cell_is_tried_again_though_what_nobody_needs_of_its_last_attempt_is_damaged(
     tmp_path: Path, damage: str
 ) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     claim = take(queue)
     left: dict[str, Any] = {CHECKPOINT: {}, FAILURES: {}}
@@ -305,13 +305,13 @@ def test_a_cell_is_tried_again_though_what_nobody_needs_of_its_last_attempt_is_d
         assert session.connection().exec_driver_sql(damage).rowcount == 1
     assert queue.give_back(claim, Failure("preempted", "drained"))
     assert [take(queue).parameters for _ in range(2)][1] == claim.parameters
-    assert not any(line.startswith("failure counts: ") for line in findings(study, tmp_path))
+    assert not any(line.startswith("failure counts: ") for line in broken_promises_of(study, tmp_path))
 
 
 def test_retry_puts_back_what_it_can_and_names_what_nobody_can_try_again(
     tmp_path: Path, command: Command
 ) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     for _ in range(2):
         assert queue.give_back(take(queue), Failure("exception", "broke"))
@@ -333,8 +333,8 @@ def test_retry_puts_back_what_it_can_and_names_what_nobody_can_try_again(
 
 
 def test_a_failed_cell_that_was_put_back_before_is_not_put_back_twice(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
-    by_telling_it(stock(tmp_path))
+    study = new_study(tmp_path, GRID_SPEC)
+    by_telling_it(stock_study(tmp_path))
     assert list(study.queue().put_back_stale()) == [0]
     without_reason = sqlalchemy.text("DELETE FROM trial_user_attributes WHERE key = 'failure'")
     with study.storage.transaction() as session:
@@ -353,10 +353,10 @@ def test_a_failed_cell_that_was_put_back_before_is_not_put_back_twice(tmp_path: 
 def test_a_workers_log_says_what_became_of_a_cell_that_stock_optuna_has_failed(
     tmp_path: Path, lost: int, its_cell: str
 ) -> None:
-    study = new_study(tmp_path, GRID.replace("[training]", f"[retry]\nlost = {lost}\n\n[training]"))
-    by_telling_it(stock(tmp_path))
+    study = new_study(tmp_path, GRID_SPEC.replace("[training]", f"[retry]\nlost = {lost}\n\n[training]"))
+    by_telling_it(stock_study(tmp_path))
     lines: list[str] = []
-    assert work(study, train, log=lines.append) is Ended.FINISHED
+    assert work(study, train_one_epoch, log=lines.append) is Ended.FINISHED
     said = [line for line in lines if line.startswith("trial 0: ")]
     assert said == [f"trial 0: another program than a worker ended it as failed; {its_cell}"]
     assert len(read_results(study).complete) == 1 + lost
@@ -365,19 +365,19 @@ def test_a_workers_log_says_what_became_of_a_cell_that_stock_optuna_has_failed(
 def test_a_trial_that_stock_optuna_asked_for_and_forgot_comes_back_after_the_grace_period(
     tmp_path: Path,
 ) -> None:
-    study = new_study(tmp_path, GRID)
-    stock(tmp_path).ask()
-    assert work(study, train) is Ended.FINISHED
+    study = new_study(tmp_path, GRID_SPEC)
+    stock_study(tmp_path).ask()
+    assert work(study, train_one_epoch) is Ended.FINISHED
     assert read_results(study).cells.complete == 2
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
 
 
 def test_trials_of_no_cell_are_named_and_never_ranked(tmp_path: Path, command: Command) -> None:
-    study = new_study(tmp_path, GRID)
-    other = stock(tmp_path)
+    study = new_study(tmp_path, GRID_SPEC)
+    other = stock_study(tmp_path)
     other.enqueue_trial({"learning_rate": 0.5})
     other.add_trial(optuna.trial.create_trial(value=99.0))
-    assert work(study, train) is Ended.FINISHED
+    assert work(study, train_one_epoch) is Ended.FINISHED
     results = read_results(study)
     assert results.best is not None
     assert results.best.mean < 60
@@ -388,16 +388,16 @@ def test_trials_of_no_cell_are_named_and_never_ranked(tmp_path: Path, command: C
     assert status.code == 0
     assert "warning: made by another program, of no cell" in status.out
     assert {trial.number for trial in LearntFrom(study.storage, study.study_id).get_all_trials()} == {0, 1}
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
 
 
 def test_finished_trials_that_are_added_from_another_study_do_not_count(tmp_path: Path) -> None:
-    donor = new_study(tmp_path, GRID.replace("tiny", "donor"))
+    donor = new_study(tmp_path, GRID_SPEC.replace("tiny", "donor"))
     assert work(donor, lambda _: 99.0) is Ended.FINISHED
-    study = new_study(tmp_path, GRID)
-    stock(tmp_path).add_trials(stock(tmp_path, "donor").trials)
+    study = new_study(tmp_path, GRID_SPEC)
+    stock_study(tmp_path).add_trials(stock_study(tmp_path, "donor").trials)
     assert read_results(study).ranking == []
-    assert work(study, train) is Ended.FINISHED
+    assert work(study, train_one_epoch) is Ended.FINISHED
     results = read_results(study)
     assert results.best is not None
     assert results.best.mean < 60
@@ -405,15 +405,15 @@ def test_finished_trials_that_are_added_from_another_study_do_not_count(tmp_path
         "trial 2 does not count: trial 0 is for the same cell",
         "trial 3 does not count: trial 1 is for the same cell",
     ]
-    assert any(line.startswith("order") for line in findings(study, tmp_path))
+    assert any(line.startswith("order") for line in broken_promises_of(study, tmp_path))
 
 
 def test_finished_trials_of_another_study_never_count_whatever_comes_of_our_own(tmp_path: Path) -> None:
-    donor = new_study(tmp_path, GRID.replace("tiny", "donor"))
+    donor = new_study(tmp_path, GRID_SPEC.replace("tiny", "donor"))
     assert work(donor, lambda _: 99.0) is Ended.FINISHED
-    study = new_study(tmp_path, GRID)
-    other = stock(tmp_path)
-    other.add_trials(stock(tmp_path, "donor").trials)
+    study = new_study(tmp_path, GRID_SPEC)
+    other = stock_study(tmp_path)
+    other.add_trials(stock_study(tmp_path, "donor").trials)
     queue = study.queue()
     assert queue.give_back(take(queue), Failure("preempted", "drained"))
     while claim := queue.claim("worker"):
@@ -426,12 +426,12 @@ def test_finished_trials_of_another_study_never_count_whatever_comes_of_our_own(
 
 
 def test_a_result_that_is_taken_over_is_that_of_its_new_trial(tmp_path: Path) -> None:
-    old = new_study(tmp_path, GRID)
+    old = new_study(tmp_path, GRID_SPEC)
     queue = old.queue()
     assert queue.give_back(take(queue), Failure("preempted", "drained"))
     while claim := queue.claim("worker"):
         queue.complete(claim, 42.0)
-    spec = tiny_spec(tmp_path, GRID.replace("tiny", "new"))
+    spec = tiny_spec(tmp_path, GRID_SPEC.replace("tiny", "new"))
     assert create_study(old.storage, spec, finished_cells(old, spec))
     new = open_study(old.storage, "new")
     assert read_results(new).cells.complete == 2
@@ -439,19 +439,19 @@ def test_a_result_that_is_taken_over_is_that_of_its_new_trial(tmp_path: Path) ->
 
 
 def test_notes_and_attributes_of_others_change_nothing(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
-    other = stock(tmp_path)
+    study = new_study(tmp_path, GRID_SPEC)
+    other = stock_study(tmp_path)
     other.set_user_attr("owner", "somebody")
     other._storage.set_study_system_attr(other._study_id, "dashboard:note_ver", 1)
     for trial in other.get_trials():
         other._storage.set_trial_user_attr(trial._trial_id, "seen", True)
-    assert work(study, train) is Ended.FINISHED
+    assert work(study, train_one_epoch) is Ended.FINISHED
     assert read_results(study).cells.complete == 2
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
 
 
 def test_a_deleted_cell_is_named_and_made_anew(tmp_path: Path, command: Command) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     queue.complete(take(queue), 42.0)
     with study.storage.transaction() as session:
@@ -461,23 +461,23 @@ def test_a_deleted_cell_is_named_and_made_anew(tmp_path: Path, command: Command)
     assert "warning: no trial of cell 1 is left: somebody deleted it" in status.out
     answer = command("retry", "tiny", "--failed", "--json")
     assert answer.json == {"study": "tiny", "retried": [], "made_anew": [1], "left": []}
-    assert work(study, train) is Ended.FINISHED
+    assert work(study, train_one_epoch) is Ended.FINISHED
     assert read_results(study).cells.complete == 2
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
 
 
 def test_a_cell_is_numbered_on_from_the_last_where_others_were_deleted(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     with study.storage.transaction() as session:
         session.execute(trials.delete().where(trials.c.number == 0))
-    by_telling_it(stock(tmp_path))
+    by_telling_it(stock_study(tmp_path))
     study.queue().put_back_stale()
     assert [trial.number for trial in study.storage.get_all_trials(study.study_id)] == [1, 2]
 
 
 @pytest.mark.parametrize("number", ["'x'", "-1"])
 def test_a_cell_whose_retry_cannot_be_read_is_not_put_back_a_second_time(tmp_path: Path, number: str) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     queue.give_back(take(queue), Failure("exception", "broke"))
     with study.storage.transaction() as session:
@@ -491,21 +491,21 @@ def test_a_cell_whose_retry_cannot_be_read_is_not_put_back_a_second_time(tmp_pat
 
 
 def test_untrained_cells_are_not_taken_over_by_another_study(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     queue.complete(take(queue), 42.0)
-    by_optimize(stock(tmp_path))
-    assert finished_cells(study, tiny_spec(tmp_path, GRID)).keys() == {0}
+    by_optimize(stock_study(tmp_path))
+    assert finished_cells(study, tiny_spec(tmp_path, GRID_SPEC)).keys() == {0}
 
 
 def test_a_trial_of_version_0_5_0_is_known_by_the_accuracy_of_its_last_epoch(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
-    assert work(study, train) is Ended.FINISHED
+    study = new_study(tmp_path, GRID_SPEC)
+    assert work(study, train_one_epoch) is Ended.FINISHED
     without_results(study)
     assert len(read_results(study).ranking) == 2
     assert len(LearntFrom(study.storage, study.study_id).get_all_trials()) == 2
     assert SnapshotStorage(study.storage).get_best_trial(study.study_id).value == 51.0
-    assert findings(study, tmp_path) == []
+    assert broken_promises_of(study, tmp_path) == []
     of_version(study, "0.6.0.dev1")
     assert read_results(study).cells.failed == 2
     assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
@@ -527,22 +527,22 @@ def of_version(study: OpenStudy, version: str) -> None:
 def test_a_trial_that_is_told_between_two_epochs_was_not_trained(
     tmp_path: Path, version: str, state: TrialState
 ) -> None:
-    study = new_study(tmp_path, GRID.replace("epochs = 1", "epochs = 2"))
+    study = new_study(tmp_path, GRID_SPEC.replace("epochs = 1", "epochs = 2"))
     of_version(study, version)
     queue = study.queue()
     claim = take(queue)
     queue.record(claim, user={"history": [asdict(epoch(1, 42.0))]}, reports={1: 42.0})
-    stock(tmp_path).tell(claim.number, 42.0 if state is TrialState.COMPLETE else None, state=state)
+    stock_study(tmp_path).tell(claim.number, 42.0 if state is TrialState.COMPLETE else None, state=state)
     assert [hole.number for hole in read_results(study).holes] == [claim.number]
     assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
-    assert any(line.startswith("claims: ") for line in findings(study, tmp_path))
+    assert any(line.startswith("claims: ") for line in broken_promises_of(study, tmp_path))
 
 
 def test_a_result_of_version_0_5_0_whose_history_cannot_be_read_is_damaged_and_kept(
     tmp_path: Path, command: Command
 ) -> None:
-    study = new_study(tmp_path, GRID)
-    assert work(study, train) is Ended.FINISHED
+    study = new_study(tmp_path, GRID_SPEC)
+    assert work(study, train_one_epoch) is Ended.FINISHED
     without_results(study)
     impossible = [asdict(epoch(1, 50.0)) | {"images_per_second": float("inf")}]
     with study.storage.transaction() as session:
@@ -560,7 +560,7 @@ def test_a_result_of_version_0_5_0_whose_history_cannot_be_read_is_damaged_and_k
 def test_a_copy_that_stock_optuna_made_works_like_any_study(
     tmp_path: Path, command: Command, file: str, name: str
 ) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
     queue = study.queue()
     queue.complete(take(queue), 42.0)
     take(queue)  # seems to run in the copy as well
@@ -580,13 +580,13 @@ def test_a_copy_that_stock_optuna_made_works_like_any_study(
     assert command("pause", name, *at).code == command("resume", name, *at).code == 0
 
     copy = open_study(open_storage(storage_url(url)), name)
-    assert findings(copy, tmp_path / "copy") == [
+    assert broken_promises_of(copy, tmp_path / "copy") == [
         "heartbeats: trial 1, cell 1: runs without a heartbeat: any worker puts the cell back"
     ]
-    assert work(copy, train, files=tmp_path / "copy") is Ended.FINISHED
+    assert work(copy, train_one_epoch, files=tmp_path / "copy") is Ended.FINISHED
     assert read_results(copy).cells.complete == 2
     assert len(read_results(copy).workers) == 1
-    assert [str(line) for line in findings(copy, tmp_path / "copy")] == []
+    assert [str(line) for line in broken_promises_of(copy, tmp_path / "copy")] == []
     assert read_results(study).cells.running == 1
     assert command("delete-study", name, "--yes", *at).code == 0
 
@@ -595,7 +595,7 @@ def test_a_copy_that_stock_optuna_made_works_like_any_study(
 def test_on_a_server_too_what_stock_optuna_ended_comes_back_and_its_copy_works(
     postgres: str, server: str, tmp_path: Path
 ) -> None:
-    study = new_study(tmp_path, GRID, postgres)
+    study = new_study(tmp_path, GRID_SPEC, postgres)
     url = study.storage.engine.url.render_as_string(hide_password=False)
     other = optuna.load_study(study_name="tiny", storage=url)
     other.tell(other.ask(), state=TrialState.FAIL)
@@ -612,9 +612,9 @@ def test_on_a_server_too_what_stock_optuna_ended_comes_back_and_its_copy_works(
     for name, there in (("tiny", url), ("twin", url), ("tiny", far)):
         opened = open_study(open_storage(storage_url(there)), name)
         assert read_results(opened).workers == []
-        assert work(opened, train, files=tmp_path / name) is Ended.FINISHED
+        assert work(opened, train_one_epoch, files=tmp_path / name) is Ended.FINISHED
         assert read_results(opened).cells.complete == 2
-        assert findings(opened, tmp_path / name) == []
+        assert broken_promises_of(opened, tmp_path / name) == []
         delete_study(opened)
         opened.storage.engine.dispose()
 
@@ -622,7 +622,7 @@ def test_on_a_server_too_what_stock_optuna_ended_comes_back_and_its_copy_works(
 def test_a_copy_that_stock_optuna_made_can_be_deleted_before_any_worker_was_on_it(
     tmp_path: Path, command: Command
 ) -> None:
-    new_study(tmp_path, GRID)
+    new_study(tmp_path, GRID_SPEC)
     source, url = (f"sqlite:///{tmp_path}/{file}" for file in ("studies.db", "copy.db"))
     optuna.copy_study(from_study_name="tiny", from_storage=source, to_storage=url)
     assert command("delete-study", "tiny", "--yes", "--storage", url).code == 0
@@ -630,7 +630,7 @@ def test_a_copy_that_stock_optuna_made_can_be_deleted_before_any_worker_was_on_i
 
 
 def test_stock_optuna_may_delete_a_study_under_its_worker(tmp_path: Path) -> None:
-    study = new_study(tmp_path, GRID)
+    study = new_study(tmp_path, GRID_SPEC)
 
     def deleted_meanwhile(attempt: Attempt) -> float:
         optuna.delete_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/studies.db")
