@@ -43,17 +43,19 @@ def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.fixture
-def server() -> int:
+def fork_server_pid() -> int:
     """The fork server of this process."""
     fork_server.begin(fork_server.WORKERS)
     child = ChildProcess("sys:exit", [0])
     child.start()  # so it is loaded
     assert child.wait() == Ending(0)
-    [pid] = [pid for pid in descendants(os.getpid()) if shown(pid)[:2] == ["mnist-tune", "fork-server"]]
+    [pid] = [
+        pid for pid in descendants(os.getpid()) if command_line_of(pid)[:2] == ["mnist-tune", "fork-server"]
+    ]
     return pid
 
 
-def shown(pid: int) -> list[str]:
+def command_line_of(pid: int) -> list[str]:
     try:
         line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").rstrip("\0")
         return line.split("\0") if line else []  # of one that has ended
@@ -61,7 +63,7 @@ def shown(pid: int) -> list[str]:
         return []
 
 
-def told(target: str = "tell", **options: Any) -> dict[str, Any]:
+def told_by_a_child(target: str = "tell", **options: Any) -> dict[str, Any]:
     ours, theirs = multiprocessing.Pipe()
     child = ChildProcess(f"tests.support.child_functions:{target}", [theirs], **options)
     child.start()
@@ -71,7 +73,7 @@ def told(target: str = "tell", **options: Any) -> dict[str, Any]:
     return answer
 
 
-def run_python(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a folder: an interpreter of its own, which has no fork server yet."""
     return subprocess.run(
         [sys.executable, *arguments],
@@ -118,24 +120,24 @@ def test_a_process_has_the_folder_the_environment_and_the_cores_of_who_starts_it
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONLY_NOW", "secret")
     core = max(os.sched_getaffinity(0))
-    answer = told(argv=["mnist-tune", "worker", "tiny"], cores={core}, own_session=True)
+    answer = told_by_a_child(argv=["mnist-tune", "worker", "tiny"], cores={core}, own_session=True)
     assert answer["folder"] == str(tmp_path)
     assert answer["environment"] == dict(os.environ)
     assert answer["cores"] == {core}
     assert answer["argv"] == ["mnist-tune", "worker", "tiny"]
     assert answer["shown"] == [b"mnist-tune", b"worker", b"tiny"]
     assert answer["session"] != os.getsid(0)
-    assert told()["session"] == os.getsid(0)
-    assert told()["cores"] == os.sched_getaffinity(0)
+    assert told_by_a_child()["session"] == os.getsid(0)
+    assert told_by_a_child()["cores"] == os.sched_getaffinity(0)
 
 
 @pytest.mark.parametrize(("zone", "hour"), [("UTC+0", 0), ("EAST-5", 5), ("WEST+7", 17)])
 def test_a_process_is_in_the_time_zone_that_it_is_given(method: str, zone: str, hour: int) -> None:
-    assert told(environment=os.environ | {"TZ": zone})["hour"] == hour
+    assert told_by_a_child(environment=os.environ | {"TZ": zone})["hour"] == hour
 
 
 def test_a_process_begins_without_threads_or_a_gpu_and_deaf_to_who_stops_all(method: str) -> None:
-    first, second = told(), told()
+    first, second = told_by_a_child(), told_by_a_child()
     assert (first["threads"], first["gpu"], first["ctrl-c"]) == (1, False, True)
     if method == "forkserver":
         assert first["tasks"] == 1
@@ -147,7 +149,7 @@ def test_a_process_inherits_no_file_and_no_socket(method: str, tmp_path: Path) -
     with (tmp_path / "open").open("w") as file, socket.socket() as listening:
         os.set_inheritable(file.fileno(), False)
         listening.bind(("127.0.0.1", 0))
-        files = told()["files"]
+        files = told_by_a_child()["files"]
         network = f"socket:[{os.fstat(listening.fileno()).st_ino}]"
         assert not {str(tmp_path / "open"), network} & set(files.values())
         assert sum(name.startswith("socket:") for name in files.values()) == 1  # the connection it was given
@@ -181,63 +183,67 @@ def test_a_process_goes_on_when_nobody_reads_its_complaints(method: str) -> None
         assert child.wait(60) == Ending(0)
 
 
-def test_children_of_children_come_from_the_same_server(server: int) -> None:
-    assert told()["parent"] == server
-    assert told("start_another")["parent"] == server
+def test_children_of_children_come_from_the_same_server(fork_server_pid: int) -> None:
+    assert told_by_a_child()["parent"] == fork_server_pid
+    assert told_by_a_child("start_another")["parent"] == fork_server_pid
 
 
 def test_what_is_shown_of_the_server_has_nothing_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch, server: int
+    monkeypatch: pytest.MonkeyPatch, fork_server_pid: int
 ) -> None:
-    os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not shown(server))
+    os.kill(fork_server_pid, signal.SIGKILL)
+    wait_until(lambda: not command_line_of(fork_server_pid))
     monkeypatch.setenv("MNIST_TUNE_STORAGE", "postgresql://tuner:not-to-be-seen@host/studies")
     lines: list[list[str]] = []
 
     def is_loading() -> bool:
         fork_server.begin(fork_server.WORKERS)  # once the kernel has told of the end of the last
-        lines.extend(shown(pid) for pid in descendants(os.getpid()))
+        lines.extend(command_line_of(pid) for pid in descendants(os.getpid()))
         return any("multiprocessing.forkserver" in " ".join(line) for line in lines)
 
     wait_until(is_loading)
-    assert told()["environment"]["MNIST_TUNE_STORAGE"].endswith("not-to-be-seen@host/studies")
-    lines += [shown(pid) for pid in descendants(os.getpid())]
+    assert told_by_a_child()["environment"]["MNIST_TUNE_STORAGE"].endswith("not-to-be-seen@host/studies")
+    lines += [command_line_of(pid) for pid in descendants(os.getpid())]
     assert "not-to-be-seen" not in str(lines)
 
 
-def test_a_killed_server_costs_its_processes_nothing_and_the_next_start_makes_a_new_one(server: int) -> None:
+def test_a_killed_server_costs_its_processes_nothing_and_the_next_start_makes_a_new_one(
+    fork_server_pid: int,
+) -> None:
     lives = ChildProcess("tests.support.child_functions:sleep", [2.0])
     killed = ChildProcess("tests.support.child_functions:sleep", [600.0])
     for child in (lives, killed):
         child.start()
-    os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not shown(server))
+    os.kill(fork_server_pid, signal.SIGKILL)
+    wait_until(lambda: not command_line_of(fork_server_pid))
     assert (lives.poll(), killed.poll()) == (None, None)
-    wait_until(lambda: told()["parent"] not in (server, os.getpid()))  # by exec, until its end is known
+    wait_until(
+        lambda: told_by_a_child()["parent"] not in (fork_server_pid, os.getpid())
+    )  # by exec, until its end is known
     assert lives.wait(60) == Ending(0)  # its own word
     killed.kill()
     assert killed.wait(60) == Ending(None)  # nobody was there to see
     assert str(killed.poll()) == "ended without a word"
 
 
-def test_a_child_whose_server_was_killed_starts_its_own(server: int) -> None:
+def test_a_child_whose_server_was_killed_starts_its_own(fork_server_pid: int) -> None:
     ours, theirs = multiprocessing.Pipe()
     child = ChildProcess("tests.support.child_functions:start_when_told", [theirs])
     child.start()
     theirs.close()
     assert ours.recv() == "here"
-    os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not shown(server))
+    os.kill(fork_server_pid, signal.SIGKILL)
+    wait_until(lambda: not command_line_of(fork_server_pid))
     ours.send("go on")
     assert ours.recv() == "exited with 7"
     assert child.wait(60) == Ending(0)
 
 
 def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server_pid: int
 ) -> None:
-    os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not shown(server))
+    os.kill(fork_server_pid, signal.SIGKILL)
+    wait_until(lambda: not command_line_of(fork_server_pid))
     (tmp_path / "torch.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with tempfile.TemporaryFile() as output:
@@ -253,7 +259,7 @@ def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
 def test_without_a_folder_that_a_server_can_listen_in_a_process_starts_by_exec(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 100)  # the name of a socket has 107 letters at most
     long.mkdir()
-    answer = run_python(tmp_path, "-c", START_ONE, TMPDIR=str(long))
+    answer = run_python_in(tmp_path, "-c", START_ONE, TMPDIR=str(long))
     assert (answer.stdout, answer.stderr) == ("exited with 7\n", "")
 
 
@@ -265,7 +271,7 @@ def test_a_process_does_not_run_again_the_script_that_began_it_all(tmp_path: Pat
         f"fork_server.start_method = lambda: {name!r}\n{START_ONE}",
         encoding="utf-8",
     )
-    answer = run_python(tmp_path, str(script))
+    answer = run_python_in(tmp_path, str(script))
     assert (answer.stdout, answer.stderr) == ("begun\nexited with 7\n", "")
 
 
@@ -317,7 +323,7 @@ for _ in range(2):
     print(ours.recv(), child.wait(60))
 """
     path = os.pathsep.join([str(tmp_path), str(STUDIES.parent)])
-    answer = run_python(
+    answer = run_python_in(
         tmp_path,
         "-c",
         f"from mnist_tune.processes import fork_server; fork_server.begin(fork_server.TRAINING)\n{script}",
@@ -331,7 +337,7 @@ def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) ->
     listens = "print(forkserver._forkserver._forkserver_address, flush=True)"
     end = "os.kill(os.getpid(), signal.SIGKILL)"
     script = f"import os, signal\nfrom multiprocessing import forkserver\n{START_ONE}\n{listens}\n{end}"
-    answer = run_python(tmp_path, "-c", script, TMPDIR=str(tmp_path))
+    answer = run_python_in(tmp_path, "-c", script, TMPDIR=str(tmp_path))
     said, socket_file = answer.stdout.splitlines()
     assert (answer.returncode, said) == (-signal.SIGKILL, "exited with 7")
     assert Path(socket_file).parent.parent == tmp_path
@@ -357,7 +363,7 @@ def test_what_a_fresh_interpreter_is_to_find_is_in_no_other_environment() -> Non
     assert dict(os.environ) == before != needed
 
 
-def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(server: int) -> None:
+def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(fork_server_pid: int) -> None:
     def count() -> int:
         gc.collect()
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208

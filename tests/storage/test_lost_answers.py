@@ -26,7 +26,7 @@ from tests.support.tcp_proxy import TcpProxy
 pytestmark = pytest.mark.postgres
 
 
-class Bench:
+class StudyBehindALink:
     """A study seen over a good link and through the proxy, to act there and look here."""
 
     def __init__(self, study: OpenStudy, proxy: TcpProxy) -> None:
@@ -51,86 +51,84 @@ class Bench:
         return read_registry(self.study.storage, self.study.study_id, 60.0).workers
 
 
-def a_claim(bench: Bench) -> None:
-    claim = bench.with_answer_lost(lambda: bench.queue.claim("worker"))
-    assert bench.states() == ["running", "waiting"]
-    bench.queue.complete(claim, 42.0)
-    assert bench.states() == ["complete", "waiting"]
+def a_claim(link: StudyBehindALink) -> None:
+    claim = link.with_answer_lost(lambda: link.queue.claim("worker"))
+    assert link.states() == ["running", "waiting"]
+    link.queue.complete(claim, 42.0)
+    assert link.states() == ["complete", "waiting"]
 
 
-def a_record(bench: Bench) -> None:
-    claim = take(bench.queue)
-    bench.with_answer_lost(
-        lambda: bench.queue.record(claim, user={"history": [1, 2]}, reports={1: 41.0, 2: 42.0})
+def a_record(link: StudyBehindALink) -> None:
+    claim = take(link.queue)
+    link.with_answer_lost(
+        lambda: link.queue.record(claim, user={"history": [1, 2]}, reports={1: 41.0, 2: 42.0})
     )
-    trial = bench.study.optuna_study().trials[0]
+    trial = link.study.optuna_study().trials[0]
     assert trial.user_attrs["history"] == [1, 2]
     assert trial.intermediate_values == {1: 41.0, 2: 42.0}
-    bench.queue.beat(claim)
+    link.queue.beat(claim)
 
 
-def a_completion(bench: Bench) -> None:
-    claim = take(bench.queue)
-    bench.with_answer_lost(lambda: bench.queue.complete(claim, 42.0, reports={1: 42.0}))
-    assert bench.states() == ["complete", "waiting"]
-    assert bench.study.optuna_study().trials[0].values == [42.0]
+def a_completion(link: StudyBehindALink) -> None:
+    claim = take(link.queue)
+    link.with_answer_lost(lambda: link.queue.complete(claim, 42.0, reports={1: 42.0}))
+    assert link.states() == ["complete", "waiting"]
+    assert link.study.optuna_study().trials[0].values == [42.0]
     with pytest.raises(UpdateFinishedTrialError):
-        bench.queue.beat(claim)
+        link.queue.beat(claim)
 
 
-def a_cell_given_back(bench: Bench) -> None:
-    claim = take(bench.queue)
-    assert bench.with_answer_lost(lambda: bench.queue.give_back(claim, Failure("exception", "it broke")))
-    assert bench.states() == ["failed", "waiting", "waiting"]
+def a_cell_given_back(link: StudyBehindALink) -> None:
+    claim = take(link.queue)
+    assert link.with_answer_lost(lambda: link.queue.give_back(claim, Failure("exception", "it broke")))
+    assert link.states() == ["failed", "waiting", "waiting"]
 
 
-def a_stale_cell_put_back(bench: Bench) -> None:
-    take(bench.study.queue())
+def a_stale_cell_put_back(link: StudyBehindALink) -> None:
+    take(link.study.queue())
     time.sleep(1.2)
-    bench.with_answer_lost(
-        bench.queue.put_back_stale, commit=2
-    )  # the first commit ends the look at heartbeats
-    assert bench.states() == ["failed", "waiting", "waiting"]
+    link.with_answer_lost(link.queue.put_back_stale, commit=2)  # the first commit ends the look at heartbeats
+    assert link.states() == ["failed", "waiting", "waiting"]
 
 
-def a_study_made(bench: Bench) -> None:
-    spec = bench.study.spec.named("another")
-    bench.with_answer_lost(lambda: create_study(bench.far.storage, spec))
-    assert len(read_results(open_study(bench.study.storage, "another")).attempts) == 2
+def a_study_made(link: StudyBehindALink) -> None:
+    spec = link.study.spec.named("another")
+    link.with_answer_lost(lambda: create_study(link.far.storage, spec))
+    assert len(read_results(open_study(link.study.storage, "another")).attempts) == 2
 
 
-def a_study_paused(bench: Bench) -> None:
-    far = bench.far
-    bench.with_answer_lost(lambda: set_control(far.storage, far.study_id, Control.PAUSED))
-    assert read_control(bench.study.storage, bench.study.study_id) is Control.PAUSED
-    assert bench.queue.claim("worker") is None
+def a_study_paused(link: StudyBehindALink) -> None:
+    far = link.far
+    link.with_answer_lost(lambda: set_control(far.storage, far.study_id, Control.PAUSED))
+    assert read_control(link.study.storage, link.study.study_id) is Control.PAUSED
+    assert link.queue.claim("worker") is None
 
 
-def a_worker_registered(bench: Bench) -> None:
-    registration = Registration(bench.far.storage, bench.far.study_id, "cpu")
-    bench.with_answer_lost(registration.register)
-    assert len(bench.workers()) == 1
+def a_worker_registered(link: StudyBehindALink) -> None:
+    registration = Registration(link.far.storage, link.far.study_id, "cpu")
+    link.with_answer_lost(registration.register)
+    assert len(link.workers()) == 1
 
 
-def a_worker_drained(bench: Bench) -> None:
-    Registration(bench.study.storage, bench.study.study_id, "cpu").register()
-    (worker,) = bench.workers()
-    far = bench.far
-    names = bench.with_answer_lost(lambda: ask_to_drain(far.storage, far.study_id, worker=worker.name))
+def a_worker_drained(link: StudyBehindALink) -> None:
+    Registration(link.study.storage, link.study.study_id, "cpu").register()
+    (worker,) = link.workers()
+    far = link.far
+    names = link.with_answer_lost(lambda: ask_to_drain(far.storage, far.study_id, worker=worker.name))
     assert names == [worker.name]
-    assert [row.state for row in bench.workers()] == ["draining"]
+    assert [row.state for row in link.workers()] == ["draining"]
 
 
-def a_hole_put_back(bench: Bench) -> None:
-    assert bench.queue.give_back(take(bench.queue), Failure("non_finite", "the loss is nan"))
-    assert bench.states() == ["failed", "waiting"]
-    bench.with_answer_lost(lambda: put_back_holes(bench.far))
-    assert bench.states() == ["failed", "waiting", "waiting"]
+def a_hole_put_back(link: StudyBehindALink) -> None:
+    assert link.queue.give_back(take(link.queue), Failure("non_finite", "the loss is nan"))
+    assert link.states() == ["failed", "waiting"]
+    link.with_answer_lost(lambda: put_back_holes(link.far))
+    assert link.states() == ["failed", "waiting", "waiting"]
 
 
-def a_study_deleted(bench: Bench) -> None:
-    bench.with_answer_lost(lambda: delete_study(bench.far))
-    assert study_names(bench.study.storage) == []
+def a_study_deleted(link: StudyBehindALink) -> None:
+    link.with_answer_lost(lambda: delete_study(link.far))
+    assert study_names(link.study.storage) == []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +149,6 @@ def a_study_deleted(bench: Bench) -> None:
     ids=lambda act: act.__name__.replace("_", " "),
 )
 def test_what_is_committed_though_the_answer_is_lost_has_one_effect(
-    postgres: str, proxy: TcpProxy, tmp_path: Path, act: Callable[[Bench], None]
+    postgres: str, proxy: TcpProxy, tmp_path: Path, act: Callable[[StudyBehindALink], None]
 ) -> None:
-    act(Bench(new_study(tmp_path, TWO_CELLS + lease(0.3, 1.0), postgres), proxy))
+    act(StudyBehindALink(new_study(tmp_path, TWO_CELLS + lease(0.3, 1.0), postgres), proxy))

@@ -45,11 +45,11 @@ def process(
 ) -> Iterator[tuple[TrainingProcess, Path]]:
     """A process that has loaded its data, for the tests that leave it alive, and its folder of states."""
     folder = tmp_path_factory.mktemp("states")
-    with start(folder) as process:
+    with start_training_process(folder) as process:
         yield process, folder
 
 
-def start(folder: Path) -> TrainingProcess:
+def start_training_process(folder: Path) -> TrainingProcess:
     process = TrainingProcess(
         SetUp("cpu", None, None, DataConfig(train_size=200, validation_size=100), folder)
     )
@@ -59,7 +59,7 @@ def start(folder: Path) -> TrainingProcess:
 
 
 @dataclass
-class Bench:
+class TrainedAttempts:
     """One attempt after another at the cells of a study, without the worker's loop."""
 
     study: OpenStudy
@@ -91,26 +91,26 @@ class Bench:
         attempt.give_back(failed.failure, self.ask)
 
 
-def bench_of(folder: Path, process: TrainingProcess, states: Path, text: str) -> Bench:
-    return Bench(
+def attempts_in(folder: Path, process: TrainingProcess, states: Path, text: str) -> TrainedAttempts:
+    return TrainedAttempts(
         new_study(folder, text), process, CheckpointFolder(states), ArtifactFolder(folder / "artifacts")
     )
 
 
-Prepare = Callable[[str], Bench]
+AttemptsOf = Callable[[str], TrainedAttempts]
 
 
 @pytest.fixture
-def bench(tmp_path: Path, process: tuple[TrainingProcess, Path]) -> Prepare:
-    return lambda text: bench_of(tmp_path, process[0], process[1], text)
+def attempts_of(tmp_path: Path, process: tuple[TrainingProcess, Path]) -> AttemptsOf:
+    return lambda text: attempts_in(tmp_path, process[0], process[1], text)
 
 
-def test_a_trial_ends_with_its_value_history_log_and_weights(bench: Prepare, tmp_path: Path) -> None:
+def test_a_trial_ends_with_its_value_history_log_and_weights(attempts_of: AttemptsOf, tmp_path: Path) -> None:
     from optuna.artifacts import download_artifact, get_all_artifact_meta
 
     from mnist_tune.jobs.mnist.network import load_model
 
-    this = bench(TINY_SPEC)
+    this = attempts_of(TINY_SPEC)
     attempt = this.attempt()
     value = this.run(attempt)
     attempt.complete(value, this.ask)
@@ -130,13 +130,13 @@ def test_a_trial_ends_with_its_value_history_log_and_weights(bench: Prepare, tmp
     assert len(load_model(tmp_path / MODEL_FILE).state_dict()) == 8
 
 
-def test_a_drained_trial_goes_on_to_the_same_bits(bench: Prepare) -> None:
-    this = bench(FIVE_EPOCHS)
+def test_a_drained_trial_goes_on_to_the_same_bits(attempts_of: AttemptsOf) -> None:
+    this = attempts_of(FIVE_EPOCHS)
     whole = this.attempt()
     whole.complete(this.run(whole), this.ask)
 
     # The same cell again, stopped in its second epoch.
-    again = bench_of_next(this)
+    again = attempts_beside(this)
     first = again.attempt(lambda line: again.stop.request("drained") if "epoch 1/5" in line else None)
     with pytest.raises(AttemptFailed) as failed:
         again.run(first)
@@ -162,17 +162,17 @@ def test_a_drained_trial_goes_on_to_the_same_bits(bench: Prepare) -> None:
     assert again.states.keys() == []
 
 
-def bench_of_next(this: Bench) -> Bench:
+def attempts_beside(this: TrainedAttempts) -> TrainedAttempts:
     folder = Path(this.study.storage.engine.url.database or "").parent / "next"
     folder.mkdir()
-    return bench_of(folder, this.process, this.states.path, FIVE_EPOCHS)
+    return attempts_in(folder, this.process, this.states.path, FIVE_EPOCHS)
 
 
 @pytest.mark.parametrize("harm", ["damaged", pytest.param("deleted", marks=pytest.mark.slow)])
 def test_a_checkpoint_that_is_gone_or_damaged_means_the_first_epoch_and_is_said(
-    bench: Prepare, harm: str
+    attempts_of: AttemptsOf, harm: str
 ) -> None:
-    this = bench(FIVE_EPOCHS)
+    this = attempts_of(FIVE_EPOCHS)
     first = this.attempt(lambda line: this.stop.request("drained") if "epoch 1/5" in line else None)
     with pytest.raises(AttemptFailed) as failed:
         this.run(first)
@@ -198,22 +198,22 @@ def test_a_checkpoint_that_is_gone_or_damaged_means_the_first_epoch_and_is_said(
     path.unlink(missing_ok=True)
 
 
-def test_a_lost_lease_frees_the_process_at_the_next_batch(bench: Prepare) -> None:
-    this = bench(TINY_SPEC.replace("epochs = 2", "epochs = 300"))
+def test_a_lost_lease_frees_the_process_at_the_next_batch(attempts_of: AttemptsOf) -> None:
+    this = attempts_of(TINY_SPEC.replace("epochs = 2", "epochs = 300"))
     attempt = this.attempt()
     attempt._lease = Lease(1.0)  # and nobody renews it while no epoch ends
     attempt.epoch_done = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(LeaseLost):
         this.run(attempt)
     assert this.process.is_running
-    following = bench_of_next(this)
+    following = attempts_beside(this)
     following.run(following.attempt())
 
 
 def test_a_pruned_trial_leaves_nothing_to_the_next_though_the_process_is_an_epoch_ahead(
-    bench: Prepare,
+    attempts_of: AttemptsOf,
 ) -> None:
-    this = bench(FIVE_EPOCHS)
+    this = attempts_of(FIVE_EPOCHS)
     others = set(this.states.keys())
     pruned = this.attempt(decide=lambda _: Decision(True, {}))
     with pytest.raises(Pruned):
@@ -236,8 +236,8 @@ def test_a_pruned_trial_leaves_nothing_to_the_next_though_the_process_is_an_epoc
     ]
 
 
-def test_a_diverging_trial_fails_as_non_finite_and_the_process_goes_on(bench: Prepare) -> None:
-    this = bench(TINY_SPEC.replace("[0.001, 0.0001]", "[1e30]").replace('["Adam", "SGD"]', '["SGD"]'))
+def test_a_diverging_trial_fails_as_non_finite_and_the_process_goes_on(attempts_of: AttemptsOf) -> None:
+    this = attempts_of(TINY_SPEC.replace("[0.001, 0.0001]", "[1e30]").replace('["Adam", "SGD"]', '["SGD"]'))
     with pytest.raises(AttemptFailed) as failed:
         this.run(this.attempt())
     assert failed.value.failure.kind == "non_finite"
@@ -247,9 +247,9 @@ def test_a_diverging_trial_fails_as_non_finite_and_the_process_goes_on(bench: Pr
 def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
-    with start(tmp_path / "states") as process:
+    with start_training_process(tmp_path / "states") as process:
         text = FIVE_EPOCHS.replace("epochs = 5", "epochs = 300") + "timeout = 2.0\n"
-        this = bench_of(tmp_path, process, tmp_path / "states", text)
+        this = attempts_in(tmp_path, process, tmp_path / "states", text)
         pid = process.pid
         threading.Timer(0.5, lambda: os.kill(pid, signal.SIGSTOP)).start()  # no step ends any more
         with pytest.raises(AttemptFailed) as failed:
@@ -261,7 +261,7 @@ def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(
             os.kill(pid, 0)
         folder = tmp_path / "after"
         folder.mkdir()
-        after = bench_of(folder, process, tmp_path / "states", TINY_SPEC)
+        after = attempts_in(folder, process, tmp_path / "states", TINY_SPEC)
         after.run(after.attempt())
         assert process.pid != pid
 
@@ -276,8 +276,8 @@ def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(
 def test_a_training_process_that_dies_is_a_failure_with_its_signal(
     tmp_path: Path, mnist_directory: Path, number: signal.Signals, kind: str
 ) -> None:
-    with start(tmp_path / "states") as process:
-        this = bench_of(tmp_path, process, tmp_path / "states", FIVE_EPOCHS.replace("= 5", "= 300"))
+    with start_training_process(tmp_path / "states") as process:
+        this = attempts_in(tmp_path, process, tmp_path / "states", FIVE_EPOCHS.replace("= 5", "= 300"))
         pid = process.pid
         threading.Timer(0.5, lambda: os.kill(pid, number)).start()
         with pytest.raises(AttemptFailed) as failed:
@@ -288,8 +288,8 @@ def test_a_training_process_that_dies_is_a_failure_with_its_signal(
 
 
 def test_asked_twice_the_training_is_killed_at_once(tmp_path: Path, mnist_directory: Path) -> None:
-    with start(tmp_path / "states") as process:
-        this = bench_of(tmp_path, process, tmp_path / "states", FIVE_EPOCHS.replace("= 5", "= 300"))
+    with start_training_process(tmp_path / "states") as process:
+        this = attempts_in(tmp_path, process, tmp_path / "states", FIVE_EPOCHS.replace("= 5", "= 300"))
         os.kill(process.pid, signal.SIGSTOP)  # it would never reach the end of its epoch
         this.stop.request("once")
         threading.Timer(0.3, lambda: this.stop.request("twice")).start()
@@ -301,7 +301,7 @@ def test_asked_twice_the_training_is_killed_at_once(tmp_path: Path, mnist_direct
 def test_a_training_process_that_cannot_read_its_orders_says_so_and_ends(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
-    with start(tmp_path) as process:
+    with start_training_process(tmp_path) as process:
         assert process._connection is not None
         process._connection.send_bytes(b"no message of ours")
         with pytest.raises(ProcessDied, match=r"exited with 1: .*UnpicklingError"):
@@ -309,7 +309,7 @@ def test_a_training_process_that_cannot_read_its_orders_says_so_and_ends(
 
 
 def test_a_training_process_does_not_outlive_its_worker(tmp_path: Path, mnist_directory: Path) -> None:
-    process = start(tmp_path)
+    process = start_training_process(tmp_path)
     pid = process.pid
     assert process._connection is not None
     process.send(Run(config_of_300_epochs(), None, 1, "ab" * 16, 0.0))
@@ -335,7 +335,7 @@ def test_a_device_that_is_not_there_is_the_users_mistake(tmp_path: Path, mnist_d
             process.wait_until_ready(lambda: None)
 
 
-def broken_torch(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def put_in_torchs_place(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Have the next training process find this in torch's place, the fork server being gone."""
     (folder / "torch.py").write_text(script, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
@@ -343,7 +343,9 @@ def broken_torch(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
 
 
 def test_why_a_training_process_cannot_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken_torch(tmp_path, monkeypatch, "raise OSError('libgomp.so.1: cannot open shared object file')")
+    put_in_torchs_place(
+        tmp_path, monkeypatch, "raise OSError('libgomp.so.1: cannot open shared object file')"
+    )
     with TrainingProcess(
         SetUp("cpu", None, None, DataConfig(train_size=200, validation_size=100), tmp_path)
     ) as process:
@@ -359,11 +361,11 @@ def test_why_a_training_process_cannot_start_is_said(tmp_path: Path, monkeypatch
 def test_why_a_training_process_died_is_in_the_failure_and_the_log(
     tmp_path: Path, mnist_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with start(tmp_path / "states") as process:
-        this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
+    with start_training_process(tmp_path / "states") as process:
+        this = attempts_in(tmp_path, process, tmp_path / "states", TINY_SPEC)
         process.kill()  # as after a failure: the next trial starts a new one
         script = "import os; os.write(2, b'CUDA driver: no\\x1b[31m such thing\\nAborted\\n'); os.abort()"
-        broken_torch(tmp_path, monkeypatch, script)
+        put_in_torchs_place(tmp_path, monkeypatch, script)
         attempt = this.attempt()
         with pytest.raises(AttemptFailed) as failed:
             this.run(attempt)
@@ -378,8 +380,8 @@ def test_why_a_training_process_died_is_in_the_failure_and_the_log(
 def test_a_process_that_refuses_after_a_restart_makes_room_for_the_next(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
-    with start(tmp_path / "states") as process:
-        this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
+    with start_training_process(tmp_path / "states") as process:
+        this = attempts_in(tmp_path, process, tmp_path / "states", TINY_SPEC)
         good = process._setup
         process.kill()
         process._setup = SetUp(
@@ -398,7 +400,7 @@ def test_a_training_that_ends_before_its_first_epoch_is_no_result(tmp_path: Path
     process.start()
     process.receive = lambda _: next(messages)  # type: ignore[method-assign,assignment]
     with process:
-        this = bench_of(tmp_path, process, tmp_path / "states", TINY_SPEC)
+        this = attempts_in(tmp_path, process, tmp_path / "states", TINY_SPEC)
         with pytest.raises(AttemptFailed, match="ended before its first epoch"):
             this.run(this.attempt())
         assert not process.is_running
