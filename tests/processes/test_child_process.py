@@ -1,14 +1,10 @@
-"""A process of ours: what it is given, what it has not, how it ends; and a fork server that is killed."""
+"""A process of ours: what it is given, what it has not, and how it ends."""
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -18,19 +14,7 @@ import pytest
 
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
-from tests.support.process_tree import descendants
-from tests.support.specs import STUDIES
-from tests.support.waiting import wait_until
-
-METHODS = ["forkserver", "spawn"]
-START_ONE = """
-from mnist_tune.processes import fork_server
-from mnist_tune.processes.child_process import ChildProcess
-fork_server.begin(fork_server.TRAINING)
-child = ChildProcess("sys:exit", [7])
-child.start()
-print(child.wait(60))
-"""
+from tests.support.child_processes import METHODS, START_ONE, run_python_in, told_by_a_child
 
 
 @pytest.fixture(params=METHODS)
@@ -40,50 +24,6 @@ def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     monkeypatch.setattr(fork_server, "start_method", lambda: chosen)
     fork_server.begin(fork_server.WORKERS)
     return chosen
-
-
-@pytest.fixture
-def fork_server_pid() -> int:
-    """The fork server of this process."""
-    fork_server.begin(fork_server.WORKERS)
-    child = ChildProcess("sys:exit", [0])
-    child.start()  # so it is loaded
-    assert child.wait() == Ending(0)
-    [pid] = [
-        pid for pid in descendants(os.getpid()) if command_line_of(pid)[:2] == ["mnist-tune", "fork-server"]
-    ]
-    return pid
-
-
-def command_line_of(pid: int) -> list[str]:
-    try:
-        line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").rstrip("\0")
-        return line.split("\0") if line else []  # of one that has ended
-    except OSError:
-        return []
-
-
-def told_by_a_child(target: str = "tell", **options: Any) -> dict[str, Any]:
-    ours, theirs = multiprocessing.Pipe()
-    child = ChildProcess(f"tests.support.child_functions:{target}", [theirs], **options)
-    child.start()
-    theirs.close()
-    answer: dict[str, Any] = ours.recv()
-    assert child.wait() == Ending(0)
-    return answer
-
-
-def run_python_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder: an interpreter of its own, which has no fork server yet."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(STUDIES.parent)} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
 
 
 @pytest.mark.parametrize(
@@ -183,86 +123,6 @@ def test_a_process_goes_on_when_nobody_reads_its_complaints(method: str) -> None
         assert child.wait(60) == Ending(0)
 
 
-def test_children_of_children_come_from_the_same_server(fork_server_pid: int) -> None:
-    assert told_by_a_child()["parent"] == fork_server_pid
-    assert told_by_a_child("start_another")["parent"] == fork_server_pid
-
-
-def test_what_is_shown_of_the_server_has_nothing_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch, fork_server_pid: int
-) -> None:
-    os.kill(fork_server_pid, signal.SIGKILL)
-    wait_until(lambda: not command_line_of(fork_server_pid))
-    monkeypatch.setenv("MNIST_TUNE_STORAGE", "postgresql://tuner:not-to-be-seen@host/studies")
-    lines: list[list[str]] = []
-
-    def is_loading() -> bool:
-        fork_server.begin(fork_server.WORKERS)  # once the kernel has told of the end of the last
-        lines.extend(command_line_of(pid) for pid in descendants(os.getpid()))
-        return any("multiprocessing.forkserver" in " ".join(line) for line in lines)
-
-    wait_until(is_loading)
-    assert told_by_a_child()["environment"]["MNIST_TUNE_STORAGE"].endswith("not-to-be-seen@host/studies")
-    lines += [command_line_of(pid) for pid in descendants(os.getpid())]
-    assert "not-to-be-seen" not in str(lines)
-
-
-def test_a_killed_server_costs_its_processes_nothing_and_the_next_start_makes_a_new_one(
-    fork_server_pid: int,
-) -> None:
-    lives = ChildProcess("tests.support.child_functions:sleep", [2.0])
-    killed = ChildProcess("tests.support.child_functions:sleep", [600.0])
-    for child in (lives, killed):
-        child.start()
-    os.kill(fork_server_pid, signal.SIGKILL)
-    wait_until(lambda: not command_line_of(fork_server_pid))
-    assert (lives.poll(), killed.poll()) == (None, None)
-    wait_until(
-        lambda: told_by_a_child()["parent"] not in (fork_server_pid, os.getpid())
-    )  # by exec, until its end is known
-    assert lives.wait(60) == Ending(0)  # its own word
-    killed.kill()
-    assert killed.wait(60) == Ending(None)  # nobody was there to see
-    assert str(killed.poll()) == "ended without a word"
-
-
-def test_a_child_whose_server_was_killed_starts_its_own(fork_server_pid: int) -> None:
-    ours, theirs = multiprocessing.Pipe()
-    child = ChildProcess("tests.support.child_functions:start_when_told", [theirs])
-    child.start()
-    theirs.close()
-    assert ours.recv() == "here"
-    os.kill(fork_server_pid, signal.SIGKILL)
-    wait_until(lambda: not command_line_of(fork_server_pid))
-    ours.send("go on")
-    assert ours.recv() == "exited with 7"
-    assert child.wait(60) == Ending(0)
-
-
-def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server_pid: int
-) -> None:
-    os.kill(fork_server_pid, signal.SIGKILL)
-    wait_until(lambda: not command_line_of(fork_server_pid))
-    (tmp_path / "torch.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with tempfile.TemporaryFile() as output:
-        child = ChildProcess("mnist_tune.worker.child_main:main", [None], stderr=output.fileno())
-        child.start()
-        assert child.wait(60) == Ending(1)
-        output.seek(0)
-        assert output.read().endswith(b"OSError: libgomp.so.1: cannot open shared object file\n")
-    monkeypatch.undo()
-    fork_server.begin(fork_server.WORKERS)
-
-
-def test_without_a_folder_that_a_server_can_listen_in_a_process_starts_by_exec(tmp_path: Path) -> None:
-    long = tmp_path / ("x" * 100)  # the name of a socket has 107 letters at most
-    long.mkdir()
-    answer = run_python_in(tmp_path, "-c", START_ONE, TMPDIR=str(long))
-    assert (answer.stdout, answer.stderr) == ("exited with 7\n", "")
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_a_process_does_not_run_again_the_script_that_began_it_all(tmp_path: Path, name: str) -> None:
     script = tmp_path / "launcher.py"  # without a guard, as short ones are
@@ -301,49 +161,6 @@ def test_in_a_folder_that_is_gone_no_process_starts_and_it_is_said_why(
         ChildProcess("sys:exit", [0]).start()
 
 
-def test_where_each_server_ends_itself_only_one_is_ever_loaded(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(  # as what watches all Python programs of a machine does
-        """
-import os, sys, threading
-if "forkserver" in str(sys.orig_argv):
-    with open("servers", "a") as servers:
-        print(os.getpid(), file=servers)
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
-"""
-    )
-    script = """
-import multiprocessing
-from mnist_tune.processes.child_process import ChildProcess
-for _ in range(2):
-    ours, theirs = multiprocessing.Pipe()
-    child = ChildProcess("tests.support.child_functions:start_when_told", [theirs])
-    child.start()
-    ours.recv()
-    ours.send("go on")
-    print(ours.recv(), child.wait(60))
-"""
-    path = os.pathsep.join([str(tmp_path), str(STUDIES.parent)])
-    answer = run_python_in(
-        tmp_path,
-        "-c",
-        f"from mnist_tune.processes import fork_server; fork_server.begin(fork_server.TRAINING)\n{script}",
-        PYTHONPATH=path,
-    )
-    assert (answer.stdout, answer.stderr) == ("exited with 7 exited with 0\n" * 2, "")
-    assert len((tmp_path / "servers").read_text().splitlines()) == 1
-
-
-def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) -> None:
-    listens = "print(forkserver._forkserver._forkserver_address, flush=True)"
-    end = "os.kill(os.getpid(), signal.SIGKILL)"
-    script = f"import os, signal\nfrom multiprocessing import forkserver\n{START_ONE}\n{listens}\n{end}"
-    answer = run_python_in(tmp_path, "-c", script, TMPDIR=str(tmp_path))
-    said, socket_file = answer.stdout.splitlines()
-    assert (answer.returncode, said) == (-signal.SIGKILL, "exited with 7")
-    assert Path(socket_file).parent.parent == tmp_path
-    wait_until(lambda: not list(tmp_path.iterdir()))
-
-
 def test_what_a_fresh_interpreter_is_to_find_is_in_no_other_environment() -> None:
     before = dict(os.environ)
     found = []
@@ -361,20 +178,3 @@ def test_what_a_fresh_interpreter_is_to_find_is_in_no_other_environment() -> Non
     other.join()
     assert found == [before, needed]
     assert dict(os.environ) == before != needed
-
-
-def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(fork_server_pid: int) -> None:
-    def count() -> int:
-        gc.collect()
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-
-    def start() -> None:
-        child = ChildProcess("tests.support.child_functions:sleep", [0.0])
-        child.start()
-        child.wait()
-
-    start()
-    before = count()
-    for _ in range(5):
-        start()
-    assert count() == before

@@ -18,10 +18,10 @@ from mnist_tune.search.pruners import pruner
 from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
+from tests.support.attempts_by_hand import AttemptsByHand
 from tests.support.specs import tiny_spec
 from tests.support.storage_faults import away, lost_answer
 from tests.support.studies import epoch, new_study, states, work
-from tests.worker.test_attempt import AttemptsByHand
 
 SEEDS = """
 [study]

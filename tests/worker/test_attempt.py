@@ -3,70 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import optuna
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.failures import Failure
-from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
-from mnist_tune.queue.lease import Lease, LeaseLost
-from mnist_tune.search.pruners import Decision
-from mnist_tune.storage.artifacts import ArtifactFolder
+from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.storage.keys import CHECKPOINT, LOG
-from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import LOG_FILE, Attempt
-from mnist_tune.worker.signals import StopRequest
+from mnist_tune.worker.attempt import LOG_FILE
+from tests.support.attempts_by_hand import AttemptsByHand, checkpoint_key_after
 from tests.support.storage_faults import away, lost_answer
-from tests.support.studies import epoch, fail_behind_its_back, take
-
-
-def checkpoint_key_after(epoch_number: int) -> str:
-    """The key of the state after an epoch."""
-    return checkpoint_key(1, "0" * 32, epoch_number)
-
-
-@dataclass
-class AttemptsByHand:
-    """A study with a worker's files beside it, but without the worker."""
-
-    study: OpenStudy
-    folder: Path
-    lines: list[str] = field(default_factory=list)
-    decide: Callable[[int], Decision] | None = None
-
-    def __post_init__(self) -> None:
-        self.queue = self.study.queue()
-        self.checkpoints = CheckpointFolder(self.folder / "checkpoints")
-        self.artifacts = ArtifactFolder(self.folder / "artifacts")
-        self.ask = Patience(60, self.lines.append, hurry=lambda: False)
-
-    def attempt(self) -> Attempt:
-        return Attempt(
-            self.queue,
-            take(self.queue),
-            Lease(grace_period=60),
-            StopRequest(),
-            self.lines.append,
-            self.checkpoints,
-            self.artifacts,
-            self.decide,
-        )
-
-    def checkpoint(self, number: int) -> Checkpoint:
-        return save(self.checkpoints, checkpoint_key_after(number), number, b"weights")
-
-    def stored(self, attempt: Attempt) -> optuna.trial.FrozenTrial:
-        return self.study.storage.get_trial(attempt.claim.trial_id)
-
-    def files(self, attempt: Attempt) -> dict[str, bytes]:
-        """The attempt's artifacts, found as stock Optuna finds them."""
-        metas = optuna.artifacts.get_all_artifact_meta(self.stored(attempt), storage=self.study.storage)
-        return {meta.filename: self.artifacts.open_reader(meta.artifact_id).read() for meta in metas}
+from tests.support.studies import epoch, fail_behind_its_back
 
 
 @pytest.fixture
