@@ -30,8 +30,8 @@ SAYS_IN_EVERY_WAY = """
 import sys, warnings
 from pathlib import Path
 from mnist_tune.processes import standard_streams
-output.take_over()
-output.work_on()
+standard_streams.take_over()
+standard_streams.work_on()
 import typer
 from rich.console import Console
 from rich.live import Live
