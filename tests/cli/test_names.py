@@ -18,11 +18,11 @@ from tests.support.commands import STORED, Command, run_python
 from tests.support.specs import STUDIES, tiny_spec
 from tests.support.studies import new_study, open_file, work
 
-Complete = Callable[..., list[str]]
+CompleteWords = Callable[..., list[str]]
 
 
 @pytest.fixture
-def complete(command: Command, monkeypatch: pytest.MonkeyPatch) -> Complete:
+def complete_words(command: Command, monkeypatch: pytest.MonkeyPatch) -> CompleteWords:
     """What bash is offered for the last of these words."""
 
     def ask(*words: str) -> list[str]:
@@ -37,7 +37,7 @@ def complete(command: Command, monkeypatch: pytest.MonkeyPatch) -> Complete:
     return ask
 
 
-def files(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
@@ -77,7 +77,7 @@ def test_of_several_studies_one_must_be_named(tmp_path: Path, command: Command) 
 
 def test_without_a_study_there_is_nothing_to_take(tmp_path: Path, command: Command) -> None:
     assert "no such file" in command("status").err
-    assert files(tmp_path) == []
+    assert names_in(tmp_path) == []
     open_file(tmp_path, create=True)
     assert "holds no studies; make one with 'mnist-tune create-study SPEC'" in command("status").err
 
@@ -109,43 +109,43 @@ def test_an_empty_name_is_not_a_name_left_out(tmp_path: Path, command: Command) 
     assert read_control(study.storage, study.study_id) == "running"
 
 
-def test_tab_completes_the_names_of_studies(tmp_path: Path, complete: Complete) -> None:
+def test_tab_completes_the_names_of_studies(tmp_path: Path, complete_words: CompleteWords) -> None:
     study = new_study(tmp_path)
     for name in ("tidy", "other"):
         assert create_study(study.storage, study.spec.named(name))
-    assert complete("status", "") == ["other", "tidy", "tiny"]
-    assert complete("status", "ti") == ["tidy", "tiny"]
-    assert complete("delete-study", "o") == ["other"]
+    assert complete_words("status", "") == ["other", "tidy", "tiny"]
+    assert complete_words("status", "ti") == ["tidy", "tiny"]
+    assert complete_words("delete-study", "o") == ["other"]
     (tmp_path / "elsewhere").mkdir()
     new_study(tmp_path / "elsewhere")
     elsewhere = f"sqlite:///{tmp_path}/elsewhere/{STORED}"
-    assert complete("status", "--storage", elsewhere, "") == ["tiny"]
-    assert complete("copy-study", "--from", elsewhere, "") == ["tiny"]
+    assert complete_words("status", "--storage", elsewhere, "") == ["tiny"]
+    assert complete_words("copy-study", "--from", elsewhere, "") == ["tiny"]
 
 
 @pytest.mark.postgres
 def test_tab_completes_the_names_of_studies_on_a_server(
-    tmp_path: Path, postgres: str, complete: Complete
+    tmp_path: Path, postgres: str, complete_words: CompleteWords
 ) -> None:
     new_study(tmp_path, url=postgres)
-    assert complete("status", "--storage", postgres, "t") == ["tiny"]
-    assert complete("drain", "tiny", "--storage", postgres, "--host", "") == []
+    assert complete_words("status", "--storage", postgres, "t") == ["tiny"]
+    assert complete_words("drain", "tiny", "--storage", postgres, "--host", "") == []
 
 
 def test_tab_completes_studies_that_nobody_has_open_and_leaves_their_folder_as_it_is(
-    tmp_path: Path, complete: Complete
+    tmp_path: Path, complete_words: CompleteWords
 ) -> None:
     new_study(tmp_path).storage.engine.dispose()
     connection = sqlite3.connect(tmp_path / STORED)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    assert files(tmp_path) == sorted([STORED, "spec.toml"])
+    assert names_in(tmp_path) == sorted([STORED, "spec.toml"])
     tmp_path.chmod(0o500)
     try:
-        assert complete("status", "") == ["tiny"]
+        assert complete_words("status", "") == ["tiny"]
     finally:
         tmp_path.chmod(0o700)
-    assert files(tmp_path) == sorted([STORED, "spec.toml"])
+    assert names_in(tmp_path) == sorted([STORED, "spec.toml"])
 
 
 @pytest.mark.parametrize(
@@ -159,24 +159,24 @@ def test_tab_completes_studies_that_nobody_has_open_and_leaves_their_folder_as_i
     ],
 )
 def test_tab_is_silent_and_makes_nothing_whatever_the_storage_is(
-    tmp_path: Path, complete: Complete, url: str
+    tmp_path: Path, complete_words: CompleteWords, url: str
 ) -> None:
     tiny_spec(tmp_path)
-    assert complete("status", "--storage", url, "") == []
-    assert files(tmp_path) == ["spec.toml"]
+    assert complete_words("status", "--storage", url, "") == []
+    assert names_in(tmp_path) == ["spec.toml"]
 
 
-def test_tab_offers_a_shell_nothing_that_it_could_run(tmp_path: Path, complete: Complete) -> None:
+def test_tab_offers_a_shell_nothing_that_it_could_run(tmp_path: Path, complete_words: CompleteWords) -> None:
     study = new_study(tmp_path)
     hostile = ["$(touch x)", "`touch x`", "a;b", r"\$(touch x)", "-rf", "a b", "x\ny", '"', "*"]
     for name in hostile:
         assert create_study(study.storage, study.spec.named("other"))
         with sqlite3.connect(tmp_path / STORED) as connection:
             connection.execute("UPDATE studies SET study_name = ? WHERE study_name = 'other'", [name])
-    assert complete("status", "") == ["tiny"]
+    assert complete_words("status", "") == ["tiny"]
 
 
-def test_tab_completes_the_hosts_and_workers_to_drain(tmp_path: Path, complete: Complete) -> None:
+def test_tab_completes_the_hosts_and_workers_to_drain(tmp_path: Path, complete_words: CompleteWords) -> None:
     study = new_study(tmp_path)
     with sqlite3.connect(tmp_path / STORED) as connection:
         for number, (host, gone) in enumerate((("gpu-1", None), ("gpu-2", None), ("gpu-3", "was drained"))):
@@ -186,9 +186,9 @@ def test_tab_completes_the_hosts_and_workers_to_drain(tmp_path: Path, complete: 
                 "VALUES (?, ?, ?, ?, 7, 'cpu', '2026-01-01', '2026-01-01', 0, ?)",
                 [str(number), study.study_id, f"{host}:7", host, gone],
             )
-    assert complete("drain", "tiny", "--host", "") == ["gpu-1", "gpu-2"]
-    assert complete("drain", "tiny", "--worker", "gpu-2") == ["gpu-2:7"]
-    assert complete("drain", "other", "--host", "") == []
+    assert complete_words("drain", "tiny", "--host", "") == ["gpu-1", "gpu-2"]
+    assert complete_words("drain", "tiny", "--worker", "gpu-2") == ["gpu-2:7"]
+    assert complete_words("drain", "other", "--host", "") == []
 
 
 def test_tab_loads_neither_optuna_nor_torch(tmp_path: Path) -> None:
@@ -205,21 +205,21 @@ def test_tab_loads_neither_optuna_nor_torch(tmp_path: Path) -> None:
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "tiny\n", "")
 
 
-def test_tab_completes_specs(tmp_path: Path, complete: Complete) -> None:
-    assert complete("run", "qu") == ["quickstart"]
+def test_tab_completes_specs(tmp_path: Path, complete_words: CompleteWords) -> None:
+    assert complete_words("run", "qu") == ["quickstart"]
     tiny_spec(tmp_path)
     (tmp_path / "mine").mkdir()
     tiny_spec(tmp_path / "mine")
-    assert complete("create-study", "sp") == ["spec.toml"]
-    assert complete("create-study", "mine") == ["mine/spec.toml"]
-    assert set(complete("run", "")) == {*shipped_specs(), "spec.toml", "mine/spec.toml"}
+    assert complete_words("create-study", "sp") == ["spec.toml"]
+    assert complete_words("create-study", "mine") == ["mine/spec.toml"]
+    assert set(complete_words("run", "")) == {*shipped_specs(), "spec.toml", "mine/spec.toml"}
 
 
 def test_a_study_that_comes_along_is_created_from_an_empty_folder(tmp_path: Path, command: Command) -> None:
     answer = command("create-study", "quickstart")
     assert answer.code == 0, answer.err
     assert open_study(open_file(tmp_path), "quickstart").spec == load_spec(STUDIES / "quickstart.toml")
-    assert {path for path in files(tmp_path) if not path.startswith(STORED)} == set()
+    assert {path for path in names_in(tmp_path) if not path.startswith(STORED)} == set()
 
 
 def test_a_file_comes_before_a_study_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,14 +249,14 @@ def test_a_spec_that_is_not_there_is_guessed(tmp_path: Path, command: Command, s
     answer = command("run", spec)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith(f"mnist-tune: {says}")
-    assert files(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_init_copies_the_studies_and_keeps_what_is_there(tmp_path: Path, command: Command) -> None:
     first = command("init")
     assert first.code == 0
     assert "studies/quickstart.toml: copied\n" in first.out
-    assert files(tmp_path / "studies") == sorted(f"{name}.toml" for name in shipped_specs())
+    assert names_in(tmp_path / "studies") == sorted(f"{name}.toml" for name in shipped_specs())
     mine = tmp_path / "studies" / "quickstart.toml"
     mine.write_text("# mine\n")
     again = command("init", "studies")

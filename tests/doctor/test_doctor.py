@@ -28,18 +28,18 @@ from tests.support.studies import new_study
 OF_A_STORAGE = ["storage", "file", "folder", "round trip", "latency", "checkpoints", "artifacts"]
 
 
-def verdicts(answer: Answer) -> dict[str, str]:
+def verdicts_by_check(answer: Answer) -> dict[str, str]:
     """Each check's name and how it ended."""
     return {row["check"]: row["verdict"] for row in answer.json["checks"]}
 
 
-def only(findings: Iterator[CheckResult], check: str) -> CheckResult:
+def finding_of(findings: Iterator[CheckResult], check: str) -> CheckResult:
     """The one line of this check."""
     (finding,) = [finding for finding in findings if finding.check == check]
     return finding
 
 
-def stored(file: Path) -> list[str]:
+def content_of(file: Path) -> list[str]:
     """All that a database holds."""
     with sqlite3.connect(file) as connection:
         return list(connection.iterdump())
@@ -49,15 +49,15 @@ def test_a_healthy_machine_and_storage_have_no_problem_and_stay_as_they_are(
     tmp_path: Path, command: Command
 ) -> None:
     new_study(tmp_path)
-    before, lying = stored(tmp_path / STORED), sorted(tmp_path.iterdir())
+    before, lying = content_of(tmp_path / STORED), sorted(tmp_path.iterdir())
     answer = command("doctor", "--json")
     assert (answer.code, answer.err) == (0, "")
     assert answer.json["ok"] is True
-    found = verdicts(answer)
+    found = verdicts_by_check(answer)
     assert [check for check in found if check in OF_A_STORAGE] == OF_A_STORAGE
     assert {found[check] for check in ("python", "packages", "torch", "cpu", "data")} == {"ok"}
     assert "problem" not in found.values()
-    assert (stored(tmp_path / STORED), sorted(tmp_path.iterdir())) == (before, lying)
+    assert (content_of(tmp_path / STORED), sorted(tmp_path.iterdir())) == (before, lying)
 
 
 def test_people_get_a_line_a_check(tmp_path: Path, command: Command) -> None:
@@ -95,7 +95,7 @@ def test_problems_do_not_hide_one_another(tmp_path: Path, command: Command) -> N
     )
     assert answer.code == 1
     assert answer.json["ok"] is False
-    found = verdicts(answer)
+    found = verdicts_by_check(answer)
     assert (found["data"], found["storage"], found["cpu"]) == ("problem", "problem", "ok")
     said = [row["says"] for row in answer.json["checks"] if row["verdict"] == "problem"]
     assert (
@@ -145,7 +145,7 @@ def test_a_torchvision_that_does_not_fit_torch_is_a_clear_line_beside_the_others
 
 def test_a_torch_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    finding = only(machine_checks(None), "torch")
+    finding = finding_of(machine_checks(None), "torch")
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("torch does not load (ModuleNotFoundError: ")
 
@@ -179,28 +179,28 @@ def test_a_driver_without_a_gpu_that_torch_sees_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "NVIDIA_DRIVER", tmp_path)
-    finding = only(machine_checks(None), "cuda")
+    finding = finding_of(machine_checks(None), "cuda")
     assert finding.verdict is Severity.WARNING
     assert finding.says.startswith("an NVIDIA driver is here, but torch sees no GPU")
 
 
 @pytest.mark.gpu
 def test_a_gpu_is_listed_with_its_memory() -> None:
-    finding = only(machine_checks(None), "cuda:0")
+    finding = finding_of(machine_checks(None), "cuda:0")
     assert finding.verdict is Severity.OK
     assert finding.says.startswith(f"{torch.cuda.get_device_name(0)}, precision auto is ")
     assert finding.says.endswith(" GB memory free")
 
 
 def test_images_that_are_not_there_yet_are_no_problem_where_they_can_be_kept(tmp_path: Path) -> None:
-    finding = only(machine_checks(tmp_path / "new"), "data")
+    finding = finding_of(machine_checks(tmp_path / "new"), "data")
     assert finding.verdict is Severity.OK
     assert finding.says.endswith("new: 4 of 4 files are missing, and unpacked from the package at first use")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_keep_the_images_is_a_problem() -> None:
-    finding = only(machine_checks(Path("/proc/nothing")), "data")
+    finding = finding_of(machine_checks(Path("/proc/nothing")), "data")
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("/proc/nothing: cannot keep the MNIST files here (")
     assert finding.says.endswith("); set MNIST_TUNE_DATA to a folder that can be written")
@@ -212,13 +212,13 @@ def test_a_folder_that_cannot_keep_the_images_is_a_problem() -> None:
 def test_an_empty_file_is_a_warning_and_stays_empty(tmp_path: Path, command: Command) -> None:
     (tmp_path / STORED).touch()
     answer = command("doctor", "--json")
-    assert (answer.code, verdicts(answer)["storage"]) == (0, "warning")
+    assert (answer.code, verdicts_by_check(answer)["storage"]) == (0, "warning")
     assert (tmp_path / STORED).stat().st_size == 0
 
 
 def test_a_file_that_is_no_database_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"no database" * 100)
-    finding = only(storage_checks(f"sqlite:///{tmp_path}/x.db"), "storage")
+    finding = finding_of(storage_checks(f"sqlite:///{tmp_path}/x.db"), "storage")
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.endswith("x.db: is not an SQLite database; name another file")
 
@@ -233,7 +233,7 @@ def test_damage_that_no_query_meets_is_found(tmp_path: Path) -> None:
     with (tmp_path / STORED).open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(bytes(size))
-    finding = only(storage_checks(url), "file")
+    finding = finding_of(storage_checks(url), "file")
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith(f"is damaged: Page {page}: ")
     assert "put back a copy of the file" in finding.says
@@ -258,7 +258,7 @@ def test_another_journal_than_the_write_ahead_log_is_a_warning(tmp_path: Path) -
     with sqlite3.connect(tmp_path / STORED) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
-    finding = only(storage_checks(url), "file")
+    finding = finding_of(storage_checks(url), "file")
     assert finding.verdict is Severity.WARNING
     assert "journal mode delete" in finding.says
 
@@ -267,7 +267,7 @@ def test_a_slow_database_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monkey
     url = f"sqlite:///{tmp_path}/{STORED}"
     prepare(storage_url(url), create=True)
     monkeypatch.setattr(database, "SLOW_SECONDS", 0.0)
-    finding = only(storage_checks(url), "latency")
+    finding = finding_of(storage_checks(url), "latency")
     assert finding.verdict is Severity.WARNING
     assert "20 transactions that change a row and change it back p50 " in finding.says
 
@@ -277,20 +277,20 @@ def test_a_folder_that_cannot_be_written_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setenv(f"MNIST_TUNE_{kind.upper()}", "/proc/1/nothing")
-    finding = only(storage_checks(f"sqlite:///{tmp_path}/{STORED}"), kind)
+    finding = finding_of(storage_checks(f"sqlite:///{tmp_path}/{STORED}"), kind)
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("/proc/1/nothing: cannot be written to (")
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "LOW_SPACE", 1 << 80)
-    finding = only(storage_checks(f"sqlite:///{tmp_path}/{STORED}"), "checkpoints")
+    finding = finding_of(storage_checks(f"sqlite:///{tmp_path}/{STORED}"), "checkpoints")
     assert finding.verdict is Severity.WARNING
     assert finding.says.endswith("GB free, made at first use; free some space there")
 
 
 def test_a_server_that_does_not_answer_is_one_problem_without_its_password() -> None:
-    finding = only(storage_checks("postgresql://user:secret@127.0.0.1:1/x"), "storage")
+    finding = finding_of(storage_checks("postgresql://user:secret@127.0.0.1:1/x"), "storage")
     assert finding.verdict is Severity.PROBLEM
     assert "postgresql://user:***@127.0.0.1:1/x: cannot be used: " in finding.says
     assert finding.says.endswith("; see that the server runs, and that host, user and database are right")
@@ -305,7 +305,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.postgres
 def test_a_server_is_examined_without_a_trace(server: str) -> None:
     fresh = list(storage_checks(server))
-    assert only(iter(fresh), "storage").verdict is Severity.WARNING
+    assert finding_of(iter(fresh), "storage").verdict is Severity.WARNING
     prepare(storage_url(server), create=True)
     with psycopg.connect(server) as connection:
         before = connection.execute("SELECT * FROM version_info").fetchall()
@@ -321,7 +321,7 @@ def test_a_server_is_examined_without_a_trace(server: str) -> None:
 def test_a_clock_that_differs_is_a_warning(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = time.time
     monkeypatch.setattr(time, "time", lambda: ours() - 3600)
-    finding = only(storage_checks(server), "server")
+    finding = finding_of(storage_checks(server), "server")
     assert finding.verdict is Severity.WARNING
     assert "its clock 3600.0" in finding.says
     assert " s ahead of ours; " in finding.says
@@ -334,13 +334,13 @@ def test_what_a_user_may_not_do_is_told_with_what_to_grant(server: str) -> None:
         connection.execute("CREATE DATABASE studies")
     owner = storage_url(server).set(database="studies")
     guest = str(owner.set(username="guest"))
-    finding = only(storage_checks(guest), "storage")
+    finding = finding_of(storage_checks(guest), "storage")
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.endswith(
         "may not make tables; as the database's owner, run: GRANT CREATE ON SCHEMA public TO guest"
     )
     prepare(owner, create=True)
-    finding = only(storage_checks(guest), "round trip")
+    finding = finding_of(storage_checks(guest), "round trip")
     assert finding.verdict is Severity.PROBLEM
     assert "permission denied for table version_info; grant that to this user" in finding.says
 
@@ -353,6 +353,6 @@ def test_a_server_that_takes_no_writes_is_a_problem(server: str) -> None:
     prepare(url, create=True)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("ALTER DATABASE standby SET default_transaction_read_only = on")
-    finding = only(storage_checks(str(url)), "round trip")
+    finding = finding_of(storage_checks(str(url)), "round trip")
     assert finding.verdict is Severity.PROBLEM
     assert "read-only transaction; name the primary server, or make the database writable" in finding.says

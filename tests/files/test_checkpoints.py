@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> CheckpointFolder:
     return CheckpointFolder(tmp_path / "states")
 
 
-def names(folder: CheckpointFolder) -> set[str]:
+def names_in(folder: CheckpointFolder) -> set[str]:
     return set(folder.keys())
 
 
@@ -132,7 +132,7 @@ def test_a_process_that_dies_while_it_writes_leaves_the_last_state_and_no_usable
     new = Checkpoint(NEW, hashlib.sha256(STATE).hexdigest(), 2)
     done = run_python(SAVE.format(before=death), folder.path.parent)
     assert done.returncode < 0, done.stderr
-    (half,) = names(folder) - {old.key}
+    (half,) = names_in(folder) - {old.key}
     assert half.startswith(new.key)
     assert load(folder, old) == STATE
     with pytest.raises(CheckpointUnusable, match="is not there"):
@@ -159,7 +159,7 @@ def test_a_sweep_deletes_what_no_trial_points_to_and_no_running_trial_may_be_abo
     for name in kept + gone:
         folder.write(name, STATE)
     assert sweep(folder, folder.keys(), {referenced}, running={5}) == len(gone)
-    assert names(folder) == set(kept)
+    assert names_in(folder) == set(kept)
 
 
 def test_a_sweep_spares_what_was_saved_since_the_folder_was_listed(folder: CheckpointFolder) -> None:

@@ -35,8 +35,8 @@ from tests.support.studies import new_study
 from tests.support.waiting import wait_until
 from tests.system.test_worker_processes import LONG_TRIAL
 
-LONG = LONG_TRIAL.replace("epochs = 15", "epochs = 80").replace("train_size = 300", "train_size = 800")
-LONG = LONG.replace("tiny", "seed-grid")
+LONG_SPEC = LONG_TRIAL.replace("epochs = 15", "epochs = 80").replace("train_size = 300", "train_size = 800")
+LONG_SPEC = LONG_SPEC.replace("tiny", "seed-grid")
 PASSWORD = "not-to-be-seen"
 ASKED = "the process that started the worker asked it to stop"
 
@@ -49,7 +49,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / ".local" / "share" / "mnist-tune" / "slurm"
 
 
-def launch(folder: Path, *options: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
+def launch_to_the_end(
+    folder: Path, *options: str, url: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """With submitit's local executor its jobs hold this command's output open: it lasts until they end."""
     command = start_command("launch", "tiny", "--on", "slurm", *options, "--json", folder=folder, url=url)
     return finish(command)
@@ -83,7 +85,7 @@ def test_what_is_an_option_of_launch_is_refused_as_one_of_slurm(option: str, rem
 @pytest.mark.usefixtures("mnist_directory")
 def test_submitits_local_executor_runs_the_workers(tmp_path: Path, home: Path) -> None:
     study = new_study(tmp_path)
-    answer = launch(tmp_path, "--workers", "2", "--address", "local")
+    answer = launch_to_the_end(tmp_path, "--workers", "2", "--address", "local")
     assert (answer.returncode, answer.stderr) == (0, "")
     told = json.loads(answer.stdout)
     assert (told["engine"], told["workers"], len(told["jobs"])) == ("slurm", 2, 2)
@@ -165,7 +167,7 @@ def at_once(job: str) -> None:
 def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempted(
     tmp_path: Path, home: Path, postgres: str
 ) -> None:
-    study = new_study(tmp_path, LONG, url=postgres)
+    study = new_study(tmp_path, LONG_SPEC, url=postgres)
     secret = postgres.replace("postgres@", f"postgres:{PASSWORD}@")
     line = LAUNCH_ON_SLURM.replace("--workers 32", "--workers 1").replace("--time 240", "--time 1")
     answer = finish(start_command(*shlex.split(line)[1:], "--json", folder=tmp_path, url=secret))
@@ -233,7 +235,7 @@ def test_what_slurm_refuses_is_one_line(tmp_path: Path, postgres: str, command: 
     assert answer.err == f"mnist-tune: Slurm refused: {said}\n"
 
 
-def refused(command: Command, *options: str) -> Any:
+def refusal_of(command: Command, *options: str) -> Any:
     answer = command("launch", "tiny", "--on", "slurm", "--workers", "2", *options)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.count("\n") == 1
@@ -242,7 +244,7 @@ def refused(command: Command, *options: str) -> Any:
 
 def test_a_file_is_refused_with_the_way_out(tmp_path: Path, command: Command) -> None:
     new_study(tmp_path)
-    said = refused(command)
+    said = refusal_of(command)
     assert "studies.db: is a file of this machine, and Slurm may start workers on others; " in said
     assert "copy-study tiny --from sqlite:///" in said
 
@@ -251,9 +253,9 @@ def test_parts_of_a_gpu_and_places_without_slurm_are_refused(
     tmp_path: Path, command: Command, home: Path
 ) -> None:
     new_study(tmp_path)
-    said = refused(command, "--address", "local", "--gpus-per-worker", "0.25")
+    said = refusal_of(command, "--address", "local", "--gpus-per-worker", "0.25")
     assert said == "mnist-tune: --gpus-per-worker 0.25: Slurm gives whole ones; write 1\n"
-    assert "leave it out, or write local" in refused(command, "--address", "elsewhere")
+    assert "leave it out, or write local" in refusal_of(command, "--address", "elsewhere")
     assert not home.exists()
 
 
@@ -264,4 +266,6 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "submitit", None)
     monkeypatch.delitem(sys.modules, "mnist_tune.launch.slurm_engine", raising=False)
     monkeypatch.delattr(mnist_tune.launch, "slurm_engine", raising=False)
-    assert refused(command) == "mnist-tune: --on slurm: needs submitit; run pip install 'mnist-tune[slurm]'\n"
+    assert (
+        refusal_of(command) == "mnist-tune: --on slurm: needs submitit; run pip install 'mnist-tune[slurm]'\n"
+    )

@@ -41,7 +41,7 @@ def pruned_study(folder: Path, table: str, n_cells: int) -> OpenStudy:
     return new_study(folder, SEEDS.format(seeds=list(range(n_cells))) + table)
 
 
-def rising(attempt: Attempt, epochs: int = 9) -> float:
+def rising_trial(attempt: Attempt, epochs: int = 9) -> float:
     """A trial whose accuracy rises by a point an epoch; the later ones are worse."""
     for number in range(1, epochs + 1):
         attempt.epoch_done(epoch(number, accuracy(attempt, number)), last=number == epochs)
@@ -73,7 +73,7 @@ def epochs_run(study: OpenStudy) -> list[int]:
 )
 def test_a_trial_is_ended_when_the_table_says(tmp_path: Path, table: str, expected: list[int]) -> None:
     study = pruned_study(tmp_path, table, 3)
-    work(study, rising)
+    work(study, rising_trial)
     assert epochs_run(study) == expected
 
 
@@ -92,7 +92,7 @@ def test_a_patient_pruner_ends_a_trial_that_has_not_improved_for_so_many_epochs(
 def test_a_pruned_trial_ends_as_with_optuna_itself_and_finishes_its_cell(tmp_path: Path) -> None:
     study = pruned_study(tmp_path, MEDIAN, 2)
     lines: list[str] = []
-    work(study, rising, log=lines.append)
+    work(study, rising_trial, log=lines.append)
     stock = optuna.load_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/studies.db")
     assert [trial.state for trial in stock.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
     assert stock.trials[1].value == 41.0  # what it last reported
@@ -105,7 +105,7 @@ def test_a_pruned_trial_ends_as_with_optuna_itself_and_finishes_its_cell(tmp_pat
 
 def test_the_last_epoch_is_never_asked_about(tmp_path: Path) -> None:
     study = pruned_study(tmp_path, MEDIAN + "n_warmup_steps = 9\n", 3)
-    work(study, rising)
+    work(study, rising_trial)
     assert states(study) == [TrialState.COMPLETE] * 3
 
 
@@ -113,7 +113,7 @@ def attempts_of(study: OpenStudy, folder: Path) -> AttemptsByHand:
     return AttemptsByHand(study, folder, decide=study.guide().decide)
 
 
-def beaten(folder: Path, table: str = HALVING) -> tuple[AttemptsByHand, Attempt]:
+def study_with_a_beaten_trial(folder: Path, table: str = HALVING) -> tuple[AttemptsByHand, Attempt]:
     """A study whose first trial has done well, and its second, which is to be ended after its first epoch."""
     study = pruned_study(folder, table, 2)
     attempts = attempts_of(study, folder)
@@ -125,7 +125,7 @@ def beaten(folder: Path, table: str = HALVING) -> tuple[AttemptsByHand, Attempt]
 
 
 def test_while_the_storage_is_away_nothing_is_decided(tmp_path: Path) -> None:
-    attempts, second = beaten(tmp_path)
+    attempts, second = study_with_a_beaten_trial(tmp_path)
     with away(attempts.study.storage):
         second.epoch_done(epoch(1, 40.0))
     with pytest.raises(Pruned):
@@ -136,7 +136,7 @@ def test_while_the_storage_is_away_nothing_is_decided(tmp_path: Path) -> None:
 
 
 def test_a_pruning_whose_answer_was_lost_is_done_once(tmp_path: Path) -> None:
-    attempts, second = beaten(tmp_path)
+    attempts, second = study_with_a_beaten_trial(tmp_path)
     with pytest.raises(Pruned):
         second.epoch_done(epoch(1, 40.0))
     with lost_answer(attempts.study.storage):
@@ -146,7 +146,7 @@ def test_a_pruning_whose_answer_was_lost_is_done_once(tmp_path: Path) -> None:
 
 
 def test_the_checkpoints_of_a_pruned_trial_are_deleted(tmp_path: Path) -> None:
-    attempts, second = beaten(tmp_path)
+    attempts, second = study_with_a_beaten_trial(tmp_path)
     with pytest.raises(Pruned):
         second.epoch_done(epoch(1, 40.0), attempts.checkpoint(1))
     second.prune(attempts.ask)
@@ -154,7 +154,7 @@ def test_the_checkpoints_of_a_pruned_trial_are_deleted(tmp_path: Path) -> None:
 
 
 def test_a_decision_that_was_lost_with_its_worker_is_made_again(tmp_path: Path) -> None:
-    attempts, second = beaten(tmp_path)
+    attempts, second = study_with_a_beaten_trial(tmp_path)
     with pytest.raises(Pruned):
         second.epoch_done(epoch(1, 40.0), attempts.checkpoint(1))
     assert f"{RUNG}0" not in attempts.stored(second).system_attrs  # killed here, it has not passed the rung
@@ -200,7 +200,7 @@ def test_a_retried_cell_stays_in_its_bracket_of_hyperband(tmp_path: Path, max_fa
     def some_fail(attempt: Attempt) -> float:
         if attempt.claim.failures.get("lost", 0) < max_failures:
             raise AttemptFailed(Failure("lost", "killed"))
-        return rising(attempt)
+        return rising_trial(attempt)
 
     work(study, some_fail)
     trials = study.optuna_study().trials

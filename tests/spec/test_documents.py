@@ -20,16 +20,16 @@ from tests.support.specs import TINY_SPEC
 TOML = "[training]\nlearning_rate = 0.01\n"
 JSON = '{"training": {"learning_rate": 0.01}}\n'
 YAML = "training:\n  learning_rate: 0.01\n"
-EACH = pytest.mark.parametrize(
+EACH_FORMAT = pytest.mark.parametrize(
     ("suffix", "text"), [("toml", TOML), ("json", JSON), ("yaml", YAML)], ids=["toml", "json", "yaml"]
 )
 
 
-def learning_rate(path: Path) -> float:
+def learning_rate_in(path: Path) -> float:
     return load_configuration(path).training.learning_rate
 
 
-def refused(folder: Path, name: str, content: str | bytes) -> str:
+def what_is_said_of(folder: Path, name: str, content: str | bytes) -> str:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as caught:
@@ -41,56 +41,58 @@ def refused(folder: Path, name: str, content: str | bytes) -> str:
     return message.removeprefix(f"{path}: ")
 
 
-@EACH
+@EACH_FORMAT
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_byte_order_mark_and_the_newlines_of_windows_are_read(
     tmp_path: Path, suffix: str, text: str, newline: str
 ) -> None:
     path = tmp_path / f"best.{suffix}"
     path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", newline).encode())
-    assert learning_rate(path) == 0.01
+    assert learning_rate_in(path) == 0.01
 
 
-@EACH
+@EACH_FORMAT
 def test_a_file_in_utf_16_is_told_what_to_save_it_as(tmp_path: Path, suffix: str, text: str) -> None:
-    assert refused(tmp_path, f"a.{suffix}", text.encode("utf-16")) == "is in UTF-16; save it as UTF-8"
-    assert refused(tmp_path, f"b.{suffix}", text.encode("utf-16-le")) == "is not a text file in UTF-8"
+    assert what_is_said_of(tmp_path, f"a.{suffix}", text.encode("utf-16")) == "is in UTF-16; save it as UTF-8"
+    assert what_is_said_of(tmp_path, f"b.{suffix}", text.encode("utf-16-le")) == "is not a text file in UTF-8"
 
 
-@EACH
+@EACH_FORMAT
 def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path, suffix: str, text: str) -> None:
     latin = b"\n\n\xff" + text.encode()
-    assert refused(tmp_path, f"a.{suffix}", latin) == "line 3 is not UTF-8; save the file as UTF-8"
+    assert what_is_said_of(tmp_path, f"a.{suffix}", latin) == "line 3 is not UTF-8; save the file as UTF-8"
 
 
-@EACH
+@EACH_FORMAT
 def test_a_file_without_content_is_empty(tmp_path: Path, suffix: str, text: str) -> None:
     for content in ("", " \n\n", "\ufeff", "# nothing\n" if suffix != "json" else "{}"):
-        assert refused(tmp_path, f"a.{suffix}", content) == "is empty"
+        assert what_is_said_of(tmp_path, f"a.{suffix}", content) == "is empty"
 
 
-@EACH
+@EACH_FORMAT
 def test_what_is_nested_too_deeply_is_refused_however_deep(tmp_path: Path, suffix: str, text: str) -> None:
     for depth in (DEEPEST + 5, 3_000):
         before = "origin = " if suffix == "toml" else ""
         content = before + "[" * depth + "]" * depth
-        assert refused(tmp_path, f"a.{suffix}", content).endswith(f"is nested more than {DEEPEST} deep")
+        assert what_is_said_of(tmp_path, f"a.{suffix}", content).endswith(
+            f"is nested more than {DEEPEST} deep"
+        )
     dotted = f"{TOML}[origin]\n{'.'.join('a' * 500)} = 1\n"
-    assert refused(tmp_path, "a.toml", dotted) == f"origin.a.a: is nested more than {DEEPEST} deep"
+    assert what_is_said_of(tmp_path, "a.toml", dotted) == f"origin.a.a: is nested more than {DEEPEST} deep"
 
 
-@EACH
+@EACH_FORMAT
 def test_a_number_of_thousands_of_digits_is_no_bug(tmp_path: Path, suffix: str, text: str) -> None:
-    said = refused(tmp_path, f"a.{suffix}", text.replace("0.01", "1" * 5000))
+    said = what_is_said_of(tmp_path, f"a.{suffix}", text.replace("0.01", "1" * 5000))
     assert said.startswith(f"is not valid {suffix.upper()}: Exceeds the limit (4300 digits)")
 
 
-@EACH
+@EACH_FORMAT
 def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, suffix: str, text: str) -> None:
     twice = text.replace('"learning_rate": 0.01', '"learning_rate": 0.01, "learning_rate": 0.02')
     twice = twice.replace("  learning_rate: 0.01\n", "  learning_rate: 0.01\n  learning_rate: 0.02\n")
     twice = twice.replace("learning_rate = 0.01\n", "learning_rate = 0.01\nlearning_rate = 0.02\n")
-    said = refused(tmp_path, f"a.{suffix}", twice)
+    said = what_is_said_of(tmp_path, f"a.{suffix}", twice)
     assert {
         "json": "has the key 'learning_rate' twice in one table; remove one",
         "yaml": "has the key 'learning_rate' twice in one table; remove one (at line 3, column 3)",
@@ -217,7 +219,7 @@ def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, suffix: str, text:
 def test_a_surprise_of_a_format_gets_one_right_line(
     tmp_path: Path, name: str, content: str, says: str
 ) -> None:
-    assert refused(tmp_path, name, content).startswith(says)
+    assert what_is_said_of(tmp_path, name, content).startswith(says)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_a_surprise_of_a_format_gets_one_right_line(
     ids=lambda value: ascii(value)[1:20],
 )
 def test_what_is_no_number_that_anybody_means_gets_no_remedy(tmp_path: Path, key: str, text: str) -> None:
-    said = refused(tmp_path, "a.yaml", f"training: {{{key}: {text}}}")
+    said = what_is_said_of(tmp_path, "a.yaml", f"training: {{{key}: {text}}}")
     assert said.startswith(f"training.{key}: should be a valid ")
     assert "write" not in said
 
@@ -285,7 +287,7 @@ def test_a_pipe_is_read_as_a_shell_hands_it_over(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=(TOML,), daemon=True)
     writer.start()
-    assert learning_rate(pipe) == 0.01
+    assert learning_rate_in(pipe) == 0.01
     writer.join()
 
 

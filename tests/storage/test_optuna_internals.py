@@ -22,34 +22,34 @@ CHOICE = CategoricalDistribution(["Adam", "SGD"])
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> internals.ReadableStorage:
+def optuna_storage(tmp_path: Path) -> internals.ReadableStorage:
     return internals.ReadableStorage(f"sqlite:///{tmp_path / 'studies.db'}")
 
 
 @pytest.fixture
-def study(storage: internals.ReadableStorage) -> optuna.Study:
+def optuna_study(optuna_storage: internals.ReadableStorage) -> optuna.Study:
     """A study with a complete, a pruned and a running trial."""
-    study = optuna.create_study(study_name="one", storage=storage, direction="maximize")
-    study.set_user_attr("author", "somebody")
-    storage.set_study_system_attr(1, "group", 3)
-    internals.use_storage(study, storage)
+    optuna_study = optuna.create_study(study_name="one", storage=optuna_storage, direction="maximize")
+    optuna_study.set_user_attr("author", "somebody")
+    optuna_storage.set_study_system_attr(1, "group", 3)
+    internals.use_storage(optuna_study, optuna_storage)
     for number, state in enumerate((TrialState.COMPLETE, TrialState.PRUNED, None)):
-        trial = study.ask()
+        trial = optuna_study.ask()
         trial.suggest_float("learning_rate", 0.001, 0.1)
         trial.suggest_categorical("optimizer", ["Adam", "SGD"])
         trial.report(number / 2, step=1)
         trial.set_user_attr("worker", "here")
-        storage.set_trial_system_attr(number + 1, "cell", number)
+        optuna_storage.set_trial_system_attr(number + 1, "cell", number)
         if state is not None:
-            study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state)
-    return study
+            optuna_study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state)
+    return optuna_study
 
 
 def test_the_tables_hold_what_stock_optuna_stores(
-    study: optuna.Study, storage: internals.ReadableStorage
+    optuna_study: optuna.Study, optuna_storage: internals.ReadableStorage
 ) -> None:
     def rows(table: Any, *columns: str) -> list[tuple[Any, ...]]:
-        with storage.engine.connect() as connection:
+        with optuna_storage.engine.connect() as connection:
             found = connection.execute(select(*(table.c[column] for column in columns)))
             return sorted(tuple(row) for row in found)
 
@@ -60,7 +60,7 @@ def test_the_tables_hold_what_stock_optuna_stores(
     assert rows(internals.study_attributes, *of_study) == [(1, "author", '"somebody"')]
     assert rows(internals.study_system_attributes, *of_study) == [(1, "group", "3")]
     assert rows(internals.trials, "trial_id", "number", "study_id") == [(1, 0, 1), (2, 1, 1), (3, 2, 1)]
-    with storage.engine.connect() as connection:
+    with optuna_storage.engine.connect() as connection:
         states = list(connection.execute(select(internals.trials.c.state)).scalars())
     assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
     assert rows(internals.user_attributes, *of_trial) == [(n, "worker", '"here"') for n in (1, 2, 3)]
@@ -76,7 +76,7 @@ def test_the_tables_hold_what_stock_optuna_stores(
         "learning_rate",
         "optimizer",
     }
-    storage.record_heartbeat(3)
+    optuna_storage.record_heartbeat(3)
     assert rows(internals.heartbeats, "trial_id") == [(3,)]
 
 
@@ -101,25 +101,32 @@ def test_values_are_stored_in_two_columns(value: float, stored: tuple[float | No
 
 
 def test_the_migrations_and_the_version_are_those_of_a_database_that_stock_makes(
-    storage: internals.ReadableStorage,
+    optuna_storage: internals.ReadableStorage,
 ) -> None:
-    assert storage.get_current_version() == ScriptDirectory(str(internals.MIGRATIONS)).get_current_head()
-    with storage.engine.connect() as connection:
+    assert (
+        optuna_storage.get_current_version() == ScriptDirectory(str(internals.MIGRATIONS)).get_current_head()
+    )
+    with optuna_storage.engine.connect() as connection:
         row = connection.execute(select(internals.VERSIONS)).one()
     assert (row.schema_version, row.library_version) == (internals.SCHEMA_VERSION, optuna.__version__)
 
 
 def test_files_are_listed_under_the_prefix(
-    study: optuna.Study, storage: internals.ReadableStorage, tmp_path: Path
+    optuna_study: optuna.Study, optuna_storage: internals.ReadableStorage, tmp_path: Path
 ) -> None:
     (tmp_path / "weights.bin").write_bytes(b"weights")
     (tmp_path / "files").mkdir()
     store = FileSystemArtifactStore(tmp_path / "files")
     artifact = upload_artifact(
-        artifact_store=store, file_path=str(tmp_path / "weights.bin"), study_or_trial=study, storage=storage
+        artifact_store=store,
+        file_path=str(tmp_path / "weights.bin"),
+        study_or_trial=optuna_study,
+        storage=optuna_storage,
     )
-    assert f"{internals.ARTIFACTS_ATTR_PREFIX}{artifact}" in storage.get_study_system_attrs(1)
-    assert [meta.filename for meta in get_all_artifact_meta(study, storage=storage)] == ["weights.bin"]
+    assert f"{internals.ARTIFACTS_ATTR_PREFIX}{artifact}" in optuna_storage.get_study_system_attrs(1)
+    assert [meta.filename for meta in get_all_artifact_meta(optuna_study, storage=optuna_storage)] == [
+        "weights.bin"
+    ]
 
 
 def test_a_password_with_braces_is_no_template() -> None:
@@ -128,21 +135,21 @@ def test_a_password_with_braces_is_no_template() -> None:
 
 
 def test_trials_are_read_in_a_transaction_of_ours_in_utc(
-    study: optuna.Study, storage: internals.ReadableStorage
+    optuna_study: optuna.Study, optuna_storage: internals.ReadableStorage
 ) -> None:
-    with orm.Session(storage.engine) as session:
-        trial = storage.trial_in(session, 1)
+    with orm.Session(optuna_storage.engine) as session:
+        trial = optuna_storage.trial_in(session, 1)
     assert (trial.number, trial.state, trial.value) == (0, TrialState.COMPLETE, 0.5)
     assert trial.datetime_start is not None
     assert trial.datetime_start.tzinfo == UTC
     assert abs((datetime.now(UTC) - trial.datetime_start).total_seconds()) < 3600
-    assert storage.get_trial(1) == trial
+    assert optuna_storage.get_trial(1) == trial
 
 
 def test_some_trials_and_all_above_an_id_are_read(
-    study: optuna.Study, storage: internals.ReadableStorage
+    optuna_study: optuna.Study, optuna_storage: internals.ReadableStorage
 ) -> None:
-    some = storage.trials_among(1, {1}, above=2)
+    some = optuna_storage.trials_among(1, {1}, above=2)
     assert [internals.trial_id_of(trial) for trial in some] == [1, 3]
 
 
@@ -152,24 +159,24 @@ def test_a_parameter_is_written_within_what_is_put_around_it(tmp_path: Path) -> 
             raise PermissionError(f"trial {trial_id}")
 
     refusing = Refusing(f"sqlite:///{tmp_path / 'studies.db'}")
-    study = optuna.create_study(storage=refusing)
-    internals.use_storage(study, refusing)
+    optuna_study = optuna.create_study(storage=refusing)
+    internals.use_storage(optuna_study, refusing)
     with pytest.raises(PermissionError, match="trial 1"):
-        study.ask().suggest_float("learning_rate", 0.0, 1.0)
+        optuna_study.ask().suggest_float("learning_rate", 0.0, 1.0)
 
 
 def test_a_study_is_listed_as_optuna_lists_it(
-    study: optuna.Study, storage: internals.ReadableStorage
+    optuna_study: optuna.Study, optuna_storage: internals.ReadableStorage
 ) -> None:
-    (listed,) = storage.get_all_studies()
-    ours = internals.frozen_study(1, "one", study.directions, {"author": "somebody"}, {"group": 3})
+    (listed,) = optuna_storage.get_all_studies()
+    ours = internals.frozen_study(1, "one", optuna_study.directions, {"author": "somebody"}, {"group": 3})
     assert (ours, internals.study_id_of(ours)) == (listed, 1)
 
 
-def test_a_cache_is_given_no_other_cache(storage: internals.ReadableStorage) -> None:
-    cached = internals.CachedStorage(storage)
+def test_a_cache_is_given_no_other_cache(optuna_storage: internals.ReadableStorage) -> None:
+    cached = internals.CachedStorage(optuna_storage)
     assert optuna.storages.get_storage(cached) is cached
-    assert isinstance(optuna.storages.get_storage(storage), internals.CachedStorage)
+    assert isinstance(optuna.storages.get_storage(optuna_storage), internals.CachedStorage)
 
 
 def test_an_inconsistent_trial_is_told() -> None:
@@ -190,19 +197,19 @@ def test_what_a_distribution_contains_is_told_of_stored_numbers() -> None:
 def test_the_points_of_a_grid_are_in_the_order_that_stock_visits_them_in() -> None:
     grid: dict[str, list[Any]] = {"optimizer": ["Adam", "SGD"], "batch_size": [64, 128]}
     points = internals.grid_points(GridSampler(grid))
-    study = optuna.create_study(sampler=GridSampler(grid, seed=0))
+    optuna_study = optuna.create_study(sampler=GridSampler(grid, seed=0))
 
     def objective(trial: optuna.Trial) -> float:
         for name, choices in grid.items():
             trial.suggest_categorical(name, choices)
         return 0.0
 
-    study.optimize(objective)
-    visited = {trial.system_attrs["grid_id"]: trial.params for trial in study.trials}
+    optuna_study.optimize(objective)
+    visited = {trial.system_attrs["grid_id"]: trial.params for trial in optuna_study.trials}
     assert [visited[grid_id] for grid_id in range(4)] == points
 
 
-def test_a_study_reads_through_what_it_is_given_for_a_while(study: optuna.Study) -> None:
+def test_a_study_reads_through_what_it_is_given_for_a_while(optuna_study: optuna.Study) -> None:
     class Told:
         def __init__(self, stored: Any) -> None:
             self.stored, self.asked = stored, 0
@@ -211,37 +218,37 @@ def test_a_study_reads_through_what_it_is_given_for_a_while(study: optuna.Study)
             self.asked += 1
             return getattr(self.stored, name)
 
-    told = Told(study._storage)
-    with internals.reading_through(study, told):
-        assert len(study.trials) == 3
+    told = Told(optuna_study._storage)
+    with internals.reading_through(optuna_study, told):
+        assert len(optuna_study.trials) == 3
     asked = told.asked
     assert asked > 0
-    assert len(study.trials) == 3
+    assert len(optuna_study.trials) == 3
     assert told.asked == asked
 
 
-def test_a_begun_trial_draws_from_the_trials_that_it_is_shown(study: optuna.Study) -> None:
+def test_a_begun_trial_draws_from_the_trials_that_it_is_shown(optuna_study: optuna.Study) -> None:
     class Shown(TPESampler):
-        def sample_independent(self, study: Any, *_: Any) -> Any:
-            seen.append([one.number for one in study._get_trials(deepcopy=False, use_cache=True)])
+        def sample_independent(self, optuna_study: Any, *_: Any) -> Any:
+            seen.append([one.number for one in optuna_study._get_trials(deepcopy=False, use_cache=True)])
             return 0.05
 
     seen: list[list[int]] = []
-    study.sampler = Shown()
-    shown = study.get_trials(deepcopy=False)[:1]
-    trial = internals.begun_trial(study, 3, shown)
+    optuna_study.sampler = Shown()
+    shown = optuna_study.get_trials(deepcopy=False)[:1]
+    trial = internals.begun_trial(optuna_study, 3, shown)
     assert (trial.number, trial.suggest_float("momentum", 0.0, 1.0)) == (2, 0.05)
     assert seen == [[0]]
 
 
-def test_samplers_take_pruned_trials_for_complete_ones(study: optuna.Study) -> None:
+def test_samplers_take_pruned_trials_for_complete_ones(optuna_study: optuna.Study) -> None:
     states = (TrialState.COMPLETE,)
-    shown = internals.WithPruned(study)._get_trials(states=states)
+    shown = internals.WithPruned(optuna_study)._get_trials(states=states)
     assert [(trial.number, trial.state) for trial in shown] == [
         (0, TrialState.COMPLETE),
         (1, TrialState.COMPLETE),
     ]
-    assert study.get_trials(states=(TrialState.PRUNED,)) != []
+    assert optuna_study.get_trials(states=(TrialState.PRUNED,)) != []
 
 
 def test_cma_es_neither_stores_nor_reads_a_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,17 +259,19 @@ def test_cma_es_neither_stores_nor_reads_a_pickle(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pickle, "dumps", refuse)
     ranges: dict[str, Any] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
     sampler = internals.RetoldCmaEsSampler(ranges, seed=0, n_startup_trials=1)
-    study = optuna.create_study(sampler=sampler, direction="maximize")
-    study.optimize(lambda trial: sum(trial.suggest_float(name, 0.0, 1.0) for name in ranges), n_trials=15)
-    generations = [trial.system_attrs.get("cma:generation", 0) for trial in study.trials]
+    optuna_study = optuna.create_study(sampler=sampler, direction="maximize")
+    optuna_study.optimize(
+        lambda trial: sum(trial.suggest_float(name, 0.0, 1.0) for name in ranges), n_trials=15
+    )
+    generations = [trial.system_attrs.get("cma:generation", 0) for trial in optuna_study.trials]
     assert max(generations) >= 2
 
 
 def test_a_trial_is_in_its_bracket_by_its_attribute() -> None:
     pruner = internals.BracketHyperbandPruner(0, "cell", min_resource=1, max_resource=27, reduction_factor=3)
-    study = optuna.create_study(pruner=pruner)
+    optuna_study = optuna.create_study(pruner=pruner)
     trials = [optuna.trial.create_trial(value=0.0, system_attrs={"cell": cell}) for cell in range(40)]
-    brackets = [pruner._get_bracket_id(study, trial) for trial in trials]
+    brackets = [pruner._get_bracket_id(optuna_study, trial) for trial in trials]
     assert set(brackets) == {0, 1, 2, 3}
     again = optuna.trial.create_trial(value=0.0, system_attrs={"cell": 7})
     again.number = 99

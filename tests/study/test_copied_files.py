@@ -20,7 +20,7 @@ from mnist_tune.study.delete import delete_study_and_files
 from mnist_tune.study.finished import Finished, take_over
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
-from tests.study.test_delete import STATE, at, files_in, set_uid, use
+from tests.study.test_delete import STATE, files_beside_database, fill_with_files, open_study_at, set_uid
 from tests.support.commands import Command
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import folders, new_study, take, work
@@ -30,7 +30,7 @@ from tests.support.studies import folders, new_study, take, work
 def original(tmp_path: Path) -> OpenStudy:
     """A complete trial with two files, and one that was stopped after an epoch."""
     study = new_study(tmp_path)
-    use(study, Folders.of(study.storage.engine.url))
+    fill_with_files(study, Folders.of(study.storage.engine.url))
     return study
 
 
@@ -64,7 +64,7 @@ def test_neither_loses_a_file_when_the_other_is_deleted(
 ) -> None:
     original = new_study(tmp_path)
     its = folders(tmp_path)
-    use(original, its)
+    fill_with_files(original, its)
     url, name = (
         (original.storage.engine.url, "again")
         if where == "the same storage"
@@ -73,8 +73,8 @@ def test_neither_loses_a_file_when_the_other_is_deleted(
     copys = its if shared else folders(tmp_path / "new")
     copied = copy_study(original, url, name, its, copys)
     assert (copied.files, copied.missing) == (3, 0)
-    copy = at(Path(url.database or ""), name)
-    kept = {path for each in (its, copys) for folder in each for path in files_in(folder.path)}
+    copy = open_study_at(Path(url.database or ""), name)
+    kept = {path for each in (its, copys) for folder in each for path in files_beside_database(folder.path)}
     assert len(kept) == 6
     assert len({path.stat().st_ino for path in kept}) == 3, "on one disk they take no room twice"
     if goes == "the original":
@@ -88,7 +88,7 @@ def test_neither_loses_a_file_when_the_other_is_deleted(
 def test_a_worker_of_one_leaves_the_checkpoints_of_the_other(original: OpenStudy, tmp_path: Path) -> None:
     its = place_of(original)
     copy_study(original, storage_url(f"sqlite:///{tmp_path}/copy.db"), target=its)
-    copy = at(tmp_path / "copy.db")
+    copy = open_study_at(tmp_path / "copy.db")
     work(original, lambda _: 90.0, states=checkpoints_of(original.uid, its.checkpoints))
     assert read_results(original).is_finished
     assert_whole(copy, its)
@@ -104,7 +104,7 @@ def test_the_storages_own_folders_are_taken_unless_others_are_named(
         in answer.out
     )
     assert command("delete-study", "tiny", "--files", "--yes").code == 0
-    assert_whole(at(tmp_path / "copy.db"), Folders.of(storage_url(there)))
+    assert_whole(open_study_at(tmp_path / "copy.db"), Folders.of(storage_url(there)))
 
 
 def test_files_on_another_machine_stay_the_originals_and_are_a_remark(
@@ -126,10 +126,10 @@ def test_files_on_another_machine_stay_the_originals_and_are_a_remark(
     assert "2 files lie not in" in answer.out
     assert "but with the study that this is a copy of: name that folder with --artifacts" in answer.out
     found = Folder(away / its.artifacts.path.name), Folder(away / its.checkpoints.path.name)
-    before = files_in(away)
-    deleted = delete_study_and_files(at(tmp_path / "copy.db"), Folders(found[1], found[0]))
+    before = files_beside_database(away)
+    deleted = delete_study_and_files(open_study_at(tmp_path / "copy.db"), Folders(found[1], found[0]))
     assert deleted.files == 0
-    assert files_in(away) == before
+    assert files_beside_database(away) == before
 
 
 def test_what_a_copy_left_behind_it_takes_along_when_it_is_copied_where_they_are_found(
@@ -138,20 +138,22 @@ def test_what_a_copy_left_behind_it_takes_along_when_it_is_copied_where_they_are
     its = place_of(original)
     second, third = (storage_url(f"sqlite:///{tmp_path}/{name}.db") for name in ("second", "third"))
     assert copy_study(original, second, source=folders(tmp_path / "nowhere")).missing == 3
-    assert copy_study(at(tmp_path / "second.db"), third, source=its).files == 2  # no uid leads to the third
-    (complete,) = read_results(at(tmp_path / "third.db")).complete
-    attributes = at(tmp_path / "third.db").storage.get_trial_system_attrs(1)
+    assert (
+        copy_study(open_study_at(tmp_path / "second.db"), third, source=its).files == 2
+    )  # no uid leads to the third
+    (complete,) = read_results(open_study_at(tmp_path / "third.db")).complete
+    attributes = open_study_at(tmp_path / "third.db").storage.get_trial_system_attrs(1)
     assert LEFT_BEHIND not in attributes
     assert complete.artifacts
     delete_study_and_files(original, its)
-    assert logs(at(tmp_path / "third.db"), Folders.of(third)) == [b"done\n"]
+    assert logs(open_study_at(tmp_path / "third.db"), Folders.of(third)) == [b"done\n"]
 
 
 def test_a_result_that_is_taken_over_from_a_copy_is_no_more_its_own(
     original: OpenStudy, tmp_path: Path
 ) -> None:
     copy_study(original, original.storage.engine.url, "copy", source=folders(tmp_path / "nowhere"))
-    copy = at(tmp_path / "studies.db", "copy")
+    copy = open_study_at(tmp_path / "studies.db", "copy")
     new = new_study(tmp_path, TINY_SPEC.replace('"tiny"', '"new"'))
     source = read_results(copy).complete[0]
     trial = copy.storage.get_all_trials(copy.study_id)[source.number]
@@ -168,7 +170,7 @@ def test_a_result_that_is_taken_over_from_a_copy_is_no_more_its_own(
 def test_a_copy_that_fails_leaves_no_file(original: OpenStudy, tmp_path: Path) -> None:
     there = storage_url(f"sqlite:///{tmp_path}/copy.db")
     its = place_of(original)
-    before = files_in(tmp_path)
+    before = files_beside_database(tmp_path)
     (log,) = (attempt.artifacts["log.txt"] for attempt in read_results(original).complete)
     place = ArtifactFolder(its.artifacts.path).path(log)
     content = place.read_bytes()
@@ -182,8 +184,8 @@ def test_a_copy_that_fails_leaves_no_file(original: OpenStudy, tmp_path: Path) -
     copy_study(original, there)
     with pytest.raises(UserError, match="has a study 'tiny' already"):
         copy_study(original, there)
-    delete_study_and_files(at(tmp_path / "copy.db"), Folders.of(there))
-    assert {path for path in files_in(tmp_path) if not path.name.startswith("copy.db")} == before
+    delete_study_and_files(open_study_at(tmp_path / "copy.db"), Folders.of(there))
+    assert {path for path in files_beside_database(tmp_path) if not path.name.startswith("copy.db")} == before
 
 
 def test_a_uid_that_is_a_path_is_not_copied_on_and_nothing_is_read_there(
@@ -194,9 +196,9 @@ def test_a_uid_that_is_a_path_is_not_copied_on_and_nothing_is_read_there(
     damaged = set_uid(original, str(precious))
     copied = copy_study(damaged, storage_url(f"sqlite:///{tmp_path}/copy.db"))
     assert (copied.files, copied.missing) == (2, 1)
-    copy = at(tmp_path / "copy.db")
+    copy = open_study_at(tmp_path / "copy.db")
     assert copy.uid not in (str(precious), original.uid)
-    assert len(files_in(precious)) == 1
+    assert len(files_beside_database(precious)) == 1
 
 
 def test_an_artifact_id_or_a_key_that_is_a_path_is_not_followed(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def postgres(postgres: str) -> str:
 def original(tmp_path: Path) -> str:
     """A study in a file, with a trial of every kind."""
     url = f"sqlite:///{tmp_path}/original.db"
-    use(new_study(url, tmp_path))
+    fill_with_every_kind_of_trial(new_study_at(url, tmp_path))
     return url
 
 
@@ -52,7 +52,7 @@ def copy(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/copy.db"
 
 
-def new_study(url: str, folder: Path, text: str = TINY_SPEC) -> OpenStudy:
+def new_study_at(url: str, folder: Path, text: str = TINY_SPEC) -> OpenStudy:
     storage = open_storage(storage_url(url), create=True)
     assert create_study(storage, tiny_spec(folder, text))
     return open_study(storage, "tiny")
@@ -62,7 +62,7 @@ def study_at(url: str, name: str = "tiny") -> OpenStudy:
     return open_study(open_storage(storage_url(url)), name)
 
 
-def use(study: OpenStudy) -> None:
+def fill_with_every_kind_of_trial(study: OpenStudy) -> None:
     """Complete, fail, infinite, running and put back: one of each, and one that is not ours."""
     queue, storage = study.queue(), study.storage
     complete, failed, infinite, running = (queue.claim("worker") for _ in range(4))
@@ -82,7 +82,7 @@ def use(study: OpenStudy) -> None:
     stock.add_trial(create_trial(value=99.0))
 
 
-def trials(url: str, name: str = "tiny") -> list[FrozenTrial]:
+def trials_by_optuna(url: str, name: str = "tiny") -> list[FrozenTrial]:
     """What a program without mnist-tune reads."""
     return optuna.load_study(study_name=name, storage=url).trials
 
@@ -96,14 +96,14 @@ def described(trial: FrozenTrial) -> dict[str, str]:
     }
 
 
-def sql(url: str) -> list[str]:
+def file_content(url: str) -> list[str]:
     """An SQLite file's whole content."""
     with sqlite3.connect(storage_url(url).database or "") as connection:
         return list(connection.iterdump())
 
 
 @contextmanager
-def before(url: str, statement: str, action: Callable[[], object]) -> Iterator[None]:
+def done_before_statement(url: str, statement: str, action: Callable[[], object]) -> Iterator[None]:
     """Have `action` done just before a storage first sends a statement of this beginning to `url`."""
     actions = [action]
 
@@ -139,51 +139,55 @@ def assert_copied(source: list[FrozenTrial], copied: list[FrozenTrial]) -> None:
 
 
 def test_a_copy_holds_the_same_study_with_what_ran_put_back(original: str, copy: str) -> None:
-    stored = sql(original)
+    stored = file_content(original)
     assert copy_study(study_at(original), storage_url(copy)) == Copied("tiny", trials=10, put_back=1)
-    assert_copied(trials(original), trials(copy))
+    assert_copied(trials_by_optuna(original), trials_by_optuna(copy))
     ours, theirs = (optuna.load_study(study_name="tiny", storage=url) for url in (original, copy))
     assert theirs.user_attrs == ours.user_attrs | {UID: study_at(copy).uid}
     assert study_at(copy).uid != study_at(original).uid
     assert theirs.metric_names == ours.metric_names
     assert theirs.directions == ours.directions
-    assert sql(original) == stored
-    assert not any(line.startswith('INSERT INTO "trial_heartbeats"') for line in sql(copy))
+    assert file_content(original) == stored
+    assert not any(line.startswith('INSERT INTO "trial_heartbeats"') for line in file_content(copy))
 
 
 def test_a_copy_beside_its_original_has_another_name_everywhere(original: str) -> None:
-    before_it = trials(original)
+    before_it = trials_by_optuna(original)
     assert copy_study(study_at(original), storage_url(original), "second").name == "second"
     assert study_names(open_storage(storage_url(original))) == ["tiny", "second"]
     assert study_at(original, "second").spec == study_at(original).spec.named("second")
     assert study_at(original, "second").uid != study_at(original).uid
-    assert_copied(before_it, trials(original, "second"))
-    assert [described(trial) for trial in trials(original)] == [described(trial) for trial in before_it]
+    assert_copied(before_it, trials_by_optuna(original, "second"))
+    assert [described(trial) for trial in trials_by_optuna(original)] == [
+        described(trial) for trial in before_it
+    ]
 
 
 def test_a_study_of_that_name_at_the_target_is_left_alone(original: str, copy: str) -> None:
     copy_study(study_at(original), storage_url(copy))
     for target in (original, copy):
-        stored = sql(target)
+        stored = file_content(target)
         with pytest.raises(UserError, match="has a study 'tiny' already; give the copy another name"):
             copy_study(study_at(original), storage_url(target))
-        assert sql(target) == stored
+        assert file_content(target) == stored
 
 
 def test_a_running_cell_whose_budget_is_spent_is_a_hole_of_the_copy(tmp_path: Path, copy: str) -> None:
-    study = new_study(f"sqlite:///{tmp_path}/original.db", tmp_path, TINY_SPEC + "\n[retry]\npreempted = 0\n")
+    study = new_study_at(
+        f"sqlite:///{tmp_path}/original.db", tmp_path, TINY_SPEC + "\n[retry]\npreempted = 0\n"
+    )
     assert study.queue().claim("worker")
     assert copy_study(study, storage_url(copy)) == Copied("tiny", trials=8, put_back=0)
-    assert [trial.state for trial in trials(copy)] == [TrialState.FAIL] + [TrialState.WAITING] * 7
+    assert [trial.state for trial in trials_by_optuna(copy)] == [TrialState.FAIL] + [TrialState.WAITING] * 7
 
 
 def test_a_running_trial_of_somebody_else_ends_in_the_copy_and_is_not_ours_to_run(
     tmp_path: Path, copy: str
 ) -> None:
-    study = new_study(f"sqlite:///{tmp_path}/original.db", tmp_path)
+    study = new_study_at(f"sqlite:///{tmp_path}/original.db", tmp_path)
     study.optuna_study().add_trial(create_trial(state=TrialState.RUNNING))
     assert copy_study(study, storage_url(copy)) == Copied("tiny", trials=9, put_back=0)
-    assert [trial.state for trial in trials(copy)] == [TrialState.WAITING] * 8 + [TrialState.FAIL]
+    assert [trial.state for trial in trials_by_optuna(copy)] == [TrialState.WAITING] * 8 + [TrialState.FAIL]
 
 
 def test_what_happens_at_the_source_during_a_copy_is_not_in_it(original: str, copy: str) -> None:
@@ -191,7 +195,7 @@ def test_what_happens_at_the_source_during_a_copy_is_not_in_it(original: str, co
 
 
 def assert_that_a_copy_is_of_one_moment(original: str, copy: str) -> None:
-    at_first = trials(original)
+    at_first = trials_by_optuna(original)
     working = study_at(original)
 
     def work_on() -> None:  # a row that is copied already changes, and gets rows in tables that are not yet
@@ -200,10 +204,10 @@ def assert_that_a_copy_is_of_one_moment(original: str, copy: str) -> None:
         working.queue().complete(claim, 1.0)
         working.optuna_study().add_trial(create_trial(value=2.0))
 
-    with before(copy, "INSERT INTO trial_params", work_on):
+    with done_before_statement(copy, "INSERT INTO trial_params", work_on):
         copy_study(study_at(original), storage_url(copy))
-    assert len(trials(original)) == len(at_first) + 1
-    assert_copied(at_first, trials(copy))
+    assert len(trials_by_optuna(original)) == len(at_first) + 1
+    assert_copied(at_first, trials_by_optuna(copy))
 
 
 def test_a_study_deleted_before_the_copy_began_is_no_empty_copy(original: str, copy: str) -> None:
@@ -225,22 +229,26 @@ def assert_that_a_killed_copy_leaves_nothing(original: str, copy: str) -> None:
     assert process.exitcode == -signal.SIGKILL
     assert optuna.get_all_study_names(copy) == []
     copy_study(study_at(original), storage_url(copy))
-    assert_copied(trials(original), trials(copy))
+    assert_copied(trials_by_optuna(original), trials_by_optuna(copy))
 
 
 def die_copying(original: str, copy: str) -> None:
-    with before(copy, "INSERT INTO trial_params", lambda: os.kill(os.getpid(), signal.SIGKILL)):
+    with done_before_statement(
+        copy, "INSERT INTO trial_params", lambda: os.kill(os.getpid(), signal.SIGKILL)
+    ):
         copy_study(study_at(original), storage_url(copy))
 
 
 @pytest.mark.postgres
 def test_a_study_goes_to_a_server_and_back(original: str, postgres: str, copy: str) -> None:
-    stored = sql(original)
+    stored = file_content(original)
     copy_study(study_at(original), storage_url(postgres))
-    assert_copied(trials(original), trials(postgres))
+    assert_copied(trials_by_optuna(original), trials_by_optuna(postgres))
     assert copy_study(study_at(postgres), storage_url(copy)) == Copied("tiny", trials=11, put_back=0)
-    assert [described(trial) for trial in trials(copy)] == [described(trial) for trial in trials(postgres)]
-    assert sql(original) == stored
+    assert [described(trial) for trial in trials_by_optuna(copy)] == [
+        described(trial) for trial in trials_by_optuna(postgres)
+    ]
+    assert file_content(original) == stored
 
 
 @pytest.mark.postgres
@@ -248,17 +256,17 @@ def test_a_worker_finishes_a_study_that_was_copied_to_a_server(
     original: str, postgres: str, tmp_path: Path
 ) -> None:
     # Another study comes first, so that no id is by chance the same.
-    use(new_study(postgres, tmp_path))
+    fill_with_every_kind_of_trial(new_study_at(postgres, tmp_path))
     copy_study(study_at(original), storage_url(postgres), "moved")
     answer = finish(start_toy_worker(tmp_path, "moved", seconds=0, url=postgres))
     assert (answer.returncode, answer.stderr) == (0, "")
     cells = [
         trial.system_attrs[CELL]
-        for trial in trials(postgres, "moved")
+        for trial in trials_by_optuna(postgres, "moved")
         if trial.state == TrialState.COMPLETE and CELL in trial.system_attrs
     ]
     assert sorted(cells) == list(range(8))
-    assert [trial.number for trial in trials(postgres, "moved")] == list(range(11))
+    assert [trial.number for trial in trials_by_optuna(postgres, "moved")] == list(range(11))
 
 
 @pytest.mark.postgres
@@ -267,5 +275,5 @@ def test_a_copy_from_and_to_a_server_is_of_one_moment_and_whole(
 ) -> None:
     assert_that_a_killed_copy_leaves_nothing(original, postgres)
     delete_study(study_at(postgres))
-    use(new_study(postgres, tmp_path))
+    fill_with_every_kind_of_trial(new_study_at(postgres, tmp_path))
     assert_that_a_copy_is_of_one_moment(postgres, copy)

@@ -28,7 +28,7 @@ MORE_SEEDS = TINY_SPEC.replace('"tiny"', '"more"').replace("[training]", "seed =
 
 
 @pytest.fixture
-def old(study: OpenStudy, tmp_path: Path) -> OpenStudy:
+def old_study(study: OpenStudy, tmp_path: Path) -> OpenStudy:
     """Three finished cells of eight, with their logs, and one that runs."""
     queue, files = study.queue(), ArtifactFolder(tmp_path / "artifacts")
     for value in (90.0, 91.0, 92.0):
@@ -56,14 +56,14 @@ def old(study: OpenStudy, tmp_path: Path) -> OpenStudy:
     return study
 
 
-def reuse(old: OpenStudy, spec: Spec) -> OpenStudy:
-    assert create_study(old.storage, spec, finished_cells(old, spec))
-    return open_study(old.storage, spec.study.name)
+def reuse_results(old_study: OpenStudy, spec: Spec) -> OpenStudy:
+    assert create_study(old_study.storage, spec, finished_cells(old_study, spec))
+    return open_study(old_study.storage, spec.study.name)
 
 
-def test_finished_cells_are_taken_over_and_the_rest_waits(old: OpenStudy, tmp_path: Path) -> None:
-    new = reuse(old, tiny_spec(tmp_path, MORE_SEEDS))
-    results, before = read_results(new), read_results(old)
+def test_finished_cells_are_taken_over_and_the_rest_waits(old_study: OpenStudy, tmp_path: Path) -> None:
+    new = reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS))
+    results, before = read_results(new), read_results(old_study)
     assert (results.cells.total, results.cells.complete, results.cells.waiting) == (24, 3, 21)
     taken = {tuple(sorted(attempt.parameters.items())): attempt for attempt in results.complete}
     for source in before.complete:
@@ -79,21 +79,21 @@ def test_finished_cells_are_taken_over_and_the_rest_waits(old: OpenStudy, tmp_pa
         assert (source_number is not None) == trial.state.is_finished()
         if source_number is not None:
             assert trial.user_attrs[REUSED]["study"] == "tiny"
-            source_trial = old.optuna_study().trials[source_number]
+            source_trial = old_study.optuna_study().trials[source_number]
             files = {key for key in source_trial.system_attrs if key.startswith("artifacts:")}
             assert len(files) == 1
             assert files <= trial.system_attrs.keys()
             assert trial.intermediate_values == source_trial.intermediate_values
 
 
-def test_the_new_study_is_a_sound_one(old: OpenStudy, tmp_path: Path) -> None:
-    reuse(old, tiny_spec(tmp_path, MORE_SEEDS))
-    verification = verify(old.storage, "more", tmp_path / "artifacts", tmp_path / "checkpoints")
+def test_the_new_study_is_a_sound_one(old_study: OpenStudy, tmp_path: Path) -> None:
+    reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS))
+    verification = verify(old_study.storage, "more", tmp_path / "artifacts", tmp_path / "checkpoints")
     assert verification.broken == []
 
 
-def test_workers_run_only_what_is_new(old: OpenStudy, tmp_path: Path) -> None:
-    new = reuse(old, tiny_spec(tmp_path, MORE_SEEDS))
+def test_workers_run_only_what_is_new(old_study: OpenStudy, tmp_path: Path) -> None:
+    new = reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS))
     queue = new.queue()
     claimed = []
     while (claim := queue.claim("machine:3")) is not None:
@@ -103,11 +103,11 @@ def test_workers_run_only_what_is_new(old: OpenStudy, tmp_path: Path) -> None:
     assert read_results(new).is_finished
 
 
-def test_the_old_study_stays_as_it_is_and_may_go(old: OpenStudy, tmp_path: Path) -> None:
-    before = read_results(old).attempts
-    new = reuse(old, tiny_spec(tmp_path, MORE_SEEDS))
-    assert read_results(old).attempts == before
-    delete_study(old)
+def test_the_old_study_stays_as_it_is_and_may_go(old_study: OpenStudy, tmp_path: Path) -> None:
+    before = read_results(old_study).attempts
+    new = reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS))
+    assert read_results(old_study).attempts == before
+    delete_study(old_study)
     assert len(read_results(new).complete) == 3
 
 
@@ -120,7 +120,7 @@ def test_files_that_were_taken_over_stay_when_the_old_study_goes_with_its_own(tm
         assert claim is not None
         queue.complete(claim, value, system=upload(store, claim.token, {"log.txt": b"said"}))
     shared = tiny_spec(tmp_path, MORE_SEEDS.replace("[0.001, 0.0001]", "[0.0001]"))
-    new = reuse(study, shared)
+    new = reuse_results(study, shared)
     kept = {name for attempt in read_results(new).complete for name in attempt.artifacts.values()}
     there = {path.name for path in artifacts.iterdir()}
     assert kept
@@ -130,15 +130,15 @@ def test_files_that_were_taken_over_stay_when_the_old_study_goes_with_its_own(tm
     assert list(artifacts.iterdir()) == []
 
 
-def test_a_result_cannot_be_deleted_while_it_is_taken_over(old: OpenStudy, tmp_path: Path) -> None:
+def test_a_result_cannot_be_deleted_while_it_is_taken_over(old_study: OpenStudy, tmp_path: Path) -> None:
     """Deletion waits for the transaction: never half a result."""
     spec = tiny_spec(tmp_path, MORE_SEEDS)
-    finished = finished_cells(old, spec)
-    deleting = threading.Thread(target=delete_study, args=(opened_again(old),))
+    finished = finished_cells(old_study, spec)
+    deleting = threading.Thread(target=delete_study, args=(opened_again(old_study),))
 
     found = 0
 
-    @sqlalchemy.event.listens_for(old.storage.engine, "after_cursor_execute")
+    @sqlalchemy.event.listens_for(old_study.storage.engine, "after_cursor_execute")
     def delete_when_it_is_found(_: object, __: object, statement: str, *___: object) -> None:
         nonlocal found
         found += statement.startswith("SELECT trials.datetime_start")
@@ -147,18 +147,20 @@ def test_a_result_cannot_be_deleted_while_it_is_taken_over(old: OpenStudy, tmp_p
             deleting.join(0.5)
 
     with suppress(UserError):  # the next one was deleted meanwhile: nothing is made
-        create_study(old.storage, spec, finished)
+        create_study(old_study.storage, spec, finished)
     assert deleting.ident is not None
     deleting.join()
-    made = study_names(old.storage)
+    made = study_names(old_study.storage)
     for name in made:
-        complete = read_results(open_study(old.storage, name)).complete
+        complete = read_results(open_study(old_study.storage, name)).complete
         assert [attempt.value is None for attempt in complete] == [False] * 3
     assert made in ([], ["more"])
 
 
-def test_cells_that_were_trained_on_other_images_are_warned_about(old: OpenStudy, tmp_path: Path) -> None:
-    new = reuse(old, tiny_spec(tmp_path, MORE_SEEDS))
+def test_cells_that_were_trained_on_other_images_are_warned_about(
+    old_study: OpenStudy, tmp_path: Path
+) -> None:
+    new = reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS))
     claim = new.queue().claim("machine:1")
     assert claim is not None
     new.queue().complete(claim, 90.0, user={ENVIRONMENT: {"precision": "fp32", "data_sha256": "1" * 64}})
@@ -170,14 +172,14 @@ def test_cells_that_were_trained_on_other_images_are_warned_about(old: OpenStudy
     assert warning.startswith("cells differ in data_sha256 (1111")
 
 
-def test_another_value_of_an_axis_keeps_what_the_others_have(old: OpenStudy, tmp_path: Path) -> None:
+def test_another_value_of_an_axis_keeps_what_the_others_have(old_study: OpenStudy, tmp_path: Path) -> None:
     text = TINY_SPEC.replace('"tiny"', '"wider"').replace("[64, 128]", "[32, 64, 128, 256]")
-    results = read_results(reuse(old, tiny_spec(tmp_path, text)))
+    results = read_results(reuse_results(old_study, tiny_spec(tmp_path, text)))
     assert (results.cells.total, results.cells.complete) == (16, 3)
     assert {attempt.parameters["batch_size"] for attempt in results.complete} <= {64, 128}
 
 
-def test_other_epochs_data_or_precision_are_other_results(old: OpenStudy, tmp_path: Path) -> None:
+def test_other_epochs_data_or_precision_are_other_results(old_study: OpenStudy, tmp_path: Path) -> None:
     for other, why in (
         (("epochs = 2", "epochs = 3"), "training.epochs is 2 there and 3 here"),
         (("train_size = 200", "train_size = 300"), "data.train_size is 200 there and 300 here"),
@@ -185,7 +187,7 @@ def test_other_epochs_data_or_precision_are_other_results(old: OpenStudy, tmp_pa
     ):
         spec = tiny_spec(tmp_path, MORE_SEEDS.replace(*other))
         with pytest.raises(UserError) as refusal:
-            finished_cells(old, spec)
+            finished_cells(old_study, spec)
         assert "--reuse tiny: has no finished cell of this study" in str(refusal.value)
         assert why in str(refusal.value)
 
@@ -211,30 +213,30 @@ def test_an_old_study_without_a_finished_cell_is_said_to_have_none(tmp_path: Pat
 
 
 def test_the_same_command_again_changes_nothing_even_if_the_old_study_is_gone(
-    old: OpenStudy, tmp_path: Path
+    old_study: OpenStudy, tmp_path: Path
 ) -> None:
     spec = tiny_spec(tmp_path, MORE_SEEDS)
-    assert create_study_reusing(old.storage, spec, "tiny") == (True, 3)
-    delete_study(old)
-    assert create_study_reusing(old.storage, spec, "tiny") == (False, 0)
+    assert create_study_reusing(old_study.storage, spec, "tiny") == (True, 3)
+    delete_study(old_study)
+    assert create_study_reusing(old_study.storage, spec, "tiny") == (False, 0)
 
 
-def test_a_sampled_search_takes_over_nothing(old: OpenStudy, tmp_path: Path) -> None:
+def test_a_sampled_search_takes_over_nothing(old_study: OpenStudy, tmp_path: Path) -> None:
     text = TINY_SPEC.replace('"tiny"', '"sampled"').replace(
         "[search.grid]", '[search]\nsampler = "random"\nn_trials = 4\n\n[search.space]'
     )
     with pytest.raises(UserError, match="a sampled search draws its own points"):
-        finished_cells(old, tiny_spec(tmp_path, text))
+        finished_cells(old_study, tiny_spec(tmp_path, text))
 
 
-def test_nothing_is_made_if_the_old_study_goes_meanwhile(old: OpenStudy, tmp_path: Path) -> None:
+def test_nothing_is_made_if_the_old_study_goes_meanwhile(old_study: OpenStudy, tmp_path: Path) -> None:
     spec = tiny_spec(tmp_path, MORE_SEEDS)
-    finished = finished_cells(old, spec)
-    delete_study(old)
+    finished = finished_cells(old_study, spec)
+    delete_study(old_study)
     with pytest.raises(UserError, match="study 'tiny' has been deleted meanwhile"):
-        create_study(old.storage, spec, finished)
+        create_study(old_study.storage, spec, finished)
     with pytest.raises(UserError, match="no study 'more'"):
-        open_study(old.storage, "more")
+        open_study(old_study.storage, "more")
 
 
 def test_create_study_says_how_many_cells_it_took_over(command: Command, tmp_path: Path) -> None:
@@ -254,10 +256,10 @@ def test_create_study_says_how_many_cells_it_took_over(command: Command, tmp_pat
     assert "no study 'tine' in this storage; did you mean 'tiny'?" in missing.err
 
 
-def test_a_trial_that_cannot_be_read_is_run_anew(old: OpenStudy, tmp_path: Path) -> None:
-    with old.storage.transaction() as session:
+def test_a_trial_that_cannot_be_read_is_run_anew(old_study: OpenStudy, tmp_path: Path) -> None:
+    with old_study.storage.transaction() as session:
         of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == HISTORY
         session.execute(user_attributes.update().where(*of_the_first).values(value_json="[{"))
-    results = read_results(reuse(old, tiny_spec(tmp_path, MORE_SEEDS)))
+    results = read_results(reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS)))
     assert (results.cells.complete, results.cells.waiting) == (2, 22)
     assert results.problems == []

@@ -34,7 +34,7 @@ from tests.system.connection_cuts import Cut
 
 pytestmark = pytest.mark.postgres
 
-SPEC = """
+SAMPLED_SPEC = """
 [study]
 name = "tiny"
 
@@ -66,7 +66,7 @@ grace_period = 3600
 """
 
 
-GRID = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
+GRID_SPEC = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
 
 POINTS = pytest.mark.parametrize(
     "most",
@@ -79,7 +79,7 @@ POINTS = pytest.mark.parametrize(
 """At how many points at most a connection is cut: 40 are all of a short command."""
 
 
-def points(whole: Cut, most: int) -> list[int]:
+def some_points(whole: Cut, most: int) -> list[int]:
     """So many points of what was asked when nothing was cut, from the first to the last."""
     last = len(whole.passed) - 1
     n = min(most, last + 1)
@@ -87,11 +87,11 @@ def points(whole: Cut, most: int) -> list[int]:
 
 
 @pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
 
 
-def database(server: str, name: str, like: str = "template1") -> str:
+def fresh_database(server: str, name: str, like: str = "template1") -> str:
     """A database that is made anew, as another one is now."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
@@ -102,7 +102,7 @@ def database(server: str, name: str, like: str = "template1") -> str:
     return server.removesuffix("postgres") + name
 
 
-def train(attempt: Attempt) -> float:
+def train_three_epochs(attempt: Attempt) -> float:
     """Three epochs whose accuracies differ from trial to trial."""
     accuracy = 0.0
     for number in range(1, 4):
@@ -112,16 +112,16 @@ def train(attempt: Attempt) -> float:
 
 
 @pytest.fixture(scope="module")
-def begun(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with a study that has trials in every state, a worker, and a hole."""
     folder = tmp_path_factory.mktemp("begun")
-    study = new_study(folder, SPEC, database(server, "begun"))
-    work(study, train, max_trials=4, files=folder)
+    study = new_study(folder, SAMPLED_SPEC, fresh_database(server, "begun"))
+    work(study, train_three_epochs, max_trials=4, files=folder)
     queue = study.queue()
     assert queue.give_back(take(queue), Failure("non_finite", "the loss is nan"))
     Registration(study.storage, study.study_id, "cpu").register()
     take(queue)
-    assert create_study(study.storage, tiny_spec(folder, GRID))
+    assert create_study(study.storage, tiny_spec(folder, GRID_SPEC))
     queue = open_study(study.storage, "grid").queue()
     queue.complete(take(queue), 50.0, user={HISTORY: [asdict(epoch(1, 50.0))]}, reports={1: 50.0})
     study.storage.engine.dispose()
@@ -130,13 +130,13 @@ def begun(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @POINTS
 def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path: Path, most: int) -> None:
-    new_study(tmp_path, SPEC, database(server, "fresh")).storage.engine.dispose()
+    new_study(tmp_path, SAMPLED_SPEC, fresh_database(server, "fresh")).storage.engine.dispose()
 
     def life(fatal: int | None) -> Cut:
-        study = open_study(open_storage(storage_url(database(server, "cut", "fresh"))), "tiny")
+        study = open_study(open_storage(storage_url(fresh_database(server, "cut", "fresh"))), "tiny")
         cut = Cut(server, fatal)
         with cut.made():
-            ended = work(study, train, files=tmp_path, log=lambda _: None)
+            ended = work(study, train_three_epochs, files=tmp_path, log=lambda _: None)
         assert ended is Ended.FINISHED, cut
         verification = verify(study.storage, "tiny", tmp_path / "artifacts", tmp_path / "checkpoints")
         assert [outcome for outcome in verification.outcomes if outcome.findings] == [], cut
@@ -145,7 +145,7 @@ def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path:
 
     whole = life(None)
     assert len(whole.passed) > 100
-    for fatal in points(whole, most):
+    for fatal in some_points(whole, most):
         assert life(fatal).has_come
 
 
@@ -161,10 +161,14 @@ class Shown(Display):
 
 @POINTS
 def test_who_follows_a_study_asks_again(
-    server: str, begun: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], most: int
+    server: str,
+    begun_study: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    most: int,
 ) -> None:
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
-    study = open_study(open_storage(storage_url(database(server, "cut", begun))), "tiny")
+    study = open_study(open_storage(storage_url(fresh_database(server, "cut", begun_study))), "tiny")
     results = read_results(study)
 
     def watched(fatal: int | None) -> Cut:
@@ -175,7 +179,7 @@ def test_who_follows_a_study_asks_again(
         return cut
 
     whole = watched(None)
-    for fatal in points(whole, most):
+    for fatal in some_points(whole, most):
         assert watched(fatal).has_come
         said = capsys.readouterr()
         assert "the storage answers again" in said.out
@@ -202,7 +206,7 @@ CHANGING = {
 @pytest.mark.parametrize("name", READING)
 def test_a_command_that_reads_is_right_or_says_what_is_wrong(
     server: str,
-    begun: str,
+    begun_study: str,
     command: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -210,7 +214,7 @@ def test_a_command_that_reads_is_right_or_says_what_is_wrong(
     most: int,
 ) -> None:
     monkeypatch.setenv("MNIST_TUNE_ARTIFACTS", str(tmp_path / "artifacts"))
-    url = server.removesuffix("postgres") + begun
+    url = server.removesuffix("postgres") + begun_study
     arguments = [name, *(["tiny"] if name != "studies" else []), "--storage", url]
 
     def life(fatal: int | None) -> tuple[Cut, Answer]:
@@ -220,7 +224,7 @@ def test_a_command_that_reads_is_right_or_says_what_is_wrong(
 
     whole, right = life(None)
     assert right.code == 0
-    for fatal in points(whole, most):
+    for fatal in some_points(whole, most):
         cut, answer = life(fatal)
         assert cut.has_come
         assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
@@ -229,13 +233,13 @@ def test_a_command_that_reads_is_right_or_says_what_is_wrong(
 @POINTS
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
-    server: str, begun: str, command: Command, tmp_path: Path, name: str, most: int
+    server: str, begun_study: str, command: Command, tmp_path: Path, name: str, most: int
 ) -> None:
-    write_spec(tmp_path, SPEC.replace("tiny", "other"), "other.toml")
-    write_spec(tmp_path, GRID.replace('"grid"', '"other-grid"'), "other-grid.toml")
+    write_spec(tmp_path, SAMPLED_SPEC.replace("tiny", "other"), "other.toml")
+    write_spec(tmp_path, GRID_SPEC.replace('"grid"', '"other-grid"'), "other-grid.toml")
 
     def life(fatal: int | None) -> tuple[Cut, Answer, str]:
-        url, target = database(server, "cut", begun), database(server, "target")
+        url, target = fresh_database(server, "cut", begun_study), fresh_database(server, "target")
         given = [target if each == "TARGET" else each for each in CHANGING[name]]
         arguments = [name.split()[0], *given, "--storage", url]
         cut = Cut(server, fatal)
@@ -246,12 +250,12 @@ def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
         # the end of the command.
         may_be_done = name in ("copy-study", "delete-study") or answer.code == 0
         assert again.code in ((0, MISTAKE) if may_be_done else (0,)), cut
-        found = [content(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
+        found = [content_of(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
         return cut, answer, repr(found)
 
     whole, right, expected = life(None)
     assert (right.code, right.err) == (0, "")
-    for fatal in points(whole, most):
+    for fatal in some_points(whole, most):
         cut, answer, found = life(fatal)
         assert cut.has_come
         assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
@@ -268,7 +272,7 @@ def is_one_line_about_the_storage(answer: Answer) -> bool:
     )
 
 
-def content(storage: GuardedStorage) -> list[Any]:
+def content_of(storage: GuardedStorage) -> list[Any]:
     """The studies with what is done, and may be done, of them."""
     studies = [open_study(storage, name) for name in study_names(storage)]
     read = [

@@ -42,7 +42,7 @@ epochs = {{low = 1, high = 5}}
 """
 
 
-def toy(attempt: Attempt) -> float:
+def run_one_epoch(attempt: Attempt) -> float:
     """A job of one epoch."""
     attempt.check()
     attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number))
@@ -57,7 +57,7 @@ def work_off(study: OpenStudy, run_trial: RunTrial, max_trials: int | None = Non
 
 def test_a_worker_leaves_when_every_cell_has_ended(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    ended, lines = work_off(study, toy)
+    ended, lines = work_off(study, run_one_epoch)
     results = read_results(study)
     assert ended is Ended.FINISHED
     assert results.cells.complete == len(results.attempts) == 8
@@ -68,14 +68,14 @@ def test_a_worker_leaves_when_every_cell_has_ended(tmp_path: Path) -> None:
 
 def test_a_worker_leaves_after_as_many_trials_as_it_was_told(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    assert work_off(study, toy, max_trials=3)[0] is Ended.ENOUGH
+    assert work_off(study, run_one_epoch, max_trials=3)[0] is Ended.ENOUGH
     assert read_results(study).cells.waiting == 5
 
 
 def test_an_extra_worker_on_a_finished_study_runs_nothing(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    work_off(study, toy)
-    assert work_off(study, toy) == (Ended.FINISHED, ["leaving: the study is finished"])
+    work_off(study, run_one_epoch)
+    assert work_off(study, run_one_epoch) == (Ended.FINISHED, ["leaving: the study is finished"])
     assert len(read_results(study).attempts) == 8
 
 
@@ -83,7 +83,7 @@ def test_an_exception_is_retried_three_times_and_then_leaves_a_hole(tmp_path: Pa
     def broken(attempt: Attempt) -> float:
         if attempt.parameters == first_cell:
             raise ZeroDivisionError("half of nothing")
-        return toy(attempt)
+        return run_one_epoch(attempt)
 
     study = new_study(tmp_path)
     first_cell = read_results(study).attempts[0].parameters
@@ -153,7 +153,7 @@ def test_a_worker_on_which_trials_fail_in_a_row_leaves_the_rest_to_others(tmp_pa
     study = new_study(tmp_path, TINY_SPEC + f"[limits]\nfailures_in_a_row = {limit}\n")
     assert work_off(study, broken)[0] is Ended.FAILING
     assert len([attempt for attempt in read_results(study).attempts if attempt.failure]) == limit
-    assert work_off(study, toy)[0] is Ended.FINISHED
+    assert work_off(study, run_one_epoch)[0] is Ended.FINISHED
     assert read_results(study).cells.complete == 8
 
 
@@ -181,7 +181,7 @@ def test_a_worker_that_lost_its_lease_abandons_the_trial_and_goes_on(tmp_path: P
     def robbed(attempt: Attempt) -> float:
         if attempt.claim.number == 0:
             fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", attempt.claim.trial_id)
-        return toy(attempt)
+        return run_one_epoch(attempt)
 
     ended, lines = work_off(study, robbed)
     attempts = read_results(study).attempts
@@ -200,7 +200,7 @@ def test_a_worker_stands_by_while_others_run_the_last_cell_and_takes_it_when_it_
     assert claim is not None
     outcome: list[Ended] = []
     other = open_study(open_file(tmp_path), "tiny")
-    standing_by = threading.Thread(target=lambda: outcome.append(work_off(other, toy)[0]))
+    standing_by = threading.Thread(target=lambda: outcome.append(work_off(other, run_one_epoch)[0]))
     standing_by.start()
     while read_results(study).cells.complete < 7:
         time.sleep(0.05)
@@ -214,7 +214,7 @@ def test_a_worker_stands_by_while_others_run_the_last_cell_and_takes_it_when_it_
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_sampled_search_runs_exactly_its_number_of_trials(tmp_path: Path, sampler: str) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler=sampler))
-    work_off(study, toy)
+    work_off(study, run_one_epoch)
     trials = study.optuna_study().trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     assert len({trial.params["learning_rate"] for trial in trials}) == 6
@@ -227,7 +227,7 @@ def test_a_sampled_search_draws_the_same_with_one_worker(tmp_path: Path, sampler
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         study = new_study(tmp_path / name, SAMPLED_SPEC.format(sampler=sampler))
-        work_off(study, toy)
+        work_off(study, run_one_epoch)
         draws.append([trial.params for trial in study.optuna_study().trials])
     assert draws[0] == draws[1]
 
@@ -242,7 +242,7 @@ def test_a_tpe_search_learns_from_the_trials_before(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(TPESampler, "_sample", counting)
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="tpe").replace("= 6", "= 14"))
-    work_off(study, toy)
+    work_off(study, run_one_epoch)
     # Optuna's first 10 trials are random; from then on its model suggests.
     assert sorted(set(model_draws)) == [10, 11, 12, 13]
 
@@ -252,7 +252,7 @@ def test_a_worker_whose_study_is_deleted_says_so_and_leaves(tmp_path: Path) -> N
 
     def deleting(attempt: Attempt) -> float:
         delete_study(open_study(open_file(tmp_path), "tiny"))
-        return toy(attempt)
+        return run_one_epoch(attempt)
 
     with pytest.raises(MnistTuneError, match="the study was deleted"):
         work_off(study, deleting)
@@ -272,7 +272,7 @@ def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> No
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="random"))
 
     def broken_once(attempt: Attempt) -> float:
-        value = toy(attempt)
+        value = run_one_epoch(attempt)
         if attempt.claim.number == 0:
             raise RuntimeError("once")
         return value

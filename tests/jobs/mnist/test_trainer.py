@@ -37,15 +37,15 @@ def images(mnist_directory: Path) -> tuple[LabeledImages, LabeledImages]:
     return split(load_training_images(mnist_directory, "cpu"), 200, 70)
 
 
-def weights(trainer: Trainer) -> dict[str, Tensor]:
+def weights_of(trainer: Trainer) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
 
 
-def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+def are_the_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def numbers(metrics: EpochMetrics) -> tuple[int, float, float | None, float | None]:
+def numbers_of(metrics: EpochMetrics) -> tuple[int, float, float | None, float | None]:
     """What must be the same in every run: all but the times."""
     return metrics.epoch, metrics.training_loss, metrics.validation_loss, metrics.validation_accuracy
 
@@ -110,19 +110,19 @@ def test_two_epochs_and_two_more_equal_four_to_the_bit(
     runtime = dataclasses.replace(FP32, precision=precision)
     config = TrainingConfig(learning_rate=0.003, optimizer=optimizer, epochs=4, seed=3)
     whole = Trainer(config, runtime, *images)
-    expected = [numbers(metrics) for metrics in whole.epochs()]
+    expected = [numbers_of(metrics) for metrics in whole.epochs()]
 
     first = Trainer(config, runtime, *images)
-    head = [numbers(metrics) for _, metrics in zip(range(2), first.epochs(), strict=False)]
+    head = [numbers_of(metrics) for _, metrics in zip(range(2), first.epochs(), strict=False)]
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
     second = Trainer(config, runtime, *images)
     second.load_state_dict(torch.load(file, weights_only=True))
     assert second.epoch == 2
-    tail = [numbers(metrics) for metrics in second.epochs()]
+    tail = [numbers_of(metrics) for metrics in second.epochs()]
     assert [*head, *tail] == expected
-    assert same(weights(second), weights(whole))
+    assert are_the_same(weights_of(second), weights_of(whole))
     assert list(second.epochs()) == []
 
 
@@ -148,20 +148,20 @@ def test_each_field_changes_the_training_and_resumes_to_the_bit(
     config = TrainingConfig(epochs=2, **fields)
     whole = Trainer(config, BF16, *images)
     generator = torch.get_rng_state()
-    expected = [numbers(metrics) for metrics in whole.epochs()]
+    expected = [numbers_of(metrics) for metrics in whole.epochs()]
     assert torch.equal(torch.get_rng_state(), generator)
-    assert not same(weights(whole), weights(plain))
+    assert not are_the_same(weights_of(whole), weights_of(plain))
 
     first = Trainer(config, BF16, *images)
-    head = numbers(next(first.epochs()))
+    head = numbers_of(next(first.epochs()))
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
     second = Trainer(config, BF16, *images)
     second.load_state_dict(torch.load(file, weights_only=True))
     torch.rand(7)  # what else the process draws changes nothing
-    assert [head, *map(numbers, second.epochs())] == expected
-    assert same(weights(second), weights(whole))
+    assert [head, *map(numbers_of, second.epochs())] == expected
+    assert are_the_same(weights_of(second), weights_of(whole))
 
 
 @BOTH_PRECISIONS
@@ -176,7 +176,7 @@ def test_an_averaged_model_is_what_validation_measures_and_what_is_kept(
         assert ours.validation_loss != theirs.validation_loss
         measured = evaluate(averaged.model, images[1], runtime)
         assert measured.loss == pytest.approx(ours.validation_loss, rel=0.01)
-    assert not same(weights(averaged), weights(plain))
+    assert not are_the_same(weights_of(averaged), weights_of(plain))
 
 
 def test_dropout_is_off_in_validation_and_in_the_model_that_is_kept(
@@ -200,10 +200,10 @@ def test_a_state_that_lost_its_memory_layout_resumes_to_the_same_bits(
     kept = copy.deepcopy(state)
     resumed = Trainer(TrainingConfig(epochs=2), BF16, *images)
     resumed.load_state_dict(state)
-    assert numbers(next(resumed.epochs())) == numbers(next(epochs))
-    assert same(weights(resumed), weights(trainer))
+    assert numbers_of(next(resumed.epochs())) == numbers_of(next(epochs))
+    assert are_the_same(weights_of(resumed), weights_of(trainer))
     for index, moments in kept["optimizer"]["state"].items():  # the caller's state was copied, not trained on
-        assert same(moments, state["optimizer"]["state"][index])
+        assert are_the_same(moments, state["optimizer"]["state"][index])
 
 
 def test_the_same_config_gives_the_same_numbers_here_and_in_fresh_processes(mnist_directory: Path) -> None:
@@ -219,16 +219,16 @@ for m in trainer.epochs():
     print(json.dumps([m.epoch, m.training_loss, m.validation_loss, m.validation_accuracy]))
 """
     assert os.environ["MNIST_TUNE_DATA"] == str(mnist_directory)
-    processes = [start(code), start(code)]
+    processes = [start_python(code), start_python(code)]
     fresh = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in processes]
     torch.manual_seed(1234)  # what the process drew before must not matter
     here = Trainer(
         TrainingConfig(epochs=2, seed=5), BF16, *split(load_training_images(mnist_directory), 200, 70)
     )
-    assert [list(numbers(metrics)) for metrics in here.epochs()] == fresh[0] == fresh[1]
+    assert [list(numbers_of(metrics)) for metrics in here.epochs()] == fresh[0] == fresh[1]
 
 
-def start(code: str) -> subprocess.Popen[str]:
+def start_python(code: str) -> subprocess.Popen[str]:
     """A fresh Python that runs `code` with this project on its path."""
     environment = {**os.environ, "PYTHONPATH": str(Path(mnist_tune.__file__).parent.parent)}
     return subprocess.Popen(
@@ -241,8 +241,8 @@ def test_seeds_decide_weights_and_order_and_the_processs_generator_is_left_alone
 ) -> None:
     state = torch.get_rng_state()
     first, again, other = (Trainer(TrainingConfig(epochs=1, seed=seed), BF16, *images) for seed in (0, 0, 1))
-    assert same(weights(first), weights(again))
-    assert not same(weights(first), weights(other))
+    assert are_the_same(weights_of(first), weights_of(again))
+    assert not are_the_same(weights_of(first), weights_of(other))
     next(first.epochs())
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -251,9 +251,11 @@ def test_two_trainers_taking_turns_do_not_disturb_each_other(
     images: tuple[LabeledImages, LabeledImages],
 ) -> None:
     config = TrainingConfig(epochs=2)
-    alone = [numbers(metrics) for metrics in Trainer(config, BF16, *images).epochs()]
+    alone = [numbers_of(metrics) for metrics in Trainer(config, BF16, *images).epochs()]
     turns = zip(Trainer(config, BF16, *images).epochs(), Trainer(config, BF16, *images).epochs(), strict=True)
-    assert [(numbers(one), numbers(two)) for one, two in turns] == [(metrics, metrics) for metrics in alone]
+    assert [(numbers_of(one), numbers_of(two)) for one, two in turns] == [
+        (metrics, metrics) for metrics in alone
+    ]
 
 
 def test_a_loss_that_becomes_infinite_or_nan_ends_the_training(
@@ -326,4 +328,4 @@ import mnist_tune.jobs.mnist.trainer
 unwanted = {"optuna", "typer", "sqlalchemy", "platformdirs", "rich", "torchvision"}
 print(sorted(unwanted & set(sys.modules)))
 """
-    assert start(code).communicate()[0] == "[]\n"
+    assert start_python(code).communicate()[0] == "[]\n"
