@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.dashboard_load import NOBODY, OURS, STOCK, Kind, measure, table
+from tests.benchmarks.dashboard_load import Kind, measure, table
+from tests.benchmarks.dashboard_pages import NOBODY, OURS, STOCK
 
 
 @pytest.mark.slow

@@ -28,10 +28,9 @@ from tests.support.commands import finish, start_command
 from tests.papers.test_readme import LAUNCH_ON_RAY
 from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants, kill_all, started_with
-from tests.support.specs import TINY_SPEC, lease
+from tests.support.specs import LONG_TRIAL, TINY_SPEC, lease
 from tests.support.studies import new_study, work
 from tests.support.waiting import wait_until
-from tests.system.test_worker_processes import LONG_TRIAL
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster

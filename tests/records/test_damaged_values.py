@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import signal
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-import torch
 
-from mnist_tune.errors import MnistTuneError
-from mnist_tune.jobs.mnist.network import ConvNet, save_model
-from mnist_tune.results.reading import read_results
-from mnist_tune.results.trial_result import State
-from mnist_tune.spec.documents import to_json
 from mnist_tune.storage.keys import CELL
-from mnist_tune.study.store import open_study
-from mnist_tune.worker import loop
 from tests.support.commands import STORED, Answer, Command
-from tests.support.damaged_values import DAMAGED, WHOLE, Case, cases, damaged_storage
-from tests.support.studies import open_file, work
+from tests.support.damaged_studies import EACH_DAMAGE, SEED, fails_if_it_hangs, parse_strict_json
+from tests.support.damaged_values import DAMAGED, WHOLE, Case, cases
 
-HANGS_AFTER = 120
-"""Seconds after which a command hangs."""
 READING = {
     "status": ["status", DAMAGED],
     "status --workers": ["status", DAMAGED, "--workers"],
@@ -48,53 +32,6 @@ READING = {
     "delete-study": ["delete-study", DAMAGED, "--files", "--yes"],
 }
 """Every command that reads a study, but `status --json`, which is compared; what deletes is last."""
-CLAIMED = ("trials", "trial_params", "trial_system_attributes", "trial_heartbeats", "study_user_attributes")
-"""The tables that a worker reads at a claim, or when it puts a lost cell back."""
-SEED = 13
-EACH_DAMAGE = pytest.mark.parametrize(
-    "each",
-    [
-        1,
-        pytest.param(3, marks=pytest.mark.slow),
-        pytest.param(12, marks=[pytest.mark.slow, pytest.mark.campaign, pytest.mark.timeout(3600)]),
-    ],
-)
-"""How many damages of each column and attribute."""
-
-
-@pytest.fixture(scope="session")
-def undamaged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a storage that nobody has damaged yet."""
-    return damaged_storage(tmp_path_factory.mktemp("template")).parent
-
-
-@pytest.fixture
-def fresh_copy(undamaged_folder: Path, tmp_path: Path) -> Callable[[], Path]:
-    """Puts a copy of it in the place of the last one; its file."""
-
-    def copy() -> Path:
-        for old in tmp_path.iterdir():
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        shutil.copytree(undamaged_folder, tmp_path, dirs_exist_ok=True)
-        return tmp_path / STORED
-
-    return copy
-
-
-@contextmanager
-def fails_if_it_hangs(case: Case) -> Iterator[None]:
-    """Fail, instead of waiting for ever."""
-
-    def give_up(*_: object) -> None:
-        raise TimeoutError(f"hangs: {case}")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(HANGS_AFTER)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def assert_answered(answer: Answer, what: str, case: Case) -> None:
@@ -105,15 +42,6 @@ def assert_answered(answer: Answer, what: str, case: Case) -> None:
     lines = answer.err.splitlines()
     assert len(lines) <= 1, said
     assert answer.code != 2 or len(lines) == 1, said
-
-
-def parse_strict_json(text: str) -> Any:
-    """JSON as it is defined: without NaN and Infinity."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 def comparable_trials(status: dict[str, Any]) -> dict[int, dict[str, Any]]:
@@ -181,44 +109,6 @@ def test_one_damaged_value_hides_no_other(
     assert n_seen > 50
 
 
-@EACH_DAMAGE
-def test_a_worker_runs_the_other_cells_of_a_damaged_study(
-    undamaged_folder: Path,
-    fresh_copy: Callable[[], Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    each: int,
-) -> None:
-    monkeypatch.setattr(loop, "STAND_BY_SECONDS", 0.05)
-    n_seen = 0
-    for case in cases(undamaged_folder / STORED, SEED + 1, each):
-        if case.table not in CLAIMED or (each == 1 and case.column == "key"):
-            continue
-        if not case.apply(fresh_copy()):
-            continue
-        n_seen += 1
-        with fails_if_it_hangs(case):
-            refused = work_off(tmp_path)
-        if refused is not None:  # of the study itself
-            assert len(refused.splitlines()) == 1, case
-            continue
-        states = [
-            attempt.state for attempt in read_results(open_study(open_file(tmp_path), DAMAGED)).attempts
-        ]
-        assert states.count(State.COMPLETE) >= 4, f"{case}: {states}"
-    assert n_seen > 15
-
-
-def work_off(folder: Path) -> str | None:
-    """Have a worker run what waits in the damaged study; what it says if it cannot."""
-    try:
-        study = open_study(open_file(folder), DAMAGED)
-        work(study, lambda _: 95.0, log=lambda _: None, max_trials=20)
-    except MnistTuneError as error:
-        return str(error)
-    return None
-
-
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 1e9, -1.0])
 def test_a_value_that_is_no_accuracy_is_named_and_ranked_nowhere(
     fresh_copy: Callable[[], Path], command: Command, value: float
@@ -252,54 +142,3 @@ def test_a_study_whose_spec_cannot_be_read_hides_no_other_and_can_be_deleted(
     assert len(answer.err.splitlines()) == 1
     assert command("delete-study", DAMAGED, "--yes", "--files").code == 0
     assert [study["study"] for study in parse_strict_json(command("studies", "--json").out)] == [WHOLE]
-
-
-def test_a_damaged_cell_fails_with_its_reason_and_is_a_hole(
-    fresh_copy: Callable[[], Path], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "STAND_BY_SECONDS", 0.05)
-    file = fresh_copy()
-    (waiting,) = first_column(file, "SELECT trial_id FROM trials WHERE number = 5 AND study_id = 1")
-    (parameter,) = first_column(
-        file,
-        f"SELECT param_id FROM trial_params WHERE trial_id = {waiting} AND param_name = 'learning_rate'",
-    )
-    assert Case("trial_params", "param_value", parameter, None, "x").apply(file)
-    assert work_off(tmp_path) is None
-    answer = command("status", DAMAGED)
-    assert answer.code == 1
-    reason = "what is stored of it cannot be read: its learning_rate should be a number of its distribution"
-    assert f"cell 5 (optimizer=Adam) failed for good: {reason}, not 'x'" in answer.out
-    assert "5/6 cells, 1 failed" in answer.out
-    answer = command("retry", DAMAGED, "--trial", "5")
-    assert (answer.code, answer.out) == (1, "")
-    assert answer.err.startswith("trial 5: its cell is not put back: its learning_rate should be a number of")
-
-
-def first_column(file: Path, query: str) -> list[int]:
-    """The first column of each row."""
-    connection = sqlite3.connect(file)
-    found = [row[0] for row in connection.execute(query)]
-    connection.close()
-    return found
-
-
-def test_json_is_strict_whatever_is_in_it() -> None:
-    content = {"a": [math.nan, (1.5, -math.inf)], "when": datetime(2026, 1, 1, tzinfo=UTC), "path": Path("x")}
-    plain = {"a": [None, [1.5, None]], "when": "2026-01-01T00:00:00+00:00", "path": "x"}
-    assert parse_strict_json(to_json(content)) == plain
-
-
-def test_the_evaluation_of_a_model_of_nan_says_so_in_strict_json(
-    command: Command, tmp_path: Path, mnist_directory: Path
-) -> None:
-    network = ConvNet()
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.fill_(math.nan)
-    save_model(network, tmp_path / "model.safetensors")
-    answer = command("evaluate", str(tmp_path / "model.safetensors"), "--json")
-    assert answer.code == 0
-    measured = parse_strict_json(answer.out)
-    assert measured["loss"] is None
-    assert measured["problems"] == ["the loss is nan: the model's answers are no numbers"]

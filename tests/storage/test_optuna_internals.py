@@ -1,8 +1,7 @@
-"""What is relied on in Optuna's private parts: where Optuna moves one, a test here says which, and first."""
+"""What is relied on in Optuna's private parts where it stores: what has moved is said here first."""
 
 from __future__ import annotations
 
-import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,38 +10,10 @@ import optuna
 import pytest
 from alembic.script import ScriptDirectory
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
-from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.samplers import GridSampler, TPESampler
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.storage import optuna_internals as internals
-
-CHOICE = CategoricalDistribution(["Adam", "SGD"])
-
-
-@pytest.fixture
-def optuna_storage(tmp_path: Path) -> internals.ReadableStorage:
-    return internals.ReadableStorage(f"sqlite:///{tmp_path / 'studies.db'}")
-
-
-@pytest.fixture
-def optuna_study(optuna_storage: internals.ReadableStorage) -> optuna.Study:
-    """A study with a complete, a pruned and a running trial."""
-    optuna_study = optuna.create_study(study_name="one", storage=optuna_storage, direction="maximize")
-    optuna_study.set_user_attr("author", "somebody")
-    optuna_storage.set_study_system_attr(1, "group", 3)
-    internals.use_storage(optuna_study, optuna_storage)
-    for number, state in enumerate((TrialState.COMPLETE, TrialState.PRUNED, None)):
-        trial = optuna_study.ask()
-        trial.suggest_float("learning_rate", 0.001, 0.1)
-        trial.suggest_categorical("optimizer", ["Adam", "SGD"])
-        trial.report(number / 2, step=1)
-        trial.set_user_attr("worker", "here")
-        optuna_storage.set_trial_system_attr(number + 1, "cell", number)
-        if state is not None:
-            optuna_study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state)
-    return optuna_study
 
 
 def test_the_tables_hold_what_stock_optuna_stores(
@@ -185,95 +156,3 @@ def test_an_inconsistent_trial_is_told() -> None:
     trial.values = None
     with pytest.raises(ValueError, match="value"):
         internals.check_consistency(trial)
-
-
-def test_what_a_distribution_contains_is_told_of_stored_numbers() -> None:
-    assert internals.contains(CHOICE, 1)
-    assert not internals.contains(CHOICE, 2)
-    assert internals.contains(FloatDistribution(0.0, 1.0), 0.5)
-    assert not internals.contains(FloatDistribution(0.0, 1.0), 1.5)
-
-
-def test_the_points_of_a_grid_are_in_the_order_that_stock_visits_them_in() -> None:
-    grid: dict[str, list[Any]] = {"optimizer": ["Adam", "SGD"], "batch_size": [64, 128]}
-    points = internals.grid_points(GridSampler(grid))
-    optuna_study = optuna.create_study(sampler=GridSampler(grid, seed=0))
-
-    def objective(trial: optuna.Trial) -> float:
-        for name, choices in grid.items():
-            trial.suggest_categorical(name, choices)
-        return 0.0
-
-    optuna_study.optimize(objective)
-    visited = {trial.system_attrs["grid_id"]: trial.params for trial in optuna_study.trials}
-    assert [visited[grid_id] for grid_id in range(4)] == points
-
-
-def test_a_study_reads_through_what_it_is_given_for_a_while(optuna_study: optuna.Study) -> None:
-    class Told:
-        def __init__(self, stored: Any) -> None:
-            self.stored, self.asked = stored, 0
-
-        def __getattr__(self, name: str) -> Any:
-            self.asked += 1
-            return getattr(self.stored, name)
-
-    told = Told(optuna_study._storage)
-    with internals.reading_through(optuna_study, told):
-        assert len(optuna_study.trials) == 3
-    asked = told.asked
-    assert asked > 0
-    assert len(optuna_study.trials) == 3
-    assert told.asked == asked
-
-
-def test_a_begun_trial_draws_from_the_trials_that_it_is_shown(optuna_study: optuna.Study) -> None:
-    class Shown(TPESampler):
-        def sample_independent(self, optuna_study: Any, *_: Any) -> Any:
-            seen.append([one.number for one in optuna_study._get_trials(deepcopy=False, use_cache=True)])
-            return 0.05
-
-    seen: list[list[int]] = []
-    optuna_study.sampler = Shown()
-    shown = optuna_study.get_trials(deepcopy=False)[:1]
-    trial = internals.begun_trial(optuna_study, 3, shown)
-    assert (trial.number, trial.suggest_float("momentum", 0.0, 1.0)) == (2, 0.05)
-    assert seen == [[0]]
-
-
-def test_samplers_take_pruned_trials_for_complete_ones(optuna_study: optuna.Study) -> None:
-    states = (TrialState.COMPLETE,)
-    shown = internals.WithPruned(optuna_study)._get_trials(states=states)
-    assert [(trial.number, trial.state) for trial in shown] == [
-        (0, TrialState.COMPLETE),
-        (1, TrialState.COMPLETE),
-    ]
-    assert optuna_study.get_trials(states=(TrialState.PRUNED,)) != []
-
-
-def test_cma_es_neither_stores_nor_reads_a_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("a pickle")
-
-    monkeypatch.setattr(pickle, "loads", refuse)
-    monkeypatch.setattr(pickle, "dumps", refuse)
-    ranges: dict[str, Any] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
-    sampler = internals.RetoldCmaEsSampler(ranges, seed=0, n_startup_trials=1)
-    optuna_study = optuna.create_study(sampler=sampler, direction="maximize")
-    optuna_study.optimize(
-        lambda trial: sum(trial.suggest_float(name, 0.0, 1.0) for name in ranges), n_trials=15
-    )
-    generations = [trial.system_attrs.get("cma:generation", 0) for trial in optuna_study.trials]
-    assert max(generations) >= 2
-
-
-def test_a_trial_is_in_its_bracket_by_its_attribute() -> None:
-    pruner = internals.BracketHyperbandPruner(0, "cell", min_resource=1, max_resource=27, reduction_factor=3)
-    optuna_study = optuna.create_study(pruner=pruner)
-    trials = [optuna.trial.create_trial(value=0.0, system_attrs={"cell": cell}) for cell in range(40)]
-    brackets = [pruner._get_bracket_id(optuna_study, trial) for trial in trials]
-    assert set(brackets) == {0, 1, 2, 3}
-    again = optuna.trial.create_trial(value=0.0, system_attrs={"cell": 7})
-    again.number = 99
-    other = optuna.create_study(study_name="other", pruner=pruner)
-    assert pruner._get_bracket_id(other, again) == brackets[7]

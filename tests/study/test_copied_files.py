@@ -20,10 +20,10 @@ from mnist_tune.study.delete import delete_study_and_files
 from mnist_tune.study.finished import Finished, take_over
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
-from tests.study.test_delete import STATE, files_beside_database, fill_with_files, open_study_at, set_uid
 from tests.support.commands import Command
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import folders, new_study, take, work
+from tests.support.study_files import STATE, files_beside_database, fill_with_files, open_study_at, set_uid
 
 
 @pytest.fixture

@@ -11,54 +11,17 @@ import sqlalchemy
 
 from mnist_tune.errors import UserError
 from mnist_tune.results.reading import read_results
-from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, REUSED
-from mnist_tune.storage.optuna_internals import user_attributes
+from mnist_tune.storage.keys import REUSED
 from mnist_tune.study.delete import delete_study, delete_study_and_files
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing, finished_cells
 from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.verification import verify
 from tests.support.commands import Command
-from tests.support.specs import TINY_SPEC, tiny_spec, write_spec
+from tests.support.reused_studies import MORE_SEEDS, reuse_results
+from tests.support.specs import tiny_spec, write_spec
 from tests.support.studies import folders, new_study, opened_again
-
-MORE_SEEDS = TINY_SPEC.replace('"tiny"', '"more"').replace("[training]", "seed = [0, 1, 2]\n\n[training]")
-
-
-@pytest.fixture
-def old_study(study: OpenStudy, tmp_path: Path) -> OpenStudy:
-    """Three finished cells of eight, with their logs, and one that runs."""
-    queue, files = study.queue(), ArtifactFolder(tmp_path / "artifacts")
-    for value in (90.0, 91.0, 92.0):
-        claim = queue.claim("machine:1")
-        assert claim is not None
-        history = [
-            {
-                "epoch": epoch,
-                "training_loss": 0.5,
-                "validation_loss": 0.4,
-                "validation_accuracy": value - 2 + epoch,
-                "images_per_second": 1000.0,
-                "seconds": 1.0,
-            }
-            for epoch in (1, 2)
-        ]
-        queue.complete(
-            claim,
-            value,
-            user={HISTORY: history, ENVIRONMENT: {"precision": "fp32"}},
-            system=upload(files, claim.token, {"log.txt": b"said"}),
-            reports={epoch: value - 2 + epoch for epoch in (1, 2)},
-        )
-    assert queue.claim("machine:2") is not None
-    return study
-
-
-def reuse_results(old_study: OpenStudy, spec: Spec) -> OpenStudy:
-    assert create_study(old_study.storage, spec, finished_cells(old_study, spec))
-    return open_study(old_study.storage, spec.study.name)
 
 
 def test_finished_cells_are_taken_over_and_the_rest_waits(old_study: OpenStudy, tmp_path: Path) -> None:
@@ -157,55 +120,6 @@ def test_a_result_cannot_be_deleted_while_it_is_taken_over(old_study: OpenStudy,
     assert made in ([], ["more"])
 
 
-def test_cells_that_were_trained_on_other_images_are_warned_about(
-    old_study: OpenStudy, tmp_path: Path
-) -> None:
-    new = reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS))
-    claim = new.queue().claim("machine:1")
-    assert claim is not None
-    new.queue().complete(claim, 90.0, user={ENVIRONMENT: {"precision": "fp32", "data_sha256": "1" * 64}})
-    assert read_results(new).warnings == []
-    claim = new.queue().claim("machine:1")
-    assert claim is not None
-    new.queue().complete(claim, 90.0, user={ENVIRONMENT: {"precision": "fp32", "data_sha256": "2" * 64}})
-    (warning,) = read_results(new).warnings
-    assert warning.startswith("cells differ in data_sha256 (1111")
-
-
-def test_another_value_of_an_axis_keeps_what_the_others_have(old_study: OpenStudy, tmp_path: Path) -> None:
-    text = TINY_SPEC.replace('"tiny"', '"wider"').replace("[64, 128]", "[32, 64, 128, 256]")
-    results = read_results(reuse_results(old_study, tiny_spec(tmp_path, text)))
-    assert (results.cells.total, results.cells.complete) == (16, 3)
-    assert {attempt.parameters["batch_size"] for attempt in results.complete} <= {64, 128}
-
-
-def test_other_epochs_data_or_precision_are_other_results(old_study: OpenStudy, tmp_path: Path) -> None:
-    for other, why in (
-        (("epochs = 2", "epochs = 3"), "training.epochs is 2 there and 3 here"),
-        (("train_size = 200", "train_size = 300"), "data.train_size is 200 there and 300 here"),
-        (('precision = "fp32"', 'precision = "bf16"'), "training.precision is fp32 there and bf16 here"),
-    ):
-        spec = tiny_spec(tmp_path, MORE_SEEDS.replace(*other))
-        with pytest.raises(UserError) as refusal:
-            finished_cells(old_study, spec)
-        assert "--reuse tiny: has no finished cell of this study" in str(refusal.value)
-        assert why in str(refusal.value)
-
-
-def test_auto_precision_counts_as_what_it_turned_out_to_be(tmp_path: Path) -> None:
-    auto = new_study(tmp_path, TINY_SPEC.replace('"fp32"', '"auto"'))
-    claim = auto.queue().claim("machine:1")
-    assert claim is not None
-    auto.queue().complete(claim, 90.0, user={ENVIRONMENT: {"precision": "bf16"}})
-    for precision, found in (("bf16", 1), ("auto", 1), ("fp32", 0)):
-        spec = tiny_spec(tmp_path, MORE_SEEDS.replace('"fp32"', f'"{precision}"'))
-        if found:
-            assert len(finished_cells(auto, spec)) == found
-        else:
-            with pytest.raises(UserError):
-                finished_cells(auto, spec)
-
-
 def test_an_old_study_without_a_finished_cell_is_said_to_have_none(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     with pytest.raises(UserError, match="none of its cells has finished"):
@@ -219,14 +133,6 @@ def test_the_same_command_again_changes_nothing_even_if_the_old_study_is_gone(
     assert create_study_reusing(old_study.storage, spec, "tiny") == (True, 3)
     delete_study(old_study)
     assert create_study_reusing(old_study.storage, spec, "tiny") == (False, 0)
-
-
-def test_a_sampled_search_takes_over_nothing(old_study: OpenStudy, tmp_path: Path) -> None:
-    text = TINY_SPEC.replace('"tiny"', '"sampled"').replace(
-        "[search.grid]", '[search]\nsampler = "random"\nn_trials = 4\n\n[search.space]'
-    )
-    with pytest.raises(UserError, match="a sampled search draws its own points"):
-        finished_cells(old_study, tiny_spec(tmp_path, text))
 
 
 def test_nothing_is_made_if_the_old_study_goes_meanwhile(old_study: OpenStudy, tmp_path: Path) -> None:
@@ -254,12 +160,3 @@ def test_create_study_says_how_many_cells_it_took_over(command: Command, tmp_pat
     missing = command("create-study", spec, "--name", "third", "--reuse", "tine")
     assert (missing.code, missing.out) == (2, "")
     assert "no study 'tine' in this storage; did you mean 'tiny'?" in missing.err
-
-
-def test_a_trial_that_cannot_be_read_is_run_anew(old_study: OpenStudy, tmp_path: Path) -> None:
-    with old_study.storage.transaction() as session:
-        of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == HISTORY
-        session.execute(user_attributes.update().where(*of_the_first).values(value_json="[{"))
-    results = read_results(reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS)))
-    assert (results.cells.complete, results.cells.waiting) == (2, 22)
-    assert results.problems == []

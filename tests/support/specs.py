@@ -55,3 +55,25 @@ def write_spec(folder: Path, text: str = TINY_SPEC, name: str = "spec.toml") -> 
 def tiny_spec(folder: Path, text: str = TINY_SPEC) -> Spec:
     """The spec that `text` says."""
     return load_spec(write_spec(folder, text))
+
+
+# One cell that is long enough to be caught in the middle, with a lease short enough to wait for.
+LONG_TRIAL = """
+[study]
+name = "tiny"
+
+[search.grid]
+learning_rate = [0.001]
+
+[training]
+epochs = 15
+precision = "fp32"
+
+[data]
+train_size = 300
+validation_size = 100
+
+[lease]
+heartbeat_interval = 0.5
+grace_period = 3.0
+"""

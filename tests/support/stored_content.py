@@ -31,3 +31,7 @@ def stored_rows(study: OpenStudy) -> list[Any]:
     with study.storage.engine.connect() as connection:
         metadata.reflect(connection)
         return [sorted(map(repr, connection.execute(table.select()))) for table in metadata.sorted_tables]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

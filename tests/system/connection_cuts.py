@@ -7,8 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 import sqlalchemy
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import Connection, Engine
+
+from mnist_tune.worker.attempt import Attempt
+from tests.support.specs import TWO_CELLS
+from tests.support.studies import epoch
 
 
 class Cut:
@@ -69,3 +75,74 @@ class Cut:
         with psycopg.connect(self._server, autocommit=True) as other:
             gone = other.execute("SELECT pg_terminate_backend(%s, 10000)", (driver.info.backend_pid,))
             assert gone.fetchone() == (True,)
+
+
+SAMPLED_SPEC = """
+[study]
+name = "tiny"
+
+[search]
+sampler = "tpe"
+n_trials = 6
+n_startup_trials = 2
+
+[search.space]
+learning_rate = {low = 0.0001, high = 0.1, log = true}
+optimizer = ["Adam", "SGD"]
+
+[pruner]
+name = "median"
+n_startup_trials = 1
+
+[training]
+epochs = 3
+
+[data]
+train_size = 200
+validation_size = 100
+
+[retry]
+non_finite = 0
+
+[lease]
+grace_period = 3600
+"""
+
+GRID_SPEC = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
+
+POINTS = pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(3, id="some"),
+        pytest.param(12, id="many", marks=pytest.mark.slow),
+        pytest.param(40, id="all", marks=[pytest.mark.slow, pytest.mark.campaign]),
+    ],
+)
+"""At how many points at most a connection is cut: 40 are all of a short command."""
+
+
+def some_points(whole: Cut, most: int) -> list[int]:
+    """So many points of what was asked when nothing was cut, from the first to the last."""
+    last = len(whole.passed) - 1
+    n = min(most, last + 1)
+    return [round(last * index / (n - 1)) for index in range(n)]
+
+
+def fresh_database(server: str, name: str, like: str = "template1") -> str:
+    """A database that is made anew, as another one is now."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (like,)
+        )
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(like)))
+    return server.removesuffix("postgres") + name
+
+
+def train_three_epochs(attempt: Attempt) -> float:
+    """Three epochs whose accuracies differ from trial to trial."""
+    accuracy = 0.0
+    for number in range(1, 4):
+        accuracy = 40.0 + number - 5 * (attempt.claim.number % 3)
+        attempt.epoch_done(epoch(number, accuracy), last=number == 3)
+    return accuracy

@@ -1,131 +1,33 @@
-"""Wherever its connection is lost, a worker goes on, and a command is right or says one line."""
+"""Wherever its connection is lost, a worker goes on."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 
-from mnist_tune.cli.options import console
-from mnist_tune.errors import FAILED, MISTAKE
-from mnist_tune.failures import Failure
-from mnist_tune.queue.worker_registry import Registration, worker_name
-from mnist_tune.results.reading import read_results
-from mnist_tune.results.study_results import Results
 from mnist_tune.storage import retrying
 from mnist_tune.storage.engine import storage_url
-from mnist_tune.storage.guarded import GuardedStorage, open_storage
-from mnist_tune.storage.keys import HISTORY
-from mnist_tune.study.store import create_study, open_study, study_names
-from mnist_tune.terminal import follow
-from mnist_tune.terminal.display import Display
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
-from mnist_tune.worker.signals import StopRequest
-from tests.support.commands import Answer, Command
-from tests.support.specs import TWO_CELLS, tiny_spec, write_spec
-from tests.support.studies import epoch, new_study, take, work
-from tests.system.connection_cuts import Cut
+from tests.support.studies import new_study, work
+from tests.system.connection_cuts import (
+    POINTS,
+    SAMPLED_SPEC,
+    Cut,
+    fresh_database,
+    some_points,
+    train_three_epochs,
+)
 
 pytestmark = pytest.mark.postgres
-
-SAMPLED_SPEC = """
-[study]
-name = "tiny"
-
-[search]
-sampler = "tpe"
-n_trials = 6
-n_startup_trials = 2
-
-[search.space]
-learning_rate = {low = 0.0001, high = 0.1, log = true}
-optimizer = ["Adam", "SGD"]
-
-[pruner]
-name = "median"
-n_startup_trials = 1
-
-[training]
-epochs = 3
-
-[data]
-train_size = 200
-validation_size = 100
-
-[retry]
-non_finite = 0
-
-[lease]
-grace_period = 3600
-"""
-
-
-GRID_SPEC = TWO_CELLS.replace("tiny", "grid") + "\n[training]\nepochs = 1\n"
-
-POINTS = pytest.mark.parametrize(
-    "most",
-    [
-        pytest.param(3, id="some"),
-        pytest.param(12, id="many", marks=pytest.mark.slow),
-        pytest.param(40, id="all", marks=[pytest.mark.slow, pytest.mark.campaign]),
-    ],
-)
-"""At how many points at most a connection is cut: 40 are all of a short command."""
-
-
-def some_points(whole: Cut, most: int) -> list[int]:
-    """So many points of what was asked when nothing was cut, from the first to the last."""
-    last = len(whole.passed) - 1
-    n = min(most, last + 1)
-    return [round(last * index / (n - 1)) for index in range(n)]
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
-
-
-def fresh_database(server: str, name: str, like: str = "template1") -> str:
-    """A database that is made anew, as another one is now."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
-        connection.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (like,)
-        )
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(like)))
-    return server.removesuffix("postgres") + name
-
-
-def train_three_epochs(attempt: Attempt) -> float:
-    """Three epochs whose accuracies differ from trial to trial."""
-    accuracy = 0.0
-    for number in range(1, 4):
-        accuracy = 40.0 + number - 5 * (attempt.claim.number % 3)
-        attempt.epoch_done(epoch(number, accuracy), last=number == 3)
-    return accuracy
-
-
-@pytest.fixture(scope="module")
-def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database with a study that has trials in every state, a worker, and a hole."""
-    folder = tmp_path_factory.mktemp("begun")
-    study = new_study(folder, SAMPLED_SPEC, fresh_database(server, "begun"))
-    work(study, train_three_epochs, max_trials=4, files=folder)
-    queue = study.queue()
-    assert queue.give_back(take(queue), Failure("non_finite", "the loss is nan"))
-    Registration(study.storage, study.study_id, "cpu").register()
-    take(queue)
-    assert create_study(study.storage, tiny_spec(folder, GRID_SPEC))
-    queue = open_study(study.storage, "grid").queue()
-    queue.complete(take(queue), 50.0, user={HISTORY: [asdict(epoch(1, 50.0))]}, reports={1: 50.0})
-    study.storage.engine.dispose()
-    return "begun"
 
 
 @POINTS
@@ -147,138 +49,3 @@ def test_a_worker_goes_on_with_its_sampler_and_its_pruner(server: str, tmp_path:
     assert len(whole.passed) > 100
     for fatal in some_points(whole, most):
         assert life(fatal).has_come
-
-
-class Shown(Display):
-    """Counts what it shows."""
-
-    times = 0
-
-    def show(self, now: Results) -> None:
-        self.times += 1
-        super().show(now)
-
-
-@POINTS
-def test_who_follows_a_study_asks_again(
-    server: str,
-    begun_study: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    most: int,
-) -> None:
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
-    study = open_study(open_storage(storage_url(fresh_database(server, "cut", begun_study))), "tiny")
-    results = read_results(study)
-
-    def watched(fatal: int | None) -> Cut:
-        display = Shown(results, console())
-        cut = Cut(server, fatal)
-        with cut.made():
-            follow.watch(study, results, StopRequest(), display, lambda _: display.times == 2)
-        return cut
-
-    whole = watched(None)
-    for fatal in some_points(whole, most):
-        assert watched(fatal).has_come
-        said = capsys.readouterr()
-        assert "the storage answers again" in said.out
-        assert said.err == ""
-
-
-READING = ["status", "studies", "logs", "verify", "export", "report"]
-CHANGING = {
-    "create-study": ["other.toml"],
-    "create-study --reuse": ["other-grid.toml", "--reuse", "grid"],
-    "set": ["tiny", "retry.lost=7"],
-    "pause": ["tiny"],
-    "resume": ["tiny"],
-    "cancel": ["tiny"],
-    "drain": ["tiny", "--worker", worker_name()],
-    "retry": ["tiny", "--failed"],
-    "copy-study": ["tiny", "--name", "twin", "--to", "TARGET"],
-    "delete-study": ["tiny", "--yes", "--files"],
-}
-"""What is to be asked of each command."""
-
-
-@POINTS
-@pytest.mark.parametrize("name", READING)
-def test_a_command_that_reads_is_right_or_says_what_is_wrong(
-    server: str,
-    begun_study: str,
-    command: Command,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    most: int,
-) -> None:
-    monkeypatch.setenv("MNIST_TUNE_ARTIFACTS", str(tmp_path / "artifacts"))
-    url = server.removesuffix("postgres") + begun_study
-    arguments = [name, *(["tiny"] if name != "studies" else []), "--storage", url]
-
-    def life(fatal: int | None) -> tuple[Cut, Answer]:
-        cut = Cut(server, fatal)
-        with cut.made():
-            return cut, command(*arguments)
-
-    whole, right = life(None)
-    assert right.code == 0
-    for fatal in some_points(whole, most):
-        cut, answer = life(fatal)
-        assert cut.has_come
-        assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
-
-
-@POINTS
-@pytest.mark.parametrize("name", CHANGING)
-def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
-    server: str, begun_study: str, command: Command, tmp_path: Path, name: str, most: int
-) -> None:
-    write_spec(tmp_path, SAMPLED_SPEC.replace("tiny", "other"), "other.toml")
-    write_spec(tmp_path, GRID_SPEC.replace('"grid"', '"other-grid"'), "other-grid.toml")
-
-    def life(fatal: int | None) -> tuple[Cut, Answer, str]:
-        url, target = fresh_database(server, "cut", begun_study), fresh_database(server, "target")
-        given = [target if each == "TARGET" else each for each in CHANGING[name]]
-        arguments = [name.split()[0], *given, "--storage", url]
-        cut = Cut(server, fatal)
-        with cut.made():
-            answer = command(*arguments)
-        again = command(*arguments)
-        # What is deleted, or copied, cannot be so again, though the connection may be lost between that and
-        # the end of the command.
-        may_be_done = name in ("copy-study", "delete-study") or answer.code == 0
-        assert again.code in ((0, MISTAKE) if may_be_done else (0,)), cut
-        found = [content_of(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
-        return cut, answer, repr(found)
-
-    whole, right, expected = life(None)
-    assert (right.code, right.err) == (0, "")
-    for fatal in some_points(whole, most):
-        cut, answer, found = life(fatal)
-        assert cut.has_come
-        assert answer.code == 0 or is_one_line_about_the_storage(answer), (cut, answer)
-        assert found == expected, cut
-
-
-def is_one_line_about_the_storage(answer: Answer) -> bool:
-    """Whether the command has failed so, and has not said anything else before."""
-    return (
-        answer.code == FAILED
-        and answer.err.startswith("mnist-tune: ")
-        and "cannot be used" in answer.err
-        and answer.err.count("\n") == 1
-    )
-
-
-def content_of(storage: GuardedStorage) -> list[Any]:
-    """The studies with what is done, and may be done, of them."""
-    studies = [open_study(storage, name) for name in study_names(storage)]
-    read = [
-        (each.name, each.spec, results.control, results.cells, [one.state for one in results.workers])
-        for each in studies
-        for results in [read_results(each)]
-    ]
-    storage.engine.dispose()
-    return read

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import logging
 import re
-import sqlite3
 import warnings
 from pathlib import Path
 
 import pytest
-import sqlalchemy
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import insert
 
-import mnist_tune
-from mnist_tune.doctor.machine import one_line
-from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
@@ -27,7 +21,6 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump, to_json
 from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.database_errors import explain
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies, study_attributes
 from mnist_tune.storage.schema import workers
@@ -36,8 +29,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
-from mnist_tune.text.visible import EMPTY, visible, visible_lines
-from mnist_tune.text.wording import first_line
+from mnist_tune.text.visible import EMPTY
 from tests.support.commands import Command
 from tests.support.report_studies import history
 from tests.support.specs import TWO_CELLS, write_spec
@@ -219,70 +211,3 @@ def test_what_libraries_log_and_warn_of_is_shown_like_all_else(capsys: pytest.Ca
     said = capsys.readouterr().err
     assert said.startswith(f"{SHOWN}\nsecond line\n")
     assert is_clean(said)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain [bold]text[/bold] :smile:", "plain [bold]text[/bold] :smile:"),
-        ("é ü 漢 한 Ж ❤ 👍 \u00a0\u3000.", "é ü 漢 한 Ж ❤ 👍 \u00a0\u3000."),
-        ("a\tb\nc\r", r"a\tb\nc\r"),
-        ("\x00\x1b\x7f\x80\x9f", r"\x00\x1b\x7f\x80\x9f"),
-        ("\u061c\u200e\u200f\u202a\u202e\u2066\u2069", r"\u061c\u200e\u200f\u202a\u202e\u2066\u2069"),
-        ("\u200b\u200c\u200d\u2060\ufeff\ufe0f\u3164", r"\u200b\u200c\u200d\u2060\ufeff\ufe0f\u3164"),
-        ("\U000e0041\udcff", r"\U000e0041\udcff"),
-        ("", ""),
-    ],
-)
-def test_each_character_that_is_not_seen_is_spelt_out(text: str, shown: str) -> None:
-    assert visible(text) == shown
-    assert visible(shown) == shown
-
-
-def test_lines_stay_lines_and_nothing_else_makes_one() -> None:
-    assert visible_lines("a\r\nb\u2028c\x0bd\n\te\n") == ["a", r"b\u2028c\x0bd", "        e"]
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [("", ""), ("one", "one"), ("a\r\nb", "a"), ("\nb", ""), ("a\x1b\u2028b\nc", r"a\x1b\u2028b")],
-)
-def test_there_is_a_first_line_of_whatever_an_error_says(text: str, line: str) -> None:
-    assert first_line(text) == line
-
-
-@pytest.mark.parametrize("says", ["", "\n", " "])
-def test_an_error_that_says_nothing_is_told_too(says: str) -> None:
-    refused = sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError(says))
-    assert explain(refused).startswith("cannot be used: ;")
-    assert one_line(MnistTuneError(says)) == ""
-
-
-PRINTERS = {
-    "mnist_tune/__main__.py",
-    "mnist_tune/processes/new_process.py",
-    "mnist_tune/text/console.py",
-    "mnist_tune/text/log_handler.py",
-    "mnist_tune/cli/__init__.py",
-    "mnist_tune/cli/commands.py",
-    "mnist_tune/cli/options.py",
-    "mnist_tune/launch/remote_worker.py",
-}
-"""Where the ways out are; everybody else uses these."""
-
-
-def test_there_is_no_other_way_out() -> None:
-    root = Path(mnist_tune.__file__).parent
-    others = []
-    for path in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
-                "print",
-                "typer.echo",
-                "typer.secho",
-                "Console",
-                "sys.stdout.write",
-                "sys.stderr.write",
-            ):
-                others.append(path.relative_to(root.parent).as_posix())
-    assert set(others) <= PRINTERS

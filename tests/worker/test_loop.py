@@ -5,54 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.samplers import TPESampler
-from optuna.trial import TrialState
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
-from mnist_tune.worker.loop import Ended, RunTrial, Worker
+from mnist_tune.worker.loop import Ended, Worker
 from mnist_tune.worker.signals import StopRequest
-from tests.support.clocks import Clock
 from tests.support.specs import TINY_SPEC
-from tests.support.studies import epoch, fail_behind_its_back, new_study, open_file, work
-
-SAMPLED_SPEC = """
-[study]
-name = "tiny"
-
-[search]
-sampler = "{sampler}"
-n_trials = 6
-seed = 7
-
-[search.space]
-learning_rate = {{low = 1e-5, high = 1e-2, log = true}}
-batch_size = [64, 128]
-epochs = {{low = 1, high = 5}}
-"""
-
-
-def run_one_epoch(attempt: Attempt) -> float:
-    """A job of one epoch."""
-    attempt.check()
-    attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number))
-    attempt.say("epoch 1")
-    return 50.0 + attempt.claim.number
-
-
-def work_off(study: OpenStudy, run_trial: RunTrial, max_trials: int | None = None) -> tuple[Ended, list[str]]:
-    lines: list[str] = []
-    return work(study, run_trial, StopRequest(), lines.append, max_trials), lines
+from tests.support.studies import fail_behind_its_back, new_study, open_file, work
+from tests.support.worked_off import run_one_epoch, work_off
 
 
 def test_a_worker_leaves_when_every_cell_has_ended(tmp_path: Path) -> None:
@@ -211,42 +177,6 @@ def test_a_worker_stands_by_while_others_run_the_last_cell_and_takes_it_when_it_
     assert read_results(study).cells.complete == 8
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_sampled_search_runs_exactly_its_number_of_trials(tmp_path: Path, sampler: str) -> None:
-    study = new_study(tmp_path, SAMPLED_SPEC.format(sampler=sampler))
-    work_off(study, run_one_epoch)
-    trials = study.optuna_study().trials
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
-    assert len({trial.params["learning_rate"] for trial in trials}) == 6
-    assert all(1e-5 <= trial.params["learning_rate"] <= 1e-2 for trial in trials)
-
-
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_sampled_search_draws_the_same_with_one_worker(tmp_path: Path, sampler: str) -> None:
-    draws = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        study = new_study(tmp_path / name, SAMPLED_SPEC.format(sampler=sampler))
-        work_off(study, run_one_epoch)
-        draws.append([trial.params for trial in study.optuna_study().trials])
-    assert draws[0] == draws[1]
-
-
-def test_a_tpe_search_learns_from_the_trials_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model_draws = []
-    stock = TPESampler._sample
-
-    def counting(self: TPESampler, *arguments: Any) -> Any:
-        model_draws.append(arguments[1].number)
-        return stock(self, *arguments)
-
-    monkeypatch.setattr(TPESampler, "_sample", counting)
-    study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="tpe").replace("= 6", "= 14"))
-    work_off(study, run_one_epoch)
-    # Optuna's first 10 trials are random; from then on its model suggests.
-    assert sorted(set(model_draws)) == [10, 11, 12, 13]
-
-
 def test_a_worker_whose_study_is_deleted_says_so_and_leaves(tmp_path: Path) -> None:
     study = new_study(tmp_path)
 
@@ -266,82 +196,6 @@ def test_looking_at_a_study_that_was_deleted_says_so_even_if_it_was_made_again(t
         with pytest.raises(UserError, match="study 'tiny' has been deleted meanwhile"):
             read_results(study)
         create_study(study.storage, study.spec)
-
-
-def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="random"))
-
-    def broken_once(attempt: Attempt) -> float:
-        value = run_one_epoch(attempt)
-        if attempt.claim.number == 0:
-            raise RuntimeError("once")
-        return value
-
-    work_off(study, broken_once)
-    trials = study.optuna_study().trials
-    assert len(trials) == 7
-    assert trials[6].params == trials[0].params
-
-
-def test_a_heartbeat_outlives_whatever_a_beat_raises_and_says_it_once() -> None:
-    beats = 0
-    lines: list[str] = []
-
-    def beat() -> None:
-        nonlocal beats
-        beats += 1
-        if beats < 5:
-            raise RuntimeError("database is locked")
-
-    with Heartbeat(beat, 0.01, lines.append):
-        deadline = time.monotonic() + 30
-        while beats < 10:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    assert lines == [
-        "the heartbeat failed (RuntimeError: database is locked); trying again",
-        "the heartbeat goes on",
-    ]
-
-
-def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr("mnist_tune.queue.lease.time", clock)
-    lease = Lease(grace_period=0.5)
-    lease.check()
-    with pytest.raises(ConnectionError):
-        lease.renew(unreachable)
-    lease.check()  # a failed renewal says nothing yet
-    clock.seconds += 0.6
-    with pytest.raises(LeaseLost):
-        lease.check()
-
-
-def unreachable() -> None:
-    raise ConnectionError("server closed the connection")
-
-
-def test_a_renewed_lease_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr("mnist_tune.queue.lease.time", clock)
-    lease = Lease(grace_period=1.0)
-    for _ in range(4):
-        clock.seconds += 0.9
-        lease.renew(lambda: None)
-        lease.check()
-
-
-def test_a_refused_write_loses_the_lease_at_once() -> None:
-    def refused() -> None:
-        raise UpdateFinishedTrialError
-
-    lease = Lease(grace_period=60)
-    with pytest.raises(LeaseLost):
-        lease.renew(refused)
-    with pytest.raises(LeaseLost):
-        lease.check()
 
 
 def test_the_workers_loop_fits_on_a_screen() -> None:

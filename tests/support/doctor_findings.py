@@ -1,0 +1,13 @@
+"""What `doctor` finds, by check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mnist_tune.doctor.machine import CheckResult
+
+
+def finding_of(findings: Iterator[CheckResult], check: str) -> CheckResult:
+    """The one line of this check."""
+    (finding,) = [finding for finding in findings if finding.check == check]
+    return finding

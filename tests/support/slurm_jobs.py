@@ -1,0 +1,5 @@
+"""What a worker on Slurm says when it is asked to stop."""
+
+from __future__ import annotations
+
+ASKED = "the process that started the worker asked it to stop"

@@ -1,0 +1,22 @@
+"""A worker in this process, with trials of one epoch that takes no time."""
+
+from __future__ import annotations
+
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.loop import Ended, RunTrial
+from mnist_tune.worker.signals import StopRequest
+from tests.support.studies import epoch, work
+
+
+def run_one_epoch(attempt: Attempt) -> float:
+    """A job of one epoch."""
+    attempt.check()
+    attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number))
+    attempt.say("epoch 1")
+    return 50.0 + attempt.claim.number
+
+
+def work_off(study: OpenStudy, run_trial: RunTrial, max_trials: int | None = None) -> tuple[Ended, list[str]]:
+    lines: list[str] = []
+    return work(study, run_trial, StopRequest(), lines.append, max_trials), lines
