@@ -13,7 +13,8 @@ import mnist_tune
 from mnist_tune.failures import Failure
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.report_studies import complete, fail, history
+from tests.support.made_studies.cells import complete, fail
+from tests.support.made_studies.epochs import history
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, take
 

@@ -16,8 +16,9 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies
 from mnist_tune.storage.statements import put
-from tests.support.report_studies import SEEDS, complete, history
-from tests.support.specs import TINY_SPEC, TWO_CELLS
+from tests.support.made_studies.cells import complete
+from tests.support.made_studies.epochs import history
+from tests.support.specs import SEEDS, TINY_SPEC, TWO_CELLS
 from tests.support.studies import new_study, take
 from tests.text.test_visible import is_clean
 

@@ -17,8 +17,8 @@ from mnist_tune.results.exports import load_configuration
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import Command
-from tests.support.report_studies import SEEDS, complete, fail
-from tests.support.specs import TWO_CELLS, tiny_spec, write_spec
+from tests.support.made_studies.cells import complete, fail
+from tests.support.specs import SEEDS, TWO_CELLS, tiny_spec, write_spec
 from tests.support.studies import new_study
 
 SPEC: dict[str, Any] = {

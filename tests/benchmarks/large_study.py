@@ -33,7 +33,8 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.storage.optuna_internals import objective_values, system_attributes, trials, user_attributes
 from tests.benchmarks.spread import Spread, spread
-from tests.support.report_studies import RUN_ON, history
+from tests.support.made_studies.cells import RUN_ON
+from tests.support.made_studies.epochs import history
 
 NAME = "large"
 EPOCHS = 10

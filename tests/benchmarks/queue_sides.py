@@ -32,7 +32,8 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import RunTrial
 from tests.benchmarks.worker_pool import Call, Log, Work
-from tests.support.studies import epoch, work
+from tests.support.made_studies.epochs import epoch
+from tests.support.studies import work
 
 ACCURACY = 50.0
 Callback = Callable[[Study, FrozenTrial], None]

@@ -30,7 +30,8 @@ from playwright.sync_api import Browser
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from tests.benchmarks.spread import Spread, spread
 from tests.support.browser import chromium, opened
-from tests.support.report_studies import SAMPLED, complete_all
+from tests.support.made_studies.cells import complete_all
+from tests.support.specs import SAMPLED
 from tests.support.studies import new_study
 
 STOCK = """

@@ -44,7 +44,7 @@ from tests.benchmarks.queue_figures import EXACTNESS, Outcome, outcome, spreads
 from tests.benchmarks.queue_sides import ACCURACY, Ours
 from tests.benchmarks.spread import Spread, spread
 from tests.benchmarks.worker_pool import Log, run_together
-from tests.support.studies import epoch
+from tests.support.made_studies.epochs import epoch
 
 WORKERS = (1, 2, 8, 32, 64)
 CELLS_EACH = 8

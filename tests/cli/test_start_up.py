@@ -24,7 +24,7 @@ from tests.benchmarks.start_up import (
     table,
 )
 from tests.support.commands import STORED, finish, run_command, start_command
-from tests.support.made_studies import complete_next_cell
+from tests.support.made_studies.cells import complete_next_cell
 from tests.support.process_tree import descendants
 from tests.support.specs import STUDIES
 from tests.support.studies import new_study, take

@@ -14,7 +14,7 @@ from mnist_tune.study.store import open_study
 from mnist_tune.text.wording import parameters_text
 from tests.support.commands import STORED, Command, run_command
 from tests.support.finished_run import FinishedRun
-from tests.support.made_studies import complete_next_cell, fail_all_cells
+from tests.support.made_studies.cells import complete_next_cell, fail_all_cells
 from tests.support.stored_content import database_content
 from tests.support.studies import new_study, open_file
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.commands import Command
-from tests.support.made_studies import complete_next_cell
+from tests.support.made_studies.cells import complete_next_cell
 from tests.support.studies import new_study, open_file
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.commands import Command
-from tests.support.made_studies import fail_all_cells
+from tests.support.made_studies.cells import fail_all_cells
 from tests.support.studies import new_study
 
 

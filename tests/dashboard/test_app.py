@@ -15,7 +15,7 @@ from mnist_tune.storage.optuna_internals import study_attributes, user_attribute
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study
 from tests.support.dashboard_client import REASON, Client, app_of
-from tests.support.report_studies import history
+from tests.support.made_studies.epochs import history
 from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.stored_content import stored_rows
 from tests.support.studies import new_study, take

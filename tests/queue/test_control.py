@@ -23,8 +23,9 @@ from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest
 from tests.support.commands import Command
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import TINY_SPEC
-from tests.support.studies import epoch, new_study, open_file, work
+from tests.support.studies import new_study, open_file, work
 
 QUICK_SPEC = TINY_SPEC + "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 30.0\n"
 

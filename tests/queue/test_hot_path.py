@@ -12,7 +12,8 @@ from sqlalchemy.engine.interfaces import CacheStats
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import RESULT
 from mnist_tune.worker.attempt import Attempt
-from tests.support.studies import epoch, new_study, open_file, take, work
+from tests.support.made_studies.epochs import epoch
+from tests.support.studies import new_study, open_file, take, work
 
 
 def one_epoch(attempt: Attempt) -> float:

@@ -24,8 +24,9 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.storage.optuna_internals import parameters
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import TINY_SPEC
-from tests.support.studies import epoch, new_study, take
+from tests.support.studies import new_study, take
 
 SAMPLED = """
 [study]

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from mnist_tune.report.theme import colour
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.cells import complete
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.report_studies import (
-    SAMPLED,
-    complete,
-)
+from tests.support.specs import SAMPLED
 from tests.support.studies import new_study
 
 

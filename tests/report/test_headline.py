@@ -8,10 +8,8 @@ import pytest
 
 from mnist_tune.results.intervals import read
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.cells import complete
 from tests.support.report_contents import report_of
-from tests.support.report_studies import (
-    complete,
-)
 
 
 def test_the_headline_is_the_winner_with_an_interval_and_the_reference(study: OpenStudy) -> None:

@@ -15,12 +15,9 @@ from mnist_tune.errors import UserError
 from mnist_tune.jobs.model_folder import EVALUATION_FILE
 from mnist_tune.models.evaluation_file import read_evaluated
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.cells import complete
+from tests.support.made_studies.models import evaluated, picture
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.report_studies import (
-    complete,
-    evaluated,
-    picture,
-)
 from tests.support.specs import ONE_CELL, TWO_CELLS
 from tests.support.studies import new_study
 

@@ -13,15 +13,9 @@ from mnist_tune.failures import Failure
 from mnist_tune.report.page import page
 from mnist_tune.report.theme import DARK, LIGHT
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.cells import complete, complete_all, fail
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.report_studies import (
-    SAMPLED,
-    SEEDS,
-    complete,
-    complete_all,
-    fail,
-)
-from tests.support.specs import ONE_CELL
+from tests.support.specs import ONE_CELL, SAMPLED, SEEDS
 from tests.support.studies import new_study
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"

@@ -10,9 +10,7 @@ import pytest
 
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED, Command, run_python
-from tests.support.report_studies import (
-    complete,
-)
+from tests.support.made_studies.cells import complete
 from tests.support.waiting import wait_until
 
 

@@ -21,7 +21,8 @@ from mnist_tune.report.theme import DARK, LIGHT
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.browser import NARROW, WIDE, chromium, opened, overflow
-from tests.support.report_studies import complete, evaluated, fail
+from tests.support.made_studies.cells import complete, fail
+from tests.support.made_studies.models import evaluated
 from tests.support.studies import new_study
 
 pytestmark = pytest.mark.browser

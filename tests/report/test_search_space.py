@@ -9,12 +9,9 @@ import pytest
 
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.cells import complete
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.report_studies import (
-    SAMPLED,
-    SEEDS,
-    complete,
-)
+from tests.support.specs import SAMPLED, SEEDS
 from tests.support.studies import new_study
 
 

@@ -13,12 +13,9 @@ from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
+from tests.support.made_studies.cells import complete, fail
+from tests.support.made_studies.epochs import history
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.report_studies import (
-    complete,
-    fail,
-    history,
-)
 from tests.support.specs import ONE_CELL, TINY_SPEC, tiny_spec
 from tests.support.studies import new_study
 

@@ -10,16 +10,8 @@ import pytest
 from mnist_tune.queue.control import Control
 from mnist_tune.results.eta import Pace
 from mnist_tune.results.study_results import Results
-from tests.support.study_results import (
-    EIGHT,
-    HOST,
-    NOW,
-    SECONDS,
-    made_attempt,
-    made_epoch,
-    made_results,
-    made_worker,
-)
+from tests.support.made_studies.epochs import SECONDS, made_epoch
+from tests.support.made_studies.results import EIGHT, HOST, NOW, made_attempt, made_results, made_worker
 
 
 def seconds_left(results: Results) -> float | None:

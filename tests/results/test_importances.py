@@ -16,7 +16,8 @@ from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.dashboard_client import Client, app_of
-from tests.support.report_studies import SAMPLED, complete
+from tests.support.made_studies.cells import complete
+from tests.support.specs import SAMPLED
 from tests.support.studies import new_study
 
 

@@ -7,7 +7,8 @@ from scipy import stats
 
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import rank
-from tests.support.ranked_attempts import IMAGES, LUCKY, completed_attempt, grid_spec, ranked_by_accuracies
+from tests.support.made_studies.results import completed_attempt, grid_spec
+from tests.support.ranked_attempts import IMAGES, LUCKY, ranked_by_accuracies
 
 
 def test_a_lucky_seed_does_not_win() -> None:

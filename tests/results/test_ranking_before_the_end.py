@@ -14,7 +14,8 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.events import totals
 from mnist_tune.terminal.tables import ranking
-from tests.support.ranked_attempts import IMAGES, completed_attempt, grid_spec, ranked_by_accuracies
+from tests.support.made_studies.results import completed_attempt, grid_spec
+from tests.support.ranked_attempts import IMAGES, ranked_by_accuracies
 
 
 def test_a_configuration_that_lacks_seeds_is_named() -> None:

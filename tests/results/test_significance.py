@@ -11,7 +11,8 @@ from scipy import stats
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.significance import LEVEL, binomial_noise, holm, p_value
 from mnist_tune.spec.study_spec import Spec
-from tests.support.ranked_attempts import IMAGES, LUCKY, grid_spec, ranked_by_accuracies
+from tests.support.made_studies.results import grid_spec
+from tests.support.ranked_attempts import IMAGES, LUCKY, ranked_by_accuracies
 
 
 def test_the_paired_test_is_scipys() -> None:

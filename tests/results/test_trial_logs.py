@@ -18,8 +18,9 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.support.commands import STORED, Command, finish, start_command, start_toy_worker
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import TINY_SPEC
-from tests.support.studies import epoch, new_study, take, work
+from tests.support.studies import new_study, take, work
 from tests.support.waiting import wait_until
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"

@@ -19,9 +19,10 @@ from mnist_tune.terminal.events import events
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.support.commands import Command
+from tests.support.made_studies.epochs import epoch
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.specs import TWO_CELLS, write_spec
-from tests.support.studies import epoch, new_study, work
+from tests.support.studies import new_study, work
 from tests.support.waiting import wait_until
 
 NO_FOLDER = "File exists"

@@ -13,7 +13,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.live_view import live_view
 from tests.support.commands import Command
-from tests.support.report_studies import SEEDS, complete
+from tests.support.made_studies.cells import complete
+from tests.support.specs import SEEDS
 from tests.support.studies import new_study
 
 MAY_CHANGE = "not finished: 6 of 8 cells have not ended; the best so far may change"

@@ -13,9 +13,9 @@ from mnist_tune.storage.keys import CELL, CLAIM, RESULT, RUNG
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from tests.support.attempts_by_hand import AttemptsByHand
+from tests.support.made_studies.epochs import epoch
 from tests.support.pruned_studies import HALVING, pruned_study
 from tests.support.storage_faults import away, lost_answer
-from tests.support.studies import epoch
 
 
 def attempts_of(study: OpenStudy, folder: Path) -> AttemptsByHand:

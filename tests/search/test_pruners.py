@@ -17,9 +17,10 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
+from tests.support.made_studies.epochs import epoch
 from tests.support.pruned_studies import HALVING, MEDIAN, SEEDS, pruned_study
 from tests.support.specs import tiny_spec
-from tests.support.studies import epoch, new_study, states, work
+from tests.support.studies import new_study, states, work
 
 
 def rising_trial(attempt: Attempt, epochs: int = 9) -> float:

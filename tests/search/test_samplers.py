@@ -17,8 +17,9 @@ from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import tiny_spec
-from tests.support.studies import epoch, new_study, opened_again, take, work
+from tests.support.studies import new_study, opened_again, take, work
 
 SEARCH = """
 [study]

@@ -12,8 +12,9 @@ from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt
 from tests.support.commands import Command
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import STUDIES, TINY_SPEC, tiny_spec, write_spec
-from tests.support.studies import epoch, new_study, open_file, states, work
+from tests.support.studies import new_study, open_file, states, work
 
 GRID = """
 [study]

@@ -16,8 +16,9 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.study.store import create_study, open_study
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import tiny_spec
-from tests.support.studies import epoch, new_study, open_file, take
+from tests.support.studies import new_study, open_file, take
 
 SPEC = """
 [study]

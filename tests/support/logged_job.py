@@ -26,7 +26,7 @@ from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.schema import prepare
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
-from tests.support.studies import epoch
+from tests.support.made_studies.epochs import epoch
 
 STATE_FILE = "state.json"
 InEpoch = Callable[[Attempt], object]

@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mnist_tune.results.ranking import Place, rank
-from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.study_spec import Spec
+from tests.support.made_studies.results import completed_attempt
 
 IMAGES = 10_000
-
-
-def completed_attempt(number: int, value: float, **parameters: Any) -> TrialResult:
-    """A completed attempt."""
-    return TrialResult(
-        number,
-        number,
-        1,
-        State.COMPLETE,
-        parameters,
-        value,
-        [],
-        None,
-        {},
-        None,
-        None,
-        None,
-        None,
-        stale=False,
-    )
 
 
 def ranked_by_accuracies(accuracies: dict[int, list[float]], n_seeds: int = 1) -> list[Place]:
@@ -40,10 +17,6 @@ def ranked_by_accuracies(accuracies: dict[int, list[float]], n_seeds: int = 1) -
         for seed, value in enumerate(values)
     ]
     return rank(attempts, 0, IMAGES, n_seeds)
-
-
-def grid_spec(**grid: list[Any]) -> Spec:
-    return Spec.model_validate({"study": {"name": "study"}, "search": {"grid": grid}})
 
 
 # 128 has the luckiest seed of all, 64 the better mean.

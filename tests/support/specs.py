@@ -77,3 +77,25 @@ validation_size = 100
 heartbeat_interval = 0.5
 grace_period = 3.0
 """
+SEEDS = """
+[study]
+name = "tiny"
+
+[search.grid]
+learning_rate = [0.001, 0.0001]
+batch_size = [64, 128]
+seed = [0, 1]
+"""
+SAMPLED = """
+[study]
+name = "tiny"
+
+[search]
+sampler = "random"
+n_trials = {n_trials}
+
+[search.space]
+learning_rate = {{low = 1e-5, high = 1e-1, log = true}}
+batch_size = {{low = 16, high = 512, log = true}}
+optimizer = ["Adam", "SGD"]
+"""

@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import TWO_CELLS, lease
-from tests.support.studies import epoch
 
 GRID_SPEC = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease(0.05, 0.3)
 SAMPLED_SPEC = """

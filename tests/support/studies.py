@@ -81,11 +81,6 @@ def folders(folder: Path) -> Folders:
     return Folders(Folder(folder / "checkpoints"), Folder(folder / "artifacts"))
 
 
-def epoch(number: int, accuracy: float) -> EpochMetrics:
-    """The metrics of an epoch that took no time."""
-    return EpochMetrics(number, 0.5, 0.5, accuracy, 1_000.0, 0.1)
-
-
 def fail_behind_its_back(url: str, trial_id: int) -> None:
     """Take a running trial from its worker as stock Optuna does: without a look at who holds it."""
     stock = optuna.storages.RDBStorage(url)

@@ -19,7 +19,8 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import StopRequest
-from tests.support.studies import epoch, work
+from tests.support.made_studies.epochs import epoch
+from tests.support.studies import work
 
 STEP_SECONDS = 0.05
 

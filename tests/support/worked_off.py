@@ -6,7 +6,8 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended, RunTrial
 from mnist_tune.worker.signals import StopRequest
-from tests.support.studies import epoch, work
+from tests.support.made_studies.epochs import epoch
+from tests.support.studies import work
 
 
 def run_one_epoch(attempt: Attempt) -> float:

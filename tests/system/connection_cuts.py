@@ -13,8 +13,8 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import Connection, Engine
 
 from mnist_tune.worker.attempt import Attempt
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import TWO_CELLS
-from tests.support.studies import epoch
 
 
 class Cut:

@@ -23,8 +23,9 @@ from mnist_tune.terminal import follow
 from mnist_tune.terminal.display import Display
 from mnist_tune.worker.signals import StopRequest
 from tests.support.commands import Answer, Command
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import tiny_spec, write_spec
-from tests.support.studies import epoch, new_study, take, work
+from tests.support.studies import new_study, take, work
 from tests.system.connection_cuts import (
     GRID_SPEC,
     POINTS,

@@ -17,8 +17,9 @@ from mnist_tune.storage.statements import put
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command
+from tests.support.made_studies.epochs import epoch
 from tests.support.stock_optuna import GRID_SPEC, broken_promises_of, stock_study, train_one_epoch
-from tests.support.studies import epoch, new_study, states, take, work
+from tests.support.studies import new_study, states, take, work
 
 
 def test_a_trial_of_version_0_5_0_is_known_by_the_accuracy_of_its_last_epoch(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from tests.support.forked_processes import run_each
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import tiny_spec
-from tests.support.studies import epoch, new_study, open_file, work
+from tests.support.studies import new_study, open_file, work
 from tests.system.process_pool import Crowd, Treatment
 
 pytestmark = pytest.mark.slow

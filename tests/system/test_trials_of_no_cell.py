@@ -18,6 +18,7 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command
+from tests.support.made_studies.epochs import epoch
 from tests.support.specs import tiny_spec
 from tests.support.stock_optuna import (
     GRID_SPEC,
@@ -26,7 +27,7 @@ from tests.support.stock_optuna import (
     stock_study,
     train_one_epoch,
 )
-from tests.support.studies import epoch, new_study, take, work
+from tests.support.studies import new_study, take, work
 
 
 def test_trials_of_no_cell_are_named_and_never_ranked(tmp_path: Path, command: Command) -> None:

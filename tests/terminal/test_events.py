@@ -20,8 +20,8 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import conclusion, events
 from mnist_tune.terminal.tables import ranking, workers_table
 from mnist_tune.text.wording import clock, duration
+from tests.support.made_studies.results import made_results, made_worker
 from tests.support.studies import new_study
-from tests.support.study_results import made_results, made_worker
 
 EPOCH = {
     "training_loss": 0.5,

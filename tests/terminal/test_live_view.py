@@ -16,16 +16,8 @@ from mnist_tune.queue.control import Control
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.glyphs import UNICODE
 from mnist_tune.terminal.live_view import live_view
-from tests.support.study_results import (
-    EIGHT,
-    HOST,
-    NOW,
-    THOUSAND,
-    Grid,
-    made_epoch,
-    made_results,
-    made_worker,
-)
+from tests.support.made_studies.epochs import made_epoch
+from tests.support.made_studies.results import EIGHT, HOST, NOW, THOUSAND, Grid, made_results, made_worker
 
 SIZES = [(80, 24), (200, 50), (60, 15)]
 ALL_AXES: Grid = EIGHT | {"seed": [0, 2**32 - 1], "precision": ["bf16", "fp32"], "epochs": [100, 300]}

@@ -16,9 +16,10 @@ from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.glyphs import ASCII, UNICODE
 from mnist_tune.terminal.status_page import status_page
 from tests.support.commands import Command
-from tests.support.report_studies import SEEDS, complete, fail
+from tests.support.made_studies.cells import complete, fail
+from tests.support.made_studies.results import EIGHT, THOUSAND, made_attempt, made_results
+from tests.support.specs import SEEDS
 from tests.support.studies import new_study
-from tests.support.study_results import EIGHT, THOUSAND, made_attempt, made_results
 
 WIDE = EIGHT | {
     "epochs": [10, 15],

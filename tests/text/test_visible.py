@@ -31,7 +31,7 @@ from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
 from mnist_tune.text.visible import EMPTY
 from tests.support.commands import Command
-from tests.support.report_studies import history
+from tests.support.made_studies.epochs import history
 from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import new_study, take
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.failures import Failure
-from tests.support.verified_studies import PATIENT_SPEC, SAMPLED_SPEC, CellsByHand
+from tests.support.made_studies.cells_with_files import CellsByHand
+from tests.support.verified_studies import PATIENT_SPEC, SAMPLED_SPEC
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.damaging_sql import change_database, set_system_attribute
-from tests.support.verified_studies import ARTIFACTS, findings_by_check, verify_folder
+from tests.support.made_studies.cells_with_files import ARTIFACTS
+from tests.support.verified_studies import findings_by_check, verify_folder
 
 
 def model_of(folder: Path) -> Path:

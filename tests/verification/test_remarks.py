@@ -13,8 +13,9 @@ from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.store import open_study
 from tests.support.damaging_sql import change_database
+from tests.support.made_studies.cells_with_files import ARTIFACTS, CHECKPOINTS
 from tests.support.studies import open_file
-from tests.support.verified_studies import ARTIFACTS, CHECKPOINTS, findings_by_check, verify_folder
+from tests.support.verified_studies import findings_by_check, verify_folder
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from mnist_tune.study.store import open_study
 from mnist_tune.verification import CHECKS
 from tests.support.commands import Command
 from tests.support.damaging_sql import change_database, set_in_spec
+from tests.support.made_studies.cells_with_files import ARTIFACTS, CHECKPOINTS
 from tests.support.stored_content import database_content
 from tests.support.studies import open_file
-from tests.support.verified_studies import ARTIFACTS, CHECKPOINTS, verify_folder
+from tests.support.verified_studies import verify_folder
 
 
 def test_the_command_says_for_every_check_what_came_of_it_and_writes_nothing(

@@ -15,8 +15,9 @@ from mnist_tune.storage.keys import CHECKPOINT, LOG
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import LOG_FILE
 from tests.support.attempts_by_hand import AttemptsByHand, checkpoint_key_after
+from tests.support.made_studies.epochs import epoch
 from tests.support.storage_faults import away, lost_answer
-from tests.support.studies import epoch, fail_behind_its_back
+from tests.support.studies import fail_behind_its_back
 
 
 @pytest.fixture

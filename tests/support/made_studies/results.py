@@ -1,4 +1,4 @@
-"""Readings of studies as a storage would give them, of any size and in any state."""
+"""What a storage would give of studies of any size and in any state."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import Spec
+from tests.support.made_studies.epochs import SECONDS, made_epoch
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Grid = dict[str, list[Any]]
 EIGHT: Grid = {"learning_rate": [0.001, 0.0001], "batch_size": [64, 128], "optimizer": ["Adam", "SGD"]}
 THOUSAND: Grid = EIGHT | {"seed": list(range(125))}
 HOST = "gpu-1.example"
-SECONDS = 20.0
-"""That an epoch takes."""
 
 
 def made_results(
@@ -82,12 +80,31 @@ def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_don
     )
 
 
-def made_epoch(epoch: int, accuracy: float, seconds: float = SECONDS) -> EpochMetrics:
-    """The metrics of an epoch."""
-    return EpochMetrics(epoch, 2.0 / epoch, 1.5 / epoch, accuracy, 1_234.5, seconds)
-
-
 def made_worker(name: str, trial: int | None = None, state: str = "working") -> WorkerRow:
     """A worker's row in the registry."""
     host, _, pid = name.rpartition(":")
     return WorkerRow(name, host, int(pid), "cpu (a CPU)", NOW, 3.0, trial, None, WorkerState(state), None)
+
+
+def completed_attempt(number: int, value: float, **parameters: Any) -> TrialResult:
+    """A completed attempt."""
+    return TrialResult(
+        number,
+        number,
+        1,
+        State.COMPLETE,
+        parameters,
+        value,
+        [],
+        None,
+        {},
+        None,
+        None,
+        None,
+        None,
+        stale=False,
+    )
+
+
+def grid_spec(**grid: list[Any]) -> Spec:
+    return Spec.model_validate({"study": {"name": "study"}, "search": {"grid": grid}})

@@ -1,0 +1,57 @@
+"""Models that are measured on made-up test images, with made-up mistakes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from mnist_tune.jobs.metrics import Evaluation, Misclassified
+from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
+from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated, sha256_of
+from mnist_tune.results.exports import best_configuration
+from mnist_tune.results.reading import read_results
+from mnist_tune.spec.documents import dump
+from mnist_tune.study.open_study import OpenStudy
+
+
+def evaluated(
+    study: OpenStudy,
+    folder: Path,
+    *,
+    seed: int = 0,
+    accuracy: float = 98.0,
+    images: int = 60_000,
+    **training: Any,
+) -> Evaluated:
+    """The study's winner as if it had been trained with `seed` and evaluated on 1,000 test images."""
+    configuration = best_configuration(read_results(study), "sqlite:///studies.db")
+    fields = configuration.training.model_copy(update={"seed": seed, **training})
+    document = configuration.model_copy(update={"training": fields}).model_dump(mode="json")
+    folder.mkdir(parents=True)
+    (folder / CONFIGURATION_FILE).write_text(dump(document, "toml"), encoding="utf-8")
+    (folder / METRICS_FILE).write_text(json.dumps({"images": images}), encoding="utf-8")
+    (folder / MODEL_FILE).write_bytes(b"weights")
+    file = folder / MODEL_FILE
+    assert Measured(evaluation(accuracy), file, sha256_of(file)).keep() is not None
+    return read_evaluated(folder)
+
+
+def evaluation(accuracy: float) -> Evaluation:
+    """100 images of each digit; all mistakes are fours read as nines."""
+    n_wrong = round(10 * (100 - accuracy))
+    matrix = [[100 if i == j else 0 for j in range(10)] for i in range(10)]
+    matrix[4][4] -= n_wrong
+    matrix[4][9] += n_wrong
+    wrong = tuple(
+        Misclassified(index, 4, 9, 50.0 + index, base64.b64encode(picture(index)).decode())
+        for index in range(n_wrong)
+    )
+    per_class = tuple(float(row[digit]) for digit, row in enumerate(matrix))
+    return Evaluation(1_000, 0.05, accuracy, per_class, tuple(map(tuple, matrix)), wrong)
+
+
+def picture(index: int) -> bytes:
+    """28 rows of 28 pixels, other ones for each index."""
+    return bytes((index * 7 + place) % 256 for place in range(28 * 28))
