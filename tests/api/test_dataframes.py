@@ -13,8 +13,8 @@ import mnist_tune
 from mnist_tune.failures import Failure
 from mnist_tune.storage.keys import HISTORY, RESUMED
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.cells import complete, fail
-from tests.support.made_studies.epochs import history
+from tests.support.made_studies.cells import complete_cell, fail_cell
+from tests.support.made_studies.epochs import made_history
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, take
 
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.filterwarnings("error")
 def opened(tmp_path: Path) -> OpenStudy:
     """A cell that failed after an epoch and was finished from there, and one that waits."""
     study = new_study(tmp_path, TWO_CELLS)
-    fail(study, Failure("exception", "RuntimeError: broken\nTraceback"), 50.0)
+    fail_cell(study, Failure("exception", "RuntimeError: broken\nTraceback"), 50.0)
     queue = study.queue()
     claims = [take(queue), take(queue)]
     assert [claim.number for claim in claims] == [1, 2]
-    notes = {HISTORY: history([50.0, 60.0, 70.0]), RESUMED: {"trial": 0, "epoch": 1}}
+    notes = {HISTORY: made_history([50.0, 60.0, 70.0]), RESUMED: {"trial": 0, "epoch": 1}}
     queue.complete(claims[1], 70.0, user=notes)
     assert queue.give_back(claims[0], Failure("preempted", "it was stopped"))
     return study
@@ -102,9 +102,9 @@ def test_a_time_that_pandas_has_no_room_for_is_missing(opened: OpenStudy, study:
 
 def test_finished_trials_of_a_study_with_a_pruner_are_told_apart(tmp_path: Path) -> None:
     opened = new_study(tmp_path, TWO_CELLS + '[pruner]\nname = "median"\n')
-    complete(opened, 90.0)
+    complete_cell(opened, 90.0)
     queue = opened.queue()
-    queue.prune(take(queue), 10.0, user={HISTORY: history([10.0])})
+    queue.prune(take(queue), 10.0, user={HISTORY: made_history([10.0])})
     frame = mnist_tune.open_study("tiny", tmp_path / "studies.db").trials_dataframe()
     assert list(frame.state) == ["COMPLETE", "PRUNED"]
 

@@ -16,9 +16,9 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies
 from mnist_tune.storage.statements import put
-from tests.support.made_studies.cells import complete
-from tests.support.made_studies.epochs import history
-from tests.support.specs import SEEDS, TINY_SPEC, TWO_CELLS
+from tests.support.made_studies.cells import complete_cell
+from tests.support.made_studies.epochs import made_history
+from tests.support.specs import SEEDS_SPEC, TINY_SPEC, TWO_CELLS
 from tests.support.studies import new_study, take
 from tests.text.test_visible import is_clean
 
@@ -67,9 +67,9 @@ def shown(folder: Path, name: str = "tiny") -> Parsed:
 
 
 def test_a_running_study_shows_its_progress_and_what_is_known_by_now(tmp_path: Path) -> None:
-    opened = new_study(tmp_path, SEEDS)
+    opened = new_study(tmp_path, SEEDS_SPEC)
     for accuracy in (98.0, 98.2, 96.0, 96.1):
-        complete(opened, accuracy)
+        complete_cell(opened, accuracy)
     study = mnist_tune.open_study("tiny", tmp_path / "studies.db")
     html, best = study._repr_html_(), study.best
     assert best is not None
@@ -93,7 +93,7 @@ def test_of_many_configurations_the_best_are_shown_and_the_others_counted(tmp_pa
         tmp_path, TINY_SPEC.replace("[0.001, 0.0001]", str(rates)).replace("[64, 128]", "[64]")
     )
     for _ in range(50):
-        complete(opened, 90.0)
+        complete_cell(opened, 90.0)
     many = shown(tmp_path)
     assert many.elements.count("tr") == 1 + 20
     assert "... and 30 more configurations" in many.texts
@@ -105,7 +105,9 @@ def hostile(tmp_path: Path) -> mnist_tune.Study:
     opened = new_study(tmp_path, TWO_CELLS)
     queue = opened.queue()
     claims = take(queue), take(queue)
-    queue.complete(claims[0], 90.0, user={HISTORY: history([90.0]), ENVIRONMENT: {"device_name": HOSTILE}})
+    queue.complete(
+        claims[0], 90.0, user={HISTORY: made_history([90.0]), ENVIRONMENT: {"device_name": HOSTILE}}
+    )
     assert queue.give_back(claims[1], Failure("exception", HOSTILE))
     axis = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": [HOSTILE]}})
     with opened.storage.transaction() as session:
@@ -128,8 +130,8 @@ def test_stored_text_is_text_and_nothing_else(hostile: mnist_tune.Study) -> None
 
 def test_a_value_that_is_searched_is_text_too(tmp_path: Path) -> None:
     opened = new_study(tmp_path, TWO_CELLS)
-    complete(opened, 90.0)
-    complete(opened, 10.0)
+    complete_cell(opened, 90.0)
+    complete_cell(opened, 10.0)
     results = read_results(opened)
     for number, attempt in enumerate(results.attempts):
         attempt.parameters["learning_rate"] = f"{HOSTILE}{number}"

@@ -17,8 +17,8 @@ from mnist_tune.results.exports import load_configuration
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import Command
-from tests.support.made_studies.cells import complete, fail
-from tests.support.specs import SEEDS, TWO_CELLS, tiny_spec, write_spec
+from tests.support.made_studies.cells import complete_cell, fail_cell
+from tests.support.specs import SEEDS_SPEC, TWO_CELLS, tiny_spec, write_spec
 from tests.support.studies import new_study
 
 SPEC: dict[str, Any] = {
@@ -38,10 +38,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def opened(tmp_path: Path) -> OpenStudy:
     """Four configurations of which two have both seeds, one has one, and one has none."""
-    study = new_study(tmp_path, SEEDS)
+    study = new_study(tmp_path, SEEDS_SPEC)
     for accuracy in (98.0, 98.2, 96.0, 96.1, 97.0):
-        complete(study, 50.0, accuracy)
-    fail(study, Failure("exception", "RuntimeError: broken\nTraceback"), 50.0)
+        complete_cell(study, 50.0, accuracy)
+    fail_cell(study, Failure("exception", "RuntimeError: broken\nTraceback"), 50.0)
     return study
 
 
@@ -97,7 +97,7 @@ def test_a_notebook_makes_a_study_runs_it_and_looks_at_it(
 
 def test_a_finished_study_is_run_by_saying_so(opened: OpenStudy, capsys: pytest.CaptureFixture[str]) -> None:
     for accuracy in (97.0, 97.1, 97.2):
-        complete(opened, accuracy)
+        complete_cell(opened, accuracy)
     spec = opened.spec.document()
     assert mnist_tune.run(spec, storage="studies.db").status.finished
     assert capsys.readouterr().out.startswith("study 'tiny' is finished already in sqlite:////")

@@ -34,7 +34,7 @@ from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.storage.optuna_internals import objective_values, system_attributes, trials, user_attributes
 from tests.benchmarks.spread import Spread, spread
 from tests.support.made_studies.cells import RUN_ON
-from tests.support.made_studies.epochs import history
+from tests.support.made_studies.epochs import made_history
 
 NAME = "large"
 EPOCHS = 10
@@ -109,7 +109,7 @@ def _command(folder: Path, source: Path | None, *arguments: str) -> tuple[float,
 def complete_at_once(url: str) -> None:
     """Complete every cell of the one study there is, with what a worker stores of each."""
     storage = open_storage(storage_url(url))
-    epochs = history([80.0 + index for index in range(EPOCHS)])
+    epochs = made_history([80.0 + index for index in range(EPOCHS)])
     kind = literal("FINITE", objective_values.c.value_type.type)
     values = select(trials.c.trial_id, literal(0), literal(epochs[-1]["validation_accuracy"]), kind)
     with storage.transaction() as session:

@@ -30,8 +30,8 @@ from playwright.sync_api import Browser
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from tests.benchmarks.spread import Spread, spread
 from tests.support.browser import chromium, opened
-from tests.support.made_studies.cells import complete_all
-from tests.support.specs import SAMPLED
+from tests.support.made_studies.cells import complete_all_cells
+from tests.support.specs import SAMPLED_SPEC
 from tests.support.studies import new_study
 
 STOCK = """
@@ -78,7 +78,7 @@ def measure(trials: int, epochs: int, repeats: int) -> dict[str, dict[str, Sprea
     turns: dict[str, list[Measured]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        complete_all(new_study(folder, SAMPLED.format(n_trials=trials)), epochs=epochs)
+        complete_all_cells(new_study(folder, SAMPLED_SPEC.format(n_trials=trials)), epochs=epochs)
         for _ in range(repeats):
             for side in SIDES:
                 page = folder / f"{side}.html"

@@ -15,7 +15,7 @@ from mnist_tune.storage.optuna_internals import study_attributes, user_attribute
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study
 from tests.support.dashboard_client import REASON, Client, app_of
-from tests.support.made_studies.epochs import history
+from tests.support.made_studies.epochs import made_history
 from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.stored_content import stored_rows
 from tests.support.studies import new_study, take
@@ -97,7 +97,7 @@ def test_stored_text_cannot_leave_its_code(text: str) -> None:
 def test_epochs_are_counted_to_what_the_trial_is_to_have(tmp_path: Path) -> None:
     study = new_study(tmp_path, '[study]\nname = "tiny"\n\n[search.grid]\nepochs = [20]\n')
     queue = study.queue()
-    queue.complete(take(queue), 90.0, user={HISTORY: history([90.0] * 20)})
+    queue.complete(take(queue), 90.0, user={HISTORY: made_history([90.0] * 20)})
     (complete,) = Client(app_of(study, tmp_path)).detail(study)["trials"]
     assert "epoch 20/20" in complete["note"]["body"]
 

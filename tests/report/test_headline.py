@@ -8,13 +8,13 @@ import pytest
 
 from mnist_tune.results.intervals import read
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.cells import complete
+from tests.support.made_studies.cells import complete_cell
 from tests.support.report_contents import report_of
 
 
 def test_the_headline_is_the_winner_with_an_interval_and_the_reference(study: OpenStudy) -> None:
-    complete(study, 90.0)
-    winner = complete(study, 94.0)
+    complete_cell(study, 90.0)
+    winner = complete_cell(study, 94.0)
     head = report_of(study).headline
     assert all(f"{name}={value}" in head.winner for name, value in winner.items())
     validation, reference = head.numbers
@@ -42,6 +42,6 @@ def test_seeds_that_agree_to_the_image_are_not_certain() -> None:
 
 
 def test_without_a_model_the_report_says_how_to_measure_the_test_accuracy(study: OpenStudy) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     steps = report_of(study).headline.next_step.splitlines()
     assert [step.split()[1] for step in steps] == ["export", "train", "evaluate", "report"]

@@ -15,17 +15,17 @@ from mnist_tune.errors import UserError
 from mnist_tune.jobs.model_folder import EVALUATION_FILE
 from mnist_tune.models.evaluation_file import read_evaluated
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.cells import complete
-from tests.support.made_studies.models import evaluated, picture
+from tests.support.made_studies.cells import complete_cell
+from tests.support.made_studies.models import made_image, made_model
 from tests.support.report_contents import picture_of, report_of, traces_of
 from tests.support.specs import ONE_CELL, TWO_CELLS
 from tests.support.studies import new_study
 
 
 def test_models_are_averaged_over_seeds_beside_the_reference(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     models = [
-        evaluated(study, tmp_path / f"seed-{seed}", seed=seed, accuracy=accuracy)
+        made_model(study, tmp_path / f"seed-{seed}", seed=seed, accuracy=accuracy)
         for seed, accuracy in enumerate((98.0, 98.5, 99.0))
     ]
     report = report_of(study, *models)
@@ -40,9 +40,9 @@ def test_models_are_averaged_over_seeds_beside_the_reference(study: OpenStudy, t
 
 def test_the_reference_is_compared_with_one_more_run_of_its_recipe(tmp_path: Path) -> None:
     study = new_study(tmp_path, ONE_CELL)
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     models = [
-        evaluated(study, tmp_path / f"seed-{seed}", seed=seed, accuracy=accuracy)
+        made_model(study, tmp_path / f"seed-{seed}", seed=seed, accuracy=accuracy)
         for seed, accuracy in enumerate((98.4, 98.5, 98.6))
     ]
     test = report_of(study, *models).headline.numbers[1]
@@ -58,8 +58,8 @@ def test_the_reference_is_compared_with_one_more_run_of_its_recipe(tmp_path: Pat
 def test_the_confusion_matrix_and_the_digits_are_those_of_the_first_model(
     study: OpenStudy, tmp_path: Path
 ) -> None:
-    complete(study, 90.0)
-    report = report_of(study, evaluated(study, tmp_path / "model", accuracy=98.0))
+    complete_cell(study, 90.0)
+    report = report_of(study, made_model(study, tmp_path / "model", accuracy=98.0))
     wrong, right = traces_of(picture_of(report, "confusion"))
     assert wrong["z"][4][9] == 20
     assert right["z"][4][4] == 80
@@ -70,14 +70,14 @@ def test_the_confusion_matrix_and_the_digits_are_those_of_the_first_model(
 
 
 def test_the_gallery_shows_the_very_images_the_most_confident_first(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
-    gallery = report_of(study, evaluated(study, tmp_path / "model", accuracy=99.0)).gallery
+    complete_cell(study, 90.0)
+    gallery = report_of(study, made_model(study, tmp_path / "model", accuracy=99.0)).gallery
     assert gallery is not None
     assert gallery.digits[0].alt == "test image 9: a 4 read as 9 with 59 %"
     for digit, index in zip(gallery.digits, reversed(range(10)), strict=True):
         file = io.BytesIO(base64.b64decode(digit.source.removeprefix("data:image/png;base64,")))
         with Image.open(file) as image:
-            assert (image.size, image.mode, image.tobytes()) == ((28, 28), "L", picture(index))
+            assert (image.size, image.mode, image.tobytes()) == ((28, 28), "L", made_image(index))
 
 
 @pytest.mark.parametrize(
@@ -93,38 +93,38 @@ def test_the_gallery_shows_the_very_images_the_most_confident_first(study: OpenS
 def test_a_model_of_another_configuration_is_refused(
     study: OpenStudy, tmp_path: Path, training: dict[str, Any], complaint: str
 ) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     with pytest.raises(UserError, match=complaint):
-        report_of(study, evaluated(study, tmp_path / "model", **training))
+        report_of(study, made_model(study, tmp_path / "model", **training))
 
 
 def test_a_model_in_another_precision_is_the_winners(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
-    assert report_of(study, evaluated(study, tmp_path / "model", precision="bf16")).gallery is not None
+    complete_cell(study, 90.0)
+    assert report_of(study, made_model(study, tmp_path / "model", precision="bf16")).gallery is not None
 
 
 def test_models_that_are_no_replicates_are_refused(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
-    first = evaluated(study, tmp_path / "first")
+    complete_cell(study, 90.0)
+    first = made_model(study, tmp_path / "first")
     with pytest.raises(UserError, match=r"has the same seed as .*first, 0"):
-        report_of(study, first, evaluated(study, tmp_path / "again"))
+        report_of(study, first, made_model(study, tmp_path / "again"))
     with pytest.raises(UserError, match=r"was trained on 50,000 images and .*first on 60,000"):
-        report_of(study, first, evaluated(study, tmp_path / "split", seed=1, images=50_000))
+        report_of(study, first, made_model(study, tmp_path / "split", seed=1, images=50_000))
 
 
 def test_a_model_of_another_study_is_refused(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
-    model = evaluated(study, tmp_path / "model")
+    complete_cell(study, 90.0)
+    model = made_model(study, tmp_path / "model")
     (tmp_path / "other").mkdir()
     other = new_study(tmp_path / "other", TWO_CELLS.replace('"tiny"', '"other"'))
-    complete(other, 90.0)
+    complete_cell(other, 90.0)
     with pytest.raises(UserError, match="was exported from study 'tiny', not from 'other'"):
         report_of(other, model)
 
 
 def test_a_damaged_image_is_one_line(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
-    folder = evaluated(study, tmp_path / "model").folder
+    complete_cell(study, 90.0)
+    folder = made_model(study, tmp_path / "model").folder
     stored = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
     stored["evaluation"]["misclassified"][0]["pixels"] = "AAAA"
     (folder / EVALUATION_FILE).write_text(json.dumps(stored), encoding="utf-8")

@@ -13,16 +13,16 @@ from mnist_tune.failures import Failure
 from mnist_tune.report.page import page
 from mnist_tune.report.theme import DARK, LIGHT
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.cells import complete, complete_all, fail
+from tests.support.made_studies.cells import complete_all_cells, complete_cell, fail_cell
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.specs import ONE_CELL, SAMPLED, SEEDS
+from tests.support.specs import ONE_CELL, SAMPLED_SPEC, SEEDS_SPEC
 from tests.support.studies import new_study
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
 
 
 @pytest.mark.parametrize(
-    "spec", [ONE_CELL, SEEDS, SAMPLED.format(n_trials=3)], ids=["one cell", "seeds", "sampled"]
+    "spec", [ONE_CELL, SEEDS_SPEC, SAMPLED_SPEC.format(n_trials=3)], ids=["one cell", "seeds", "sampled"]
 )
 @pytest.mark.parametrize("done", ["nothing", "one running", "one failed", "one", "all"])
 def test_every_study_at_every_stage_has_a_page(tmp_path: Path, spec: str, done: str) -> None:
@@ -30,10 +30,10 @@ def test_every_study_at_every_stage_has_a_page(tmp_path: Path, spec: str, done: 
     if done == "one running":
         study.queue().claim("machine:1")
     elif done == "one failed":
-        fail(study, Failure("non_finite", "loss is nan"))
+        fail_cell(study, Failure("non_finite", "loss is nan"))
     elif done != "nothing":
         for number in range(1 if done == "one" else study.spec.n_cells):
-            complete(study, 50.0, 90.0 + number)
+            complete_cell(study, 50.0, 90.0 + number)
     text = page(report_of(study))
     assert "<h1>Study tiny</h1>" in text
     words = text.split("</header>")[1].split("</main>")[0].replace("loss is nan", "")
@@ -41,8 +41,8 @@ def test_every_study_at_every_stage_has_a_page(tmp_path: Path, spec: str, done: 
 
 
 def test_what_is_stored_cannot_become_markup(study: OpenStudy) -> None:
-    complete(study, 90.0, worker=HOSTILE, device_name=HOSTILE)
-    fail(study, Failure("exception", HOSTILE), worker=HOSTILE)
+    complete_cell(study, 90.0, worker=HOSTILE, device_name=HOSTILE)
+    fail_cell(study, Failure("exception", HOSTILE), worker=HOSTILE)
     text = page(report_of(study))
     assert "<img src=x" not in text
     assert "<b>bold" not in text
@@ -54,8 +54,8 @@ def test_what_is_stored_cannot_become_markup(study: OpenStudy) -> None:
 
 
 def test_differing_environments_are_warned_of_and_counted(study: OpenStudy) -> None:
-    complete(study, 90.0)
-    complete(study, 90.0, precision="bf16")
+    complete_cell(study, 90.0)
+    complete_cell(study, 90.0, precision="bf16")
     report = report_of(study)
     assert report.provenance.warnings == ["cells differ in precision (bf16, fp32): not like for like"]
     assert ["precision", "fp32 (1 attempts); bf16 (1 attempts)"] in report.provenance.facts.rows
@@ -63,8 +63,8 @@ def test_differing_environments_are_warned_of_and_counted(study: OpenStudy) -> N
 
 @pytest.mark.slow
 def test_tables_of_large_studies_end_and_say_so(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SAMPLED.format(n_trials=120))
-    complete_all(study, epochs=1)
+    study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=120))
+    complete_all_cells(study, epochs=1)
     (table,) = picture_of(report_of(study), "parallel").tables
     assert len(table.rows) == 100
     assert table.note == "The best 100 of 120 rows."

@@ -10,14 +10,14 @@ import pytest
 
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED, Command, run_python
-from tests.support.made_studies.cells import complete
+from tests.support.made_studies.cells import complete_cell
 from tests.support.waiting import wait_until
 
 
 def test_the_command_writes_one_file_and_says_how_large(
     study: OpenStudy, tmp_path: Path, command: Command
 ) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     before = set(tmp_path.iterdir())
     said = command("report", "tiny")
     size = (tmp_path / "report.html").stat().st_size
@@ -48,7 +48,7 @@ def test_without_kaleido_the_page_is_written_and_the_remedy_told(
 def test_without_a_browser_the_page_is_written_and_the_remedy_told(
     study: OpenStudy, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
     said = command("report", "tiny", "--png", "figures")
     assert said.code == 1
@@ -57,7 +57,7 @@ def test_without_a_browser_the_page_is_written_and_the_remedy_told(
 
 
 def test_a_report_needs_no_torch(study: OpenStudy, tmp_path: Path) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     script = """
 import sys
 from mnist_tune.__main__ import main
@@ -73,7 +73,7 @@ assert "torch" not in sys.modules
 def test_open_shows_the_report_to_whoever_made_it(
     tmp_path: Path, study: OpenStudy, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     opener = tmp_path / "bin" / "xdg-open"
     opener.parent.mkdir()
     opener.write_text(

@@ -21,8 +21,8 @@ from mnist_tune.report.theme import DARK, LIGHT
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.browser import NARROW, WIDE, chromium, opened, overflow
-from tests.support.made_studies.cells import complete, fail
-from tests.support.made_studies.models import evaluated
+from tests.support.made_studies.cells import complete_cell, fail_cell
+from tests.support.made_studies.models import made_model
 from tests.support.studies import new_study
 
 pytestmark = pytest.mark.browser
@@ -57,15 +57,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(folder: Path) -> OpenStudy:
     """A finished study in which something failed; all that workers store is hostile."""
     study = new_study(folder)
-    fail(study, Failure("exception", HOSTILE), 50.0, worker=HOSTILE)
+    fail_cell(study, Failure("exception", HOSTILE), 50.0, worker=HOSTILE)
     for number in range(8):
-        complete(study, 80.0 + number, 90.0 + number, worker=f"{HOSTILE}{number % 2}", device_name=HOSTILE)
+        complete_cell(
+            study, 80.0 + number, 90.0 + number, worker=f"{HOSTILE}{number % 2}", device_name=HOSTILE
+        )
     return study
 
 
 @pytest.fixture(scope="module")
 def model(study: OpenStudy, folder: Path) -> Evaluated:
-    return evaluated(study, folder / "model", accuracy=99.0)
+    return made_model(study, folder / "model", accuracy=99.0)
 
 
 @pytest.fixture(scope="module")

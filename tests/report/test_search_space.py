@@ -9,15 +9,15 @@ import pytest
 
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.cells import complete
+from tests.support.made_studies.cells import complete_cell
 from tests.support.report_contents import picture_of, report_of, traces_of
-from tests.support.specs import SAMPLED, SEEDS
+from tests.support.specs import SAMPLED_SPEC, SEEDS_SPEC
 from tests.support.studies import new_study
 
 
 def test_a_heat_map_shows_the_mean_over_seeds_and_what_is_missing(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SEEDS)
-    done = [(complete(study, accuracy), accuracy) for accuracy in (90.0, 92.0, 80.0, 84.0, 70.0)]
+    study = new_study(tmp_path, SEEDS_SPEC)
+    done = [(complete_cell(study, accuracy), accuracy) for accuracy in (90.0, 92.0, 80.0, 84.0, 70.0)]
     heat = next(
         trace for trace in traces_of(picture_of(report_of(study), "grid")) if trace["type"] == "heatmap"
     )
@@ -33,14 +33,14 @@ def test_a_heat_map_shows_the_mean_over_seeds_and_what_is_missing(tmp_path: Path
 
 
 def test_a_sampled_search_has_no_heat_map(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SAMPLED.format(n_trials=3))
-    complete(study, 90.0)
+    study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=3))
+    complete_cell(study, 90.0)
     assert "grid" not in [picture.key for picture in report_of(study).pictures]
 
 
 def test_parallel_coordinates_hold_every_cell_and_the_winner(study: OpenStudy) -> None:
     for accuracy in (90.0, 95.0, 93.0, 91.0, 92.0, 94.0):
-        complete(study, accuracy)
+        complete_cell(study, accuracy)
     drawn = traces_of(picture_of(report_of(study), "parallel"))
     bands = [trace for trace in drawn if not trace["name"].startswith("best")]
     words = [each for trace in bands for each in trace["customdata"] if each]
@@ -50,12 +50,12 @@ def test_parallel_coordinates_hold_every_cell_and_the_winner(study: OpenStudy) -
 
 
 def test_the_line_of_a_cell_that_is_as_good_as_one_of_the_winners_is_not_the_winners(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SEEDS)
+    study = new_study(tmp_path, SEEDS_SPEC)
     accuracies = {(0.001, 64): (96.65, 96.55), (0.001, 128): (95.0, 96.65)}
     for _ in range(study.spec.n_cells):
         cell = next(one for one in read_results(study).latest if one.state == "waiting").parameters
         of_seeds = accuracies.get((cell["learning_rate"], cell["batch_size"]), (94.0, 94.5))
-        complete(study, of_seeds[cell["seed"]])
+        complete_cell(study, of_seeds[cell["seed"]])
     winner = traces_of(picture_of(report_of(study), "parallel"))[-1]
     lines = [dict(winner["customdata"][at : at + 4]) for at in (0, 5)]
     assert {(line["batch_size"], line["learning_rate"], line["seed"]) for line in lines} == {
@@ -66,8 +66,8 @@ def test_the_line_of_a_cell_that_is_as_good_as_one_of_the_winners_is_not_the_win
 
 
 def test_the_winner_of_a_sampled_search_is_found_among_its_lines(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SAMPLED.format(n_trials=30))
-    cells = [complete(study, 90.0 + number % 7) for number in range(30)]
+    study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=30))
+    cells = [complete_cell(study, 90.0 + number % 7) for number in range(30)]
     best = read_results(study).best
     assert best is not None
     winner = dict(traces_of(picture_of(report_of(study), "parallel"))[-1]["customdata"])
@@ -81,7 +81,7 @@ def test_values_that_differ_in_the_eighth_digit_stay_apart(tmp_path: Path) -> No
     grid = "[search.grid]\nlearning_rate = [0.00100001, 0.00100002, 0.01]\n"
     study = new_study(tmp_path, f'[study]\nname = "tiny"\n{grid}')
     for accuracy in (90.0, 91.0, 92.0):
-        complete(study, accuracy)
+        complete_cell(study, accuracy)
     report = report_of(study)
     (heat,) = traces_of(picture_of(report, "grid"))
     assert heat["x"] == ["0.00100001", "0.00100002", "0.01"]
@@ -92,7 +92,7 @@ def test_values_that_differ_in_the_eighth_digit_stay_apart(tmp_path: Path) -> No
 
 def test_slices_show_every_cell_for_every_field(study: OpenStudy) -> None:
     for accuracy in (90.0, 95.0, 93.0):
-        complete(study, accuracy)
+        complete_cell(study, accuracy)
     drawn = traces_of(picture_of(report_of(study), "slices"))
     for axis in ("y", "y2", "y3"):
         values = [value for trace in drawn if trace["yaxis"] == axis for value in trace["y"]]
@@ -103,7 +103,7 @@ def test_importances_find_the_field_that_matters(study: OpenStudy) -> None:
     for _ in range(8):
         waiting = [one for one in read_results(study).latest if one.state == "waiting"]
         adam = waiting[0].parameters["optimizer"] == "Adam"
-        complete(study, (97.0 if adam else 50.0) + len(waiting) / 10)
+        complete_cell(study, (97.0 if adam else 50.0) + len(waiting) / 10)
     picture = picture_of(report_of(study), "importance")
     for trace in traces_of(picture):
         assert trace["y"][max(range(3), key=lambda index: trace["x"][index])] == "optimizer"
@@ -113,10 +113,10 @@ def test_importances_find_the_field_that_matters(study: OpenStudy) -> None:
 
 
 def test_importances_of_too_few_or_equal_cells_are_a_sentence(study: OpenStudy) -> None:
-    complete(study, 90.0)
+    complete_cell(study, 90.0)
     assert picture_of(report_of(study), "importance").figure is None
     for _ in range(7):
-        complete(study, 90.0)
+        complete_cell(study, 90.0)
     picture = picture_of(report_of(study), "importance")
     assert picture.figure is None
     assert "same accuracy" in picture.answer

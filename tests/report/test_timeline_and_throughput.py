@@ -13,16 +13,16 @@ from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
-from tests.support.made_studies.cells import complete, fail
-from tests.support.made_studies.epochs import history
+from tests.support.made_studies.cells import complete_cell, fail_cell
+from tests.support.made_studies.epochs import made_history
 from tests.support.report_contents import picture_of, report_of, traces_of
 from tests.support.specs import ONE_CELL, TINY_SPEC, tiny_spec
 from tests.support.studies import new_study
 
 
 def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study: OpenStudy) -> None:
-    complete(study, 90.0, worker="one:1")
-    fail(study, Failure("out_of_memory", "no memory\nmore"), worker="two:2")
+    complete_cell(study, 90.0, worker="one:1")
+    fail_cell(study, Failure("out_of_memory", "no memory\nmore"), worker="two:2")
     study.queue().claim("two:2")
     now = datetime.now(UTC) + timedelta(seconds=30)
     report = report_of(study, now=now)
@@ -43,7 +43,7 @@ def test_the_timeline_has_a_bar_an_attempt_and_names_the_class_of_failures(study
 
 def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenStudy, tmp_path: Path) -> None:
     for accuracy in (90.0, 91.0):
-        complete(study, accuracy - 1, accuracy, worker="old:1")
+        complete_cell(study, accuracy - 1, accuracy, worker="old:1")
     long_ago = datetime(2026, 1, 1)  # as Optuna stores times
     with study.storage.transaction() as session:
         session.execute(trials.update().values(datetime_start=long_ago, datetime_complete=long_ago))
@@ -55,7 +55,7 @@ def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenS
         picture_of(report, "timeline").answer == "No worker has begun yet. 2 cells were taken over from tiny."
     )
     assert picture_of(report, "throughput").figure is None
-    complete(new, 88.0, 89.0, worker="new:1")
+    complete_cell(new, 88.0, 89.0, worker="new:1")
     report = report_of(new)
     answer = picture_of(report, "timeline").answer
     assert answer.startswith("1 attempts by 1 worker in 0 s;")
@@ -69,16 +69,16 @@ def test_the_times_of_cells_that_were_taken_over_are_not_the_studys(study: OpenS
 
 
 def test_a_hole_is_told_from_a_cell_that_is_tried_again(study: OpenStudy) -> None:
-    fail(study, Failure("non_finite", "loss is nan"))
-    fail(study, Failure("exception", "broken"))
+    fail_cell(study, Failure("non_finite", "loss is nan"))
+    fail_cell(study, Failure("exception", "broken"))
     picture = picture_of(report_of(study), "failures")
     assert [row[-1] for row in picture.tables[0].rows] == ["given up", "tried again"]
     assert "1 cell is missing: no retry is left." in picture.answer
 
 
 def test_the_area_under_the_throughput_is_the_images_trained_on(study: OpenStudy) -> None:
-    complete(study, 90.0, 91.0, 92.0)
-    complete(study, 90.0, 91.0)
+    complete_cell(study, 90.0, 91.0, 92.0)
+    complete_cell(study, 90.0, 91.0)
     (line,) = traces_of(picture_of(report_of(study), "throughput"))
     times = [datetime.fromisoformat(time) for time in line["x"]]
     width = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
@@ -88,10 +88,10 @@ def test_the_area_under_the_throughput_is_the_images_trained_on(study: OpenStudy
 
 def test_epochs_of_an_earlier_attempt_count_once(tmp_path: Path) -> None:
     study = new_study(tmp_path, ONE_CELL)
-    fail(study, Failure("preempted", "stopped"), 90.0, 91.0)
+    fail_cell(study, Failure("preempted", "stopped"), 90.0, 91.0)
     queue = study.queue()
     claim = queue.claim("machine:1")
     assert claim is not None
-    notes = {HISTORY: history([90.0, 91.0, 92.0]), RESUMED: {"epoch": 2, "checkpoint": "1-2"}}
+    notes = {HISTORY: made_history([90.0, 91.0, 92.0]), RESUMED: {"epoch": 2, "checkpoint": "1-2"}}
     queue.complete(claim, 92.0, user=notes)
     assert picture_of(report_of(study), "throughput").answer.startswith("30 training images")

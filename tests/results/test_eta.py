@@ -10,8 +10,8 @@ import pytest
 from mnist_tune.queue.control import Control
 from mnist_tune.results.eta import Pace
 from mnist_tune.results.study_results import Results
-from tests.support.made_studies.epochs import SECONDS, made_epoch
-from tests.support.made_studies.results import EIGHT, HOST, NOW, made_attempt, made_results, made_worker
+from tests.support.made_studies.epochs import EPOCH_SECONDS, made_epoch
+from tests.support.made_studies.results import EIGHT_CELLS, HOST, NOW, made_attempt, made_results, made_worker
 
 
 def seconds_left(results: Results) -> float | None:
@@ -29,18 +29,18 @@ def with_attempt(results: Results, number: int, **changes: object) -> Results:
 def test_cells_go_to_the_worker_that_is_free_first() -> None:
     # Two have 6 epochs to go; of three waiting cells, one worker takes two.
     results = made_results(done=3, failed=0, running=2)
-    assert seconds_left(results) == (6 + 10 + 10) * SECONDS
+    assert seconds_left(results) == (6 + 10 + 10) * EPOCH_SECONDS
 
 
 def test_what_one_worker_does_after_the_other_adds_up() -> None:
-    assert seconds_left(made_results(done=3, failed=0, running=1)) == (6 + 4 * 10) * SECONDS
+    assert seconds_left(made_results(done=3, failed=0, running=1)) == (6 + 4 * 10) * EPOCH_SECONDS
 
 
 def test_a_worker_without_a_cell_takes_one_that_waits() -> None:
     results = made_results(done=6, failed=0, running=1)
-    assert seconds_left(results) == (6 + 10) * SECONDS
+    assert seconds_left(results) == (6 + 10) * EPOCH_SECONDS
     helped = replace(results, workers=[*results.workers, made_worker(f"{HOST}:1", None, "idle")])
-    assert seconds_left(helped) == 10 * SECONDS
+    assert seconds_left(helped) == 10 * EPOCH_SECONDS
 
 
 @pytest.mark.parametrize("state", ["left", "silent", "draining"])
@@ -53,7 +53,7 @@ def test_a_worker_that_takes_no_cells_does_not_count(state: str) -> None:
 def test_the_cell_of_a_silent_worker_is_to_be_done_again() -> None:
     results = with_attempt(made_results(done=6, failed=0, running=2), 7, stale=True)
     alone = replace(results, workers=results.workers[:1])
-    assert seconds_left(alone) == (6 + 10) * SECONDS
+    assert seconds_left(alone) == (6 + 10) * EPOCH_SECONDS
 
 
 @pytest.mark.parametrize("control", [Control.PAUSED, Control.CANCELLED])
@@ -84,7 +84,7 @@ def test_a_configuration_that_is_slow_is_expected_to_be_slow_again() -> None:
         attempts=[*results.attempts[:2], third, results.attempts[3]],
         workers=[made_worker(f"{HOST}:1", None, "idle")],
     )
-    assert seconds_left(results) == 10 * SECONDS + 10 * 70.0
+    assert seconds_left(results) == 10 * EPOCH_SECONDS + 10 * 70.0
 
 
 def test_workers_that_are_here_tell_the_pace_better_than_those_that_left() -> None:
@@ -99,7 +99,7 @@ def test_the_epoch_in_progress_counts_from_when_the_last_one_ended() -> None:
     attempt = next(attempt for attempt in results.attempts if attempt.state == "running")
     for later, epochs in ((0.0, 6.0), (5.0, 5.75), (3_600.0, 5.0), (-3_600.0, 6.0)):
         pace = Pace(results, NOW + timedelta(seconds=later))
-        assert pace.seconds_left_of(attempt) == epochs * SECONDS
+        assert pace.seconds_left_of(attempt) == epochs * EPOCH_SECONDS
 
 
 def test_the_epochs_of_the_attempt_before_are_not_its_own() -> None:
@@ -108,7 +108,7 @@ def test_the_epochs_of_the_attempt_before_are_not_its_own() -> None:
         made_epoch(4, 91.0, seconds=10.0)
     ]
     results = with_attempt(
-        made_results(EIGHT),
+        made_results(EIGHT_CELLS),
         4,
         history=history,
         resumed={"epoch": 3, "checkpoint": "1-3"},

@@ -16,8 +16,8 @@ from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.dashboard_client import Client, app_of
-from tests.support.made_studies.cells import complete
-from tests.support.specs import SAMPLED
+from tests.support.made_studies.cells import complete_cell
+from tests.support.specs import SAMPLED_SPEC
 from tests.support.studies import new_study
 
 
@@ -31,7 +31,7 @@ def work_off(study: OpenStudy) -> None:
     """Complete every cell that waits."""
     while waiting := [one for one in read_results(study).latest if one.state == "waiting"]:
         if waiting[0].parameters:
-            complete(study, value_of(waiting[0].parameters))
+            complete_cell(study, value_of(waiting[0].parameters))
         else:
             queue = study.queue()
             claim = queue.claim("worker")
@@ -86,17 +86,17 @@ def test_the_report_the_dashboard_and_stock_optuna_agree_on_what_matters(
 
 
 def test_they_agree_on_a_sampled_study_too(tmp_path: Path) -> None:
-    study = new_study(tmp_path, SAMPLED.format(n_trials=20))
+    study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=20))
     work_off(study)
     assert rounded(of_the_dashboard(study, tmp_path)) == rounded(of_stock(study)) == of_the_report(study)
 
 
 def test_the_dashboard_says_nothing_where_the_report_says_that_cells_are_too_few(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    complete(study, 90.0)
-    complete(study, 91.0)
+    complete_cell(study, 90.0)
+    complete_cell(study, 91.0)
     assert of_the_dashboard(study, tmp_path) == {}
-    complete(study, 93.0)
+    complete_cell(study, 93.0)
     report = contents(read_results(study), [], "", datetime.now(UTC))
     (picture,) = [one for one in report.pictures if one.key == "importance"]
     assert picture.answer == "3 complete cells are too few to tell: it takes 8."

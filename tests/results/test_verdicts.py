@@ -13,8 +13,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.live_view import live_view
 from tests.support.commands import Command
-from tests.support.made_studies.cells import complete
-from tests.support.specs import SEEDS
+from tests.support.made_studies.cells import complete_cell
+from tests.support.specs import SEEDS_SPEC
 from tests.support.studies import new_study
 
 MAY_CHANGE = "not finished: 6 of 8 cells have not ended; the best so far may change"
@@ -24,9 +24,9 @@ PROVISIONAL = "provisional: no configuration has all its 2 seeds yet"
 @pytest.fixture
 def begun(tmp_path: Path) -> OpenStudy:
     """Two of eight cells are complete: one seed each of two configurations."""
-    study = new_study(tmp_path, SEEDS)
-    complete(study, 75.5)
-    complete(study, 11.5)
+    study = new_study(tmp_path, SEEDS_SPEC)
+    complete_cell(study, 75.5)
+    complete_cell(study, 11.5)
     return study
 
 
@@ -44,9 +44,9 @@ def test_an_export_of_an_unfinished_study_says_so_in_the_file_and_aloud(
 
 
 def test_an_export_of_a_finished_study_is_silent(tmp_path: Path, command: Command) -> None:
-    study = new_study(tmp_path, SEEDS)
+    study = new_study(tmp_path, SEEDS_SPEC)
     for number in range(8):
-        complete(study, 90.0 + number)
+        complete_cell(study, 90.0 + number)
     answer = command("export", study.name, "--output", "best.toml")
     assert (answer.code, answer.err) == (0, "")
     origin = load_configuration(tmp_path / "best.toml").origin

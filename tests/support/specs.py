@@ -77,7 +77,7 @@ validation_size = 100
 heartbeat_interval = 0.5
 grace_period = 3.0
 """
-SEEDS = """
+SEEDS_SPEC = """
 [study]
 name = "tiny"
 
@@ -86,7 +86,7 @@ learning_rate = [0.001, 0.0001]
 batch_size = [64, 128]
 seed = [0, 1]
 """
-SAMPLED = """
+SAMPLED_SPEC = """
 [study]
 name = "tiny"
 

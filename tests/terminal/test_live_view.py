@@ -17,10 +17,18 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.glyphs import UNICODE
 from mnist_tune.terminal.live_view import live_view
 from tests.support.made_studies.epochs import made_epoch
-from tests.support.made_studies.results import EIGHT, HOST, NOW, THOUSAND, Grid, made_results, made_worker
+from tests.support.made_studies.results import (
+    EIGHT_CELLS,
+    HOST,
+    NOW,
+    THOUSAND_CELLS,
+    Grid,
+    made_results,
+    made_worker,
+)
 
 SIZES = [(80, 24), (200, 50), (60, 15)]
-ALL_AXES: Grid = EIGHT | {"seed": [0, 2**32 - 1], "precision": ["bf16", "fp32"], "epochs": [100, 300]}
+ALL_AXES: Grid = EIGHT_CELLS | {"seed": [0, 2**32 - 1], "precision": ["bf16", "fp32"], "epochs": [100, 300]}
 
 
 def lines(results: Results, width: int = 80, height: int = 24, **options: Any) -> list[str]:
@@ -38,10 +46,10 @@ def studies() -> dict[str, Results]:
     crowd = [made_worker(f"a-host-with-a-long-name.example.org:{pid}", None, "idle") for pid in range(64)]
     return {
         "8 cells": made_results(),
-        "1,000 cells": made_results(THOUSAND, done=500, failed=7, running=64),
+        "1,000 cells": made_results(THOUSAND_CELLS, done=500, failed=7, running=64),
         "all axes": made_results(ALL_AXES),
-        "64 workers": made_results(THOUSAND, done=500, running=1, workers=crowd),
-        "nothing yet": made_results(THOUSAND, done=0, failed=0, running=0),
+        "64 workers": made_results(THOUSAND_CELLS, done=500, running=1, workers=crowd),
+        "nothing yet": made_results(THOUSAND_CELLS, done=0, failed=0, running=0),
         "a long name": made_results(name="n" * 100),
     }
 
@@ -62,7 +70,7 @@ def test_no_line_is_wider_than_the_screen_and_no_line_is_below_it(
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("grid", [EIGHT, THOUSAND])
+@pytest.mark.parametrize("grid", [EIGHT_CELLS, THOUSAND_CELLS])
 def test_totals_the_time_left_and_what_runs_are_always_there(width: int, height: int, grid: Grid) -> None:
     results = made_results(grid)
     drawn = lines(results, width, height)
@@ -108,7 +116,7 @@ def test_nothing_moves_when_numbers_grow() -> None:
 
 
 def test_a_crowded_screen_keeps_what_runs_then_what_ended_last_and_counts_the_rest() -> None:
-    drawn = lines(made_results(THOUSAND, done=500, failed=2, running=3))
+    drawn = lines(made_results(THOUSAND_CELLS, done=500, failed=2, running=3))
     shown = [int(line.split()[0]) for line in drawn[5:] if re.match(r" *\d+ ", line)]
     assert shown == [502, 503, 504, *range(501, 501 - len(shown) + 3, -1)]
     hidden = 1_000 - len(shown)

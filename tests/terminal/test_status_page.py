@@ -16,12 +16,12 @@ from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.glyphs import ASCII, UNICODE
 from mnist_tune.terminal.status_page import status_page
 from tests.support.commands import Command
-from tests.support.made_studies.cells import complete, fail
-from tests.support.made_studies.results import EIGHT, THOUSAND, made_attempt, made_results
-from tests.support.specs import SEEDS
+from tests.support.made_studies.cells import complete_cell, fail_cell
+from tests.support.made_studies.results import EIGHT_CELLS, THOUSAND_CELLS, made_attempt, made_results
+from tests.support.specs import SEEDS_SPEC
 from tests.support.studies import new_study
 
-WIDE = EIGHT | {
+WIDE = EIGHT_CELLS | {
     "epochs": [10, 15],
     "label_smoothing": [0.0, 0.05],
     "augmentation_rotation": [0.0, 7.5],
@@ -50,7 +50,7 @@ def test_six_trials_of_fifteen_epochs_take_a_line_each_with_the_last_value_and_a
     assert "provisional: the only configuration has 5 of 6 seeds" in lines
 
 
-@pytest.mark.parametrize("grid", [EIGHT, THOUSAND, WIDE])
+@pytest.mark.parametrize("grid", [EIGHT_CELLS, THOUSAND_CELLS, WIDE])
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_tables_fit_the_terminal(grid: dict[str, list[Any]], width: int) -> None:
     lines = page(made_results(grid, done=4, failed=1, running=2), width)
@@ -60,7 +60,7 @@ def test_the_tables_fit_the_terminal(grid: dict[str, list[Any]], width: int) -> 
 
 
 def test_a_long_study_shows_what_runs_the_holes_the_best_and_what_ended_last() -> None:
-    results = made_results(THOUSAND, done=500, failed=30, running=40)
+    results = made_results(THOUSAND_CELLS, done=500, failed=30, running=40)
     best = replace(results.attempts[7], value=99.5)
     results = replace(results, attempts=[*results.attempts[:7], best, *results.attempts[8:]])
     lines = page(results)
@@ -117,15 +117,15 @@ def test_of_many_failures_the_last_are_named_and_the_others_counted() -> None:
 
 
 def test_on_a_terminal_without_unicode_nothing_else_is_printed() -> None:
-    results = made_results(EIGHT, done=4, failed=1, running=2)
+    results = made_results(EIGHT_CELLS, done=4, failed=1, running=2)
     assert all(line.plain.isascii() for line in status_page(results, ASCII, 80))
 
 
 def test_pruned_configurations_stand_below_the_ranking_with_their_epoch(
     tmp_path: Path, command: Command
 ) -> None:
-    study = new_study(tmp_path, SEEDS)
-    complete(study, 90.0)
+    study = new_study(tmp_path, SEEDS_SPEC)
+    complete_cell(study, 90.0)
     queue = study.queue()
     claim = queue.claim("worker")
     assert claim is not None
@@ -135,9 +135,9 @@ def test_pruned_configurations_stand_below_the_ranking_with_their_epoch(
 
 
 def test_status_all_shows_each_attempt_of_a_cell(tmp_path: Path, command: Command) -> None:
-    study = new_study(tmp_path, SEEDS)
-    fail(study, Failure("lost", "gone"))
-    complete(study, 90.0)
+    study = new_study(tmp_path, SEEDS_SPEC)
+    fail_cell(study, Failure("lost", "gone"))
+    complete_cell(study, 90.0)
     assert len(read_results(study).attempts) == 9
     short, full = (command("status", study.name, *options).out for options in ((), ("--all",)))
     assert "✗ failed" not in short

@@ -31,7 +31,7 @@ from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
 from mnist_tune.text.visible import EMPTY
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import history
+from tests.support.made_studies.epochs import made_history
 from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import new_study, take
 
@@ -57,7 +57,7 @@ def study(tmp_path: Path) -> OpenStudy:
     complete, failed = take(queue), take(queue)
     files = {"log.txt": f"{HOSTILE}\nsecond line\n".encode()}
     pointers = upload(ArtifactFolder(tmp_path / "studies-artifacts"), complete.token, files)
-    notes = {HISTORY: history([90.0]), ENVIRONMENT: {HOSTILE: HOSTILE, "device_name": HOSTILE}}
+    notes = {HISTORY: made_history([90.0]), ENVIRONMENT: {HOSTILE: HOSTILE, "device_name": HOSTILE}}
     queue.complete(complete, 90.0, user=notes, system=pointers)
     assert queue.give_back(failed, Failure("exception", f"{HOSTILE}\nTraceback\n\t{HOSTILE}"))
     with study.storage.transaction() as session:

@@ -9,7 +9,7 @@ from typing import Any
 from mnist_tune.failures import Failure
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.epochs import history
+from tests.support.made_studies.epochs import made_history
 
 
 def complete_next_cell(study: OpenStudy, value: float, **environment: Any) -> None:
@@ -38,7 +38,7 @@ RUN_ON = {
 }
 
 
-def complete(
+def complete_cell(
     study: OpenStudy, *accuracies: float, worker: str = "machine:1", **environment: Any
 ) -> dict[str, Any]:
     """Take the next cell and complete it; its parameters."""
@@ -46,21 +46,21 @@ def complete(
     claim = queue.claim(worker)
     assert claim is not None
     parameters = study.guide().parameters(claim)
-    notes = {ENVIRONMENT: RUN_ON | environment, HISTORY: history(accuracies)}
+    notes = {ENVIRONMENT: RUN_ON | environment, HISTORY: made_history(accuracies)}
     queue.complete(claim, accuracies[-1], user=notes)
     return parameters
 
 
-def fail(study: OpenStudy, failure: Failure, *accuracies: float, worker: str = "machine:1") -> None:
+def fail_cell(study: OpenStudy, failure: Failure, *accuracies: float, worker: str = "machine:1") -> None:
     """Take the next cell and fail after these epochs."""
     queue = study.queue()
     claim = queue.claim(worker)
     assert claim is not None
-    queue.record(claim, user={ENVIRONMENT: RUN_ON, HISTORY: history(accuracies)})
+    queue.record(claim, user={ENVIRONMENT: RUN_ON, HISTORY: made_history(accuracies)})
     assert queue.give_back(claim, failure)
 
 
-def complete_all(study: OpenStudy, *, epochs: int = 10, workers: int = 8) -> None:
+def complete_all_cells(study: OpenStudy, *, epochs: int = 10, workers: int = 8) -> None:
     """Complete every cell, one in forty at the second try, with accuracies as they might be."""
     luck = random.Random(0)
     for number in range(study.spec.n_cells):
@@ -68,5 +68,5 @@ def complete_all(study: OpenStudy, *, epochs: int = 10, workers: int = 8) -> Non
         top = 98.9 - abs(luck.gauss(0, 4))
         went = [round(max(top - 30 * math.exp(-epoch), 10), 2) for epoch in range(1, epochs + 1)]
         if number % 40 == 7:
-            fail(study, Failure("exception", "RuntimeError: broken"), *went[:3], worker=worker)
-        complete(study, *went, worker=worker)
+            fail_cell(study, Failure("exception", "RuntimeError: broken"), *went[:3], worker=worker)
+        complete_cell(study, *went, worker=worker)

@@ -8,7 +8,7 @@ from typing import Any
 from mnist_tune.jobs.metrics import EpochMetrics
 
 
-def history(accuracies: Sequence[float]) -> list[dict[str, Any]]:
+def made_history(accuracies: Sequence[float]) -> list[dict[str, Any]]:
     """Epochs that reached these accuracies, ten images each."""
     return [
         {
@@ -23,11 +23,11 @@ def history(accuracies: Sequence[float]) -> list[dict[str, Any]]:
     ]
 
 
-SECONDS = 20.0
+EPOCH_SECONDS = 20.0
 """That an epoch takes."""
 
 
-def made_epoch(epoch: int, accuracy: float, seconds: float = SECONDS) -> EpochMetrics:
+def made_epoch(epoch: int, accuracy: float, seconds: float = EPOCH_SECONDS) -> EpochMetrics:
     """The metrics of an epoch."""
     return EpochMetrics(epoch, 2.0 / epoch, 1.5 / epoch, accuracy, 1_234.5, seconds)
 

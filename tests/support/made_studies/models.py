@@ -16,7 +16,7 @@ from mnist_tune.spec.documents import dump
 from mnist_tune.study.open_study import OpenStudy
 
 
-def evaluated(
+def made_model(
     study: OpenStudy,
     folder: Path,
     *,
@@ -34,24 +34,24 @@ def evaluated(
     (folder / METRICS_FILE).write_text(json.dumps({"images": images}), encoding="utf-8")
     (folder / MODEL_FILE).write_bytes(b"weights")
     file = folder / MODEL_FILE
-    assert Measured(evaluation(accuracy), file, sha256_of(file)).keep() is not None
+    assert Measured(made_evaluation(accuracy), file, sha256_of(file)).keep() is not None
     return read_evaluated(folder)
 
 
-def evaluation(accuracy: float) -> Evaluation:
+def made_evaluation(accuracy: float) -> Evaluation:
     """100 images of each digit; all mistakes are fours read as nines."""
     n_wrong = round(10 * (100 - accuracy))
     matrix = [[100 if i == j else 0 for j in range(10)] for i in range(10)]
     matrix[4][4] -= n_wrong
     matrix[4][9] += n_wrong
     wrong = tuple(
-        Misclassified(index, 4, 9, 50.0 + index, base64.b64encode(picture(index)).decode())
+        Misclassified(index, 4, 9, 50.0 + index, base64.b64encode(made_image(index)).decode())
         for index in range(n_wrong)
     )
     per_class = tuple(float(row[digit]) for digit, row in enumerate(matrix))
     return Evaluation(1_000, 0.05, accuracy, per_class, tuple(map(tuple, matrix)), wrong)
 
 
-def picture(index: int) -> bytes:
+def made_image(index: int) -> bytes:
     """28 rows of 28 pixels, other ones for each index."""
     return bytes((index * 7 + place) % 256 for place in range(28 * 28))

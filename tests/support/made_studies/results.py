@@ -12,17 +12,17 @@ from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import Spec
-from tests.support.made_studies.epochs import SECONDS, made_epoch
+from tests.support.made_studies.epochs import EPOCH_SECONDS, made_epoch
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Grid = dict[str, list[Any]]
-EIGHT: Grid = {"learning_rate": [0.001, 0.0001], "batch_size": [64, 128], "optimizer": ["Adam", "SGD"]}
-THOUSAND: Grid = EIGHT | {"seed": list(range(125))}
+EIGHT_CELLS: Grid = {"learning_rate": [0.001, 0.0001], "batch_size": [64, 128], "optimizer": ["Adam", "SGD"]}
+THOUSAND_CELLS: Grid = EIGHT_CELLS | {"seed": list(range(125))}
 HOST = "gpu-1.example"
 
 
 def made_results(
-    grid: Grid = EIGHT,
+    grid: Grid = EIGHT_CELLS,
     *,
     name: str = "grid",
     done: int = 3,
@@ -74,7 +74,7 @@ def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_don
         environment={},
         resumed=None,
         failure={"class": "non_finite", "reason": "training loss is nan"} if state == "failed" else None,
-        started=None if state == "waiting" else NOW - timedelta(seconds=SECONDS * epochs_done),
+        started=None if state == "waiting" else NOW - timedelta(seconds=EPOCH_SECONDS * epochs_done),
         ended=NOW - timedelta(seconds=1_000 - number) if is_over else None,
         stale=False,
     )
