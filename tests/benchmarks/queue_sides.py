@@ -32,7 +32,7 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import RunTrial
 from tests.benchmarks.worker_pool import Call, Log, Work
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import work
 
 ACCURACY = 50.0
@@ -74,7 +74,7 @@ class Ours:
 
 def _run_trial(attempt: Attempt) -> float:
     attempt.check()
-    attempt.epoch_done(epoch(1, ACCURACY), last=True)
+    attempt.epoch_done(made_epoch(1, ACCURACY), last=True)
     return ACCURACY
 
 

@@ -44,7 +44,7 @@ from tests.benchmarks.queue_figures import EXACTNESS, Outcome, outcome, spreads
 from tests.benchmarks.queue_sides import ACCURACY, Ours
 from tests.benchmarks.spread import Spread, spread
 from tests.benchmarks.worker_pool import Log, run_together
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 
 WORKERS = (1, 2, 8, 32, 64)
 CELLS_EACH = 8
@@ -107,7 +107,7 @@ def sleeping(seconds: float, epochs: int) -> RunTrial:
             while (left := begun + seconds * number / epochs - time.monotonic()) > 0:
                 time.sleep(min(left, LOOK_SECONDS))
                 attempt.check()
-            metrics = epoch(number, ACCURACY)
+            metrics = made_epoch(number, ACCURACY)
             attempt.epoch_done(metrics, last=number == epochs)
             attempt.say(metrics.line(epochs))
         return ACCURACY

@@ -24,7 +24,7 @@ from tests.benchmarks.start_up import (
     table,
 )
 from tests.support.commands import STORED, finish, run_command, start_command
-from tests.support.made_studies.cells import complete_next_cell
+from tests.support.made_studies.cells import complete_cell
 from tests.support.process_tree import descendants
 from tests.support.specs import STUDIES
 from tests.support.studies import new_study, take
@@ -128,7 +128,7 @@ def test_the_starts_are_measured_beside_their_floors(mnist_directory: Path) -> N
 def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     for _ in range(8):
-        complete_next_cell(study, 90.0)
+        complete_cell(study, 90.0)
     script = """
 import sys
 import time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from mnist_tune.study.store import open_study
 from mnist_tune.text.wording import parameters_text
 from tests.support.commands import STORED, Command, run_command
 from tests.support.finished_run import FinishedRun
-from tests.support.made_studies.cells import complete_next_cell, fail_all_cells
+from tests.support.made_studies.cells import complete_cell, fail_all_cells
 from tests.support.stored_content import database_content
 from tests.support.studies import new_study, open_file
 
@@ -62,7 +63,7 @@ def test_status_exits_with_1_when_a_finished_study_lacks_cells_and_names_them(
 ) -> None:
     study = new_study(tmp_path)
     for value in range(7):
-        complete_next_cell(study, 90.0 + value)
+        complete_cell(study, 90.0 + value)
     fail_all_cells(study, "training loss is nan in epoch 1")
     answer = command("status", "tiny")
     (hole,) = read_results(study).holes
@@ -106,12 +107,12 @@ def test_status_never_breaks_a_line_of_a_pipe(tmp_path: Path, command: Command) 
     [("precision", "bf16", "fp32"), ("threads", 1, 4), ("device_name", "Fast GPU", "Slow CPU")],
 )
 def test_status_warns_when_cells_ran_on_different_grounds(
-    tmp_path: Path, command: Command, key: str, one: object, other: object
+    tmp_path: Path, command: Command, key: str, one: Any, other: Any
 ) -> None:
     study = new_study(tmp_path)
-    complete_next_cell(study, 90.0, **{key: one})
+    complete_cell(study, 90.0, **{key: one})
     assert "warning" not in command("status", "tiny").out
-    complete_next_cell(study, 91.0, **{key: other})
+    complete_cell(study, 91.0, **{key: other})
     warning = f"cells differ in {key} ({one}, {other})"
     assert f"warning: {warning}" in command("status", "tiny").out
     (in_json,) = command("status", "tiny", "--json").json["warnings"]

@@ -23,7 +23,7 @@ from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import new_study, open_file, work
 
@@ -48,7 +48,7 @@ class Background:
         self.ended.append(work(study, self._run_trial, StopRequest(), lambda _: None))
 
     def _run_trial(self, attempt: Attempt) -> float:
-        attempt.epoch_done(epoch(1, 41.0))
+        attempt.epoch_done(made_epoch(1, 41.0))
         while not self.go_on.wait(0.02):
             attempt.check()
             if attempt.is_to_drain:

@@ -12,12 +12,12 @@ from sqlalchemy.engine.interfaces import CacheStats
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import RESULT
 from mnist_tune.worker.attempt import Attempt
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import new_study, open_file, take, work
 
 
 def one_epoch(attempt: Attempt) -> float:
-    attempt.epoch_done(epoch(1, 50.0), last=True)
+    attempt.epoch_done(made_epoch(1, 50.0), last=True)
     return 50.0
 
 

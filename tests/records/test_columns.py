@@ -24,7 +24,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
 from mnist_tune.storage.optuna_internals import parameters
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import new_study, take
 
@@ -71,7 +71,7 @@ def worked_on(folder: Path, spec: str) -> OpenStudy:
         claim = take(queue)
         if spec == SAMPLED:
             study.guide().parameters(claim)
-        queue.record(claim, user={HISTORY: [asdict(epoch(1, 50.0))]}, reports={1: 50.0})
+        queue.record(claim, user={HISTORY: [asdict(made_epoch(1, 50.0))]}, reports={1: 50.0})
         if end == "complete":
             queue.complete(claim, 91.5, system={LOG: "said"})
         elif end == "infinite":

@@ -19,7 +19,7 @@ from mnist_tune.terminal.events import events
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import new_study, work
@@ -43,7 +43,7 @@ print(check_folders(Path("elsewhere"), Path("disk/artifacts")))
 
 def trains(attempt: Attempt) -> float:
     """A job that leaves weights."""
-    attempt.epoch_done(epoch(1, 50.0))
+    attempt.epoch_done(made_epoch(1, 50.0))
     attempt.keep_file(MODEL_FILE, b"weights")
     return 50.0
 
@@ -147,9 +147,9 @@ def test_a_state_that_could_not_be_saved_is_told_until_one_is(tmp_path: Path) ->
     def saves_nothing_at_first(attempt: Attempt) -> float:
         for number in (1, 2):
             attempt.no_checkpoint("No space left on device")
-            attempt.epoch_done(epoch(number, 50.0))
+            attempt.epoch_done(made_epoch(number, 50.0))
             warnings.append(read_results(study).warnings)
-        attempt.epoch_done(epoch(3, 50.0), Checkpoint("1-a-3.pt", "0" * 64, 3))
+        attempt.epoch_done(made_epoch(3, 50.0), Checkpoint("1-a-3.pt", "0" * 64, 3))
         warnings.append(read_results(study).warnings)
         return 50.0
 

@@ -17,7 +17,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.pruned_studies import HALVING, MEDIAN, SEEDS, pruned_study
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, states, work
@@ -26,7 +26,7 @@ from tests.support.studies import new_study, states, work
 def rising_trial(attempt: Attempt, epochs: int = 9) -> float:
     """A trial whose accuracy rises by a point an epoch; the later ones are worse."""
     for number in range(1, epochs + 1):
-        attempt.epoch_done(epoch(number, accuracy(attempt, number)), last=number == epochs)
+        attempt.epoch_done(made_epoch(number, accuracy(attempt, number)), last=number == epochs)
     return accuracy(attempt, epochs)
 
 
@@ -64,7 +64,7 @@ def test_a_patient_pruner_ends_a_trial_that_has_not_improved_for_so_many_epochs(
 
     def best_in_its_third(attempt: Attempt) -> float:
         for number in range(1, 10):
-            attempt.epoch_done(epoch(number, 50.0 - abs(number - 3)), last=number == 9)
+            attempt.epoch_done(made_epoch(number, 50.0 - abs(number - 3)), last=number == 9)
         return 50.0
 
     work(study, best_in_its_third)
@@ -120,7 +120,7 @@ def test_a_configuration_with_a_pruned_seed_is_not_ranked(tmp_path: Path) -> Non
         lucky = 90.0 if attempt.claim.number == 0 else 20.0
         good = lucky if attempt.parameters["batch_size"] == size else 95.0
         for number in range(1, 10):
-            attempt.epoch_done(epoch(number, good), last=number == 9)
+            attempt.epoch_done(made_epoch(number, good), last=number == 9)
         return good
 
     tried: dict[str, int] = {}
@@ -140,7 +140,7 @@ def test_a_study_in_which_every_configuration_was_pruned_has_no_winner(tmp_path:
 
     def falling(attempt: Attempt) -> float:
         for number in range(1, 10):
-            attempt.epoch_done(epoch(number, 50.0 - number), last=number == 9)
+            attempt.epoch_done(made_epoch(number, 50.0 - number), last=number == 9)
         return 41.0
 
     work(study, falling)

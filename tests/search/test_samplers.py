@@ -17,7 +17,7 @@ from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, opened_again, take, work
 
@@ -49,7 +49,7 @@ def toy(attempt: Attempt) -> float:
         90 - 5 * abs(math.log10(parameters["learning_rate"]) + 3) - 2 * (parameters["optimizer"] == "SGD")
     )
     for number in (1, 2, 3):
-        attempt.epoch_done(epoch(number, reached - 3 + number), last=number == 3)
+        attempt.epoch_done(made_epoch(number, reached - 3 + number), last=number == 3)
     return reached
 
 

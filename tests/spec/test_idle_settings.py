@@ -12,7 +12,7 @@ from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import STUDIES, TINY_SPEC, tiny_spec, write_spec
 from tests.support.studies import new_study, open_file, states, work
 
@@ -155,7 +155,7 @@ def falling(attempt: Attempt) -> float:
     """What any pruner ends as soon as it may: the later, the worse, and worse from epoch to epoch."""
     for number in range(1, 10):
         accuracy = 90.0 - number - 10 * attempt.claim.number
-        attempt.epoch_done(epoch(number, accuracy), last=number == 9)
+        attempt.epoch_done(made_epoch(number, accuracy), last=number == 9)
     return accuracy
 
 

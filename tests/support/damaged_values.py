@@ -16,7 +16,7 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
 from mnist_tune.study.store import create_study, open_study
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, open_file, take
 
@@ -99,7 +99,7 @@ def _work_on(folder: Path, name: str) -> None:
     registration.beat(3, 1000.0)
     for number in range(5):
         claim = take(queue)
-        history = [asdict(epoch(1, 80.0 + number)), asdict(epoch(2, 90.0 + number))]
+        history = [asdict(made_epoch(1, 80.0 + number)), asdict(made_epoch(2, 90.0 + number))]
         notes = {HISTORY: history, ENVIRONMENT: ENVIRONMENT_OF_ALL, RESUMED: {"epoch": 1, "checkpoint": "x"}}
         queue.record(claim, user=notes, reports={1: 80.0 + number, 2: 90.0 + number})
         key = checkpoint_key(claim.trial_id, claim.token, 1)

@@ -26,7 +26,7 @@ from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.schema import prepare
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 
 STATE_FILE = "state.json"
 InEpoch = Callable[[Attempt], object]
@@ -114,7 +114,7 @@ class Job:
             accuracies = trained(cell, accuracies)
             name = checkpoint_key(claim.trial_id, claim.token, number)
             checkpoint = save(self._states, name, number, _state(cell, accuracies))
-            attempt.epoch_done(epoch(number, accuracies[-1]), checkpoint, last=number == self._epochs)
+            attempt.epoch_done(made_epoch(number, accuracies[-1]), checkpoint, last=number == self._epochs)
             if attempt.is_to_drain and number < self._epochs:
                 raise AttemptFailed(Failure("preempted", attempt.stop_reason))
         attempt.keep_file(STATE_FILE, _state(cell, accuracies))
@@ -132,7 +132,7 @@ class Job:
             self._steps.note("restart", claim.trial_id, claim.token)
             return []
         assert (stored, len(accuracies)) == (cell, claim.checkpoint.epoch)
-        history = [epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
+        history = [made_epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
         note = {"epoch": len(accuracies), "checkpoint": claim.checkpoint.key}
         attempt.resumed(history, note, last=len(accuracies) == self._epochs)
         return list(accuracies)

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TWO_CELLS, lease
 
 GRID_SPEC = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease(0.05, 0.3)
@@ -39,7 +39,7 @@ def stock_study(folder: Path, name: str = "tiny", **options: Any) -> optuna.Stud
 
 def train_one_epoch(attempt: Attempt) -> float:
     """One epoch."""
-    attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number), last=True)
+    attempt.epoch_done(made_epoch(1, 50.0 + attempt.claim.number), last=True)
     return 50.0 + attempt.claim.number
 
 

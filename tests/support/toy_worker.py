@@ -19,7 +19,7 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import StopRequest
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import work
 
 STEP_SECONDS = 0.05
@@ -82,7 +82,7 @@ def follow(attempt: Attempt, epochs: int, seconds: float, note_step: Callable[[]
                 number = done.get(timeout=STEP_SECONDS)
             except queue.Empty:
                 continue
-            attempt.epoch_done(epoch(number, 40.0 + number))
+            attempt.epoch_done(made_epoch(number, 40.0 + number))
         return 40.0 + epochs
     finally:
         over.set()

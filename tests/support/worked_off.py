@@ -6,14 +6,14 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended, RunTrial
 from mnist_tune.worker.signals import StopRequest
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import work
 
 
 def run_one_epoch(attempt: Attempt) -> float:
     """A job of one epoch."""
     attempt.check()
-    attempt.epoch_done(epoch(1, 50.0 + attempt.claim.number))
+    attempt.epoch_done(made_epoch(1, 50.0 + attempt.claim.number))
     attempt.say("epoch 1")
     return 50.0 + attempt.claim.number
 

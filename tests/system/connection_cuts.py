@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import Connection, Engine
 
 from mnist_tune.worker.attempt import Attempt
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TWO_CELLS
 
 
@@ -144,5 +144,5 @@ def train_three_epochs(attempt: Attempt) -> float:
     accuracy = 0.0
     for number in range(1, 4):
         accuracy = 40.0 + number - 5 * (attempt.claim.number % 3)
-        attempt.epoch_done(epoch(number, accuracy), last=number == 3)
+        attempt.epoch_done(made_epoch(number, accuracy), last=number == 3)
     return accuracy

@@ -23,7 +23,7 @@ from mnist_tune.terminal import follow
 from mnist_tune.terminal.display import Display
 from mnist_tune.worker.signals import StopRequest
 from tests.support.commands import Answer, Command
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec, write_spec
 from tests.support.studies import new_study, take, work
 from tests.system.connection_cuts import (
@@ -56,7 +56,7 @@ def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     take(queue)
     assert create_study(study.storage, tiny_spec(folder, GRID_SPEC))
     queue = open_study(study.storage, "grid").queue()
-    queue.complete(take(queue), 50.0, user={HISTORY: [asdict(epoch(1, 50.0))]}, reports={1: 50.0})
+    queue.complete(take(queue), 50.0, user={HISTORY: [asdict(made_epoch(1, 50.0))]}, reports={1: 50.0})
     study.storage.engine.dispose()
     return "begun"
 

@@ -17,7 +17,7 @@ from mnist_tune.storage.statements import put
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.stock_optuna import GRID_SPEC, broken_promises_of, stock_study, train_one_epoch
 from tests.support.studies import new_study, states, take, work
 
@@ -55,7 +55,7 @@ def test_a_trial_that_is_told_between_two_epochs_was_not_trained(
     of_version(study, version)
     queue = study.queue()
     claim = take(queue)
-    queue.record(claim, user={"history": [asdict(epoch(1, 42.0))]}, reports={1: 42.0})
+    queue.record(claim, user={"history": [asdict(made_epoch(1, 42.0))]}, reports={1: 42.0})
     stock_study(tmp_path).tell(claim.number, 42.0 if state is TrialState.COMPLETE else None, state=state)
     assert [hole.number for hole in read_results(study).holes] == [claim.number]
     assert LearntFrom(study.storage, study.study_id).get_all_trials() == []
@@ -68,7 +68,7 @@ def test_a_result_of_version_0_5_0_whose_history_cannot_be_read_is_damaged_and_k
     study = new_study(tmp_path, GRID_SPEC)
     assert work(study, train_one_epoch) is Ended.FINISHED
     without_results(study)
-    impossible = [asdict(epoch(1, 50.0)) | {"images_per_second": float("inf")}]
+    impossible = [asdict(made_epoch(1, 50.0)) | {"images_per_second": float("inf")}]
     with study.storage.transaction() as session:
         put(session, 1, user={"history": impossible})
     results = read_results(study)

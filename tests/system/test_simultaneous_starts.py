@@ -16,7 +16,7 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from tests.support.forked_processes import run_each
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, open_file, work
 from tests.system.process_pool import Crowd, Treatment
@@ -48,7 +48,7 @@ def crowd_finishes_the_grid(crowd: tuple[Path, int]) -> list[str]:
 def work_for_a_moment(folder: Path) -> None:
     def run_trial(attempt: Attempt) -> float:
         time.sleep(0.01)
-        attempt.epoch_done(epoch(1, 50.0), last=True)
+        attempt.epoch_done(made_epoch(1, 50.0), last=True)
         return 50.0
 
     study = open_study(open_file(folder), "tiny")

@@ -18,7 +18,7 @@ from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
 from tests.support.stock_optuna import (
     GRID_SPEC,
@@ -138,7 +138,7 @@ def test_stock_optuna_may_delete_a_study_under_its_worker(tmp_path: Path) -> Non
     def deleted_meanwhile(attempt: Attempt) -> float:
         optuna.delete_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/studies.db")
         with pytest.raises(LeaseLost):
-            attempt.epoch_done(epoch(1, 50.0))
+            attempt.epoch_done(made_epoch(1, 50.0))
         raise LeaseLost
 
     with pytest.raises(Exception, match="the study was deleted while this worker was on it"):

@@ -11,23 +11,6 @@ from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.epochs import made_history
 
-
-def complete_next_cell(study: OpenStudy, value: float, **environment: Any) -> None:
-    """End the next cell with this value, as run on this environment."""
-    queue = study.queue()
-    claim = queue.claim("worker")
-    assert claim is not None
-    study.storage.set_trial_user_attr(claim.trial_id, ENVIRONMENT, environment)
-    queue.complete(claim, value)
-
-
-def fail_all_cells(study: OpenStudy, reason: str) -> None:
-    """Fail every waiting cell, until its budget is spent."""
-    queue = study.queue()
-    while claim := queue.claim("worker"):
-        queue.give_back(claim, Failure("non_finite", reason))
-
-
 RUN_ON = {
     "device": "cpu",
     "device_name": "a CPU",
@@ -70,3 +53,10 @@ def complete_all_cells(study: OpenStudy, *, epochs: int = 10, workers: int = 8) 
         if number % 40 == 7:
             fail_cell(study, Failure("exception", "RuntimeError: broken"), *went[:3], worker=worker)
         complete_cell(study, *went, worker=worker)
+
+
+def fail_all_cells(study: OpenStudy, reason: str) -> None:
+    """Fail every waiting cell, until its budget is spent."""
+    queue = study.queue()
+    while claim := queue.claim("worker"):
+        queue.give_back(claim, Failure("non_finite", reason))

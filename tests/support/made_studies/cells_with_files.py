@@ -13,7 +13,7 @@ from mnist_tune.files.checkpoints import save as save_checkpoint
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, UID
-from tests.support.made_studies.epochs import epoch
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import new_study
 
 ARTIFACTS, CHECKPOINTS = "studies.db.artifacts", "studies.db.checkpoints"
@@ -37,7 +37,7 @@ class CellsByHand:
     def train(self, claim: Claim, epochs: int) -> None:
         """Store so many epochs and a checkpoint after the last."""
         reports = {number: 90.0 + number for number in range(1, epochs + 1)}
-        history = [asdict(epoch(number, accuracy)) for number, accuracy in reports.items()]
+        history = [asdict(made_epoch(number, accuracy)) for number, accuracy in reports.items()]
         checkpoint = save_checkpoint(
             self.checkpoints, checkpoint_key(claim.trial_id, claim.token, epochs), epochs, b"weights"
         )

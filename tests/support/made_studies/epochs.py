@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
 
+EPOCH_SECONDS = 20.0
+"""That an epoch takes in results that are made up. One that is stored takes next to no time."""
+
+
+def made_epoch(
+    number: int, accuracy: float, seconds: float = 0.1, images_per_second: float = 1_234.5
+) -> EpochMetrics:
+    """The metrics of an epoch; its losses tell it from the epochs before and after."""
+    return EpochMetrics(number, 2.0 / number, 1.5 / number, accuracy, images_per_second, seconds)
+
 
 def made_history(accuracies: Sequence[float]) -> list[dict[str, Any]]:
-    """Epochs that reached these accuracies, ten images each."""
+    """Epochs that reached these accuracies, as a trial stores them: ten images each, at 1,000 a second."""
     return [
-        {
-            "epoch": epoch,
-            "training_loss": round(2.0 / epoch, 4),
-            "validation_loss": round((100 - accuracy) / 40 + 0.01, 4),
-            "validation_accuracy": accuracy,
-            "images_per_second": 1_000.0,
-            "seconds": 0.01,
-        }
-        for epoch, accuracy in enumerate(accuracies, start=1)
+        asdict(made_epoch(number, accuracy, seconds=0.01, images_per_second=1_000.0))
+        for number, accuracy in enumerate(accuracies, start=1)
     ]
-
-
-EPOCH_SECONDS = 20.0
-"""That an epoch takes."""
-
-
-def made_epoch(epoch: int, accuracy: float, seconds: float = EPOCH_SECONDS) -> EpochMetrics:
-    """The metrics of an epoch."""
-    return EpochMetrics(epoch, 2.0 / epoch, 1.5 / epoch, accuracy, 1_234.5, seconds)
-
-
-def epoch(number: int, accuracy: float) -> EpochMetrics:
-    """The metrics of an epoch that took no time."""
-    return EpochMetrics(number, 0.5, 0.5, accuracy, 1_000.0, 0.1)

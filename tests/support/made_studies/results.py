@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,9 +59,12 @@ def made_results(
     return Results(spec, attempts, control, list(at_work if workers is None else workers))
 
 
-def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_done: int) -> TrialResult:
+def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_done: int = 0) -> TrialResult:
     """The first attempt at a cell, with this many epochs; one that runs is at the very end of its last."""
-    history = [made_epoch(epoch, 50.0 + 40.0 * epoch / (epoch + 1)) for epoch in range(1, epochs_done + 1)]
+    history = [
+        made_epoch(epoch, 50.0 + 40.0 * epoch / (epoch + 1), EPOCH_SECONDS)
+        for epoch in range(1, epochs_done + 1)
+    ]
     is_over = state in ("complete", "failed")
     return TrialResult(
         number=number,
@@ -87,24 +91,10 @@ def made_worker(name: str, trial: int | None = None, state: str = "working") -> 
 
 
 def completed_attempt(number: int, value: float, **parameters: Any) -> TrialResult:
-    """A completed attempt."""
-    return TrialResult(
-        number,
-        number,
-        1,
-        State.COMPLETE,
-        parameters,
-        value,
-        [],
-        None,
-        {},
-        None,
-        None,
-        None,
-        None,
-        stale=False,
-    )
+    """A completed attempt whose value is known, and none of its epochs."""
+    return replace(made_attempt(number, "complete", parameters), value=value)
 
 
 def grid_spec(**grid: list[Any]) -> Spec:
+    """The spec of a grid over these values."""
     return Spec.model_validate({"study": {"name": "study"}, "search": {"grid": grid}})
