@@ -25,7 +25,7 @@ class Bomb:
 
 
 @pytest.fixture(scope="module")
-def litter(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> Path:
+def mistakes(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> Path:
     """A study, of which no cell was run, and everything that may be named by mistake."""
     folder = tmp_path_factory.mktemp("litter")
     study = new_study(folder)
@@ -44,9 +44,9 @@ def litter(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> P
 
 
 @pytest.fixture
-def littered(tmp_path: Path, litter: Path) -> Path:
+def folder_of_mistakes(tmp_path: Path, mistakes: Path) -> Path:
     """A folder of the test's own with all of that."""
-    return shutil.copytree(litter, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return shutil.copytree(mistakes, tmp_path, symlinks=True, dirs_exist_ok=True)
 
 
 SERVER = "--storage postgresql://user:secret@127.0.0.1:1/x"
@@ -133,17 +133,17 @@ BAD_INPUTS = [
 
 @pytest.mark.parametrize(("line", "answer"), BAD_INPUTS)
 def test_a_bad_input_gets_one_line_and_changes_nothing(
-    littered: Path, command: Command, line: str, answer: str
+    folder_of_mistakes: Path, command: Command, line: str, answer: str
 ) -> None:
-    lying, stored = files_in(littered), database_content(littered)
+    lying, stored = files_in(folder_of_mistakes), database_content(folder_of_mistakes)
     said = command(*line.split())
     assert (said.code, said.out) == (2, ""), said.err
     assert said.err.startswith("mnist-tune: ")
     assert said.err.count("\n") == 1
     assert answer in said.err
     assert "secret" not in said.err
-    assert files_in(littered) == lying
-    assert database_content(littered) == stored
+    assert files_in(folder_of_mistakes) == lying
+    assert database_content(folder_of_mistakes) == stored
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ def test_a_bad_input_gets_one_line_and_changes_nothing(
     ],
 )
 def test_a_wrong_use_of_the_command_line_gets_one_line_too(
-    littered: Path, command: Command, line: str, answer: str
+    folder_of_mistakes: Path, command: Command, line: str, answer: str
 ) -> None:
-    lying, stored = files_in(littered), database_content(littered)
+    lying, stored = files_in(folder_of_mistakes), database_content(folder_of_mistakes)
     said = command(*line.split())
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"mnist-tune: {answer}")
     assert said.err.count("\n") == 1
-    assert (files_in(littered), database_content(littered)) == (lying, stored)
+    assert (files_in(folder_of_mistakes), database_content(folder_of_mistakes)) == (lying, stored)

@@ -28,7 +28,7 @@ from tests.support.commands import finish, start_command
 from tests.papers.test_readme import LAUNCH_ON_RAY
 from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants, kill_all, started_with
-from tests.support.specs import LONG_TRIAL, TINY_SPEC, lease
+from tests.support.specs import LONG_TRIAL, TINY_SPEC, lease_lines
 from tests.support.studies import new_study, work
 from tests.support.waiting import wait_until
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]").replace(
     "epochs = 2", "epochs = 8"
-).replace("tiny", "seed-grid") + lease(0.5, 4.0)
+).replace("tiny", "seed-grid") + lease_lines(0.5, 4.0)
 NODE = {"num_cpus": 1}
 PASSWORD = "not-to-be-seen"
 

@@ -59,17 +59,17 @@ def test_what_is_shown_of_the_server_has_nothing_of_the_environment(
 def test_a_killed_server_costs_its_processes_nothing_and_the_next_start_makes_a_new_one(
     fork_server_pid: int,
 ) -> None:
-    lives = ChildProcess("tests.support.child_functions:sleep", [2.0])
+    running = ChildProcess("tests.support.child_functions:sleep", [2.0])
     killed = ChildProcess("tests.support.child_functions:sleep", [600.0])
-    for child in (lives, killed):
+    for child in (running, killed):
         child.start()
     os.kill(fork_server_pid, signal.SIGKILL)
     wait_until(lambda: not command_line_of(fork_server_pid))
-    assert (lives.poll(), killed.poll()) == (None, None)
+    assert (running.poll(), killed.poll()) == (None, None)
     wait_until(
         lambda: told_by_a_child()["parent"] not in (fork_server_pid, os.getpid())
     )  # by exec, until its end is known
-    assert lives.wait(60) == Ending(0)  # its own word
+    assert running.wait(60) == Ending(0)  # its own word
     killed.kill()
     assert killed.wait(60) == Ending(None)  # nobody was there to see
     assert str(killed.poll()) == "ended without a word"

@@ -11,12 +11,12 @@ import pytest
 from mnist_tune.results.reading import read_results
 from tests.support.clocks import ZONES_DIFFER_BY, zone
 from tests.support.commands import Command, finish, start_toy_worker
-from tests.support.specs import TINY_SPEC, lease
+from tests.support.specs import TINY_SPEC, lease_lines
 from tests.support.studies import new_study
 from tests.support.waiting import wait_until
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-FOUR_CELLS = TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]') + lease(1.0, 3.0)
+FOUR_CELLS = TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]') + lease_lines(1.0, 3.0)
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, parameters, trials
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.clocks import ZONES_DIFFER_BY, Clock, zone
-from tests.support.specs import TINY_SPEC, lease
+from tests.support.specs import TINY_SPEC, lease_lines
 from tests.support.studies import fail_behind_its_back, new_study, opened_again, states, take
 from tests.support.waiting import wait_until
 
@@ -78,7 +78,7 @@ def test_a_cell_is_given_back_only_by_who_holds_it(study: OpenStudy) -> None:
 
 
 def test_a_cell_whose_worker_fell_silent_is_put_back_by_any_other(tmp_path: Path, database: str) -> None:
-    study = new_study(tmp_path, TINY_SPEC + lease(0.1, 1.0), database)
+    study = new_study(tmp_path, TINY_SPEC + lease_lines(0.1, 1.0), database)
     silent, watching = study.queue(), opened_again(study).queue()
     before = time.monotonic()
     claim = take(silent)
@@ -98,7 +98,7 @@ def test_a_beating_worker_keeps_its_cell(
 ) -> None:
     clock = Clock()
     monkeypatch.setattr("mnist_tune.queue.heartbeat_monitor.time", clock)
-    study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0), database)
+    study = new_study(tmp_path, TINY_SPEC + lease_lines(15.0, 60.0), database)
     beating, watching = study.queue(), opened_again(study).queue()
     claim = take(beating)
     for _ in range(30):
@@ -115,7 +115,7 @@ def test_a_heartbeat_that_is_no_text_stands_still_until_the_next(
 ) -> None:
     clock = Clock()
     monkeypatch.setattr("mnist_tune.queue.heartbeat_monitor.time", clock)
-    study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0))
+    study = new_study(tmp_path, TINY_SPEC + lease_lines(15.0, 60.0))
     queue, watching = study.queue(), Watch(study.storage, trials.c.state == TrialState.RUNNING, 60.0)
     claim = take(queue)
     with study.storage.transaction() as session:
@@ -144,7 +144,7 @@ def test_who_fails_a_silent_worker_is_told_what_became_of_the_cell(
     clock = Clock()
     monkeypatch.setattr("mnist_tune.queue.heartbeat_monitor.time", clock)
     budget = f"\n[retry]\nlost = {1 if lost is None else lost}\n"
-    study = new_study(tmp_path, TINY_SPEC + lease(15.0, 60.0) + budget)
+    study = new_study(tmp_path, TINY_SPEC + lease_lines(15.0, 60.0) + budget)
     watching = study.queue()
     claim = take(study.queue())
     assert watching.put_back_stale() == {}
@@ -161,7 +161,7 @@ def test_who_fails_a_silent_worker_is_told_what_became_of_the_cell(
 
 
 def test_an_attempt_that_never_had_a_heartbeat_is_put_back_too(tmp_path: Path, database: str) -> None:
-    study = new_study(tmp_path, TINY_SPEC + lease(0.1, 1.0), database)
+    study = new_study(tmp_path, TINY_SPEC + lease_lines(0.1, 1.0), database)
     take(study.queue())
     with study.storage.transaction() as session:
         session.execute(heartbeats.delete())

@@ -19,7 +19,7 @@ from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.store import create_study, open_study, study_names
-from tests.support.specs import TWO_CELLS, lease
+from tests.support.specs import TWO_CELLS, lease_lines
 from tests.support.studies import new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 
@@ -151,4 +151,4 @@ def a_study_deleted(link: StudyBehindALink) -> None:
 def test_what_is_committed_though_the_answer_is_lost_has_one_effect(
     postgres: str, proxy: TcpProxy, tmp_path: Path, act: Callable[[StudyBehindALink], None]
 ) -> None:
-    act(StudyBehindALink(new_study(tmp_path, TWO_CELLS + lease(0.3, 1.0), postgres), proxy))
+    act(StudyBehindALink(new_study(tmp_path, TWO_CELLS + lease_lines(0.3, 1.0), postgres), proxy))

@@ -23,7 +23,7 @@ from tests.support.studies import open_file, take
 
 
 @pytest.fixture
-def of_0_5_0(tmp_path: Path) -> OpenStudy:
+def database_of_0_5_0(tmp_path: Path) -> OpenStudy:
     """The study of version 0.5.0: one cell of two is complete."""
     connection = sqlite3.connect(tmp_path / "studies.db")
     connection.executescript((Path(__file__).parent / "made_by_0.5.0.sql").read_text(encoding="utf-8"))
@@ -31,8 +31,8 @@ def of_0_5_0(tmp_path: Path) -> OpenStudy:
     return open_study(open_file(tmp_path), "tiny")
 
 
-def test_settings_that_are_out_of_bounds_by_now_are_at_their_bounds(of_0_5_0: OpenStudy) -> None:
-    spec = of_0_5_0.spec
+def test_settings_that_are_out_of_bounds_by_now_are_at_their_bounds(database_of_0_5_0: OpenStudy) -> None:
+    spec = database_of_0_5_0.spec
     assert spec.lease.model_dump() == {
         "heartbeat_interval": 0.01,
         "grace_period": 0.03,
@@ -40,22 +40,22 @@ def test_settings_that_are_out_of_bounds_by_now_are_at_their_bounds(of_0_5_0: Op
     }
     assert (spec.retry.lost, spec.retry.preempted, spec.retry.exception) == (MOST, 0, 3)
     assert (spec.limits.timeout, spec.limits.failures_in_a_row) == (1e9, MOST)
-    assert take(of_0_5_0.queue()).limits == spec.limits
+    assert take(database_of_0_5_0.queue()).limits == spec.limits
 
 
-def test_a_sampler_learns_from_it(of_0_5_0: OpenStudy) -> None:
-    learnt = LearntFrom(of_0_5_0.storage, of_0_5_0.study_id).get_all_trials()
+def test_a_sampler_learns_from_it(database_of_0_5_0: OpenStudy) -> None:
+    learnt = LearntFrom(database_of_0_5_0.storage, database_of_0_5_0.study_id).get_all_trials()
     assert [trial.value for trial in learnt if trial.state is TrialState.COMPLETE] == [96.5]
 
 
-def test_every_command_takes_it(of_0_5_0: OpenStudy, command: Command) -> None:
+def test_every_command_takes_it(database_of_0_5_0: OpenStudy, command: Command) -> None:
     shown = command("status", "tiny", "--json")
     assert (shown.code, shown.err) == (0, "")
     assert shown.json["ranking"][0]["mean"] == 96.5
     verified = command("verify", "tiny")
     assert (verified.code, verified.err) == (0, "")
     assert command("set", "tiny", "lease.storage_timeout=60", "limits.timeout=30").code == 0
-    changed = open_study(of_0_5_0.storage, "tiny").spec
+    changed = open_study(database_of_0_5_0.storage, "tiny").spec
     assert (changed.lease.storage_timeout, changed.limits.timeout, changed.retry.lost) == (60.0, 30.0, MOST)
 
 

@@ -17,7 +17,7 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
 from tests.support.commands import BY_EXEC, Command, finish, start_command
 from tests.support.postgres_server import running_server
-from tests.support.specs import TWO_CELLS, lease, write_spec
+from tests.support.specs import TWO_CELLS, lease_lines, write_spec
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.waiting import wait_until
 
@@ -38,7 +38,7 @@ precision = "fp32"
 train_size = 200
 validation_size = 100
 """
-    + lease(0.5, 6.0, patience=120.0)
+    + lease_lines(0.5, 6.0, patience=120.0)
 )
 FILES = ("--checkpoints", "files", "--artifacts", "files")
 

@@ -23,7 +23,7 @@ from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
 from tests.support.clocks import zone
 from tests.support.commands import finish, start_command, start_toy_worker
-from tests.support.specs import ONE_CELL, lease, write_spec
+from tests.support.specs import ONE_CELL, lease_lines, write_spec
 from tests.support.studies import new_study, opened_again, take
 from tests.support.waiting import wait_until
 
@@ -163,7 +163,7 @@ def test_a_server_that_takes_no_more_connections_says_so_and_what_to_do(postgres
 def test_a_time_that_python_has_none_for_hides_no_other_and_ends_no_worker(
     postgres: str, tmp_path: Path, time_: str
 ) -> None:
-    study = new_study(tmp_path, ONE_CELL + lease(0.1, 0.3), postgres)
+    study = new_study(tmp_path, ONE_CELL + lease_lines(0.1, 0.3), postgres)
     queue = study.queue()
     claim = take(queue)
     Registration(study.storage, study.study_id, "cpu").register()

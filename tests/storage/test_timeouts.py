@@ -16,7 +16,7 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.retrying import Patience
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.specs import ONE_CELL, TINY_SPEC, lease
+from tests.support.specs import ONE_CELL, TINY_SPEC, lease_lines
 from tests.support.studies import new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 
@@ -74,7 +74,7 @@ def test_the_deadline_leaves_a_worker_the_time_to_ask_again_before_its_lease_is_
     postgres: str, tmp_path: Path
 ) -> None:
     assert new_study(tmp_path, url=postgres).storage.deadline.seconds == 10
-    short = TINY_SPEC.replace("tiny", "short") + lease(1.0, 6.0)
+    short = TINY_SPEC.replace("tiny", "short") + lease_lines(1.0, 6.0)
     assert new_study(tmp_path, short, postgres).storage.deadline.seconds == 3
 
 
@@ -85,7 +85,7 @@ def test_who_creates_a_study_waits_for_others_that_do_as_long_as_it_takes(postgr
 def test_what_a_cut_link_leaves_locked_is_free_again_after_a_while(
     postgres: str, proxy: TcpProxy, tmp_path: Path
 ) -> None:
-    study = new_study(tmp_path, ONE_CELL + lease(0.5, 2.0), postgres)
+    study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 2.0), postgres)
     claim = take(study.queue())
     cut = opened_again(study, proxy.url)
     cut.storage.engine.dispose()  # its first connection is older than the deadline

@@ -20,7 +20,7 @@ from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command, run_command
-from tests.support.specs import ONE_CELL, TINY_SPEC, lease, tiny_spec, write_spec
+from tests.support.specs import ONE_CELL, TINY_SPEC, lease_lines, tiny_spec, write_spec
 from tests.support.studies import new_study, opened_again, states, take, work
 from tests.support.waiting import wait_until
 
@@ -162,7 +162,7 @@ def test_a_lease_that_would_have_workers_fail_each_other_waits_until_they_have_l
 
 
 def test_a_worker_goes_by_the_lease_that_the_study_was_given_while_the_worker_began(tmp_path: Path) -> None:
-    study = new_study(tmp_path, ONE_CELL + lease(1_000.0, 3_000.0))
+    study = new_study(tmp_path, ONE_CELL + lease_lines(1_000.0, 3_000.0))
     beginning = opened_again(study)  # by the lease of before
     set_(study, "lease.heartbeat_interval=0.05")
 

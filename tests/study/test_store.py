@@ -73,16 +73,16 @@ def test_every_cell_waits_with_what_stock_optuna_shows_and_needs(study: OpenStud
 
 
 def test_deleting_a_study_leaves_no_row_of_it(study: OpenStudy) -> None:
-    use(study)
+    fill_every_table(study)
     delete_study(study)
     assert filled_tables(study) == {"version_info", "alembic_version"}
 
 
 def test_deleting_a_study_leaves_every_row_of_another(study: OpenStudy) -> None:
-    use(study)
+    fill_every_table(study)
     create_study(study.storage, study.spec.named("other"))
     other = open_study(study.storage, "other")
-    use(other)
+    fill_every_table(other)
     before = [trial.system_attrs for trial in other.optuna_study().trials]
     delete_study(study)
     assert study_names(study.storage) == ["other"]
@@ -93,7 +93,7 @@ def test_deleting_a_study_leaves_every_row_of_another(study: OpenStudy) -> None:
 def test_stock_optuna_deletes_a_study_and_no_worker_of_it_is_on_the_next(
     study: OpenStudy, database: str, tmp_path: Path
 ) -> None:
-    use(study)
+    fill_every_table(study)
     optuna.delete_study(study_name="tiny", storage=study.storage.url)
     # SQLite leaves rows in tables that Optuna does not know, and gives the study's id out again.
     assert filled_tables(study) <= {"version_info", "alembic_version", "mnist_tune_workers"}
@@ -101,7 +101,7 @@ def test_stock_optuna_deletes_a_study_and_no_worker_of_it_is_on_the_next(
     assert read_registry(again.storage, again.study_id, grace_period=60).workers == []
 
 
-def use(study: OpenStudy) -> None:
+def fill_every_table(study: OpenStudy) -> None:
     """Let the study have a row of every kind."""
     Registration(study.storage, study.study_id, "cpu").register()
     queue = study.queue()

@@ -37,8 +37,8 @@ learning_rate = [0.001, 0.0001]
 ONE_CELL = TWO_CELLS.replace(", 0.0001", "")
 
 
-def lease(heartbeat_interval: float, grace_period: float, patience: float = 60.0) -> str:
-    """The lines of a spec that say so."""
+def lease_lines(heartbeat_interval: float, grace_period: float, patience: float = 60.0) -> str:
+    """The lines of a spec that set these, in seconds."""
     return (
         f"\n[lease]\nheartbeat_interval = {heartbeat_interval}\n"
         f"grace_period = {grace_period}\nstorage_timeout = {patience}\n"

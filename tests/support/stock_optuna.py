@@ -13,9 +13,9 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
 from mnist_tune.worker.attempt import Attempt
 from tests.support.made_studies.epochs import made_epoch
-from tests.support.specs import TWO_CELLS, lease
+from tests.support.specs import TWO_CELLS, lease_lines
 
-GRID_SPEC = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease(0.05, 0.3)
+GRID_SPEC = TWO_CELLS + "\n[training]\nepochs = 1\n" + lease_lines(0.05, 0.3)
 SAMPLED_SPEC = """
 [study]
 name = "tiny"

@@ -87,7 +87,7 @@ def fail_behind_its_back(url: str, trial_id: int) -> None:
     assert stock.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def measured(history: Sequence[EpochMetrics]) -> list[tuple[Any, ...]]:
+def without_times(history: Sequence[EpochMetrics]) -> list[tuple[Any, ...]]:
     """What training gave, without how long it took."""
     return [
         (each.epoch, each.training_loss, each.validation_loss, each.validation_accuracy) for each in history

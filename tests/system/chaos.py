@@ -34,7 +34,7 @@ from tests.support.logged_job import Job, LoggedStorage, StepLog
 from tests.support.postgres_server import postgres_server
 from tests.support.specs import tiny_spec
 from tests.support.studies import work
-from tests.system.process_pool import Crowd, Treatment
+from tests.system.process_pool import ProcessPool, Treatment
 from tests.system.promise_checks import STEPS, broken_promises
 
 SPEC = """
@@ -124,13 +124,13 @@ class Report:
         )
 
 
-def wage(campaign: Campaign) -> Report:
+def run_campaign(campaign: Campaign) -> Report:
     """Run a campaign to its end and see what is left. Call in a process that has no threads."""
     study = _prepare(campaign)
     began = time.monotonic()
-    crowd = Crowd(partial(_live, campaign, study), campaign.treatment, campaign.seed)
-    crowd.harass(campaign.grace)
-    problems = crowd.disperse()
+    pool = ProcessPool(partial(_live, campaign, study), campaign.treatment, campaign.seed)
+    pool.kill_and_stall(campaign.grace)
+    problems = pool.let_all_leave()
     seconds = time.monotonic() - began
     study.storage.deadline.seconds = math.inf  # whoever only looks on may take their time
     problems += (campaign.folder / "errors").read_text("utf-8").splitlines()
@@ -138,7 +138,7 @@ def wage(campaign: Campaign) -> Report:
     trials = study.optuna_study().trials
     pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
     study.storage.engine.dispose()
-    return Report(campaign, crowd.kills, crowd.stalls, seconds, len(trials), problems, pruned)
+    return Report(campaign, pool.kills, pool.stalls, seconds, len(trials), problems, pruned)
 
 
 def _prepare(campaign: Campaign) -> OpenStudy:
@@ -202,7 +202,7 @@ def main() -> None:
         url = stack.enter_context(postgres_server(folder)) if options.postgres else None
         while waged < options.seeds or total < options.kills:
             seeds = range(options.first + waged, options.first + waged + options.at_once)
-            for report in run_each(wage, campaigns(url, folder, seeds, **settings), options.at_once):
+            for report in run_each(run_campaign, campaigns(url, folder, seeds, **settings), options.at_once):
                 print(report, flush=True)
                 total, waged = total + report.kills, waged + 1
                 if report.problems:

@@ -28,7 +28,7 @@ from sqlalchemy.pool import Pool
 from tests.support.forked_processes import FORK, run_each
 from tests.support.postgres_server import postgres_server
 from tests.system.interrupted_processes import (
-    Place,
+    StudyPlace,
     create,
     drain,
     finished_by_another,
@@ -47,15 +47,15 @@ AT_ONCE = 12
 class Run:
     """A life in a copy of a place that ends at a point of it, if there is one, and a look at what is left."""
 
-    life: Callable[[Place], None]
-    check: Callable[[Place], list[str]]
-    template: Place
+    life: Callable[[StudyPlace], None]
+    check: Callable[[StudyPlace], list[str]]
+    template: StudyPlace
     point: int | None = None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> StudyPlace:
         name = f"{self.life.__name__}-{'whole' if self.point is None else self.point}"
-        return Place(self.template.folder.with_name(name), self.template.server)
+        return StudyPlace(self.template.folder.with_name(name), self.template.server)
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Campaign:
         return f"{self.life}: died at {self.died} of {self.points} points: {verdict}"
 
 
-def cut_short_everywhere(place: Place, first: int = 0, step: int = 1) -> Iterator[Campaign]:
+def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> Iterator[Campaign]:
     """End every life at every `step`-th of its points, each time in a place beside the others."""
-    empty, begun = (Place(place.folder / name, place.server) for name in ("empty", "begun"))
+    empty, begun = (StudyPlace(place.folder / name, place.server) for name in ("empty", "begun"))
     empty.make()
     begun.make()
     run_each(half_done, [begun], at_once=1)
@@ -202,7 +202,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(postgres_server(folder)) if options.postgres else None
-        for campaign in cut_short_everywhere(Place(folder, url), options.first, options.every):
+        for campaign in cut_short_everywhere(StudyPlace(folder, url), options.first, options.every):
             print(campaign, flush=True)
             if campaign.problems:
                 sys.exit(1)

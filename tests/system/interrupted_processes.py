@@ -57,7 +57,7 @@ CELLS = 3
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyPlace:
     """A folder, and the database that belongs to it: a file in it, or one of its name on a server."""
 
     folder: Path
@@ -69,7 +69,7 @@ class Place:
             return f"sqlite:///{self.folder}/studies.db"
         return make_url(self.server).set(database=self.folder.name).render_as_string(hide_password=False)
 
-    def make(self, like: Place | None = None) -> None:
+    def make(self, like: StudyPlace | None = None) -> None:
         """Make it, empty or as another is now."""
         if like is None:
             self.folder.mkdir(parents=True)
@@ -94,19 +94,19 @@ class Place:
                 connection.execute(SQL(statement).format(*map(Identifier, names)))
 
 
-def create(place: Place) -> None:
+def create(place: StudyPlace) -> None:
     """Make a study."""
     with redirect_stdout(None):
         create_study(write_spec(place.folder, SPEC), storage=place.url)
 
 
-def work_to_the_end(place: Place) -> None:
+def work_to_the_end(place: StudyPlace) -> None:
     """Run a new cell, go on with one that was given back, and take one over from the dead."""
     with heartbeat_in_hand() as beat:
         _work(place, lambda _: beat())
 
 
-def drain(place: Place) -> None:
+def drain(place: StudyPlace) -> None:
     """Be asked to stop in the first epoch."""
     stop = StopRequest()
     with heartbeat_in_hand() as beat:
@@ -118,7 +118,7 @@ def drain(place: Place) -> None:
         _work(place, asked, stop)
 
 
-def half_done(place: Place) -> None:
+def half_done(place: StudyPlace) -> None:
     """A study with a cell that was begun and given back, one whose worker died, and one that is new."""
     create(place)
     stop = StopRequest()
@@ -131,7 +131,7 @@ def half_done(place: Place) -> None:
         process.join()
 
 
-def whole_or_not_there(place: Place) -> list[str]:
+def whole_or_not_there(place: StudyPlace) -> list[str]:
     """After `create`: what is wrong with what is there, and with what is there once it was done again."""
     try:
         before = _trials(open_storage(storage_url(place.url)))
@@ -147,7 +147,7 @@ def whole_or_not_there(place: Place) -> list[str]:
     return problems
 
 
-def finished_by_another(place: Place) -> list[str]:
+def finished_by_another(place: StudyPlace) -> list[str]:
     """After any worker's life: what is wrong when another has worked to the end."""
     study = place.study()
     ended = _work(place, lambda _: None, study=study)
@@ -170,7 +170,7 @@ def heartbeat_in_hand() -> Iterator[Callable[[], None]]:
 
 
 def _work(
-    place: Place, in_epoch: InEpoch, stop: StopRequest | None = None, study: OpenStudy | None = None
+    place: StudyPlace, in_epoch: InEpoch, stop: StopRequest | None = None, study: OpenStudy | None = None
 ) -> Ended:
     study = study or place.study()
     job = Job(study, place.folder, StepLog(place.folder / STEPS), in_epoch)

@@ -25,13 +25,13 @@ class Treatment:
     limit: float = 600.0
 
 
-class Crowd:
+class ProcessPool:
     """Workers forked off this process, which must have no threads and no open database."""
 
-    def __init__(self, live: Callable[[], None], treatment: Treatment, seed: int) -> None:
+    def __init__(self, target: Callable[[], None], treatment: Treatment, seed: int) -> None:
         self.kills = 0
         self.stalls = 0
-        self._live = live
+        self._target = target
         self._treatment = treatment
         self._random = random.Random(seed)
         self._deadline = time.monotonic() + treatment.limit
@@ -39,7 +39,7 @@ class Crowd:
         self._stalled: dict[ForkProcess, float] = {}
         """When each is to go on."""
 
-    def harass(self, grace: float) -> None:
+    def kill_and_stall(self, grace: float) -> None:
         """Kill workers, and stall some for about the grace period, until one leaves by itself."""
         while time.monotonic() < self._deadline:
             pause = self._random.uniform(0, 2 * self._treatment.kill_every)
@@ -53,7 +53,7 @@ class Crowd:
             else:
                 self._kill(victim)
 
-    def disperse(self) -> list[str]:
+    def let_all_leave(self) -> list[str]:
         """Let all leave; what is wrong with how they left."""
         self._wake(float("inf"))
         problems = []
@@ -66,7 +66,7 @@ class Crowd:
         return problems
 
     def _start(self) -> ForkProcess:
-        worker = FORK.Process(target=self._live)
+        worker = FORK.Process(target=self._target)
         worker.start()
         return worker
 

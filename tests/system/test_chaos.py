@@ -8,17 +8,17 @@ import pytest
 
 from tests.support.forked_processes import run_each
 from tests.support.postgres_server import postgres_server
-from tests.system.chaos import HARSH, campaigns, wage
+from tests.system.chaos import HARSH, campaigns, run_campaign
 from tests.system.process_pool import Treatment
 
 CELLS = 16
 AT_ONCE = 3
-CROWDED = Treatment(workers=32)
+MANY_WORKERS = Treatment(workers=32)
 
 
-def wage_all(folder: Path, seeds: range, url: str | None = None) -> None:
-    """Wage a campaign with each seed. Much must happen in each, and nothing may come of it."""
-    reports = run_each(wage, campaigns(url, folder, seeds, cells=CELLS, **HARSH), AT_ONCE)
+def run_campaigns(folder: Path, seeds: range, url: str | None = None) -> None:
+    """Run a campaign with each seed. Much must happen in each, and nothing may come of it."""
+    reports = run_each(run_campaign, campaigns(url, folder, seeds, cells=CELLS, **HARSH), AT_ONCE)
     print(*reports, f"{sum(report.kills for report in reports)} kills survived", sep="\n")
     assert [report.problems for report in reports] == [[]] * len(seeds)
     assert min(report.kills for report in reports) >= 10
@@ -26,10 +26,10 @@ def wage_all(folder: Path, seeds: range, url: str | None = None) -> None:
     assert min(report.attempts for report in reports) > CELLS
 
 
-def wage_sampled(folder: Path, url: str | None = None) -> None:
+def run_sampled_campaign(folder: Path, url: str | None = None) -> None:
     """TPE and ASHA, 32 workers, 100 trials: as many are complete or pruned, and no other is left."""
     (report,) = run_each(
-        wage, campaigns(url, folder, range(1), cells=100, sampled=True, treatment=CROWDED), 1
+        run_campaign, campaigns(url, folder, range(1), cells=100, sampled=True, treatment=MANY_WORKERS), 1
     )
     print(report)
     assert report.problems == []
@@ -41,28 +41,28 @@ def wage_sampled(folder: Path, url: str | None = None) -> None:
 
 @pytest.mark.slow
 def test_a_study_survives_workers_killed_and_stalled_at_random_moments(tmp_path: Path) -> None:
-    wage_all(tmp_path, range(1))
+    run_campaigns(tmp_path, range(1))
 
 
 @pytest.mark.slow
 def test_a_sampled_search_with_a_pruner_has_exactly_its_trials_in_spite_of_kills(tmp_path: Path) -> None:
-    wage_sampled(tmp_path)
+    run_sampled_campaign(tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_a_sampled_search_with_a_pruner_has_exactly_its_trials_on_a_server_too(tmp_path: Path) -> None:
     with postgres_server(tmp_path) as url:
-        wage_sampled(tmp_path, url)
+        run_sampled_campaign(tmp_path, url)
 
 
 @pytest.mark.slow
 def test_more_studies_in_files_survive_as_much(tmp_path: Path) -> None:
-    wage_all(tmp_path, range(1, 7))
+    run_campaigns(tmp_path, range(1, 7))
 
 
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_studies_on_a_server_survive_as_much(tmp_path: Path) -> None:
     with postgres_server(tmp_path) as url:
-        wage_all(tmp_path, range(6), url)
+        run_campaigns(tmp_path, range(6), url)

@@ -8,12 +8,12 @@ import pytest
 
 from tests.support.postgres_server import postgres_server
 from tests.system.crash_points import cut_short_everywhere
-from tests.system.interrupted_processes import Place
+from tests.system.interrupted_processes import StudyPlace
 
 
 def assert_that_another_finishes(folder: Path, server: str | None = None, *, first: int, step: int) -> None:
     """Whoever dies at every `step`-th point."""
-    for campaign in cut_short_everywhere(Place(folder, server), first, step):
+    for campaign in cut_short_everywhere(StudyPlace(folder, server), first, step):
         print(campaign)
         assert campaign.problems == []
         assert campaign.died >= 0.9 * campaign.tried

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("mnist_directory")
 
 
 @pytest.fixture
-def littered(tmp_path: Path) -> Path:
+def folder_of_decoys(tmp_path: Path) -> Path:
     """A folder with the spec of a study, and modules by the names of some that workers import."""
     write_spec(tmp_path, TWO_CELLS)
     for name in ("random", "signal", "torch", "optuna", "submitit", "mnist_tune/__init__"):
@@ -56,29 +56,31 @@ def n_complete(folder: Path) -> int:
     return len(read_results(open_study(open_file(folder), "tiny")).complete)
 
 
-def test_run_and_its_workers_import_nothing_from_the_current_folder(littered: Path) -> None:
-    answer = run_as_users_do(littered, "run", "spec.toml", "--workers", "1")
+def test_run_and_its_workers_import_nothing_from_the_current_folder(folder_of_decoys: Path) -> None:
+    answer = run_as_users_do(folder_of_decoys, "run", "spec.toml", "--workers", "1")
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
-    assert n_complete(littered) == 2
+    assert n_complete(folder_of_decoys) == 2
     assert MARK not in answer.stdout
 
 
 @pytest.mark.slow
-def test_a_worker_imports_nothing_from_the_current_folder(littered: Path) -> None:
-    new_study(littered, TWO_CELLS)
-    answer = run_as_users_do(littered, "worker", "tiny")
+def test_a_worker_imports_nothing_from_the_current_folder(folder_of_decoys: Path) -> None:
+    new_study(folder_of_decoys, TWO_CELLS)
+    answer = run_as_users_do(folder_of_decoys, "worker", "tiny")
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
-    assert n_complete(littered) == 2
+    assert n_complete(folder_of_decoys) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["slurm", "ray"])
-def test_an_engines_workers_import_nothing_from_the_current_folder(littered: Path, engine: str) -> None:
-    new_study(littered, TWO_CELLS)
+def test_an_engines_workers_import_nothing_from_the_current_folder(
+    folder_of_decoys: Path, engine: str
+) -> None:
+    new_study(folder_of_decoys, TWO_CELLS)
     address = ("--address", "local") if engine == "slurm" else ()
-    answer = run_as_users_do(littered, "launch", "tiny", "--on", engine, "--workers", "1", *address)
+    answer = run_as_users_do(folder_of_decoys, "launch", "tiny", "--on", engine, "--workers", "1", *address)
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
-    wait_until(lambda: n_complete(littered) == 2)
+    wait_until(lambda: n_complete(folder_of_decoys) == 2)
 
 
 def test_a_worker_of_another_version_than_the_commands_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -107,9 +109,9 @@ def test_a_command_says_that_its_workers_are_of_another_version(
 
 
 def test_a_process_started_by_exec_imports_nothing_from_the_current_folder_either(
-    littered: Path, monkeypatch: pytest.MonkeyPatch
+    folder_of_decoys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(littered)
+    monkeypatch.chdir(folder_of_decoys)
     monkeypatch.setattr("mnist_tune.processes.fork_server.start_method", lambda: "spawn")
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     child = ChildProcess("importlib:import_module", ["optuna"])

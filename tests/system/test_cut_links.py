@@ -17,7 +17,7 @@ from mnist_tune.study.open_study import OpenStudy
 from tests.support.clocks import ZONES_DIFFER_BY
 from tests.support.commands import finish, start_command, start_toy_worker
 from tests.support.postgres_server import PostgresServer, running_server
-from tests.support.specs import ONE_CELL, TWO_CELLS, lease, write_spec
+from tests.support.specs import ONE_CELL, TWO_CELLS, lease_lines, write_spec
 from tests.support.studies import new_study, take
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import wait_until
@@ -51,7 +51,7 @@ def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool, forget: bool
 ) -> None:
     # A silent server is waited for half of the grace period.
-    study = new_study(tmp_path, ONE_CELL + lease(0.5, 12.0), postgres)
+    study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 12.0), postgres)
     steps = tmp_path / "steps"
     worker = start_toy_worker(
         tmp_path, seconds=8, url=proxy.url, options=["--epochs", "16", "--steps", str(steps)]
@@ -78,7 +78,7 @@ def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
 def test_a_cut_longer_than_the_grace_period_gives_the_cell_to_another_and_the_worker_another_cell(
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool
 ) -> None:
-    study = new_study(tmp_path, TWO_CELLS + lease(0.5, 4.0), postgres)
+    study = new_study(tmp_path, TWO_CELLS + lease_lines(0.5, 4.0), postgres)
     cut_off = start_toy_worker(tmp_path, seconds=8, url=proxy.url, options=["--epochs", "16"])
     wait_for_epochs(study)
     queue = study.queue()
@@ -113,7 +113,7 @@ def test_a_cut_longer_than_the_grace_period_gives_the_cell_to_another_and_the_wo
 def test_a_cut_for_ever_ends_the_worker_with_one_line_when_its_patience_is_over(
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool
 ) -> None:
-    study = new_study(tmp_path, ONE_CELL + lease(0.5, 4.0, patience=3.0), postgres)
+    study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 4.0, patience=3.0), postgres)
     worker = start_toy_worker(tmp_path, seconds=60, url=proxy.url)
     wait_until(lambda: read_results(study).cells.running == 1)
     proxy.cut(reset=reset)
@@ -128,7 +128,7 @@ def test_a_cut_for_ever_ends_the_worker_with_one_line_when_its_patience_is_over(
 def test_the_worker_command_too_ends_with_one_line(
     postgres: str, proxy: TcpProxy, tmp_path: Path, mnist_directory: Path
 ) -> None:
-    study = new_study(tmp_path, ONE_CELL + lease(0.5, 4.0, patience=3.0), postgres)
+    study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 4.0, patience=3.0), postgres)
     worker = start_command("worker", "tiny", *FILES, folder=tmp_path, url=proxy.url)
     wait_until(lambda: read_results(study).cells.running == 1)
     proxy.cut(reset=False)
@@ -143,7 +143,7 @@ def test_the_worker_command_too_ends_with_one_line(
 def test_a_worker_in_another_time_zone_loses_nothing_in_a_cut_either(
     postgres: str, proxy: TcpProxy, tmp_path: Path
 ) -> None:
-    study = new_study(tmp_path, TWO_CELLS + lease(1.0, 15.0), postgres)
+    study = new_study(tmp_path, TWO_CELLS + lease_lines(1.0, 15.0), postgres)
     zones = {"TZ": "Pacific/Kiritimati", "PGTZ": "America/New_York"}
     abroad = start_toy_worker(
         tmp_path, seconds=6, url=proxy.url, options=["--epochs", "12"], environment=zones
@@ -176,7 +176,7 @@ def own_server(tmp_path: Path) -> Iterator[PostgresServer]:
 def test_a_restart_of_the_server_loses_nothing(
     own_server: PostgresServer, tmp_path: Path, number: signal.Signals
 ) -> None:
-    study = new_study(tmp_path, TWO_CELLS + lease(1.0, 30.0), own_server.url)
+    study = new_study(tmp_path, TWO_CELLS + lease_lines(1.0, 30.0), own_server.url)
     workers = [
         start_toy_worker(tmp_path, seconds=8, url=own_server.url, options=["--epochs", "16"])
         for _ in range(2)
@@ -205,7 +205,7 @@ precision = "fp32"
 train_size = 600
 validation_size = 100
 """
-    + lease(1.0, 30.0)
+    + lease_lines(1.0, 30.0)
 )
 
 

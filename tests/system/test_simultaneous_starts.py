@@ -19,7 +19,7 @@ from tests.support.forked_processes import run_each
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, open_file, work
-from tests.system.process_pool import Crowd, Treatment
+from tests.system.process_pool import ProcessPool, Treatment
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [2, 8, 16])
 def test_workers_make_exactly_eight_trials_every_time(tmp_path: Path, n_workers: int) -> None:
     folders = [tmp_path / str(repetition) for repetition in range(5)]
-    crowds = [(folder, n_workers) for folder in folders]
-    assert run_each(crowd_finishes_the_grid, crowds, at_once=3) == [[]] * len(crowds)
+    pools = [(folder, n_workers) for folder in folders]
+    assert run_each(pool_finishes_the_grid, pools, at_once=3) == [[]] * len(pools)
     for folder in folders:
         attempts = read_results(open_study(open_file(folder), "tiny")).attempts
         assert [attempt.state for attempt in attempts] == ["complete"] * 8
@@ -37,12 +37,14 @@ def test_workers_make_exactly_eight_trials_every_time(tmp_path: Path, n_workers:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def crowd_finishes_the_grid(crowd: tuple[Path, int]) -> list[str]:
+def pool_finishes_the_grid(pool: tuple[Path, int]) -> list[str]:
     """Let so many workers loose on a new study; what is wrong with how they left."""
-    folder, n_workers = crowd
+    folder, n_workers = pool
     folder.mkdir()
     new_study(folder).storage.engine.dispose()
-    return Crowd(partial(work_for_a_moment, folder), Treatment(workers=n_workers), seed=0).disperse()
+    return ProcessPool(
+        partial(work_for_a_moment, folder), Treatment(workers=n_workers), seed=0
+    ).let_all_leave()
 
 
 def work_for_a_moment(folder: Path) -> None:
@@ -58,16 +60,16 @@ def work_for_a_moment(folder: Path) -> None:
 
 def test_creators_make_one_set_of_cells_every_time(tmp_path: Path) -> None:
     folders = [tmp_path / str(repetition) for repetition in range(5)]
-    assert run_each(crowd_creates_the_study, folders, at_once=1) == [[]] * len(folders)
+    assert run_each(pool_creates_the_study, folders, at_once=1) == [[]] * len(folders)
     for folder in folders:
         assert len(read_results(open_study(open_file(folder), "tiny")).attempts) == 8
 
 
-def crowd_creates_the_study(folder: Path) -> list[str]:
+def pool_creates_the_study(folder: Path) -> list[str]:
     """Let twenty-four loose on a folder without a database; what is wrong with how they left."""
     folder.mkdir()
     spec = tiny_spec(folder)
-    return Crowd(partial(create, folder, spec), Treatment(workers=24), seed=0).disperse()
+    return ProcessPool(partial(create, folder, spec), Treatment(workers=24), seed=0).let_all_leave()
 
 
 def create(folder: Path, spec: Spec) -> None:

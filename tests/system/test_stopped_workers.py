@@ -17,7 +17,7 @@ import pytest
 from tests.support.commands import BY_EXEC, finish, run_command, start_command
 from tests.support.process_tree import descendants
 from tests.support.specs import LONG_TRIAL, TINY_SPEC, write_spec
-from tests.support.studies import measured, new_study
+from tests.support.studies import new_study, without_times
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import can_read, results_of, wait_for_an_epoch
 
@@ -123,7 +123,7 @@ def test_no_epoch_is_run_twice_when_all_workers_are_stopped_and_started_again(tm
     for attempt in results.complete:
         uninterrupted = next(other for other in expected.complete if other.cell == attempt.cell)
         assert attempt.value == uninterrupted.value
-        assert measured(attempt.history) == measured(uninterrupted.history)
+        assert without_times(attempt.history) == without_times(uninterrupted.history)
     epochs_run = sum(answer.stdout.count(": training loss ") for answer in answers)
     assert epochs_run == 2 * 8
 

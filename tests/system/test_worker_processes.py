@@ -13,7 +13,7 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.study_results import Results
 from tests.support.commands import finish, run_command, start_command, start_toy_worker
 from tests.support.specs import LONG_TRIAL, write_spec
-from tests.support.studies import measured, new_study
+from tests.support.studies import new_study, without_times
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import can_read, results_of, wait_for_an_epoch
 
@@ -99,5 +99,5 @@ def test_the_same_study_gives_the_same_numbers_with_any_number_of_workers(tmp_pa
         trials = json.loads(answer.stdout)["trials"]
         assert sorted(trial["cell"] for trial in trials) == list(range(8))  # exactly once
         epochs = {trial["cell"]: [EpochMetrics(**epoch) for epoch in trial["history"]] for trial in trials}
-        histories.append({cell: measured(history) for cell, history in epochs.items()})
+        histories.append({cell: without_times(history) for cell, history in epochs.items()})
     assert histories[0] == histories[1]

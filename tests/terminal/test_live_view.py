@@ -43,12 +43,14 @@ def row(of: list[str], trial: int) -> str:
 
 @cache
 def studies() -> dict[str, Results]:
-    crowd = [made_worker(f"a-host-with-a-long-name.example.org:{pid}", None, "idle") for pid in range(64)]
+    idle_workers = [
+        made_worker(f"a-host-with-a-long-name.example.org:{pid}", None, "idle") for pid in range(64)
+    ]
     return {
         "8 cells": made_results(),
         "1,000 cells": made_results(THOUSAND_CELLS, done=500, failed=7, running=64),
         "all axes": made_results(ALL_AXES),
-        "64 workers": made_results(THOUSAND_CELLS, done=500, running=1, workers=crowd),
+        "64 workers": made_results(THOUSAND_CELLS, done=500, running=1, workers=idle_workers),
         "nothing yet": made_results(THOUSAND_CELLS, done=0, failed=0, running=0),
         "a long name": made_results(name="n" * 100),
     }
