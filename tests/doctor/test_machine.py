@@ -39,6 +39,8 @@ def test_a_torchvision_that_does_not_fit_torch_is_a_clear_line_beside_the_others
 
 def test_a_torch_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
+    # Loaded anew: the test of another check may have loaded it, with torch.
+    monkeypatch.delitem(sys.modules, "mnist_tune.hardware.devices", raising=False)
     finding = finding_of(machine_checks(None), "torch")
     assert finding.verdict is Severity.PROBLEM
     assert finding.says.startswith("torch does not load (ModuleNotFoundError: ")
