@@ -13,7 +13,7 @@ best make up the tied set:
 
 Holm's correction (1979) keeps the chance of wrongly leaving out any of them below 5 %. It does not know that
 "the best" was picked from the same numbers; that the truly best one is even so left out less often than
-that, also among many equals, is simulated in tests/results/test_ranking.py.
+that, also among many equals, is simulated in tests/results/test_significance.py.
 """
 
 from __future__ import annotations

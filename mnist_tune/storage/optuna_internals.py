@@ -1,8 +1,8 @@
 """Optuna's private parts that mnist-tune touches: each stands here, once, with the reason for it.
 
 Nothing else in the package imports a private module of Optuna or reads a private attribute of its objects.
-tests/storage/test_optuna_internals.py says what each part is relied on for, and fails first where one has
-moved. What the dashboard touches of optuna-dashboard stands in dashboard/internals.py.
+tests/storage/test_optuna_internals.py and test_optuna_sampling.py say what each part is relied on for, and
+fail first where one has moved. What the dashboard touches of optuna-dashboard is in dashboard/internals.py.
 """
 
 from __future__ import annotations
