@@ -9,9 +9,7 @@ import pytest
 import typer
 
 from mnist_tune.cli import app
-from tests.conftest import Command
 from tests.papers.command_reference import PAPER, commands, description, example, panels, reference, written
-from tests.papers.command_reference import README, commands, description, example, panels, reference, written
 from tests.support.commands import Command
 
 COMMANDS = dict(commands())

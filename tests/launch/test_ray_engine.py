@@ -22,10 +22,7 @@ from mnist_tune.launch.request import Order
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url
-from tests.conftest import Command
 from tests.papers.commands import LAUNCH_ON_RAY
-from tests.support.commands import finish, start_command
-from tests.papers.test_readme import LAUNCH_ON_RAY
 from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants, kill_all, started_with
 from tests.support.specs import LONG_TRIAL, TINY_SPEC, lease_lines

@@ -13,7 +13,7 @@ import pytest
 
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
-from tests.papers.test_readme import LAUNCH_ON_SLURM
+from tests.papers.commands import LAUNCH_ON_SLURM
 from tests.support import slurm_server
 from tests.support.commands import Command, finish, start_command
 from tests.support.slurm_jobs import ASKED

@@ -20,11 +20,6 @@ from mnist_tune.launch import slurm_engine
 from mnist_tune.launch.request import Order, engine_options
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url
-from mnist_tune.study.open_study import OpenStudy
-from tests.conftest import Command
-from tests.papers.commands import LAUNCH_ON_SLURM
-from tests.papers.test_readme import LAUNCH_ON_SLURM
-from tests.support import slurm_server
 from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants
 from tests.support.slurm_jobs import ASKED

@@ -18,7 +18,6 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
-from tests.conftest import Command
 from tests.papers.commands import (
     ASKING_WORKERS,
     BEYOND_IT,
@@ -43,8 +42,9 @@ from tests.papers.papers import (
     papers,
     shown_commands,
 )
-from tests.support.report_studies import complete_all
-from tests.support.studies import STUDIES, finish, start_command, write_spec
+from tests.support.commands import Command, finish, start_command
+from tests.support.made_studies.cells import complete_all_cells
+from tests.support.specs import STUDIES, write_spec
 
 TESTED = {
     *SET_UP,
@@ -164,7 +164,7 @@ def test_the_lines_of_python_work_as_they_stand_on_a_finished_study(
 ) -> None:
     assert command("create-study", str(STUDIES / "quickstart.toml")).code == 0
     study = open_study(open_storage(storage_url()), "quickstart")
-    complete_all(study, epochs=3)
+    complete_all_cells(study, epochs=3)
     (lines,) = blocks(README, "python")
     exec(lines, {})
     assert "RankedConfiguration(rank=1, parameters={'learning_rate': 0.0" in capsys.readouterr().out

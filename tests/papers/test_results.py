@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_tune.text.wording import parameter
 from tests.papers.papers import README, STUDIES_README, text_of
-from tests.support.studies import STUDIES
+from tests.support.specs import STUDIES
 
 
 def stored(study: str) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.shipped import shipped_specs
 from mnist_tune.spec.study_spec import Spec, load_spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
-from tests.conftest import Command
 from tests.papers.papers import LAUNCH_README, STUDIES_README, WORKERS_README, blocks, text_of
-from tests.support.studies import STUDIES
+from tests.support.commands import Command
+from tests.support.specs import STUDIES
 
 
 def test_the_studies_that_are_shown_are_the_shipped_ones() -> None:
