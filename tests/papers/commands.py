@@ -88,13 +88,10 @@ DASHBOARDS = ["optuna-dashboard sqlite:///mnist-tune.db", "mnist-tune dashboard 
 """Run in tests/system/test_stock_optuna.py and tests/dashboard/."""
 
 CHECKS = [
-    '.venv/bin/python -m pytest -n 3 -m "(slow or browser or postgres) and not gpu and not campaign" '
-    "-rs --durations=30",
-    ".venv/bin/ruff check .",
-    ".venv/bin/ruff format --check .",
-    ".venv/bin/mypy",
+    ".venv/bin/python -m tests.check",
+    ".venv/bin/python -m tests.check marked",
 ]
-"""Run as they stand in .ci/run."""
+"""Each step of them is taken in .ci/run."""
 
 CAMPAIGNS = [
     "python -m tests.system.chaos --kills 10000 --harsh",
