@@ -11,6 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.records.epochs import history_of
 from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.spec.documents import dump
 from mnist_tune.spec.study_spec import Spec
@@ -27,8 +28,11 @@ STATES = {
 }
 
 
-def trial_note(trial: FrozenTrial, attempt: int, epochs: int) -> str:
-    """A trial of ours: parameters, where it stands and ran, and why it failed."""
+def trial_note(trial: FrozenTrial, attempt: int, epochs: int, last: tuple[Any, Any] | None = None) -> str:
+    """A trial of ours: parameters, where it stands and ran, and why it failed.
+
+    `last` is its last epoch's number and metrics, as our table has them.
+    """
     lines = [_headline(trial), "", *_items(trial.params), ""]
     which = f"Attempt {attempt} at cell {trial.system_attrs[CELL]}"
     if worker := trial.user_attrs.get(WORKER):
@@ -36,8 +40,8 @@ def trial_note(trial: FrozenTrial, attempt: int, epochs: int) -> str:
     lines += [f"{which}.", ""]
     if resumed := trial.user_attrs.get(RESUMED):
         lines += [_origin(resumed), ""]
-    if history := trial.user_attrs.get(HISTORY):
-        lines += [f"Last {EpochMetrics(**history[-1]).line(epochs)}.", ""]
+    if epoch := _last_epoch(trial, last):
+        lines += [f"Last {epoch.line(epochs)}.", ""]
     if failure := trial.user_attrs.get(FAILURE):
         lines += [f"**Why it failed**: {code(failure['class'])}", "", block(failure["reason"]), ""]
     if environment := trial.user_attrs.get(ENVIRONMENT):
@@ -93,6 +97,13 @@ def _headline(trial: FrozenTrial) -> str:
     if trial.duration is not None:
         line += f", after {clock(trial.duration.total_seconds())}"
     return f"{line}."
+
+
+def _last_epoch(trial: FrozenTrial, last: tuple[Any, Any] | None) -> EpochMetrics | None:
+    if last is not None:
+        return history_of([last])[0]
+    of_0_5_0 = trial.user_attrs.get(HISTORY)
+    return EpochMetrics(**of_0_5_0[-1]) if of_0_5_0 else None
 
 
 def _origin(resumed: dict[str, Any]) -> str:

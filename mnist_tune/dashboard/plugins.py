@@ -14,6 +14,7 @@ from mnist_tune.dashboard.notes import study_note, trial_note
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
+from mnist_tune.records.epochs import last_epochs
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
@@ -84,16 +85,21 @@ class TrialNotes(Plugin):
         _fill(answer["note"], study_note(spec))
         trials = self._storage.last_seen(study_id)
         attempts = _attempts(trials)
+        last: dict[int, tuple[Any, Any]] = {}
+        if any(self._written.get(trial_id, (None, ""))[0] is not trials[trial_id] for trial_id in attempts):
+            with self._storage.guarded.transaction() as session:
+                last = last_epochs(session, study_id)
         for shown in (*answer["trials"], *answer["best_trials"]):
             if (trial_id := shown["trial_id"]) in attempts:
-                _fill(shown["note"], self._note(trials[trial_id], attempts[trial_id], spec))
+                note = self._note(trials[trial_id], attempts[trial_id], spec, last.get(trial_id))
+                _fill(shown["note"], note)
 
-    def _note(self, trial: FrozenTrial, attempt: int, spec: Spec) -> str:
+    def _note(self, trial: FrozenTrial, attempt: int, spec: Spec, last: tuple[Any, Any] | None) -> str:
         about, note = self._written.get(trial_id_of(trial), (None, ""))
         if about is not trial:  # read anew since
             try:
                 epochs = trial.params.get("epochs", spec.training.epochs)
-                note = trial_note(trial, attempt, epochs)
+                note = trial_note(trial, attempt, epochs, last)
             except (KeyError, TypeError, ValueError, IndexError):  # one trial must not hide the others
                 note = f"What is stored of trial {trial.number} is damaged; `mnist-tune verify` says how."
             self._written[trial_id_of(trial)] = trial, note

@@ -12,22 +12,34 @@ class EpochMetrics:
     """One epoch, counted from 1. Losses: mean cross entropy; accuracy: percent; None without validation.
 
     `seconds` is wall-clock with validation included; `images_per_second` counts training images over it.
+    Stock Optuna copies only the accuracies of a trial's epochs: of such an epoch the other fields are None.
     """
 
     epoch: int
-    training_loss: float
+    training_loss: float | None
     validation_loss: float | None
     validation_accuracy: float | None
-    images_per_second: float
-    seconds: float
+    images_per_second: float | None
+    seconds: float | None
+
+    def numbers(self) -> dict[str, float | None]:
+        """Its metrics by name, as they are stored; the epoch itself is none of them."""
+        numbers = asdict(self)
+        del numbers["epoch"]
+        return numbers
 
     def line(self, epochs: int) -> str:
         """The epoch in words, for a log."""
-        parts = [f"epoch {self.epoch}/{epochs}: training loss {self.training_loss:.4f}"]
+        parts = []
+        if self.training_loss is not None:
+            parts.append(f"training loss {self.training_loss:.4f}")
         if self.validation_loss is not None:
             parts.append(f"validation loss {self.validation_loss:.4f}")
+        if self.validation_accuracy is not None:
             parts.append(f"validation accuracy {self.validation_accuracy:.2f} %")
-        return ", ".join([*parts, f"{self.images_per_second:,.0f} images/s"])
+        if self.images_per_second is not None:
+            parts.append(f"{self.images_per_second:,.0f} images/s")
+        return f"epoch {self.epoch}/{epochs}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)

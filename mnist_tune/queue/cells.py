@@ -29,8 +29,8 @@ from mnist_tune.storage.optuna_internals import (
     trials,
     user_attributes,
 )
-from mnist_tune.storage.schema import has_registry, workers
 from mnist_tune.storage.statements import UNFINISHED, changed, hold, put
+from mnist_tune.storage.tables import epochs, has_table, workers
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
 INHERITED_OF = select(system_attributes).where(
@@ -302,10 +302,11 @@ def delete_rows(session: orm.Session, study_id: int) -> None:
     # Whoever writes to a trial holds its row first, so that nothing is added behind us.
     hold(session, in_study)
     trial_ids = select(trials.c.trial_id).where(in_study)
-    for table in reversed(TABLES.sorted_tables):
+    ours = [table for table in (epochs, workers) if has_table(session.connection(), table)]
+    tables = [*ours, *reversed(TABLES.sorted_tables)]
+    for table in tables:
         if "trial_id" in table.c and table is not trials:
             session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
-    ours = [workers] if has_registry(session.connection()) else []
-    for table in (*ours, *reversed(TABLES.sorted_tables)):
+    for table in tables:
         if "study_id" in table.c:
             session.execute(table.delete().where(table.c.study_id == study_id))

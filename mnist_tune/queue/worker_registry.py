@@ -25,11 +25,11 @@ from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.values import Count, Moment, Stored, fit
 from mnist_tune.spec.sections import LeaseSettings
-from mnist_tune.storage.engine import lock, utc_now
+from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import studies
-from mnist_tune.storage.schema import add_ours, workers
 from mnist_tune.storage.statements import changed, upsert
+from mnist_tune.storage.tables import workers
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """Rows of workers that were not heard of for so long go when another registers."""
@@ -109,7 +109,7 @@ def registry_in(
         .order_by(workers.c.started, workers.c.worker_id)
     )
     registry = Registry([], [])
-    if not storage.has_registry(session):
+    if not storage.has(session, workers):
         return registry
     for row in session.execute(rows).mappings():
         try:
@@ -154,7 +154,7 @@ def ask_to_drain(
     which = workers.c.name == worker if worker is not None else workers.c.host == host
     there = sqlalchemy.and_(workers.c.study_id == study_id, workers.c.departure.is_(None), which)
     with storage.transaction() as session:
-        known = storage.has_registry(session)
+        known = storage.has(session, workers)
         asked = workers.update().where(there).values(drain=True).returning(workers.c.name)
         names = list(session.execute(asked).scalars()) if known else []
     if not names:
@@ -204,10 +204,7 @@ class Registration:
             "device": self._device,
             "drain": False,
         }
-        with self._storage.transaction() as session:
-            if not self._storage.has_registry(session):  # stock Optuna has copied the study here
-                lock(session.connection())
-                add_ours(session.connection())
+        self._storage.migrate()  # an older version may have made the database, or stock Optuna the copy
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"))

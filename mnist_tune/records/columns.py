@@ -24,6 +24,7 @@ from mnist_tune.storage.optuna_internals import (
     trials,
     user_attributes,
 )
+from mnist_tune.storage.tables import epochs, has_table
 
 BATCH = 1000
 """How many rows are in memory at a time before they are parsed."""
@@ -50,6 +51,8 @@ class TrialColumns:
     user: dict[Any, Any] = field(default_factory=dict)
     """Attributes, as JSON texts."""
     system: dict[Any, Any] = field(default_factory=dict)
+    epochs: list[tuple[Any, Any]] = field(default_factory=list)
+    """Number and, as a JSON text, metrics; none of a trial that 0.5.0 ran: its user attribute has them."""
 
 
 def read_columns(
@@ -64,26 +67,34 @@ def read_columns(
     columns = raw(trials, "trial_id", "number", "state", "datetime_start", "datetime_complete")
     found = session.execute(select(*columns).where(in_study).order_by(trials.c.number, trials.c.trial_id))
     read = {row.trial_id: TrialColumns(*row) for row in found}
-    for trial_id, objective, value, kind in _rows(
+    for trial_id, objective, value, kind in rows_of(
         session, objective_values, in_study, "objective", "value", "value_type"
     ):
         read[trial_id].values[objective] = value if kind == "FINITE" else INFINITE.get(kind, kind)
     other = _unless_own(axes)
-    for trial_id, name, value, distribution in _rows(
+    for trial_id, name, value, distribution in rows_of(
         session, parameters, in_study, "param_name", "param_value", other
     ):
         read[trial_id].parameters.append((name, value, distribution))
     # Workers write the same environment to all their trials: one text is kept of it.
     texts: dict[Any, Any] = {}
-    for trial_id, key, text in _rows(
+    for trial_id, key, text in rows_of(
         session, user_attributes, in_study & user_attributes.c.key.in_(user), "key", "value_json"
     ):
         read[trial_id].user[key] = texts.setdefault(text, text)
     is_file = system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True)
     of_system = in_study & (system_attributes.c.key.in_(system) | is_file)
-    for trial_id, key, text in _rows(session, system_attributes, of_system, "key", "value_json"):
+    for trial_id, key, text in rows_of(session, system_attributes, of_system, "key", "value_json"):
         read[trial_id].system[key] = texts.setdefault(text, text)
+    for trial_id, epoch, metrics in epoch_rows(session, in_study):
+        read[trial_id].epochs.append((epoch, metrics))
     return list(read.values())
+
+
+def epoch_rows(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> Iterator[Any]:
+    """Trial id, number and metrics of the epochs of such trials: all of a trial's one after the other."""
+    if has_table(session.connection(), epochs):  # an older version makes none, nor does stock Optuna
+        yield from rows_of(session, epochs, which, "epoch", "metrics")
 
 
 def raw(table: sqlalchemy.FromClause, *names: str) -> list[sqlalchemy.ColumnElement[Any]]:
@@ -103,13 +114,15 @@ def _unless_own(axes: Mapping[str, BaseDistribution]) -> sqlalchemy.ColumnElemen
     return sqlalchemy.case((sqlalchemy.or_(sqlalchemy.false(), *own), OWN), else_=text)
 
 
-def _rows(
+def rows_of(
     session: orm.Session,
     table: sqlalchemy.Table,
     which: sqlalchemy.ColumnElement[bool],
     *columns: str | sqlalchemy.ColumnElement[Any],
 ) -> Iterator[Any]:
-    (key,) = table.primary_key
+    """Trial id and these columns of the rows of such trials, in the order in which they were written."""
     shown = [raw(table, one)[0] if isinstance(one, str) else one for one in ("trial_id", *columns)]
     found = select(*shown).select_from(table).join(trials, trials.c.trial_id == table.c.trial_id)
-    yield from session.execute(found.where(which).order_by(key), execution_options={"yield_per": BATCH})
+    yield from session.execute(
+        found.where(which).order_by(*table.primary_key), execution_options={"yield_per": BATCH}
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +16,10 @@ from optuna.trial import TrialState
 from sqlalchemy import orm
 
 from mnist_tune.errors import Damaged
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.columns import OWN, TrialColumns, read_columns
 from mnist_tune.records.distributions import distributions
+from mnist_tune.records.epochs import copied_reports, history_of, reported
 from mnist_tune.records.trained import FINISHED, UNREADABLE, Ended, Trained, trained_in
 from mnist_tune.records.values import MOST, Text, accuracy, moment, parse
 from mnist_tune.spec.study_spec import Spec
@@ -71,6 +73,8 @@ class StoredTrial:
     parameters: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     """Those that it has, typed, by key."""
+    history: list[EpochMetrics] = field(default_factory=list)
+    """Its epochs, also those that an earlier attempt has done."""
     files: dict[str, str] = field(default_factory=dict)
     """The artifact ids of what was kept of it, by file name."""
     problems: tuple[str, ...] = ()
@@ -107,12 +111,14 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
     reader = _Reader(spec, axes, trained_in(session, study_id, spec))
     found, lost, others, of_no_cell = [], [], [], []
     last: dict[int, StoredTrial] = {}
-    for columns in read_columns(session, study_id, axes, USER, system):
+    all_columns = read_columns(session, study_id, axes, USER, system)
+    reports = copied_reports(session, study_id, all_columns)
+    for columns in all_columns:
         if keys.CELL not in columns.system:  # stock Optuna made it
             of_no_cell.append(_name(columns))
             continue
         try:
-            trial = reader.read(columns)
+            trial = reader.read(columns, reports.get(columns.trial_id, ()))
         except Damaged as problem:
             lost.append(shortened(f"{_name(columns)}: {problem}", LONGEST))
             continue
@@ -139,8 +145,12 @@ class _Reader:
         self._trained = trained
         self._parsed: dict[tuple[str, Text], Any] = {}
 
-    def read(self, columns: TrialColumns) -> StoredTrial:
-        """Raises Damaged if too little is known of the trial."""
+    def read(self, columns: TrialColumns, reports: Sequence[tuple[Any, Any]]) -> StoredTrial:
+        """A trial, and what it reported if only that is known of its epochs.
+
+        Raises:
+            Damaged: too little is known of it.
+        """
         number, cell, state = self._identity(columns)
         parameters, problems = self._parameters(columns.parameters)
         is_sound = not problems
@@ -154,6 +164,8 @@ class _Reader:
 
         typed: dict[str, Any] = {}
         files = {}
+        if columns.epochs:  # no worker that writes them writes the attribute
+            columns.user.pop(keys.HISTORY, None)
         for key, text in (*columns.user.items(), *columns.system.items()):
             read = known(_named(key), self._value, key, text)
             if read is None:
@@ -162,6 +174,10 @@ class _Reader:
                 files[read.filename] = read.artifact_id
             else:
                 typed[key] = read
+        history = typed.get(keys.HISTORY, [])
+        if columns.epochs or reports:
+            read_epochs = history_of if columns.epochs else reported
+            history = known("its history", read_epochs, columns.epochs or reports) or []
         value = None
         ended_with = _ended(columns, number, state, parameters, typed)
         is_trained = state not in FINISHED or self._trained.is_result(ended_with)
@@ -188,6 +204,7 @@ class _Reader:
             value=value,
             parameters=parameters,
             attributes=typed,
+            history=history,
             files=files,
             problems=tuple(shortened(problem, LONGEST) for problem in problems),
             is_sound=is_sound,

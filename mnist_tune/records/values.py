@@ -97,7 +97,8 @@ class Artifact(Stored):
     filename: str
 
 
-def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
+def possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
+    """The same epochs, if there can be such. Raises ValueError."""
     # A loss may be no number: training goes on from it. Everything else is measured.
     for epoch in history:
         accuracy = 0.0 if epoch.validation_accuracy is None else epoch.validation_accuracy
@@ -105,7 +106,8 @@ def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
             raise ValueError(f"there is no epoch {epoch.epoch}")
         if not 0 <= accuracy <= 100:
             raise ValueError(f"epoch {epoch.epoch} has a validation accuracy of {accuracy} %")
-        if not (0 <= epoch.seconds <= MOST_SECONDS and 0 <= epoch.images_per_second < math.inf):
+        seconds, rate = epoch.seconds or 0.0, epoch.images_per_second or 0.0
+        if not (0 <= seconds <= MOST_SECONDS and 0 <= rate < math.inf):
             speed = f"{epoch.seconds} s, {epoch.images_per_second} images/s"
             raise ValueError(f"epoch {epoch.epoch} cannot have taken {speed}")
     return history
@@ -118,7 +120,7 @@ def _with_a_key_of_ours(pointer: Checkpoint) -> Checkpoint:
 
 Pointer: TypeAlias = Annotated[Checkpoint, AfterValidator(_with_a_key_of_ours)]
 Uid: TypeAlias = Annotated[str, AfterValidator(stored_names.study_uid)]
-History: TypeAlias = Annotated[list[EpochMetrics], AfterValidator(_possible)]
+History: TypeAlias = Annotated[list[EpochMetrics], AfterValidator(possible)]
 TYPES: dict[str, TypeAdapter[Any]] = {
     key: TypeAdapter(kind)
     for key, kind in {

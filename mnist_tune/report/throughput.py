@@ -62,15 +62,24 @@ def _spans(attempt: TrialResult, first: datetime) -> Iterator[Span]:
     Only their lengths are stored. A finished attempt ended with its last epoch; of any other only the
     beginning is known.
     """
-    epochs = own_epochs(attempt)
+    epochs = _timed(attempt)
     if not epochs or attempt.started is None:
         return
     at = (attempt.started - first).total_seconds()
     if attempt.state in (State.COMPLETE, State.PRUNED) and attempt.ended is not None:
-        at = (attempt.ended - first).total_seconds() - sum(epoch.seconds for epoch in epochs)
-    for epoch in epochs:
-        yield at, at + epoch.seconds, epoch.images_per_second
-        at += epoch.seconds
+        at = (attempt.ended - first).total_seconds() - sum(seconds for seconds, _ in epochs)
+    for seconds, rate in epochs:
+        yield at, at + seconds, rate
+        at += seconds
+
+
+def _timed(attempt: TrialResult) -> list[tuple[float, float]]:
+    """Seconds and images a second of the attempt's own epochs, where they are known."""
+    return [
+        (epoch.seconds, epoch.images_per_second)
+        for epoch in own_epochs(attempt)
+        if epoch.seconds is not None and epoch.images_per_second is not None
+    ]
 
 
 def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
@@ -92,9 +101,9 @@ def _by_worker(attempts: Sequence[TrialResult]) -> Table:
     seconds: dict[str, float] = {}
     for attempt in attempts:
         worker = attempt.worker or "unknown"
-        for epoch in own_epochs(attempt):
-            images[worker] = images.get(worker, 0.0) + epoch.images_per_second * epoch.seconds
-            seconds[worker] = seconds.get(worker, 0.0) + epoch.seconds
+        for took, rate in _timed(attempt):
+            images[worker] = images.get(worker, 0.0) + rate * took
+            seconds[worker] = seconds.get(worker, 0.0) + took
     rows = [
         [
             worker,

@@ -59,17 +59,17 @@ class Pace:
 
     def seconds_left_of(self, attempt: TrialResult) -> float | None:
         """Until a running attempt is done, at its own pace; None before its first epoch."""
-        epochs = own_epochs(attempt)
-        if attempt.state != State.RUNNING or attempt.stale or not epochs:
+        seconds = seconds_of(attempt)
+        if attempt.state != State.RUNNING or attempt.stale or not seconds:
             return None
-        return self._rest(attempt, fmean(epoch.seconds for epoch in epochs))
+        return self._rest(attempt, fmean(seconds))
 
     def _rest(self, attempt: TrialResult, pace: float) -> float:
         """The epochs to go, less the time that the one in progress has taken already."""
         to_go = (epochs_of(self._results, attempt) - len(attempt.history)) * pace
         if attempt.started is None or to_go <= 0:
             return max(to_go, 0.0)
-        done = sum(epoch.seconds for epoch in own_epochs(attempt))
+        done = sum(seconds_of(attempt))
         running = (self._now - attempt.started).total_seconds() - done
         # The database's clock and ours may differ; this bounds what that can do.
         return to_go - min(max(running, 0.0), pace)
@@ -94,12 +94,12 @@ class Pace:
         Of the workers that are here, once they have done an epoch: others may have been faster.
         """
         here = {worker.name for worker in self._results.workers if worker.state in AT_WORK}
-        attempts = [attempt for attempt in self._results.attempts if own_epochs(attempt)]
+        attempts = [attempt for attempt in self._results.attempts if seconds_of(attempt)]
         attempts = [attempt for attempt in attempts if attempt.worker in here] or attempts
         seconds: dict[Any, list[float]] = defaultdict(list)
         for attempt in attempts:
             for key in (None, self._cost(attempt)):
-                seconds[key] += [epoch.seconds for epoch in own_epochs(attempt)]
+                seconds[key] += seconds_of(attempt)
         return {key: fmean(values) for key, values in seconds.items()}
 
     def _cost(self, attempt: TrialResult) -> tuple[Any, ...]:
@@ -109,6 +109,11 @@ class Pace:
 def own_epochs(attempt: TrialResult) -> list[EpochMetrics]:
     """The epochs that the attempt did itself: those of the attempt it went on from stand before them."""
     return attempt.history[(attempt.resumed or {}).get("epoch", 0) :]
+
+
+def seconds_of(attempt: TrialResult) -> list[float]:
+    """How long each of them took, where that is known."""
+    return [epoch.seconds for epoch in own_epochs(attempt) if epoch.seconds is not None]
 
 
 def epochs_of(results: Results, attempt: TrialResult) -> int:

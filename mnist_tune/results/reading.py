@@ -19,7 +19,7 @@ from mnist_tune.records.values import Stored
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.engine import snapshot
-from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, HISTORY, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
+from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.storage.optuna_internals import studies
 from mnist_tune.study.open_study import OpenStudy
 
@@ -79,7 +79,7 @@ def _trial_result(trial: StoredTrial, attempt: int, stale: bool) -> TrialResult:
         state=State.FAILED if trial.has_failed else STATES[trial.state],
         parameters=trial.parameters,
         value=trial.value,
-        history=known.get(HISTORY, []),
+        history=trial.history,
         worker=known.get(WORKER),
         environment=known.get(ENVIRONMENT, {}),
         resumed=_plain(known.get(RESUMED)),

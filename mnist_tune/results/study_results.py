@@ -16,7 +16,7 @@ from mnist_tune.results.ranking import Place, Verdict, rank
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import WEIGHTS
-from mnist_tune.text.wording import shortened
+from mnist_tune.text.wording import counted, shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
 """Parts of the environment that change the numbers: cells that differ in them are not like for like."""
@@ -169,8 +169,16 @@ class Results:
             *self.others,
             *deleted,
             *differing,
+            *self._copied_in_part,
             *unsaved_files.warnings(self.without_weights, self.latest),
         ]
+
+    @property
+    def _copied_in_part(self) -> list[str]:
+        in_part = sum(bool(one.history) and one.history[0].seconds is None for one in self.attempts)
+        why = "another program has copied the study without their losses and times"
+        known = f"of the epochs of {counted(in_part, 'trial')} only the accuracies are known"
+        return [f"{known}: {why}"] if in_part else []
 
     def as_json(self) -> dict[str, Any]:
         """The plain data that `status --json` prints."""

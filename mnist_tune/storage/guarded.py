@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Unpack
 
+import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event, orm, select
@@ -18,10 +19,12 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.storage.engine import engine_arguments, shown, utc_now
+from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
+from mnist_tune.storage.migrations import MIGRATIONS, migrate, version_of
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
-from mnist_tune.storage.schema import has_registry, prepare
+from mnist_tune.storage.schema import prepare
 from mnist_tune.storage.statements import Notes, beat, changed, end, put, touch
+from mnist_tune.storage.tables import has_table
 from mnist_tune.storage.timeouts import Deadline
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
@@ -49,7 +52,8 @@ class GuardedStorage(ReadableStorage):
         """Trial id to claim token of the attempts this process holds."""
         self.deadline = deadline or Deadline()
         """How long a server may be silent."""
-        self._has_registry = False
+        self._tables: set[str] = set()
+        """Those of ours that were seen in the database."""
         try:
             super().__init__(
                 url.render_as_string(hide_password=False),
@@ -92,10 +96,22 @@ class GuardedStorage(ReadableStorage):
                 raise UpdateFinishedTrialError(f"trial {trial_id} has ended or belongs to another worker")
             yield session
 
-    def has_registry(self, session: orm.Session) -> bool:
-        """Whether there is a table of workers; in a copy that stock Optuna made, not before one registers."""
-        self._has_registry = self._has_registry or has_registry(session.connection())
-        return self._has_registry
+    def has(self, session: orm.Session, table: sqlalchemy.Table) -> bool:
+        """Whether the database has this table of ours; where it has not, a worker may yet make it."""
+        if table.name not in self._tables and has_table(session.connection(), table):
+            self._tables.add(table.name)
+        return table.name in self._tables
+
+    def migrate(self) -> None:
+        """Bring our tables up to date, which must be done before anything is written to them.
+
+        Raises:
+            UserError: a newer version has made them.
+        """
+        with self.transaction() as session:
+            if version_of(session.connection()) < len(MIGRATIONS):
+                lock(session.connection())
+                migrate(session.connection())
 
     def frozen(self, session: orm.Session, trial_id: int) -> FrozenTrial:
         """A trial as Optuna's own object, read in the caller's transaction.

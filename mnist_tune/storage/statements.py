@@ -30,6 +30,7 @@ from mnist_tune.storage.optuna_internals import (
     trials,
     user_attributes,
 )
+from mnist_tune.storage.tables import epochs
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
@@ -45,15 +46,19 @@ TOUCH_UNCLAIMED = TOUCH.where(~CLAIMED)
 
 
 class Notes(TypedDict, total=False):
-    """What is stored of an attempt: user and system attributes by name, intermediate values by step."""
+    """What is stored of an attempt.
+
+    User and system attributes by name, intermediate values by step, the metrics of epochs by their number.
+    """
 
     user: Mapping[str, Any]
     system: Mapping[str, Any]
     reports: Mapping[int, float]
+    epochs: Mapping[int, Mapping[str, float | None]]
 
 
 def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
-    """Insert or replace attributes and intermediate values of a trial that the transaction holds."""
+    """Insert or replace what is stored of a trial that the transaction holds."""
     tables = (user_attributes, notes.get("user", {})), (system_attributes, notes.get("system", {}))
     for table, attributes in tables:
         upsert(
@@ -72,6 +77,11 @@ def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
             {"trial_id": trial_id, "step": step, "intermediate_value": value, "intermediate_value_type": kind}
         )
     upsert(session, intermediate_values, ("trial_id", "step"), rows)
+    of_epochs = [
+        {"trial_id": trial_id, "epoch": epoch, "metrics": json.dumps(metrics)}
+        for epoch, metrics in notes.get("epochs", {}).items()
+    ]
+    upsert(session, epochs, ("trial_id", "epoch"), of_epochs, now=("stored",))
 
 
 def beat(session: orm.Session, trial_id: int) -> None:

@@ -36,6 +36,7 @@ from mnist_tune.storage.optuna_internals import (
     trials,
 )
 from mnist_tune.storage.statements import find_study_id, upsert
+from mnist_tune.storage.tables import epochs, has_table
 from mnist_tune.study.copied_files import CopiedFiles, copied_files
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line
@@ -156,10 +157,22 @@ def _copy_rows(
             if kept:
                 new_ids = target.execute(insert, list(kept.values())).scalars()
                 ids[key.name].update(zip(kept, new_ids, strict=True))
+    _copy_epochs(source, target, study_id, ids["trial_id"])
     for table, owner in owners.items():
         if rows := files.left_behind(owner):
             target.execute(table.insert(), rows)
     return ids
+
+
+def _copy_epochs(source: Connection, target: orm.Session, study_id: int, trial_ids: dict[int, int]) -> None:
+    """Copy the epochs of trials that have these ids in the copy, by those at the source."""
+    if not has_table(source, epochs):  # an older version made the source: its trials' attributes have them
+        return
+    in_study = epochs.c.trial_id.in_(select(trials.c.trial_id).where(trials.c.study_id == study_id))
+    found = select(epochs).where(in_study).execution_options(yield_per=BATCH)
+    for batch in source.execute(found).mappings().partitions():
+        copies = [{**row, "trial_id": trial_ids[row["trial_id"]]} for row in batch]
+        target.execute(epochs.insert(), copies)
 
 
 def _make_its_own(target: orm.Session, study_id: int, attributes: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from mnist_tune.storage.optuna_internals import (
     user_attributes,
 )
 from mnist_tune.storage.statements import claimed_with, put
+from mnist_tune.storage.tables import epochs
 
 OF_THE_RESULT = sqlalchemy.or_(
     system_attributes.c.key.in_([CLAIM, LOG, LEFT_BEHIND]),
@@ -58,9 +59,10 @@ def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:
         (intermediate_values, sqlalchemy.true()),
         (user_attributes, sqlalchemy.true()),
         (system_attributes, OF_THE_RESULT),
+        (epochs, sqlalchemy.true()),
     ):
-        (key,) = table.primary_key
-        names = [column.name for column in table.c if column.name not in (key.name, "trial_id")]
+        own_id = [] if table is epochs else table.primary_key.columns.keys()
+        names = [column.name for column in table.c if column.name not in (*own_id, "trial_id")]
         rows = select(sqlalchemy.literal(trial_id), *(table.c[name] for name in names))
         of_source = rows.where(table.c.trial_id == source.trial_id, which)
         session.execute(table.insert().from_select(["trial_id", *names], of_source))

@@ -27,8 +27,8 @@ from mnist_tune.storage.optuna_internals import (
     study_directions,
     study_system_attributes,
 )
-from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import find_study_id
+from mnist_tune.storage.tables import workers
 from mnist_tune.study.finished import Finished, take_over
 from mnist_tune.study.open_study import OpenStudy, UnreadableStudy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import State
+from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import clock, duration, first_line, loss, parameter, percent
 
 if TYPE_CHECKING:
@@ -55,16 +56,27 @@ def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
         **{name: parameter(one.parameters.get(name, "")) for name in fields},
         "validation accuracy": percent(one.accuracy),
         "seeds": str(n),
-        "time": clock(fmean(sum(epoch.seconds for epoch in each.history) for each in one.pruned)),
+        "time": _time(one.pruned),
         "verdict": f"pruned after epoch {one.epochs}{seeds}",
     }
+
+
+def _time(attempts: Sequence[TrialResult]) -> str:
+    """Of all epochs of an attempt, as a mean; nothing where it is not known."""
+    times = [[epoch.seconds for epoch in attempt.history] for attempt in attempts]
+    known = [[seconds for seconds in each if seconds is not None] for each in times]
+    return clock(fmean(map(sum, known))) if known == times else ""
+
+
+def _mean_loss(losses: Iterable[float | None]) -> str:
+    known = [each for each in losses if each is not None]
+    return loss(fmean(known)) if known else ""
 
 
 def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
     candidate = place.candidate
     attempts = list(candidate.attempts.values())
     last = [attempt.history[-1] for attempt in attempts if attempt.history]
-    validated = [epoch.validation_loss for epoch in last if epoch.validation_loss is not None]
     error = candidate.standard_error
     one = {} if has_seeds else {"trial": str(candidate.first.number)}
     several = {"seeds": seeds_of(candidate), "standard error": "" if error is None else f"{error:.2f}"}
@@ -74,9 +86,9 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
         **{name: parameter(candidate.parameters.get(name, "")) for name in fields},
         "validation accuracy": percent(candidate.mean),
         **(several if has_seeds else {}),
-        "validation loss": loss(fmean(validated)) if validated else "",
-        "training loss": loss(fmean(each.training_loss for each in last)) if last else "",
-        "time": clock(fmean(sum(epoch.seconds for epoch in attempt.history) for attempt in attempts)),
+        "validation loss": _mean_loss(each.validation_loss for each in last),
+        "training loss": _mean_loss(each.training_loss for each in last),
+        "time": _time(attempts),
         "verdict": results.verdict(place),
     }
 

@@ -97,7 +97,7 @@ class _Drawings:
             Column("validation\nloss", 8, 8, _last(lambda epoch: loss(epoch.validation_loss)), right=True),
             Column("accuracy", 3, 8, _last(_accuracy), right=True),
             Column("", 7, min(most, 5), self._sparkline, most=sketch),
-            Column("images/s", 10, 9, _last(lambda epoch: f"{epoch.images_per_second:,.0f}"), right=True),
+            Column("images/s", 10, 9, _last(_images_per_second), right=True),
             Column("ETA", 5, 7, self._left, right=True),
             Column("worker", 11, 16, self._worker, most=32),
         ]
@@ -169,6 +169,10 @@ def _ends(axis: list[Value] | Interval) -> list[Value]:
 def _last(text: Callable[[EpochMetrics], str]) -> Draw[TrialResult]:
     """Draws something of the last epoch."""
     return lambda attempt, _: text(attempt.history[-1]) if attempt.history else ""
+
+
+def _images_per_second(epoch: EpochMetrics) -> str:
+    return "" if epoch.images_per_second is None else f"{epoch.images_per_second:,.0f}"
 
 
 def _accuracy(epoch: EpochMetrics) -> str:

@@ -91,6 +91,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("artifact folder", _study, files.kept_here, remark=True),
     Check("files elsewhere", _study, files.here, remark=True),
     Check("checkpoints", _with_checkpoint, files.resumable, remark=True),
+    Check("copied epochs", _own, records.came_along, remark=True),
     Check("other trials", _trials, cells.foreign, remark=True),
 )
 """Each promise, what it is made of, and the function that checks it; beside reading the study at all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.heartbeat_monitor import age_or_damage, last_heartbeats
+from mnist_tune.records.columns import epoch_rows
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.trials import StoredTrials, read_trials
 from mnist_tune.records.values import Text, load
@@ -20,7 +22,7 @@ from mnist_tune.storage.database_errors import driver_error, explain
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import SPEC
-from mnist_tune.storage.optuna_internals import study_attributes, study_system_attributes, trials
+from mnist_tune.storage.optuna_internals import heartbeats, study_attributes, study_system_attributes, trials
 from mnist_tune.storage.retrying import failure_that_may_pass
 from mnist_tune.storage.statements import find_study_id
 from mnist_tune.study.store import open_study, study_names
@@ -53,6 +55,11 @@ def read(
         numbers = {row.trial_id: row.number for row in rows}
         running = session.execute(last_heartbeats().where(in_study, trials.c.state == TrialState.RUNNING))
         silence = {row.trial_id: age_or_damage(row) for row in running}
+        beaten = select(heartbeats.c.trial_id).join(trials, trials.c.trial_id == heartbeats.c.trial_id)
+        ran_here = set(session.execute(beaten.where(in_study)).scalars())
+        epochs: defaultdict[int, list[tuple[Any, Any]]] = defaultdict(list)
+        for trial_id, epoch, metrics in epoch_rows(session, in_study):
+            epochs[trial_id].append((epoch, metrics))
         spec, attributes, valid = _study(texts)
         values = StoredTrials([], [], [], []) if spec is None else read_trials(session, study_id, spec)
         # Optuna's own reader finds the thread's session open, and with it the snapshot; it ends both.
@@ -64,7 +71,17 @@ def read(
         return None, outcomes
     unreadable = {finding.trial for finding in readable.findings if isinstance(finding.trial, int)}
     stored = Stored(
-        spec, attributes, found, unreadable, values, silence, artifacts, checkpoints, storage.get_trial
+        spec,
+        attributes,
+        found,
+        unreadable,
+        values,
+        epochs,
+        silence,
+        ran_here,
+        artifacts,
+        checkpoints,
+        storage.get_trial,
     )
     return stored, outcomes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, METRIC, RESULT
+from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt
 
 MAX_BYTES = 65_535
@@ -21,7 +23,7 @@ PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://(?:(?!\w://
 def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each complete or pruned attempt has one finite value: the validation accuracy after its last epoch."""
     values = attempt.trial.values
-    history = attempt.trial.user_attrs.get(HISTORY)
+    history = _history(stored, attempt.trial)
     if values is None:  # `accepted` says so
         return
     if len(values) != 1 or not math.isfinite(values[0]):
@@ -36,28 +38,40 @@ def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Only a study with a pruner has pruned attempts, each after an epoch that was not to be its last."""
     if stored.spec.pruner is None:
         yield "was pruned, but the spec has no [pruner]"
-    done = len(_history(attempt.trial))
+    done = len(_history(stored, attempt.trial))
     configured = stored.spec.training_config(attempt.trial.params).epochs
-    if _ran_the_job(attempt.trial) and not 0 < done < configured:
+    if _was_copied_without(stored, attempt.trial):  # `came_along` says so
+        return
+    if _ran_the_job(stored, attempt.trial) and not 0 < done < configured:
         yield f"was pruned after {done} epochs of {configured}"
 
 
 def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each history has every epoch once, from the first, and all of them once the trial is complete."""
-    epochs = [metrics["epoch"] for metrics in _history(attempt.trial)]
+    epochs = [metrics["epoch"] for metrics in _history(stored, attempt.trial)]
+    if _was_copied_without(stored, attempt.trial):  # `came_along` says so
+        return
     if epochs != list(range(1, len(epochs) + 1)):
         yield f"its history has the epochs {epochs}"
-    elif attempt.trial.state == TrialState.COMPLETE and _ran_the_job(attempt.trial):
+    elif attempt.trial.state == TrialState.COMPLETE and _ran_the_job(stored, attempt.trial):
         configured = stored.spec.training_config(attempt.trial.params).epochs
         if len(epochs) != configured:
             yield f"its history has {len(epochs)} epochs of {configured}"
 
 
-def reported(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
+def came_along(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
+    """The epochs of each attempt came along when the study was copied."""
+    if _was_copied_without(stored, attempt.trial):
+        yield "another program copied it without its epochs; only their accuracies came along"
+
+
+def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """What Optuna's plots show of each epoch is what the history has."""
-    if HISTORY not in attempt.trial.user_attrs:
+    history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(stored, attempt.trial)}
+    if (
+        not history and HISTORY not in attempt.trial.user_attrs
+    ):  # another objective than the job's, or `gapless`
         return
-    history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(attempt.trial)}
     reports = attempt.trial.intermediate_values
     if attempt.trial.state in FINISHED:
         agree = reports == history
@@ -80,11 +94,19 @@ def without_password(_: Stored, attribute: Attribute) -> Iterator[str]:
         yield f"'{attribute.key}' holds a URL with a password; change the password"
 
 
-def _history(trial: FrozenTrial) -> list[dict[str, Any]]:
-    history: list[dict[str, Any]] = trial.user_attrs.get(HISTORY, [])
-    return history
+def _history(stored: Stored, trial: FrozenTrial) -> list[dict[str, Any]]:
+    if rows := stored.epochs.get(trial_id_of(trial)):
+        return [{**json.loads(metrics), "epoch": epoch} for epoch, metrics in rows]
+    of_0_5_0: list[dict[str, Any]] = trial.user_attrs.get(HISTORY, [])
+    return of_0_5_0
 
 
-def _ran_the_job(trial: FrozenTrial) -> bool:
+def _was_copied_without(stored: Stored, trial: FrozenTrial) -> bool:
+    """Whether its epochs stayed where it ran: stock Optuna copies trials without what is in our tables."""
+    ran_elsewhere = trial.state in FINISHED and trial_id_of(trial) not in stored.ran_here
+    return ran_elsewhere and bool(trial.intermediate_values) and not _history(stored, trial)
+
+
+def _ran_the_job(stored: Stored, trial: FrozenTrial) -> bool:
     """Whether it ran the real job rather than another objective, which need not have epochs."""
-    return HISTORY in trial.user_attrs or ENVIRONMENT in trial.user_attrs
+    return bool(_history(stored, trial)) or HISTORY in trial.user_attrs or ENVIRONMENT in trial.user_attrs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,8 +64,12 @@ class Stored:
     """The numbers of the others."""
     values: StoredTrials
     """The same trials as everything else here reads them."""
+    epochs: Mapping[int, list[tuple[Any, Any]]]
+    """Id of a trial to number and metrics, a JSON text, of each of its epochs that our table has."""
     silence: dict[int, float | Damaged | None]
     """Id of a running trial to the seconds since its last heartbeat; None if it has none."""
+    ran_here: set[int]
+    """The ids of the trials that have ever had a heartbeat, which no copy brings along."""
     artifacts: Path
     checkpoints: Path
     trial_now: Callable[[int], FrozenTrial]

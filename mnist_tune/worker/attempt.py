@@ -15,18 +15,9 @@ from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.queue.queue import Claim, Queue
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import (
-    CHECKPOINT,
-    ENVIRONMENT,
-    HISTORY,
-    LOG,
-    METRIC,
-    NOT_KEPT,
-    RESUMED,
-    STATE,
-    WEIGHTS,
-)
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LOG, NOT_KEPT, RESUMED, STATE, WEIGHTS
 from mnist_tune.storage.retrying import Patience, failure_that_may_pass
+from mnist_tune.storage.statements import Notes
 from mnist_tune.text.times import log_stamp
 from mnist_tune.text.wording import first_line, last_lines, percent
 from mnist_tune.worker.signals import StopRequest
@@ -66,7 +57,7 @@ class Attempt:
         self._unstored = _Record()
         self._stored_checkpoint = claim.checkpoint
         self._decided: dict[str, Any] = {}
-        self._history: list[dict[str, Any]] = []
+        self._last: EpochMetrics | None = None
         self._files: dict[str, bytes] = {}
         self._not_kept: dict[str, str] = {}
         self._lines: list[str] = []
@@ -170,9 +161,11 @@ class Attempt:
         Raises:
             LeaseLost: others have the cell.
         """
-        last = self._history[-1]
-        self.say(f"pruned after epoch {last['epoch']}: validation accuracy {percent(last[METRIC])}")
-        self._finish(self._queue.prune, last[METRIC], {}, ask)
+        assert self._last is not None  # the pruner is asked after an epoch
+        epoch, accuracy = self._last.epoch, self._last.validation_accuracy
+        assert accuracy is not None
+        self.say(f"pruned after epoch {epoch}: validation accuracy {percent(accuracy)}")
+        self._finish(self._queue.prune, accuracy, {}, ask)
 
     def give_back(self, failure: Failure, ask: Patience) -> None:
         """End the trial as failed and put its cell back, if its budget allows.
@@ -192,8 +185,9 @@ class Attempt:
         kept = self._upload(files) | self._decided
 
         def write() -> None:
-            record = self._unstored
-            finish(self.claim, value, user=record.user, system=record.system | kept, reports=record.reports)
+            notes = self._unstored.notes
+            notes["system"] = {**notes["system"], **kept}
+            finish(self.claim, value, **notes)
 
         with self._lock:
             self._lease.renew(lambda: ask(write))
@@ -220,10 +214,9 @@ class Attempt:
 
     def _add(self, epochs: list[EpochMetrics], checkpoint: Checkpoint | None = None) -> None:
         with self._lock:
-            self._history += [asdict(metrics) for metrics in epochs]
-            if self._history:
-                self._unstored.user[HISTORY] = self._history
             for metrics in epochs:
+                self._last = metrics
+                self._unstored.epochs[metrics.epoch] = metrics.numbers()
                 if metrics.validation_accuracy is not None:
                     self._unstored.reports[metrics.epoch] = metrics.validation_accuracy
             self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
@@ -242,9 +235,9 @@ class Attempt:
     def _store(self) -> None:
         with self._lock:
             record = self._unstored
-            if not record.user and not record.decided:
+            if not (record.user or record.epochs or record.decided):
                 return
-            self._queue.record(self.claim, user=record.user, system=record.system, reports=record.reports)
+            self._queue.record(self.claim, **record.notes)
             self._unstored = _Record()
             if record.checkpoint is not None:
                 self._delete(self._stored_checkpoint)  # only now that nothing points to it
@@ -286,12 +279,16 @@ class _Record:
     """What an attempt has not stored yet."""
 
     user: dict[str, Any] = field(default_factory=dict)
+    epochs: dict[int, dict[str, float | None]] = field(default_factory=dict)
+    """Metrics by epoch. Those that an earlier attempt has done are among them: a trial has all of its own."""
     reports: dict[int, float] = field(default_factory=dict)
     decided: dict[str, Any] = field(default_factory=dict)
     """What the pruner keeps with the trial: system attributes."""
     checkpoint: Checkpoint | None = None
 
     @property
-    def system(self) -> dict[str, Any]:
+    def notes(self) -> Notes:
+        """All of it, for the queue."""
         pointer = {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}
-        return self.decided | pointer
+        system = self.decided | pointer
+        return Notes(user=self.user, system=system, reports=self.reports, epochs=self.epochs)

@@ -13,6 +13,8 @@ Precision = Literal["auto", "fp32", "bf16"]
 Scheduler = Literal["none", "cosine", "one_cycle"]
 N_IMAGES = 60_000
 """Of MNIST that may be trained on and validated on."""
+MOST_EPOCHS = 2**31 - 1
+"""The largest number that a database counts epochs to."""
 
 
 class TrainingConfig(Hyperparameters):
@@ -24,7 +26,7 @@ class TrainingConfig(Hyperparameters):
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     batch_size: Annotated[int, Field(ge=1, le=N_IMAGES)] = 64
     optimizer: Optimizer = "Adam"
-    epochs: Annotated[int, Field(ge=1, le=300)] = 10
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 10
     seed: Seed = 0
     precision: Precision = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0

@@ -1,0 +1,112 @@
+"""The epochs of a trial as typed values, from the rows of our table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import TrialState
+from pydantic import TypeAdapter
+from sqlalchemy import func, orm, select
+
+from mnist_tune.errors import Damaged
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.records.columns import TrialColumns, epoch_rows, rows_of
+from mnist_tune.records.values import parse_as, possible
+from mnist_tune.storage.keys import CLAIM, HISTORY
+from mnist_tune.storage.optuna_internals import heartbeats, intermediate_values, trials
+from mnist_tune.storage.tables import epochs
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What is stored of one epoch. What a later version adds to it is no damage."""
+
+    training_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    images_per_second: float
+    seconds: float
+
+
+NUMBERS = TypeAdapter(_Numbers)
+FINISHED = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
+
+
+def last_epochs(session: orm.Session, study_id: int) -> dict[int, tuple[Any, Any]]:
+    """Number and metrics of the last epoch of each of the study's trials, by the trial's id."""
+    later = epochs.alias("later")
+    latest = select(func.max(later.c.epoch)).where(later.c.trial_id == epochs.c.trial_id).scalar_subquery()
+    is_last = (trials.c.study_id == study_id) & (epochs.c.epoch == latest)
+    return {trial_id: (epoch, metrics) for trial_id, epoch, metrics in epoch_rows(session, is_last)}
+
+
+def copied_reports(
+    session: orm.Session, study_id: int, columns: Sequence[TrialColumns]
+) -> dict[int, list[tuple[Any, Any]]]:
+    """Of finished trials whose epochs stayed where they ran: number and accuracy of each, by the trial's id.
+
+    Stock Optuna copies the values that a trial reported, and not our table. A trial that ran in this storage
+    has had a heartbeat, which no copy brings along.
+    """
+    without = {
+        trial.trial_id
+        for trial in columns
+        if trial.state in FINISHED
+        and CLAIM in trial.system
+        and not trial.epochs
+        and HISTORY not in trial.user
+    }
+    found: dict[int, list[tuple[Any, Any]]] = {}
+    if not without:
+        return found
+    in_study = trials.c.study_id == study_id
+    ran_here = select(heartbeats.c.trial_id).join(trials, trials.c.trial_id == heartbeats.c.trial_id)
+    without -= set(session.execute(ran_here.where(in_study)).scalars())
+    for trial_id, step, value in rows_of(
+        session, intermediate_values, in_study, "step", "intermediate_value"
+    ):
+        if trial_id in without:
+            found.setdefault(trial_id, []).append((step, value))
+    return found
+
+
+def reported(reports: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
+    """The epochs of which only number and accuracy are known. Raises Damaged."""
+    history = []
+    for epoch, accuracy in reports:
+        if not (isinstance(epoch, int) and isinstance(accuracy, int | float)):
+            raise Damaged(f"has {accuracy!r} for the epoch {epoch!r}")
+        history.append(EpochMetrics(epoch, None, None, accuracy, None, None))
+    return _possible(sorted(history, key=lambda each: each.epoch))
+
+
+def history_of(rows: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
+    """The epochs whose numbers and metrics these rows have. Raises Damaged, of the first that is."""
+    history = []
+    for epoch, text in rows:
+        if not isinstance(epoch, int):  # SQLite lets a column have anything
+            raise Damaged(f"has the epoch {epoch!r}")
+        try:
+            numbers: _Numbers = parse_as(NUMBERS, text)
+        except Damaged as problem:
+            raise Damaged(f"is damaged in epoch {epoch}: {problem}") from None
+        history.append(
+            EpochMetrics(
+                epoch,
+                numbers.training_loss,
+                numbers.validation_loss,
+                numbers.validation_accuracy,
+                numbers.images_per_second,
+                numbers.seconds,
+            )
+        )
+    return _possible(history)
+
+
+def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
+    try:
+        return possible(history)
+    except ValueError as problem:
+        raise Damaged(f"is damaged: {problem}") from None
