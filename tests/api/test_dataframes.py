@@ -11,10 +11,10 @@ import pytest
 
 import mnist_tune
 from mnist_tune.failures import Failure
-from mnist_tune.storage.keys import HISTORY, RESUMED
+from mnist_tune.storage.keys import RESUMED
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell, fail_cell
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, take
 
@@ -29,8 +29,8 @@ def opened(tmp_path: Path) -> OpenStudy:
     queue = study.queue()
     claims = [take(queue), take(queue)]
     assert [claim.number for claim in claims] == [1, 2]
-    notes = {HISTORY: made_history([50.0, 60.0, 70.0]), RESUMED: {"trial": 0, "epoch": 1}}
-    queue.complete(claims[1], 70.0, user=notes)
+    notes = {RESUMED: {"trial": 0, "epoch": 1}}
+    queue.complete(claims[1], 70.0, user=notes, epochs=made_epochs([50.0, 60.0, 70.0]))
     assert queue.give_back(claims[0], Failure("preempted", "it was stopped"))
     return study
 
@@ -104,7 +104,7 @@ def test_finished_trials_of_a_study_with_a_pruner_are_told_apart(tmp_path: Path)
     opened = new_study(tmp_path, TWO_CELLS + '[pruner]\nname = "median"\n')
     complete_cell(opened, 90.0)
     queue = opened.queue()
-    queue.prune(take(queue), 10.0, user={HISTORY: made_history([10.0])})
+    queue.prune(take(queue), 10.0, epochs=made_epochs([10.0]))
     frame = mnist_tune.open_study("tiny", tmp_path / "studies.db").trials_dataframe()
     assert list(frame.state) == ["COMPLETE", "PRUNED"]
 

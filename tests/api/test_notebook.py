@@ -13,11 +13,11 @@ import mnist_tune
 from mnist_tune.api.notebook import notebook_html
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, WORKER
+from mnist_tune.storage.keys import ENVIRONMENT, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies
 from mnist_tune.storage.statements import put
 from tests.support.made_studies.cells import complete_cell
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 from tests.support.specs import SEEDS_SPEC, TINY_SPEC, TWO_CELLS
 from tests.support.studies import new_study, take
 from tests.text.test_visible import is_clean
@@ -105,9 +105,7 @@ def hostile(tmp_path: Path) -> mnist_tune.Study:
     opened = new_study(tmp_path, TWO_CELLS)
     queue = opened.queue()
     claims = take(queue), take(queue)
-    queue.complete(
-        claims[0], 90.0, user={HISTORY: made_history([90.0]), ENVIRONMENT: {"device_name": HOSTILE}}
-    )
+    queue.complete(claims[0], 90.0, user={ENVIRONMENT: {"device_name": HOSTILE}}, epochs=made_epochs([90.0]))
     assert queue.give_back(claims[1], Failure("exception", HOSTILE))
     axis = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": [HOSTILE]}})
     with opened.storage.transaction() as session:

@@ -30,11 +30,12 @@ from mnist_tune.queue.cells import insert_attributes
 from mnist_tune.spec.documents import dump
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
+from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, RESULT
 from mnist_tune.storage.optuna_internals import objective_values, system_attributes, trials, user_attributes
+from mnist_tune.storage.tables import epochs
 from tests.benchmarks.spread import Spread, spread
 from tests.support.made_studies.cells import RUN_ON
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 
 NAME = "large"
 EPOCHS = 10
@@ -109,18 +110,24 @@ def _command(folder: Path, source: Path | None, *arguments: str) -> tuple[float,
 def complete_at_once(url: str) -> None:
     """Complete every cell of the one study there is, with what a worker stores of each."""
     storage = open_storage(storage_url(url))
-    epochs = made_history([80.0 + index for index in range(EPOCHS)])
+    went = made_epochs([80.0 + index for index in range(EPOCHS)])
     kind = literal("FINITE", objective_values.c.value_type.type)
-    values = select(trials.c.trial_id, literal(0), literal(epochs[-1]["validation_accuracy"]), kind)
+    values = select(trials.c.trial_id, literal(0), literal(went[EPOCHS]["validation_accuracy"]), kind)
     with storage.transaction() as session:
         ended = {"datetime_start": utc_now(), "datetime_complete": utc_now()}
         session.execute(trials.update().values(state=TrialState.COMPLETE, **ended))
         names = ["trial_id", "objective", "value", "value_type"]
         session.execute(objective_values.insert().from_select(names, values))
-        notes = {ENVIRONMENT: RUN_ON, HISTORY: epochs}
+        notes = {ENVIRONMENT: RUN_ON}
         rows = session.execute(select(trials.c.trial_id, trials.c.number)).all()
         insert_attributes(session, user_attributes, [(row.trial_id, notes) for row in rows])
-        result = epochs[-1]["validation_accuracy"]
+        result = went[EPOCHS]["validation_accuracy"]
+        of_each = [
+            {"trial_id": row.trial_id, "epoch": epoch, "metrics": json.dumps(metrics)}
+            for row in rows
+            for epoch, metrics in went.items()
+        ]
+        session.execute(epochs.insert().values(stored=utc_now()), of_each)
         ours = [(row.trial_id, {CLAIM: f"{row.trial_id:032x}", RESULT: [row.number, result]}) for row in rows]
         insert_attributes(session, system_attributes, ours)
     storage.remove_session()

@@ -125,7 +125,7 @@ def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn
             results = read_results(study)
             own = sum(map(_own_bytes, _workers_and_training(results)))
         study.storage.engine.dispose()
-    losses = {attempt.cell: attempt.history[0].training_loss for attempt in results.attempts}
+    losses = {attempt.cell: attempt.history[0].training_loss or 0.0 for attempt in results.attempts}
     return Turn(seconds, own / workers / 1e6, losses)
 
 

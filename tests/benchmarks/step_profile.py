@@ -26,7 +26,7 @@ def profile(task: Task, runtime: Runtime) -> str:
         epochs = Trainer(TrainingConfig(batch_size=batch_size, epochs=2), runtime, training).epochs()
         next(epochs)
         with torch.profiler.profile(activities=activities) as profiler:
-            seconds = next(epochs).seconds
+            seconds = next(epochs).seconds or 0.0
         table = profiler.key_averages().table(
             sort_by=f"self_{kind}_time_total", row_limit=ROWS, max_name_column_width=48
         )

@@ -23,7 +23,11 @@ import optuna
 import tomli_w
 
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig
-from mnist_tune.storage.keys import HISTORY
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study.store import open_study
 from tests.benchmarks.spread import Spread, spread
 
 ROOT = Path(__file__).parents[2]
@@ -45,15 +49,15 @@ def measure(n_trials: int, whole: DataConfig) -> Cost:
         trials = run(Path(name), "small", small, n_trials)
         [one] = run(Path(name), "whole", whole, 1)
     costs = [
-        (after.datetime_start - before.datetime_start).total_seconds() - _epoch_seconds(before)
+        (after.started - before.started).total_seconds() - _epoch_seconds(before)
         for before, after in pairwise(trials)
-        if after.datetime_start and before.datetime_start
+        if after.started and before.started
     ]
     epoch = _epoch_seconds(one)
     return Cost(spread(costs), epoch, spread([cost / (cost + epoch) for cost in costs]))
 
 
-def run(folder: Path, name: str, data: DataConfig, n_trials: int) -> list[optuna.trial.FrozenTrial]:
+def run(folder: Path, name: str, data: DataConfig, n_trials: int) -> list[TrialResult]:
     """The trials of a study that one worker has run, in their order."""
     spec, url = folder / f"{name}.toml", f"sqlite:///{folder}/studies.db"
     content: dict[str, Any] = {
@@ -68,13 +72,14 @@ def run(folder: Path, name: str, data: DataConfig, n_trials: int) -> list[optuna
     subprocess.run(
         [*command, "--workers", "1", "--device", "cpu"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
     )
-    trials = optuna.load_study(study_name=name, storage=url).get_trials()
-    return sorted(trials, key=lambda trial: str(trial.datetime_start))
+    results = read_results(open_study(open_storage(storage_url(url)), name))
+    return sorted(results.attempts, key=lambda trial: str(trial.started))
 
 
-def _epoch_seconds(trial: optuna.trial.FrozenTrial) -> float:
-    [epoch] = trial.user_attrs[HISTORY]
-    return float(epoch["seconds"])
+def _epoch_seconds(trial: TrialResult) -> float:
+    [epoch] = trial.history
+    assert epoch.seconds is not None
+    return epoch.seconds
 
 
 def main() -> None:

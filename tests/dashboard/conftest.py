@@ -10,9 +10,11 @@ import pytest
 from mnist_tune.dashboard.app import guarded_app
 from mnist_tune.failures import Failure
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
+from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.dashboard_client import HERE, REASON, Client, app_of
+from tests.support.made_studies.epochs import made_epoch
+from tests.support.stored_epochs import numbers
 from tests.support.studies import folders, opened_again, take
 
 
@@ -26,15 +28,12 @@ def worked_on(study: OpenStudy, files: ArtifactFolder) -> OpenStudy:
     """A study with a complete trial, a failed one, one that runs, others that wait, and the retry."""
     queue = study.queue()
     complete, failed = take(queue), take(queue)
-    numbers = {"training_loss": 0.5, "validation_loss": 0.25, "images_per_second": 1234.5, "seconds": 1.0}
-    history = [
-        {"epoch": 1, "validation_accuracy": 80.0} | numbers,
-        {"epoch": 2, "validation_accuracy": 90.0} | numbers,
-    ]
+    history = [made_epoch(1, 80.0), made_epoch(2, 90.0)]
     queue.complete(
         complete,
         90.0,
-        user={HISTORY: history, ENVIRONMENT: {"device": "cpu", "torch": "2.15"}},
+        user={ENVIRONMENT: {"device": "cpu", "torch": "2.15"}},
+        epochs=numbers(history),
         reports={1: 80.0, 2: 90.0},
         system=upload(files, complete.token, {"log.txt": b"all went well\n"}),
     )

@@ -15,7 +15,7 @@ from mnist_tune.storage.optuna_internals import study_attributes, user_attribute
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study
 from tests.support.dashboard_client import REASON, Client, app_of
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.stored_content import stored_rows
 from tests.support.studies import new_study, take
@@ -97,7 +97,7 @@ def test_stored_text_cannot_leave_its_code(text: str) -> None:
 def test_epochs_are_counted_to_what_the_trial_is_to_have(tmp_path: Path) -> None:
     study = new_study(tmp_path, '[study]\nname = "tiny"\n\n[search.grid]\nepochs = [20]\n')
     queue = study.queue()
-    queue.complete(take(queue), 90.0, user={HISTORY: made_history([90.0] * 20)})
+    queue.complete(take(queue), 90.0, epochs=made_epochs([90.0] * 20))
     (complete,) = Client(app_of(study, tmp_path)).detail(study)["trials"]
     assert "epoch 20/20" in complete["note"]["body"]
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_hides_no_other_trial_and_no_other_study(
     assert create_study(worked_on.storage, other)
     before = [trial["number"] for trial in client.detail(worked_on)["trials"]]
     with worked_on.storage.transaction() as session:
-        of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == HISTORY
+        of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == ENVIRONMENT
         session.execute(user_attributes.update().where(*of_the_first).values(value_json="[{"))
     again = Client(app_of(worked_on, tmp_path))
     assert [trial["number"] for trial in again.detail(worked_on)["trials"]] == before[1:]

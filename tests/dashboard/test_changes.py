@@ -10,7 +10,7 @@ import pytest
 
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.schema import workers
+from mnist_tune.storage.tables import workers
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.dashboard_client import Client
 from tests.support.dashboard_routes import CONTENT_OF_ANY_ROUTE, all_routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from playwright.sync_api import Browser, Page, expect
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.browser import NARROW, WIDE, chromium, opened
+from tests.support.made_studies.epochs import made_epoch
 from tests.support.running_dashboard import running_dashboard
+from tests.support.stored_epochs import numbers
 from tests.support.studies import new_study, take
 
 pytestmark = pytest.mark.browser
@@ -43,12 +45,11 @@ def study(tmp_path: Path) -> OpenStudy:
     study = new_study(tmp_path)
     queue, files = study.queue(), ArtifactFolder(Folders.of(study.storage.engine.url).artifacts.path)
     complete = take(queue)
-    numbers = {"training_loss": 0.5, "validation_loss": 0.25, "images_per_second": 1234.5, "seconds": 1.0}
-    history = [numbers | {"epoch": number, "validation_accuracy": 70.0 + 10 * number} for number in (1, 2)]
+    history = [replace(made_epoch(number, 70.0 + 10 * number), images_per_second=1234.5) for number in (1, 2)]
     queue.complete(
         complete,
         90.0,
-        user={HISTORY: history},
+        epochs=numbers(history),
         reports={1: 80.0, 2: 90.0},
         system=upload(
             files, complete.token, {"log.txt": b"all went well\n", "model.safetensors": b"weights"}

@@ -17,7 +17,7 @@ from mnist_tune.queue.control import Control, set_control
 from mnist_tune.queue.worker_registry import Registration, worker_name
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.schema import workers
+from mnist_tune.storage.tables import workers
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy import func, select
 from sqlalchemy.engine.interfaces import CacheStats
 
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import RESULT
+from mnist_tune.storage.optuna_internals import user_attributes
+from mnist_tune.storage.tables import epochs
 from mnist_tune.worker.attempt import Attempt
 from tests.support.made_studies.epochs import made_epoch
+from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import new_study, open_file, take, work
+
+EPOCHS = 1_000
 
 
 def one_epoch(attempt: Attempt) -> float:
@@ -46,13 +52,14 @@ def test_the_end_of_a_trial_is_one_statement_for_each_table_and_one_to_hold_the_
     sqlalchemy.event.listen(
         study.storage.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
     )
-    queue.complete(claim, 50.0, user={"a": 1}, system={"b": 2}, reports={1: 50.0})
+    queue.complete(claim, 50.0, user={"a": 1}, system={"b": 2}, reports={1: 50.0}, epochs={1: {"loss": 1.0}})
     tables = [statement.split()[1 if statement.startswith("UPDATE") else 2] for statement in statements]
     assert tables == [
         "trials",
         "trial_user_attributes",
         "trial_system_attributes",
         "trial_intermediate_values",
+        "mnist_tune_epochs",
         "trial_values",
         "trials",
     ]
@@ -84,6 +91,39 @@ def test_the_last_epoch_of_a_trial_that_fails_after_it_is_stored_too(tmp_path: P
     work(study, run_trial, max_trials=1)
     (failed,) = [attempt for attempt in read_results(study).attempts if attempt.failure]
     assert len(failed.history) == 1
+
+
+def test_an_epoch_is_one_row_of_each_table_however_many_there_were_before(tmp_path: Path) -> None:
+    attempt_at: list[int] = []
+    sizes: list[int] = []
+
+    def note(*arguments: Any) -> None:
+        written = arguments[2].split()[0] in ("INSERT", "UPDATE")
+        if written and attempt_at:
+            sizes[-1] += len(repr(arguments[3]))
+
+    def run_trial(attempt: Attempt) -> float:
+        attempt_at.append(attempt.claim.trial_id)
+        for number in range(1, EPOCHS + 1):
+            sizes.append(0)
+            attempt.epoch_done(made_epoch(number, 50.0))
+        attempt_at.clear()
+        return 50.0
+
+    study = new_study(tmp_path)
+    sqlalchemy.event.listen(study.storage.engine, "before_cursor_execute", note)
+    work(study, run_trial, max_trials=1)
+    assert (
+        len(stored_numbers(study.storage, 1)) == len(study.storage.get_trial(1).intermediate_values) == EPOCHS
+    )
+    with study.storage.transaction() as session:
+        stored = session.execute(select(func.sum(func.length(epochs.c.metrics)))).scalar_one()
+        attributes = session.execute(select(func.sum(func.length(user_attributes.c.value_json)))).scalar_one()
+    assert stored < 200 * EPOCHS
+    assert attributes < 1000  # none of them grows with the epochs
+    # A heartbeat may fall into an epoch; the numbers of the epochs get longer.
+    assert sorted(sizes)[EPOCHS // 2] < 1000
+    assert sum(sizes) < 1000 * EPOCHS
 
 
 def test_only_the_first_trial_of_a_worker_compiles_statements(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from mnist_tune.storage.optuna_internals import heartbeats
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.specs import ONE_CELL, TINY_SPEC
+from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import fail_behind_its_back, new_study, opened_again, take
 
 
@@ -85,11 +86,16 @@ def test_a_record_stores_all_it_is_given_and_renews_the_lease(study: OpenStudy) 
     claim = take(queue)
     claimed = last_heartbeat(study, claim.trial_id)
     queue.record(
-        claim, user={"history": [1]}, system=pointer(1), reports={1: 50.0, 2: float("nan"), 3: float("inf")}
+        claim,
+        user={"note": [1]},
+        system=pointer(1),
+        reports={1: 50.0, 2: float("nan"), 3: float("inf")},
+        epochs={1: {"loss": 2.0}},
     )
-    queue.record(claim, user={"history": [1, 2]}, reports={1: 60.0})
+    queue.record(claim, user={"note": [1, 2]}, reports={1: 60.0}, epochs={1: {"loss": 1.5}, 2: {"loss": 1.0}})
     trial = opened_again(study).storage.get_trial(claim.trial_id)
-    assert trial.user_attrs["history"] == [1, 2]
+    assert trial.user_attrs["note"] == [1, 2]
+    assert stored_numbers(study.storage, claim.trial_id) == {1: {"loss": 1.5}, 2: {"loss": 1.0}}
     assert trial.system_attrs[CHECKPOINT]["key"] == state(1).key
     assert str(trial.intermediate_values) == "{1: 60.0, 2: nan, 3: inf}"
     assert last_heartbeat(study, claim.trial_id) != claimed
@@ -100,9 +106,10 @@ def test_a_record_is_stored_as_a_whole_or_not_at_all(study: OpenStudy) -> None:
     claim = take(queue)
     claimed = last_heartbeat(study, claim.trial_id)
     with pytest.raises(TypeError):
-        queue.record(claim, user={"history": [1]}, system={"no JSON": object()}, reports={1: 50.0})
+        queue.record(claim, user={"note": [1]}, epochs={1: {}, 2: {"no JSON": object()}})  # type: ignore[dict-item]
     trial = opened_again(study).storage.get_trial(claim.trial_id)
-    assert "history" not in trial.user_attrs
+    assert "note" not in trial.user_attrs
+    assert stored_numbers(study.storage, claim.trial_id) == {}
     assert trial.intermediate_values == {}
     assert last_heartbeat(study, claim.trial_id) == claimed
 
@@ -113,9 +120,10 @@ def test_a_record_of_a_lost_lease_stores_nothing(study: OpenStudy) -> None:
     claimed = last_heartbeat(study, claim.trial_id)
     fail_behind_its_back(study.storage.url, claim.trial_id)
     with pytest.raises(UpdateFinishedTrialError):
-        queue.record(claim, user={"history": [1]}, system=pointer(1), reports={1: 50.0})
+        queue.record(claim, user={"note": [1]}, system=pointer(1), reports={1: 50.0}, epochs={1: {}})
     trial = opened_again(study).storage.get_trial(claim.trial_id)
-    assert "history" not in trial.user_attrs
+    assert "note" not in trial.user_attrs
+    assert stored_numbers(study.storage, claim.trial_id) == {}
     assert CHECKPOINT not in trial.system_attrs
     assert trial.intermediate_values == {}
     assert last_heartbeat(study, claim.trial_id) == claimed
@@ -124,11 +132,19 @@ def test_a_record_of_a_lost_lease_stores_nothing(study: OpenStudy) -> None:
 def test_completing_stores_the_value_with_all_that_is_left_to_store(study: OpenStudy) -> None:
     queue = study.queue()
     claim = take(queue)
-    queue.complete(claim, 50.0, user={"history": [1]}, system={"artifacts:1": "{}"}, reports={1: 50.0})
+    queue.complete(
+        claim,
+        50.0,
+        user={"note": [1]},
+        system={"artifacts:1": "{}"},
+        reports={1: 50.0},
+        epochs={1: {"loss": 1.0}},
+    )
     trial = opened_again(study).storage.get_trial(claim.trial_id)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 50.0)
     assert trial.datetime_complete is not None
-    assert trial.user_attrs["history"] == [1]
+    assert trial.user_attrs["note"] == [1]
+    assert stored_numbers(study.storage, claim.trial_id) == {1: {"loss": 1.0}}
     assert trial.system_attrs["artifacts:1"] == "{}"
     assert trial.intermediate_values == {1: 50.0}
 

@@ -20,7 +20,7 @@ from mnist_tune.queue.worker_registry import (
     ask_to_drain,
     read_registry,
 )
-from mnist_tune.storage.schema import workers
+from mnist_tune.storage.tables import workers
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study

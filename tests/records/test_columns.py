@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.trials import distribution, external
 from mnist_tune.records.values import moment
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, LOG, WORKER
+from mnist_tune.storage.keys import CELL, FAILURE, LOG, WORKER
 from mnist_tune.storage.optuna_internals import parameters
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TINY_SPEC
+from tests.support.stored_epochs import numbers
 from tests.support.studies import new_study, take
 
 SAMPLED = """
@@ -47,7 +47,7 @@ def read(study: OpenStudy) -> list[TrialColumns]:
     """The study's trials."""
     with study.storage.transaction() as session:
         return read_columns(
-            session, study.study_id, distributions(study.spec), [HISTORY, WORKER, FAILURE], [CELL, LOG]
+            session, study.study_id, distributions(study.spec), [WORKER, FAILURE], [CELL, LOG]
         )
 
 
@@ -71,7 +71,7 @@ def worked_on(folder: Path, spec: str) -> OpenStudy:
         claim = take(queue)
         if spec == SAMPLED:
             study.guide().parameters(claim)
-        queue.record(claim, user={HISTORY: [asdict(made_epoch(1, 50.0))]}, reports={1: 50.0})
+        queue.record(claim, reports={1: 50.0}, epochs=numbers([made_epoch(1, 50.0)]))
         if end == "complete":
             queue.complete(claim, 91.5, system={LOG: "said"})
         elif end == "infinite":

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.failures import Failure
-from mnist_tune.storage.keys import HISTORY, RESUMED
+from mnist_tune.storage.keys import RESUMED
 from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
 from tests.support.made_studies.cells import complete_cell, fail_cell
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 from tests.support.report_contents import picture_of, report_of, traces_of
 from tests.support.specs import ONE_CELL, TINY_SPEC, tiny_spec
 from tests.support.studies import new_study
@@ -92,6 +92,6 @@ def test_epochs_of_an_earlier_attempt_count_once(tmp_path: Path) -> None:
     queue = study.queue()
     claim = queue.claim("machine:1")
     assert claim is not None
-    notes = {HISTORY: made_history([90.0, 91.0, 92.0]), RESUMED: {"epoch": 2, "checkpoint": "1-2"}}
-    queue.complete(claim, 92.0, user=notes)
+    notes = {RESUMED: {"epoch": 2, "checkpoint": "1-2"}}
+    queue.complete(claim, 92.0, user=notes, epochs=made_epochs([90.0, 91.0, 92.0]))
     assert picture_of(report_of(study), "throughput").answer.startswith("30 training images")

@@ -13,7 +13,6 @@ from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Placement
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
@@ -24,7 +23,7 @@ from tests.support.studies import new_study, take, work
 from tests.support.waiting import wait_until
 
 TRACEBACK = "ValueError: too \x1b[31mred\nTraceback (most recent call last):\n\tline 1"
-EPOCH = {
+EPOCH: dict[str, float | None] = {
     "training_loss": 0.5,
     "validation_loss": 0.25,
     "validation_accuracy": 91.0,
@@ -41,9 +40,9 @@ def study(tmp_path: Path) -> OpenStudy:
     complete, failed, running = (claimed(study) for _ in range(3))
     files = {"log.txt": b"2026-01-01 10:00:00 goes on after epoch 1\n2026-01-01 10:01:00 complete\n"}
     pointers = upload(ArtifactFolder(tmp_path / "studies.db.artifacts"), complete.token, files)
-    queue.complete(complete, 91.0, user={HISTORY: [EPOCH | {"epoch": 1}]}, system=pointers)
+    queue.complete(complete, 91.0, epochs={1: EPOCH}, system=pointers)
     assert queue.give_back(failed, Failure("exception", TRACEBACK))
-    queue.record(running, user={HISTORY: [EPOCH | {"epoch": 1}]})
+    queue.record(running, epochs={1: EPOCH})
     return study
 
 
@@ -140,14 +139,14 @@ def test_follow_goes_on_to_the_end_of_the_trial_and_tells_nothing_twice(tmp_path
     study = new_study(tmp_path)
     claim = claimed(study)
     queue = study.queue()
-    queue.record(claim, user={HISTORY: [EPOCH | {"epoch": 1}]})
+    queue.record(claim, epochs={1: EPOCH})
     following = start_command("logs", "tiny", "--trial", "0", "--follow", folder=tmp_path)
     assert following.stdout is not None
     assert "begins on machine:1" in following.stdout.readline()
     assert following.stdout.readline().startswith("epoch 1/2")
     other = claimed(study)
     queue.complete(other, 12.0)
-    queue.complete(claim, 91.0, user={HISTORY: [EPOCH | {"epoch": epoch} for epoch in (1, 2)]})
+    queue.complete(claim, 91.0, epochs={1: EPOCH, 2: EPOCH})
     answer = finish(following)
     assert (answer.returncode, answer.stderr) == (0, "")
     epoch, end = answer.stdout.splitlines()

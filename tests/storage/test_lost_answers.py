@@ -20,6 +20,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.store import create_study, open_study, study_names
 from tests.support.specs import TWO_CELLS, lease_lines
+from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import new_study, opened_again, take
 from tests.support.tcp_proxy import TcpProxy
 
@@ -61,10 +62,12 @@ def a_claim(link: StudyBehindALink) -> None:
 def a_record(link: StudyBehindALink) -> None:
     claim = take(link.queue)
     link.with_answer_lost(
-        lambda: link.queue.record(claim, user={"history": [1, 2]}, reports={1: 41.0, 2: 42.0})
+        lambda: link.queue.record(
+            claim, reports={1: 41.0, 2: 42.0}, epochs={1: {"loss": 2.0}, 2: {"loss": 1.0}}
+        )
     )
     trial = link.study.optuna_study().trials[0]
-    assert trial.user_attrs["history"] == [1, 2]
+    assert stored_numbers(link.study.storage, claim.trial_id) == {1: {"loss": 2.0}, 2: {"loss": 1.0}}
     assert trial.intermediate_values == {1: 41.0, 2: 42.0}
     link.queue.beat(claim)
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from mnist_tune.failures import Failure
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.storage_faults import away, lost_answer
+from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import fail_behind_its_back, states, take
 
 BROKEN = Failure("exception", "it broke")
@@ -56,10 +57,11 @@ def test_a_record_whose_answer_was_lost_may_be_stored_again(study: OpenStudy) ->
     queue = study.queue()
     claim = take(queue)
     with lost_answer(study.storage), pytest.raises(DBAPIError):
-        queue.record(claim, user={"history": [1]}, reports={1: 50.0})
-    queue.record(claim, user={"history": [1]}, reports={1: 50.0})
+        queue.record(claim, reports={1: 50.0}, epochs={1: {"loss": 1.0}})
+    queue.record(claim, reports={1: 50.0}, epochs={1: {"loss": 1.0}})
     trial = study.storage.get_trial(claim.trial_id)
-    assert (trial.user_attrs["history"], trial.intermediate_values) == ([1], {1: 50.0})
+    assert trial.intermediate_values == {1: 50.0}
+    assert stored_numbers(study.storage, claim.trial_id) == {1: {"loss": 1.0}}
 
 
 def test_a_completion_whose_answer_was_lost_is_recognised(study: OpenStudy) -> None:

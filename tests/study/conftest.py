@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
+from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.copied_studies import fill_with_every_kind_of_trial, new_study_at
+from tests.support.made_studies.epochs import made_epoch
+from tests.support.stored_epochs import numbers
 
 
 @pytest.fixture
@@ -33,21 +35,12 @@ def old_study(study: OpenStudy, tmp_path: Path) -> OpenStudy:
     for value in (90.0, 91.0, 92.0):
         claim = queue.claim("machine:1")
         assert claim is not None
-        history = [
-            {
-                "epoch": epoch,
-                "training_loss": 0.5,
-                "validation_loss": 0.4,
-                "validation_accuracy": value - 2 + epoch,
-                "images_per_second": 1000.0,
-                "seconds": 1.0,
-            }
-            for epoch in (1, 2)
-        ]
+        history = [made_epoch(number, value - 2 + number) for number in (1, 2)]
         queue.complete(
             claim,
             value,
-            user={HISTORY: history, ENVIRONMENT: {"precision": "fp32"}},
+            user={ENVIRONMENT: {"precision": "fp32"}},
+            epochs=numbers(history),
             system=upload(files, claim.token, {"log.txt": b"said"}),
             reports={epoch: value - 2 + epoch for epoch in (1, 2)},
         )

@@ -8,8 +8,8 @@ import pytest
 
 from mnist_tune.errors import UserError
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
-from mnist_tune.storage.optuna_internals import user_attributes
+from mnist_tune.storage.keys import ENVIRONMENT
+from mnist_tune.storage.tables import epochs
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from tests.support.reused_studies import MORE_SEEDS, reuse_results
@@ -76,8 +76,7 @@ def test_a_sampled_search_takes_over_nothing(old_study: OpenStudy, tmp_path: Pat
 
 def test_a_trial_that_cannot_be_read_is_run_anew(old_study: OpenStudy, tmp_path: Path) -> None:
     with old_study.storage.transaction() as session:
-        of_the_first = user_attributes.c.trial_id == 1, user_attributes.c.key == HISTORY
-        session.execute(user_attributes.update().where(*of_the_first).values(value_json="[{"))
+        session.execute(epochs.update().where(epochs.c.trial_id == 1).values(metrics="{"))
     results = read_results(reuse_results(old_study, tiny_spec(tmp_path, MORE_SEEDS)))
     assert (results.cells.complete, results.cells.waiting) == (2, 22)
     assert results.problems == []

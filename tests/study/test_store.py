@@ -22,6 +22,9 @@ from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.storage_faults import lost_answer
 from tests.support.studies import new_study, take
 
+VERSIONS = {"version_info", "alembic_version", "mnist_tune_schema"}
+"""The tables that say of which version the others are."""
+
 
 def test_creating_the_same_study_again_changes_nothing(study: OpenStudy) -> None:
     assert not create_study(study.storage, study.spec)
@@ -75,7 +78,7 @@ def test_every_cell_waits_with_what_stock_optuna_shows_and_needs(study: OpenStud
 def test_deleting_a_study_leaves_no_row_of_it(study: OpenStudy) -> None:
     fill_every_table(study)
     delete_study(study)
-    assert filled_tables(study) == {"version_info", "alembic_version"}
+    assert filled_tables(study) == VERSIONS
 
 
 def test_deleting_a_study_leaves_every_row_of_another(study: OpenStudy) -> None:
@@ -96,7 +99,7 @@ def test_stock_optuna_deletes_a_study_and_no_worker_of_it_is_on_the_next(
     fill_every_table(study)
     optuna.delete_study(study_name="tiny", storage=study.storage.url)
     # SQLite leaves rows in tables that Optuna does not know, and gives the study's id out again.
-    assert filled_tables(study) <= {"version_info", "alembic_version", "mnist_tune_workers"}
+    assert filled_tables(study) <= VERSIONS | {"mnist_tune_workers"}
     again = new_study(tmp_path, url=database)
     assert read_registry(again.storage, again.study_id, grace_period=60).workers == []
 

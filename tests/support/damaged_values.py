@@ -6,7 +6,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, RESUMED
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LOG, RESUMED
 from mnist_tune.study.store import create_study, open_study
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
+from tests.support.stored_epochs import numbers
 from tests.support.studies import new_study, open_file, take
 
 SPEC = """
@@ -99,9 +100,10 @@ def _work_on(folder: Path, name: str) -> None:
     registration.beat(3, 1000.0)
     for number in range(5):
         claim = take(queue)
-        history = [asdict(made_epoch(1, 80.0 + number)), asdict(made_epoch(2, 90.0 + number))]
-        notes = {HISTORY: history, ENVIRONMENT: ENVIRONMENT_OF_ALL, RESUMED: {"epoch": 1, "checkpoint": "x"}}
-        queue.record(claim, user=notes, reports={1: 80.0 + number, 2: 90.0 + number})
+        history = [made_epoch(1, 80.0 + number), made_epoch(2, 90.0 + number)]
+        notes = {ENVIRONMENT: ENVIRONMENT_OF_ALL, RESUMED: {"epoch": 1, "checkpoint": "x"}}
+        reports = {1: 80.0 + number, 2: 90.0 + number}
+        queue.record(claim, user=notes, reports=reports, epochs=numbers(history))
         key = checkpoint_key(claim.trial_id, claim.token, 1)
         pointer = {CHECKPOINT: {"key": key, "sha256": "0" * 64, "epoch": 1}}
         if number in (0, 1):
@@ -157,6 +159,7 @@ COLUMNS: dict[str, dict[str, list[Damage]]] = {
         "intermediate_value_type": TEXTS,
     },
     "trial_heartbeats": {"heartbeat": TIMES},
+    "mnist_tune_epochs": {"epoch": NUMBERS, "metrics": JSONS},
     "mnist_tune_workers": {
         "name": TEXTS, "host": TEXTS, "pid": NUMBERS, "device": TEXTS, "started": TIMES, "last_beat": TIMES,
         "trial": NUMBERS, "images_per_second": NUMBERS, "drain": NUMBERS, "departure": TEXTS,

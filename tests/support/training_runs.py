@@ -25,7 +25,7 @@ def are_the_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def numbers_of(metrics: EpochMetrics) -> tuple[int, float, float | None, float | None]:
+def numbers_of(metrics: EpochMetrics) -> tuple[int, float | None, float | None, float | None]:
     """What must be the same in every run: all but the times."""
     return metrics.epoch, metrics.training_loss, metrics.validation_loss, metrics.validation_accuracy
 

@@ -33,6 +33,9 @@ from tests.system.interrupted_processes import (
     drain,
     finished_by_another,
     half_done,
+    migrate,
+    migrated_or_as_before,
+    of_version_0,
     whole_or_not_there,
     work_to_the_end,
 )
@@ -75,25 +78,34 @@ class Campaign:
 
 def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> Iterator[Campaign]:
     """End every life at every `step`-th of its points, each time in a place beside the others."""
-    empty, begun = (StudyPlace(place.folder / name, place.server) for name in ("empty", "begun"))
-    empty.make()
-    begun.make()
+    empty, begun, older = (
+        StudyPlace(place.folder / name, place.server) for name in ("empty", "begun", "older")
+    )
+    for template in (empty, begun, older):
+        template.make()
     run_each(half_done, [begun], at_once=1)
+    run_each(of_version_0, [older], at_once=1)
     for whole in (
         Run(create, whole_or_not_there, empty),
         Run(drain, finished_by_another, begun),
         Run(work_to_the_end, finished_by_another, begun),
+        Run(migrate, migrated_or_as_before, older),
     ):
-        passed = points(whole)
-        tried = range(first, len(passed), step)
-        outcomes = cut_short(whole, tried)
-        died = sum(outcome.passed is None for outcome in outcomes)
-        problems = [
-            (point, passed[point], outcome.problems)
-            for point, outcome in zip(tried, outcomes, strict=True)
-            if outcome.problems
-        ]
-        yield Campaign(whole.life.__name__, len(passed), len(tried), died, problems)
+        yield campaign(whole, first, step)
+
+
+def campaign(whole: Run, first: int = 0, step: int = 1) -> Campaign:
+    """End one life at every `step`-th of its points."""
+    passed = points(whole)
+    tried = range(first, len(passed), step)
+    outcomes = cut_short(whole, tried)
+    died = sum(outcome.passed is None for outcome in outcomes)
+    problems = [
+        (point, passed[point], outcome.problems)
+        for point, outcome in zip(tried, outcomes, strict=True)
+        if outcome.problems
+    ]
+    return Campaign(whole.life.__name__, len(passed), len(tried), died, problems)
 
 
 @dataclass(frozen=True)
@@ -202,9 +214,9 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(postgres_server(folder)) if options.postgres else None
-        for campaign in cut_short_everywhere(StudyPlace(folder, url), options.first, options.every):
-            print(campaign, flush=True)
-            if campaign.problems:
+        for came in cut_short_everywhere(StudyPlace(folder, url), options.first, options.every):
+            print(came, flush=True)
+            if came.problems:
                 sys.exit(1)
 
 

@@ -21,7 +21,9 @@ from mnist_tune.cli.studies import create_study
 from mnist_tune.errors import UserError
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
+from mnist_tune.storage.migrations import version_of
 from mnist_tune.storage.optuna_internals import trials
+from mnist_tune.storage.tables import epochs, has_table, versions
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
@@ -129,6 +131,29 @@ def half_done(place: StudyPlace) -> None:
         process = FORK.Process(target=life)
         process.start()
         process.join()
+
+
+def of_version_0(place: StudyPlace) -> None:
+    """A study as version 0.5.0 makes it: without our table of epochs, and without a version of our tables."""
+    create(place)
+    with open_storage(storage_url(place.url)).transaction() as session:
+        for table in (epochs, versions):
+            table.drop(session.connection())
+        if place.server is None:
+            session.connection().exec_driver_sql("DROP TRIGGER mnist_tune_delete_epochs")
+
+
+def migrate(place: StudyPlace) -> None:
+    """Bring our tables up to date, as a worker does when it registers."""
+    open_storage(storage_url(place.url)).migrate()
+
+
+def migrated_or_as_before(place: StudyPlace) -> list[str]:
+    """After `migrate`: what is wrong with our tables, and what when a worker has then worked to the end."""
+    with open_storage(storage_url(place.url)).transaction() as session:
+        version, has_epochs = version_of(session.connection()), has_table(session.connection(), epochs)
+    problems = [] if (version, has_epochs) in ((0, False), (1, True)) else [f"{version}, {has_epochs}"]
+    return problems + finished_by_another(place)
 
 
 def whole_or_not_there(place: StudyPlace) -> list[str]:

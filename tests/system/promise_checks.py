@@ -11,10 +11,11 @@ from typing import NamedTuple
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import FrozenTrial
 
-from mnist_tune.storage.keys import CELL, CLAIM, HISTORY
+from mnist_tune.storage.keys import CELL, CLAIM
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
 from tests.support.logged_job import STATE_FILE, Step, expected, read_steps
+from tests.support.stored_epochs import stored_numbers
 
 STEPS = "steps"
 """The folder of step logs."""
@@ -33,7 +34,8 @@ def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
         steps[step.trial].append(step)
     attempts: dict[int, list[Attempt]] = {cell: [] for cell in range(study.spec.n_cells)}
     for trial in study.optuna_study().trials:
-        attempts[trial.system_attrs[CELL]].append(Attempt(trial, steps[trial._trial_id]))
+        n_epochs = len(stored_numbers(study.storage, trial._trial_id))
+        attempts[trial.system_attrs[CELL]].append(Attempt(trial, steps[trial._trial_id], n_epochs))
     for cell, tried in attempts.items():
         checks = (_wrong_end(tried, study), _overlaps(tried), _lost_epochs(tried))
         problems += [f"cell {cell}: {problem}" for check in checks for problem in check]
@@ -42,10 +44,11 @@ def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
 
 
 class Attempt(NamedTuple):
-    """A trial as it is stored, and what its worker noted of it."""
+    """A trial as it is stored, what its worker noted of it, and how many epochs are stored of it."""
 
     trial: FrozenTrial
     steps: list[Step]
+    epochs: int
 
 
 def _wrong_end(attempts: list[Attempt], study: OpenStudy) -> Iterator[str]:
@@ -69,7 +72,7 @@ def _wrong_end(attempts: list[Attempt], study: OpenStudy) -> Iterator[str]:
 def _overlaps(attempts: list[Attempt]) -> Iterator[str]:
     """Each attempt has one claim; of none is a write accepted once a later one has begun."""
     later_began: int | None = None
-    for trial, steps in reversed(attempts):
+    for trial, steps, _ in reversed(attempts):
         tokens = {step.token for step in steps}
         if not tokens <= {trial.system_attrs.get(CLAIM)}:
             yield f"trial {trial.number} was worked on with the claims {tokens}"
@@ -84,7 +87,7 @@ def _overlaps(attempts: list[Attempt]) -> Iterator[str]:
 def _lost_epochs(attempts: list[Attempt]) -> Iterator[str]:
     """Each attempt goes on after the last epoch that was stored before, and from the state after it."""
     stored = 0
-    for trial, steps in attempts:
+    for trial, steps, n_epochs in attempts:
         for step in steps:
             if step.what == "begin" and step.epoch != stored:
                 yield f"trial {trial.number} goes on after epoch {step.epoch}, but {stored} were stored"
@@ -93,7 +96,7 @@ def _lost_epochs(attempts: list[Attempt]) -> Iterator[str]:
         begun = [step.epoch for step in steps if step.what == "epoch"]
         if any(after != before + 1 for before, after in pairwise(begun)):
             yield f"trial {trial.number} ran the epochs {begun}"
-        stored = max(stored, len(trial.user_attrs.get(HISTORY, [])))
+        stored = max(stored, n_epochs)
         away = sum(step.what == "away" for step in steps)  # an epoch that could not be stored at once
         if begun and begun[-1] > stored + away + 1:
             yield f"trial {trial.number} lost the epochs between {stored} and {begun[-1]}"

@@ -22,6 +22,7 @@ from mnist_tune.storage.statements import put
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command
+from tests.support.made_studies.epochs import made_epochs
 from tests.support.stock_optuna import (
     GRID_SPEC,
     broken_promises_of,
@@ -102,7 +103,7 @@ def test_a_failed_cell_counts_as_open_as_long_as_workers_put_it_back_whatever_el
 
 
 DAMAGES = {
-    "its epochs": "UPDATE trial_user_attributes SET value_json = '{' WHERE key = 'history'",
+    "its epochs": "UPDATE mnist_tune_epochs SET metrics = '{'",
     "where it goes on": "UPDATE trial_system_attributes SET value_json = '{' WHERE key LIKE '%checkpoint'",
     "its failures": "UPDATE trial_system_attributes SET value_json = '{' WHERE key LIKE '%failures'",
     "a time": "UPDATE trials SET datetime_start = 'yesterday' WHERE number = 0",
@@ -118,7 +119,7 @@ def test_a_cell_is_tried_again_though_what_nobody_needs_of_its_last_attempt_is_d
     queue = study.queue()
     claim = take(queue)
     left: dict[str, Any] = {CHECKPOINT: {}, FAILURES: {}}
-    queue.record(claim, user={"history": []}, system=left, reports={1: 42.0})
+    queue.record(claim, system=left, reports={1: 42.0}, epochs=made_epochs([42.0]))
     with study.storage.transaction() as session:
         assert session.connection().exec_driver_sql(damage).rowcount == 1
     assert queue.give_back(claim, Failure("preempted", "drained"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.storage import retrying
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
-from mnist_tune.storage.keys import HISTORY
 from mnist_tune.study.store import create_study, open_study, study_names
 from mnist_tune.terminal import follow
 from mnist_tune.terminal.display import Display
@@ -25,6 +23,7 @@ from mnist_tune.worker.signals import StopRequest
 from tests.support.commands import Answer, Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec, write_spec
+from tests.support.stored_epochs import numbers
 from tests.support.studies import new_study, take, work
 from tests.system.connection_cuts import (
     GRID_SPEC,
@@ -56,7 +55,7 @@ def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     take(queue)
     assert create_study(study.storage, tiny_spec(folder, GRID_SPEC))
     queue = open_study(study.storage, "grid").queue()
-    queue.complete(take(queue), 50.0, user={HISTORY: [asdict(made_epoch(1, 50.0))]}, reports={1: 50.0})
+    queue.complete(take(queue), 50.0, reports={1: 50.0}, epochs=numbers([made_epoch(1, 50.0)]))
     study.storage.engine.dispose()
     return "begun"
 

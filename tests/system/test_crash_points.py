@@ -7,20 +7,31 @@ from pathlib import Path
 import pytest
 
 from tests.support.postgres_server import postgres_server
-from tests.system.crash_points import cut_short_everywhere
-from tests.system.interrupted_processes import StudyPlace
+from tests.system.crash_points import Run, campaign, cut_short_everywhere
+from tests.system.interrupted_processes import StudyPlace, migrate, migrated_or_as_before, of_version_0
 
 
 def assert_that_another_finishes(folder: Path, server: str | None = None, *, first: int, step: int) -> None:
     """Whoever dies at every `step`-th point."""
-    for campaign in cut_short_everywhere(StudyPlace(folder, server), first, step):
-        print(campaign)
-        assert campaign.problems == []
-        assert campaign.died >= 0.9 * campaign.tried
+    for came in cut_short_everywhere(StudyPlace(folder, server), first, step):
+        print(came)
+        assert came.problems == []
+        assert came.died >= 0.9 * came.tried
 
 
 def test_whoever_dies_at_some_of_its_points_another_finishes(tmp_path: Path) -> None:
     assert_that_another_finishes(tmp_path, first=7, step=80)
+
+
+@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
+    older = StudyPlace(tmp_path / "older")
+    older.make()
+    of_version_0(older)
+    came = campaign(Run(migrate, migrated_or_as_before, older), step=step)
+    print(came)
+    assert came.problems == []
+    assert came.died == came.tried > 60 / step
 
 
 @pytest.mark.slow

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import select
 
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.history import LearntFrom
-from mnist_tune.storage.keys import RESULT, VERSION
+from mnist_tune.storage.keys import HISTORY, RESULT, VERSION
 from mnist_tune.storage.optuna_internals import system_attributes
 from mnist_tune.storage.statements import put
+from mnist_tune.storage.tables import epochs
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.loop import Ended
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.stock_optuna import GRID_SPEC, broken_promises_of, stock_study, train_one_epoch
+from tests.support.stored_epochs import numbers
 from tests.support.studies import new_study, states, take, work
 
 
@@ -40,6 +44,10 @@ def without_results(study: OpenStudy) -> None:
     of_version(study, "0.5.0")
     with study.storage.transaction() as session:
         session.execute(system_attributes.delete().where(system_attributes.c.key == RESULT))
+        for row in session.execute(select(epochs)).all():
+            assert row.epoch == 1  # of more, it would have one list
+            put(session, row.trial_id, user={HISTORY: [{"epoch": 1, **json.loads(row.metrics)}]})
+        session.execute(epochs.delete())
 
 
 def of_version(study: OpenStudy, version: str) -> None:
@@ -55,7 +63,7 @@ def test_a_trial_that_is_told_between_two_epochs_was_not_trained(
     of_version(study, version)
     queue = study.queue()
     claim = take(queue)
-    queue.record(claim, user={"history": [asdict(made_epoch(1, 42.0))]}, reports={1: 42.0})
+    queue.record(claim, reports={1: 42.0}, epochs=numbers([made_epoch(1, 42.0)]))
     stock_study(tmp_path).tell(claim.number, 42.0 if state is TrialState.COMPLETE else None, state=state)
     assert [hole.number for hole in read_results(study).holes] == [claim.number]
     assert LearntFrom(study.storage, study.study_id).get_all_trials() == []

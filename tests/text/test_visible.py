@@ -21,17 +21,17 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump, to_json
 from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, LOG, REUSED, SPEC, WORKER
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LOG, REUSED, SPEC, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies, study_attributes
-from mnist_tune.storage.schema import workers
 from mnist_tune.storage.statements import put
+from mnist_tune.storage.tables import workers
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
 from mnist_tune.text.visible import EMPTY
 from tests.support.commands import Command
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import new_study, take
 
@@ -57,8 +57,8 @@ def study(tmp_path: Path) -> OpenStudy:
     complete, failed = take(queue), take(queue)
     files = {"log.txt": f"{HOSTILE}\nsecond line\n".encode()}
     pointers = upload(ArtifactFolder(tmp_path / "studies-artifacts"), complete.token, files)
-    notes = {HISTORY: made_history([90.0]), ENVIRONMENT: {HOSTILE: HOSTILE, "device_name": HOSTILE}}
-    queue.complete(complete, 90.0, user=notes, system=pointers)
+    notes = {ENVIRONMENT: {HOSTILE: HOSTILE, "device_name": HOSTILE}}
+    queue.complete(complete, 90.0, user=notes, system=pointers, epochs=made_epochs([90.0]))
     assert queue.give_back(failed, Failure("exception", f"{HOSTILE}\nTraceback\n\t{HOSTILE}"))
     with study.storage.transaction() as session:
         put(session, complete.trial_id, user={WORKER: HOSTILE, REUSED: {"study": HOSTILE, "trial": HOSTILE}})

@@ -24,11 +24,10 @@ def test_a_study_that_keeps_every_promise_has_no_findings(grid: Path, sampled: P
 
 
 LONG_TEXT = "hex(zeroblob(33000))"
-LAST_EPOCH_TWICE = "json_insert(value_json, '$[#]', json_extract(value_json, '$[1]'))"
 IN_THE_GRID = [
     ("spec", set_in_spec("training.epoch", "3"), "the stored spec: training.epoch: unknown key"),
     ("spec", set_in_spec("study", "'{'"), "the stored spec: study: should be a"),
-    ("trials", set_user_attribute(3, "history", "'[{'"), "trial 3: cannot be read: JSONDecodeError"),
+    ("trials", set_user_attribute(3, "environment", "'[{'"), "trial 3: cannot be read: JSONDecodeError"),
     ("trials", "UPDATE trials SET state = 'LOST' WHERE number = 3", "trial 3: cannot be read: LookupError"),
     (
         "control",
@@ -143,13 +142,13 @@ IN_THE_GRID = [
     ),
     (
         "histories",
-        set_user_attribute(3, "history", LAST_EPOCH_TWICE),
-        "trial 3, cell 3: its history has the epochs [1, 2, 2]",
+        "INSERT INTO mnist_tune_epochs SELECT 8, 3, '{\"validation_accuracy\": 93.0}', '2026-01-01'",
+        "trial 7, cell 7: its history has the epochs [1, 3]",
     ),
     ("histories", set_in_spec("training.epochs", "3"), "trial 8, cell 0: its history has 2 epochs of 3"),
     (
         "histories",
-        "DELETE FROM trial_user_attributes WHERE trial_id = 4 AND key = 'history'",
+        "DELETE FROM mnist_tune_epochs WHERE trial_id = 4",
         "trial 3, cell 3: its history has 0 epochs of 2",
     ),
     (
@@ -233,5 +232,5 @@ def test_exactly_the_check_of_a_promise_of_sampled_searches_reports_it(
 def test_every_check_has_a_test_above() -> None:
     tested = {check for check, _, _ in [*IN_THE_GRID, *IN_THE_SAMPLED_SEARCH]}
     others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
-    others |= {"uid", "file names", "files elsewhere", "times"}
+    others |= {"uid", "file names", "files elsewhere", "times", "copied epochs"}
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}

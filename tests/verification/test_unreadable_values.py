@@ -25,7 +25,7 @@ def test_a_damaged_page_of_the_database_is_found(grid: Path) -> None:
 
 
 def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other(grid: Path) -> None:
-    change_database(grid, set_user_attribute(3, "history", "'\"none\"'"))
+    change_database(grid, "UPDATE mnist_tune_epochs SET metrics = '\"none\"' WHERE trial_id = 4")
     change_database(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
     findings = findings_by_check(verify_folder(grid))
     assert findings["histories"][0].startswith("trial 3, cell 3: cannot be checked: TypeError")

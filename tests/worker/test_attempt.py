@@ -17,6 +17,7 @@ from mnist_tune.worker.attempt import LOG_FILE
 from tests.support.attempts_by_hand import AttemptsByHand, checkpoint_key_after
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.storage_faults import away, lost_answer
+from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import fail_behind_its_back
 
 
@@ -33,7 +34,7 @@ def test_each_epoch_is_stored_when_it_is_done(attempts: AttemptsByHand) -> None:
     assert attempts.stored(attempt).intermediate_values == {1: 50.0}
     attempt.epoch_done(made_epoch(2, 60.0))
     assert attempts.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0}
-    assert [one["epoch"] for one in attempts.stored(attempt).user_attrs["history"]] == [1, 2]
+    assert list(stored_numbers(attempts.study.storage, attempt.claim.trial_id)) == [1, 2]
 
 
 def test_a_checkpoint_is_deleted_once_the_next_one_is_pointed_to(attempts: AttemptsByHand) -> None:
@@ -61,7 +62,7 @@ def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(
     assert checkpoint_key_after(1) in attempts.checkpoints.keys()  # noqa: SIM118 - a store, no mapping
     attempt.beat()
     assert attempts.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0, 3: 70.0}
-    assert [one["epoch"] for one in attempts.stored(attempt).user_attrs["history"]] == [1, 2, 3]
+    assert list(stored_numbers(attempts.study.storage, attempt.claim.trial_id)) == [1, 2, 3]
     assert attempts.stored(attempt).system_attrs[CHECKPOINT]["key"] == checkpoint_key_after(3)
     assert checkpoint_key_after(1) not in attempts.checkpoints.keys()  # noqa: SIM118
 
@@ -99,7 +100,7 @@ def test_the_last_epoch_is_stored_with_the_end_of_the_trial(attempts: AttemptsBy
     assert attempts.stored(attempt).intermediate_values == {1: 50.0}
     attempt.complete(60.0, attempts.ask)
     assert attempts.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0}
-    assert [one["epoch"] for one in attempts.stored(attempt).user_attrs["history"]] == [1, 2]
+    assert list(stored_numbers(attempts.study.storage, attempt.claim.trial_id)) == [1, 2]
 
 
 @pytest.mark.parametrize("line", ["a word", "é☃🙂"])

@@ -7,9 +7,9 @@ import random
 from typing import Any
 
 from mnist_tune.failures import Failure
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
+from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.made_studies.epochs import made_history
+from tests.support.made_studies.epochs import made_epochs
 
 RUN_ON = {
     "device": "cpu",
@@ -29,8 +29,8 @@ def complete_cell(
     claim = queue.claim(worker)
     assert claim is not None
     parameters = study.guide().parameters(claim)
-    notes = {ENVIRONMENT: RUN_ON | environment, HISTORY: made_history(accuracies)}
-    queue.complete(claim, accuracies[-1], user=notes)
+    notes = {ENVIRONMENT: RUN_ON | environment}
+    queue.complete(claim, accuracies[-1], user=notes, epochs=made_epochs(accuracies))
     return parameters
 
 
@@ -39,7 +39,7 @@ def fail_cell(study: OpenStudy, failure: Failure, *accuracies: float, worker: st
     queue = study.queue()
     claim = queue.claim(worker)
     assert claim is not None
-    queue.record(claim, user={ENVIRONMENT: RUN_ON, HISTORY: made_history(accuracies)})
+    queue.record(claim, user={ENVIRONMENT: RUN_ON}, epochs=made_epochs(accuracies))
     assert queue.give_back(claim, failure)
 
 

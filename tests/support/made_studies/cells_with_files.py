@@ -12,8 +12,9 @@ from mnist_tune.files.checkpoints import CheckpointFolder, checkpoint_key
 from mnist_tune.files.checkpoints import save as save_checkpoint
 from mnist_tune.queue.queue import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, HISTORY, UID
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, UID
 from tests.support.made_studies.epochs import made_epoch
+from tests.support.stored_epochs import numbers
 from tests.support.studies import new_study
 
 ARTIFACTS, CHECKPOINTS = "studies.db.artifacts", "studies.db.checkpoints"
@@ -37,15 +38,16 @@ class CellsByHand:
     def train(self, claim: Claim, epochs: int) -> None:
         """Store so many epochs and a checkpoint after the last."""
         reports = {number: 90.0 + number for number in range(1, epochs + 1)}
-        history = [asdict(made_epoch(number, accuracy)) for number, accuracy in reports.items()]
+        history = [made_epoch(number, accuracy) for number, accuracy in reports.items()]
         checkpoint = save_checkpoint(
             self.checkpoints, checkpoint_key(claim.trial_id, claim.token, epochs), epochs, b"weights"
         )
         self.queue.record(
             claim,
-            user={ENVIRONMENT: {"device": "cpu"}, HISTORY: history},
+            user={ENVIRONMENT: {"device": "cpu"}},
             system={CHECKPOINT: asdict(checkpoint)},
             reports=reports,
+            epochs=numbers(history),
         )
 
     def complete(self, claim: Claim) -> None:

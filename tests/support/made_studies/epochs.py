@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from mnist_tune.jobs.metrics import EpochMetrics
+from tests.support.stored_epochs import Numbers, numbers
 
 EPOCH_SECONDS = 20.0
 """That an epoch takes in results that are made up. One that is stored takes next to no time."""
@@ -19,9 +18,11 @@ def made_epoch(
     return EpochMetrics(number, 2.0 / number, 1.5 / number, accuracy, images_per_second, seconds)
 
 
-def made_history(accuracies: Sequence[float]) -> list[dict[str, Any]]:
-    """Epochs that reached these accuracies, as a trial stores them: ten images each, at 1,000 a second."""
-    return [
-        asdict(made_epoch(number, accuracy, seconds=0.01, images_per_second=1_000.0))
-        for number, accuracy in enumerate(accuracies, start=1)
-    ]
+def made_epochs(accuracies: Sequence[float]) -> Numbers:
+    """Epochs that reached these accuracies, as a worker stores them: ten images each, at 1,000 a second."""
+    return numbers(
+        [
+            made_epoch(number, accuracy, seconds=0.01, images_per_second=1_000.0)
+            for number, accuracy in enumerate(accuracies, start=1)
+        ]
+    )
