@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.queue.cells import delete_rows
+from mnist_tune.queue.trial_rows import delete_rows
 from mnist_tune.records.columns import raw
 from mnist_tune.records.trained import FINISHED, Trained, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage

@@ -8,10 +8,8 @@ Every method may be called again after a storage error, whether the lost answer 
 
 from __future__ import annotations
 
-import enum
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import sqlalchemy
@@ -19,56 +17,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
-from mnist_tune.errors import Damaged, MnistTuneError
-from mnist_tune.failures import Failure, FailureClass
-from mnist_tune.files.checkpoints import Checkpoint
-from mnist_tune.queue.cells import (
-    cells_of,
-    claim_first,
-    fail,
-    is_last,
-    lock_study,
-    put_back,
-    read_cell,
-    unexplained,
-)
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.failures import Failure
+from mnist_tune.queue.cells import cells_of, claim_first, read_cell, unexplained
+from mnist_tune.queue.claim import Claim, Standing
 from mnist_tune.queue.control import Control, is_control, read_control
-from mnist_tune.queue.heartbeat_monitor import Watch
-from mnist_tune.records.stored_spec import spec_text, stored_spec
-from mnist_tune.records.trained import UNEXPLAINED
-from mnist_tune.spec.sections import Limits
+from mnist_tune.queue.current_spec import CurrentSpec
+from mnist_tune.queue.returns import Returns
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
 from mnist_tune.storage.statements import UNFINISHED, Notes, beat, claimed_with, end, has_attribute, put
-
-
-class Standing(enum.Enum):
-    """What a worker that got no cell may expect."""
-
-    OPEN = "cells run, and one may come back"
-    FINISHED = "the study is finished"
-    PAUSED = "the study is paused"
-    CANCELLED = "the study is cancelled"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A trial this process holds the lease of, and what was known of its cell when it took it."""
-
-    trial_id: int
-    number: int
-    token: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
-    failures: dict[str, int] = field(default_factory=dict)
-    damage: tuple[str, ...] = ()
-    """What of its parameters cannot be read: nobody knows what is to be run."""
-    problems: tuple[str, ...] = ()
-    """What else cannot be read, and is left alone."""
-    limits: Limits = field(default_factory=Limits)
-    """As the study had them when it was claimed."""
 
 
 class Queue:
@@ -77,13 +37,10 @@ class Queue:
     def __init__(self, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._spec = spec
-        self._grace_period = spec.lease.grace_period
-        self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), self._grace_period)
+        self._now = CurrentSpec(study_id, spec)
+        self._returns = Returns(storage, study_id, self._now)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
-        self._stored_spec = spec_text(study_id)
-        self._spec_text: str | None = None
         self._unanswered: str | None = None
         """Token of a claim that ended in a storage error: it may have been made all the same."""
 
@@ -126,7 +83,7 @@ class Queue:
         self._finish(claim, TrialState.COMPLETE, value, **notes)
 
     def prune(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
-        """The same for an attempt that its study's pruner ends, with the last value that it reported.
+        """End the attempt, and with it the cell, early: with the last value that it reported.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
@@ -138,27 +95,14 @@ class Queue:
 
         Returns False, and changes nothing, if the lease was lost.
         """
-        failed = self._fail(claim.trial_id, failure, claimed_with(claim.token), system)
+        failed = self._returns.fail(claim.trial_id, failure, claimed_with(claim.token), system)
         return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
 
     def put_back_stale(self) -> dict[int, str]:
-        """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.
-
-        With them come back the cells whose attempt another program has ended as failed. Returns, by trial
-        number, what has happened.
-        """
-        of_others = self._put_back_unexplained() if self._watch.is_due else {}
-        failure = Failure(
-            "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
-        )
-        lost = {
-            trial.number: f"its worker is gone; {its_cell}"
-            for trial in self._watch.silent()
-            if (its_cell := self._fail(trial.trial_id, failure, trial.still())) is not None
-        }
-        return of_others | lost
+        """Fail the attempts that have fallen silent; what has happened, by trial number. See `Returns`."""
+        return self._returns.put_back_stale()
 
     def standing(self) -> Standing:
         """Why no cell could be claimed.
@@ -170,12 +114,8 @@ class Queue:
         unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED) | come_back).limit(1)
         with self._storage.transaction() as session:
             if session.execute(unfinished).first() is None:
-                if (
-                    session.execute(
-                        select(studies.c.study_id).where(studies.c.study_id == self._study_id)
-                    ).first()
-                    is None
-                ):
+                study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
+                if session.execute(study).first() is None:
                     raise MnistTuneError("the study was deleted while this worker was on it")
                 return Standing.FINISHED
         return {
@@ -217,70 +157,11 @@ class Queue:
         """What a claimed trial brings along, read with the claim instead of trial by trial through Optuna."""
         known, left, damage, problems = read_cell(session, trial_id)
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
-        limits = self._spec_now(session).limits
+        limits = self._now.read(session).limits
         return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems, limits)
-
-    def _spec_now(self, session: orm.Session) -> Spec:
-        """The study's spec with the [retry] and [limits] that it has now, which people may have changed."""
-        text = session.execute(self._stored_spec).scalar()
-        if text is not None and text != self._spec_text:
-            self._spec_text = text
-            try:
-                now = stored_spec(text)
-            except Damaged:  # meanwhile: go on by what it was
-                return self._spec
-            self._spec = self._spec.model_copy(update={"retry": now.retry, "limits": now.limits})
-        return self._spec
 
     def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
         return cells_of(self._study_id, *states)
-
-    def _fail(
-        self,
-        trial_id: int,
-        failure: Failure,
-        still: sqlalchemy.ColumnElement[bool],
-        system: Mapping[str, Any] | None = None,
-    ) -> str | None:
-        """End an attempt as failed; what became of its cell. None, and nothing done, unless `still`."""
-        with self._storage.transaction() as session:
-            lock_study(session, self._study_id)
-            if not fail(session, trial_id, failure, still):
-                return None
-            put(session, trial_id, system=system or {})
-            return self._put_back(session, trial_id, failure.kind)
-
-    def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> str:
-        """Put the cell of a failed attempt back if its budget allows; what became of it, in words."""
-        try:
-            is_back = put_back(session, self._study_id, trial_id, failed_as, self._spec_now(session))
-        except Damaged as problem:  # nobody can try again what nobody can read
-            return f"its cell is not put back: {problem}"
-        spent = f"its cell is not put back: the budget of retry.{failed_as} is spent"
-        return "put the cell back" if is_back else spent
-
-    def _put_back_unexplained(self) -> dict[int, str]:
-        """Give the failed attempts of other programs their reason, and put their cells back."""
-        of_others = select(trials.c.trial_id, trials.c.number).where(unexplained(self._study_id))
-        with self._storage.transaction() as session:
-            found = session.execute(of_others).all()
-        return {
-            row.number: f"{UNEXPLAINED.reason}; {its_cell}"
-            for row in found
-            if (its_cell := self._explain(row.trial_id)) is not None
-        }
-
-    def _explain(self, trial_id: int) -> str | None:
-        """Store why an attempt has failed; what became of its cell. None if somebody else has done so."""
-        still = select(trials.c.trial_id).where(trials.c.trial_id == trial_id, unexplained(self._study_id))
-        with self._storage.transaction() as session:
-            lock_study(session, self._study_id)
-            if session.execute(still).first() is None:
-                return None
-            put(session, trial_id, user={FAILURE: UNEXPLAINED.stored()})
-            if not is_last(session, self._study_id, trial_id):
-                return "its cell was put back before"
-            return self._put_back(session, trial_id, UNEXPLAINED.kind)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this very attempt has ended so already, the answer to an earlier write having been lost."""

@@ -13,8 +13,9 @@ from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.control import Control, stored_control
 from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
 from mnist_tune.queue.worker_registry import read_registry
+from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
-from mnist_tune.records.trials import StoredTrial, read_trials
+from mnist_tune.records.trials import read_trials
 from mnist_tune.records.values import Stored
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult

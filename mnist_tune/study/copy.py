@@ -22,7 +22,8 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.files.locations import Folders
-from mnist_tune.queue.cells import cells_of, fail, put_back
+from mnist_tune.queue.cells import cells_of
+from mnist_tune.queue.retries import fail, put_back
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import lock, shown, snapshot
 from mnist_tune.storage.guarded import open_storage

@@ -11,7 +11,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
-from mnist_tune.queue.cells import delete_rows
+from mnist_tune.queue.trial_rows import delete_rows
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder, owned_ids
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import LEFT_BEHIND

@@ -8,10 +8,13 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.queue.cells import failures_of, insert_waiting, is_last, lock_study, next_attempt
+from mnist_tune.queue.cells import is_last, lock_study
+from mnist_tune.queue.retries import failures_of, next_attempt
+from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import distributions, waiting_cells
+from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
-from mnist_tune.records.trials import StoredTrial, read_trials
+from mnist_tune.records.trials import read_trials
 from mnist_tune.storage.keys import FAILURE
 from mnist_tune.storage.optuna_internals import TABLES, objective_values, trials
 from mnist_tune.storage.statements import SET_STATE, put

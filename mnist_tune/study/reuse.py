@@ -7,7 +7,8 @@ from optuna.trial import TrialState
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.records.distributions import waiting_cells
-from mnist_tune.records.trials import StoredTrial, read_trials
+from mnist_tune.records.stored_trial import StoredTrial
+from mnist_tune.records.trials import read_trials
 from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT

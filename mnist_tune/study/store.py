@@ -12,7 +12,7 @@ from sqlalchemy import orm, select
 
 from mnist_tune import __version__
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
-from mnist_tune.queue.cells import insert_waiting
+from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Text, load

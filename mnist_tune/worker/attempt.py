@@ -11,8 +11,9 @@ from typing import Any
 from mnist_tune.failures import Failure, Pruned
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.queue.claim import Claim
 from mnist_tune.queue.lease import Lease, LeaseLost
-from mnist_tune.queue.queue import Claim, Queue
+from mnist_tune.queue.queue import Queue
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LOG, NOT_KEPT, RESUMED, STATE, WEIGHTS

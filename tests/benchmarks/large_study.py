@@ -26,7 +26,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 from sqlalchemy import literal, select
 
-from mnist_tune.queue.cells import insert_attributes
+from mnist_tune.queue.trial_rows import insert_attributes
 from mnist_tune.spec.documents import dump
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage

@@ -20,8 +20,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.engine import URL
 
-from mnist_tune.queue.cells import insert_waiting
-from mnist_tune.queue.queue import Claim, Queue
+from mnist_tune.queue.claim import Claim
+from mnist_tune.queue.queue import Queue
+from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import Waiting, distributions, suggest, waiting_cells
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import SQLITE_BUSY_SECONDS, utc_now

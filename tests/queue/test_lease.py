@@ -16,8 +16,9 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 
 from mnist_tune.failures import Failure
+from mnist_tune.queue.claim import Claim
 from mnist_tune.queue.heartbeat_monitor import Watch
-from mnist_tune.queue.queue import Claim, Queue
+from mnist_tune.queue.queue import Queue
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, parameters, trials

@@ -17,7 +17,7 @@ from optuna.trial import TrialState, create_trial
 from mnist_tune.failures import Failure
 from mnist_tune.records.columns import OWN, TrialColumns, read_columns
 from mnist_tune.records.distributions import distributions, waiting_cells
-from mnist_tune.records.trials import distribution, external
+from mnist_tune.records.parameters import distribution, external
 from mnist_tune.records.values import moment
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CELL, FAILURE, LOG, WORKER

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.queue import Claim, Queue
+from mnist_tune.queue.claim import Claim
+from mnist_tune.queue.queue import Queue
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage

@@ -1,0 +1,106 @@
+"""The rows of a study's trials: appended, all cells at once or one for every retry, and deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.trial import TrialState
+from sqlalchemy import orm, select
+
+from mnist_tune.queue.cells import lock_study
+from mnist_tune.records.distributions import Waiting
+from mnist_tune.records.values import MOST
+from mnist_tune.storage.optuna_internals import TABLES, parameters, system_attributes, trials
+from mnist_tune.storage.statements import hold
+from mnist_tune.storage.tables import epochs, has_table, workers
+
+
+def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:
+    """Append WAITING trials to a locked study, numbered on from the last; their ids."""
+    # Not their count, which is less where somebody has deleted some.
+    # And in SQLite a number may be a text: one that is none, or none that is counted to, is no last one.
+    number = sqlalchemy.cast(trials.c.number, sqlalchemy.BigInteger)
+    last = select(sqlalchemy.func.max(number)).where(trials.c.study_id == study_id, number <= MOST)
+    first = session.execute(last.select_from(trials)).scalar_one_or_none()
+    first = 0 if first is None else first + 1
+    rows = [
+        {"study_id": study_id, "number": first + index, "state": TrialState.WAITING}
+        for index in range(len(waiting))
+    ]
+    insert = trials.insert().returning(trials.c.trial_id, sort_by_parameter_order=True)
+    trial_ids = session.execute(insert, rows).scalars().all()
+    attributes = [(trial_id, one.system_attrs) for trial_id, one in zip(trial_ids, waiting, strict=True)]
+    insert_attributes(session, system_attributes, attributes)
+    shared = _Shared()
+    values = [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": shared.number(distribution, one.params[name]),
+            "distribution_json": shared.text(distribution, distribution_to_json),
+        }
+        for trial_id, one in zip(trial_ids, waiting, strict=True)
+        for name, distribution in one.distributions.items()
+    ]
+    if values:
+        session.execute(parameters.insert(), values)
+    return list(trial_ids)
+
+
+class _Shared:
+    """What values are stored as, worked out once: the cells of a grid share their axes, long as these are.
+
+    Objects are known by their identity, for as long as the caller holds them.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[int, str] = {}
+        self._numbers: dict[tuple[int, type, Any], float] = {}
+
+    def text(self, value: Any, to_text: Callable[[Any], str]) -> str:
+        """The JSON of a value."""
+        if id(value) not in self._texts:
+            self._texts[id(value)] = to_text(value)
+        return self._texts[id(value)]
+
+    def number(self, distribution: BaseDistribution, value: Any) -> float:
+        """What Optuna stores of a parameter: of a category its place in the axis, which it searches for."""
+        key = id(distribution), type(value), value
+        if key not in self._numbers:
+            self._numbers[key] = distribution.to_internal_repr(value)
+        return self._numbers[key]
+
+
+def insert_attributes(
+    session: orm.Session, table: sqlalchemy.Table, attributes: Sequence[tuple[int, Mapping[str, Any]]]
+) -> None:
+    """Write attributes of trials, as (trial id, attributes) pairs, into one of Optuna's attribute tables."""
+    shared = _Shared()
+    rows = [
+        {"trial_id": trial_id, "key": key, "value_json": shared.text(value, json.dumps)}
+        for trial_id, entries in attributes
+        for key, value in entries.items()
+    ]
+    if rows:
+        session.execute(table.insert(), rows)
+
+
+def delete_rows(session: orm.Session, study_id: int) -> None:
+    """Delete a study's rows from Optuna's tables and ours, children first."""
+    lock_study(session, study_id)
+    in_study = trials.c.study_id == study_id
+    # Whoever writes to a trial holds its row first, so that nothing is added behind us.
+    hold(session, in_study)
+    trial_ids = select(trials.c.trial_id).where(in_study)
+    ours = [table for table in (epochs, workers) if has_table(session.connection(), table)]
+    tables = [*ours, *reversed(TABLES.sorted_tables)]
+    for table in tables:
+        if "trial_id" in table.c and table is not trials:
+            session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
+    for table in tables:
+        if "study_id" in table.c:
+            session.execute(table.delete().where(table.c.study_id == study_id))

@@ -1,0 +1,177 @@
+"""What an attempt has to store: stored at once or, while the storage is away, later."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.queue.claim import Claim
+from mnist_tune.queue.lease import Lease
+from mnist_tune.queue.queue import Queue
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, WEIGHTS
+from mnist_tune.storage.retrying import Patience, failure_that_may_pass
+from mnist_tune.storage.statements import Notes
+from mnist_tune.text.times import log_stamp
+from mnist_tune.text.wording import last_lines
+
+LOG_FILE = "log.txt"
+MAX_LOG_LENGTH = 32_000
+"""Of the log in the storage, as it is stored: an attribute stays under 64 KB."""
+
+
+class AttemptRecord:
+    """The numbers, notes, lines and files of an attempt.
+
+    The heartbeat's thread calls `store`; everything else belongs to the thread that runs the trial.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        claim: Claim,
+        lease: Lease,
+        log: Callable[[str], None],
+        checkpoints: CheckpointStore,
+        artifacts: ArtifactFolder,
+    ) -> None:
+        self.claim = claim
+        self.lease = lease
+        self.last_epoch: EpochMetrics | None = None
+        """The last epoch that is done."""
+        self.not_kept: dict[str, str] = {}
+        """Why its weights, or a state to go on from, could not be written."""
+        self._queue = queue
+        self._log = log
+        self._checkpoints = checkpoints
+        self._artifacts = artifacts
+        self._lock = threading.Lock()
+        self._unstored = _Unstored()
+        self._stored_checkpoint = claim.checkpoint
+        self._lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """A line for the worker's log and the trial's own."""
+        self._lines.append(f"{log_stamp()} {line}")
+        self._log(f"trial {self.claim.number}: {line}")
+
+    def note(self, key: str, value: Any) -> None:
+        """Store an attribute with what follows."""
+        with self._lock:
+            self._unstored.user[key] = value
+
+    def note_unsaved(self, kind: str, reason: str | None) -> None:
+        """Store with what follows why something could not be kept, or that it could be after all."""
+        self.not_kept = {key: why for key, why in self.not_kept.items() if key != kind}
+        if reason is not None:
+            self.not_kept[kind] = reason
+        self.note(NOT_KEPT, self.not_kept)
+
+    def note_decision(self, system: dict[str, Any]) -> None:
+        """Store with what follows what the pruner keeps with the trial."""
+        with self._lock:
+            self._unstored.decided |= system
+
+    def add(self, epochs: list[EpochMetrics], checkpoint: Checkpoint | None = None) -> None:
+        """Store epochs with what follows and, if one was made, the pointer to the state after the last."""
+        with self._lock:
+            for metrics in epochs:
+                self.last_epoch = metrics
+                self._unstored.epochs[metrics.epoch] = metrics.numbers()
+                if metrics.validation_accuracy is not None:
+                    self._unstored.reports[metrics.epoch] = metrics.validation_accuracy
+            self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
+
+    def store(self) -> None:
+        """Store what is not stored yet, and renew the lease. Raises LeaseLost."""
+        self.lease.renew(self._store)
+
+    def store_now(self) -> bool:
+        """Store it unless the storage is away; whether it was done. Raises LeaseLost."""
+        try:
+            self.store()
+            return True
+        except Exception as error:
+            if failure_that_may_pass(error) is None:
+                raise
+            self.say("the storage does not answer; training goes on, and this is stored later")
+            return False
+
+    def finish(
+        self,
+        end: Callable[..., None],
+        value: float,
+        ask: Patience,
+        files: dict[str, bytes],
+        decided: dict[str, Any],
+    ) -> None:
+        """Store all that is left together with the trial's end. Raises LeaseLost."""
+        kept = self.upload(files) | decided
+
+        def write() -> None:
+            notes = self._unstored.notes
+            notes["system"] = {**notes["system"], **kept}
+            end(self.claim, value, **notes)
+
+        with self._lock:
+            self.lease.renew(lambda: ask(write))
+        self.delete(self._stored_checkpoint, self._unstored.checkpoint)
+
+    def upload(self, files: dict[str, bytes]) -> dict[str, str]:
+        """Write the final files; the attributes that point to them, and the log itself."""
+        pointers, problem = self._write(files)
+        if problem:
+            self.say(f"its weights could not be kept as an artifact: {problem}")
+            self.note_unsaved(WEIGHTS, problem)
+        of_the_log, problem = self._write({LOG_FILE: "".join(f"{line}\n" for line in self._lines).encode()})
+        if problem:
+            self.say(f"its log could not be kept as an artifact: {problem}")
+        return pointers | of_the_log | {LOG: last_lines(self._lines, MAX_LOG_LENGTH)}
+
+    def delete(self, *checkpoints: Checkpoint | None) -> None:
+        """Delete states that nothing points to any more."""
+        for checkpoint in filter(None, checkpoints):
+            with suppress(OSError):  # swept later
+                self._checkpoints.delete(checkpoint.key)
+
+    def _store(self) -> None:
+        with self._lock:
+            record = self._unstored
+            if not (record.user or record.epochs or record.decided):
+                return
+            self._queue.record(self.claim, **record.notes)
+            self._unstored = _Unstored()
+            if record.checkpoint is not None:
+                self.delete(self._stored_checkpoint)  # only now that nothing points to it
+                self._stored_checkpoint = record.checkpoint
+
+    def _write(self, files: dict[str, bytes]) -> tuple[dict[str, str], str | None]:
+        try:
+            return upload(self._artifacts, self.claim.token, files), None
+        except OSError as error:
+            return {}, error.strerror or str(error)
+
+
+@dataclass
+class _Unstored:
+    """What an attempt has not stored yet."""
+
+    user: dict[str, Any] = field(default_factory=dict)
+    epochs: dict[int, dict[str, float | None]] = field(default_factory=dict)
+    """Metrics by epoch. Those that an earlier attempt has done are among them: a trial has all of its own."""
+    reports: dict[int, float] = field(default_factory=dict)
+    decided: dict[str, Any] = field(default_factory=dict)
+    """What the pruner keeps with the trial: system attributes."""
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def notes(self) -> Notes:
+        """All of it, for the queue."""
+        pointer = {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}
+        system = self.decided | pointer
+        return Notes(user=self.user, system=system, reports=self.reports, epochs=self.epochs)
