@@ -17,7 +17,7 @@ from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines
 from mnist_tune.text.wording import parameters_text
-from mnist_tune.worker.attempt import LOG_FILE
+from mnist_tune.worker.attempt_record import LOG_FILE
 
 BEGINNING = re.compile(r"\S+ \S+ begins with ")
 """What a worker says first of a trial."""

@@ -21,13 +21,14 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line, parameters_text
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import Interrupted, StopRequest
+from mnist_tune.worker.trial import Trial
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
 BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}
 """The failures that a bad machine gives; a loss of nan is the cell's own."""
 
-RunTrial = Callable[[Attempt], float]
-"""A job: runs one attempt and returns the objective's value, calling the attempt's `check` all the time."""
+RunTrial = Callable[[Trial], float]
+"""A job: runs one trial and returns the objective's value, calling the trial's `check` all the time."""
 
 
 class Ended(enum.Enum):
@@ -154,9 +155,10 @@ class Worker:
             if claim.damage:
                 damage = "; ".join(claim.damage)
                 raise AttemptFailed(Failure("exception", f"what is stored of it cannot be read: {damage}"))
-            attempt.parameters = self._ask(lambda: self._guide.parameters(claim))
-            attempt.say(f"begins with {parameters_text(attempt.parameters)}")
-            value = self._run_trial(attempt)
+            trial = attempt.trial
+            trial.parameters = self._ask(lambda: self._guide.parameters(claim))
+            trial.say(f"begins with {parameters_text(trial.parameters)}")
+            value = self._run_trial(trial)
             attempt.complete(value, self._ask)
             return None
         except Pruned:
@@ -183,7 +185,7 @@ class Worker:
         if attempt is None:
             orders = self._registration.beat(None, None)
         else:
-            orders = self._registration.beat(attempt.claim.number, attempt.images_per_second)
+            orders = self._registration.beat(attempt.claim.number, attempt.trial.images_per_second)
         if orders.drain and not self._stop.requested:
             self._stop.request("the worker was drained by 'mnist-tune drain'")
         if orders.control is Control.CANCELLED and not self._stop.requested:

@@ -10,7 +10,6 @@ from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import (
     Abandon,
@@ -24,6 +23,7 @@ from mnist_tune.worker.messages import (
     Trained,
 )
 from mnist_tune.worker.signals import Interrupted
+from mnist_tune.worker.trial import Trial
 
 
 class Objective:
@@ -33,8 +33,8 @@ class Objective:
         self._spec = spec
         self._process = process
 
-    def __call__(self, attempt: Attempt) -> float:
-        """Run the attempt.
+    def __call__(self, trial: Trial) -> float:
+        """Run the trial.
 
         Raises:
             AttemptFailed: the training failed, died, took too long, or was drained.
@@ -45,10 +45,10 @@ class Objective:
         if not self._process.is_running:  # the last one had to be killed
             self._process.start()
         try:
-            return self._follow(attempt)
+            return self._follow(trial)
         except ProcessDied as death:
             for line in death.last_words:
-                attempt.say(f"the training process said: {line}")
+                trial.say(f"the training process said: {line}")
             raise AttemptFailed(_of_death(death)) from None
         except Interrupted:
             self._process.kill()  # who asks twice does not want to wait for the end of a batch
@@ -56,12 +56,12 @@ class Objective:
         except AttemptFailed:
             raise
         except BaseException:
-            self._abandon(attempt)
+            self._abandon(trial)
             raise
 
-    def _follow(self, attempt: Attempt) -> float:
-        claim, limits = attempt.claim, attempt.claim.limits
-        config = self._spec.training_config(attempt.parameters)
+    def _follow(self, trial: Trial) -> float:
+        claim, limits = trial.claim, trial.claim.limits
+        config = self._spec.training_config(trial.parameters)
         began = time.monotonic()
         self._process.send(
             Run(config, claim.checkpoint, claim.trial_id, claim.token, limits.checkpoint_interval)
@@ -69,11 +69,11 @@ class Objective:
         accuracy: float | None = None
         told_to_drain = False
         while True:
-            attempt.check()
-            if attempt.is_to_drain and not told_to_drain:
+            trial.check()
+            if trial.is_to_drain and not told_to_drain:
                 self._process.send(Drain())
                 told_to_drain = True
-                attempt.say("is asked to stop: at the end of the epoch")
+                trial.say("is asked to stop: at the end of the epoch")
             if 0 < limits.timeout < time.monotonic() - began:
                 self._process.kill()
                 raise AttemptFailed(
@@ -84,23 +84,23 @@ class Objective:
                     self._process.kill()  # it is ending, and of no use to the next
                     raise AttemptFailed(Failure("exception", message))
                 case Began() as message:
-                    _note_beginning(attempt, message, config.epochs)
+                    _note_beginning(trial, message, config.epochs)
                     if message.history:
                         accuracy = _accuracy(message.history[-1])
                 case EpochDone(metrics, checkpoint, problem):
                     accuracy = _accuracy(metrics)
-                    attempt.say(metrics.line(config.epochs))
+                    trial.say(metrics.line(config.epochs))
                     if problem:
-                        attempt.no_checkpoint(problem)
-                    attempt.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
+                        trial.no_checkpoint(problem)
+                    trial.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
                 case Trained(weights):
                     if accuracy is None:
                         self._process.kill()
                         raise AttemptFailed(Failure("exception", "the training ended before its first epoch"))
-                    attempt.keep_file(MODEL_FILE, weights)
+                    trial.keep_file(MODEL_FILE, weights)
                     return accuracy
                 case Stopped(epoch):
-                    reason = f"{attempt.stop_reason}; stopped after epoch {epoch}"
+                    reason = f"{trial.stop_reason}; stopped after epoch {epoch}"
                     raise AttemptFailed(Failure("preempted", reason))
                 case Failed(failure):
                     self._bury_if_broken(failure)
@@ -110,7 +110,7 @@ class Objective:
         if failure.kind != "non_finite":
             self._process.kill()  # whose memory or device may be in a bad state for the next
 
-    def _abandon(self, attempt: Attempt) -> None:
+    def _abandon(self, trial: Trial) -> None:
         """Have the process free for the next trial, if it listens.
 
         What it still says is of this one: it answers, and only then takes the next.
@@ -121,7 +121,7 @@ class Objective:
             while time.monotonic() < deadline:
                 match self._process.receive(LOOK_SECONDS):
                     case EpochDone(checkpoint=Checkpoint() as checkpoint):  # it was an epoch ahead
-                        attempt.discard(checkpoint)
+                        trial.discard(checkpoint)
                     case Stopped() | Trained():
                         return
                     case Failed(failure):
@@ -132,18 +132,18 @@ class Objective:
         self._process.kill()
 
 
-def _note_beginning(attempt: Attempt, message: Began, epochs: int) -> None:
-    attempt.began(message.environment)
-    checkpoint = attempt.claim.checkpoint
+def _note_beginning(trial: Trial, message: Began, epochs: int) -> None:
+    trial.began(message.environment)
+    checkpoint = trial.claim.checkpoint
     if checkpoint is None:
         return
     if message.problem:
-        attempt.say(f"begins at the first epoch: {message.problem}")
-        attempt.resumed([], {"epoch": 0, "problem": message.problem})
+        trial.say(f"begins at the first epoch: {message.problem}")
+        trial.resumed([], {"epoch": 0, "problem": message.problem})
     else:
-        attempt.say(f"goes on after epoch {checkpoint.epoch}")
+        trial.say(f"goes on after epoch {checkpoint.epoch}")
         note = {"epoch": checkpoint.epoch, "checkpoint": checkpoint.key}
-        attempt.resumed(message.history, note, last=len(message.history) == epochs)
+        trial.resumed(message.history, note, last=len(message.history) == epochs)
 
 
 def _accuracy(metrics: EpochMetrics) -> float:

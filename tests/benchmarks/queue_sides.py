@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.storages import RDBStorage
 from optuna.study import MaxTrialsCallback, Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.engine import URL
 
@@ -30,8 +30,8 @@ from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.optuna_internals import objective_values, trials
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import RunTrial
+from mnist_tune.worker.trial import Trial
 from tests.benchmarks.worker_pool import Call, Log, Work
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import work
@@ -73,9 +73,9 @@ class Ours:
         return run
 
 
-def _run_trial(attempt: Attempt) -> float:
-    attempt.check()
-    attempt.epoch_done(made_epoch(1, ACCURACY), last=True)
+def _run_trial(trial: Trial) -> float:
+    trial.check()
+    trial.epoch_done(made_epoch(1, ACCURACY), last=True)
     return ACCURACY
 
 
@@ -168,7 +168,7 @@ def optimize(study: Study, axes: dict[str, BaseDistribution], log: Log, callback
     """`Study.optimize`; a claim is the time it takes to come to the objective, a tell to the callback."""
     since = time.monotonic()
 
-    def objective(trial: Trial) -> float:
+    def objective(trial: optuna.Trial) -> float:
         nonlocal since
         asked = time.monotonic()
         parameters = {name: suggest(trial, name, axis) for name, axis in axes.items()}

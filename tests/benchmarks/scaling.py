@@ -35,9 +35,9 @@ from statistics import median
 import optuna
 from sqlalchemy.engine import URL
 
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.child import LOOK_SECONDS
 from mnist_tune.worker.loop import RunTrial
+from mnist_tune.worker.trial import Trial
 from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid
 from tests.benchmarks.queue_figures import EXACTNESS, Outcome, outcome, spreads
@@ -100,16 +100,16 @@ class Limit:
 def sleeping(seconds: float, epochs: int) -> RunTrial:
     """An objective that waits for epochs to end, as the real one waits for its training process."""
 
-    def run_trial(attempt: Attempt) -> float:
+    def run_trial(trial: Trial) -> float:
         begun = time.monotonic()
         for number in range(1, epochs + 1):
-            attempt.check()
+            trial.check()
             while (left := begun + seconds * number / epochs - time.monotonic()) > 0:
                 time.sleep(min(left, LOOK_SECONDS))
-                attempt.check()
+                trial.check()
             metrics = made_epoch(number, ACCURACY)
-            attempt.epoch_done(metrics, last=number == epochs)
-            attempt.say(metrics.line(epochs))
+            trial.epoch_done(metrics, last=number == epochs)
+            trial.say(metrics.line(epochs))
         return ACCURACY
 
     return run_trial

@@ -19,9 +19,9 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.tables import workers
 from mnist_tune.study.store import open_study
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.signals import StopRequest
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TINY_SPEC
@@ -47,12 +47,12 @@ class Background:
         # What it says would come between what a command prints.
         self.ended.append(work(study, self._run_trial, StopRequest(), lambda _: None))
 
-    def _run_trial(self, attempt: Attempt) -> float:
-        attempt.epoch_done(made_epoch(1, 41.0))
+    def _run_trial(self, trial: Trial) -> float:
+        trial.epoch_done(made_epoch(1, 41.0))
         while not self.go_on.wait(0.02):
-            attempt.check()
-            if attempt.is_to_drain:
-                raise AttemptFailed(Failure("preempted", attempt.stop_reason))
+            trial.check()
+            if trial.is_to_drain:
+                raise AttemptFailed(Failure("preempted", trial.stop_reason))
         return 42.0
 
     def results(self) -> Results:
@@ -152,7 +152,7 @@ def test_status_shows_every_worker_with_what_it_does(worker: Background, command
     worker.wait_for(lambda results: results.workers[0].trial == 0)
     (row,) = command("status", "tiny", "--json").json["workers"]
     assert (row["name"], row["state"], row["trial"], row["device"]) == (worker_name(), "working", 0, "cpu")
-    assert row["images_per_second"] == 1000.0
+    assert row["images_per_second"] == 1_234.5
     assert 0 <= row["seconds_since_beat"] < 3600
     shown = command("status", "tiny", "--workers").out
     assert worker_name() in shown

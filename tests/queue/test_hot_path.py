@@ -14,7 +14,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import RESULT
 from mnist_tune.storage.optuna_internals import user_attributes
 from mnist_tune.storage.tables import epochs
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import new_study, open_file, take, work
@@ -22,8 +22,8 @@ from tests.support.studies import new_study, open_file, take, work
 EPOCHS = 1_000
 
 
-def one_epoch(attempt: Attempt) -> float:
-    attempt.epoch_done(made_epoch(1, 50.0), last=True)
+def one_epoch(trial: Trial) -> float:
+    trial.epoch_done(made_epoch(1, 50.0), last=True)
     return 50.0
 
 
@@ -32,9 +32,9 @@ def test_a_trial_of_one_epoch_is_two_transactions(tmp_path: Path) -> None:
     commits: list[object] = []
     when_trials_began: list[int] = []
 
-    def run_trial(attempt: Attempt) -> float:
+    def run_trial(trial: Trial) -> float:
         when_trials_began.append(len(commits))
-        return one_epoch(attempt)
+        return one_epoch(trial)
 
     sqlalchemy.event.listen(study.storage.engine, "commit", commits.append)
     work(study, run_trial)
@@ -71,9 +71,9 @@ def test_the_last_epoch_is_stored_with_the_end_of_the_trial(tmp_path: Path) -> N
     other = open_file(tmp_path)
     before: list[dict[int, float]] = []
 
-    def run_trial(attempt: Attempt) -> float:
-        accuracy = one_epoch(attempt)
-        before.append(other.get_trial(attempt.claim.trial_id).intermediate_values)
+    def run_trial(trial: Trial) -> float:
+        accuracy = one_epoch(trial)
+        before.append(other.get_trial(trial.claim.trial_id).intermediate_values)
         return accuracy
 
     work(study, run_trial)
@@ -83,8 +83,8 @@ def test_the_last_epoch_is_stored_with_the_end_of_the_trial(tmp_path: Path) -> N
 
 
 def test_the_last_epoch_of_a_trial_that_fails_after_it_is_stored_too(tmp_path: Path) -> None:
-    def run_trial(attempt: Attempt) -> float:
-        one_epoch(attempt)
+    def run_trial(trial: Trial) -> float:
+        one_epoch(trial)
         raise OSError("the weights do not fit on the disk")
 
     study = new_study(tmp_path)
@@ -102,11 +102,11 @@ def test_an_epoch_is_one_row_of_each_table_however_many_there_were_before(tmp_pa
         if written and attempt_at:
             sizes[-1] += len(repr(arguments[3]))
 
-    def run_trial(attempt: Attempt) -> float:
-        attempt_at.append(attempt.claim.trial_id)
+    def run_trial(trial: Trial) -> float:
+        attempt_at.append(trial.claim.trial_id)
         for number in range(1, EPOCHS + 1):
             sizes.append(0)
-            attempt.epoch_done(made_epoch(number, 50.0))
+            trial.epoch_done(made_epoch(number, 50.0))
         attempt_at.clear()
         return 50.0
 
@@ -136,10 +136,10 @@ def test_only_the_first_trial_of_a_worker_compiles_statements(tmp_path: Path) ->
         if context.cache_hit is not CacheStats.CACHE_HIT:
             compiling.add(number)
 
-    def run_trial(attempt: Attempt) -> float:
+    def run_trial(trial: Trial) -> float:
         nonlocal number
-        number = attempt.claim.number
-        return one_epoch(attempt)
+        number = trial.claim.number
+        return one_epoch(trial)
 
     sqlalchemy.event.listen(study.storage.engine, "before_cursor_execute", note)
     work(study, run_trial)

@@ -14,8 +14,8 @@ from mnist_tune.hardware.placement import Placement
 from mnist_tune.queue.claim import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import STORED, Command, finish, start_command, start_toy_worker
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TINY_SPEC
@@ -84,8 +84,8 @@ def test_a_log_on_another_machine_is_printed_from_the_storage(command: Command, 
 
 
 def test_the_beginning_and_the_failure_of_a_trial_are_said_once(command: Command, tmp_path: Path) -> None:
-    def broken(attempt: Attempt) -> float:
-        attempt.epoch_done(made_epoch(1, 50.0))
+    def broken(trial: Trial) -> float:
+        trial.epoch_done(made_epoch(1, 50.0))
         raise ZeroDivisionError("half of nothing")
 
     work(new_study(tmp_path), broken, max_trials=1)

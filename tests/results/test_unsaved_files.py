@@ -16,8 +16,8 @@ from mnist_tune.results.unsaved_files import first_events
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.pool import Pool
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.mount_namespace import run_with_mounts
@@ -41,10 +41,10 @@ print(check_folders(Path("elsewhere"), Path("disk/artifacts")))
 """
 
 
-def trains(attempt: Attempt) -> float:
+def trains(trial: Trial) -> float:
     """A job that leaves weights."""
-    attempt.epoch_done(made_epoch(1, 50.0))
-    attempt.keep_file(MODEL_FILE, b"weights")
+    trial.epoch_done(made_epoch(1, 50.0))
+    trial.keep_file(MODEL_FILE, b"weights")
     return 50.0
 
 
@@ -144,12 +144,12 @@ def test_a_state_that_could_not_be_saved_is_told_until_one_is(tmp_path: Path) ->
     warnings: list[list[str]] = []
     lines: list[str] = []
 
-    def saves_nothing_at_first(attempt: Attempt) -> float:
+    def saves_nothing_at_first(trial: Trial) -> float:
         for number in (1, 2):
-            attempt.no_checkpoint("No space left on device")
-            attempt.epoch_done(made_epoch(number, 50.0))
+            trial.no_checkpoint("No space left on device")
+            trial.epoch_done(made_epoch(number, 50.0))
             warnings.append(read_results(study).warnings)
-        attempt.epoch_done(made_epoch(3, 50.0), Checkpoint("1-a-3.pt", "0" * 64, 3))
+        trial.epoch_done(made_epoch(3, 50.0), Checkpoint("1-a-3.pt", "0" * 64, 3))
         warnings.append(read_results(study).warnings)
         return 50.0
 

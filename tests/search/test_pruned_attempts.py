@@ -28,7 +28,7 @@ def study_with_a_beaten_trial(folder: Path, table: str = HALVING) -> tuple[Attem
     attempts = attempts_of(study, folder)
     first = attempts.attempt()
     for number in range(1, 10):
-        first.epoch_done(made_epoch(number, 80.0), last=number == 9)
+        first.trial.epoch_done(made_epoch(number, 80.0), last=number == 9)
     first.complete(80.0, attempts.ask)
     return attempts, attempts.attempt()
 
@@ -36,9 +36,9 @@ def study_with_a_beaten_trial(folder: Path, table: str = HALVING) -> tuple[Attem
 def test_while_the_storage_is_away_nothing_is_decided(tmp_path: Path) -> None:
     attempts, second = study_with_a_beaten_trial(tmp_path)
     with away(attempts.study.storage):
-        second.epoch_done(made_epoch(1, 40.0))
+        second.trial.epoch_done(made_epoch(1, 40.0))
     with pytest.raises(Pruned):
-        second.epoch_done(made_epoch(2, 41.0))
+        second.trial.epoch_done(made_epoch(2, 41.0))
     second.prune(attempts.ask)
     assert attempts.stored(second).intermediate_values == {1: 40.0, 2: 41.0}
     assert attempts.stored(second).value == 41.0
@@ -47,7 +47,7 @@ def test_while_the_storage_is_away_nothing_is_decided(tmp_path: Path) -> None:
 def test_a_pruning_whose_answer_was_lost_is_done_once(tmp_path: Path) -> None:
     attempts, second = study_with_a_beaten_trial(tmp_path)
     with pytest.raises(Pruned):
-        second.epoch_done(made_epoch(1, 40.0))
+        second.trial.epoch_done(made_epoch(1, 40.0))
     with lost_answer(attempts.study.storage):
         second.prune(attempts.ask)
     assert attempts.stored(second).state == TrialState.PRUNED
@@ -57,7 +57,7 @@ def test_a_pruning_whose_answer_was_lost_is_done_once(tmp_path: Path) -> None:
 def test_the_checkpoints_of_a_pruned_trial_are_deleted(tmp_path: Path) -> None:
     attempts, second = study_with_a_beaten_trial(tmp_path)
     with pytest.raises(Pruned):
-        second.epoch_done(made_epoch(1, 40.0), attempts.checkpoint(1))
+        second.trial.epoch_done(made_epoch(1, 40.0), attempts.checkpoint(1))
     second.prune(attempts.ask)
     assert attempts.checkpoints.keys() == []
 
@@ -65,26 +65,26 @@ def test_the_checkpoints_of_a_pruned_trial_are_deleted(tmp_path: Path) -> None:
 def test_a_decision_that_was_lost_with_its_worker_is_made_again(tmp_path: Path) -> None:
     attempts, second = study_with_a_beaten_trial(tmp_path)
     with pytest.raises(Pruned):
-        second.epoch_done(made_epoch(1, 40.0), attempts.checkpoint(1))
+        second.trial.epoch_done(made_epoch(1, 40.0), attempts.checkpoint(1))
     assert f"{RUNG}0" not in attempts.stored(second).system_attrs  # killed here, it has not passed the rung
     second.give_back(Failure("lost", "killed"), attempts.ask)
     third = attempts.attempt()
     with pytest.raises(Pruned):
-        third.resumed([made_epoch(1, 40.0)], {"epoch": 1})
+        third.trial.resumed([made_epoch(1, 40.0)], {"epoch": 1})
 
 
 def test_a_cell_does_not_compete_with_its_own_earlier_attempt(tmp_path: Path) -> None:
     study = pruned_study(tmp_path, HALVING, 1)
     attempts = attempts_of(study, tmp_path)
     first = attempts.attempt()
-    first.epoch_done(made_epoch(1, 60.0))
-    first.epoch_done(made_epoch(2, 61.0), attempts.checkpoint(2))
+    first.trial.epoch_done(made_epoch(1, 60.0))
+    first.trial.epoch_done(made_epoch(2, 61.0), attempts.checkpoint(2))
     first.give_back(Failure("preempted", "stopped"), attempts.ask)
     again = attempts.attempt()
     rungs = {key: value for key, value in attempts.stored(again).system_attrs.items() if key.startswith(RUNG)}
     assert rungs == {f"{RUNG}0": 60.0, f"{RUNG}1": 61.0}  # it is past them, with what it had there
-    again.resumed([made_epoch(1, 60.0), made_epoch(2, 61.0)], {"epoch": 2})
-    again.epoch_done(made_epoch(3, 55.0))
+    again.trial.resumed([made_epoch(1, 60.0), made_epoch(2, 61.0)], {"epoch": 2})
+    again.trial.epoch_done(made_epoch(3, 55.0))
     with pytest.raises(Pruned):  # by another: alone, it would be the best of its rung
         _compete(attempts_of(study, tmp_path), again)
 
@@ -98,4 +98,4 @@ def _compete(attempts: AttemptsByHand, attempt: Attempt) -> None:
         ),
     )
     assert stronger
-    attempt.epoch_done(made_epoch(4, 56.0))
+    attempt.trial.epoch_done(made_epoch(4, 56.0))

@@ -16,22 +16,22 @@ from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import pruner
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.pruned_studies import HALVING, MEDIAN, SEEDS, pruned_study
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, states, work
 
 
-def rising_trial(attempt: Attempt, epochs: int = 9) -> float:
+def rising_trial(trial: Trial, epochs: int = 9) -> float:
     """A trial whose accuracy rises by a point an epoch; the later ones are worse."""
     for number in range(1, epochs + 1):
-        attempt.epoch_done(made_epoch(number, accuracy(attempt, number)), last=number == epochs)
-    return accuracy(attempt, epochs)
+        trial.epoch_done(made_epoch(number, accuracy(trial, number)), last=number == epochs)
+    return accuracy(trial, epochs)
 
 
-def accuracy(attempt: Attempt, number: int) -> float:
-    return 50.0 + number - 10 * attempt.claim.number
+def accuracy(trial: Trial, number: int) -> float:
+    return 50.0 + number - 10 * trial.claim.number
 
 
 def epochs_run(study: OpenStudy) -> list[int]:
@@ -62,9 +62,9 @@ def test_a_trial_is_ended_when_the_table_says(tmp_path: Path, table: str, expect
 def test_a_patient_pruner_ends_a_trial_that_has_not_improved_for_so_many_epochs(tmp_path: Path) -> None:
     study = pruned_study(tmp_path, '[pruner]\nname = "patient"\npatience = 2\n', 1)
 
-    def best_in_its_third(attempt: Attempt) -> float:
+    def best_in_its_third(trial: Trial) -> float:
         for number in range(1, 10):
-            attempt.epoch_done(made_epoch(number, 50.0 - abs(number - 3)), last=number == 9)
+            trial.epoch_done(made_epoch(number, 50.0 - abs(number - 3)), last=number == 9)
         return 50.0
 
     work(study, best_in_its_third)
@@ -96,10 +96,10 @@ def test_a_retried_cell_stays_in_its_bracket_of_hyperband(tmp_path: Path, max_fa
     study = pruned_study(tmp_path, '[pruner]\nname = "hyperband"\n', 12)
     own: Any = pruner(study.spec)
 
-    def some_fail(attempt: Attempt) -> float:
-        if attempt.claim.failures.get("lost", 0) < max_failures:
+    def some_fail(trial: Trial) -> float:
+        if trial.claim.failures.get("lost", 0) < max_failures:
             raise AttemptFailed(Failure("lost", "killed"))
-        return rising_trial(attempt)
+        return rising_trial(trial)
 
     work(study, some_fail)
     trials = study.optuna_study().trials
@@ -115,12 +115,12 @@ def test_a_configuration_with_a_pruned_seed_is_not_ranked(tmp_path: Path) -> Non
     text = SEEDS.format(seeds="[0, 1]\nbatch_size = [64, 128]") + MEDIAN.replace("= 1", "= 0")
     study = new_study(tmp_path, text)
 
-    def one_seed_is_lucky(attempt: Attempt) -> float:
-        size = tried.setdefault("batch_size", attempt.parameters["batch_size"])
-        lucky = 90.0 if attempt.claim.number == 0 else 20.0
-        good = lucky if attempt.parameters["batch_size"] == size else 95.0
+    def one_seed_is_lucky(trial: Trial) -> float:
+        size = tried.setdefault("batch_size", trial.parameters["batch_size"])
+        lucky = 90.0 if trial.claim.number == 0 else 20.0
+        good = lucky if trial.parameters["batch_size"] == size else 95.0
         for number in range(1, 10):
-            attempt.epoch_done(made_epoch(number, good), last=number == 9)
+            trial.epoch_done(made_epoch(number, good), last=number == 9)
         return good
 
     tried: dict[str, int] = {}
@@ -138,9 +138,9 @@ def test_a_configuration_with_a_pruned_seed_is_not_ranked(tmp_path: Path) -> Non
 def test_a_study_in_which_every_configuration_was_pruned_has_no_winner(tmp_path: Path) -> None:
     study = pruned_study(tmp_path, '[pruner]\nname = "patient"\npatience = 0\n', 2)
 
-    def falling(attempt: Attempt) -> float:
+    def falling(trial: Trial) -> float:
         for number in range(1, 10):
-            attempt.epoch_done(made_epoch(number, 50.0 - number), last=number == 9)
+            trial.epoch_done(made_epoch(number, 50.0 - number), last=number == 9)
         return 41.0
 
     work(study, falling)

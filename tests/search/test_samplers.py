@@ -16,7 +16,7 @@ from mnist_tune.search.samplers import sampler
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, opened_again, take, work
@@ -42,14 +42,14 @@ HALVING = '[pruner]\nname = "successive_halving"\nmin_resource = 1\nreduction_fa
 LEARNING = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes"]
 
 
-def toy(attempt: Attempt) -> float:
+def toy(trial: Trial) -> float:
     """The best learning rate is 0.001, Adam is better than SGD."""
-    parameters = attempt.parameters
+    parameters = trial.parameters
     reached: float = (
         90 - 5 * abs(math.log10(parameters["learning_rate"]) + 3) - 2 * (parameters["optimizer"] == "SGD")
     )
     for number in (1, 2, 3):
-        attempt.epoch_done(made_epoch(number, reached - 3 + number), last=number == 3)
+        trial.epoch_done(made_epoch(number, reached - 3 + number), last=number == 3)
     return reached
 
 
@@ -131,10 +131,10 @@ def test_cma_es_tells_what_stock_tells(tmp_path: Path) -> None:
 def test_samplers_and_pruners_do_not_see_failed_attempts_nor_waiting_tickets(tmp_path: Path) -> None:
     study = searched(tmp_path, "tpe", n_trials=6)
 
-    def first_fails(attempt: Attempt) -> float:
-        if attempt.claim.number == 0:
+    def first_fails(trial: Trial) -> float:
+        if trial.claim.number == 0:
             raise AttemptFailed(Failure("lost", "killed"))
-        return toy(attempt)
+        return toy(trial)
 
     work(study, first_fails, max_trials=3)
     seen = LearntFrom(study.storage, study.study_id)

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import open_study
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import STUDIES, TINY_SPEC, tiny_spec, write_spec
@@ -151,11 +151,11 @@ def test_steps_that_end_at_high_are_not_noted(tmp_path: Path) -> None:
         assert notes(tmp_path, SAMPLED.replace("optimizer =", f"{axis}\noptimizer =")) == []
 
 
-def falling(attempt: Attempt) -> float:
+def falling(trial: Trial) -> float:
     """What any pruner ends as soon as it may: the later, the worse, and worse from epoch to epoch."""
     for number in range(1, 10):
-        accuracy = 90.0 - number - 10 * attempt.claim.number
-        attempt.epoch_done(made_epoch(number, accuracy), last=number == 9)
+        accuracy = 90.0 - number - 10 * trial.claim.number
+        trial.epoch_done(made_epoch(number, accuracy), last=number == 9)
     return accuracy
 
 

@@ -26,7 +26,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing
 from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import STORED, Command
 from tests.support.forked_processes import run_each
 from tests.support.made_studies.epochs import made_epoch
@@ -228,6 +228,6 @@ def migrate_once(url: URL, _: int) -> int:
         return version_of(session.connection())
 
 
-def one_epoch(attempt: Attempt) -> float:
-    attempt.epoch_done(made_epoch(1, 50.0), last=True)
+def one_epoch(trial: Trial) -> float:
+    trial.epoch_done(made_epoch(1, 50.0), last=True)
     return 50.0

@@ -17,7 +17,7 @@ from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import STORED, Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TINY_SPEC, lease_lines, tiny_spec
@@ -118,9 +118,9 @@ def test_a_copy_that_stock_optuna_made_shows_the_accuracies_alone_and_says_so(
     assert {each.epoch: each.validation_accuracy for each in complete.history} == ACCURACIES
     assert {(each.training_loss, each.seconds) for each in complete.history} == {(None, None)}
 
-    def finish(attempt: Attempt) -> float:
+    def finish(trial: Trial) -> float:
         for each in TWO_EPOCHS:
-            attempt.epoch_done(each, last=each.epoch == 2)
+            trial.epoch_done(each, last=each.epoch == 2)
         return 90.0
 
     work(copy, finish, files=tmp_path)

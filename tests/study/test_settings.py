@@ -17,8 +17,8 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.settings import change_settings, parse_changes
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command, run_command
 from tests.support.specs import ONE_CELL, TINY_SPEC, lease_lines, tiny_spec, write_spec
 from tests.support.studies import new_study, opened_again, states, take, work
@@ -172,7 +172,7 @@ def test_a_worker_goes_by_the_lease_that_the_study_was_given_while_the_worker_be
                 session.connection().exec_driver_sql("SELECT heartbeat FROM trial_heartbeats").scalars()
             )
 
-    def until_it_has_beaten(_: Attempt) -> float:
+    def until_it_has_beaten(_: Trial) -> float:
         first = beats()
         wait_until(lambda: beats() != first)
         return 50.0

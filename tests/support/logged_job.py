@@ -25,11 +25,11 @@ from mnist_tune.files.checkpoints import CheckpointFolder, CheckpointUnusable, c
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.schema import prepare
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 
 STATE_FILE = "state.json"
-InEpoch = Callable[[Attempt], object]
+InEpoch = Callable[[Trial], object]
 """What is done in each epoch, before its state is saved."""
 
 
@@ -101,40 +101,40 @@ class Job:
         self._steps = steps
         self._in_epoch = in_epoch
 
-    def __call__(self, attempt: Attempt) -> float:
-        claim, cell = attempt.claim, attempt.parameters["seed"]
+    def __call__(self, trial: Trial) -> float:
+        claim, cell = trial.claim, trial.parameters["seed"]
         pointed = claim.checkpoint.epoch if claim.checkpoint else 0
         self._steps.note("begin", claim.trial_id, claim.token, pointed)
-        accuracies = self._resume(attempt, cell)
+        accuracies = self._resume(trial, cell)
         while len(accuracies) < self._epochs:
-            attempt.check()
+            trial.check()
             number = len(accuracies) + 1
             self._steps.note("epoch", claim.trial_id, claim.token, number)
-            self._in_epoch(attempt)
+            self._in_epoch(trial)
             accuracies = trained(cell, accuracies)
             name = checkpoint_key(claim.trial_id, claim.token, number)
             checkpoint = save(self._states, name, number, _state(cell, accuracies))
-            attempt.epoch_done(made_epoch(number, accuracies[-1]), checkpoint, last=number == self._epochs)
-            if attempt.is_to_drain and number < self._epochs:
-                raise AttemptFailed(Failure("preempted", attempt.stop_reason))
-        attempt.keep_file(STATE_FILE, _state(cell, accuracies))
+            trial.epoch_done(made_epoch(number, accuracies[-1]), checkpoint, last=number == self._epochs)
+            if trial.is_to_drain and number < self._epochs:
+                raise AttemptFailed(Failure("preempted", trial.stop_reason))
+        trial.keep_file(STATE_FILE, _state(cell, accuracies))
         self._steps.note("end", claim.trial_id, claim.token, self._epochs)
         return accuracies[-1]
 
-    def _resume(self, attempt: Attempt, cell: int) -> list[float]:
-        claim = attempt.claim
+    def _resume(self, trial: Trial, cell: int) -> list[float]:
+        claim = trial.claim
         if claim.checkpoint is None:
             return []
         try:
             stored, accuracies = json.loads(load(self._states, claim.checkpoint))
         except CheckpointUnusable as unusable:
-            attempt.resumed([], {"epoch": 0, "problem": str(unusable)})
+            trial.resumed([], {"epoch": 0, "problem": str(unusable)})
             self._steps.note("restart", claim.trial_id, claim.token)
             return []
         assert (stored, len(accuracies)) == (cell, claim.checkpoint.epoch)
         history = [made_epoch(number, accuracy) for number, accuracy in enumerate(accuracies, start=1)]
         note = {"epoch": len(accuracies), "checkpoint": claim.checkpoint.key}
-        attempt.resumed(history, note, last=len(accuracies) == self._epochs)
+        trial.resumed(history, note, last=len(accuracies) == self._epochs)
         return list(accuracies)
 
 

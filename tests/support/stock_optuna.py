@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TWO_CELLS, lease_lines
 
@@ -37,10 +37,10 @@ def stock_study(folder: Path, name: str = "tiny", **options: Any) -> optuna.Stud
     return optuna.load_study(study_name=name, storage=RDBStorage(f"sqlite:///{folder}/studies.db", **options))
 
 
-def train_one_epoch(attempt: Attempt) -> float:
+def train_one_epoch(trial: Trial) -> float:
     """One epoch."""
-    attempt.epoch_done(made_epoch(1, 50.0 + attempt.claim.number), last=True)
-    return 50.0 + attempt.claim.number
+    trial.epoch_done(made_epoch(1, 50.0 + trial.claim.number), last=True)
+    return 50.0 + trial.claim.number
 
 
 def broken_promises_of(study: OpenStudy, folder: Path) -> list[str]:

@@ -17,8 +17,8 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import StopRequest
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import work
 
@@ -40,8 +40,8 @@ def main() -> None:
             with given.steps.open("a", encoding="ascii") as steps:
                 steps.write("step\n")
 
-    def run_trial(attempt: Attempt) -> float:
-        return follow(attempt, given.epochs, given.seconds / given.epochs, note_step)
+    def run_trial(trial: Trial) -> float:
+        return follow(trial, given.epochs, given.seconds / given.epochs, note_step)
 
     if "FAKETIME" in os.environ:
         # libfaketime takes a sleep that should be over before it looks for a wrong argument.
@@ -59,7 +59,7 @@ def sleep_by_select(seconds: Any) -> None:
     select.select([], [], [], seconds)
 
 
-def follow(attempt: Attempt, epochs: int, seconds: float, note_step: Callable[[], None]) -> float:
+def follow(trial: Trial, epochs: int, seconds: float, note_step: Callable[[], None]) -> float:
     """Follow a training that goes on by itself, as the real one does in its process."""
     done: queue.SimpleQueue[int] = queue.SimpleQueue()
     over = threading.Event()
@@ -77,12 +77,12 @@ def follow(attempt: Attempt, epochs: int, seconds: float, note_step: Callable[[]
     try:
         number = 0
         while number < epochs:
-            attempt.check()
+            trial.check()
             try:
                 number = done.get(timeout=STEP_SECONDS)
             except queue.Empty:
                 continue
-            attempt.epoch_done(made_epoch(number, 40.0 + number))
+            trial.epoch_done(made_epoch(number, 40.0 + number))
         return 40.0 + epochs
     finally:
         over.set()

@@ -57,11 +57,11 @@ class TrainedAttempts:
         lease = Lease(60.0)
         say = log or self.lines.append
         attempt = Attempt(self.queue, claim, lease, self.stop, say, self.states, self.artifacts, decide)
-        attempt.parameters = claim.parameters
+        attempt.trial.parameters = claim.parameters
         return attempt
 
     def run(self, attempt: Attempt) -> float:
-        return Objective(self.study.spec, self.process)(attempt)
+        return Objective(self.study.spec, self.process)(attempt.trial)
 
     def give_back(self, attempt: Attempt, failed: AttemptFailed) -> None:
         attempt.give_back(failed.failure, self.ask)

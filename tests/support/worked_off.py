@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended, RunTrial
 from mnist_tune.worker.signals import StopRequest
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.studies import work
 
 
-def run_one_epoch(attempt: Attempt) -> float:
+def run_one_epoch(trial: Trial) -> float:
     """A job of one epoch."""
-    attempt.check()
-    attempt.epoch_done(made_epoch(1, 50.0 + attempt.claim.number))
-    attempt.say("epoch 1")
-    return 50.0 + attempt.claim.number
+    trial.check()
+    trial.epoch_done(made_epoch(1, 50.0 + trial.claim.number))
+    trial.say("epoch 1")
+    return 50.0 + trial.claim.number
 
 
 def work_off(study: OpenStudy, run_trial: RunTrial, max_trials: int | None = None) -> tuple[Ended, list[str]]:

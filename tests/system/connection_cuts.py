@@ -12,7 +12,7 @@ import sqlalchemy
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import Connection, Engine
 
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import TWO_CELLS
 
@@ -139,10 +139,10 @@ def fresh_database(server: str, name: str, like: str = "template1") -> str:
     return server.removesuffix("postgres") + name
 
 
-def train_three_epochs(attempt: Attempt) -> float:
+def train_three_epochs(trial: Trial) -> float:
     """Three epochs whose accuracies differ from trial to trial."""
     accuracy = 0.0
     for number in range(1, 4):
-        accuracy = 40.0 + number - 5 * (attempt.claim.number % 3)
-        attempt.epoch_done(made_epoch(number, accuracy), last=number == 3)
+        accuracy = 40.0 + number - 5 * (trial.claim.number % 3)
+        trial.epoch_done(made_epoch(number, accuracy), last=number == 3)
     return accuracy

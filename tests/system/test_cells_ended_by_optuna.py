@@ -15,8 +15,8 @@ from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.study.retry import put_back_holes
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command
 from tests.support.stock_optuna import (
     GRID_SPEC,
@@ -145,13 +145,13 @@ def test_a_trial_that_is_told_while_its_worker_trains_is_lost_to_it_and_not_trai
 ) -> None:
     study = new_study(tmp_path, GRID_SPEC)
 
-    def told_meanwhile(attempt: Attempt) -> float:
-        if attempt.claim.number == 0:
+    def told_meanwhile(trial: Trial) -> float:
+        if trial.claim.number == 0:
             values = None if state is TrialState.FAIL else [99.0]
             RDBStorage(f"sqlite:///{tmp_path}/studies.db").set_trial_state_values(
-                attempt.claim.trial_id, state, values
+                trial.claim.trial_id, state, values
             )
-        return train_one_epoch(attempt)
+        return train_one_epoch(trial)
 
     lines: list[str] = []
     ended = work(study, told_meanwhile, log=lines.append, max_trials=2)

@@ -13,8 +13,8 @@ import pytest
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.study.store import create_study, open_study
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.trial import Trial
 from tests.support.forked_processes import run_each
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
@@ -48,9 +48,9 @@ def pool_finishes_the_grid(pool: tuple[Path, int]) -> list[str]:
 
 
 def work_for_a_moment(folder: Path) -> None:
-    def run_trial(attempt: Attempt) -> float:
+    def run_trial(trial: Trial) -> float:
         time.sleep(0.01)
-        attempt.epoch_done(made_epoch(1, 50.0), last=True)
+        trial.epoch_done(made_epoch(1, 50.0), last=True)
         return 50.0
 
     study = open_study(open_file(folder), "tiny")

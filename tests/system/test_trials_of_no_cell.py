@@ -15,8 +15,8 @@ from mnist_tune.search.history import LearntFrom
 from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended
+from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
@@ -135,10 +135,10 @@ def test_untrained_cells_are_not_taken_over_by_another_study(tmp_path: Path) -> 
 def test_stock_optuna_may_delete_a_study_under_its_worker(tmp_path: Path) -> None:
     study = new_study(tmp_path, GRID_SPEC)
 
-    def deleted_meanwhile(attempt: Attempt) -> float:
+    def deleted_meanwhile(trial: Trial) -> float:
         optuna.delete_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/studies.db")
         with pytest.raises(LeaseLost):
-            attempt.epoch_done(made_epoch(1, 50.0))
+            trial.epoch_done(made_epoch(1, 50.0))
         raise LeaseLost
 
     with pytest.raises(Exception, match="the study was deleted while this worker was on it"):

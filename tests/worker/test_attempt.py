@@ -13,7 +13,7 @@ from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.storage.keys import CHECKPOINT, LOG
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.worker.attempt import LOG_FILE
+from mnist_tune.worker.attempt_record import LOG_FILE
 from tests.support.attempts_by_hand import AttemptsByHand, checkpoint_key_after
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.storage_faults import away, lost_answer
@@ -28,11 +28,11 @@ def attempts(study: OpenStudy, tmp_path: Path) -> AttemptsByHand:
 
 def test_each_epoch_is_stored_when_it_is_done(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
-    attempt.began({"threads": 1})
-    attempt.epoch_done(made_epoch(1, 50.0))
+    attempt.trial.began({"threads": 1})
+    attempt.trial.epoch_done(made_epoch(1, 50.0))
     assert attempts.stored(attempt).user_attrs["environment"] == {"threads": 1}
     assert attempts.stored(attempt).intermediate_values == {1: 50.0}
-    attempt.epoch_done(made_epoch(2, 60.0))
+    attempt.trial.epoch_done(made_epoch(2, 60.0))
     assert attempts.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0}
     assert list(stored_numbers(attempts.study.storage, attempt.claim.trial_id)) == [1, 2]
 
@@ -40,7 +40,7 @@ def test_each_epoch_is_stored_when_it_is_done(attempts: AttemptsByHand) -> None:
 def test_a_checkpoint_is_deleted_once_the_next_one_is_pointed_to(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
     for number in (1, 2, 3):
-        attempt.epoch_done(made_epoch(number, 50.0), attempts.checkpoint(number))
+        attempt.trial.epoch_done(made_epoch(number, 50.0), attempts.checkpoint(number))
         assert attempts.stored(attempt).system_attrs[CHECKPOINT]["key"] == checkpoint_key_after(number)
         assert attempts.checkpoints.keys() == [checkpoint_key_after(number)]
 
@@ -49,11 +49,11 @@ def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(
     attempts: AttemptsByHand,
 ) -> None:
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+    attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     with away(attempts.study.storage):
-        attempt.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
-        attempt.epoch_done(made_epoch(3, 70.0), attempts.checkpoint(3))
-        attempt.check()  # the lease is as good as before
+        attempt.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
+        attempt.trial.epoch_done(made_epoch(3, 70.0), attempts.checkpoint(3))
+        attempt.trial.check()  # the lease is as good as before
         with pytest.raises(DBAPIError):
             attempt.beat()
     assert "the storage does not answer; training goes on" in attempts.lines[-1]
@@ -69,9 +69,9 @@ def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(
 
 def test_an_epoch_whose_answer_was_lost_is_stored_again_with_the_next_beat(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+    attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     with lost_answer(attempts.study.storage):
-        attempt.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
+        attempt.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
     assert attempts.stored(attempt).system_attrs[CHECKPOINT]["key"] == checkpoint_key_after(2)
     assert set(attempts.checkpoints.keys()) == {
         checkpoint_key_after(1),
@@ -85,9 +85,9 @@ def test_an_epoch_whose_answer_was_lost_is_stored_again_with_the_next_beat(attem
 def test_a_checkpoint_that_is_pointed_to_is_there_also_after_a_lost_answer(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
     with lost_answer(attempts.study.storage):
-        attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+        attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     with away(attempts.study.storage):
-        attempt.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
+        attempt.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
     assert attempts.stored(attempt).system_attrs[CHECKPOINT]["key"] in attempts.checkpoints.keys()  # noqa: SIM118
     attempt.beat()
     assert attempts.stored(attempt).system_attrs[CHECKPOINT]["key"] in attempts.checkpoints.keys()  # noqa: SIM118
@@ -95,8 +95,8 @@ def test_a_checkpoint_that_is_pointed_to_is_there_also_after_a_lost_answer(attem
 
 def test_the_last_epoch_is_stored_with_the_end_of_the_trial(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0))
-    attempt.epoch_done(made_epoch(2, 60.0), last=True)
+    attempt.trial.epoch_done(made_epoch(1, 50.0))
+    attempt.trial.epoch_done(made_epoch(2, 60.0), last=True)
     assert attempts.stored(attempt).intermediate_values == {1: 50.0}
     attempt.complete(60.0, attempts.ask)
     assert attempts.stored(attempt).intermediate_values == {1: 50.0, 2: 60.0}
@@ -129,7 +129,7 @@ def test_a_log_is_stored_where_no_file_can_be_kept(attempts: AttemptsByHand) -> 
 
 def test_a_last_epoch_that_can_be_gone_on_from_is_stored_at_once(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 60.0), attempts.checkpoint(1), last=True)
+    attempt.trial.epoch_done(made_epoch(1, 60.0), attempts.checkpoint(1), last=True)
     assert attempts.stored(attempt).intermediate_values == {1: 60.0}
     assert CHECKPOINT in attempts.stored(attempt).system_attrs
 
@@ -138,10 +138,10 @@ def test_completing_stores_what_could_not_be_stored_before_and_keeps_no_checkpoi
     attempts: AttemptsByHand,
 ) -> None:
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+    attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     with away(attempts.study.storage):
-        attempt.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
-    attempt.keep_file("model.safetensors", b"weights")
+        attempt.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
+    attempt.trial.keep_file("model.safetensors", b"weights")
     attempt.complete(60.0, attempts.ask)
     trial = attempts.stored(attempt)
     assert (trial.value, trial.intermediate_values) == (60.0, {1: 50.0, 2: 60.0})
@@ -156,9 +156,9 @@ def test_giving_back_stores_what_could_not_be_stored_before_and_keeps_the_last_c
     attempts: AttemptsByHand,
 ) -> None:
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+    attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     with away(attempts.study.storage):
-        attempt.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
+        attempt.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
     attempt.give_back(Failure("preempted", "drained"), attempts.ask)
     trial = attempts.stored(attempt)
     assert trial.user_attrs["failure"] == {"class": "preempted", "reason": "drained"}
@@ -173,14 +173,14 @@ def test_giving_back_stores_what_could_not_be_stored_before_and_keeps_the_last_c
 def test_an_attempt_goes_on_from_its_predecessors_epochs_and_checkpoint(attempts: AttemptsByHand) -> None:
     for _ in range(8):
         attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+    attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     attempt.give_back(Failure("preempted", "drained"), attempts.ask)
     heir = attempts.attempt()
     assert heir.claim.checkpoint == Checkpoint(**attempts.stored(attempt).system_attrs[CHECKPOINT])
-    heir.resumed([made_epoch(1, 50.0)], {"trial": attempt.claim.number, "epoch": 1})
+    heir.trial.resumed([made_epoch(1, 50.0)], {"trial": attempt.claim.number, "epoch": 1})
     assert attempts.stored(heir).user_attrs["resumed"] == {"trial": attempt.claim.number, "epoch": 1}
     assert attempts.stored(heir).intermediate_values == {1: 50.0}
-    heir.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
+    heir.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
     assert attempts.checkpoints.keys() == [checkpoint_key_after(2)]
     assert attempts.stored(heir).intermediate_values == {1: 50.0, 2: 60.0}
 
@@ -188,11 +188,11 @@ def test_an_attempt_goes_on_from_its_predecessors_epochs_and_checkpoint(attempts
 def test_an_attempt_whose_lease_is_lost_is_told_so_by_whatever_it_stores(attempts: AttemptsByHand) -> None:
     attempt = attempts.attempt()
     fail_behind_its_back(attempts.study.storage.url, attempt.claim.trial_id)
-    attempt.check()  # it cannot know yet
+    attempt.trial.check()  # it cannot know yet
     with pytest.raises(LeaseLost):
-        attempt.epoch_done(made_epoch(1, 50.0))
+        attempt.trial.epoch_done(made_epoch(1, 50.0))
     with pytest.raises(LeaseLost):
-        attempt.check()
+        attempt.trial.check()
     with pytest.raises(LeaseLost):
         attempt.beat()
     with pytest.raises(LeaseLost):
@@ -212,7 +212,7 @@ def test_an_attempt_that_had_nothing_to_store_is_told_too(attempts: AttemptsByHa
 def test_a_trial_whose_files_cannot_be_kept_completes_and_says_so(attempts: AttemptsByHand) -> None:
     (attempts.folder / "artifacts").write_text("no folder", encoding="utf-8")
     attempt = attempts.attempt()
-    attempt.keep_file("model.safetensors", b"weights")
+    attempt.trial.keep_file("model.safetensors", b"weights")
     attempt.complete(50.0, attempts.ask)
     assert attempts.stored(attempt).value == 50.0
     assert attempts.files(attempt) == {}
@@ -228,7 +228,7 @@ def test_a_key_from_the_storage_that_is_a_path_is_neither_followed_nor_deleted(
     pointer = {"key": str(precious), "sha256": "0" * 64, "epoch": 1}
     attempts.study.storage.set_trial_system_attr(first, CHECKPOINT, pointer)
     attempt = attempts.attempt()
-    attempt.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
+    attempt.trial.epoch_done(made_epoch(1, 50.0), attempts.checkpoint(1))
     attempt.complete(50.0, attempts.ask)
     assert precious.read_text() == "somebody's own"
     assert attempts.checkpoints.keys() == []

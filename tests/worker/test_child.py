@@ -117,8 +117,8 @@ def test_a_checkpoint_that_is_gone_or_damaged_means_the_first_epoch_and_is_said(
 def test_a_lost_lease_frees_the_process_at_the_next_batch(attempts_of: AttemptsOf) -> None:
     this = attempts_of(TINY_SPEC.replace("epochs = 2", "epochs = 300"))
     attempt = this.attempt()
-    attempt._lease = Lease(1.0)  # and nobody renews it while no epoch ends
-    attempt.epoch_done = lambda *_, **__: None  # type: ignore[method-assign]
+    attempt.trial._record.lease = Lease(1.0)  # and nobody renews it while no epoch ends
+    attempt.trial.epoch_done = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(LeaseLost):
         this.run(attempt)
     assert this.process.is_running

@@ -13,9 +13,9 @@ from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.store import create_study, open_study
-from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.loop import Ended, Worker
 from mnist_tune.worker.signals import StopRequest
+from mnist_tune.worker.trial import Trial
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import fail_behind_its_back, new_study, open_file, work
 from tests.support.worked_off import run_one_epoch, work_off
@@ -46,10 +46,10 @@ def test_an_extra_worker_on_a_finished_study_runs_nothing(tmp_path: Path) -> Non
 
 
 def test_an_exception_is_retried_three_times_and_then_leaves_a_hole(tmp_path: Path) -> None:
-    def broken(attempt: Attempt) -> float:
-        if attempt.parameters == first_cell:
+    def broken(trial: Trial) -> float:
+        if trial.parameters == first_cell:
             raise ZeroDivisionError("half of nothing")
-        return run_one_epoch(attempt)
+        return run_one_epoch(trial)
 
     study = new_study(tmp_path)
     first_cell = read_results(study).attempts[0].parameters
@@ -64,7 +64,7 @@ def test_an_exception_is_retried_three_times_and_then_leaves_a_hole(tmp_path: Pa
 
 
 def test_a_non_finite_loss_is_not_tried_again(tmp_path: Path) -> None:
-    def diverging(attempt: Attempt) -> float:
+    def diverging(trial: Trial) -> float:
         raise AttemptFailed(Failure("non_finite", "training loss is nan in epoch 1"))
 
     study = new_study(tmp_path)
@@ -75,7 +75,7 @@ def test_a_non_finite_loss_is_not_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_very_long_error_fits_into_an_attribute(tmp_path: Path) -> None:
-    def verbose(attempt: Attempt) -> float:
+    def verbose(trial: Trial) -> float:
         raise ValueError("x" * 1_000_000)
 
     study = new_study(tmp_path)
@@ -92,12 +92,12 @@ def test_a_first_stop_drains_and_a_second_gives_the_cell_back_at_once(
     stop = StopRequest()
     asked: list[bool] = []
 
-    def interrupted(attempt: Attempt) -> float:
+    def interrupted(trial: Trial) -> float:
         stop._on_signal(15, None)
-        asked.append(attempt.is_to_drain)
-        attempt.check()  # asked once: the epoch may end
+        asked.append(trial.is_to_drain)
+        trial.check()  # asked once: the epoch may end
         stop._on_signal(2, None)
-        attempt.check()
+        trial.check()
         raise AssertionError("goes on though asked twice")
 
     study = new_study(tmp_path)
@@ -113,7 +113,7 @@ def test_a_first_stop_drains_and_a_second_gives_the_cell_back_at_once(
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_a_worker_on_which_trials_fail_in_a_row_leaves_the_rest_to_others(tmp_path: Path, limit: int) -> None:
-    def broken(attempt: Attempt) -> float:
+    def broken(trial: Trial) -> float:
         raise OSError("no CUDA device")
 
     study = new_study(tmp_path, TINY_SPEC + f"[limits]\nfailures_in_a_row = {limit}\n")
@@ -124,7 +124,7 @@ def test_a_worker_on_which_trials_fail_in_a_row_leaves_the_rest_to_others(tmp_pa
 
 
 def test_a_loss_of_nan_does_not_count_against_the_machine(tmp_path: Path) -> None:
-    def diverging(attempt: Attempt) -> float:
+    def diverging(trial: Trial) -> float:
         raise AttemptFailed(Failure("non_finite", "nan"))
 
     study = new_study(tmp_path, TINY_SPEC + "[limits]\nfailures_in_a_row = 1\n")
@@ -132,7 +132,7 @@ def test_a_loss_of_nan_does_not_count_against_the_machine(tmp_path: Path) -> Non
 
 
 def test_cells_that_failed_elsewhere_too_do_not_count_against_the_machine(tmp_path: Path) -> None:
-    def broken(attempt: Attempt) -> float:
+    def broken(trial: Trial) -> float:
         raise OSError("no CUDA device")
 
     study = new_study(tmp_path, TINY_SPEC + "[limits]\nfailures_in_a_row = 8\n")
@@ -144,10 +144,10 @@ def test_cells_that_failed_elsewhere_too_do_not_count_against_the_machine(tmp_pa
 def test_a_worker_that_lost_its_lease_abandons_the_trial_and_goes_on(tmp_path: Path) -> None:
     study = new_study(tmp_path)
 
-    def robbed(attempt: Attempt) -> float:
-        if attempt.claim.number == 0:
-            fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", attempt.claim.trial_id)
-        return run_one_epoch(attempt)
+    def robbed(trial: Trial) -> float:
+        if trial.claim.number == 0:
+            fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", trial.claim.trial_id)
+        return run_one_epoch(trial)
 
     ended, lines = work_off(study, robbed)
     attempts = read_results(study).attempts
@@ -180,9 +180,9 @@ def test_a_worker_stands_by_while_others_run_the_last_cell_and_takes_it_when_it_
 def test_a_worker_whose_study_is_deleted_says_so_and_leaves(tmp_path: Path) -> None:
     study = new_study(tmp_path)
 
-    def deleting(attempt: Attempt) -> float:
+    def deleting(trial: Trial) -> float:
         delete_study(open_study(open_file(tmp_path), "tiny"))
-        return run_one_epoch(attempt)
+        return run_one_epoch(trial)
 
     with pytest.raises(MnistTuneError, match="the study was deleted"):
         work_off(study, deleting)

@@ -9,7 +9,7 @@ import pytest
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from mnist_tune.worker.attempt import Attempt
+from mnist_tune.worker.trial import Trial
 from tests.support.studies import new_study
 from tests.support.worked_off import run_one_epoch, work_off
 
@@ -68,9 +68,9 @@ def test_a_tpe_search_learns_from_the_trials_before(tmp_path: Path, monkeypatch:
 def test_a_retry_keeps_the_parameters_its_ticket_was_given(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(sampler="random"))
 
-    def broken_once(attempt: Attempt) -> float:
-        value = run_one_epoch(attempt)
-        if attempt.claim.number == 0:
+    def broken_once(trial: Trial) -> float:
+        value = run_one_epoch(trial)
+        if trial.claim.number == 0:
             raise RuntimeError("once")
         return value
 
