@@ -16,6 +16,7 @@ from tests.support.doctor_findings import finding_of
 from tests.support.mount_namespace import ROOT
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_does_not_fit_torch_is_a_clear_line_beside_the_others(tmp_path: Path) -> None:
     # What importing the registry's torchvision beside a CPU-only torch comes to.
     (tmp_path / "torchvision").mkdir()

@@ -156,7 +156,7 @@ def test_status_shows_every_worker_with_what_it_does(worker: Background, command
     assert 0 <= row["seconds_since_beat"] < 3600
     shown = command("status", "tiny", "--workers").out
     assert worker_name() in shown
-    assert "1,000" in shown
+    assert "1,234" in shown
 
 
 def test_a_worker_that_is_gone_without_a_word_is_shown_as_silent(tmp_path: Path, command: Command) -> None:

@@ -102,6 +102,7 @@ def test_one_seed_claims_no_confidence_and_advises_seeds_only_where_they_would_h
     assert list(evidence(places, sampled))[1].endswith("are no evidence")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize(
     "means",

@@ -163,6 +163,7 @@ MEDIAN = 'name = "median"\nn_startup_trials = 1\n'
 HALVING = 'name = "successive_halving"\nreduction_factor = 2\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("works", "idle", "key"),
     [

@@ -149,7 +149,8 @@ ON_A_FULL_DISK = """
 import threading
 from pathlib import Path
 from mnist_tune.results.reading import read_results
-from tests.support.studies import epoch, new_study, work
+from tests.support.made_studies.epochs import made_epoch
+from tests.support.studies import new_study, work
 
 study = new_study(Path("disk"))
 filler = Path("disk/filler")
@@ -167,14 +168,14 @@ def clear_it_up(line):
     if "asking again" in line:
         threading.Timer(1.0, filler.unlink).start()
 
-def run_trial(attempt):
-    if attempt.claim.number in (1, 3):
+def run_trial(trial):
+    if trial.claim.number in (1, 3):
         fill_the_disk()
-    attempt.epoch_done(epoch(1, 50.0), last=attempt.claim.number == 1)
+    trial.epoch_done(made_epoch(1, 50.0), last=trial.claim.number == 1)
     return 50.0
 
 print(work(study, run_trial, log=clear_it_up, files=Path.cwd()).value)
-print({attempt.state for attempt in read_results(study).attempts}, len(read_results(study).attempts))
+print({str(attempt.state) for attempt in read_results(study).attempts}, len(read_results(study).attempts))
 """
 
 

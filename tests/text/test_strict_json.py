@@ -20,6 +20,7 @@ def test_json_is_strict_whatever_is_in_it() -> None:
     assert parse_strict_json(to_json(content)) == plain
 
 
+@pytest.mark.slow
 def test_the_evaluation_of_a_model_of_nan_says_so_in_strict_json(
     command: Command, tmp_path: Path, mnist_directory: Path
 ) -> None:

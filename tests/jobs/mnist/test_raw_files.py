@@ -56,6 +56,7 @@ def test_the_directory_is_the_one_given_else_the_environments_else_the_cache(
     assert raw_files.data_directory().name == "mnist-tune"
 
 
+@pytest.mark.slow
 def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from mnist_tune.jobs.mnist import raw_files; "
@@ -206,6 +207,7 @@ def test_a_slim_installation_downloads_what_is_missing_and_only_that(
     assert [path.name for path in own_directory.iterdir()] == ["MNIST"]
 
 
+@pytest.mark.slow
 def test_a_download_that_fails_is_one_clear_line(tmp_path: Path) -> None:
     shutil.copytree(
         ROOT / "mnist_tune", tmp_path / "slim" / "mnist_tune", ignore=shutil.ignore_patterns("*.xz")

@@ -107,6 +107,7 @@ def test_a_state_that_lost_its_memory_layout_resumes_to_the_same_bits(
         assert are_the_same(moments, state["optimizer"]["state"][index])
 
 
+@pytest.mark.slow
 def test_the_same_config_gives_the_same_numbers_here_and_in_fresh_processes(mnist_directory: Path) -> None:
     code = """
 import json
