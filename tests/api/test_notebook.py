@@ -16,11 +16,11 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import ENVIRONMENT, WORKER
 from mnist_tune.storage.optuna_internals import parameters, studies
 from mnist_tune.storage.statements import put
+from tests.support.clean_text import is_clean
 from tests.support.made_studies.cells import complete_cell
 from tests.support.made_studies.epochs import made_epochs
 from tests.support.specs import SEEDS_SPEC, TINY_SPEC, TWO_CELLS
 from tests.support.studies import new_study, take
-from tests.text.test_visible import is_clean
 
 HOSTILE = (
     "</td><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'\"\x1b]52;c;ZXZpbA==\x07\u202e\u200b"

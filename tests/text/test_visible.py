@@ -29,7 +29,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.log_handler import StandardError
-from mnist_tune.text.visible import EMPTY
+from tests.support.clean_text import is_clean
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epochs
 from tests.support.specs import TWO_CELLS, write_spec
@@ -42,11 +42,6 @@ SHOWN = (
     r"[bold]\x1b]52;c;ZXZpbA==\x07\x9b31m\x7f\u202e\u2066evil"
     r"\u200b\u2060\ufeff\xad\u2028\x85\u3164\r[/bold]:smile:"
 )
-
-
-def is_clean(text: str) -> bool:
-    """Whether every line of it is text that is seen."""
-    return all(line.isprintable() and not EMPTY.search(line) for line in text.split("\n"))
 
 
 @pytest.fixture
