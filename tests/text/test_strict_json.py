@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import torch
 
 from mnist_tune.jobs.mnist.network import ConvNet, save_model
