@@ -95,7 +95,7 @@ class Queue:
 
         Returns False, and changes nothing, if the lease was lost.
         """
-        failed = self._returns.fail(claim.trial_id, failure, claimed_with(claim.token), system)
+        failed = self._returns.fail(claim.trial_id, failure, self._storage.holds(claim.trial_id), system)
         return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
@@ -165,6 +165,7 @@ class Queue:
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this very attempt has ended so already, the answer to an earlier write having been lost."""
-        is_it = trials.c.trial_id == claim.trial_id, trials.c.state == state, claimed_with(claim.token), left
+        ended = trials.c.trial_id == claim.trial_id, trials.c.state == state, left
+        is_it = *ended, self._storage.holds(claim.trial_id)
         with self._storage.transaction() as session:
             return session.execute(select(trials.c.trial_id).where(*is_it)).first() is not None

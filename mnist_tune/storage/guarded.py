@@ -23,7 +23,7 @@ from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
 from mnist_tune.storage.migrations import MIGRATIONS, migrate, version_of
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
 from mnist_tune.storage.schema import prepare
-from mnist_tune.storage.statements import Notes, beat, changed, end, put, touch
+from mnist_tune.storage.statements import Notes, beat, changed, claimed_with, end, put, touch
 from mnist_tune.storage.tables import has_table
 from mnist_tune.storage.timeouts import Deadline
 
@@ -76,6 +76,11 @@ class GuardedStorage(ReadableStorage):
             raise
         finally:
             session.close()
+
+    def holds(self, trial_id: int) -> sqlalchemy.ColumnElement[bool]:
+        """That a row of `trials` has the token with which this process claimed the trial of this id."""
+        token = self.claims.get(trial_id)
+        return sqlalchemy.false() if token is None else claimed_with(token)
 
     @contextmanager
     def guarded(self, trial_id: int) -> Iterator[orm.Session]:

@@ -71,7 +71,9 @@ def test_no_write_of_a_process_that_did_not_claim_the_trial_is_accepted(study: O
 
 def test_a_cell_is_given_back_only_by_who_holds_it(study: OpenStudy) -> None:
     queue = study.queue()
-    forged, lost = replace(take(queue), token="forged"), take(queue)
+    forged, lost = take(queue), take(queue)
+    study.storage.claims[forged.trial_id] = "forged"
+    assert not opened_again(study).queue().give_back(forged, Failure("exception", "of a process without it"))
     fail_behind_its_back(study.storage.url, lost.trial_id)
     assert not queue.give_back(forged, Failure("exception", "forged"))
     assert not queue.give_back(lost, Failure("exception", "late"))
