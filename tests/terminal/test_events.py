@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from optuna.trial import Trial
 from rich.console import Console, RenderableType
 
 from mnist_tune.failures import Failure
@@ -15,7 +14,7 @@ from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import Registration, WorkerState
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY
+from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import conclusion, events
 from mnist_tune.terminal.tables import ranking, workers_table
@@ -41,13 +40,12 @@ def run_epochs(study: OpenStudy, accuracies: list[float], *, complete: bool, pre
     queue = study.queue()
     claim = queue.claim("machine:1")
     assert claim is not None
-    trial = Trial(study.optuna_study(), claim.trial_id)
-    history = [
-        {"epoch": epoch, "validation_accuracy": accuracy, **EPOCH}
+    environment = {"precision": precision, "threads": 1, "device_name": "a CPU"}
+    history = {
+        epoch: {"validation_accuracy": accuracy, **EPOCH}
         for epoch, accuracy in enumerate(accuracies, start=1)
-    ]
-    trial.set_user_attr(ENVIRONMENT, {"precision": precision, "threads": 1, "device_name": "a CPU"})
-    trial.set_user_attr(HISTORY, history)
+    }
+    queue.record(claim, user={ENVIRONMENT: environment}, epochs=history)
     if complete:
         queue.complete(claim, accuracies[-1])
 
