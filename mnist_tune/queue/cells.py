@@ -1,4 +1,4 @@
-"""Which rows are attempts at a study's cells, how one is claimed, and what it brings along."""
+"""Which rows are attempts at a study's cells, how one is claimed, and what a claimed attempt starts from."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def lock_study(session: orm.Session, study_id: int) -> None:
 
 
 def cells_of(study_id: int, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` is an attempt at one of the study's cells, in one of these states."""
+    """The SQL condition that a row of `trials` is an attempt at a cell of the study, in one of `states`."""
     return cells_of_any([study_id], *states)
 
 
 def cells_of_any(study_ids: Sequence[int], *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
-    """The same for the cells of several studies."""
-    # A trial that somebody enqueued through stock Optuna has no cell: it is not ours to run or to count.
+    """The SQL condition that a row of `trials` is an attempt at a cell of one of these studies."""
+    # A trial that somebody enqueued through stock Optuna has no cell: the queue neither runs nor counts it.
     named = system_attributes.alias("cell")
     is_cell = sqlalchemy.exists().where(named.c.trial_id == trials.c.trial_id, named.c.key == CELL)
     in_studies = trials.c.study_id.in_(study_ids) if len(study_ids) > 1 else trials.c.study_id == study_ids[0]
@@ -69,19 +69,19 @@ def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlal
 
 
 class Cell(NamedTuple):
-    """An attempt's parameters, what earlier attempts left to it, and what of both cannot be read."""
+    """An attempt's parameters, what earlier attempts left to it, and which of these cannot be read."""
 
     parameters: dict[str, Any]
     left: dict[str, Any]
-    """System attributes by name."""
+    """System attributes by name, such as the checkpoint and the failures so far."""
     damage: tuple[str, ...]
-    """Of the parameters: it is not known what is to be run."""
+    """Parameters that cannot be read: it is not known what is to be run."""
     problems: tuple[str, ...]
-    """Of the rest: one can do without."""
+    """Other values that cannot be read: the attempt can run without them."""
 
 
 def read_cell(session: orm.Session, trial_id: int) -> Cell:
-    """What a claimed trial brings along."""
+    """Read the parameters of a claimed trial and what earlier attempts at its cell left."""
     of_trial = {"of_trial": trial_id}
     known, left = {}, {}
     damage, problems = [], []
@@ -107,7 +107,7 @@ def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[
 
 
 def checkpoint_keys(rows: orm.Session | Connection, which: sqlalchemy.ColumnElement[bool]) -> set[str]:
-    """The keys of the checkpoints that such trials point to."""
+    """The keys of the checkpoints that the trials with the condition `which` point to."""
     pointers = (
         select(system_attributes.c.value_json)
         .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
@@ -115,13 +115,13 @@ def checkpoint_keys(rows: orm.Session | Connection, which: sqlalchemy.ColumnElem
     )
     keys = set()
     for pointer in rows.execute(pointers).scalars():
-        with suppress(Damaged):  # nobody goes on from where it points to
+        with suppress(Damaged):  # no attempt can go on from a pointer that cannot be read
             keys.add(parse(CHECKPOINT, pointer).key)
     return keys
 
 
 def unexplained(study_id: int) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` is an attempt that another program has ended as failed: no reason is stored."""
+    """The SQL condition that another program ended an attempt as failed: no reason is stored for it."""
     reason = sqlalchemy.exists().where(
         user_attributes.c.trial_id == trials.c.trial_id, user_attributes.c.key == FAILURE
     )
@@ -129,7 +129,7 @@ def unexplained(study_id: int) -> sqlalchemy.ColumnElement[bool]:
 
 
 def is_last(session: orm.Session, study_id: int, trial_id: int) -> bool:
-    """Whether no later trial is for the cell of this one."""
+    """Whether the cell of this trial has no later trial."""
     of_trial = system_attributes.alias()
     later = (
         select(trials.c.trial_id)

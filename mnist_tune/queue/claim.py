@@ -1,4 +1,4 @@
-"""What a worker gets of the queue: a claim or, if there is none, what it may expect."""
+"""What a worker gets from the queue: a claim or, if there is none, the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_tune.spec.sections import Limits
 
 
 class Standing(enum.Enum):
-    """What a worker that got no cell may expect."""
+    """Why a worker got no cell, and so whether it should wait or leave."""
 
     OPEN = "cells run, and one may come back"
     FINISHED = "the study is finished"
@@ -21,7 +21,7 @@ class Standing(enum.Enum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial this process holds the lease of, and what was known of its cell when it took it."""
+    """A trial whose lease this process holds, and what was known of its cell when it was claimed."""
 
     trial_id: int
     number: int
@@ -30,8 +30,8 @@ class Claim:
     checkpoint: Checkpoint | None = None
     failures: dict[str, int] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
-    """What of its parameters cannot be read: nobody knows what is to be run."""
+    """Parameters that cannot be read: it is not known what is to be run."""
     problems: tuple[str, ...] = ()
-    """What else cannot be read, and is left alone."""
+    """Other values that cannot be read; the attempt runs without them."""
     limits: Limits = field(default_factory=Limits)
-    """As the study had them when it was claimed."""
+    """The study's [limits] when the trial was claimed."""

@@ -18,7 +18,7 @@ from mnist_tune.storage.statements import upsert
 
 
 class Control(StrEnum):
-    """Whether a study's cells may be claimed; as it is stored."""
+    """Whether a study's cells may be claimed; the values are what is stored."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -29,21 +29,25 @@ CONTROLS = TypeAdapter(Control)
 
 
 def is_control(study_id: int, *values: Control) -> sqlalchemy.ColumnElement[bool]:
-    """The study's control attribute, if it has one of these values; whatever it has, without any."""
+    """The SQL condition that a row is the study's control attribute, with one of `values` if given."""
     attribute = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == CONTROL)
     stored = [json.dumps(value) for value in values]
     return sqlalchemy.and_(attribute, study_attributes.c.value_json.in_(stored)) if values else attribute
 
 
 def stored_control(storage: GuardedStorage, study_id: int) -> Control:
-    """How the study is controlled now. Raises Damaged."""
+    """Whether the study's cells may be claimed now.
+
+    Raises:
+        Damaged: the stored value has no meaning.
+    """
     with storage.transaction() as session:
         found = session.execute(select(study_attributes.c.value_json).where(is_control(study_id))).first()
     return Control.RUNNING if found is None else parse_as(CONTROLS, found.value_json)
 
 
 def read_control(storage: GuardedStorage, study_id: int) -> Control:
-    """How the study is controlled now. A value that nobody knows the meaning of holds nobody up."""
+    """Whether the study's cells may be claimed now. A value without a meaning stops no worker."""
     try:
         return stored_control(storage, study_id)
     except Damaged:
@@ -51,7 +55,7 @@ def read_control(storage: GuardedStorage, study_id: int) -> Control:
 
 
 def set_control(storage: GuardedStorage, study_id: int, control: Control) -> None:
-    """Let workers claim cells, have them wait, or have them leave."""
+    """Store whether workers may claim cells, wait, or leave."""
     row = {"study_id": study_id, "key": CONTROL, "value_json": json.dumps(control)}
     with storage.transaction() as session:
         upsert(session, study_attributes, ("study_id", "key"), [row])

@@ -1,4 +1,4 @@
-"""A study's spec with the settings that it has now: people may change them while it runs."""
+"""A study's spec with its present settings, which people may change while the study runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mnist_tune.spec.study_spec import Spec
 
 
 class CurrentSpec:
-    """The spec that a worker opened, with the [retry] and [limits] of the moment."""
+    """The spec that a worker opened, with the [retry] and [limits] that are stored now."""
 
     def __init__(self, study_id: int, spec: Spec) -> None:
         self.spec = spec
-        """As it was last read."""
+        """The spec as it was last read."""
         self._statement = spec_text(study_id)
         self._text: str | None = None
 
     def read(self, session: orm.Session) -> Spec:
-        """The spec as it is stored now; where that cannot be read, as it was."""
+        """The spec as it is stored now, or as it was last read where it cannot be read now."""
         text = session.execute(self._statement).scalar()
         if text is not None and text != self._text:
             self._text = text

@@ -1,4 +1,4 @@
-"""Which running trials have fallen silent: the watch that every worker keeps over all others."""
+"""Finds running trials whose heartbeat has stopped; every worker watches all others."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, trials
 
 HEARTBEAT = sqlalchemy.type_coerce(heartbeats.c.heartbeat, NullType())
-"""As it is stored: one that is no time has not moved either."""
+"""The heartbeat exactly as it is stored, so that a value that is no time can be compared too."""
 NO_CHARACTER = "\ufffd"
-"""Stands in a text for bytes of SQLite's that are none: it does not equal what it was read from."""
+"""Stands in a text for bytes of SQLite's that are no UTF-8; such a text is not equal to what is stored."""
 LOOKS_PER_GRACE_PERIOD = 12
-"""A silent worker's cell comes back at most a twelfth of the grace period later than it could."""
+"""How often to look: a silent worker's cell comes back at most a twelfth of the grace period too late."""
 
 
 @dataclass(frozen=True)
 class Silent:
-    """A running trial and the heartbeat that it has not followed up."""
+    """A running trial and its last heartbeat, which has become too old."""
 
     trial_id: int
     number: int
     heartbeat: Any
-    """As it is stored; None if it never had one."""
+    """The heartbeat as it is stored; None if the trial never had one."""
 
     def still(self) -> sqlalchemy.ColumnElement[bool]:
-        """That the heartbeat is that one yet, as a condition on the trial's row."""
+        """The SQL condition on the trial's row that its heartbeat has not changed since."""
         beat = sqlalchemy.exists().where(heartbeats.c.trial_id == trials.c.trial_id)
         if self.heartbeat is None:
             return ~beat
@@ -45,7 +45,7 @@ class Silent:
 
 
 class Watch:
-    """Remembers the heartbeats it has seen, and since when on this process's own clock."""
+    """Remembers each heartbeat, and since when it has stood still by this process's own clock."""
 
     def __init__(
         self, storage: GuardedStorage, running: sqlalchemy.ColumnElement[bool], grace_period: float
@@ -62,16 +62,16 @@ class Watch:
         return time.monotonic() >= self._next_look
 
     def silent(self) -> list[Silent]:
-        """Of the running trials, those whose heartbeat stood still for the grace period.
+        """The running trials whose heartbeat has stood still for the grace period.
 
-        It may be asked all the time: it looks now and then, and finds none in between.
+        It may be called at any time: between two looks it returns an empty list without asking the database.
         """
         if not self.is_due:
             return []
         with self._storage.transaction() as session:
             rows = session.execute(self._last_heartbeats).all()
-        # A server's clock is the same for all. SQLite's is one host's, and may be set back: there, only a
-        # heartbeat that this process itself has watched stand still counts.
+        # A server's clock is the same for all workers. SQLite's clock is one host's, and may be set back:
+        # there, a heartbeat counts as silent only if this process itself has watched it stand still.
         server = self._storage.engine.dialect.name == "postgresql"
         now = time.monotonic()
         self._next_look = now + self._grace_period / LOOKS_PER_GRACE_PERIOD
@@ -89,14 +89,14 @@ class Watch:
 
 
 def last_heartbeats() -> sqlalchemy.Select[Any]:
-    """Trials with their last heartbeat, None if they never had one, and the database's time now."""
+    """Select trials with their last heartbeat (None if they never had one) and the database's time now."""
     columns = (trials.c.trial_id, trials.c.number, HEARTBEAT.label("heartbeat"), utc_now().label("now"))
     of_trial = heartbeats.c.trial_id == trials.c.trial_id
     return select(*columns).outerjoin_from(trials, heartbeats, of_trial)
 
 
 def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int, float | Damaged]:
-    """Trial id to age of the last heartbeat, by the database's clock, of the study's running trials."""
+    """The age in seconds of each running trial's last heartbeat, by trial id and the database's clock."""
     running = last_heartbeats().where(
         trials.c.study_id == study_id,
         trials.c.state == TrialState.RUNNING,
@@ -108,7 +108,7 @@ def seconds_since_heartbeat(storage: GuardedStorage, study_id: int) -> dict[int,
 
 
 def age_or_damage(row: sqlalchemy.Row[Any]) -> float | Damaged | None:
-    """How many seconds ago such a trial's last heartbeat was; None if it never had one."""
+    """The age in seconds of the heartbeat in a row of `last_heartbeats`; None if the trial never had one."""
     try:
         beat = moment(row.heartbeat)
         return None if beat is None else (row.now - beat).total_seconds()

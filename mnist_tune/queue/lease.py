@@ -14,14 +14,14 @@ from mnist_tune.storage.retrying import in_a_line
 
 
 class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than an error
-    """Another worker may have this cell by now: nothing more may be written for the attempt."""
+    """The lease is gone: another worker may have the cell. Nothing more may be written for the attempt."""
 
 
 class Lease:
-    """Whether the claim is still ours, as far as this process can know.
+    """Whether this process still holds its claim, as far as it can know.
 
-    It counts as lost once it could not be renewed for `grace_period` seconds, since from then on others may
-    put the cell back.
+    The lease counts as lost once it could not be renewed for `grace_period` seconds, since from then on other
+    workers may put the cell back.
     """
 
     def __init__(self, grace_period: float) -> None:
@@ -30,10 +30,10 @@ class Lease:
         self._refused = False
 
     def renew(self, write: Callable[[], None]) -> None:
-        """Make a write that only the holder of the lease may make.
+        """Run `write`, which only the holder of the lease may do; its success renews the lease.
 
         Raises:
-            LeaseLost: it was refused. What else `write` raises says nothing of the lease.
+            LeaseLost: the write was refused. Other errors of `write` pass through and do not touch the lease.
         """
         asked = time.monotonic()
         try:
@@ -44,7 +44,7 @@ class Lease:
         self._renewed = max(asked, self._renewed)
 
     def check(self) -> None:
-        """Raise LeaseLost if the lease is gone; called all the time, so it must cost nothing."""
+        """Raise LeaseLost if the lease is gone. Called for every batch, so it must cost next to nothing."""
         if self._refused or time.monotonic() - self._renewed > self._grace_period:
             raise LeaseLost
 
@@ -52,8 +52,8 @@ class Lease:
 class Heartbeat:
     """A thread that calls `beat` every `interval` seconds; use as a context manager.
 
-    Nothing that `beat` raises ends it: a worker must not go on unwatched because the storage failed once. It
-    is told to `log`, once until a beat comes through.
+    An error of `beat` does not end the thread: a worker must not go on without heartbeats because the storage
+    failed once. Each new problem is told to `log` once, until a beat succeeds.
     """
 
     def __init__(self, beat: Callable[[], None], interval: float, log: Callable[[str], None]) -> None:
@@ -78,7 +78,7 @@ class Heartbeat:
         while not self._over.wait(self._interval):
             try:
                 self._beat()
-            except Exception as error:  # whatever it is, the next beat may do better
+            except Exception as error:  # whatever the error is, the next beat may succeed
                 problem = in_a_line(error)
                 if problem != told:
                     self._log(f"the heartbeat failed ({problem}); trying again")

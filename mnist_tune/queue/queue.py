@@ -1,9 +1,10 @@
-"""The cells of a study as a queue: claim, heartbeat, give back, and put back what a dead worker held.
+"""The cells of a study as a queue: claim, renew, give back, and put back what a dead worker held.
 
-A claim is one UPDATE from WAITING to RUNNING. A trial never returns to WAITING: an attempt that failed is
-left as FAIL, with its reason, and its cell goes back as a new trial, both in one transaction.
+A claim is one UPDATE from WAITING to RUNNING. A trial never returns to WAITING: a failed attempt is left as
+FAIL, with its reason, and its cell goes back as a new trial, both in one transaction.
 
-Every method may be called again after a storage error, whether the lost answer was a yes or a no.
+Every method may be called again after a storage error, even if the call had succeeded and only its answer was
+lost.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ class Queue:
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
         self._unanswered: str | None = None
-        """Token of a claim that ended in a storage error: it may have been made all the same."""
+        """The token of a claim whose call ended in a storage error; the claim may have been made anyway."""
 
     def claim(self, worker: str) -> Claim | None:
-        """Take the next waiting cell for the worker of this name, or None."""
+        """Claim the next waiting cell for the worker with this name; None if no cell can be claimed."""
         with self._storage.transaction() as session:
             claim = self._made(session)
             if claim is None:
@@ -65,7 +66,7 @@ class Queue:
         self._storage.record_heartbeat(claim.trial_id)
 
     def record(self, claim: Claim, **notes: Unpack[Notes]) -> None:
-        """Store attributes and intermediate values of the attempt, and renew the lease.
+        """Store attributes, intermediate values and epochs of the attempt, and renew the lease.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
@@ -75,7 +76,7 @@ class Queue:
             beat(session, claim.trial_id)
 
     def complete(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
-        """End the attempt, and with it the cell, with the objective's value and what is left to store.
+        """End the attempt and its cell as complete, with the objective's value and last notes.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
@@ -83,7 +84,7 @@ class Queue:
         self._finish(claim, TrialState.COMPLETE, value, **notes)
 
     def prune(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
-        """End the attempt, and with it the cell, early: with the last value that it reported.
+        """End the attempt and its cell as pruned; `value` is the last one that the attempt reported.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
@@ -91,7 +92,7 @@ class Queue:
         self._finish(claim, TrialState.PRUNED, value, **notes)
 
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any] | None = None) -> bool:
-        """End the attempt as failed and put its cell back if its budget allows.
+        """End the attempt as failed, and put its cell back if its retry budget allows.
 
         Returns False, and changes nothing, if the lease was lost.
         """
@@ -101,7 +102,7 @@ class Queue:
         )
 
     def put_back_stale(self) -> dict[int, str]:
-        """Fail the attempts that have fallen silent; what has happened, by trial number. See `Returns`."""
+        """Fail silent attempts and put their cells back; what happened, by trial number. See `Returns`."""
         return self._returns.put_back_stale()
 
     def standing(self) -> Standing:
@@ -125,7 +126,7 @@ class Queue:
         }[read_control(self._storage, self._study_id)]
 
     def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
-        # Not `study.tell`: it reads the trial twice and calls the sampler back, all of it to no use here.
+        # Not `study.tell`: it reads the trial twice and calls the sampler, and neither is needed here.
         result = [claim.number, value]
         notes["system"] = {**notes.get("system", {}), RESULT: result}
         try:
@@ -140,13 +141,13 @@ class Queue:
         row = session.execute(self._claim_first).one_or_none()
         if row is None:
             return None
-        # Together with the claim: a trial that runs without a heartbeat would never be missed.
+        # In the claim's transaction: a running trial without a heartbeat would never be found silent.
         beat(session, row.trial_id)
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})
         return self._claimed(session, row.trial_id, row.number, token)
 
     def _made(self, session: orm.Session) -> Claim | None:
-        """The running trial that an earlier claim took after all, though its answer was lost."""
+        """The claim that an earlier call made although its answer was lost; None if there is none."""
         if self._unanswered is None:
             return None
         mine = self._cells(TrialState.RUNNING), claimed_with(self._unanswered)
@@ -154,7 +155,7 @@ class Queue:
         return None if row is None else self._claimed(session, row.trial_id, row.number, self._unanswered)
 
     def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
-        """What a claimed trial brings along, read with the claim instead of trial by trial through Optuna."""
+        """The claim on a trial, with its cell read in the claim's transaction rather than through Optuna."""
         known, left, damage, problems = read_cell(session, trial_id)
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
         limits = self._now.read(session).limits
@@ -164,7 +165,7 @@ class Queue:
         return cells_of(self._study_id, *states)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
-        """Whether this very attempt has ended so already, the answer to an earlier write having been lost."""
+        """Whether this attempt was ended in this way by an earlier write whose answer was lost."""
         ended = trials.c.trial_id == claim.trial_id, trials.c.state == state, left
         is_it = *ended, self._storage.holds(claim.trial_id)
         with self._storage.transaction() as session:

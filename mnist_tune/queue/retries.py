@@ -1,4 +1,4 @@
-"""What becomes of a cell whose attempt has failed: it is tried again as long as its budget allows."""
+"""What happens to a cell whose attempt has failed: it is tried again as long as its budget allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES, GENERAT
 from mnist_tune.storage.optuna_internals import system_attributes, trials
 from mnist_tune.storage.statements import changed, hold, put
 
-# A retry goes on from its rung, and is not judged there again; CMA-ES knows its generation by its prefix.
+# A retry goes on from its rung of ASHA and is not judged there again. CMA-ES finds its points by prefix.
 KEPT_OF = select(system_attributes).where(
     system_attributes.c.trial_id == bindparam("of_trial"),
     sqlalchemy.or_(
@@ -36,8 +36,8 @@ KEPT_OF = select(system_attributes).where(
 def fail(
     session: orm.Session, trial_id: int, failure: Failure, still: sqlalchemy.ColumnElement[bool]
 ) -> bool:
-    """End a running attempt as failed, with its reason, if `still` holds of its row; whether it did."""
-    # PostgreSQL: a heartbeat in flight holds the row; wait, so that the next statement sees it.
+    """End a running attempt as failed, with its reason, if the condition `still` holds; whether it did."""
+    # PostgreSQL: a heartbeat that is being written holds the row. Wait for it, so that `still` sees it.
     hold(session, trials.c.trial_id == trial_id)
     runs = trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING
     ended = trials.update().where(*runs, still).values(state=TrialState.FAIL, datetime_complete=utc_now())
@@ -48,7 +48,7 @@ def fail(
 
 
 def failures_of(session: orm.Session, trial_id: int) -> dict[str, int]:
-    """How often its cell had failed before, by class; what nobody can read is no failure."""
+    """How often the cell of this trial had failed before, by class; an unreadable count is left out."""
     of_trial = system_attributes.c.trial_id == trial_id, system_attributes.c.key == FAILURES
     text = session.execute(select(system_attributes.c.value_json).where(*of_trial)).scalar()
     with suppress(Damaged):
@@ -57,10 +57,10 @@ def failures_of(session: orm.Session, trial_id: int) -> dict[str, int]:
 
 
 def put_back(session: orm.Session, study_id: int, trial_id: int, failed_as: FailureClass, spec: Spec) -> bool:
-    """Append the cell of a failed attempt once more, if its budget for this class of failure allows.
+    """Append a new trial for the cell of a failed attempt if its budget for this class of failure allows.
 
     Raises:
-        Damaged: it cannot be told what is to be run.
+        Damaged: the cell or a parameter cannot be read, so that it is not known what is to be run.
     """
     failures = failures_of(session, trial_id)
     failures[failed_as] = failures.get(failed_as, 0) + 1
@@ -73,10 +73,10 @@ def put_back(session: orm.Session, study_id: int, trial_id: int, failed_as: Fail
 def next_attempt(
     session: orm.Session, trial_id: int, failures: dict[str, int], axes: Mapping[str, BaseDistribution]
 ) -> Waiting:
-    """The same cell once more, waiting. What else is stored of the attempt may be damaged.
+    """A waiting trial for the cell of `trial_id`; damage to what the cell does not need is ignored.
 
     Raises:
-        Damaged: it cannot be told what is to be run.
+        Damaged: the cell or a parameter cannot be read, so that it is not known what is to be run.
     """
     of_trial = {"of_trial": trial_id}
     system_attrs = {}
@@ -86,8 +86,8 @@ def next_attempt(
         except Damaged as problem:
             if row.key == CELL:
                 raise Damaged(f"its cell {problem}") from None
-    # What a sampler gave the first attempt is frozen: a retry is the same cell, not a new draw.
-    # Another program that took the cell may have given it values of its own: they are not searched here.
+    # The parameters that a sampler gave the first attempt are frozen: a retry is the same cell, not a new
+    # draw. Another program that took the cell may have added parameters that are no axes: they are left out.
     searched, params = {}, {}
     for row in session.execute(PARAMETERS_OF, of_trial):
         name = row.param_name

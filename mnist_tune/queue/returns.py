@@ -1,6 +1,6 @@
-"""Cells that come back: their attempts have failed, fallen silent, or were ended by another program.
+"""Puts cells back whose attempts have failed, fallen silent, or were ended by another program.
 
-An attempt that failed is left as FAIL, with its reason, and its cell goes back as a new trial, both in one
+A failed attempt is left as FAIL, with its reason, and its cell goes back as a new trial, both in one
 transaction. Every method may be called again after a storage error.
 """
 
@@ -27,7 +27,7 @@ from mnist_tune.storage.statements import put
 
 
 class Returns:
-    """The cells of one study that come back, as one worker sees to it."""
+    """Puts the failed cells of one study back, on behalf of one worker."""
 
     def __init__(self, storage: GuardedStorage, study_id: int, now: CurrentSpec) -> None:
         self._storage = storage
@@ -43,7 +43,7 @@ class Returns:
         still: sqlalchemy.ColumnElement[bool],
         system: Mapping[str, Any] | None = None,
     ) -> str | None:
-        """End an attempt as failed; what became of its cell. None, and nothing done, unless `still`."""
+        """End an attempt as failed if `still` holds; what became of its cell, or None if nothing was done."""
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             if not fail(session, trial_id, failure, still):
@@ -52,16 +52,16 @@ class Returns:
             return self._put_back(session, trial_id, failure.kind)
 
     def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> str:
-        """Put the cell of a failed attempt back if its budget allows; what became of it, in words."""
+        """Put the cell of a failed attempt back if its budget allows; says in words what became of it."""
         try:
             is_back = put_back(session, self._study_id, trial_id, failed_as, self._now.read(session))
-        except Damaged as problem:  # nobody can try again what nobody can read
+        except Damaged as problem:  # what cannot be read cannot be tried again
             return f"its cell is not put back: {problem}"
         spent = f"its cell is not put back: the budget of retry.{failed_as} is spent"
         return "put the cell back" if is_back else spent
 
     def _put_back_unexplained(self) -> dict[int, str]:
-        """Give the failed attempts of other programs their reason, and put their cells back."""
+        """Store a reason for attempts that another program failed, and put their cells back."""
         of_others = select(trials.c.trial_id, trials.c.number).where(unexplained(self._study_id))
         with self._storage.transaction() as session:
             found = session.execute(of_others).all()
@@ -72,7 +72,7 @@ class Returns:
         }
 
     def _explain(self, trial_id: int) -> str | None:
-        """Store why an attempt has failed; what became of its cell. None if somebody else has done so."""
+        """Store why another program's attempt failed; what became of its cell, None if stored before."""
         still = select(trials.c.trial_id).where(trials.c.trial_id == trial_id, unexplained(self._study_id))
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
@@ -86,8 +86,8 @@ class Returns:
     def put_back_stale(self) -> dict[int, str]:
         """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.
 
-        With them come back the cells whose attempt another program has ended as failed. Returns, by trial
-        number, what has happened.
+        Cells whose attempt another program has ended as failed are put back too. Returns what has happened,
+        by trial number.
         """
         of_others = self._put_back_unexplained() if self._watch.is_due else {}
         failure = Failure(

@@ -1,4 +1,4 @@
-"""The rows of a study's trials: appended, all cells at once or one for every retry, and deleted."""
+"""Inserts and deletes the rows of a study's trials: all cells at once, or one for each retry."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mnist_tune.storage.tables import epochs, has_table, workers
 
 
 def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waiting]) -> list[int]:
-    """Append WAITING trials to a locked study, numbered on from the last; their ids."""
-    # Not their count, which is less where somebody has deleted some.
-    # And in SQLite a number may be a text: one that is none, or none that is counted to, is no last one.
+    """Append WAITING trials to a locked study, with the numbers after its last one; returns their ids."""
+    # Not the count of trials, which is too small where somebody has deleted some. SQLite may hold a text or a
+    # number past all counting in place of a number: neither counts as the last one.
     number = sqlalchemy.cast(trials.c.number, sqlalchemy.BigInteger)
     last = select(sqlalchemy.func.max(number)).where(trials.c.study_id == study_id, number <= MOST)
     first = session.execute(last.select_from(trials)).scalar_one_or_none()
@@ -52,9 +52,9 @@ def insert_waiting(session: orm.Session, study_id: int, waiting: Sequence[Waitin
 
 
 class _Shared:
-    """What values are stored as, worked out once: the cells of a grid share their axes, long as these are.
+    """Caches what values are stored as: the cells of a grid share their axes, which may be long.
 
-    Objects are known by their identity, for as long as the caller holds them.
+    Objects are known by their identity, so the caller must keep them alive meanwhile.
     """
 
     def __init__(self) -> None:
@@ -62,13 +62,13 @@ class _Shared:
         self._numbers: dict[tuple[int, type, Any], float] = {}
 
     def text(self, value: Any, to_text: Callable[[Any], str]) -> str:
-        """The JSON of a value."""
+        """The JSON text of a value."""
         if id(value) not in self._texts:
             self._texts[id(value)] = to_text(value)
         return self._texts[id(value)]
 
     def number(self, distribution: BaseDistribution, value: Any) -> float:
-        """What Optuna stores of a parameter: of a category its place in the axis, which it searches for."""
+        """The number that Optuna stores for a parameter: of a category its index, slow to search for."""
         key = id(distribution), type(value), value
         if key not in self._numbers:
             self._numbers[key] = distribution.to_internal_repr(value)
@@ -78,7 +78,7 @@ class _Shared:
 def insert_attributes(
     session: orm.Session, table: sqlalchemy.Table, attributes: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> None:
-    """Write attributes of trials, as (trial id, attributes) pairs, into one of Optuna's attribute tables."""
+    """Insert (trial id, attributes) pairs into one of Optuna's attribute tables."""
     shared = _Shared()
     rows = [
         {"trial_id": trial_id, "key": key, "value_json": shared.text(value, json.dumps)}
@@ -90,10 +90,10 @@ def insert_attributes(
 
 
 def delete_rows(session: orm.Session, study_id: int) -> None:
-    """Delete a study's rows from Optuna's tables and ours, children first."""
+    """Delete a study's rows from Optuna's tables and ours, child rows first."""
     lock_study(session, study_id)
     in_study = trials.c.study_id == study_id
-    # Whoever writes to a trial holds its row first, so that nothing is added behind us.
+    # A writer locks its trial's row first, so that no row can be added while these are deleted.
     hold(session, in_study)
     trial_ids = select(trials.c.trial_id).where(in_study)
     ours = [table for table in (epochs, workers) if has_table(session.connection(), table)]

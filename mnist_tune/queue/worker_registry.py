@@ -1,6 +1,6 @@
-"""The registry of workers: what they tell of themselves through the storage, and what they are asked to do.
+"""The registry of workers: what each tells about itself, and what it is asked to do.
 
-A table of our own has a row for every worker.
+A table of our own has one row for each worker.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from mnist_tune.storage.statements import changed, upsert
 from mnist_tune.storage.tables import workers
 
 FORGOTTEN_AFTER = timedelta(days=1)
-"""Rows of workers that were not heard of for so long go when another registers."""
+"""The row of a worker that was silent for so long is deleted when another worker registers."""
 
 
 class _Row(Stored):
-    """A worker's row as it should be."""
+    """The types that a worker's row must have."""
 
     name: str
     host: str
@@ -55,19 +55,19 @@ ROW = TypeAdapter(_Row)
 
 
 class WorkerState(StrEnum):
-    """What a worker is doing, as far as the registry tells."""
+    """What a worker is doing, as far as the registry knows."""
 
     WORKING = "working"
     IDLE = "idle"
     DRAINING = "draining"
     SILENT = "silent"
-    """The grace period has passed since it was last heard of."""
+    """It has not been heard of for longer than the grace period."""
     LEFT = "left"
 
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker as the registry has it; `trial` is the number of the trial in hand."""
+    """A worker as the registry knows it; `trial` is the number of the trial that it works on."""
 
     name: str
     host: str
@@ -79,22 +79,22 @@ class WorkerRow:
     images_per_second: float | None
     state: WorkerState
     departure: str | None
-    """Why it left."""
+    """Why the worker left; None while it has not."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; the time in ISO 8601."""
+        """The row as plain data for JSON; the start is in ISO 8601."""
         return asdict(self) | {"started": self.started.isoformat()}
 
 
 class Registry(NamedTuple):
-    """The study's workers, those too that left lately, oldest first; and why others cannot be read."""
+    """The study's workers, oldest first, with those that left lately; `lost`: why rows cannot be read."""
 
     workers: list[WorkerRow]
     lost: list[str]
 
 
 def read_registry(storage: GuardedStorage, study_id: int, grace_period: float) -> Registry:
-    """The study's workers, as far as their rows can be read."""
+    """Read the study's workers, as far as their rows can be read."""
     with storage.transaction() as session:
         return registry_in(session, storage, study_id, grace_period)
 
@@ -102,7 +102,7 @@ def read_registry(storage: GuardedStorage, study_id: int, grace_period: float) -
 def registry_in(
     session: orm.Session, storage: GuardedStorage, study_id: int, grace_period: float
 ) -> Registry:
-    """The same, in a transaction that the caller holds."""
+    """Read the study's workers in a transaction that the caller holds."""
     rows = (
         select(*raw(workers, *workers.c.keys()), utc_now().label("now"))
         .where(workers.c.study_id == study_id)
@@ -146,10 +146,10 @@ def _worker(row: _Row, grace_period: float) -> WorkerRow:
 def ask_to_drain(
     storage: GuardedStorage, study_id: int, *, worker: str | None = None, host: str | None = None
 ) -> list[str]:
-    """Ask the worker of this name, or all workers of a host, to finish their epoch and leave; their names.
+    """Ask one worker, or all workers of a host, to finish their epoch and leave; returns their names.
 
     Raises:
-        UserError: no such worker is there.
+        UserError: no such worker is on the study.
     """
     which = workers.c.name == worker if worker is not None else workers.c.host == host
     there = sqlalchemy.and_(workers.c.study_id == study_id, workers.c.departure.is_(None), which)
@@ -169,14 +169,14 @@ def ask_to_drain(
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker finds when it has told that it lives."""
+    """What a worker is asked to do, read whenever it tells that it lives."""
 
     control: Control
     drain: bool
 
 
 COULD_NOT_BEGIN = "could not begin: "
-"""How the departure of a worker begins that has claimed nothing."""
+"""How the departure begins of a worker that could not start and so has claimed nothing."""
 
 
 class Registration:
@@ -190,10 +190,10 @@ class Registration:
         self._mine = workers.c.worker_id == self._worker_id
 
     def register(self) -> LeaseSettings | None:
-        """Enter the row; forget workers that were last heard of long ago.
+        """Write this worker's row, and forget workers that were last heard of long ago.
 
-        Returns the study's [lease] of that moment: whoever changes it from then on finds this worker here.
-        None if it cannot be read.
+        Returns the study's [lease] as it is now, or None if it cannot be read. Whoever changes it later finds
+        this worker in the registry.
         """
         row: dict[str, Any] = {
             "worker_id": self._worker_id,
@@ -204,7 +204,7 @@ class Registration:
             "device": self._device,
             "drain": False,
         }
-        self._storage.migrate()  # an older version may have made the database, or stock Optuna the copy
+        self._storage.migrate()  # an older version, or a copy by stock Optuna, has no such table
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"))
@@ -216,24 +216,24 @@ class Registration:
         return None
 
     def beat(self, trial: int | None, images_per_second: float | None) -> Orders:
-        """Tell that the worker lives and what it does; returns what it is asked to do."""
+        """Store that the worker lives and what it does; returns what it is asked to do."""
         told = {"last_beat": utc_now(), "trial": trial, "images_per_second": images_per_second}
         with self._storage.transaction() as session:
             beaten = workers.update().where(self._mine).values(told).returning(workers.c.drain)
             drain = session.execute(beaten).scalar()
             study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
             forgotten = drain is None and session.execute(study).first() is not None
-        if forgotten:  # the clock was set forward: who registered then took us for long gone
+        if forgotten:  # the clock was set forward, and another worker has deleted this one's row
             self.register()
         return Orders(read_control(self._storage, self._study_id), bool(drain))
 
     def leave(self, reason: str) -> None:
-        """Tell why the worker is gone."""
+        """Store why the worker has left."""
         told = {"last_beat": utc_now(), "trial": None, "departure": reason}
         with self._storage.transaction() as session:
             changed(session, workers.update().where(self._mine).values(told))
 
 
 def worker_name() -> str:
-    """This process, as it is named in trials and reports."""
+    """The name of this process in trials and reports: its host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"

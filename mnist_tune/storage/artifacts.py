@@ -1,7 +1,8 @@
-"""Final files of a trial as Optuna artifacts: what optuna-dashboard lists beside it.
+"""Final files of a trial as Optuna artifacts, which optuna-dashboard lists with the trial.
 
-The files are written first, and what points to them is stored with the end of the trial, in one transaction:
-Optuna's `upload_artifact` does it the other way round, and a crash between the two leaves a broken link.
+The files are written first. The attributes that point to them are stored with the end of the trial, in one
+transaction. Optuna's `upload_artifact` stores the pointer on its own, and a crash in between leaves a broken
+link.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from mnist_tune.storage.keys import LEFT_BEHIND
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 
 DAY = 86_400.0
-"""Seconds: longer than any file takes to be written, whatever the clocks of two machines say."""
+"""In seconds. No file takes longer to be written, however much the clocks of two machines differ."""
 REMOVED = json.dumps("null")
 """The stored value of a file's attribute when the file has been removed."""
 
 
 class ArtifactFolder(FileSystemArtifactStore):
-    """Optuna's store in a folder, with files that are there whole or not at all, and survive a power cut.
+    """Optuna's artifact store in a folder; its files are whole or missing, and survive a power cut.
 
-    An id that is no UUID is refused with a ValueError, as Optuna refuses one that leads out of the folder.
+    An id that is not a UUID is refused with a ValueError, as Optuna refuses one that leads out of the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +42,7 @@ class ArtifactFolder(FileSystemArtifactStore):
         self._folder = folder
 
     def path(self, artifact_id: str) -> Path:
-        """Where the file lies. Raises ValueError for what is no id of one."""
+        """Where the file of an artifact lies. Raises ValueError for what is not the id of an artifact."""
         return stored_names.inside(self._folder, stored_names.artifact_id(artifact_id))
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
@@ -54,7 +55,7 @@ class ArtifactFolder(FileSystemArtifactStore):
         write_whole(self.path(artifact_id), content_body.read())
 
     def clear_up(self) -> None:
-        """Delete what was left by processes that died over it a day or longer ago. Raises OSError."""
+        """Delete unfinished files of processes that died a day or longer ago. Raises OSError."""
         latest = time.time() - DAY
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             left = TEMPORARY.fullmatch(path.name)
@@ -62,13 +63,14 @@ class ArtifactFolder(FileSystemArtifactStore):
                 path.unlink(missing_ok=True)
 
     def _get_filepath(self, artifact_id: str) -> Path:
-        return self.path(artifact_id)  # for what Optuna does with it
+        return self.path(artifact_id)  # Optuna's own methods ask for it
 
 
 def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Write the files, by name, of the attempt with this claim token; the attributes that point to them.
+    """Write files, given by name, for the attempt with this claim token; returns the attributes that point to
+    them.
 
-    Done again, it replaces what it wrote before. Raises OSError.
+    A second call replaces what the first one wrote. Raises OSError.
     """
     attributes = {}
     for name, content in files.items():
@@ -81,9 +83,9 @@ def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dic
 
 
 def owned_ids(stored: Mapping[str, str]) -> set[str]:
-    """The artifact ids of a trial or study that are its own to delete; `stored` has the JSON by attribute.
+    """The ids of the artifacts that a trial or study owns and may delete; `stored` has the JSON by attribute.
 
-    Not those that a copy left behind, nor what has been removed or has no name of ours.
+    Left out are files that a copy left behind, files that have been removed, and ids that are not ours.
     """
     found = {
         key.removeprefix(ARTIFACTS_ATTR_PREFIX)

@@ -35,17 +35,17 @@ POSTGRESQL_REMEDIES = {
     "57P01": "it was ended on the server, or the server stops; try again",
     TOO_MANY_CONNECTIONS: "raise the server's max_connections, or run fewer workers",
 }
-"""By SQLSTATE, which a connection that was never made has not."""
+"""Remedies by SQLSTATE; None stands for a connection that was never made and has no state."""
 OTHERWISE = "'mnist-tune doctor' looks into it"
 FAILURES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
-"""What happens to a storage that was named rightly."""
+"""SQLite errors that are failures of a storage with a right name, and not the user's mistake."""
 
 
 def driver_errors(error: BaseException) -> Iterator[DBAPIError]:
-    """The driver's errors behind `error`, the first to have happened last.
+    """The driver's errors behind `error`; the one that happened first comes last.
 
-    Optuna wraps them into a message that names no cause. Who goes on in a session that has lost its
-    connection gets an error of SQLAlchemy's that has the loss not for its cause, only for its context.
+    Optuna wraps them into a message that names no cause. Code that goes on in a session that has lost its
+    connection gets an error of SQLAlchemy's, and the loss is that error's context, not its cause.
     """
     link: BaseException | None = error
     while link is not None:
@@ -56,12 +56,12 @@ def driver_errors(error: BaseException) -> Iterator[DBAPIError]:
 
 
 def driver_error(error: BaseException) -> DBAPIError | None:
-    """The driver's error that is at the bottom of `error`, if any."""
+    """The driver's error that is at the bottom of `error`; None if there is none."""
     return next(reversed(list(driver_errors(error))), None)
 
 
 def explain(error: DBAPIError) -> str:
-    """What is wrong with the storage and what to do: the driver's first line, which holds no password."""
+    """What is wrong with the storage and what to do. The driver's first line is shown: it has no password."""
     if isinstance(error.orig, sqlite3.Error):
         if _code(error.orig) == sqlite3.SQLITE_NOTADB:
             return "is not an SQLite database; name another file"
@@ -72,7 +72,7 @@ def explain(error: DBAPIError) -> str:
 
 
 def in_one_line(error: BaseException) -> str | None:
-    """What is wrong with the storage and what to do, if `error` comes from a database's driver."""
+    """What is wrong with the storage and what to do; None if `error` does not come from a database driver."""
     cause = driver_error(error)
     return None if cause is None else f"the storage {explain(cause)}"
 
@@ -87,10 +87,10 @@ def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:
 
 def _sqlstate(error: BaseException | None) -> str | None:
     state: str | None = getattr(error, "sqlstate", None)
-    full = re.search("too many (clients|connections)", str(error))  # said in place of a state
+    full = re.search("too many (clients|connections)", str(error))  # the driver gives no state for it
     return TOO_MANY_CONNECTIONS if state is None and full else state
 
 
 def _code(error: sqlite3.Error) -> int:
-    # The low byte is the kind of error, the rest its circumstances; the driver's own mistakes have none.
+    # The low byte is the kind of error and the rest its circumstances. The driver's own errors have no code.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

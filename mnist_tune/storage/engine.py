@@ -1,4 +1,4 @@
-"""A storage URL to a hardened SQLAlchemy engine; its clock and its lock."""
+"""Turns a storage URL into a hardened SQLAlchemy engine, and gives its clock and its lock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POSTGRESQL_LOCK = 0x6D6E6973742D74
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC, in a column without a zone, as Optuna stores all of its own."""
+    """A time in UTC, stored without a zone, as Optuna stores all of its times."""
 
     impl = sqlalchemy.DateTime
     cache_ok = True
@@ -49,12 +49,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def utc(stored: datetime | None) -> datetime | None:
-    """The time that stands in such a column."""
+    """A stored time, which has no zone, as a time in UTC."""
     return None if stored is None else stored.replace(tzinfo=UTC)
 
 
 class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """The database's clock, as Optuna stores times: UTC without a zone."""
+    """The database's present time, as Optuna stores times: in UTC, without a zone."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -72,10 +72,10 @@ def _utc_now_postgresql(*_: Any, **__: Any) -> str:
 
 
 def storage_url(option: str | None = None) -> URL:
-    """The storage to use: `option`, else the environment's, else an SQLite file in the current folder.
+    """The storage to use: `option`, else $MNIST_TUNE_STORAGE, else an SQLite file in the current folder.
 
     Raises:
-        UserError: not a URL, or of a database we do not support.
+        UserError: it is not a URL, or names a database that is not supported.
     """
     if option:
         return parse_url(option, "--storage")
@@ -83,24 +83,24 @@ def storage_url(option: str | None = None) -> URL:
 
 
 def parse_url(text: str, source: str) -> URL:
-    """The storage that `text` names; `source`, where it was written, is what the error calls it.
+    """The storage URL in `text`; errors call it by `source`, which says where it was written.
 
     Raises:
-        UserError: not a URL, or of a database we do not support.
+        UserError: it is not a URL, or names a database that is not supported.
     """
     text = text.strip()
     scheme, _, rest = text.partition("://")
     if rest.count("@") > 1 and not rest.startswith("/"):
-        # Which of them ends the password only a person can tell: nothing is shown of what stands between.
+        # Only a person can tell which '@' ends the password, so the error shows none of the text.
         raise UserError(
             f"{source}: has more than one '@'; write %40 for one that is part of a name or a password"
         )
     if scheme.startswith("sqlite") and rest and not rest.startswith("/"):
         raise UserError(f"{source}: SQLite has no user and no host; write sqlite:///FILE.db")
     try:
-        url = make_url(text)  # of a secret's file, the newline is no part of the URL
+        url = make_url(text)  # the text of a secret's file ends with a newline
     except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
-        # The text is not shown: what cannot be parsed may still hold a password.
+        # The text is not shown: a URL that cannot be parsed may still hold a password.
         raise UserError(
             f"{source}: is not a database URL; write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
         ) from None
@@ -119,7 +119,7 @@ def parse_url(text: str, source: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL without its password, as it may be printed and stored; options may hold one too."""
+    """The URL as it may be printed and stored: without password and options, which may hold one too."""
     url = url.set(query={})
     if url.drivername == "postgresql+psycopg":
         url = url.set(drivername="postgresql")
@@ -127,10 +127,10 @@ def shown(url: URL) -> str:
 
 
 def open_engine(url: URL, *, create: bool = False) -> Engine:
-    """An engine on the database at `url`; without `create` an SQLite file must be there.
+    """An engine on the database at `url`; an SQLite file must exist unless `create` is set.
 
     Raises:
-        UserError: no place for an SQLite file, or no driver for PostgreSQL.
+        UserError: the SQLite file cannot be there, or the PostgreSQL driver is missing.
     """
     if url.drivername == "sqlite":
         _check_sqlite_path(url, create)
@@ -143,21 +143,21 @@ def open_engine(url: URL, *, create: bool = False) -> Engine:
 
 
 def engine_arguments(url: URL, *, create: bool = False, deadline: Deadline | None = None) -> dict[str, Any]:
-    """What makes an engine on this URL safe for many processes, as arguments of `create_engine`."""
+    """Arguments of `create_engine` that make an engine on this URL safe for many processes."""
     if url.drivername != "sqlite":
-        from mnist_tune.storage.postgresql import connect  # who uses SQLite need not have the driver
+        from mnist_tune.storage.postgresql import connect  # users of SQLite need not have the driver
 
         creator = partial(connect, url, deadline or Deadline.of(create=create))
-        # A second connection, for a heartbeat beside a write, is closed after use: servers count them.
+        # A second connection (a heartbeat during a write) is closed after use: servers limit their number.
         return {"creator": creator, "hide_parameters": True, "pool_size": 1}
-    # rw, not rwc: a mistyped or deleted file is never made anew by opening it.
+    # rw, not rwc: opening a mistyped or deleted file must not create it anew.
     file = f"file:{quote(str(_sqlite_path(url)))}?mode={'rwc' if create else 'rw'}"
     # Not a closure: Optuna's storages can be pickled.
     return {"creator": partial(_open_file, file, create), "poolclass": FilePool}
 
 
 class FilePool(QueuePool):
-    """Connections to an SQLite file while it lies where it lay; SQLite itself writes on to a deleted one."""
+    """Connections to an SQLite file while it is the same file; SQLite itself writes on to a deleted one."""
 
 
 @sqlalchemy.event.listens_for(FilePool, "connect")
@@ -174,7 +174,7 @@ def _check_file(_: sqlite3.Connection, record: ConnectionPoolEntry, __: object) 
     except OSError:
         same = False
     if not same:
-        raise sqlalchemy.exc.DisconnectionError  # the pool opens what lies there now, which may be nothing
+        raise sqlalchemy.exc.DisconnectionError  # the pool then opens the file that is there now, if any
 
 
 def lock(connection: Connection) -> None:
@@ -186,7 +186,7 @@ def lock(connection: Connection) -> None:
 
 
 def snapshot(connection: Connection) -> None:
-    """Begin a transaction to read in: all of it sees the database as the first statement does."""
+    """Begin a read transaction: all its statements see the database as the first one does."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")  # Python's driver begins one only at the first write
     else:
@@ -199,7 +199,7 @@ def _sqlite_path(url: URL) -> Path:
 
 def _check_sqlite_path(url: URL, create: bool) -> None:
     path = _sqlite_path(url)
-    # Before anything else: a server that is gone answers nothing about what lies on it.
+    # Checked before anything else: a file server that is gone does not answer questions about its files.
     if network := network_file_system(path):
         raise UserError(
             f"{shown(url)}: lies on a network file system ({network}), where SQLite loses writes; "
@@ -220,9 +220,10 @@ def _check_sqlite_path(url: URL, create: bool) -> None:
 
 def _open_file(file: str, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(file, uri=True, timeout=SQLITE_BUSY_SECONDS, check_same_thread=False)
-    if create:  # it stays with the file; a command that only reads must not change what it is given
+    if create:  # this mode stays with the file; a command that only reads must not change the file
         _use_write_ahead_log(connection)
-    # What is no UTF-8 is shown with its bad bytes marked; by default a row that holds any cannot be read.
+    # Bytes that are no UTF-8 are read with a mark in their place; by default such a row cannot be read at
+    # all.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute("PRAGMA synchronous=FULL")  # a finished trial survives a power cut
     return connection
@@ -231,7 +232,7 @@ def _open_file(file: str, create: bool) -> sqlite3.Connection:
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
         return
-    # The busy timeout does not cover this switch, which needs the file to itself for a moment.
+    # The busy timeout does not cover this switch, which needs the file for itself for a moment.
     deadline = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:

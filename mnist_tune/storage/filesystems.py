@@ -8,20 +8,52 @@ from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
 
-# Types as MOUNTS names them, less "fuse.". 9p and virtiofs are left out: they join a guest to its own host
-# (WSL, sandboxes, containers in a virtual machine), and some guests have nothing else.
-# fmt: off
-NETWORK = frozenset({
-    "afs", "beegfs", "blobfuse", "blobfuse2", "ceph", "ceph-fuse", "cifs", "coda", "curlftpfs", "davfs",
-    "fhgfs", "gcsfuse", "glusterfs", "goofys", "gpfs", "gvfsd-fuse", "juicefs", "lizardfs", "lustre",
-    "mfs", "mountpoint-s3", "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "rclone", "s3fs",
-    "seaweedfs", "smb3", "smbfs", "smbnetfs", "sshfs", "wekafs",
-})
+# Types as in MOUNTS, without "fuse.". 9p and virtiofs are left out: they join a guest to its own host (WSL,
+# sandboxes, containers in a virtual machine), and some guests have no other file system.
+NETWORK = frozenset(
+    {
+        "afs",
+        "beegfs",
+        "blobfuse",
+        "blobfuse2",
+        "ceph",
+        "ceph-fuse",
+        "cifs",
+        "coda",
+        "curlftpfs",
+        "davfs",
+        "fhgfs",
+        "gcsfuse",
+        "glusterfs",
+        "goofys",
+        "gpfs",
+        "gvfsd-fuse",
+        "juicefs",
+        "lizardfs",
+        "lustre",
+        "mfs",
+        "mountpoint-s3",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "rclone",
+        "s3fs",
+        "seaweedfs",
+        "smb3",
+        "smbfs",
+        "smbnetfs",
+        "sshfs",
+        "wekafs",
+    }
+)
 # fmt: on
 
 
 def file_system(path: Path) -> str | None:
-    """The type of the file system under `path` or, if that is missing, its folder; None: unknown."""
+    """The type of the file system under `path`, or under its folder if it is missing; None if unknown."""
     if sys.platform != "linux":
         return None
     try:
@@ -34,17 +66,17 @@ def file_system(path: Path) -> str | None:
 
 
 def network_file_system(path: Path) -> str | None:
-    """The type of the file system under `path` if a network serves it, else None."""
+    """The type of the file system under `path` if it is served over a network, else None."""
     found = file_system(path)
     return found if found and found.removeprefix("fuse.") in NETWORK else None
 
 
 def _mount_id(path: Path) -> str:
-    """The mount on which the kernel itself finds `path`, which knows the mounts that later ones cover."""
+    """The id of the mount under `path`, from the kernel, which knows what other mounts hide."""
     real = Path(os.path.realpath(path))
     for place in (real, *real.parents):
         try:
-            handle = os.open(place, os.O_PATH)  # asks nothing of a server that may be gone
+            handle = os.open(place, os.O_PATH)  # does not wait for a file server that may be gone
         except OSError:
             continue
         try:

@@ -1,8 +1,8 @@
-"""An Optuna storage in which only the holder of a trial's lease can write to it.
+"""An Optuna storage in which only the holder of a trial's lease can write to the trial.
 
-Stock `RDBStorage` checks a trial's state, then writes: between the two another process may fail the trial,
-and the late write is stored all the same. Here the check is an UPDATE of the trial's row, so that it takes
-the row's lock (SQLite: the database's), and the write follows in the same transaction.
+Stock `RDBStorage` checks a trial's state, then writes: in between another process may fail the trial, and the
+late write is stored all the same. Here the check is an UPDATE of the trial's row, so that it locks the row
+(in SQLite the database), and the write follows in the same transaction.
 """
 
 from __future__ import annotations
@@ -28,39 +28,40 @@ from mnist_tune.storage.tables import has_table
 from mnist_tune.storage.timeouts import Deadline
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
-"""What a database that fails or is away makes any call here raise."""
+"""The errors that any call here may raise when the database fails or is away."""
 
 
 def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
     """Open the studies at `url`; `create` makes the database and its schema where they are missing.
 
     Raises:
-        UserError: one line that says what is wrong with the URL or the database behind it.
+        UserError: one line that says what is wrong with the URL or its database.
+        MnistTuneError: the database is damaged, or its disk is full.
     """
     prepare(url, create=create)
     return GuardedStorage(url, Deadline.of(create=create))
 
 
 class GuardedStorage(ReadableStorage):
-    """Optuna's storage, with every write of an attempt fenced by state and claim token.
+    """Optuna's storage, with every write of an attempt guarded by the trial's state and claim token.
 
-    `UpdateFinishedTrialError` from any write means: the lease is lost, and nothing was written.
+    If a write raises `UpdateFinishedTrialError`, the lease is lost and nothing was written.
     """
 
     def __init__(self, url: URL, deadline: Deadline | None = None) -> None:
         self.claims: dict[int, str] = {}
-        """Trial id to claim token of the attempts this process holds."""
+        """The claim tokens of the attempts that this process holds, by trial id."""
         self.deadline = deadline or Deadline()
-        """How long a server may be silent."""
+        """How long the server may be silent."""
         self._tables: set[str] = set()
-        """Those of ours that were seen in the database."""
+        """The names of our own tables that were seen in the database."""
         try:
             super().__init__(
                 url.render_as_string(hide_password=False),
                 engine_kwargs=engine_arguments(url, deadline=self.deadline),
                 skip_table_creation=True,
             )
-        except RuntimeError as error:  # a schema older or newer than the installed Optuna's
+        except RuntimeError as error:  # the schema is older or newer than the installed Optuna's
             raise UserError(f"{shown(url)}: {error}") from None
         event.listen(self.engine, "handle_error", _lost_connection, retval=True)
 
@@ -94,7 +95,7 @@ class GuardedStorage(ReadableStorage):
             # An UPDATE, not a SELECT, so that nobody else can write the row before we commit.
             token = self.claims.get(trial_id)
             if not touch(session, trial_id, token):
-                # A trial that we hold and that is gone was deleted under us: a lease lost like any other.
+                # A trial that this process claimed and that is gone was deleted: its lease is lost.
                 with_id = select(trials.c.trial_id).where(trials.c.trial_id == trial_id)
                 if token is None and session.execute(with_id).first() is None:
                     raise KeyError(f"there is no trial {trial_id}")
@@ -102,13 +103,13 @@ class GuardedStorage(ReadableStorage):
             yield session
 
     def has(self, session: orm.Session, table: sqlalchemy.Table) -> bool:
-        """Whether the database has this table of ours; where it has not, a worker may yet make it."""
+        """Whether the database has this table of ours; if not, a worker may still make it later."""
         if table.name not in self._tables and has_table(session.connection(), table):
             self._tables.add(table.name)
         return table.name in self._tables
 
     def migrate(self) -> None:
-        """Bring our tables up to date, which must be done before anything is written to them.
+        """Bring our tables up to date; must be called before anything is written to them.
 
         Raises:
             UserError: a newer version has made them.
@@ -122,22 +123,22 @@ class GuardedStorage(ReadableStorage):
         """A trial as Optuna's own object, read in the caller's transaction.
 
         Raises:
-            Damaged: what is stored of it is not what Optuna stores.
+            Damaged: the stored rows are not what Optuna stores.
         """
         try:
             return self.trial_in(session, trial_id)
         except SQLAlchemyError:
             raise
-        except Exception as error:  # what is stored may have any shape
+        except Exception as error:  # damaged rows can raise anything
             raise Damaged(f"cannot be read: {type(error).__name__}: {error}") from None
 
     def readable_trials(self, study_id: int, trial_ids: set[int], above: int) -> list[FrozenTrial]:
-        """These trials of a study and all with an id above that one, but those that cannot be read."""
+        """A study's trials with these ids or with an id greater than `above`, without unreadable ones."""
         try:
             return self.trials_among(study_id, trial_ids, above)
         except (*STORAGE_ERRORS, KeyError):
             raise
-        except Exception:  # what is stored may have any shape
+        except Exception:  # damaged rows can raise anything
             wanted = trials.c.trial_id.in_(trial_ids) | (trials.c.trial_id > above)
             with self.transaction() as session:
                 which = select(trials.c.trial_id).where(trials.c.study_id == study_id, wanted)
@@ -149,12 +150,12 @@ class GuardedStorage(ReadableStorage):
             return self.frozen(session, trial_id)
         return None
 
-    # Our own writers, in plain SQL: Optuna's read the trial, and what it is to overwrite, once more each.
+    # Our own writers use plain SQL: Optuna's read the trial and the value to be replaced once more each.
 
     def write(self, trial_id: int, **notes: Unpack[Notes]) -> None:
         """Set attributes and intermediate values of a trial in one guarded transaction.
 
-        Written again, they replace what is there, so that a write may be repeated when its answer was lost.
+        A second write replaces the first, so that a write may be repeated when its answer was lost.
         """
         with self.guarded(trial_id) as session:
             put(session, trial_id, **notes)
@@ -190,10 +191,10 @@ class GuardedStorage(ReadableStorage):
 
 
 def _lost_connection(context: ExceptionContext) -> DBAPIError | None:
-    """A lost connection as an error of another class than OperationalError.
+    """Turn a lost connection into an error that is not an OperationalError.
 
-    Optuna takes any of those, in a read, for too many values in a statement: it prints a warning and reads
-    on in the session that is dead.
+    Optuna takes any OperationalError in a read for too many values in a statement: it prints a warning and
+    reads on in the dead session.
     """
     lost = context.sqlalchemy_exception
     if not context.is_disconnect or not isinstance(lost, DBAPIError) or lost.orig is None:

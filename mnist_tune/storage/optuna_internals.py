@@ -1,8 +1,8 @@
-"""Optuna's private parts that mnist-tune touches: each stands here, once, with the reason for it.
+"""Optuna's private parts that mnist-tune uses: each is here, once, with its reason.
 
 Nothing else in the package imports a private module of Optuna or reads a private attribute of its objects.
 tests/storage/test_optuna_internals.py and test_optuna_sampling.py say what each part is relied on for, and
-fail first where one has moved. What the dashboard touches of optuna-dashboard is in dashboard/internals.py.
+fail first when one of them changes. The private parts of optuna-dashboard are in dashboard/internals.py.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from sqlalchemy import orm
 
 from mnist_tune.storage.engine import utc
 
-# Optuna's tables, for statements in SQL. What the queue promises takes one statement with its condition;
-# Optuna's own methods read, decide, and write in several transactions.
+# Optuna's tables, for statements in SQL. The queue needs one statement that includes its condition; Optuna's
+# own methods read, decide, and write in several transactions.
 
 TABLES = models.BaseModel.metadata
 """All of Optuna's tables."""
@@ -39,7 +39,7 @@ VERSIONS = models.VersionInfoModel.__table__
 SCHEMA_VERSION: int = models.SCHEMA_VERSION
 """The version of the schema that this Optuna makes."""
 MIGRATIONS = Path(models.__file__).parent / "alembic"
-"""Optuna's own migrations: a schema is made in one transaction only if we make it."""
+"""Optuna's own migrations; we run them, since Optuna does not make a schema in one transaction."""
 
 studies = models.StudyModel.__table__
 study_directions = models.StudyDirectionModel.__table__
@@ -54,35 +54,35 @@ intermediate_values = models.TrialIntermediateValueModel.__table__
 parameters = models.TrialParamModel.__table__
 
 stored_value = models.TrialValueModel.value_to_stored_repr
-"""A final value as its two columns have it: infinities and nan are stored by name."""
+"""Turns a final value into its two columns: infinities and nan are stored by name."""
 stored_intermediate_value = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
-"""A reported value as its two columns have it."""
+"""Turns a reported value into its two columns: nan and infinities are stored by name."""
 
 ARTIFACTS_ATTR_PREFIX: str = _upload.ARTIFACTS_ATTR_PREFIX
-"""Begins the names of the system attributes that list the files of a study or of a trial."""
+"""The prefix of the system attributes that list the files of a study or of a trial."""
 
 
 class ReadableStorage(RDBStorage):
-    """Optuna's storage with names for what it keeps to itself, and with its times in UTC.
+    """Optuna's storage with public names for some of its private readers, and with times in UTC.
 
-    Its public readers take one trial or all of them, each in a transaction of its own.
+    Optuna's public readers take one trial or all of them, each in a transaction of its own.
     """
 
     @staticmethod
     def _fill_storage_url_template(template: str) -> str:
-        # Stock calls str.format here, which stumbles over, and prints, a password with braces.
+        # Stock calls str.format here, which fails on a password with braces, and prints it.
         return template
 
     def trial_in(self, session: orm.Session, trial_id: int) -> FrozenTrial:
-        """A trial as Optuna reads it, in the caller's transaction. Damaged rows make it raise anything."""
+        """A trial as Optuna reads it, in the caller's transaction. Damaged rows can raise any exception."""
         return self._build_frozen_trial_from_trial_model(session.get_one(models.TrialModel, trial_id))
 
     def trials_among(self, study_id: int, trial_ids: set[int], above: int) -> list[FrozenTrial]:
-        """These trials of a study and all with an id above that one, in a few statements."""
+        """The trials of a study with these ids or with an id greater than `above`, in a few statements."""
         return self._get_trials(study_id, None, trial_ids, above)
 
     def writing_a_parameter(self, _trial_id: int) -> AbstractContextManager[Any]:
-        """Around stock's write of a parameter, for whoever has something to check in its transaction."""
+        """The context in which stock writes a parameter; a subclass may check something in it."""
         return nullcontext()
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
@@ -97,7 +97,7 @@ class ReadableStorage(RDBStorage):
         distribution: BaseDistribution,
         previous_distribution: BaseDistribution | None,
     ) -> None:
-        # Stock finds the thread's session open, and commits it.
+        # Stock joins the session that the thread has open, and commits it.
         with self.writing_a_parameter(trial_id):
             super()._set_trial_param(
                 trial_id, param_name, param_value_internal, distribution, previous_distribution
@@ -105,9 +105,9 @@ class ReadableStorage(RDBStorage):
 
 
 class _InUtc:
-    """A row of a trial, as Optuna's reader sees it, with its times in UTC.
+    """The row of a trial for Optuna's reader, with its times in UTC.
 
-    Stock turns them into local times without a zone: in the hour that comes twice, nobody knows which.
+    Stock turns them into local times without a zone, which are ambiguous in the hour that autumn repeats.
     """
 
     def __init__(self, row: Any) -> None:
@@ -120,33 +120,33 @@ class _InUtc:
 
 
 CachedStorage: TypeAlias = _CachedStorage
-"""Optuna's cache of trials. optuna-dashboard puts one over any storage that is none itself."""
+"""Optuna's cache of trials, which optuna-dashboard puts over any storage that is not such a cache."""
 
 
 def frozen_study(
     study_id: int, name: str, directions: list[StudyDirection], user: dict[str, Any], system: dict[str, Any]
 ) -> FrozenStudy:
-    """A study as Optuna's storages list it: they read all studies at once, and stumble over a damaged one."""
+    """A study as Optuna's storages list it. They read all studies at once, and fail if one is damaged."""
     return FrozenStudy(name, None, user, system, study_id, directions=directions)
 
 
 def study_id_of(study: FrozenStudy) -> int:
-    """The id of a study's row: its name alone does not tell it from one that had the name before."""
+    """The id of a study's row; an earlier study may have had the same name."""
     return study._study_id
 
 
 def trial_id_of(trial: FrozenTrial) -> int:
-    """The id of a trial's row, by which our statements name it."""
+    """The id of a trial's row, which our SQL statements use."""
     return trial._trial_id
 
 
 def check_consistency(trial: FrozenTrial) -> None:
-    """Raises ValueError where the times, values and parameters of a trial do not fit its state."""
+    """Raise ValueError if a trial's times, values and parameters do not fit its state."""
     trial._validate()
 
 
 def contains(distribution: BaseDistribution, internal: float) -> bool:
-    """Whether a parameter may have a value, given as it is stored: a number, of a choice its place."""
+    """Whether a distribution holds a value, given as it is stored: a number, or for a category its index."""
     return distribution._contains(internal)
 
 
@@ -156,16 +156,13 @@ def grid_points(grid: GridSampler) -> list[dict[str, Any]]:
 
 
 def use_storage(study: Study, storage: Any) -> None:
-    """Have a study read and write through this object.
-
-    `load_study` puts a cache in between, which reads every waiting cell anew for each trial.
-    """
+    """Have a study use this storage; the cache of `load_study` reads each waiting cell anew for a trial."""
     study._storage = storage
 
 
 @contextmanager
 def reading_through(study: Study, storage: Any) -> Iterator[None]:
-    """A block in which a study reads and writes through this object."""
+    """A block in which a study reads and writes through another storage."""
     kept = study._storage
     use_storage(study, storage)
     try:
@@ -175,18 +172,18 @@ def reading_through(study: Study, storage: Any) -> Iterator[None]:
 
 
 def begun_trial(study: Study, trial_id: int, seen: list[FrozenTrial]) -> Trial:
-    """A running trial whose parameters a sampler is to draw, which sees these trials.
+    """A running trial whose parameters a sampler is to draw; the sampler sees the trials in `seen`.
 
-    Stock `ask` gives such a trial, but claims a waiting trial for it, or makes a new one.
+    Stock `ask` gives such a trial too, but claims a waiting one for it, or makes a new one.
     """
     study._thread_local.cached_all_trials = seen
     return Trial(study, trial_id)
 
 
 class WithPruned:
-    """A study as samplers read it, by a private method, in which pruned trials are complete.
+    """A study that shows samplers its pruned trials as complete; samplers read it by a private method.
 
-    Their values are those they had when they were ended.
+    The value of a pruned trial is the one it had when it was ended.
     """
 
     def __init__(self, study: Study) -> None:
@@ -197,20 +194,19 @@ class WithPruned:
 
     def _get_trials(self, *, states: Sequence[TrialState], **_: Any) -> list[FrozenTrial]:
         found = self._study._get_trials(deepcopy=False, states=(*states, TrialState.PRUNED))
-        shown = [copy.copy(trial) for trial in found]  # their states are not to change in Optuna's cache
+        shown = [copy.copy(trial) for trial in found]  # Optuna's cache must keep its states
         for trial in shown:
             trial.state = TrialState.COMPLETE if trial.state == TrialState.PRUNED else trial.state
         return shown
 
 
 class RetoldCmaEsSampler(CmaEsSampler):
-    """CMA-ES over given ranges; its distribution is made anew for each trial by telling it all generations.
+    """CMA-ES over given ranges; its distribution is computed anew for each trial from all finished
+    generations.
 
-    They are told in the order in which their trials ended. Stock pickles the distribution into the storage,
-    and unpickles what it finds there: whoever may write to the database could have workers run their code.
-
-    Trials that run are not told. They are members of the same generation, each drawn on its own from the same
-    distribution, and what they give counts when they end.
+    Stock pickles the distribution into the storage and unpickles what it finds there: whoever can write to
+    the database could have workers run their code. Trials are told in the order in which they ended, and
+    running ones are left out: the members of a generation are drawn independently from one distribution.
     """
 
     def __init__(self, ranges: dict[str, BaseDistribution], **arguments: Any) -> None:
@@ -225,7 +221,7 @@ class RetoldCmaEsSampler(CmaEsSampler):
         optimizer = self._init_optimizer(space, StudyDirection.MAXIMIZE)
         ended = sorted(completed_trials, key=lambda trial: (trial.datetime_complete, trial.number))
         size = optimizer.population_size
-        # To the last whole one, so that stock finds none to tell, and nothing to store.
+        # Only whole generations, so that stock finds none left to tell, and nothing to store.
         while len(members := self._get_solution_trials(ended, optimizer.generation)) >= size:
             pairs = ((space.transform(trial.params), trial.values) for trial in members[:size])
             optimizer.tell([(point, -values[0]) for point, values in pairs])
@@ -233,17 +229,17 @@ class RetoldCmaEsSampler(CmaEsSampler):
 
 
 class BracketHyperbandPruner(HyperbandPruner):
-    """Optuna's, with brackets that a trial is in by a number that its attributes give.
+    """Optuna's Hyperband pruner, in which a number in a trial's attributes chooses its bracket.
 
-    Stock takes the study's name and the trial's number: an attempt that is made again would be in another.
+    Stock uses the study's name and the trial's number, so that a retry would be in another bracket.
     """
 
     def __init__(self, seed: int, attribute: str, **arguments: Any) -> None:
-        """`attribute`: the name of the trial's system attribute that says in which bracket it is."""
+        """`attribute` names the trial's system attribute with the number that chooses the bracket."""
         super().__init__(**arguments)
         self._seed = seed
         self._attribute = attribute
-        # Optuna sets the brackets up at the first decision; samplers ask for them before that.
+        # Optuna sets the brackets up at the first decision, but samplers ask for them before that.
         self._try_initialization(None)  # type: ignore[arg-type]  # of use for an unknown maximum only
 
     def _get_bracket_id(self, _: Study, trial: FrozenTrial) -> int:

@@ -1,6 +1,6 @@
-"""Connections to PostgreSQL that notice when the server is gone, or has fallen silent.
+"""Connections to PostgreSQL that notice when the server is gone or says nothing.
 
-Behind a half-dead proxy, or before a server that hangs, the kernel still acknowledges what is sent: TCP's own
+Behind a half-dead proxy, or with a server that hangs, the kernel still acknowledges what is sent: TCP's own
 timeouts never fire, and libpq waits for ever.
 """
 
@@ -19,9 +19,9 @@ from mnist_tune.storage.timeouts import Deadline
 
 T = TypeVar("T")
 
-logging.getLogger("psycopg").setLevel(logging.ERROR)  # a cut link is raised: it need not be printed as well
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # a cut link raises an error: it need not be printed too
 
-# A cut link raises after about three seconds; without these a client hangs on a dead socket for minutes.
+# A cut link raises an error after about three seconds; without these, a client hangs for minutes.
 CONNECT_ARGUMENTS = {
     "connect_timeout": 3,
     "tcp_user_timeout": 3000,
@@ -32,12 +32,12 @@ CONNECT_ARGUMENTS = {
 
 
 class TimedConnection(psycopg.Connection[Any]):
-    """Is closed, and raises OperationalError, when nothing has come from the server by the deadline."""
+    """A connection that closes and raises OperationalError if the server says nothing until the deadline."""
 
     deadline: Deadline
 
     def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
-        # Whatever asks the server goes through here: statements, commits, rollbacks.
+        # Statements, commits and rollbacks all wait for the server here.
         return super().wait(self._while_answered(gen), *arguments, **options)
 
     def _while_answered(self, gen: PQGen[T]) -> PQGen[T]:
@@ -59,9 +59,9 @@ class TimedConnection(psycopg.Connection[Any]):
 
 
 class AnyTimestampLoader(TimestampLoader):
-    """Gives the text of a time that Python has none for: infinity, a year before 1 or after 9999.
+    """Returns a time as text where Python has no such time: infinity, a year before 1 or after 9999.
 
-    psycopg raises an error for the whole answer, in which all others are sound.
+    psycopg raises an error for the whole answer, and with it for all rows that are sound.
     """
 
     def load(self, data: Buffer) -> Any:
@@ -78,10 +78,10 @@ def connect(url: URL, deadline: Deadline) -> TimedConnection:
         psycopg.OperationalError: the server cannot be reached, or refuses.
     """
     _, named = url.get_dialect()().create_connect_args(url)
-    # The transaction of a client that is gone may hold rows that others wait for.
+    # A client that is gone may have left a transaction open, with locks that other clients wait for.
     session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={deadline.idle_milliseconds}"
     options = f"{named.get('options', '')} {session}"
-    arguments: dict[str, Any] = {**CONNECT_ARGUMENTS, **named, "options": options}  # what the URL says, wins
+    arguments: dict[str, Any] = {**CONNECT_ARGUMENTS, **named, "options": options}  # the URL's options win
     connection = TimedConnection.connect(**arguments)
     connection.deadline = deadline
     connection.adapters.register_loader("timestamp", AnyTimestampLoader)

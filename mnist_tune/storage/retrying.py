@@ -1,4 +1,4 @@
-"""Asking a storage that is away until it answers, for a while."""
+"""Repeats a call to a storage that is away, for a limited time, until it answers."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ TRANSIENT_SQLITE_ERRORS = (
     "SQLITE_IOERR_SHMSIZE",
     "SQLITE_IOERR_WRITE",
 )
-"""Locked; a full disk, which somebody may clear up: when it is opened, and by the quota of a user."""
+"""The database is locked, or the disk or a user's quota is full, which somebody may clear up."""
 
 
 class Patience:
-    """Calls the storage again, with growing pauses, until it answers or `seconds` have passed.
+    """Repeats a call to the storage, with growing pauses, until it answers or `seconds` have passed.
 
-    Only what may be repeated may be called, and only failures that may pass are waited for.
+    The call must be safe to repeat. Only failures that may pass are waited for.
     """
 
     def __init__(self, seconds: float, log: Callable[[str], None], hurry: Callable[[], bool]) -> None:
         self._seconds = seconds
         self._log = log
         self._hurry = hurry
-        """Whether somebody has run out of patience before: the next failure is final."""
+        """Whether somebody has asked for a quick end: then the next failure is final."""
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """The answer of `call`.
+        """Return the answer of `call`, which is repeated while the storage is away.
 
         Raises:
             MnistTuneError: the storage was away for too long.
@@ -66,7 +66,8 @@ class Patience:
                         f"the storage has not answered for {now - away_since:.0f} s: {_said(failed)}; "
                         "see to it, and start again: nothing that was stored is lost"
                     ) from error
-                # Not all workers at the same moment, and once more when patience is about to end.
+                # Random pauses, so that workers do not all ask at once; the last one ends when the time is
+                # over.
                 left = max(0.0, away_since + self._seconds - now)
                 time.sleep(min(pause * random.uniform(0.5, 1.0), left))
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -77,7 +78,7 @@ class Patience:
 
 
 def failure_that_may_pass(error: BaseException) -> DBAPIError | None:
-    """The database's own error behind `error`, if the same call may succeed a little later."""
+    """The database's own error behind `error` if the same call may succeed later, else None."""
     return next(filter(_may_pass, driver_errors(error)), None)
 
 
@@ -88,14 +89,14 @@ def _may_pass(error: DBAPIError) -> bool:
     if sqlstate is not None:
         return bool(sqlstate.startswith(TRANSIENT_SQLSTATES))
     if isinstance(error.orig, sqlite3.Error):
-        name: str = getattr(error.orig, "sqlite_errorname", "")  # the driver's own errors have none
+        name: str = getattr(error.orig, "sqlite_errorname", "")  # the driver's own errors have no name
         return name.startswith(TRANSIENT_SQLITE_ERRORS)
-    # psycopg without a state: the server could not be reached, or went away.
+    # psycopg gives no state when the server could not be reached, or went away.
     return isinstance(error, OperationalError)
 
 
 def in_a_line(error: Exception) -> str:
-    """What a storage's failure says, or what any other error is."""
+    """One line for a failure: the database's message if it is away, else the error's type and text."""
     failed = failure_that_may_pass(error)
     return first_line(f"{type(error).__name__}: {error}") if failed is None else _said(failed)
 

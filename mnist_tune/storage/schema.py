@@ -16,10 +16,10 @@ from mnist_tune.storage.optuna_internals import MIGRATIONS, SCHEMA_VERSION, TABL
 
 
 def prepare(url: URL, *, create: bool) -> None:
-    """See that the database at `url` holds Optuna's schema; `create` makes what is missing, ours too.
+    """Check that the database at `url` holds Optuna's schema; `create` makes what is missing, and our tables.
 
     Raises:
-        UserError: unreachable, of a newer version, or (without `create`) not there, or no Optuna storage.
+        UserError: the database cannot be reached, has a newer version, is missing, or is no Optuna storage.
         MnistTuneError: the database is damaged, or its disk is full.
     """
     engine = open_engine(url, create=create)
@@ -43,9 +43,9 @@ def _check_schema(engine: Engine) -> None:
 
 
 def _create_schema(engine: Engine) -> None:
-    """Optuna's tables and version rows, and our tables, all in one transaction or not at all.
+    """Make Optuna's tables and version rows, and our tables, all in one transaction.
 
-    Stock `RDBStorage` does this in several, and fails when many processes open a fresh database at once.
+    Stock `RDBStorage` uses several, and fails when many processes open a fresh database at once.
     """
     with engine.connect() as connection:
         lock(connection)

@@ -1,7 +1,8 @@
-"""Statements on the rows of a trial, inside a transaction that the caller holds.
+"""SQL statements on the rows of a trial, inside a transaction that the caller holds.
 
-Plain SQL instead of Optuna's models, which read a row, and all that hangs on it, before they change it. The
-statements of every trial are built once: that takes SQLAlchemy ten times as long as executing them does.
+They are plain SQL: Optuna's models read a row and all that belongs to it before they change it. The
+statements that every trial needs are built once, since SQLAlchemy takes ten times as long to build one as to
+execute it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ TOUCH_UNCLAIMED = TOUCH.where(~CLAIMED)
 
 
 class Notes(TypedDict, total=False):
-    """What is stored of an attempt.
+    """What may be stored of an attempt.
 
     User and system attributes by name, intermediate values by step, the metrics of epochs by their number.
     """
@@ -58,7 +59,7 @@ class Notes(TypedDict, total=False):
 
 
 def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
-    """Insert or replace what is stored of a trial that the transaction holds."""
+    """Insert or replace attributes, reports and epochs of a trial that the transaction has locked."""
     tables = (user_attributes, notes.get("user", {})), (system_attributes, notes.get("system", {}))
     for table, attributes in tables:
         upsert(
@@ -85,12 +86,12 @@ def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
 
 
 def beat(session: orm.Session, trial_id: int) -> None:
-    """Write the heartbeat of a trial that the transaction holds."""
+    """Write the heartbeat of a trial that the transaction has locked."""
     upsert(session, heartbeats, ("trial_id",), [{"trial_id": trial_id}], now=("heartbeat",))
 
 
 def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence[float]) -> None:
-    """Give a trial that the transaction holds its state and, if that ends it, its values and its time."""
+    """Set the state of a trial that the transaction has locked and, if it ends, its values and time."""
     rows = []
     for objective, result in enumerate(values):
         value, kind = stored_value(result)
@@ -106,7 +107,7 @@ def upsert(
     rows: Sequence[dict[str, Any]],
     now: tuple[str, ...] = (),
 ) -> None:
-    """Insert rows, replacing those that have the same `unique` columns; `now` get the database's time."""
+    """Insert rows, or replace those with the same `unique` columns; `now` columns get the database's time."""
     if rows:
         names = (*rows[0], *now)
         session.execute(_upsert(session.get_bind().dialect.name, table, unique, names, now), rows)
@@ -130,44 +131,44 @@ def _upsert(
 
 
 def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
-    """Lock the row of an unfinished trial: claimed with this token or, without one, by no worker of ours."""
+    """Lock an unfinished trial's row if `token` claimed it (None: no worker did); whether it could."""
     if token is None:
         return changed(session, TOUCH_UNCLAIMED, {"of_trial": trial_id})
     return changed(session, TOUCH_CLAIMED, {"of_trial": trial_id, "token": json.dumps(token)})
 
 
 def hold(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> None:
-    """Lock the rows of `trials` that meet the condition, for the transaction."""
+    """Lock the rows of `trials` with this condition until the transaction ends."""
     session.execute(trials.update().where(which).values(state=trials.c.state))
 
 
 def changed(
     session: orm.Session, update: sqlalchemy.Update, parameters: Mapping[str, Any] | None = None
 ) -> bool:
-    """Execute an UPDATE; whether it found a row."""
+    """Execute an UPDATE; returns whether it changed any row."""
     result: sqlalchemy.CursorResult[Any] = session.connection().execute(update, parameters)
     return result.rowcount > 0
 
 
 def claimed_with(token: str) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` was claimed with this token."""
+    """The SQL condition that a row of `trials` was claimed with this token."""
     return CLAIMED.where(system_attributes.c.value_json == json.dumps(token))
 
 
 def find_study_id(session: orm.Session, name: str) -> int | None:
-    """The id of the study of this name, if there is one."""
+    """The id of the study with this name, or None."""
     named = sqlalchemy.select(studies.c.study_id).where(studies.c.study_name == name)
     return session.execute(named).scalar()
 
 
 def studies_with(session: orm.Session, uid: str) -> list[int]:
-    """The ids of the studies that have this uid: one, and what stock Optuna has copied of it."""
+    """The ids of the studies with this uid: one, and those that stock Optuna has copied from it."""
     has_it = study_attributes.c.key == UID, study_attributes.c.value_json == json.dumps(uid)
     return list(session.execute(sqlalchemy.select(study_attributes.c.study_id).where(*has_it)).scalars())
 
 
 def has_attribute(table: sqlalchemy.Table, key: str, value: Any) -> sqlalchemy.ColumnElement[bool]:
-    """That a row of `trials` has this very attribute in one of the two tables of them."""
+    """The SQL condition that a row of `trials` has this attribute in the user or system table."""
     return sqlalchemy.exists().where(
         table.c.trial_id == trials.c.trial_id, table.c.key == key, table.c.value_json == json.dumps(value)
     )

@@ -1,4 +1,4 @@
-"""Our own tables beside Optuna's: the workers, the epochs of trials, and the version of both."""
+"""Our own tables beside Optuna's: workers, epochs of trials, and the version of both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ workers = sqlalchemy.Table(
     sqlalchemy.Column("drain", sqlalchemy.Boolean, nullable=False),
     sqlalchemy.Column("departure", sqlalchemy.Text),
 )
-"""Every worker of a study; `trial` is the number of the trial in hand, `departure` why it is gone."""
+"""The workers of all studies; `trial` is the number of the trial in hand, `departure` why a worker left."""
 
 epochs = sqlalchemy.Table(
     "mnist_tune_epochs",
@@ -49,7 +49,7 @@ epochs = sqlalchemy.Table(
 )
 """One row for each epoch of a trial, counted from 1; `metrics` is a JSON object of numbers by name.
 
-A trial has all of its epochs here, also those that an earlier attempt at its cell has done.
+A trial has rows for all of its epochs, also those that an earlier attempt at its cell has done.
 """
 
 versions = sqlalchemy.Table(
@@ -65,9 +65,9 @@ versions = sqlalchemy.Table(
     sqlalchemy.Column("version", sqlalchemy.Integer, nullable=False),
     sqlalchemy.Column("program", sqlalchemy.String(256), nullable=False),
 )
-"""One row: the version of our tables, and that of the mnist-tune that brought them to it."""
+"""One row: the version of our tables, and the version of the mnist-tune that brought them to it."""
 
 
 def has_table(connection: Connection, table: sqlalchemy.Table) -> bool:
-    """Whether the database has this table of ours: one that stock Optuna or an older version made may not."""
+    """Whether the database has this table of ours, which stock Optuna and older versions may not make."""
     return sqlalchemy.inspect(connection).has_table(table.name)

@@ -1,4 +1,4 @@
-"""How long to wait for a server that says nothing."""
+"""How long to wait for a database server that does not answer."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import math
 from dataclasses import dataclass
 
 ANSWER_SECONDS = 10.0
-"""A server that has been silent for so long is asked again, over another connection."""
+"""After so many seconds without an answer, a server is asked again over another connection."""
 CLIENT_FACTOR = 6
-"""How many times as long a client may be silent within a transaction: it may be busy, on a slow machine."""
+"""How many times longer a client may be silent within a transaction, since a slow machine may be busy."""
 
 
 @dataclass
 class Deadline:
-    """The longest silence of a server that all connections of an engine put up with; it may be changed."""
+    """How long, in seconds, all connections of an engine wait for a silent server; may be changed later."""
 
     seconds: float = ANSWER_SECONDS
 
     @property
     def idle_milliseconds(self) -> int:
-        """When the server is to end a transaction whose client has fallen silent; 0 is never."""
+        """When the server ends the transaction of a silent client, in milliseconds; 0 means never."""
         return 0 if self.seconds == math.inf else round(1000 * CLIENT_FACTOR * self.seconds)
 
     @classmethod
     def of(cls, *, create: bool) -> Deadline:
-        """Who creates waits as long as it takes: others create too, and take their turns."""
+        """The deadline for a new engine; without a limit for creators, who take turns."""
         return cls(math.inf if create else ANSWER_SECONDS)
 
     def shorten(self, grace_period: float) -> None:
-        """Leave a worker with such a lease the time to ask again before it is over."""
+        """Shorten the deadline so that a worker with this grace period (seconds) can ask a second time."""
         self.seconds = min(ANSWER_SECONDS, grace_period / 2)
