@@ -1,18 +1,18 @@
 """Errors that end a command with one line instead of a traceback."""
 
 LONGEST_COMPLAINT = 160
-"""Characters of a complaint about what is stored, which repeats some of it."""
+"""The most characters of a message about a stored value, since it repeats a part of the value."""
 
 FAILED = 1
-"""Exit code of a failure of ours, or of a study that ended with cells missing."""
+"""Exit code when the program fails, or when a study ends with cells missing."""
 MISTAKE = 2
-"""Exit code of a mistake in what was typed."""
+"""Exit code when the user has typed something wrong."""
 STOPPED = 3
-"""Exit code of what was stopped before its end."""
+"""Exit code when something was stopped before its end."""
 
 
 class MnistTuneError(Exception):
-    """A failure that is ours or the machine's. The message is the one line the user reads."""
+    """A failure of the program or the machine. The message is the one line that the user reads."""
 
     exit_code = FAILED
 
@@ -27,6 +27,6 @@ class Damaged(ValueError):  # noqa: N818 - a state of what is stored more than a
     """A stored value is not what it should be; the message says how, in one line."""
 
     def __init__(self, message: str) -> None:
-        from mnist_tune.text.wording import shortened  # training, which has errors too, needs no rich
+        from mnist_tune.text.wording import shortened  # training raises errors too, and should not need rich
 
         super().__init__(shortened(" ".join(message.split()), LONGEST_COMPLAINT))

@@ -1,4 +1,4 @@
-"""Why an attempt did not complete: the classes that retry budgets are counted in."""
+"""Why an attempt did not complete: the failure classes, each with a retry budget."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Failure:
             object.__setattr__(self, "reason", f"{self.reason[:half]}\n[...]\n{self.reason[-half:]}")
 
     def stored(self) -> dict[str, str]:
-        """As it stands in the trial's attributes."""
+        """The failure as it is stored in the trial's attributes."""
         return {"class": self.kind, "reason": self.reason}
 
     @classmethod
     def of_exception(cls, error: Exception) -> Failure:
-        """An unexpected error: its name, then its traceback."""
+        """The failure of an unexpected error: its name, then its traceback."""
         trace = "".join(traceback.format_exception(error))
         return cls("exception", f"{type(error).__name__}: {error}\n{trace}")
 
 
 class AttemptFailed(Exception):  # noqa: N818 - an outcome of an attempt more than an error
-    """An attempt ended for a reason that is known and has a class of its own."""
+    """An attempt ended for a known reason, which has a failure class of its own."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and last through a power cut; reading what really is a file."""
+"""Writes files whole or not at all, so that they survive a power cut; opens only regular files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{16}\.tmp")
-"""The name of a file that is being written, or that a process left which died over it."""
+"""The name of a file that is being written, or that was left by a process that died while writing."""
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Make `path` a file with this content, and its folder if need be.
+    """Make `path` a file with this content, and make its folder if it is missing.
 
-    Whatever has that name is replaced, never written into: a link goes, what it leads to stays. Raises
-    OSError, and then leaves nothing.
+    An existing file is replaced, never written into; a link is replaced, and its target stays. Raises
+    OSError, and then leaves nothing behind.
     """
     with whole_file(path) as sink:
         sink.write(content)
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """The same for a file that a person names: through links, and into what is no file, as /dev/stdout is.
+    """Write a file that a person names: through links, and into devices and pipes such as /dev/stdout.
 
     Raises OSError.
     """
@@ -41,9 +41,10 @@ def write_output(path: Path, content: bytes) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that gets the name `path` when the block ends well, and goes when it does not."""
+    """A file to write to; it becomes `path` when the block ends well, and is deleted when it does not."""
     make_folder(path.parent)
-    # A name that nobody can foresee, made anew: what lies in wait under it is neither followed nor replaced.
+    # The name cannot be guessed and must be new: a file or link placed there is neither followed nor
+    # replaced.
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as sink:
@@ -55,7 +56,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    with suppress(OSError):  # not every system lets a folder be synchronised
+    with suppress(OSError):  # not every system can synchronise a folder
         descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -64,21 +65,21 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give `target` the content of `source`, as a file of its own: each may be deleted or replaced alone.
+    """Give `target` the content of `source`; either may later be deleted or replaced without the other.
 
     Raises OSError.
     """
-    with open_file(source) as content:  # which refuses what is no file
+    with open_file(source) as content:  # refuses what is not a regular file
         make_folder(target.parent)
         try:
             os.link(source, target)
-        except OSError:  # another disk, a file of somebody else, a file system without links
+        except OSError:  # another disk, another user's file, or a file system without links
             with whole_file(target) as sink:
                 shutil.copyfileobj(content, sink, 1 << 20)
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file to read: no link, and nothing that would make us wait, as a pipe does. Raises OSError."""
+    """Open a regular file to read; refuses links, and whatever would block, such as pipes. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -92,13 +93,13 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file, as `open_file` opens it. Raises OSError."""
+    """The content of a regular file, opened by `open_file`. Raises OSError."""
     with open_file(path) as source:
         return source.read()
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Make a folder and those above it; which of them were not there, the innermost first. Raises OSError."""
+    """Make a folder and its parents; returns those that were missing, innermost first. Raises OSError."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     return missing

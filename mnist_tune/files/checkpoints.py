@@ -1,7 +1,7 @@
-"""Where training states wait between two attempts at a cell: named blobs in a folder, later perhaps a bucket.
+"""Stores training states between two attempts at a cell, as named blobs in a folder.
 
-The hash in the trial is the only pointer to a checkpoint: a blob that no trial points to means nothing, and
-one that does not match its hash is not used.
+The hash in the trial is the only pointer to a checkpoint: a blob to which no trial points has no meaning, and
+a blob that does not match its hash is not used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mnist_tune.files.stored_names import inside
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The pointer to a state after `epoch` epochs."""
+    """The pointer to a training state after `epoch` epochs."""
 
     key: str
     sha256: str
@@ -28,7 +28,7 @@ class Checkpoint:
 
 
 class CheckpointUnusable(Exception):  # noqa: N818 - an outcome: the trial begins anew
-    """The state cannot be had back; the message says why."""
+    """A state cannot be loaded; the message says why."""
 
 
 class CheckpointStore(Protocol):
@@ -38,23 +38,23 @@ class CheckpointStore(Protocol):
         """Store a blob, whole or not at all."""
 
     def read(self, key: str) -> bytes:
-        """Raises FileNotFoundError if there is none."""
+        """The content of a blob. Raises FileNotFoundError if there is none."""
 
     def delete(self, key: str) -> None:
-        """Whether it is there or not."""
+        """Delete a blob if it is there."""
 
     def keys(self) -> list[str]:
-        """All blobs, those too that were left half written."""
+        """The names of all blobs, including those left half written."""
 
     def remove_if_empty(self) -> None:
-        """Clear up what nobody needs when no blob is left."""
+        """Remove what the store itself needs, such as its folder, if no blob is left."""
 
 
 class CheckpointFolder:
     """A store in a folder of its own, which several machines may share.
 
-    With `parent` that folder goes too when it is empty: it is one that we have named and made. One that
-    `keeps` what it has deletes nothing: other studies may need it.
+    `parent` is a folder that we have named and made: it is removed when it is empty. With `keeps` nothing is
+    deleted, since other studies may need it.
     """
 
     def __init__(self, path: Path, parent: Path | None = None, *, keeps: bool = False) -> None:
@@ -73,18 +73,18 @@ class CheckpointFolder:
             inside(self.path, key).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
-        """Leave no empty folders behind a study that is done."""
+        """Remove the folder, and the one above it if it is ours, where they are empty."""
         for folder in filter(None, (self.path, self._parent)):
             with suppress(OSError):
                 folder.rmdir()
 
     def keys(self) -> list[str]:
         names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
-        return [name for name in names if stored_names.is_of_a_checkpoint(name)]  # the rest is not ours
+        return [name for name in names if stored_names.is_of_a_checkpoint(name)]  # other files are not ours
 
 
 def checkpoint_key(trial_id: int, token: str, epoch: int) -> str:
-    """The name of a state; the claim's token keeps attempts apart that know nothing of each other."""
+    """The name of a checkpoint. The claim's token keeps attempts apart that do not know of each other."""
     return f"{trial_id}-{token}-{epoch}.pt"
 
 
@@ -95,14 +95,14 @@ def save(store: CheckpointStore, name: str, epoch: int, content: bytes | memoryv
 
 
 def load(store: CheckpointStore, checkpoint: Checkpoint) -> bytes:
-    """Read a state back.
+    """Read a training state.
 
     Raises:
-        CheckpointUnusable: it is not there, or not what was written.
+        CheckpointUnusable: it is missing, unreadable, or not what was written.
     """
     try:
         content = store.read(stored_names.checkpoint_key(checkpoint.key))
-    except ValueError as error:  # what a storage says is data: not one of the names that we give
+    except ValueError as error:  # the name comes from the storage, and we give no such names
         raise CheckpointUnusable(str(error)) from None
     except FileNotFoundError:
         raise CheckpointUnusable(f"the checkpoint {checkpoint.key} is not there") from None
@@ -116,9 +116,9 @@ def load(store: CheckpointStore, checkpoint: Checkpoint) -> bytes:
 
 
 def sweep(store: CheckpointStore, names: Iterable[str], referenced: set[str], running: set[int]) -> int:
-    """Delete those of `names` that no unfinished trial points to and no running trial may be about to.
+    """Delete blobs that no unfinished trial points to and that no running trial may soon point to.
 
-    `names` must have been listed before the other two were read. Returns how many were deleted.
+    `names` must have been listed before `referenced` and `running` were read. Returns how many were deleted.
     """
     orphans = [name for name in names if name not in referenced and _trial_id(name) not in running]
     for name in orphans:

@@ -1,4 +1,4 @@
-"""Folders of the user's own. In a container he may be a mere number, without a home."""
+"""Finds folders of the user's own. In a container a user may be a number without a home."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from mnist_tune.errors import UserError
 
 
 def user_folder(kind: Literal["cache", "data"], instead: str) -> Path:
-    """Our folder among the user's.
+    """Our folder in the user's folder for caches or data.
 
     Raises:
-        UserError: he has none; `instead` is what he may name to do without.
+        UserError: the user has no home; `instead` says what to set to do without.
     """
-    import platformdirs  # here, so that a machine with torch alone can train from a folder it names
+    import platformdirs  # here: to train from a named folder, torch alone is enough
 
     find = {"cache": platformdirs.user_cache_path, "data": platformdirs.user_data_path}[kind]
     try:
         folder = find("mnist-tune")
     except RuntimeError:
         folder = Path("~")
-    if not folder.is_absolute():  # what older versions of it make of a home that is not there
+    if not folder.is_absolute():  # older versions of platformdirs return this for a missing home
         raise UserError(f"this user has no home directory; set HOME, or name a folder with {instead}")
     return folder
 
 
 def expanded(path: Path) -> Path:
-    """A path that a person wrote, with the home that ~ stands for.
+    """A path that a person wrote, with ~ replaced by the home directory.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such home directory.
     """
     try:
         return path.expanduser()

@@ -1,4 +1,4 @@
-"""Where the files beside a storage lie: checkpoints and artifacts."""
+"""Finds the folders of the files beside a storage: checkpoints and artifacts."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ SQLITE_FILE = b"SQLite format 3\0"
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of one kind of file, of all studies of a storage."""
+    """The folder for one kind of file, shared by all studies of a storage."""
 
     path: Path
     is_default: bool = False
-    """We have named it and make it, so that it goes when it is empty; one that a person names stays."""
+    """Whether we have named the folder, so that it is removed when empty; a person's folder stays."""
     shared_with: tuple[str, ...] = ()
-    """Other databases for which version 0.5.0 had this folder: whose a file is cannot be known."""
+    """Other databases that used this folder in version 0.5.0, so that the owner of a file is unknown."""
 
     def clear_up(self) -> None:
-        """Remove it if it is ours and empty. Raises OSError."""
+        """Remove the folder if we have named it and it is empty. Raises OSError."""
         if self.is_default and self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
 
 class Folders(NamedTuple):
-    """Where the files of a storage's studies lie."""
+    """Where a storage keeps the files of its studies."""
 
     checkpoints: Folder
     artifacts: Folder
 
     @classmethod
     def of(cls, url: URL, checkpoints: Path | None = None, artifacts: Path | None = None) -> Self:
-        """What the options name, else the environment, else a default for the storage at `url`."""
+        """The folders that the options name, else the environment, else defaults for the storage at `url`."""
         return cls(_folder("checkpoints", url, checkpoints), _folder("artifacts", url, artifacts))
 
 
 def checkpoints_of(uid: str, folder: Folder) -> CheckpointFolder:
-    """The checkpoints of the study of this uid."""
+    """The checkpoints of the study with this uid."""
     return CheckpointFolder(
         inside(folder.path, uid),
         parent=folder.path if folder.is_default else None,
@@ -58,14 +58,17 @@ def _folder(kind: str, url: URL, option: Path | None) -> Folder:
     named = option or os.environ.get(f"MNIST_TUNE_{kind.upper()}")
     if named:
         return Folder(expanded(Path(named)).absolute())
-    if url.drivername == "sqlite":  # beside the file: it goes where the studies go
+    if url.drivername == "sqlite":  # beside the database's file, so that both are moved together
         return _beside(Path(url.database or "").absolute(), kind)
     own = user_folder("data", f"--{kind} or $MNIST_TUNE_{kind.upper()}")
     return Folder(own / kind, is_default=True)
 
 
 def _beside(file: Path, kind: str) -> Folder:
-    """Named after the whole file, so that s.db and s.backup have two; as 0.5.0 named it if that is there."""
+    """The folder beside a database, named after the whole file name, so that s.db and s.backup differ.
+
+    A folder that 0.5.0 named after the stem alone is used where it exists.
+    """
     path = file.with_name(f"{file.name}.{kind}")
     older = file.with_name(f"{file.stem}-{kind}")
     if path.exists() or not older.is_dir() or not file.exists():
@@ -74,7 +77,7 @@ def _beside(file: Path, kind: str) -> Folder:
 
 
 def _namesakes(file: Path) -> tuple[str, ...]:
-    """The other SQLite databases beside it whose names differ in their last suffix only."""
+    """The other SQLite databases beside this one whose names differ in the last suffix only."""
     return tuple(
         sorted(
             other.name

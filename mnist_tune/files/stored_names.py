@@ -1,7 +1,7 @@
-"""Names in a storage that become names of files.
+"""Checks names from a storage that become names of files.
 
-A database is data, and so are its names: each has a form of its own, is checked where it is read, and lies in
-its folder.
+A database is data, and so are its names: each kind has a fixed form, is checked where it is read, and stays
+in its folder.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ ARTIFACT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def study_uid(stored: object) -> str:
-    """A study's uid, which names its folder of checkpoints. Raises ValueError for anything else."""
+    """Check a study's uid, which names its folder of checkpoints. Raises ValueError for anything else."""
     return _matching(UID, stored, "the uid", "32 hexadecimal digits")
 
 
 def checkpoint_key(stored: object) -> str:
-    """The name of a checkpoint's file. Raises ValueError for anything else."""
+    """Check the name of a checkpoint's file. Raises ValueError for anything else."""
     return _matching(CHECKPOINT_KEY, stored, "the key of a checkpoint", "TRIAL-TOKEN-EPOCH.pt")
 
 
 def artifact_id(stored: object) -> str:
-    """The name of an artifact's file. Raises ValueError for anything else."""
+    """Check the name of an artifact's file. Raises ValueError for anything else."""
     return _matching(ARTIFACT_ID, stored, "the id of an artifact", "a UUID")
 
 
 def is_artifact_id(stored: object) -> bool:
-    """Whether it is the name of an artifact's file."""
+    """Whether `stored` is a valid name of an artifact's file."""
     return isinstance(stored, str) and ARTIFACT_ID.fullmatch(stored) is not None
 
 
 def is_of_a_checkpoint(name: str) -> bool:
-    """Whether a file of this name is a checkpoint, or what a process left that died over one."""
+    """Whether a file of this name is a checkpoint, or was left by a process that died while writing one."""
     temporary = TEMPORARY.fullmatch(name)
-    # Version 0.5.0 had a fixed name for what it was writing.
+    # Version 0.5.0 added a fixed suffix to the name of a file that it was writing.
     key = temporary["name"] if temporary else name.removesuffix(".tmp")
     return CHECKPOINT_KEY.fullmatch(key) is not None
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The file of this name in the folder. Raises OSError for a name that leads anywhere else."""
+    """The file of this name in the folder. Raises OSError for a name that leads elsewhere."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise OSError(errno.EINVAL, "it is no name of a file", name)
     return folder / name

@@ -1,4 +1,4 @@
-"""Whether files can be kept in a folder, found out by a file: root may write what no mode allows."""
+"""Tests whether a folder can keep files by writing one: modes do not tell, since root may ignore them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mnist_tune.errors import UserError
 
 
 def nearest(folder: Path) -> Path:
-    """`folder`, or the nearest one above it that is there."""
+    """`folder`, or its nearest parent that exists."""
     folder = folder.absolute()
     return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
 
 
 def try_to_write(folder: Path) -> None:
-    """See that files can be kept in `folder`, or that it can be made. Raises OSError."""
+    """Check that files can be kept in `folder`, or that it can be made. Raises OSError."""
     with tempfile.TemporaryFile(dir=nearest(folder)) as file:
         file.write(bytes(4096))
         file.flush()
 
 
 def check_folders(checkpoints: Path, artifacts: Path) -> list[str]:
-    """See before hours of training that what comes of it can be kept; what to say of a disk that is full.
+    """Check before hours of training that its files can be kept; returns warnings about full disks.
 
-    That may pass, and results need no room there; a folder that nobody may write to will not.
+    A full disk is only a warning: it may pass, and results need no room there.
 
     Raises:
         UserError: a folder cannot be written to, or made.

@@ -1,4 +1,4 @@
-"""What a process computes on: device, precision, threads."""
+"""What a process computes on: its device, precision and threads."""
 
 import ctypes
 import functools
@@ -19,16 +19,20 @@ CPU_THREADS = 1  # one thread a worker and more workers beats more threads, by f
 CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # Intel and AMD, Intel, ARM
 CUDA_BF16_CAPABILITY = (8, 0)
 KEPT_BYTES = 1 << 30  # far more than a step needs
-MOST_OF_OLD_GLIBC = 32 << 20  # for a single block, of which older ones keep no larger
+MOST_OF_OLD_GLIBC = 32 << 20  # the largest block that older versions of glibc keep
 
-TORCH_VERSION = str(torch.__version__)  # its own type would have whoever reads it back import torch
+TORCH_VERSION = str(torch.__version__)  # plain: reading back its own type would import torch
 CUDA_VERSION: str | None = torch.version.cuda
-"""Of the CUDA that torch was built for."""
+"""The version of CUDA that torch was built for; None without CUDA."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """device: "cpu", "cuda:0" or "mps"; device_name: what its maker calls it; threads: on the CPU."""
+    """What a process computes on.
+
+    `device` is "cpu", "cuda:0" or "mps"; `device_name` is its maker's name for it; `threads` counts CPU
+    threads.
+    """
 
     device: str
     device_name: str
@@ -36,33 +40,33 @@ class Runtime:
     threads: int
 
     def apply(self) -> None:
-        """Set this process up (cheap, repeatable); the same Runtime then gives the same numbers."""
+        """Set this process up, which is cheap and may be repeated; equal Runtimes give equal numbers."""
         _keep_freed_memory()
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         if self.is_cuda:
             torch.cuda.set_device(self.device)
-            torch.backends.cudnn.benchmark = False  # would pick kernels by their time, so by chance
+            torch.backends.cudnn.benchmark = False  # would choose kernels by measured time, so by chance
             torch.backends.cudnn.deterministic = True
 
     @property
     def dtype(self) -> torch.dtype:
-        """What products are computed in."""
+        """The number type in which matrix products are computed."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
     @property
     def is_cpu(self) -> bool:
-        """Whether the images lie in the machine's own memory, beside those of other workers."""
+        """Whether the images are in the machine's own memory, which other workers use too."""
         return torch.device(self.device).type == "cpu"
 
     @property
     def is_cuda(self) -> bool:
-        """Whether steps can be recorded as a CUDA graph."""
+        """Whether the device is an NVIDIA GPU, where steps can be recorded as a CUDA graph."""
         return torch.device(self.device).type == "cuda"
 
     @contextmanager
     def seeded(self, seed: int) -> Iterator[None]:
-        """Meanwhile the device's own generator, which dropout draws from, goes on from `seed`."""
+        """Within the block the device's own generator, from which dropout draws, starts from `seed`."""
         with torch.random.fork_rng(devices=[self.device] if self.is_cuda else []):
             torch.default_generator.manual_seed(seed)
             if self.is_cuda:
@@ -72,15 +76,16 @@ class Runtime:
             yield
 
     def autocast(self) -> torch.autocast:
-        """The context of a forward pass: matrix products in bf16, or nothing at all in fp32."""
+        """The context of a forward pass: matrix products in bf16, or no change in fp32."""
         kind = torch.device(self.device).type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def resolve_runtime(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Runtime:
-    """Settle what "auto" means on this machine: cuda, else mps, else cpu; bf16 where the hardware has it.
+    """Choose what "auto" means on this machine: cuda, else mps, else cpu; bf16 where the hardware has it.
 
-    Raises UserError for a device that is not there and for values that mean nothing.
+    Raises:
+        UserError: the device is not there, or a value has no meaning.
     """
     if precision not in ("auto", "fp32", "bf16"):
         raise UserError(f"precision {precision!r}: write auto, fp32 or bf16")
@@ -97,7 +102,7 @@ def resolve_runtime(device: str = "auto", precision: str = "auto", threads: int 
 
 
 def available_devices() -> list[str]:
-    """This machine's devices, the one that "auto" takes first."""
+    """This machine's devices; the first one is what "auto" takes."""
     devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         devices.append("mps")
@@ -108,7 +113,7 @@ def _has_native_bf16(device: str) -> bool:
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device) >= CUDA_BF16_CAPABILITY
     if device == "cpu":
-        # Not mkldnn's own answer: it also says yes where it emulates bf16, which is slower than fp32.
+        # Not mkldnn's own answer: it is also yes where bf16 is emulated, which is slower than fp32.
         flags = _cpu_field("flags") or _cpu_field("Features") or ""
         has_mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         return has_mkldnn and not CPU_BF16_FLAGS.isdisjoint(flags.split())
@@ -138,13 +143,13 @@ def _cpu_field(name: str) -> str | None:
 
 @functools.cache
 def _keep_freed_memory() -> None:
-    """Have glibc keep what a step frees for the next one, which else faults in some 10,000 pages anew.
+    """Have glibc keep the memory that a step frees, which else must be mapped anew in some 10,000 pages.
 
     That cost a third of a step. See mallopt(3); other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     trim_threshold, mmap_threshold = -1, -3
-    # In this order: either call ends glibc's own adaptation, so that the first without the second is a loss.
+    # In this order: either call ends glibc's own adaptation, and the first alone would be slower than none.
     if mallopt is not None and any(mallopt(mmap_threshold, most) for most in (KEPT_BYTES, MOST_OF_OLD_GLIBC)):
         mallopt(trim_threshold, KEPT_BYTES)
 

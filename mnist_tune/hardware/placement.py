@@ -1,4 +1,4 @@
-"""Which of a pool's workers computes where. Torch is asked only where there may be a GPU."""
+"""Which device and core each worker of a pool computes on. Torch is loaded only where there may be a GPU."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 from mnist_tune.hardware.cores import usable_cores
 
 WORKERS_PER_GPU = 1
-"""Not measured yet: one that replays whole steps should leave a GPU little to do."""
+"""Not measured yet: one worker that replays whole steps should keep a GPU busy."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A device by name and, on the CPU, the one core to keep to; None: any."""
+    """A worker's device by name and, on the CPU, the one core that it keeps to; None means any core."""
 
     device: str
     core: int | None = None
 
 
 def check_device(device: str) -> None:
-    """See that this machine has the device.
+    """Check that this machine has the device.
 
     Raises:
-        UserError: it has not.
+        UserError: the machine does not have it.
     """
-    if device not in ("auto", "cpu"):  # these need no look, which would wait for torch
+    if device not in ("auto", "cpu"):  # these always exist; looking for others would wait for torch
         from mnist_tune.hardware.devices import resolve_runtime
 
         resolve_runtime(device)
@@ -36,9 +36,9 @@ def check_device(device: str) -> None:
 def local_places(
     n_cells: int, device: str, workers: int | None, per_gpu: int = WORKERS_PER_GPU, threads: int | None = None
 ) -> list[Placement]:
-    """A place for each worker to start, no more by default than there are cells.
+    """A place for each of `workers` workers; by default there are no more than cells.
 
-    By default `per_gpu` on every GPU, or on the one that is named; without any, one on every core that this
+    The default is `per_gpu` on every GPU or on the named one and, without a GPU, one on every core that this
     process may use.
     """
     gpus = _gpus() if device == "auto" else [device] if device != "cpu" else []
@@ -51,10 +51,10 @@ def local_places(
 
 
 def _cores_to_share(workers: int, threads: int | None) -> list[int] | list[None]:
-    """Each core, if the workers fill them all.
+    """The cores to pin workers to: all of them if the workers fill them, else None (any core).
 
-    Fewer are not kept to any: another pool's may be there. Nor those of a container that has less of the
-    machine's time than cores, since its neighbours choose the same ones.
+    Fewer workers are not pinned, since another pool may use the same cores. Nor are those in a container with
+    less CPU time than cores: its neighbours would choose the same ones.
     """
     if not hasattr(os, "sched_setaffinity") or threads not in (None, 1):
         return [None]
@@ -63,7 +63,7 @@ def _cores_to_share(workers: int, threads: int | None) -> list[int] | list[None]
 
 
 def _gpus() -> list[str]:
-    # Torch takes seconds to import: only ask it where there may be something to find.
+    # Torch takes seconds to import: ask it only where there may be a GPU.
     if not (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() or sys.platform != "linux"):
         return []
     from mnist_tune.hardware.devices import available_devices

@@ -1,7 +1,7 @@
 """The trials of a study as plain rows, read column by column.
 
-Optuna's own reader makes an object of every row and parses every distribution, of which a grid has one for
-each axis: thousands of cells with a long axis take it half a minute and most of a gigabyte.
+Optuna's own reader makes an object of every row and parses every distribution, and a grid stores one for each
+axis of each cell: with thousands of cells and a long axis it takes half a minute and most of a gigabyte.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from mnist_tune.storage.tables import epochs, has_table
 BATCH = 1000
 """How many rows are in memory at a time before they are parsed."""
 OWN = ""
-"""In the place of a distribution: the spec's own."""
+"""Stands for a parameter's distribution where it is the same as in the spec."""
 INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
-"""What Optuna stores in the column beside a value that is no number."""
+"""The names that Optuna stores in the column beside a value that is infinite."""
 
 
 @dataclass(slots=True)
 class TrialColumns:
-    """What stands in the columns of one trial, which may be anything if somebody damaged it."""
+    """The columns of one trial as they are stored; damaged ones may hold anything."""
 
     trial_id: int
     number: Any
     state: Any
-    """Its name."""
+    """The name of the state."""
     started: Any
     ended: Any
     values: dict[Any, Any] = field(default_factory=dict)
-    """By objective."""
+    """The stored values by the number of their objective."""
     parameters: list[tuple[Any, Any, Any]] = field(default_factory=list)
-    """Name, the number that stands for the value, and the JSON of its distribution or `OWN`."""
+    """For each parameter its name, its stored number, and the JSON of its distribution or `OWN`."""
     user: dict[Any, Any] = field(default_factory=dict)
-    """Attributes, as JSON texts."""
+    """User attributes by name, as JSON texts."""
     system: dict[Any, Any] = field(default_factory=dict)
     epochs: list[tuple[Any, Any]] = field(default_factory=list)
-    """Number and, as a JSON text, metrics; none of a trial that 0.5.0 ran: its user attribute has them."""
+    """Number and metrics (a JSON text) of each epoch; empty for trials of 0.5.0, which have an attribute."""
 
 
 def read_columns(
@@ -62,7 +62,7 @@ def read_columns(
     user: Sequence[str],
     system: Sequence[str],
 ) -> list[TrialColumns]:
-    """The study's trials by number, with those of their attributes that are named, and those of files."""
+    """Read the study's trials, ordered by number, with the named attributes and those of files."""
     in_study = trials.c.study_id == study_id
     columns = raw(trials, "trial_id", "number", "state", "datetime_start", "datetime_complete")
     found = session.execute(select(*columns).where(in_study).order_by(trials.c.number, trials.c.trial_id))
@@ -76,7 +76,7 @@ def read_columns(
         session, parameters, in_study, "param_name", "param_value", other
     ):
         read[trial_id].parameters.append((name, value, distribution))
-    # Workers write the same environment to all their trials: one text is kept of it.
+    # Workers write the same environment to all their trials: its text is kept once.
     texts: dict[Any, Any] = {}
     for trial_id, key, text in rows_of(
         session, user_attributes, in_study & user_attributes.c.key.in_(user), "key", "value_json"
@@ -92,18 +92,18 @@ def read_columns(
 
 
 def epoch_rows(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> Iterator[Any]:
-    """Trial id, number and metrics of the epochs of such trials: all of a trial's one after the other."""
-    if has_table(session.connection(), epochs):  # an older version makes none, nor does stock Optuna
+    """Trial id, number and metrics of the epochs of the trials with a condition, trial by trial."""
+    if has_table(session.connection(), epochs):  # older versions and stock Optuna have no such table
         yield from rows_of(session, epochs, which, "epoch", "metrics")
 
 
 def raw(table: sqlalchemy.FromClause, *names: str) -> list[sqlalchemy.ColumnElement[Any]]:
-    """Columns as the driver gives them: SQLAlchemy's types raise an error on what is none of theirs."""
+    """Columns as the driver gives them; SQLAlchemy's types raise an error on values that are damaged."""
     return [sqlalchemy.type_coerce(table.c[name], NullType()).label(name) for name in names]
 
 
 def _unless_own(axes: Mapping[str, BaseDistribution]) -> sqlalchemy.ColumnElement[Any]:
-    """A parameter's distribution, or `OWN`: the axes, long as they may be, need not come with each trial."""
+    """A parameter's distribution, or `OWN` where it is the spec's, so that a long axis is read only once."""
     (text,) = raw(parameters, "distribution_json")
     own = [
         sqlalchemy.and_(
@@ -120,7 +120,7 @@ def rows_of(
     which: sqlalchemy.ColumnElement[bool],
     *columns: str | sqlalchemy.ColumnElement[Any],
 ) -> Iterator[Any]:
-    """Trial id and these columns of the rows of such trials, in the order in which they were written."""
+    """Trial id and these columns of a table, for trials with a condition, ordered by primary key."""
     shown = [raw(table, one)[0] if isinstance(one, str) else one for one in ("trial_id", *columns)]
     found = select(*shown).select_from(table).join(trials, trials.c.trial_id == table.c.trial_id)
     yield from session.execute(

@@ -1,4 +1,4 @@
-"""A spec's search in Optuna's words: distributions, and the cells as trials waiting to run."""
+"""A spec's search in Optuna's words: its distributions, and its cells as waiting trials."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mnist_tune.storage.optuna_internals import grid_points
 
 
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:
-    """Each searched field's distribution; the axes of a grid are categorical."""
+    """The distribution of each searched field; the axes of a grid are categorical."""
     return {name: _distribution(name, axis) for name, axis in spec.search.axes.items()}
 
 
 def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
-    """The trial's value of one searched field; a cell of a grid, or a retry, has it already."""
+    """Draw a searched field's value for a trial; a grid's cell or a retry keeps the one it has."""
     if isinstance(axis, CategoricalDistribution):
         return trial.suggest_categorical(name, axis.choices)
     if isinstance(axis, IntDistribution):
@@ -39,7 +39,7 @@ def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
 
 
 class Waiting(NamedTuple):
-    """What a trial that waits is stored with, by Optuna's own names: its `FrozenTrial` costs far more."""
+    """The stored content of a waiting trial, under Optuna's names; a `FrozenTrial` costs far more to make."""
 
     params: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
@@ -50,7 +50,7 @@ def waiting_cells(spec: Spec) -> list[Waiting]:
     """Every cell of the study as a WAITING trial, in the order of Optuna's own grid ids.
 
     A grid cell carries what stock `GridSampler` writes (`grid_id`, `search_space`), its parameters, and
-    `fixed_params`, from which dashboards show the queue. A sampled search gets blank tickets.
+    `fixed_params`, from which dashboards show the queue. Cells of a sampled search have no parameters yet.
     """
     if spec.search.grid is None:
         return [Waiting({}, {}, {CELL: cell, "fixed_params": {}}) for cell in range(spec.n_cells)]
@@ -75,7 +75,7 @@ def _distribution(name: str, axis: list[Value] | Interval) -> BaseDistribution:
     if isinstance(axis, list):
         return CategoricalDistribution(axis)
     with warnings.catch_warnings():
-        # Where the steps do not reach `high`, it becomes the last value: that is said when the study is made.
+        # Where the steps do not reach `high`, Optuna lowers it; a user is told so when the study is made.
         warnings.filterwarnings("ignore", "The distribution is specified by")
         if is_integer(name):
             return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))

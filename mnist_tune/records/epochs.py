@@ -1,4 +1,4 @@
-"""The epochs of a trial as typed values, from the rows of our table."""
+"""Reads the epochs of trials from our table into typed values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mnist_tune.storage.tables import epochs
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """What is stored of one epoch. What a later version adds to it is no damage."""
+    """The stored metrics of one epoch. Keys that a later version adds are ignored."""
 
     training_loss: float
     validation_loss: float | None
@@ -35,7 +35,7 @@ FINISHED = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
 
 
 def last_epochs(session: orm.Session, study_id: int) -> dict[int, tuple[Any, Any]]:
-    """Number and metrics of the last epoch of each of the study's trials, by the trial's id."""
+    """The number and the metrics (a JSON text) of the last epoch of each trial of the study, by trial id."""
     later = epochs.alias("later")
     latest = select(func.max(later.c.epoch)).where(later.c.trial_id == epochs.c.trial_id).scalar_subquery()
     is_last = (trials.c.study_id == study_id) & (epochs.c.epoch == latest)
@@ -45,10 +45,10 @@ def last_epochs(session: orm.Session, study_id: int) -> dict[int, tuple[Any, Any
 def copied_reports(
     session: orm.Session, study_id: int, columns: Sequence[TrialColumns]
 ) -> dict[int, list[tuple[Any, Any]]]:
-    """Of finished trials whose epochs stayed where they ran: number and accuracy of each, by the trial's id.
+    """Number and accuracy of the epochs of finished trials that stock Optuna copied, by trial id.
 
-    Stock Optuna copies the values that a trial reported, and not our table. A trial that ran in this storage
-    has had a heartbeat, which no copy brings along.
+    Stock Optuna copies the values that a trial reported, but not our table of epochs. A trial that ran in
+    this storage has a heartbeat, and no copy brings one along.
     """
     without = {
         trial.trial_id
@@ -73,7 +73,7 @@ def copied_reports(
 
 
 def reported(reports: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
-    """The epochs of which only number and accuracy are known. Raises Damaged."""
+    """The epochs of a copied trial, of which only number and accuracy are known. Raises Damaged."""
     history = []
     for epoch, accuracy in reports:
         if not (isinstance(epoch, int) and isinstance(accuracy, int | float)):
@@ -83,10 +83,10 @@ def reported(reports: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
 
 
 def history_of(rows: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
-    """The epochs whose numbers and metrics these rows have. Raises Damaged, of the first that is."""
+    """The epochs in rows of number and metrics (a JSON text). Raises Damaged for the first bad one."""
     history = []
     for epoch, text in rows:
-        if not isinstance(epoch, int):  # SQLite lets a column have anything
+        if not isinstance(epoch, int):  # SQLite lets a column hold values of any type
             raise Damaged(f"has the epoch {epoch!r}")
         try:
             numbers: _Numbers = parse_as(NUMBERS, text)

@@ -1,4 +1,4 @@
-"""Parameters as Optuna stores them, a number and a distribution, to the values that they stand for."""
+"""Turns stored parameters (a number and a distribution) into their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mnist_tune.storage.optuna_internals import contains
 
 
 def one_of(axis: BaseDistribution, value: Any) -> Any:
-    """A parameter's value, if the spec has it on this axis. Raises Damaged."""
+    """Return a parameter's value if it is on this axis of the spec. Raises Damaged if it is not."""
     with suppress(TypeError, ValueError):
         if contains(axis, axis.to_internal_repr(value)):
             return value
@@ -24,7 +24,7 @@ def one_of(axis: BaseDistribution, value: Any) -> Any:
 
 
 def external(of: BaseDistribution, stored: Any) -> Any:
-    """A parameter's value, from the number that stands for it. Raises Damaged."""
+    """The value of a parameter from the number that is stored for it. Raises Damaged."""
     try:
         is_number = isinstance(stored, int | float) and math.isfinite(stored)
         is_place = not isinstance(of, CategoricalDistribution) or (is_number and stored % 1 == 0)
@@ -36,10 +36,10 @@ def external(of: BaseDistribution, stored: Any) -> Any:
 
 
 def distribution(text: Text) -> BaseDistribution:
-    """What a parameter was taken from. Raises Damaged."""
+    """The distribution in a stored JSON text. Raises Damaged."""
     try:
         return _distribution(text)
-    except Exception as error:  # Optuna says of what has another form whatever comes
+    except Exception as error:  # Optuna raises any exception for a text of another form
         raise Damaged(f"has a distribution that cannot be read: {type(error).__name__}: {error}") from None
 
 

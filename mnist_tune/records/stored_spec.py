@@ -1,4 +1,4 @@
-"""The spec that is stored with a study, which an older version may have written, or anybody spoilt."""
+"""Reads the spec that is stored with a study; it may be an older version's, or damaged."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ TABLES: dict[str, type[Section]] = {"lease": LeaseSettings, "retry": Retry, "lim
 
 
 def spec_text(study_id: int) -> sqlalchemy.Select[Any]:
-    """The statement that reads such a text."""
+    """The statement that reads the JSON text of a study's spec."""
     attribute = study_attributes.c.study_id == study_id, study_attributes.c.key == SPEC
     return sqlalchemy.select(study_attributes.c.value_json).where(*attribute)
 
 
 def stored_spec(text: Text) -> Spec:
-    """The spec of such a JSON text. Raises Damaged."""
+    """The spec in a stored JSON text. Raises Damaged."""
     return as_stored_spec(load(text))
 
 
 def as_stored_spec(document: Any) -> Spec:
-    """The same of what the text says. Raises Damaged."""
+    """The spec in stored plain data. Raises Damaged."""
     try:
         return validate(Spec, _within_bounds(document), "")
     except UserError as error:
@@ -37,9 +37,9 @@ def as_stored_spec(document: Any) -> Spec:
 
 
 def _within_bounds(document: Any) -> Any:
-    """The document with each setting that 0.5.0 took, and that is out of bounds by now, at its bound.
+    """The document with each setting that was in bounds for 0.5.0, and no longer is, set to its bound.
 
-    That version knew no longest wait, no largest count and no shortest heartbeat.
+    That version had no upper bounds for times and counts, and no lower one for the heartbeat.
     """
     if not isinstance(document, dict):
         return document

@@ -13,7 +13,7 @@ from mnist_tune.jobs.metrics import EpochMetrics
 
 @dataclass(frozen=True)
 class StoredTrial:
-    """An attempt at a cell as far as it can be read; each of `problems` says of what it cannot, and why."""
+    """An attempt at a cell as far as it can be read; `problems` says what cannot be read, and why."""
 
     trial_id: int
     number: int
@@ -22,23 +22,23 @@ class StoredTrial:
     started: datetime | None = None
     ended: datetime | None = None
     value: float | None = None
-    """Percent; of a complete trial."""
+    """The validation accuracy in percent; only complete trials have one."""
     parameters: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
-    """Those that it has, typed, by key."""
+    """The trial's readable attributes, typed, by key."""
     history: list[EpochMetrics] = field(default_factory=list)
-    """Its epochs, also those that an earlier attempt has done."""
+    """The trial's epochs, also those that an earlier attempt has done."""
     files: dict[str, str] = field(default_factory=dict)
-    """The artifact ids of what was kept of it, by file name."""
+    """The artifact ids of the trial's files, by file name."""
     problems: tuple[str, ...] = ()
     is_sound: bool = True
-    """Whether it is known what was run and, of a complete one, what came of it."""
+    """Whether its parameters are known and, if the trial is complete, its result too."""
     is_trained: bool = True
-    """Of a finished one: whether a worker ended it, and no other program."""
+    """Whether a worker ended the trial; False only for finished trials that another program ended."""
     is_explained: bool = True
-    """Of a failed one: whether it says why, as a worker does."""
+    """Whether a reason is stored; False only for failed trials without one."""
 
     @property
     def has_failed(self) -> bool:
-        """Whether its cell is to be tried again, or is missing."""
+        """Whether the attempt leaves its cell without a result."""
         return self.state is TrialState.FAIL or not self.is_trained

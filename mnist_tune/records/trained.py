@@ -1,9 +1,9 @@
-"""Whether a finished trial is one that a worker of ours has trained: said here, and nowhere else.
+"""Decides whether a finished trial was trained by a worker of ours; no other module decides this.
 
-Whatever opens the storage can end a trial, or add one that is finished: stock Optuna's `tell`, `optimize` and
-`add_trials`, a dashboard. A worker that ends one leaves as its `RESULT` the trial's number and the value, in
-the same transaction. Version 0.5.0 left none: in its studies the value is known by the accuracy after the
-last epoch.
+Whatever opens the storage can end a trial, or add a finished one: stock Optuna's `tell`, `optimize` and
+`add_trials`, a dashboard. A worker that ends a trial stores the trial's number and value as its `RESULT`, in
+the same transaction. Version 0.5.0 stored no `RESULT`: in its studies a trial was trained if its value is the
+accuracy after its last epoch.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.storage.optuna_internals import study_attributes
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""The states that finish a cell."""
+"""The states in which a trial finishes its cell."""
 UNTRAINED = Failure("lost", "another program than a worker ended it, and nothing was trained")
-"""Of a trial that is finished and was not trained."""
+"""Stands for the failure of a finished trial that no worker trained."""
 UNEXPLAINED = Failure("lost", "another program than a worker ended it as failed")
-"""Of a failed trial that does not say why."""
+"""The failure that is stored for a failed trial without a reason."""
 FIRST_WITH_RESULTS = Version("0.6.0.dev0")
-"""Of the versions, the first whose workers leave a `RESULT`."""
+"""The first version whose workers store a `RESULT`."""
 UNREADABLE = object()
-"""In the place of a value that is stored and cannot be read: a worker may have left it all the same."""
+"""Stands for a stored value that cannot be read; a worker may have written it all the same."""
 
 
 class Ended(NamedTuple):
-    """What of a finished trial says who has ended it."""
+    """The columns of a finished trial that tell who has ended it."""
 
     number: Any
     state: TrialState
@@ -46,20 +46,20 @@ class Ended(NamedTuple):
     parameters: Mapping[str, Any]
     is_claimed: bool
     result: Any
-    """Number and value; None if none is stored, or `UNREADABLE`."""
+    """Its `RESULT` as number and value; None if none is stored, `UNREADABLE` if it cannot be read."""
     history: Any
-    """The metrics of its epochs; None if none is stored, or `UNREADABLE`."""
+    """The metrics of its epochs; None if none are stored, `UNREADABLE` if they cannot be read."""
 
 
 class Trained:
-    """Which finished trials of one study its workers have trained."""
+    """Tells which finished trials of one study were trained by its workers."""
 
     def __init__(self, former_spec: Spec | None = None) -> None:
-        """`former_spec` is that of a study whose workers may have left no `RESULT`."""
+        """`former_spec` is the study's spec if its workers may have stored no `RESULT`."""
         self._former_spec = former_spec
 
     def is_result(self, ended: Ended) -> bool:
-        """Whether a worker has left what the trial ended with."""
+        """Whether a worker trained the trial and stored its result."""
         if not ended.is_claimed:
             return False
         if ended.result is not None:
@@ -74,7 +74,7 @@ class Trained:
         return is_whole and ended.values == [history[-1].validation_accuracy]
 
     def was_trained(self, trial: FrozenTrial) -> bool:
-        """The same of Optuna's own object, whose attributes may be anything."""
+        """Whether a worker trained the trial, given as Optuna's object, whose attributes may be damaged."""
         if trial.state not in FINISHED:
             return False
         history = _history(trial) if self._former_spec is not None else None
@@ -84,7 +84,7 @@ class Trained:
         )
 
     def has_its_result(self, trial: FrozenTrial) -> bool:
-        """Whether its value, too, is the one that the worker left."""
+        """Whether a worker trained the trial and the trial's value is the one that the worker stored."""
         if not self.was_trained(trial):
             return False
         result = _result(trial)
@@ -94,7 +94,7 @@ class Trained:
 
 
 def trained_in(session: orm.Session, study_id: int, spec: Spec | None = None) -> Trained:
-    """How it is known in this study; its spec is read if it is not given."""
+    """Make the `Trained` of a stored study; its spec is read if it is not given."""
     ours = study_attributes.c.study_id == study_id, study_attributes.c.key.in_([SPEC, VERSION])
     rows = session.execute(select(study_attributes.c.key, study_attributes.c.value_json).where(*ours))
     texts: dict[str, Text] = {row.key: row.value_json for row in rows}
@@ -102,17 +102,17 @@ def trained_in(session: orm.Session, study_id: int, spec: Spec | None = None) ->
 
 
 def trained_with(attributes: Mapping[str, Any], spec: Spec | None = None) -> Trained:
-    """The same of a study with these attributes."""
+    """The `Trained` of a study with these attributes."""
     if not _is_former(attributes.get(VERSION)):
         return Trained()
     try:
         return Trained(spec or as_stored_spec(attributes.get(SPEC)))
-    except Damaged:  # not ours, or damaged: nothing is known of its cells
+    except Damaged:  # damaged, or not a study of ours: nothing is known of its cells
         return Trained()
 
 
 def _is_former(version: Any) -> bool:
-    """Whether a study of this version is from before `RESULT`; one that cannot be read may be."""
+    """Whether a study of this version may have trials without `RESULT`; True if it cannot be read."""
     try:
         return Version(version) < FIRST_WITH_RESULTS
     except (InvalidVersion, TypeError):

@@ -1,4 +1,4 @@
-"""Reads a trial's columns to typed values: what cannot be read is its problem."""
+"""Reads the columns of a trial into typed values; what cannot be read becomes a problem of the trial."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ USER = (
 SYSTEM = (keys.CELL, keys.CLAIM, keys.RESULT)
 """The system attributes that are read."""
 APART = (keys.HISTORY, keys.LOG)
-"""The attributes that no two trials share."""
+"""Attributes that differ in every trial, so that caching them is of no use."""
 LONGEST_PROBLEM = 240
-"""Characters of what is said of one problem."""
+"""The most characters that the text of one problem may have."""
 STATES = {state.name: state for state in TrialState}
 NAMES = {
     keys.LOG: "its log",
@@ -46,11 +46,11 @@ NAMES = {
     keys.REUSED: "where it ran",
     keys.NOT_KEPT: "what was not kept of it",
 }
-"""Of the attributes whose key says less."""
+"""What to call attributes in a problem whose keys would say too little."""
 
 
 class TrialReader:
-    """Reads the trials of one study. What many of them share, as their environment, is parsed once."""
+    """Reads the trials of one study. A value that many trials share, like the environment, is parsed once."""
 
     def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution], trained: Trained) -> None:
         self._spec = spec
@@ -59,10 +59,10 @@ class TrialReader:
         self._parsed: dict[tuple[str, Text], Any] = {}
 
     def read(self, columns: TrialColumns, reports: Sequence[tuple[Any, Any]]) -> StoredTrial:
-        """A trial, and what it reported if only that is known of its epochs.
+        """Read one trial; `reports` are its epochs if only their numbers and accuracies are known.
 
         Raises:
-            Damaged: too little is known of it.
+            Damaged: its number, state or cell cannot be read.
         """
         number, cell, state = self._identity(columns)
         parameters, problems = self._parameters(columns.parameters)
@@ -77,7 +77,7 @@ class TrialReader:
 
         typed: dict[str, Any] = {}
         files = {}
-        if columns.epochs:  # no worker that writes them writes the attribute
+        if columns.epochs:  # a worker that writes the table does not write the attribute
             columns.user.pop(keys.HISTORY, None)
         for key, text in (*columns.user.items(), *columns.system.items()):
             read = known(_named(key), self._value, key, text)
@@ -96,7 +96,7 @@ class TrialReader:
         is_trained = state not in FINISHED or self._trained.is_result(ended_with)
         is_former = state in FINISHED and is_trained and ended_with.result is None
         if is_former and ended_with.history is UNREADABLE:
-            is_sound = False  # nothing else tells what came of it
+            is_sound = False  # no other value tells its result
         elif state is TrialState.COMPLETE and is_trained:
             value = known("its value", accuracy, columns.values)
             _, result = typed.get(keys.RESULT, (number, value))
@@ -106,7 +106,7 @@ class TrialReader:
             is_sound = is_sound and value is not None
         started, ended = known("its start", moment, columns.started), known("its end", moment, columns.ended)
         if not is_trained or (state is TrialState.FAIL and keys.CLAIM not in columns.system):
-            problems = []  # another program had it: what that left there is no damage of ours
+            problems = []  # another program ended it, and what it stored there is no damage of ours
         return StoredTrial(
             trial_id=columns.trial_id,
             number=number,
@@ -146,7 +146,7 @@ class TrialReader:
         return self._parsed[key, text]
 
     def _parameters(self, rows: Iterable[tuple[Any, Any, Text]]) -> tuple[dict[str, Any], list[str]]:
-        """The parameters of one trial, and what is wrong with them."""
+        """The parameters of one trial by name, and the problems with those that cannot be read."""
         known, problems = {}, []
         for name, stored, text in rows:
             axis = self._axes.get(name)

@@ -1,4 +1,4 @@
-"""The trials of a study as typed values: what of one cannot be read is its problem, and hides no other."""
+"""The trials of a study as typed values; damage to one hides no other."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from mnist_tune.storage import keys
 from mnist_tune.text.wording import shortened
 
 MOST_NAMED = 5
-"""Trials of no cell that are named one by one."""
+"""How many trials without a cell are named in a message."""
 
 
 @dataclass(frozen=True)
 class StoredTrials:
-    """The study's attempts, by number: at a cell one after the other, each after a failed one."""
+    """The study's attempts by number; of the attempts at a cell, only the last may have succeeded."""
 
     trials: list[StoredTrial]
     lost: list[str]
-    """Of each trial of which it cannot be told which, of what or in which state it is: why."""
+    """Why a trial was left out whose number, state or cell cannot be read; a line for each."""
     others: list[str]
-    """Of what other programs have made of the study's trials: what does not count, and why."""
+    """Trials of other programs that do not count, and why; a line for each."""
     deleted: list[int]
     """The cells of which no trial is left."""
 
 
 def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: bool = False) -> StoredTrials:
-    """All attempts at the study's cells; workers' logs, which may be long, come if they are wanted."""
+    """Read all attempts at the study's cells; `with_logs` also reads workers' logs, which may be long."""
     axes = distributions(spec)
     system = (*SYSTEM, keys.LOG) if with_logs else SYSTEM
     reader = TrialReader(spec, axes, trained_in(session, study_id, spec))
@@ -61,11 +61,11 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
     if of_no_cell:
         few = ", ".join(of_no_cell[:MOST_NAMED]) + (", ..." if len(of_no_cell) > MOST_NAMED else "")
         others.append(f"made by another program, of no cell, run by no worker and in no ranking: {few}")
-    # A trial that cannot be read may be of any cell.
+    # A trial that cannot be read may be for any cell, so no cell is known to have none.
     deleted = [] if lost else [cell for cell in range(spec.n_cells) if cell not in last]
     return StoredTrials(found, lost, others, deleted)
 
 
 def name_of(row: TrialColumns) -> str:
-    """What a trial is called in a line."""
+    """The name of a trial in a message."""
     return f"trial {row.number}" if isinstance(row.number, int) else f"the trial with the id {row.trial_id}"

@@ -1,6 +1,6 @@
-"""What is stored under our names, as typed values: each is parsed here, and nowhere else.
+"""The types of all values that are stored under our names; no other module parses them.
 
-Whoever can write to the database may have put anything there. What is not what it should be is `Damaged`, in
+Whoever can write to the database may have put anything there. A value of another type raises `Damaged`, with
 one line, and never another kind of error.
 """
 
@@ -36,33 +36,33 @@ from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 T = TypeVar("T")
 
 MOST = 2**31 - 1
-"""Of whatever is counted."""
+"""The largest count that is accepted."""
 MOST_SECONDS = 1e9
-"""That an epoch takes."""
+"""The most seconds that an epoch can take."""
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""Between them lies every time that a study can have."""
+"""All times of a study lie between these two."""
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
 Scalar: TypeAlias = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 Text: TypeAlias = str | bytes | None
-"""A JSON text as a column has it; SQLite lets a column have anything."""
+"""A JSON text as a column holds it; SQLite lets a column hold values of any type."""
 
 
 class Stored(BaseModel):
-    """A JSON object. What a later version adds to it is no damage."""
+    """A JSON object. Keys that a later version adds are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
 class Reason(Stored):
-    """Why an attempt failed: the class that its budget is counted in, and more."""
+    """Why an attempt failed; `kind` is the class whose retry budget it counts against."""
 
     kind: str = Field(alias="class")
     reason: str
 
 
 class Resumed(Stored):
-    """The epoch that an attempt went on from, or why it began anew."""
+    """The epoch from which an attempt went on, or why it began at the first one."""
 
     epoch: Count
     checkpoint: str | None = None
@@ -70,7 +70,7 @@ class Resumed(Stored):
 
 
 class Reused(Stored):
-    """The study and the trial that a result was taken over from."""
+    """The study and the trial from which a result was taken over."""
 
     study: str
     trial: Count
@@ -84,22 +84,22 @@ class NotKept(Stored):
 
 
 class Result(NamedTuple):
-    """What a worker ended a trial with, and which: a copy of it in another study is of another trial."""
+    """A worker's result: the value and number of its trial, which a copy in another study need not share."""
 
     number: Count
     value: float
 
 
 class Artifact(Stored):
-    """A file that was kept of a trial, as Optuna stores it."""
+    """A file that was kept for a trial, as Optuna stores it."""
 
     artifact_id: Annotated[str, AfterValidator(stored_names.artifact_id)]
     filename: str
 
 
 def possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
-    """The same epochs, if there can be such. Raises ValueError."""
-    # A loss may be no number: training goes on from it. Everything else is measured.
+    """Return the epochs if their numbers are possible ones. Raises ValueError if they are not."""
+    # A loss may be infinite or nan: training can go on from it. The other numbers are measured.
     for epoch in history:
         accuracy = 0.0 if epoch.validation_accuracy is None else epoch.validation_accuracy
         if not 1 <= epoch.epoch <= MOST:
@@ -140,22 +140,22 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         keys.FAILURE: Reason,
     }.items()
 }
-"""What each of our attributes holds."""
+"""The type of each of our attributes."""
 ARTIFACT: TypeAdapter[Artifact | None] = TypeAdapter(Json[Artifact | None])
-"""Of one that was removed, `null` stays."""
+"""The type of an artifact's attribute; it is `null` after the file was removed."""
 
 
 def parse(key: str, text: Text) -> Any:
     """The value of one of our attributes, or of one of Optuna's artifacts.
 
     Raises:
-        Damaged: it is not of the attribute's type.
+        Damaged: the text has not the attribute's type.
     """
     return parse_as(ARTIFACT if key.startswith(ARTIFACTS_ATTR_PREFIX) else TYPES[key], text)
 
 
 def parse_as(kind: TypeAdapter[Any], text: Text) -> Any:
-    """The value of a JSON text of this type. Raises Damaged."""
+    """Parse a JSON text as this type. Raises Damaged."""
     if not isinstance(text, str | bytes):
         raise Damaged(f"should be JSON, not {text!r}")
     try:
@@ -163,13 +163,13 @@ def parse_as(kind: TypeAdapter[Any], text: Text) -> Any:
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
     if details["type"] == "json_invalid":
-        # Python writes, and reads, half of a surrogate pair, which the bytes of a broken name become.
+        # Python writes and reads single halves of surrogate pairs, which stand for the bytes of broken names.
         return _with_half_pairs(kind, text, details["msg"])
     raise _damage(details)
 
 
 def fit(kind: TypeAdapter[T], content: Any) -> T:
-    """Plain data as this type. Raises Damaged."""
+    """Plain data as a value of this type. Raises Damaged."""
     try:
         return kind.validate_python(content, strict=True)
     except ValidationError as error:
@@ -190,19 +190,19 @@ def _with_half_pairs(kind: TypeAdapter[Any], text: str | bytes, problem: str) ->
 
 
 def load(text: Text) -> Any:
-    """The plain data of a JSON text of any type. Raises Damaged."""
+    """The plain data in a JSON text of any type. Raises Damaged."""
     if not isinstance(text, str | bytes):
         raise Damaged(f"should be JSON, not {text!r}")
     try:
         return json.loads(text)
     except RecursionError:
         raise Damaged("is nested too deeply") from None
-    except ValueError as error:  # a number of thousands of digits too
+    except ValueError as error:  # ValueError also stands for numbers with thousands of digits
         raise Damaged(f"is no JSON: {error}") from None
 
 
 def moment(stored: Any) -> datetime | None:
-    """A stored time, which has no zone and is UTC; None where there is none. Raises Damaged."""
+    """A stored time, which has no zone and is in UTC; None for None. Raises Damaged."""
     if stored is None:
         return None
     try:
@@ -215,11 +215,11 @@ def moment(stored: Any) -> datetime | None:
 
 
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(moment)]
-"""A time in a column of its own."""
+"""A time from a column of type DateTime."""
 
 
 def accuracy(values: Mapping[Any, Any]) -> float:
-    """A finished trial's one value, from its objectives' values, which are percent. Raises Damaged."""
+    """The accuracy in percent of a finished trial, from its values by objective. Raises Damaged."""
     value = values.get(0)
     if len(values) == 1 and isinstance(value, int | float) and 0 <= value <= 100:
         return float(value)

@@ -1,4 +1,4 @@
-"""Optuna's part in a worker's trials: which parameters one gets, and whether it is to end early."""
+"""Optuna's part in a worker's trials: draws parameters, and decides whether a trial ends early."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from mnist_tune.storage.optuna_internals import begun_trial, use_storage
 
 
 class Guide:
-    """The sampler and the pruner of one study, as one worker asks them."""
+    """The sampler and the pruner of one study, for one worker."""
 
     def __init__(self, study: Study, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
-        """`study` is Optuna's object with the spec's sampler and pruner, for this guide alone."""
+        """`study` is Optuna's object with the spec's pruner; no other object may use it."""
         self._spec = spec
         self._seen = LearntFrom(storage, study_id)
         self._axes = distributions(spec)
@@ -33,21 +33,21 @@ class Guide:
 
     @property
     def prunes(self) -> bool:
-        """Whether the study has a pruner that may end trials."""
+        """Whether the study has a pruner, which may end trials early."""
         return self._spec.pruner is not None
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
-        """A claimed trial's parameters; those it does not have yet are drawn by the study's sampler.
+        """A claimed trial's parameters by name; missing ones are drawn by the study's sampler.
 
-        A field whose condition does not hold is not among them.
+        A field whose condition does not hold is left out.
 
         Raises:
-            Damaged: it has one that the spec does not have.
+            Damaged: a stored parameter has a value that the spec does not have.
         """
         values: dict[str, Any] = {}
         trial: Trial | None = None
         for name in wanted(self._axes, self._spec.search.conditions, values):
-            if name in claim.parameters:  # a cell of a grid, or a retry
+            if name in claim.parameters:  # a grid's cell and a retry have them already
                 values[name] = one_of(self._axes[name], claim.parameters[name])
                 continue
             trial = trial or self._begin(claim)
@@ -55,10 +55,10 @@ class Guide:
         return {name: values[name] for name in self._axes if name in values}
 
     def decide(self, trial_id: int) -> Decision:
-        """What the pruner says of a trial, as it and the others are stored now."""
+        """What the pruner decides for a trial, from the values that are stored now."""
         return self._judge.decide(trial_id)
 
     def _begin(self, claim: Claim) -> Trial:
         self._study.sampler = sampler(self._spec, claim.number)
-        # As `ask` does: the sampler sees the study as it is now. Waiting tickets teach it nothing.
+        # As in `ask`, the sampler sees the study as it is now, without waiting trials.
         return begun_trial(self._study, claim.trial_id, self._seen.get_all_trials())

@@ -1,4 +1,4 @@
-"""What samplers and pruners are shown of a study: its attempts but those that failed, read once each."""
+"""The trials that samplers and pruners see: all attempts except failed ones, each read once."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import trial_id_of, trials
 
 INSTRUCTIVE = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-"""The trials that teach something; of the running ones, where not to look too.
+"""The states of trials that samplers learn from; running ones show where others are looking.
 
-A failed attempt does not: its cell is tried again, from where it was, and would compete with itself.
+Failed attempts are left out: their cell is tried again, and would be compared with itself.
 """
 MOST_AT_ONCE = 500
-"""Trials in one statement: databases bound how many parameters one may have."""
+"""How many trials one statement asks for: databases bound the number of its parameters."""
 ABOVE_ALL = 2**31 - 1
-"""The highest id that the column can hold."""
+"""The highest id that the column can hold, so that no trial is above it."""
 
 
 class LearntFrom:
-    """A study's storage for Optuna's samplers and pruners; everything else is the storage's own.
+    """A study's storage that shows Optuna's samplers and pruners only the trials to learn from.
 
-    A trial that has ended never changes: it is read and parsed once, however often one looks at the study.
+    A trial that has ended never changes, so it is read and parsed once. All other methods are those of
+    `storage`.
     """
 
     def __init__(self, storage: GuardedStorage, study_id: int) -> None:
@@ -43,7 +44,7 @@ class LearntFrom:
     def get_all_trials(
         self, _study_id: int = 0, deepcopy: bool = False, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """The study's instructive trials in these states, as they are now."""
+        """The study's present trials in these states, without waiting and failed ones."""
         asked = [state for state in INSTRUCTIVE if states is None or state in states]
         of_study = trials.c.study_id == self._study_id, trials.c.state.in_(asked)
         with self._storage.transaction() as session:
@@ -54,7 +55,7 @@ class LearntFrom:
         read: dict[int, FrozenTrial] = {}
         for first in range(0, len(new), MOST_AT_ONCE):
             some = set(new[first : first + MOST_AT_ONCE])
-            # By Optuna's own reader, which takes ids only together with an id above which it takes all.
+            # Optuna's own reader takes ids only with a bound above which it takes all trials.
             of_these = self._storage.readable_trials(self._study_id, some, ABOVE_ALL)
             read |= {trial_id_of(trial): trial for trial in of_these}
         self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
@@ -65,5 +66,5 @@ class LearntFrom:
 
 
 def _is_ours(trial: FrozenTrial, trained: Trained) -> bool:
-    """Whether it is an attempt at a cell that runs, or one that a worker has trained to its end."""
+    """Whether the trial is a running attempt at a cell, or a worker has trained it to its end."""
     return CELL in trial.system_attrs and (trial.state == TrialState.RUNNING or trained.has_its_result(trial))

@@ -1,4 +1,4 @@
-"""Whether a trial ends early: a spec's [pruner] as Optuna's object, asked about one trial at a time."""
+"""A spec's [pruner] as Optuna's object, which decides for one trial at a time whether it ends early."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from mnist_tune.storage.optuna_internals import BracketHyperbandPruner, reading_
 
 
 class Decision(NamedTuple):
-    """What a pruner says of a trial after an epoch."""
+    """What a pruner decides for a trial after an epoch."""
 
     prune: bool
     system: dict[str, Any]
-    """What it wants to be kept with the trial: system attributes by name."""
+    """System attributes, by name, that the pruner wants stored with the trial."""
 
 
 def pruner(spec: Spec) -> BasePruner:
-    """The study's pruner; without [pruner], one that ends nothing."""
+    """The study's pruner; without a [pruner] table, one that ends no trial."""
     table = spec.pruner
     if table is None:
         return NopPruner()
@@ -40,7 +40,7 @@ def pruner(spec: Spec) -> BasePruner:
         assert inner is not None
         return inner
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to who reads a worker's log
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to readers of a worker's log
         own = table.model_dump(include={"patience", "min_delta"}, exclude_none=True)
         return PatientPruner(inner, **own)
 
@@ -53,8 +53,8 @@ def _inner(table: Pruner, spec: Spec) -> BasePruner | None:
         case SuccessiveHalving():
             return SuccessiveHalvingPruner(**own)
         case Hyperband():
-            # A cell stays in its bracket when it is tried again. The maximum is a number, not "auto", so that
-            # all workers agree from the start.
+            # A retry stays in its cell's bracket. The maximum is a number, not "auto", so that all workers
+            # agree from the start.
             return BracketHyperbandPruner(spec.search.seed, CELL, max_resource=spec.most_epochs, **own)
         case Patient():
             return None
@@ -62,9 +62,9 @@ def _inner(table: Pruner, spec: Spec) -> BasePruner | None:
 
 
 class Judge:
-    """Says after an epoch whether its trial is to end.
+    """Decides after each epoch whether a trial ends.
 
-    That costs one read of the trials that run and of those that have ended since the last time.
+    One decision reads the running trials and those that have ended since the last decision.
     """
 
     def __init__(self, study: Study, seen: LearntFrom) -> None:
@@ -72,7 +72,7 @@ class Judge:
         self._seen = seen
 
     def decide(self, trial_id: int) -> Decision:
-        """Ask the study's pruner, which sees the trial and the others as they are stored now."""
+        """Ask the study's pruner, which sees the trials as they are stored now."""
         notes = _Notes(self._seen)
         trial = notes.get_trial(trial_id)
         with reading_through(self._study, notes):
@@ -81,9 +81,10 @@ class Judge:
 
 
 class _Notes:
-    """The storage for one decision: what the pruner writes goes with the decision, in one transaction.
+    """The storage for one decision: it collects the attributes that the pruner writes.
 
-    Of a decision that was lost with its worker nothing is left, and the next attempt is judged again.
+    They are stored together with the decision, in one transaction. If the worker dies before that, nothing is
+    stored, and the next attempt is judged again.
     """
 
     def __init__(self, seen: LearntFrom) -> None:

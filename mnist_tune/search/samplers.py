@@ -1,4 +1,4 @@
-"""Optuna's samplers for the searches that a spec may name, one sampler for each trial."""
+"""Optuna's samplers for the searches that a spec may name; each trial gets a sampler of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CellSampler(GridSampler):
-    """Optuna's grid, without its stop signal: our queue knows when the grid is done.
+    """Optuna's grid sampler without its stop signal, since our queue knows when the grid is done.
 
     Stock `after_trial` reads every trial and calls `study.stop()`, which raises outside `optimize`.
     """
@@ -33,10 +33,12 @@ class CellSampler(GridSampler):
 
 
 class CellGPSampler(GPSampler):
-    """Optuna's Gaussian process over the fields that every trial has, with those that run (qLogEI).
+    """Optuna's Gaussian process over the fields that every trial has; it also considers running trials
+    (qLogEI).
 
-    Stock takes the fields that all complete trials have in common, which with conditions change as it goes,
-    and learns nothing of pruned trials: beside a pruner that ends nine of ten, it would hardly ever begin to.
+    Stock takes the fields that all complete trials have in common, which change during a search with
+    conditions. It also ignores pruned trials: with a pruner that ends nine of ten, it would hardly ever start
+    to learn.
     """
 
     def __init__(self, shared: dict[str, BaseDistribution], **arguments: Any) -> None:
@@ -54,10 +56,10 @@ class CellGPSampler(GPSampler):
 
 
 def sampler(spec: Spec, trial_number: int) -> BaseSampler:
-    """The sampler that suggests the parameters of one trial.
+    """The sampler that draws the parameters of one trial.
 
-    Its seed is derived from the search's seed and the trial's number, so that what a trial is given does
-    not depend on which worker runs it.
+    Its seed is derived from the search's seed and the trial's number, so that the parameters do not depend on
+    the worker that runs the trial.
     """
     search = spec.search
     if search.grid is not None:
@@ -67,7 +69,7 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
         {} if search.n_startup_trials is None else {"n_startup_trials": search.n_startup_trials}
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to who reads a worker's log
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to readers of a worker's log
         match search.sampler:
             case "random":
                 return RandomSampler(seed=seed)
@@ -92,7 +94,7 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
 
 
 def _shared(spec: Spec) -> dict[str, BaseDistribution]:
-    """The distributions of the fields that every trial has, and that have more than one value."""
+    """The distributions of the fields that every trial has and that have more than one value."""
     axes = distributions(spec)
     return {
         name: axis

@@ -1,4 +1,4 @@
-"""Conditions in [search.space]: a field that is searched only where others have certain values."""
+"""Conditions in [search.space]: a field is searched only where other fields have certain values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mnist_tune.spec.documents import KeyedError, did_you_mean, short_value
 SEED = "seed"
 Value = bool | int | float | str
 Condition = dict[str, list[Value]]
-"""Field to the values of which it must have one; of several fields, each must."""
+"""Allowed values by the field that must have one of them; all fields must."""
 
 
 def as_condition(when: Any) -> Any:
-    """`when` as it is written, {optimizer = "SGD"}, with a list in the place of each single value."""
+    """Read `when` as it is written, {optimizer = "SGD"}, and make a list of each single value."""
     if not isinstance(when, dict):
         return when
     if not when:
@@ -29,15 +29,15 @@ def as_condition(when: Any) -> Any:
 
 
 def check_conditions(conditions: Mapping[str, Condition], choices: Mapping[str, list[Value] | None]) -> None:
-    """Check that each condition can hold; `choices` has the values of each searched field, None: a range.
+    """Check that each condition can hold; `choices` has each searched field's values, None for a range.
 
     Raises:
-        KeyedError: which one cannot, why, and what to write instead.
+        KeyedError: which condition cannot hold, why, and what to write instead.
     """
     for name, condition in conditions.items():
         for field, values in condition.items():
             key = f"{name}.when.{field}"
-            if field == SEED:  # replicates of a configuration would have other fields
+            if field == SEED:  # the replicates of a configuration would differ in more than the seed
                 raise KeyedError(key, "a seed only repeats a configuration: no field can depend on it")
             if field not in choices:
                 raise KeyedError(key, f"is not searched in [search.space]; {did_you_mean(field, choices)}")
@@ -57,7 +57,7 @@ def check_conditions(conditions: Mapping[str, Condition], choices: Mapping[str, 
 
 
 def in_order(fields: Mapping[str, Any], conditions: Mapping[str, Condition]) -> list[str]:
-    """The fields, each after those that its condition names."""
+    """The fields in an order in which each comes after those that its condition names."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for field in fields:
         sorter.add(field, *conditions.get(field, ()))
@@ -65,7 +65,7 @@ def in_order(fields: Mapping[str, Any], conditions: Mapping[str, Condition]) -> 
 
 
 def holds(condition: Condition | None, parameters: Mapping[str, Any]) -> bool:
-    """Whether a field with this condition is searched beside these parameters."""
+    """Whether a field with this condition is searched in a trial with these parameters."""
     return all(
         field in parameters and parameters[field] in values for field, values in (condition or {}).items()
     )
@@ -74,8 +74,9 @@ def holds(condition: Condition | None, parameters: Mapping[str, Any]) -> bool:
 def wanted(
     fields: Mapping[str, Any], conditions: Mapping[str, Condition], parameters: Mapping[str, Any]
 ) -> Iterator[str]:
-    """The fields that a trial with these parameters has or is still to get, in the order of drawing.
+    """The fields that a trial with these parameters has or must still get, in the order of drawing.
 
-    Asked for one after the other, so that a field may be given its value before the next is looked at.
+    The fields come one by one: the caller may add a field's value to `parameters` before it asks for the
+    next.
     """
     return (field for field in in_order(fields, conditions) if holds(conditions.get(field), parameters))

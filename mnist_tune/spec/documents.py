@@ -1,4 +1,4 @@
-"""TOML, JSON and YAML files to typed models and back, with errors of one line: file, key, remedy."""
+"""TOML, JSON and YAML files to typed models and back. Errors are one line: file, key, remedy."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from mnist_tune.text.wording import first_line
 
 MOST_NAMED = 20
 LONGEST = 60
-"""Characters of a wrong value that a message shows."""
+"""The most characters of a wrong value that a message shows."""
 
 
 class Section(BaseModel):
-    """A table of a document: unknown keys, converted types, inf and nan are errors, never guesses."""
+    """A table of a document. Unknown keys, values of another type, inf and nan are errors, never guesses."""
 
     model_config = STRICT
 
@@ -37,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class KeyedError(ValueError):
-    """A validator's complaint about a key below the one it validates."""
+    """A validator's complaint about a key below the one that it validates."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ def load(path: Path, model: type[Model]) -> Model:
     """Read the file at `path` as `model`.
 
     Raises:
-        UserError: the file cannot be read, is not in the format its suffix says, or does not fit the model.
+        UserError: the file cannot be read, is not in its suffix's format, or does not fit the model.
     """
     try:
         content = parse(read_text(path), format_of(path))
@@ -64,11 +64,15 @@ def load(path: Path, model: type[Model]) -> Model:
 
 
 def validate(model: type[Model], content: Any, source: str) -> Model:
-    """Check `content` against `model`; `source` is what the error calls it."""
+    """Check `content` against `model`; errors call it by `source`.
+
+    Raises:
+        UserError: one line that names the key and the remedy.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is also a missing one: the misspelling is what helps.
+        # A misspelt key also leaves a missing one: the message about the misspelling helps more.
         details = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         key, problem = describe(details[0], model)
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
@@ -76,7 +80,7 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
 
 
 def dump(content: dict[str, Any], format_: Format) -> str:
-    """Write plain data as a document; what would not be seen in it is written as an escape."""
+    """Write plain data as a document; characters that would be invisible are escaped."""
     if format_ == "toml":
         import tomli_w
 
@@ -89,12 +93,12 @@ def dump(content: dict[str, Any], format_: Format) -> str:
 
 
 def to_json(content: Any) -> str:
-    """Plain data as JSON that every reader takes: what is no number is null there; times are ISO 8601."""
+    """Plain data as JSON that every reader accepts: nan and infinities become null, times ISO 8601."""
     try:
         written = json.dumps(content, indent=2, allow_nan=False, default=_iso)
-    except ValueError:  # an infinity, or nan
+    except ValueError:  # it holds an infinity or nan
         written = json.dumps(_finite(content), indent=2, allow_nan=False, default=_iso)
-    return written.replace("\x7f", _escape("\x7f"))  # it is in ASCII, where JSON lets this one be
+    return written.replace("\x7f", _escape("\x7f"))  # JSON leaves this ASCII character as it is
 
 
 def _finite(content: Any) -> Any:
@@ -111,11 +115,11 @@ def _iso(value: Any) -> str:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # as TOML has it
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # in TOML's notation
 
 
 def format_of(path: Path | None) -> Format:
-    """The format that a file's suffix names; TOML if it names none."""
+    """The format that a file's suffix stands for; TOML for any other suffix."""
     suffix = path.suffix.lower().lstrip(".") if path is not None else ""
     formats: dict[str, Format] = {"json": "json", "yaml": "yaml", "yml": "yaml"}
     return formats.get(suffix, "toml")
@@ -128,14 +132,14 @@ def write(path: Path, document: str) -> None:
         UserError: the file cannot be written.
     """
     try:
-        path.parent.stat()  # a folder that is not there was mistyped
+        path.parent.stat()  # a folder that is missing was mistyped
         write_output(path, document.encode())
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}; name another with --output") from None
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """The remedy for a misspelt word: the nearest candidate, or all of them."""
+    """The remedy for a misspelt word: the most similar candidate, or all of them."""
     candidates = list(candidates)
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     near = get_close_matches(word.lower(), by_lower, n=1)
@@ -146,7 +150,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
 
 def describe(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    """One pydantic error as the dotted key it is about ('' is the whole) and what is wrong and to be done."""
+    """One pydantic error as the dotted key ('' for the whole document), and the problem with its remedy."""
     location = [str(part) for part in details["loc"]]
     problem = details.get("ctx", {}).get("error")
     if isinstance(problem, KeyedError):
@@ -162,7 +166,7 @@ def describe(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def complaint(details: ErrorDetails) -> str:
-    """What is wrong with one value, in the user's words rather than the library's."""
+    """What is wrong with one value, in the user's words instead of pydantic's."""
     given = details["input"]
     if details["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", details["ctx"]["expected"])
@@ -177,7 +181,7 @@ def complaint(details: ErrorDetails) -> str:
 
 
 def _remedy(details: ErrorDetails) -> str:
-    """What to write instead of a text that is meant as a number."""
+    """What to write instead of a text that was meant as a number; '' if it was not."""
     given = details["input"]
     if details["type"] not in ("float_type", "int_type") or not isinstance(given, str):
         return ""
@@ -194,10 +198,10 @@ def _remedy(details: ErrorDetails) -> str:
 
 
 def short_value(value: Any) -> str:
-    """A value as a message shows it: a long one is cut."""
+    """A value as a message shows it; long ones are cut."""
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"
-    if isinstance(value, int) and abs(value) >= 10**LONGEST:  # whose digits Python may refuse to write
+    if isinstance(value, int) and abs(value) >= 10**LONGEST:  # Python may refuse to write so many digits
         return f"a number of more than {LONGEST} digits"
     text = value.isoformat() if isinstance(value, date | time) else repr(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

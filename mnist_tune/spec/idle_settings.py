@@ -1,4 +1,4 @@
-"""What a spec says that can have no effect: nothing to refuse, but its writer expects something of it."""
+"""Finds settings of a spec that have no effect: they are allowed, but their writer expects something."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HIGHEST_ACCURACY = 100
 
 
 def idle_settings(spec: Spec) -> list[str]:
-    """One line for each: the key, and why it changes nothing."""
+    """One line for each setting without effect: its key, and why it changes nothing."""
     return [
         f"{key}: {why}"
         for part in (_axes, _points, _learning, _of_sgd, _batches, _pruner, _limits)
@@ -65,7 +65,7 @@ def _on_steps(low: float, high: float, step: float) -> int:
 
 
 def _points(spec: Spec) -> Found:
-    """More trials than there are points: the same training with the same seed has the same result."""
+    """Yield `n_trials` if it exceeds the number of points: equal training and seed give an equal result."""
     if spec.search.grid is not None:
         return
     n_points = 1.0
@@ -99,7 +99,7 @@ def _learning(spec: Spec) -> Found:
 
 
 def _generation(spec: Spec) -> int:
-    from cmaes import CMA  # takes a second
+    from cmaes import CMA  # importing it takes a second
     from numpy import zeros
 
     ranges = [name for name, axis in spec.search.axes.items() if isinstance(axis, Interval)]
@@ -174,14 +174,14 @@ def _pruner(spec: Spec) -> Found:
 
 
 def _first_judged_after(pruner: Pruner, spec: Spec) -> Iterator[tuple[str, int]]:
-    """After how many epochs a trial can first be ended, by the key that says so."""
+    """The keys that delay the first judgement of a trial, each with the number of epochs before it."""
     if pruner.patience is not None:
         yield "patience", pruner.patience + 2
     match pruner:
         case Median():
             yield "n_warmup_steps", pruner.n_warmup_steps
         case SuccessiveHalving():
-            least = pruner.min_resource or max(spec.most_epochs // 100, 1)  # as Optuna's "auto"
+            least = pruner.min_resource or max(spec.most_epochs // 100, 1)  # the same as Optuna's "auto"
             yield "min_resource", least
             if least < spec.most_epochs:
                 rungs = pruner.min_early_stopping_rate

@@ -1,6 +1,6 @@
-"""The text of a TOML, JSON or YAML file as plain data: tables with text as keys, lists, text, numbers, dates.
+"""Reads TOML, JSON and YAML text as plain data: tables with text as keys, lists, text, numbers, dates.
 
-What the three formats have beyond that, and what nobody writes on purpose, is refused in one line.
+Features beyond these, and content that nobody writes on purpose, are refused in one line.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from mnist_tune.spec.plain_data import NotPlainError, place
 
 Format = Literal["toml", "json", "yaml"]
 MOST_BYTES = 1_000_000
-"""A grid of 100,000 cells has about a third of it."""
+"""The largest file: three times the size of a grid of 100,000 cells."""
 DEEPEST = 20
-"""Tables in tables: specs have four."""
+"""The deepest nesting of tables: specs have four levels."""
 
 
 def read_text(path: Path) -> str:
     """The text of a file, whatever its newlines, with or without a byte order mark.
 
     Raises:
-        NotPlainError: it has none.
+        NotPlainError: it is too large, or not text in UTF-8.
         OSError: it cannot be read.
     """
     kind = path.stat().st_mode
-    if stat.S_ISBLK(kind) or stat.S_ISCHR(kind):  # which may have no end
+    if stat.S_ISBLK(kind) or stat.S_ISCHR(kind):  # a device may have no end
         raise NotPlainError("is a device; name a file")
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
@@ -51,10 +51,10 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, format_: Format) -> Any:
-    """The plain data that a document says.
+    """The plain data in the text of a document.
 
     Raises:
-        NotPlainError: it is not in this format, or says what is no plain data.
+        NotPlainError: the text is not in this format, or holds more than plain data.
     """
     if not text.strip():
         raise NotPlainError("is empty")
@@ -66,19 +66,19 @@ def parse(text: str, format_: Format) -> Any:
         raise
     except RecursionError:
         raise NotPlainError(f"is nested more than {DEEPEST} deep") from None
-    except ValueError as error:  # also of numbers with thousands of digits, and days that there are not
+    except ValueError as error:  # e.g. a number with thousands of digits, or a day that does not exist
         problem = " ".join(str(error).partition("; use sys.")[0].split())
         raise NotPlainError(f"is not valid {format_.upper()}: {problem}") from None
     return _checked(content)
 
 
 def plain(content: Mapping[str, Any]) -> Any:
-    """The plain data that a table made in Python says, as if a document said it.
+    """Read a table made in Python as if it were a document.
 
-    Tuples are lists, and NumPy's numbers are numbers. Nothing of it is shared with `content`.
+    Tuples become lists, and NumPy's numbers become Python's. The result shares nothing with `content`.
 
     Raises:
-        NotPlainError: it says what is no plain data.
+        NotPlainError: it holds more than plain data.
     """
     return _checked(_copied(content, 0))
 

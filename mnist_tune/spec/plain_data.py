@@ -1,4 +1,4 @@
-"""What plain data is: the numbers that a document may have, and the complaint about anything else."""
+"""Defines plain data: which numbers a document may have, and the error for anything else."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 DIGITS = r"\d+(?:_\d+)*"
 NUMBER = re.compile(rf"([-+]?)(?=\.?\d)({DIGITS})?(\.(?:{DIGITS})?)?(?:[eE]([-+]?)({DIGITS}))?", re.ASCII)
 LARGEST = 10**15
-"""Whole numbers below it are told exactly."""
+"""Whole numbers below this have an exact floating-point value."""
 
 
 class NotPlainError(ValueError):
-    """What is wrong with a document, and what to do about it."""
+    """What is wrong with a document, and what to write instead."""
 
 
 class TextLikeNumber(str):
-    """What looks like a number and is text in YAML, as 1e-3 and 089 are."""
+    """A text that looks like a number but is text in YAML, such as 1e-3 and 089."""
 
     __slots__ = ()
 
     def as_number(self, *, whole: bool) -> str | None:
-        """How that number, or whole number, is written in YAML; None if it is none that anybody means."""
+        """The number, whole if asked for, as YAML writes it; None if it cannot have been meant."""
         number = float(self)
         if whole:
             return str(int(number)) if number.is_integer() and abs(number) < LARGEST else None
@@ -35,5 +35,5 @@ class TextLikeNumber(str):
 
 
 def place(mark: Any) -> str:
-    """Where in the text that is, as the other two formats' parsers say it."""
+    """Where in the text a mark is, in the words of the other two formats' parsers."""
     return "" if mark is None else f" (at line {mark.line + 1}, column {mark.column + 1})"

@@ -1,4 +1,4 @@
-"""YAML without what makes of a text more than it shows: anchors, aliases, tags, double keys, odd bases."""
+"""YAML without its hidden features: anchors, aliases, tags, repeated keys, numbers in other bases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mnist_tune.spec.plain_data import NUMBER, NotPlainError, TextLikeNumber, pl
 
 
 class PlainLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, for plain data alone."""
+    """PyYAML's safe loader, restricted to plain data."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        if getattr(event, "anchor", None) is not None:  # also of an alias
+        if getattr(event, "anchor", None) is not None:  # an alias has an anchor too
             raise NotPlainError(
                 f"anchors (&) and aliases (*) are not read; write it out{place(event.start_mark)}"
             )

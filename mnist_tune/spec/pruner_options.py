@@ -1,6 +1,6 @@
 """[pruner]: which trials end early, by which of Optuna's rules, with Optuna's names and defaults.
 
-Steps are epochs, counted from 1. A trial is judged after each of its epochs but the last.
+Steps are epochs, counted from 1. A trial is judged after each of its epochs except the last.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ AtLeast2 = Annotated[Count, Field(ge=2)]
 
 
 class Pruner(Section):
-    """What all pruners know: `patience` lets a trial go on until it has not improved for so many epochs."""
+    """The fields of all pruners; with `patience` a trial may have so many epochs without progress."""
 
     patience: Count | None = None
     min_delta: Annotated[float, Field(ge=0)] | None = None
-    """How many points below its best those epochs must be for that; None is 0."""
+    """How many points below its best those epochs must be; None stands for 0."""
 
     @model_validator(mode="after")
     def _tolerance_is_of_patience(self) -> Self:
@@ -30,11 +30,11 @@ class Pruner(Section):
 
 
 class Median(Pruner):
-    """Ends a trial whose best epoch so far is below the median of the complete trials at the same epoch."""
+    """Ends a trial whose best epoch is below the median of the complete trials at the same epoch."""
 
     name: Literal["median"]
     n_startup_trials: Count = 5
-    """No trial is ended before so many are complete."""
+    """No trial is ended before so many trials are complete."""
     n_warmup_steps: Count = 0
     """No trial is ended before it has done so many epochs: with 2, first after its second."""
     interval_steps: AtLeast1 = 1
@@ -42,11 +42,11 @@ class Median(Pruner):
 
 
 class SuccessiveHalving(Pruner):
-    """ASHA: of the trials that reach a rung, the best 1 / `reduction_factor` go on, without any waiting."""
+    """ASHA: the best 1 / `reduction_factor` of the trials at a rung go on at once, without waiting."""
 
     name: Literal["successive_halving"]
     min_resource: AtLeast1 | None = None
-    """Epochs up to the first rung. None is Optuna's "auto": a hundredth of a complete trial's, at least 1."""
+    """Epochs up to the first rung. None is Optuna's "auto": a hundredth of a complete trial, at least 1."""
     reduction_factor: AtLeast2 = 4
     min_early_stopping_rate: Annotated[int, Field(ge=0, le=100)] = 0
     bootstrap_count: Count = 0
@@ -64,7 +64,7 @@ class SuccessiveHalving(Pruner):
 
 
 class Hyperband(Pruner):
-    """Several ASHA side by side, which begin to end trials at different epochs."""
+    """Several ASHA pruners side by side, which begin to end trials at different epochs."""
 
     name: Literal["hyperband"]
     min_resource: AtLeast1 = 1
@@ -73,7 +73,7 @@ class Hyperband(Pruner):
 
 
 class Patient(Pruner):
-    """Ends a trial that has not improved for `patience` epochs, whatever the others do."""
+    """Ends a trial that has not improved for `patience` epochs, whatever the other trials do."""
 
     name: Literal["patient"]
 

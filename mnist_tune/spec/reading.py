@@ -1,4 +1,4 @@
-"""A spec from whatever names one: a file, a study that comes with mnist-tune, or its tables in Python."""
+"""Reads a spec from a file, from a study that comes with mnist-tune, or from tables in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Named = str | os.PathLike[str] | Mapping[str, Any]
 
 
 def read_spec(named: Named, name: str | None = None) -> Spec:
-    """The spec that is meant, under another study name if one is given.
+    """The spec that `named` stands for; `name` gives it another study name.
 
     Raises:
         UserError: one line that names the file, the key and the remedy.

@@ -1,4 +1,4 @@
-"""[search]: what a study varies, each value checked against the training field it is for."""
+"""[search]: what a study varies; each value is checked against its training field."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mnist_tune.spec.sections import AtLeast1, is_integer, is_number
 Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000
 MAX_VALUES = 1_000
-"""Of one axis: Optuna stores the whole axis with every cell."""
+"""The most values of one axis: Optuna stores the whole axis with every cell."""
 MOST_STEPS = 2**53
-"""Of an interval: more numbers are not told apart."""
+"""The most steps of an interval: floating-point numbers cannot tell more apart."""
 
 
 class Conditional(Section):
-    """A searched field that, with `when`, is searched only where others have certain values."""
+    """A searched field; with `when` it is searched only where other fields have certain values."""
 
     when: dict[str, list[Any]] | None = None  # checked against the fields that it names
 
@@ -65,7 +65,7 @@ class Interval(Conditional):
 
 
 class Search(Section):
-    """[search]: which points are tried. A grid tries all; the other samplers try `n_trials`."""
+    """[search]: which points are tried. A grid tries all of them; the other samplers try `n_trials`."""
 
     sampler: Literal["grid", "random", "tpe", "gp", "cmaes"] = "grid"
     grid: dict[str, list[Value]] | None = None
@@ -73,7 +73,7 @@ class Search(Section):
     n_trials: Annotated[int, Field(ge=1, le=MAX_CELLS)] | None = None
     seed: Seed = 0
     n_startup_trials: AtLeast1 | None = None
-    """After how many finished trials the sampler begins to learn; None is Optuna's default for it."""
+    """After how many finished trials the sampler begins to learn; None is Optuna's default."""
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -133,13 +133,13 @@ class Search(Section):
 
     @property
     def axes(self) -> dict[str, list[Value] | Interval]:
-        """What is searched: field name to its values or interval, whatever its condition."""
+        """The values or interval of each searched field, with or without a condition."""
         space = self.grid or self.space or {}
         return {name: axis.choices if isinstance(axis, Choices) else axis for name, axis in space.items()}
 
     @property
     def conditions(self) -> dict[str, Condition]:
-        """Of the fields that not every trial has: the condition under which it has it."""
+        """The condition of each field that only some trials have."""
         return _conditions(self.space or {})
 
 
@@ -161,7 +161,7 @@ def _of_field(name: str, value: Any) -> Value:
 
 
 def _as_field(name: str, value: Any) -> Any:
-    """A condition's value as its field would have it: 0 is 0.0 there; what the field never is stays."""
+    """A condition's value in its field's type, such as 0.0 for 0; an impossible value stays as it is."""
     try:
         return _of_field(name, value)
     except (ValidationError, AttributeError):

@@ -1,4 +1,4 @@
-"""The plain tables of a study's file, with the range each field may take."""
+"""The plain tables of a study's file, with the range of each field."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.text.log_handler import FormerName
 
 MOST = 2**31 - 1
-"""The largest count there is: each database and library can hold it."""
+"""The largest count: every database and library can hold it."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
 AtLeast1 = Annotated[Count, Field(ge=1)]
 Budget = Annotated[int, Field(ge=-1, le=MOST)]
 Seconds = Annotated[float, Field(le=1e9)]
-"""At most 30 years: no clock can wait for ever."""
+"""At most 30 years, since clocks and timers have a limit."""
 
 
 class Study(Section):
@@ -32,17 +32,17 @@ def is_integer(field: str) -> bool:
 
 
 def is_number(field: str) -> bool:
-    """Whether it takes numbers, of which there are ranges."""
+    """Whether a field of [training] takes numbers, so that it can have a range."""
     default = TrainingConfig.model_fields[field].default
     return isinstance(default, int | float) and not isinstance(default, bool)
 
 
 FORMER_NAMES = {"patience": "storage_timeout"}
-"""What fields of [lease] were called up to version 0.5. Version 0.7 will not read these names."""
+"""Names of fields in [lease] up to version 0.5, with their new names. Version 0.7 rejects the old ones."""
 
 
 def current_name(former: str, prefix: str = "") -> str:
-    """What a field of [lease] that was renamed is called now; says so as a warning."""
+    """The new name of a renamed field in [lease]; warns the user of it."""
     name = FORMER_NAMES[former]
     warnings.warn(f"{prefix}{former} is called {prefix}{name} now; write that", FormerName, stacklevel=2)
     return name
@@ -51,14 +51,14 @@ def current_name(former: str, prefix: str = "") -> str:
 class LeaseSettings(Section):
     """[lease]: how long a silent worker keeps its trial, in seconds.
 
-    The defaults let a worker miss five heartbeats in a row (a stalled disk, a suspended laptop's first
-    seconds) before its cell is given to another.
+    The defaults let a worker miss five heartbeats in a row (a stalled disk, the first seconds of a suspended
+    laptop) before its cell is given to another.
     """
 
     heartbeat_interval: Annotated[Seconds, Field(ge=0.01)] = 10.0
     grace_period: Annotated[Seconds, Field(gt=0)] = 60.0
     storage_timeout: Annotated[Seconds, Field(gt=0)] = 300.0
-    """How long a worker goes on asking a storage that does not answer."""
+    """How long, in seconds, a worker goes on asking a storage that does not answer."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,7 +79,7 @@ class LeaseSettings(Section):
 
 
 class Retry(Section):
-    """[retry]: how often a cell is tried again after each kind of failure. -1 is without limit."""
+    """[retry]: how often a cell is tried again after each kind of failure. -1 means without limit."""
 
     lost: Budget = 3
     preempted: Budget = -1
@@ -90,11 +90,11 @@ class Retry(Section):
 
 
 class Limits(Section):
-    """[limits]: what ends an attempt or a worker early. 0 is without limit."""
+    """[limits]: what ends an attempt or a worker early. 0 means without limit."""
 
     timeout: Annotated[Seconds, Field(ge=0)] = 86_400.0
-    """Seconds of wall-clock that one attempt may take: by default a day, so that no step hangs for ever."""
+    """The most seconds of wall-clock for one attempt: by default a day, so that no step hangs for ever."""
     failures_in_a_row: Count = 3
-    """A worker leaves after so many cells in a row that failed on it and had not failed before."""
+    """A worker leaves after so many failed cells in a row, of those that had not failed before."""
     checkpoint_interval: Annotated[Seconds, Field(ge=0)] = 10.0
-    """Seconds between checkpoints, which are made at the ends of epochs: longer ones have one each."""
+    """The least seconds between two checkpoints, which are written at the end of an epoch."""

@@ -1,4 +1,4 @@
-"""The studies that come with mnist-tune: found by their names from any folder, and copied to be changed."""
+"""The studies that come with mnist-tune: found by name from any folder, and copied to be changed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from mnist_tune.spec.documents import did_you_mean
 
 INSTALLED = Path(__file__).parents[1] / "shipped_studies"
 SOURCES = Path(__file__).parents[2] / "studies"
-"""Where they lie in a clone; a wheel has them in the package."""
+"""Where these studies are in a clone; a wheel has them in the package."""
 
 
 def shipped_specs() -> dict[str, Path]:
-    """Their files by their names."""
+    """The files of the studies that come with mnist-tune, by study name."""
     folder = INSTALLED if INSTALLED.is_dir() else SOURCES
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def find_spec(named: Path) -> Path:
-    """The file that is meant: the one of this name, else the study of this name that comes with mnist-tune.
+    """The file of this name or, if there is none, the study of this name that comes with mnist-tune.
 
     Raises:
-        UserError: there is none, and what was meant is to be guessed.
+        UserError: there is neither; the message guesses what was meant.
     """
-    if os.path.exists(named):  # noqa: PTH110 - what cannot be a path is none, too
+    if os.path.exists(named):  # noqa: PTH110 - a text that cannot be a path exists neither
         return named
     at_hand = shipped_specs()
     if str(named) in at_hand:
@@ -44,9 +44,9 @@ def find_spec(named: Path) -> Path:
 
 
 def copy_specs(folder: Path) -> dict[Path, str]:
-    """Copy them all into `folder`, made if need be; what became of each: new, there already or different.
+    """Copy the studies that come with mnist-tune into `folder`, which is made if it is missing.
 
-    What is there stays as it is.
+    Returns what became of each copy: new, there already or different. Existing files stay as they are.
 
     Raises:
         UserError: the folder cannot be made or written to.

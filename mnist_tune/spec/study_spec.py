@@ -17,13 +17,13 @@ from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
-"""The tables that no number depends on: they may be changed while a study goes."""
+"""The tables that do not affect results: they may be changed while a study runs."""
 OF_SGD = ("momentum", "nesterov")
-"""What Adam leaves alone."""
+"""Fields that Adam does not use."""
 
 
 class Spec(Section):
-    """A whole study."""
+    """A whole study, as its TOML file describes it."""
 
     study: Study
     search: Search
@@ -54,7 +54,7 @@ class Spec(Section):
         if "optimizer" in self.search.axes or self.training.optimizer == "SGD":
             return self
         table = "grid" if self.search.grid else "space"
-        # A stored spec has its defaults written out.
+        # A stored spec has its defaults written out, so only values that are not 0 count.
         fixed = [f"training.{name}" for name in OF_SGD if getattr(self.training, name)]
         searched = [f"search.{table}.{name}" for name in OF_SGD if name in self.search.axes]
         for key in fixed + searched:
@@ -75,20 +75,20 @@ class Spec(Section):
 
     @property
     def most_epochs(self) -> int:
-        """How many epochs a trial has; if that is searched, at most."""
+        """How many epochs a complete trial has, or at most has if epochs are searched."""
         axis = self.search.axes.get("epochs", [self.training.epochs])
         return int(max(axis) if isinstance(axis, list) else axis.high)
 
     @property
     def n_cells(self) -> int:
-        """How many cells the study has, each to end exactly once."""
+        """How many cells the study has; each must end exactly once."""
         if self.search.grid is not None:
             return math.prod(len(values) for values in self.search.grid.values())
         assert self.search.n_trials is not None
         return self.search.n_trials
 
     def named(self, name: str | None) -> Spec:
-        """This spec under another study name."""
+        """This spec under another study name; None keeps its name."""
         if name is None:
             return self
         study = validate(Study, {"name": name}, "--name")
@@ -99,11 +99,11 @@ class Spec(Section):
         # A searched field has no value of its own in [training].
         exclude = {"training": set(self.search.axes)}
         if self.search.grid is not None:
-            exclude["search"] = {"seed"}  # a grid has none
+            exclude["search"] = {"seed"}  # a grid has no seed
         return self.model_dump(mode="json", exclude=exclude, exclude_none=True)
 
     def training_config(self, parameters: dict[str, Any]) -> TrainingConfig:
-        """The configuration of the cell with these parameters."""
+        """The training configuration of the cell with these parameters."""
         return TrainingConfig(**(self.training.model_dump() | parameters))
 
 
@@ -117,7 +117,7 @@ def load_spec(path: Path) -> Spec:
 
 
 def changed_settings(spec: Spec) -> str:
-    """The fields of [lease], [retry] and [limits] that are not the default; empty if all are."""
+    """The fields of [lease], [retry] and [limits] that differ from their default; empty if none do."""
     return ", ".join(
         f"{table}.{key}={value:g}"
         for table in SETTINGS
@@ -127,7 +127,7 @@ def changed_settings(spec: Spec) -> str:
 
 
 def differences(stored: Spec, given: Spec, *, in_settings: bool = False) -> list[str]:
-    """What two specs of one name disagree in, one phrase a key: what numbers depend on, or the settings."""
+    """What differs between two specs, one phrase for each key: in settings, or in what affects results."""
     ours, theirs = (dict(_leaves(spec.document())) for spec in (given, stored))
     return [
         f"{key} is {_shown(theirs.get(key))} there and {_shown(ours.get(key))} here"

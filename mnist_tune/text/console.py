@@ -1,4 +1,4 @@
-"""Rich's console for text that is not ours."""
+"""Rich's console, made safe for text that is not ours."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mnist_tune.text.visible import visible, visible_text
 
 
 class VisibleConsole(Console):
-    """Writes no control character but its own, and takes no text for markup. A string is one line."""
+    """A console that escapes control characters in text, and takes no text for markup."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **arguments)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        # Here too: Rich silently drops some of them when it makes its own text of a string.
+        # Done here too: Rich drops some control characters when it makes its own text from a string.
         shown = [visible(each) if isinstance(each, str) else each for each in objects]
         super().print(*shown, **options)
 

@@ -1,4 +1,4 @@
-"""What libraries log and warn of, on standard error: it may repeat what is stored."""
+"""Writes what libraries log, and their warnings, to standard error with control characters escaped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mnist_tune.text.visible import visible_lines
 
 
 class FormerName(FutureWarning):
-    """Something was renamed; what is told is its name now. The next version will not know the old one."""
+    """A warning that something was renamed, with its new name; the next version rejects the old one."""
 
 
 class StandardError(logging.Handler):
-    """Writes to what is standard error at the moment."""
+    """A log handler that writes to whatever `sys.stderr` is at the moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
         for line in visible_lines(self.format(record)):
@@ -23,12 +23,12 @@ class StandardError(logging.Handler):
 
 
 def log_to_standard_error() -> None:
-    """Have all loggers of this process write there, and warnings too."""
+    """Have all loggers of this process, and warnings, write to standard error."""
     root = logging.getLogger()
     shown = warnings.formatwarning
 
     def formatted(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
-        # What a user has written is named in the message; the place in our code is of no use to him.
+        # The message names what the user has written; the place in our code would not help the user.
         return (
             f"mnist-tune: {message}" if category is FormerName else shown(message, category, *place, **line)
         )

@@ -1,4 +1,4 @@
-"""Times and stored text as people read them."""
+"""Numbers, times and stored text in the words that people read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.cells import cell_len, chop_cells
 from mnist_tune.text.visible import visible, visible_lines
 
 PARAMETER_WIDTH = 10
-"""Of a searched value on a screen with little room."""
+"""The most characters of a searched value on a screen with little room."""
 
 
 def clock(seconds: float) -> str:
@@ -37,7 +37,7 @@ def counted(number: int, what: str) -> str:
 
 
 def last_lines(lines: Sequence[str], length: int) -> str:
-    """The last of the lines, all that take at most `length` bytes together when stored as JSON."""
+    """The last lines of a log, as many as fit into `length` bytes when stored as JSON."""
     kept = 0
     for line in reversed(lines):
         length -= len(json.dumps(f"{line}\n")) - len('""')
@@ -48,12 +48,12 @@ def last_lines(lines: Sequence[str], length: int) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line of a stored text, whatever it holds."""
+    """The first line of a stored text, made safe by `visible`."""
     return visible_lines(text.split("\n", 1)[0])[0]
 
 
 def shortened(text: str, width: int, ellipsis: str = "…") -> str:
-    """A stored name in at most `width` columns of a terminal; its end stays, where names differ."""
+    """A stored name in at most `width` columns of a terminal; its end is kept, where names differ."""
     line = first_line(text)
     if cell_len(line) <= width:
         return line
@@ -64,28 +64,28 @@ def shortened(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def percent(value: float | None) -> str:
-    """An accuracy; nothing where there is none."""
+    """An accuracy in percent as text; empty for None."""
     return "" if value is None else f"{value:.2f} %"
 
 
 def loss(value: float | None) -> str:
-    """A loss in at most 8 characters; nothing where there is none."""
+    """A loss in at most 8 characters; empty for None."""
     if value is None:
         return ""
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.1e}"
 
 
 def parameter(value: Any) -> str:
-    """A searched value in at most 10 characters, as it was written if that is short enough."""
+    """A searched value in about 10 characters: as it was written if that is short, else rounded."""
     written = visible(value)
     return f"{value:.4g}" if isinstance(value, float) and len(written) > PARAMETER_WIDTH else written
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:
-    """Searched fields and their values on one line; what a sampler drew is rounded."""
+    """Searched fields and their values on one line; long drawn values are rounded."""
     return ", ".join(f"{visible(name)}={parameter(value)}" for name, value in parameters.items())
 
 
 def configuration(parameters: dict[str, Any]) -> str:
-    """The same of a configuration; where only seeds are searched, there is one without any."""
+    """A configuration's parameters on one line; if only seeds are searched, it has none and gets a name."""
     return parameters_text(parameters) or "the only configuration"
