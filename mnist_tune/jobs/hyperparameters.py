@@ -1,4 +1,4 @@
-"""What a job is told for one run: typed fields, each with its default and its range."""
+"""The base of a job's hyperparameters: typed fields, each with its default and its range."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-"""Unknown keys, values that would have to be converted, inf and nan are errors, never guesses."""
+"""Unknown keys, values of another type, inf and nan are errors, never guesses."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 

@@ -1,4 +1,4 @@
-"""What an epoch of training and an evaluation give, as plain values."""
+"""The results of an epoch of training and of an evaluation, as plain values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """One epoch, counted from 1. Losses: mean cross entropy; accuracy: percent; None without validation.
+    """The metrics of one epoch, counted from 1.
 
-    `seconds` is wall-clock with validation included; `images_per_second` counts training images over it.
-    Stock Optuna copies only the accuracies of a trial's epochs: of such an epoch the other fields are None.
+    Losses are mean cross entropies, the accuracy is in percent; both are None without validation. `seconds`
+    is wall-clock time with validation; `images_per_second` counts training images in that time. Stock Optuna
+    copies only the accuracies of a trial's epochs: in such a copy the other fields are None.
     """
 
     epoch: int
@@ -23,7 +24,7 @@ class EpochMetrics:
     seconds: float | None
 
     def numbers(self) -> dict[str, float | None]:
-        """Its metrics by name, as they are stored; the epoch itself is none of them."""
+        """The metrics by name, as they are stored, without the epoch's number."""
         numbers = asdict(self)
         del numbers["epoch"]
         return numbers
@@ -44,9 +45,10 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Misclassified:
-    """An image that was read wrong. index: its place among the images, from 0; confidence: percent.
+    """An image whose predicted digit is wrong.
 
-    pixels: base64 of 784 bytes, 28 rows of 28, from 0, black, to 255, the ink.
+    `index` is its place among the images, from 0; `confidence` is in percent. `pixels` is base64 of 784
+    bytes, 28 rows of 28, from 0 (black) to 255 (the ink).
     """
 
     index: int
@@ -58,9 +60,10 @@ class Misclassified:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """loss: mean cross entropy; accuracies in percent (nan for a class without images).
+    """The results of a model on labelled images.
 
-    confusion_matrix[true][predicted] counts images; misclassified: those read wrong, in their order.
+    `loss` is the mean cross entropy; accuracies are in percent (nan for a class without images).
+    `confusion_matrix[true][predicted]` counts images; `misclassified` has the wrong ones in their order.
     """
 
     n_images: int
@@ -71,7 +74,7 @@ class Evaluation:
     misclassified: tuple[Misclassified, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data without the pixels."""
+        """The results as plain data, without the pixels."""
         plain = asdict(self)
         for each in plain["misclassified"]:
             del each["pixels"]
@@ -79,7 +82,7 @@ class Evaluation:
 
     @property
     def problems(self) -> list[str]:
-        """What makes the figures worth nothing."""
+        """Reasons why the results are worthless; empty if there are none."""
         return (
             []
             if math.isfinite(self.loss)

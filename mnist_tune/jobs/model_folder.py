@@ -1,9 +1,9 @@
-"""The files in which a trained model and what is known of it are kept, side by side in a folder."""
+"""The names of the files in a model's folder: the model, and what is known about it."""
 
 MODEL_FILE = "model.safetensors"
 CONFIGURATION_FILE = "config.toml"
-"""What it was trained with."""
+"""The configuration with which the model was trained."""
 METRICS_FILE = "metrics.json"
-"""How its training went."""
+"""The metrics of the model's training."""
 EVALUATION_FILE = "evaluation.json"
-"""What it answered on the test images."""
+"""The results of the model on the test images."""

@@ -1,4 +1,4 @@
-"""Workers on an engine, Ray or Slurm, which places and restarts them; the storage alone knows the study."""
+"""Runs workers on Ray or Slurm, which place and restart them; only the storage knows the study."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EngineName(StrEnum):
-    """The engines that can be asked."""
+    """The engines that `launch` knows."""
 
     RAY = "ray"
     SLURM = "slurm"

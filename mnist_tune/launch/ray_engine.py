@@ -1,6 +1,7 @@
-"""Workers as actors of a Ray cluster: Ray finds them room and starts them again where a node was lost.
+"""Workers as actors of a Ray cluster: Ray finds room for them and restarts them after a lost node.
 
-Placement only: no queue, no scheduler and no sampler of Ray's. Whatever happens here, the cells are safe.
+Ray only places workers; its queues, schedulers and samplers are not used. Whatever fails here, no cell is
+lost.
 """
 
 from __future__ import annotations
@@ -29,37 +30,37 @@ except ModuleNotFoundError:
     raise UserError("--on ray: needs Ray; run pip install 'mnist-tune[ray]'") from None
 
 RESTARTS = 3
-"""Of a worker that failed. One whose node was lost is started again as often as that happens."""
+"""How often a failed worker is started again; after a lost node there is no limit."""
 ANSWER_SECONDS = 10.0
 SAY_AGAIN_SECONDS = 2.0
 LOCAL = "local"
 LOCAL_STORE_BYTES = 80 << 20
-"""Nearly the least that Ray takes: nothing of ours lies in its object store."""
+"""Nearly the least that Ray takes: we keep nothing in its object store."""
 
 
 def connect(order: Order, address: str | None) -> str:
     """Join the cluster at `address` or $RAY_ADDRESS, else start one on this machine; says which it is.
 
-    The cluster on this machine ends with this process.
+    A cluster that was started on this machine ends with this process.
 
     Raises:
-        UserError: there is no such cluster, or the storage is a file that others cannot reach.
+        UserError: there is no such cluster, or the storage is a file that other machines cannot reach.
         MnistTuneError: Ray did not start.
     """
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    # Ray sends its makers what it is used for, unless it is told not to.
+    # Ray reports its usage to its makers unless this is set.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     arguments: dict[str, Any] = {"address": address, "logging_level": "ERROR", "log_to_driver": False}
     if address == LOCAL:
-        # On the loopback alone: Ray is for networks that are trusted.
+        # On the loopback alone: Ray trusts everything on its network.
         arguments |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         arguments |= {"object_store_memory": LOCAL_STORE_BYTES}
     else:
         refuse_file(order.url, order.study, f"Ray at {address}")
     try:
         _knock(address)
-        # Ray has its workers import from this command's current folder.
-        with warnings.catch_warnings(action="ignore"), chdir("/"):  # of what the error says too
+        # Ray has its workers import from this command's current folder, so it is changed.
+        with warnings.catch_warnings(action="ignore"), chdir("/"):  # the error says the same
             ray.init(**arguments)
     except ImportError as error:
         raise UserError(f"--address {address}: {_first_line(error)}") from None
@@ -76,14 +77,14 @@ def connect(order: Order, address: str | None) -> str:
 
 
 def _knock(address: str) -> None:
-    """See that something listens at HOST:PORT. Ray would try for minutes, deaf to Ctrl-C."""
+    """Check that something listens at HOST:PORT. Ray would try for minutes and not react to Ctrl-C."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
 
 
 def has_room(order: Order) -> bool:
-    """Whether any node that is there now could hold a worker, if nothing else ran on it."""
+    """Whether any present node could hold a worker if nothing else ran on it."""
     needed = {"CPU": order.cpus, "GPU": order.gpus} | _resources(order)
     return any(
         all(node["Resources"].get(name, 0.0) >= amount for name, amount in needed.items())
@@ -99,7 +100,7 @@ def disconnect() -> None:
 
 @dataclass
 class _Placed:
-    """A worker as an actor, which Ray has found a place for once `is_placed` answers."""
+    """A worker as an actor; Ray has found a place for it once `is_placed` has a result."""
 
     actor: Any
     is_placed: Any
@@ -107,7 +108,7 @@ class _Placed:
 
 
 class RayPool:
-    """The workers of an order, from the moment Ray is asked for them to their ends."""
+    """The workers of an order, from the request to Ray until their ends."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -116,7 +117,7 @@ class RayPool:
         self._failures: list[str] = []
         self._stops = 0
         self._said = 0.0
-        # A thread for `run`, one for `stop`, one for `is_placed`; the rest is what Ray is asked for.
+        # One thread each for `run`, `stop` and `is_placed`.
         self._actor = ray.remote(RemoteWorker).options(
             num_cpus=order.cpus,
             num_gpus=order.gpus,
@@ -127,12 +128,12 @@ class RayPool:
         )
 
     def start(self) -> None:
-        """Ask for all workers; those that find no room now are what Ray's autoscaler sees."""
+        """Ask for all workers; Ray's autoscaler sees those for which there is no room now."""
         for _ in range(self._order.workers):
             self._ask(RESTARTS)
 
     def is_alive(self) -> bool:
-        """Whether any worker runs or waits for room. Starts those again that failed."""
+        """Whether any worker runs or waits for room; failed ones are started again."""
         with _the_cluster_there():
             if self._stops and time.monotonic() - self._said > SAY_AGAIN_SECONDS:
                 self._say_stop()
@@ -143,14 +144,14 @@ class RayPool:
         return bool(self._running)
 
     def stop(self, times: int) -> None:
-        """Ask every worker to leave: at the end of its epoch or, asked a second time, at once."""
+        """Ask every worker to leave: at the end of its epoch or, the second time, at once."""
         self._stops = max(self._stops, times)
-        with suppress(ConnectionError):  # then they are gone already
+        with suppress(ConnectionError):  # the workers are gone already
             self._forget_waiting()
             self._say_stop()
 
     def kill(self) -> None:
-        """End every worker at once; their cells come back when their leases run out."""
+        """Kill every worker; their cells come back when their leases run out."""
         with suppress(ConnectionError):
             for run in list(self._running):
                 ray.kill(self._running.pop(run).actor)
@@ -161,31 +162,31 @@ class RayPool:
         return MISTAKE if MISTAKE in codes else FAILED if codes else 0
 
     def failures(self) -> list[str]:
-        """What the workers that ended badly said last, one line each."""
+        """The last output of the workers that failed, one line each."""
         return self._failures
 
     def _say_stop(self) -> None:
-        # Again and again: an actor that Ray starts anew, its node being lost, does not know of it.
+        # Repeated, since an actor that Ray restarts after a lost node has not heard of it.
         self._said = time.monotonic()
         for placed in self._running.values():
             placed.actor.stop.remote(self._stops)
 
     def _ask(self, restarts: int) -> None:
         actor = self._actor.remote()
-        # As arguments: an actor's environment could be read in Ray's dashboard, and its constructor's
-        # arguments are kept by the cluster.
+        # The URL is an argument: Ray's dashboard shows an actor's environment, and the cluster keeps the
+        # arguments of its constructor.
         run = actor.run.remote(
             self._order.study, list(self._order.arguments), self._order.secret_url, str(Path.cwd())
         )
         self._running[run] = _Placed(actor, actor.is_placed.remote(), restarts)
 
     def _look_at(self, run: Any) -> None:
-        placed = self._running.pop(run)  # without its handle Ray ends the actor
+        placed = self._running.pop(run)  # Ray ends the actor when its handle is gone
         try:
             left = Left(*ray.get(run))
         except RayError as error:
             left = Left(FAILED, _first_line(error))
-        if left.code == 0:  # the study is finished: nobody need wait for room any longer
+        if left.code == 0:  # the study is finished: nobody needs to wait for room
             self._forget_waiting()
         again = left.code not in (MISTAKE, *NO_FAILURE) and placed.restarts > 0 and not self._stops
         if again:
@@ -204,7 +205,7 @@ class RayPool:
 
 @contextmanager
 def _the_cluster_there() -> Iterator[None]:
-    """With `ray://`, a lost link is a builtin ConnectionError."""
+    """Turn a lost link into a MnistTuneError; with `ray://` it is a builtin ConnectionError."""
     try:
         yield
     except ConnectionError as error:

@@ -1,7 +1,7 @@
-"""One `mnist-tune worker` in a process of an engine's: started, asked to stop, waited for.
+"""Runs one `mnist-tune worker` in a process of an engine: starts it, stops it, waits for it.
 
-Nothing here needs an engine. The worker is a process of its own, since it takes over the signals and ends
-with its own exit code; it leaves when the engine's process is gone, however that ended.
+Nothing here needs an engine. The worker is a process of its own, since it handles signals and has its own
+exit code; it leaves when the engine's process is gone.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def start_worker(
     *,
     piped: bool = False,
 ) -> subprocess.Popen[str]:
-    """Start it; the storage's URL is in the environment, now or already."""
+    """Start a worker; `url`, the storage's, is put into its environment unless it is None."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "mnist_tune", *pooled_worker(study), *arguments],
         env=os.environ | ({ENVIRONMENT_VARIABLE: url} if url else {}) | {"PYTHONUNBUFFERED": "1"},
         cwd=folder if folder and Path(folder).is_dir() else None,
-        # By it we say when to stop; its end tells the worker that the engine's process is gone.
+        # It tells the worker when to stop; its end tells that the engine's process is gone.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE if piped else None,
         stderr=subprocess.STDOUT,
@@ -46,13 +46,13 @@ def start_worker(
 
 
 def say_stop(process: subprocess.Popen[str], times: int) -> None:
-    """Ask it to leave: at the end of its epoch or, when `times` is 2, at once."""
+    """Ask a worker to leave: at the end of its epoch or, when `times` is 2, at once."""
     assert process.stdin is not None
     pass_on(process.stdin.fileno(), times)
 
 
 class Left(NamedTuple):
-    """How a worker left: its exit code, negative for a signal's number, and its last line."""
+    """How a worker left: its exit code, or minus the number of a signal, and its last line."""
 
     code: int
     last_line: str
@@ -67,13 +67,13 @@ class RemoteWorker:
         self._process: subprocess.Popen[str] | None = None
 
     def is_placed(self) -> bool:
-        """That the engine has found a place for it, which is why this can answer."""
+        """True, as soon as the engine has found a place for this actor: only then can it answer."""
         return True
 
     def run(self, study: str, arguments: Sequence[str], url: str, folder: str = "") -> Left:
-        """Start the worker, hand its lines on to the engine's log, and wait for its end.
+        """Start the worker, print its lines to the engine's log, and wait for its end.
 
-        folder: the current one of the command, and of the worker too, if it is there on this machine.
+        `folder` is the command's current folder; the worker uses it too if this machine has it.
         """
         with self._lock:
             if self._stops:
@@ -83,14 +83,14 @@ class RemoteWorker:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             last = line.strip() or last
-            with suppress(OSError):  # that a log is full must not end the worker
+            with suppress(OSError):  # a full log must not end the worker
                 print(*visible_lines(line), sep="\n", flush=True)  # noqa: T201 - to the engine's log
         return Left(self._process.wait(), last)
 
     def stop(self, times: int) -> None:
-        """Ask it to leave: at the end of its epoch or, the second time, at once.
+        """Ask the worker to leave: at the end of its epoch or, the second time, at once.
 
-        times: how often it was asked by now; to hear the same number again changes nothing.
+        `times` is how often it was asked by now; repeating a number changes nothing.
         """
         with self._lock:
             if times > self._stops:

@@ -1,4 +1,4 @@
-"""What an engine is asked for: how many workers of which study, and what each of them needs."""
+"""The request to an engine: how many workers of which study, and the room that each needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnist_tune.storage.engine import shown
 
 @dataclass(frozen=True)
 class Order:
-    """Workers of one study, and the room that each of them takes."""
+    """Workers of one study, and the room that each of them needs."""
 
     study: str
     url: URL
@@ -23,25 +23,25 @@ class Order:
     arguments: Sequence[str] = ()
     """Further arguments of `mnist-tune worker`."""
     options: dict[str, str] = field(default_factory=dict)
-    """What only this engine knows, by the engine's own names."""
+    """Options that only this engine knows, by the engine's own names."""
 
     @property
     def secret_url(self) -> str:
-        """The storage with its password: for the environment of a worker, and nothing else."""
+        """The storage's URL with its password: only for the environment or arguments of a worker."""
         return self.url.render_as_string(hide_password=False)
 
     @property
     def room(self) -> str:
-        """What a worker needs, in words."""
+        """The room that a worker needs, in words."""
         gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
         return f"{self.cpus:g} CPU{gpus}"
 
 
 def engine_options(given: Sequence[str]) -> dict[str, str]:
-    """KEY=VALUE pairs by their keys.
+    """Turn KEY=VALUE pairs into a dictionary.
 
     Raises:
-        UserError: one is no such pair.
+        UserError: a text is no such pair.
     """
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -51,10 +51,10 @@ def engine_options(given: Sequence[str]) -> dict[str, str]:
 
 
 def refuse_file(url: URL, study: str, engine: str) -> None:
-    """See that workers on other machines can reach the storage.
+    """Check that workers on other machines can reach the storage.
 
     Raises:
-        UserError: it is a file on this one.
+        UserError: the storage is a file on this machine.
     """
     if url.drivername == "sqlite":
         raise UserError(

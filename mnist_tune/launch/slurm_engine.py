@@ -28,11 +28,11 @@ except ModuleNotFoundError:
     raise UserError("--on slurm: needs submitit; run pip install 'mnist-tune[slurm]'") from None
 
 LOCAL = "local"
-"""The address of submitit's own executor: processes of this machine, for a try without Slurm."""
+"""The address of submitit's own executor: processes on this machine, to try out without Slurm."""
 MOST_TIME_LIMITS = 1_000
-"""How often a job that has come to its time limit is queued again: in effect, until the study is finished."""
+"""How often a job that reaches its time limit is queued again: in effect, until the study is finished."""
 LONGEST_NOTICE = 90
-"""Seconds before the time limit at which a worker is told, in which it must come to the end of its epoch."""
+"""A worker is told at most so many seconds before the time limit, in which its epoch must end."""
 SHARE_FOR_NOTICE = 0.2
 LOOK_SECONDS = 0.2
 OURS = {
@@ -43,12 +43,12 @@ OURS = {
     "array": "--workers",
     "export": "what a job is to find in its environment into that of this command",
 }
-"""Options of sbatch that are options of `launch` already, and what to write instead."""
+"""Options of sbatch for which `launch` has options of its own, and what to write instead."""
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """Jobs that Slurm has taken."""
+    """Jobs that Slurm has accepted, and the folder of their logs."""
 
     jobs: list[str]
     logs: Path
@@ -83,9 +83,9 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
         ) from None
     try:
         executor.update_parameters(**parameters)
-        # submitit repeats what sbatch complains of, which the error has too.
+        # submitit prints what sbatch complains of, which the error says too.
         quiet = redirect_stderr(io.StringIO())
-        # The last is for what submitit itself starts: it is not to import from the current folder.
+        # PYTHONSAFEPATH keeps submitit's own processes from importing from the current folder.
         given = {ENVIRONMENT_VARIABLE: order.secret_url, "PYTHONSAFEPATH": "1"}
         with quiet, in_environment(given), executor.batch():
             jobs = [
@@ -98,7 +98,7 @@ def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Sub
 
 
 class WorkerJob:
-    """What each job runs. submitit pickles it into the folder of logs, so that it holds no URL."""
+    """The function of each job. submitit pickles it into the folder of logs, so it must hold no URL."""
 
     def __init__(self, study: str, arguments: Sequence[str]) -> None:
         self._study = study
@@ -106,10 +106,10 @@ class WorkerJob:
         self._worker = self._pipe = 0
 
     def __call__(self) -> None:
-        """Run a worker to its end; one that failed fails the job, one that was stopped leaves with 3."""
-        # Slurm gives submitit's signal, and that of preemption, to every process of the job: the first
-        # must not kill the worker, and the second it obeys by itself.
-        before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # which the worker inherits
+        """Run a worker to its end. A failed worker fails the job; a stopped one makes it exit with 3."""
+        # Slurm sends submitit's signal and that of preemption to every process of the job. The first must not
+        # kill the worker; the second the worker handles itself.
+        before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # the worker inherits this
         process = start_worker(self._study, self._arguments)
         assert process.stdin is not None
         self._worker, self._pipe = process.pid, process.stdin.fileno()
@@ -120,16 +120,16 @@ class WorkerJob:
             sys.exit(code if code > 0 else 128 - code)
 
     def checkpoint(self) -> DelayedSubmission:
-        """Called by submitit before the time limit: drain the worker; the job is then queued again."""
+        """Drain the worker before the time limit, when submitit calls this; the job is queued again."""
         if self._worker:
             pass_on(self._pipe, 1)
-            # Not by `process.wait`: this interrupts the very thread that may hold its lock.
+            # Not `process.wait`: this handler interrupts the very thread that may hold its lock.
             os.waitid(os.P_PID, self._worker, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(WorkerJob(self._study, self._arguments))
 
 
 def _parameters(order: Order, minutes: int) -> dict[str, Any]:
-    """What submitit is told; options that it has no name for go to sbatch as they are."""
+    """The parameters for submitit; options that it does not know go to sbatch as they are."""
     for name, ours in OURS.items():
         if name in order.options:
             raise UserError(f"--engine-option {name}={order.options[name]}: write {ours}")
@@ -146,7 +146,7 @@ def _parameters(order: Order, minutes: int) -> dict[str, Any]:
         **({"gpus_per_node": int(order.gpus)} if order.gpus else {}),
         "slurm_signal_delay_s": min(LONGEST_NOTICE, int(minutes * 60 * SHARE_FOR_NOTICE)),
         "slurm_array_parallelism": order.workers,
-        # The URL is in the environment alone: submitit's files and sbatch's script do not have it.
+        # The URL is in the environment alone, not in submitit's files and sbatch's script.
         "slurm_additional_parameters": {"requeue": True, "export": "ALL", **rest},
         **own,
     }

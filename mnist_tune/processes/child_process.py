@@ -1,4 +1,4 @@
-"""A function in a process of its own, which comes loaded: its start, its streams, its end."""
+"""Runs a function in a process of its own, forked from a loaded server: start, streams, end."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mnist_tune.processes import fork_server
 from mnist_tune.processes.new_process import EXIT_CODE, Descriptor, Instructions, live
 
 SERVER_IS_GONE = 255
-"""What multiprocessing takes for an exit code when the fork server, which would know it, is gone."""
+"""The exit code that multiprocessing reports when the fork server, which knows the real one, is gone."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a process ended: its exit code, negative for a signal's number; None: nobody is left who knows."""
+    """How a process ended: its exit code, or minus the number of a signal; None if nobody knows."""
 
     code: int | None
 
     @property
     def signal_name(self) -> str | None:
-        """The signal that killed it, if one did."""
+        """The name of the signal that killed the process; None if none did."""
         if self.code is None or self.code >= 0:
             return None
         with suppress(ValueError):
@@ -41,37 +41,37 @@ class Ending:
 
 
 class NotStarted(Exception):  # noqa: N818 - an outcome more than an error
-    """No process could be had; the message says why."""
+    """A process could not be started; the message says why."""
 
 
 @dataclass
 class ChildProcess:
-    """`target`, as module:function, called with `arguments` in a process of its own.
+    """Calls `target` (module:function) with `arguments` in a process of its own.
 
-    It has the caller's current folder, and the caller's cores unless some are named. Nothing is inherited but
-    the three streams, and the connections that are among the arguments.
+    The process has the caller's current folder and, unless `cores` are given, the caller's cores. It inherits
+    nothing else but the three streams, and connections among the arguments.
     """
 
     target: str
     arguments: Sequence[Any] = ()
     argv: Sequence[str] = ()
-    """What `ps` shows, and the process finds as its command line."""
+    """The command line that `ps` shows and that the process finds in `sys.argv`."""
     stdin: int | None = None
-    """A descriptor; None: nothing to read."""
+    """A descriptor to read from; None for an empty input."""
     stdout: int = 1
     stderr: int = 2
     environment: dict[str, str] = field(default_factory=fork_server.environment)
     cores: set[int] | None = None
     own_session: bool = False
-    """Then signals from the terminal do not reach it."""
+    """With a session of its own, the process gets no signals from the terminal."""
     pid: int = 0
     _process: Any = None
     _report: Any = None
-    """A pipe that the process holds open for as long as it lives, and leaves its exit code in."""
+    """A pipe that the process holds open while it lives, and to which it writes its exit code."""
     _ending: Ending | None = None
 
     def start(self) -> None:
-        """Start it: at once if the fork server is loaded, else when it is.
+        """Start the process, at once if the fork server is loaded, else when it is.
 
         Raises:
             NotStarted: it could not be started.
@@ -83,18 +83,18 @@ class ChildProcess:
                 if fork_server.forget_inherited():
                     with suppress(OSError, EOFError):
                         return self._fork()
-        # Without a server: slower, and whatever keeps one from loading shows in this process.
+        # Without a fork server a start is slower, and an error that ended the server shows in this process.
         try:
             self._start("spawn")
         except OSError as error:
             raise NotStarted(f"cannot be started: {error.strerror or error}") from None
 
     def is_alive(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the process was started and has not ended."""
         return bool(self.pid) and self.poll() is None
 
     def poll(self) -> Ending | None:
-        """How it ended; None while it lives."""
+        """How the process ended; None while it lives."""
         if self._ending is None and self._process is not None:
             code = self._process.exitcode
             if code == SERVER_IS_GONE:
@@ -104,7 +104,7 @@ class ChildProcess:
         return self._ending
 
     def wait(self, seconds: float | None = None) -> Ending | None:
-        """Wait for its end, for so long; how it ended."""
+        """Wait for the process to end, at most `seconds`; returns how it ended, None if it has not."""
         if self.poll() is None:
             self._process.join(seconds)
             if self._process.exitcode == SERVER_IS_GONE:
@@ -112,13 +112,13 @@ class ChildProcess:
         return self.poll()
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, if it lives."""
+        """Send the process a signal if it lives."""
         if self.is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self.send_signal(signal.SIGKILL)
 
     def _fork(self) -> None:

@@ -1,4 +1,4 @@
-"""Environment variables that only what is started meanwhile is to find."""
+"""Sets environment variables for the processes that are started within a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def in_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have what is started meanwhile find them, and nothing after it."""
+    """Set environment variables within the block, and restore them after it."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

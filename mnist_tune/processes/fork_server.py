@@ -1,9 +1,9 @@
-"""The process that ours are forked off: the standard library's fork server, loaded with what they need.
+"""Starts processes by the standard library's fork server, with their modules loaded beforehand.
 
-It is a fresh interpreter that has imported and does nothing else: no thread, no computation, no GPU, no open
-file of ours. What is written here touches private parts of `multiprocessing`, so that the server's children
-use it as well (in 3.11 to 3.13 each starts one of its own), and so that nothing is imported from the current
-folder, nor the command's own script. Nothing else in the package does.
+The server is a fresh interpreter that only imports: it has no threads, no computation, no GPU and no open
+files of ours. This module changes private parts of `multiprocessing`, and no other module does. So the
+server's children use the same server (in Python 3.11 to 3.13 each starts its own), and nothing is imported
+from the current folder or from the command's own script.
 """
 
 from __future__ import annotations
@@ -22,51 +22,52 @@ from typing import Any
 from mnist_tune.processes.environment import in_environment
 
 WORKERS = "mnist_tune.processes.preload.workers"
-"""What is loaded for workers and their training processes."""
+"""The module that loads what workers and their training processes need."""
 TRAINING = "mnist_tune.processes.preload.training"
-"""What is loaded for training processes alone."""
+"""The module that loads what training processes alone need."""
 HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
-"""Signals that a terminal or a service manager sends to all of its processes: the server keeps on serving."""
+"""Signals that terminals and service managers send to all processes; the server must not end by them."""
 STARTER = "_MNIST_TUNE_STARTER"
-"""In the environment of a fork server alone: the process that it must not outlive while it loads."""
+"""Environment variable of a fork server: the process with which it must end while it is loading."""
 OURS = "mnist-tune"
-"""The name that multiprocessing knows our processes by."""
+"""The name by which multiprocessing knows our processes."""
 
 _server: Any = forkserver._forkserver
 _start_unless_running = _server.ensure_running
 _preparation: Any = spawn.get_preparation_data
 _lock = threading.RLock()
 _starter: int | None = None
-"""The process that started the server, if that was this module."""
+"""The id of the process that started the server; None if this module did not start it."""
 _has_served = False
-"""Whether this process was ever given another by a server."""
+"""Whether a server has ever started a process for this one."""
 _is_vain = False
-"""Whether a server ends here when it has loaded: each start would load one, and wait for it."""
+"""Whether a server ends after loading on this machine, so that waiting for one is useless."""
 
 
 def start_method() -> str:
-    """How processes start: by fork where that is safe, else by exec.
+    """How processes are started: "forkserver" where forking is safe, else "spawn".
 
-    Apple's libraries have threads of their own. A GPU that the caller has touched is no matter, since it is
-    the fork server that is forked; one that has come to have threads or a GPU ends itself, see `preload`.
+    Apple's libraries have threads of their own, so macOS spawns. A GPU that this process has used does not
+    matter, since the server is forked and not this process. A server that has threads or a GPU after loading
+    ends itself: see `preload`.
     """
     has_server = "forkserver" in multiprocessing.get_all_start_methods()
     return "forkserver" if has_server and sys.platform != "darwin" and not _is_vain else "spawn"
 
 
 def begin(preload: str) -> None:
-    """Have a fork server load this, unless there is one already. Returns at once.
+    """Start a fork server that loads the module `preload`, unless there is one. Returns at once.
 
-    Whoever asks it for a process waits until it is loaded, and does without if it could not be started.
+    Whoever then asks it for a process waits until it has loaded, or uses exec if it could not be started.
     """
     if start_method() == "forkserver":
         forkserver.set_forkserver_preload([preload])
-        with suppress(OSError):  # $TMPDIR is too long for a socket or is full, there are too many processes
+        with suppress(OSError):  # too many processes, or $TMPDIR is full or too long for a socket
             _ensure_running()
 
 
 def forget_inherited() -> bool:
-    """Do without the server that started this process, which is gone; False if there was none such."""
+    """Forget the server that started this process, because it is gone; False if no server did."""
     with _lock:
         if not _is_inherited():
             return False
@@ -76,31 +77,31 @@ def forget_inherited() -> bool:
 
 
 def has_served() -> None:
-    """Remember that a server gave this process another."""
+    """Note that a server has started a process for this one."""
     global _has_served
     _has_served = True
 
 
 def has_failed(error: BaseException) -> None:
-    """Remember that no server can be had here, if what this process started has ended before it served."""
+    """Note that servers do not work here if the one that this process started ended without serving."""
     is_gone = isinstance(error, EOFError | ConnectionError)
     if is_gone and not _has_served and _starter == os.getpid():
         do_without()
 
 
 def do_without() -> None:
-    """From now on, start processes by exec."""
+    """Start all further processes by exec."""
     global _is_vain
     _is_vain = True
 
 
 def is_vain() -> bool:
-    """Whether no server can be had here, nor in what this process starts."""
+    """Whether servers do not work here, so that children of this process should not try either."""
     return _is_vain
 
 
 def leave_alone(process: Any) -> None:
-    """Have this interpreter not wait for the process at its own exit: ours end by themselves."""
+    """Keep this interpreter from waiting for the process at exit, since our processes end by themselves."""
     multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
 
 
@@ -118,7 +119,7 @@ def _ensure_running() -> None:
 
 
 def _has_ended() -> bool:
-    """Whether the server that this process started is gone. Who waits for it still reads how."""
+    """Whether the server that this process started has ended. Its exit status stays readable."""
     look = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return os.waitid(os.P_PID, _server._forkserver_pid, look) is not None
 
@@ -131,10 +132,10 @@ _server.ensure_running = _ensure_running
 
 
 def _without_main(name: str) -> dict[str, Any]:
-    """What multiprocessing has a process do first: one of ours has no use for the script that began it all.
+    """The first instructions of multiprocessing to a process; ours do not run the command's own script.
 
-    It may have no guard, so that it would do all its work again; or be another by now. Nor does one of ours
-    change its folder before it can say that this one is gone.
+    The script may lack a guard and do all its work again, or may have changed since. Our processes also do
+    not change their folder here, where they could not report that it is gone.
     """
     data: dict[str, Any] = _preparation(name)
     if name == OURS:
@@ -147,17 +148,18 @@ spawn.get_preparation_data = _without_main
 
 
 def environment() -> dict[str, str]:
-    """That of this process, without what only a fresh interpreter is to find."""
+    """The environment of this process without the variables for fresh interpreters."""
     with _lock:
         return dict(os.environ)
 
 
 @contextmanager
 def fresh_interpreter() -> Iterator[None]:
-    """Have an interpreter that is started meanwhile begin as ours are to.
+    """Prepare the environment for a fresh interpreter that is started within the block.
 
-    It imports from where this one does and nowhere else (with -c it would look into the current folder
-    first), and is deaf to signals until it is ready to hear. One at a time: the environment is everybody's.
+    It imports only from where this interpreter does (with -c it would look into the current folder first).
+    Signals stay blocked until it can handle them. One block at a time: the environment belongs to all
+    threads.
     """
     needed = {
         "PYTHONSAFEPATH": "1",
@@ -165,7 +167,7 @@ def fresh_interpreter() -> Iterator[None]:
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
     with _lock, in_environment(needed):
-        resource_tracker.ensure_running()  # which unblocks signals
+        resource_tracker.ensure_running()  # starting it unblocks signals, so it comes first
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         try:
             yield

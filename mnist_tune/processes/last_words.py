@@ -1,4 +1,4 @@
-"""What a process writes to its standard error: passed on to ours, and the end of it kept."""
+"""Copies a process's standard error to ours, and keeps its last lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 KEPT_BYTES = 4_000
 KEPT_LINES = 20
 WAIT_SECONDS = 1.0
-"""For the end of what was written by a process that has ended; something it started may write on."""
+"""How long to wait for the last output of a dead process, whose own children may go on writing."""
 
 
 class LastWords:
-    """A pipe whose writing end is for one process."""
+    """A pipe for one process's standard error."""
 
     def __init__(self) -> None:
         self._reading, self.descriptor = os.pipe()
@@ -22,7 +22,7 @@ class LastWords:
         self._thread.start()
 
     def close_ours(self) -> None:
-        """Call once the process has its own writing end."""
+        """Close our copy of the writing end; call it once the process has its own."""
         os.close(self.descriptor)
 
     def lines(self) -> list[str]:
@@ -34,6 +34,6 @@ class LastWords:
     def _read(self) -> None:
         while content := os.read(self._reading, 1 << 16):
             self._tail = (self._tail + content)[-KEPT_BYTES:]
-            with suppress(OSError):  # a terminal that is closed is no matter of the training's
+            with suppress(OSError):  # training goes on when the terminal is closed
                 os.write(2, content)
         os.close(self._reading)

@@ -1,4 +1,4 @@
-"""What a new process is told by the one that starts it, and how it becomes that."""
+"""The instructions for a new process, and how the process carries them out."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mnist_tune.processes.title import set_title
 from mnist_tune.text.visible import visible
 
 EXIT_CODE = struct.Struct("q")
-"""How a process reports the code that it exits with."""
+"""The format in which a process reports its exit code."""
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """What a new process is told, and what it takes over from the one that starts it."""
+    """What a new process must call, and what it takes over from the process that starts it."""
 
     version: str
     target: str
@@ -40,11 +40,11 @@ class Instructions:
     cores: set[int] | None
     session: int | None
     has_server: bool
-    """Whether a fork server can be had here."""
+    """Whether fork servers work here."""
 
 
 def refuse_version(starter: str) -> str | None:
-    """Why this process does not run for a command of that version; None: it is of the same."""
+    """Why this process cannot run for a command of version `starter`; None if the versions are equal."""
     if starter == __version__:
         return None
     return (
@@ -54,7 +54,7 @@ def refuse_version(starter: str) -> str | None:
 
 
 class Descriptor:
-    """One of our descriptors on its way to a child, which finds the number that it has there."""
+    """A descriptor to be sent to a child; unpickled there, it is the child's number for it."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -69,7 +69,7 @@ def _arrived(duplicate: Any) -> int:
 
 
 def live(told: Instructions) -> None:
-    """In the child: become what was asked for, do it, and leave a word of how it ended."""
+    """Carry out the instructions in the new process, and report its exit code."""
     code = FAILED
     try:
         _become(told)
@@ -88,7 +88,7 @@ def _become(told: Instructions) -> None:
     for number, descriptor in enumerate(told.streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what Python knew of it is the fork server's
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the old one is the fork server's
     standard_streams.take_over()
     if refusal := refuse_version(told.version):
         _leave(refusal, MISTAKE)
@@ -105,8 +105,8 @@ def _become(told: Instructions) -> None:
         os.sched_setaffinity(0, told.cores)
     os.environ.clear()
     os.environ.update(told.environment)
-    time.tzset()  # the C library reads $TZ once, and did so in the fork server
-    if "numpy" in sys.modules:  # Python's own random numbers begin anew in a fork, NumPy's do not
+    time.tzset()  # the C library reads $TZ once, and has done so in the fork server
+    if "numpy" in sys.modules:  # a fork reseeds Python's random numbers, but not NumPy's
         sys.modules["numpy"].random.seed()
     sys.argv = list(told.argv)
     set_title(told.argv)

@@ -1,6 +1,7 @@
-"""Standard output and error of a process whose work matters more than what it says of it.
+"""Keeps a process working when its standard output or error cannot be written.
 
-A terminal may be closed, the reader of a pipe be gone, the disk of a log be full: that must end no trial.
+A terminal may be closed, the reader of a pipe may be gone, or a log's disk may be full: no trial may end by
+that.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from contextlib import suppress
 from typing import IO, Any
 
 STREAMS = ("stdin", "stdout", "stderr")
-"""By their descriptors: 0, 1, 2."""
+"""The names of the standard streams, by their descriptors 0, 1 and 2."""
 
 
 class _Output(io.FileIO):
-    """One of the two. While it is `forgiving`, what cannot be written is lost, and nothing is raised."""
+    """Standard output or error. While it is `forgiving`, failed writes are dropped and raise nothing."""
 
     forgiving = False
     failure: OSError | None = None
-    """The first that kept something from being written."""
+    """The first error of a write."""
 
     def write(self, content: Any) -> int:
         try:
-            while (written := super().write(content)) is None:  # others have set it to non-blocking
+            while (written := super().write(content)) is None:  # another process has made it non-blocking
                 select.select([], [self], [])
         except OSError as error:
             self.failure = self.failure or error
@@ -37,21 +38,21 @@ class _Output(io.FileIO):
 
 
 def take_over() -> None:
-    """Have what is said on standard error end nothing, and what was closed be there. Call it first of all.
+    """Make standard error forgiving, and open closed streams as /dev/null. Call it before anything else.
 
-    Else the next file that is opened, perhaps a database, would be taken for the stream that is not there.
+    Else the next file to be opened, perhaps a database, would get the number of a closed stream.
     """
     for descriptor, name in enumerate(STREAMS):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number
         if getattr(sys, name) is None:
             mode = "w" if descriptor else "r"
             setattr(sys, name, open(descriptor, mode, errors="replace", closefd=False))  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if type(stream) is io.TextIOWrapper:  # as Python makes it: whoever replaced it knows what he does
+        if type(stream) is io.TextIOWrapper:  # Python's own; other objects were put there on purpose
             with suppress(OSError):
                 stream.flush()
             setattr(sys, name, _wrapped(stream))
@@ -59,35 +60,36 @@ def take_over() -> None:
 
 
 def work_on() -> None:
-    """From now on, go on with the work though nothing may be printed any more."""
+    """Make standard output forgiving too: from now on the work goes on without it."""
     _forgive(sys.stdout)
 
 
 def is_screen(stream: IO[str]) -> bool:
-    """Whether somebody looks at it, whatever the environment says of colours.
+    """Whether a person watches the stream, whatever the environment says of colours.
 
-    It is a terminal, and this is no job in its background: that would draw over what its shell is used for.
+    It is a terminal, and this process is not a background job of its shell, which must not draw on the
+    screen.
     """
     if not stream.isatty():
         return False
     try:
         return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
-    except OSError:  # not the terminal that this process belongs to
+    except OSError:  # it is another terminal than that of this process
         return True
 
 
 def failure() -> OSError | None:
-    """Why something that was printed did not get where it should."""
+    """The first error of a write to standard output; None if all went well."""
     output = _output(sys.stdout)
     return None if output is None else output.failure
 
 
 def lost() -> str | None:
-    """Why something is missing in what was printed beside the work, where somebody may look for it."""
+    """Why forgiven output is missing where somebody may look for it; None if it is not."""
     output = _output(sys.stdout)
     if output is None or not output.forgiving or output.failure is None:
         return None
-    is_gone = output.failure.errno in (errno.EPIPE, errno.EIO)  # who read the pipe; the terminal
+    is_gone = output.failure.errno in (errno.EPIPE, errno.EIO)  # the pipe's reader, or the terminal
     return None if is_gone else output.failure.strerror
 
 
@@ -102,7 +104,7 @@ def _forgive(stream: Any) -> None:
     output = _output(stream)
     if output is not None:
         output.forgiving = True
-        stream.reconfigure(errors="backslashreplace")  # nor does a letter that the terminal has not
+        stream.reconfigure(errors="backslashreplace")  # nor does a character that the terminal lacks
 
 
 def _output(stream: Any) -> _Output | None:

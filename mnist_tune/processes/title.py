@@ -1,4 +1,4 @@
-"""What `ps` and `top` show of a process that was forked and so has the command line of its fork server."""
+"""Sets what `ps` and `top` show for a forked process, which has the command line of its fork server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 NAME = "mnist-tune"
 ARG_START, ARG_END = 45, 46
-"""Of the fields of /proc/self/stat after the process's name, see proc(5): where its command line lies."""
+"""Where the command line is in memory: fields of /proc/self/stat after the name, see proc(5)."""
 
 
 def set_title(arguments: Sequence[str]) -> None:
-    """Show these as the command line, as far as there is room. On Linux only; macOS has nothing forked."""
+    """Show `arguments` as the command line, as far as there is room; macOS never forks, so only on Linux."""
     if sys.platform != "linux":
         return
     with suppress(OSError, ValueError, IndexError):
@@ -23,7 +23,7 @@ def set_title(arguments: Sequence[str]) -> None:
         )
         start, end = int(fields[ARG_START]), int(fields[ARG_END])
         room = end - start
-        if start and room > 1:  # without the right to read it, it is 0
+        if start and room > 1:  # the addresses are 0 if the process may not read them
             title = "\0".join(arguments).encode(errors="replace")[: room - 1]
             ctypes.memmove(start, title.ljust(room, b"\0"), room)
         Path("/proc/self/comm").write_text(NAME, encoding="ascii")

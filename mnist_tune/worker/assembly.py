@@ -1,4 +1,4 @@
-"""A worker put together: the loop, the training process it drives, and the folders it keeps files in."""
+"""Assembles a worker: the loop, the training process that it drives, and the folders for its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mnist_tune.worker.signals import Interrupted, StopRequest
 
 @dataclass(frozen=True)
 class Equipment:
-    """What a worker works on and with. `checkpoints` and `artifacts` are shared by all studies there."""
+    """The device, data and folders of a worker. All studies of a storage share the two folders."""
 
     device: str
     threads: int | None
@@ -42,16 +42,16 @@ def run_worker(
     *,
     pooled: bool = False,
 ) -> Ended:
-    """Work on the study until one of the reasons to leave, with a training process that is started.
+    """Work on the study until there is a reason to leave, with a training process that is started.
 
-    pooled: another command started this worker, so nobody may see what it says.
+    `pooled`: another command started this worker, so its output may have no reader.
 
     Raises:
         UserError: the device is not there, or a folder cannot keep files.
         MnistTuneError: the data is damaged, or the storage was away for too long.
     """
     standing = study.queue().standing()
-    if standing in LEAVES:  # without waiting for torch
+    if standing in LEAVES:  # told without waiting for torch
         log(f"leaving: {LEAVES[standing].value}")
         return LEAVES[standing]
     for warning in check_folders(equipment.checkpoints.path, equipment.artifacts.path):
@@ -71,7 +71,7 @@ def run_worker(
         log(f"leaving: {stop.reason}")
         return Ended.STOPPED
     except MnistTuneError as error:
-        if pooled or not isinstance(error, UserError):  # else who made the mistake reads of it here
+        if pooled or not isinstance(error, UserError):  # else the person who made the mistake reads it here
             _note_in_the_study(study, equipment.device, f"{COULD_NOT_BEGIN}{error}")
         raise
     device = f"{ready.device} ({ready.device_name})"
@@ -82,8 +82,8 @@ def run_worker(
 
 
 def _note_in_the_study(study: OpenStudy, device: str, departure: str) -> None:
-    """Leave a word for those who look at the study and not at this worker's output."""
+    """Store why this worker could not begin, for people who do not see its output."""
     registration = Registration(study.storage, study.study_id, device)
-    with suppress(*STORAGE_ERRORS):  # the error itself is of more use
+    with suppress(*STORAGE_ERRORS):  # the error itself is more important
         registration.register()
         registration.leave(departure)

@@ -1,4 +1,4 @@
-"""An attempt at a cell as its worker sees it: kept alive while its trial runs, and ended."""
+"""An attempt at a cell as its worker sees it: its lease is renewed, and its end is stored."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Attempt:
         self._queue = queue
         self._record = AttemptRecord(queue, claim, lease, log, checkpoints, artifacts)
         self.trial = Trial(self._record, stop, decide)
-        """What the job is given."""
+        """The view of this attempt that a job gets."""
 
     def say(self, line: str) -> None:
-        """A line for the worker's log and the trial's own."""
+        """Write a line to the worker's log and to the trial's own log."""
         self._record.say(line)
 
     def beat(self) -> None:
@@ -51,28 +51,28 @@ class Attempt:
         """End the trial and its cell with the objective's value.
 
         Raises:
-            LeaseLost: others have the cell.
+            LeaseLost: another worker has the cell.
         """
         self.say(f"complete: validation accuracy {percent(value)}")
         self._record.finish(self._queue.complete, value, ask, self.trial.files, {})
 
     def prune(self, ask: Patience) -> None:
-        """End the trial and its cell after its last epoch, whose accuracy is its value, as in Optuna.
+        """End the trial and its cell as pruned; as in Optuna, its value is the accuracy of its last epoch.
 
         Raises:
-            LeaseLost: others have the cell.
+            LeaseLost: another worker has the cell.
         """
         last = self._record.last_epoch
-        assert last is not None  # the pruner is asked after an epoch
+        assert last is not None  # the pruner is asked after an epoch only
         assert last.validation_accuracy is not None
         self.say(f"pruned after epoch {last.epoch}: validation accuracy {percent(last.validation_accuracy)}")
         self._record.finish(self._queue.prune, last.validation_accuracy, ask, {}, self.trial.decided)
 
     def give_back(self, failure: Failure, ask: Patience) -> None:
-        """End the trial as failed and put its cell back, if its budget allows.
+        """End the trial as failed, and put its cell back if its budget allows.
 
         Raises:
-            LeaseLost: others have the cell.
+            LeaseLost: another worker has the cell.
         """
         self.say(f"{failure.kind}: {first_line(failure.reason)}")
         files = self._record.upload({})

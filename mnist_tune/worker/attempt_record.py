@@ -1,4 +1,4 @@
-"""What an attempt has to store: stored at once or, while the storage is away, later."""
+"""Stores the results of an attempt at once or, while the storage is away, later."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from mnist_tune.text.wording import last_lines
 
 LOG_FILE = "log.txt"
 MAX_LOG_LENGTH = 32_000
-"""Of the log in the storage, as it is stored: an attribute stays under 64 KB."""
+"""The most bytes of a log that is stored as an attribute: it must stay under 64 KB."""
 
 
 class AttemptRecord:
-    """The numbers, notes, lines and files of an attempt.
+    """The numbers, notes, log lines and files of an attempt.
 
-    The heartbeat's thread calls `store`; everything else belongs to the thread that runs the trial.
+    The heartbeat's thread calls `store`; all other methods belong to the thread that runs the trial.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class AttemptRecord:
         self.claim = claim
         self.lease = lease
         self.last_epoch: EpochMetrics | None = None
-        """The last epoch that is done."""
+        """The last epoch that was completed."""
         self.not_kept: dict[str, str] = {}
-        """Why its weights, or a state to go on from, could not be written."""
+        """Why its weights, or the state for a next attempt, could not be written, by kind of file."""
         self._queue = queue
         self._log = log
         self._checkpoints = checkpoints
@@ -56,29 +56,29 @@ class AttemptRecord:
         self._lines: list[str] = []
 
     def say(self, line: str) -> None:
-        """A line for the worker's log and the trial's own."""
+        """Write a line to the worker's log and to the trial's own log."""
         self._lines.append(f"{log_stamp()} {line}")
         self._log(f"trial {self.claim.number}: {line}")
 
     def note(self, key: str, value: Any) -> None:
-        """Store an attribute with what follows."""
+        """Set an attribute of the trial; `store` stores it."""
         with self._lock:
             self._unstored.user[key] = value
 
     def note_unsaved(self, kind: str, reason: str | None) -> None:
-        """Store with what follows why something could not be kept, or that it could be after all."""
+        """Note why a file could not be kept, or (None) that it could in the end; `store` stores it."""
         self.not_kept = {key: why for key, why in self.not_kept.items() if key != kind}
         if reason is not None:
             self.not_kept[kind] = reason
         self.note(NOT_KEPT, self.not_kept)
 
     def note_decision(self, system: dict[str, Any]) -> None:
-        """Store with what follows what the pruner keeps with the trial."""
+        """Note the attributes that the pruner wants kept with the trial; `store` stores them."""
         with self._lock:
             self._unstored.decided |= system
 
     def add(self, epochs: list[EpochMetrics], checkpoint: Checkpoint | None = None) -> None:
-        """Store epochs with what follows and, if one was made, the pointer to the state after the last."""
+        """Note epochs, and the pointer to the state after the last if it was saved; `store` stores them."""
         with self._lock:
             for metrics in epochs:
                 self.last_epoch = metrics
@@ -88,11 +88,11 @@ class AttemptRecord:
             self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
 
     def store(self) -> None:
-        """Store what is not stored yet, and renew the lease. Raises LeaseLost."""
+        """Store everything that is not stored yet, and renew the lease. Raises LeaseLost."""
         self.lease.renew(self._store)
 
     def store_now(self) -> bool:
-        """Store it unless the storage is away; whether it was done. Raises LeaseLost."""
+        """Call `store`; returns False if the storage is away. Raises LeaseLost."""
         try:
             self.store()
             return True
@@ -110,7 +110,7 @@ class AttemptRecord:
         files: dict[str, bytes],
         decided: dict[str, Any],
     ) -> None:
-        """Store all that is left together with the trial's end. Raises LeaseLost."""
+        """Store all that is left, together with the trial's end. Raises LeaseLost."""
         kept = self.upload(files) | decided
 
         def write() -> None:
@@ -123,7 +123,7 @@ class AttemptRecord:
         self.delete(self._stored_checkpoint, self._unstored.checkpoint)
 
     def upload(self, files: dict[str, bytes]) -> dict[str, str]:
-        """Write the final files; the attributes that point to them, and the log itself."""
+        """Write the final files; returns the attributes that point to them, and the log as an attribute."""
         pointers, problem = self._write(files)
         if problem:
             self.say(f"its weights could not be kept as an artifact: {problem}")
@@ -134,9 +134,9 @@ class AttemptRecord:
         return pointers | of_the_log | {LOG: last_lines(self._lines, MAX_LOG_LENGTH)}
 
     def delete(self, *checkpoints: Checkpoint | None) -> None:
-        """Delete states that nothing points to any more."""
+        """Delete states to which nothing points any more; None is skipped."""
         for checkpoint in filter(None, checkpoints):
-            with suppress(OSError):  # swept later
+            with suppress(OSError):  # a later sweep deletes it
                 self._checkpoints.delete(checkpoint.key)
 
     def _store(self) -> None:
@@ -147,7 +147,7 @@ class AttemptRecord:
             self._queue.record(self.claim, **record.notes)
             self._unstored = _Unstored()
             if record.checkpoint is not None:
-                self.delete(self._stored_checkpoint)  # only now that nothing points to it
+                self.delete(self._stored_checkpoint)  # the old state has no pointer now
                 self._stored_checkpoint = record.checkpoint
 
     def _write(self, files: dict[str, bytes]) -> tuple[dict[str, str], str | None]:
@@ -159,19 +159,19 @@ class AttemptRecord:
 
 @dataclass
 class _Unstored:
-    """What an attempt has not stored yet."""
+    """Everything about an attempt that is not stored yet."""
 
     user: dict[str, Any] = field(default_factory=dict)
     epochs: dict[int, dict[str, float | None]] = field(default_factory=dict)
-    """Metrics by epoch. Those that an earlier attempt has done are among them: a trial has all of its own."""
+    """Metrics by epoch, also of epochs that an earlier attempt has done: a trial has rows for all of them."""
     reports: dict[int, float] = field(default_factory=dict)
     decided: dict[str, Any] = field(default_factory=dict)
-    """What the pruner keeps with the trial: system attributes."""
+    """System attributes that the pruner wants kept with the trial."""
     checkpoint: Checkpoint | None = None
 
     @property
     def notes(self) -> Notes:
-        """All of it, for the queue."""
+        """All of it in the form that the queue takes."""
         pointer = {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}
         system = self.decided | pointer
         return Notes(user=self.user, system=system, reports=self.reports, epochs=self.epochs)

@@ -1,4 +1,4 @@
-"""The process in which a worker's trials train: started, spoken to, killed and started again."""
+"""The process in which a worker's trials train: it is started, given orders, killed and started again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mnist_tune.processes.last_words import LastWords
 from mnist_tune.worker.messages import Ready, Refused, SetUp
 
 LOOK_SECONDS = 0.1
-"""How long to wait for a message before looking at everything else."""
+"""How many seconds to wait for a message before looking at everything else."""
 ANSWER_SECONDS = 5.0
-"""How long a process may take to stop at the next batch before it is killed."""
+"""How many seconds a process may take to stop at the next batch before it is killed."""
 
 
 class ProcessDied(Exception):  # noqa: N818 - an outcome of an attempt more than an error
-    """The training process ended by itself; the message says how, and what it said last."""
+    """The training process ended by itself; the message says how, and has its last output."""
 
     def __init__(self, how: Ending | str, last_words: list[str]) -> None:
         super().__init__(f"{how}: {last_words[-1]}" if last_words else str(how))
@@ -33,9 +33,10 @@ class ProcessDied(Exception):  # noqa: N818 - an outcome of an attempt more than
 
 
 class TrainingProcess:
-    """One training process at a time. Use as a context manager: it does not outlive the worker.
+    """The training process of a worker, one at a time. As a context manager it ends with the worker.
 
-    What it works on may follow by `set_up`, so that torch is loaded while the worker looks that up.
+    `set_up` may follow after the start, so that torch is loaded while the worker looks up the data and
+    folders.
     """
 
     def __init__(self, setup: SetUp | None = None) -> None:
@@ -52,7 +53,7 @@ class TrainingProcess:
         self.kill()
 
     def start(self) -> None:
-        """Start the process, which then loads torch and, once it is set up, the data on its own."""
+        """Start the process, which then loads torch and, after `set_up`, the data."""
         fork_server.begin(fork_server.TRAINING)
         self._connection, theirs = multiprocessing.Pipe()
         self._process = _Started(theirs)
@@ -60,15 +61,16 @@ class TrainingProcess:
             self.send(self._setup)
 
     def set_up(self, setup: SetUp) -> None:
-        """Tell the process, and each that is started after it, what it works on and with."""
+        """Tell this process, and each later one, which device, data and folders to use."""
         self._setup = setup
         self.send(setup)
 
     def wait_until_ready(self, check: Callable[[], None]) -> Ready:
-        """The device it will use, once the data is loaded; `check` is called meanwhile and may raise.
+        """Wait until the data is loaded; returns the device in use. `check` is called meanwhile and may
+        raise.
 
         Raises:
-            MnistTuneError: it cannot begin, for the reason it gave.
+            MnistTuneError: the process cannot begin; the message is its own.
         """
         answer = None
         try:
@@ -89,20 +91,20 @@ class TrainingProcess:
 
     @property
     def pid(self) -> int:
-        """Of the one that runs; 0 while it is being started."""
+        """The id of the running process; 0 while it is being started."""
         return self._process.child.pid if self._process is not None else 0
 
     def send(self, message: Any) -> None:
-        """Tell it something. Whether it still lives shows when it is asked for an answer."""
+        """Send a message. If the process is dead, only `receive` tells."""
         assert self._connection is not None
         with suppress(OSError):
             self._connection.send(message)
 
     def receive(self, seconds: float) -> Any:
-        """Its next message, or None after so many seconds.
+        """The next message of the process, or None after so many seconds.
 
         Raises:
-            ProcessDied: there will be none.
+            ProcessDied: the process has ended, and no message is left.
         """
         assert self._connection is not None
         try:
@@ -111,7 +113,7 @@ class TrainingProcess:
             raise self._bury() from None
 
     def kill(self) -> None:
-        """End it at once, whatever it does."""
+        """Kill the process, whatever it is doing."""
         if self._process is not None:
             assert self._connection is not None
             self._connection.close()
@@ -119,7 +121,7 @@ class TrainingProcess:
             self._process = self._connection = None
 
     def _bury(self) -> ProcessDied:
-        """See how it ended."""
+        """Close the connection and report how the process ended."""
         assert self._process is not None
         assert self._connection is not None
         self._connection.close()
@@ -129,7 +131,7 @@ class TrainingProcess:
 
 
 class _Started:
-    """One training process from the moment it is asked for: the fork server may still be loading."""
+    """One training process from its request on: the fork server may still be loading."""
 
     def __init__(self, connection: Connection) -> None:
         self._last_words = LastWords()
@@ -146,7 +148,7 @@ class _Started:
         threading.Thread(target=self._start, name="start-training", daemon=True).start()
 
     def kill(self) -> None:
-        """End it, or have it not begin."""
+        """Kill the process, or keep it from starting."""
         with self._lock:
             self._is_wanted = False
             begun = bool(self.child.pid)
@@ -155,7 +157,7 @@ class _Started:
             self.child.wait()
 
     def death(self) -> ProcessDied:
-        """How it ended, once nobody holds the other end of the connection."""
+        """How the process ended; call it when the other end of the connection is closed."""
         ending = self.child.wait() if self.child.pid else None
         return ProcessDied(ending or self._problem, self._last_words.lines())
 

@@ -1,7 +1,7 @@
-"""What runs in a worker's training process. It knows no storage and no Optuna.
+"""The main function of a worker's training process, which knows no storage and no Optuna.
 
-A process of its own, so that a step that hangs, a driver that crashes or the kernel's out-of-memory killer
-takes the trial and not the worker, and so that nothing the worker waits for stops the training.
+It is a separate process, so that a step that hangs, a driver that crashes or the kernel's out-of-memory
+killer ends the trial and not the worker, and so that training goes on while the worker waits for something.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ SHORTAGES = "can't allocate memory|out of memory|ALLOC_FAILED"
 
 
 class Abandoned(Exception):  # noqa: N818 - a request more than an error
-    """The worker wants nothing more of this trial."""
+    """The worker has given this trial up."""
 
 
 class WorkerMessages:
-    """What the worker says, read by a thread of its own: between batches only a flag is looked at."""
+    """Reads the worker's messages in a thread of its own, so that training only looks at flags."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -73,7 +73,7 @@ class WorkerMessages:
         return self._runs.get()
 
     def check(self) -> None:
-        """Raise Abandoned if the trial is not wanted any more."""
+        """Raise Abandoned if the worker has given the trial up."""
         if self.abandon:
             raise Abandoned
 
@@ -82,8 +82,8 @@ class WorkerMessages:
             try:
                 order = self._connection.recv()
             except (EOFError, OSError):
-                os._exit(0)  # the worker is gone, however it ended; also out of a step that hangs
-            except Exception:  # what it said cannot be read: else it would wait for an answer for ever
+                os._exit(0)  # the worker is gone; this also ends a step that hangs
+            except Exception:  # an unreadable message: the worker would wait for an answer for ever
                 traceback.print_exc()
                 os._exit(FAILED)
             if isinstance(order, Run):
@@ -95,7 +95,7 @@ class WorkerMessages:
 
 @dataclass
 class Job:
-    """The data, loaded once, and the way of each trial from its orders to its last message."""
+    """Trains trials on data that was loaded once, and sends the worker their results."""
 
     setup: SetUp
     connection: Connection
@@ -104,7 +104,7 @@ class Job:
     validation: LabeledImages
 
     def run(self, run: Run) -> None:
-        """Train one configuration and tell how it went."""
+        """Train one configuration and tell the worker how it ended."""
         try:
             self._train(run)
         except Abandoned:
@@ -113,8 +113,8 @@ class Job:
             self.connection.send(Failed(Failure("non_finite", str(error))))
         except Exception as error:
             self.connection.send(Failed(_failure(error)))
-        with suppress(RuntimeError):  # a broken GPU says so here again
-            torch.cuda.empty_cache()  # others may share it; without one this does nothing
+        with suppress(RuntimeError):  # a broken GPU raises here again
+            torch.cuda.empty_cache()  # other processes may share the GPU; without one this does nothing
 
     def _train(self, run: Run) -> None:
         runtime = resolve_runtime(self.setup.device, run.config.precision, self.setup.threads)
@@ -141,7 +141,7 @@ class States:
         self._saved = time.monotonic()
 
     def resume(self, trainer: Trainer, runtime: Runtime) -> tuple[list[EpochMetrics], str | None]:
-        """Bring the trainer to where the last attempt was; its epochs, or none and why not."""
+        """Load the last attempt's state into the trainer; returns its epochs, or none and the reason."""
         if self._run.checkpoint is None:
             return [], None
         try:
@@ -157,7 +157,7 @@ class States:
     def after_epoch(
         self, trainer: Trainer, runtime: Runtime, history: list[EpochMetrics], *, now: bool
     ) -> EpochDone:
-        """Save the state if it is time, or if the trial is to stop here."""
+        """Save the state if its interval has passed or `now` is set; returns the message about the epoch."""
         metrics = history[-1]
         if not now and time.monotonic() - self._saved < self._run.checkpoint_interval:
             return EpochDone(metrics)
@@ -178,10 +178,10 @@ class States:
 
 
 def _failure(error: Exception) -> Failure:
-    """What to store of it. It is not kept: its traceback would keep the trial's memory."""
+    """The failure to store for an error. The error is dropped: its traceback would keep the trial's memory."""
     cause: BaseException | None = error
     while cause is not None:
-        # Only torch's own allocator on a GPU has a type for it, and a recording that fails adds an error.
+        # Only torch's GPU allocator has a type for this error, and a failing CUDA graph wraps it in another.
         if isinstance(cause, torch.OutOfMemoryError | MemoryError) or re.search(SHORTAGES, str(cause)):
             return Failure("out_of_memory", str(cause) or "the process is out of memory")
         cause = cause.__cause__ or cause.__context__
@@ -189,14 +189,14 @@ def _failure(error: Exception) -> Failure:
 
 
 def main(connection: Connection) -> None:
-    """Load the data, then run trials until the worker, at the other end, is gone."""
+    """Load the data, then run trials until the worker at the other end is gone."""
     standard_streams.take_over()
     standard_streams.work_on()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the worker gets them too, and says what is to be done
+        signal.signal(number, signal.SIG_IGN)  # the worker gets these signals too, and decides
     try:
         setup: SetUp = connection.recv()
-    except (EOFError, OSError):  # the worker is gone before it had a use for this process
+    except (EOFError, OSError):  # the worker ended before it needed this process
         return
     orders = WorkerMessages(connection)
     try:

@@ -1,4 +1,4 @@
-"""One worker process: claim a cell, run it, say how it ended, until the study is finished."""
+"""One worker process: claims a cell, runs it, stores how it ended, until the study is finished."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from mnist_tune.worker.trial import Trial
 
 STAND_BY_SECONDS = 1.0  # how soon a cell that another worker gave back is picked up
 BLAMES_THE_MACHINE = {"exception", "out_of_memory", "timeout"}
-"""The failures that a bad machine gives; a loss of nan is the cell's own."""
+"""Failures that a bad machine can cause; a loss of nan is the cell's own."""
 
 RunTrial = Callable[[Trial], float]
-"""A job: runs one trial and returns the objective's value, calling the trial's `check` all the time."""
+"""A job: runs one trial, calls its `check` often, and returns the objective's value."""
 
 
 class Ended(enum.Enum):
@@ -42,7 +42,7 @@ class Ended(enum.Enum):
 
 
 LEAVES = {Standing.FINISHED: Ended.FINISHED, Standing.CANCELLED: Ended.CANCELLED}
-"""Where nothing is left to wait for."""
+"""States of a study in which a worker leaves, since there is nothing to wait for."""
 
 
 class Worker:
@@ -76,9 +76,9 @@ class Worker:
         self._last_failure = ""
 
     def work(self) -> Ended:
-        """Register, work, and tell why it left."""
+        """Register, work until there is a reason to leave, and return that reason."""
         lease = self._ask(self._registration.register)
-        if lease is not None and lease != self._study.spec.lease:  # changed while this worker began
+        if lease is not None and lease != self._study.spec.lease:  # changed while this worker was starting
             self._study = self._study.with_lease(lease)
             self._queue = self._study.queue()
         self._sweep()
@@ -116,7 +116,7 @@ class Worker:
             standing = self._ask(self._queue.standing)
             if standing in LEAVES:
                 return LEAVES[standing]
-            self._stop.wait(STAND_BY_SECONDS)  # others run the last cells, one may yet come back; or: paused
+            self._stop.wait(STAND_BY_SECONDS)  # paused, or the last cells run elsewhere and one may come back
         return Ended.STOPPED
 
     def _run(self, claim: Claim) -> None:
@@ -147,7 +147,7 @@ class Worker:
             self._in_hand = None
 
     def _end(self, attempt: Attempt) -> Failure | None:
-        """Run the attempt to its end and store that; the failure, if it was one. Raises LeaseLost."""
+        """Run the attempt and store its end; returns the failure, None for success. Raises LeaseLost."""
         claim = attempt.claim
         for problem in claim.problems:
             attempt.say(f"what is stored is damaged: {problem}; left alone")
@@ -192,9 +192,9 @@ class Worker:
             self._stop.request("the study was cancelled")
 
     def _sweep(self) -> None:
-        """Delete the checkpoints that no attempt will go on from, and halves of files."""
+        """Delete checkpoints that no attempt will use, and files that were left half written."""
         try:
-            names = self._checkpoints.keys()  # first: what is saved from now on is not among them
+            names = self._checkpoints.keys()  # listed first, so that states saved from now on are not deleted
             sweep(self._checkpoints, names, *self._ask(self._study.checkpoints_in_use))
             self._artifacts.clear_up()
         except OSError as error:
@@ -203,6 +203,6 @@ class Worker:
     def _leave(self, reason: str) -> None:
         try:
             self._registration.leave(reason)
-        except Exception as error:  # its silence tells the same, a little later
+        except Exception as error:  # others will see the worker fall silent
             if failure_that_may_pass(error) is None:
                 raise

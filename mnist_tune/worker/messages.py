@@ -1,4 +1,4 @@
-"""What a worker and its training process tell each other: plain values that need neither torch nor Optuna."""
+"""The messages between a worker and its training process: plain values without torch or Optuna."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 
 @dataclass(frozen=True)
 class SetUp:
-    """To the training process, once: what it works on and with."""
+    """To the training process, once: the device, data and folder that it must use."""
 
     device: str
     threads: int | None
@@ -25,7 +25,7 @@ class SetUp:
 
 @dataclass(frozen=True)
 class Ready:
-    """From it, once: the device that it will use."""
+    """From the training process, once: the device that it will use."""
 
     device: str
     device_name: str
@@ -33,7 +33,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Refused:
-    """From it, instead: why it cannot begin, and with which exit code the worker leaves."""
+    """From the training process, instead of Ready: why it cannot begin, and the worker's exit code."""
 
     message: str
     exit_code: int
@@ -41,9 +41,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Run:
-    """To it: train this configuration, from the checkpoint if there is one.
+    """To the training process: train this configuration, from the checkpoint if there is one.
 
-    Its state is saved at the end of an epoch once `checkpoint_interval` seconds have passed since the last.
+    The state is saved at the end of an epoch once `checkpoint_interval` seconds have passed since the last
+    save.
     """
 
     config: TrainingConfig
@@ -55,17 +56,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Drain:
-    """To it: save the state at the end of this epoch and stop there."""
+    """To the training process: save the state at the end of this epoch and stop there."""
 
 
 @dataclass(frozen=True)
 class Abandon:
-    """To it: stop at the next batch."""
+    """To the training process: stop at the next batch."""
 
 
 @dataclass(frozen=True)
 class Began:
-    """From it: what the trial runs on, the epochs done already, and why a checkpoint could not be used."""
+    """From the training process: the trial has begun, with these epochs done already.
+
+    `environment` is what it runs on; `problem` says why a checkpoint could not be used.
+    """
 
     environment: dict[str, Any]
     history: list[EpochMetrics] = field(default_factory=list)
@@ -74,7 +78,7 @@ class Began:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """From it: an epoch's metrics and, if the state was saved, the pointer to it; or why it could not be."""
+    """From the training process: an epoch's metrics, and the pointer to the state or why it was not saved."""
 
     metrics: EpochMetrics
     checkpoint: Checkpoint | None = None
@@ -83,20 +87,20 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Trained:
-    """From it: all epochs are done; the weights as a safetensors file."""
+    """From the training process: all epochs are done; the weights as a safetensors file."""
 
     weights: bytes
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """From it: it drained or abandoned the trial after so many epochs, and is free again."""
+    """From the training process: it stopped the trial after so many epochs, and is free for another."""
 
     epoch: int
 
 
 @dataclass(frozen=True)
 class Failed:
-    """From it: the trial failed, and it is free again."""
+    """From the training process: the trial failed, and the process is free for another."""
 
     failure: Failure

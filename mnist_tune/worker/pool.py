@@ -1,4 +1,4 @@
-"""Local worker processes for one study: started, asked to stop, and what they said last."""
+"""Local worker processes for one study: starts and stops them, and reports their last output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.signals import pass_on
 
 NO_FAILURE = {0, STOPPED}
-"""Exit codes of workers that are done, or that were stopped."""
+"""Exit codes of workers that finished, or that were stopped."""
 
 
 @dataclass
@@ -29,12 +29,12 @@ class _Worker:
     process: ChildProcess
     output: IO[bytes]
     lifeline: IO[bytes]
-    """By it we say when to stop; its end tells the worker that we are gone, even by SIGKILL."""
+    """Tells the worker when to stop; its end tells that we are gone, even by SIGKILL."""
 
 
 @dataclass
 class Pool:
-    """Worker processes over one study. The storage's URL travels in their environment, never in argv."""
+    """Worker processes for one study. The storage's URL is in their environment, never in argv."""
 
     study: str
     url: URL
@@ -48,7 +48,7 @@ class Pool:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def start(self, places: Sequence[Placement]) -> None:
-        """Start one worker at each of `places`; one may stand there several times.
+        """Start one worker at each of `places`; a place may be in it several times.
 
         Returns at once: the fork server may still be loading.
         """
@@ -57,15 +57,16 @@ class Pool:
         self._starting.start()
 
     def is_alive(self) -> bool:
-        """Whether any worker still runs, or is yet to."""
+        """Whether any worker still runs, or is yet to be started."""
         with self._lock:
             starting = not self._stops and self._starting is not None and self._starting.is_alive()
             return starting or any(worker.process.is_alive() for worker in self._workers)
 
     def stop(self, times: int) -> None:
-        """Ask every worker to leave: at the end of its epoch or, asked a second time, at once.
+        """Ask every worker to leave: at the end of its epoch or, the second time, at once.
 
-        times: how often by now. It is told by another way than signals, which a worker may get besides.
+        `times` is how often it was asked by now. It is sent through a pipe, since a worker may get signals
+        too.
         """
         with self._lock:
             self._stops = max(self._stops, times)
@@ -73,7 +74,7 @@ class Pool:
                 pass_on(worker.lifeline.fileno(), self._stops)
 
     def kill(self) -> None:
-        """End every worker at once; their cells come back when their leases run out."""
+        """Kill every worker; their cells come back when their leases run out."""
         with self._lock:
             self._killed = True
             for worker in self._workers:
@@ -88,7 +89,7 @@ class Pool:
             return MISTAKE if MISTAKE in codes else FAILED if codes or self._not_started else 0
 
     def failures(self) -> list[str]:
-        """What the workers that ended badly said last, one line each."""
+        """The last output of the workers that failed, one line each."""
         with self._lock:
             return self._not_started + [
                 f"worker {worker.process.pid} {ending}: {_last_line(worker.output)}"
@@ -100,13 +101,13 @@ class Pool:
         for place in places:
             try:
                 self._start(place)
-            except (NotStarted, OSError) as problem:  # no room for what it says, no descriptors left
+            except (NotStarted, OSError) as problem:  # no room for its output, or no descriptors left
                 why = f"cannot be started: {problem.strerror}" if isinstance(problem, OSError) else problem
                 with self._lock:
                     self._not_started.append(f"a worker {why}")
 
     def _start(self, place: Placement) -> None:
-        # Without the lock: this may take as long as the fork server loads.
+        # Without the lock: this waits until the fork server has loaded.
         output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its worker
         end, lifeline = os.pipe()
         worker = _Worker(
@@ -119,11 +120,11 @@ class Pool:
                 environment=fork_server.environment()
                 | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)},
                 cores=None if place.core is None else {place.core},
-                # Ctrl-C reaches us alone, and we pass it on.
+                # Ctrl-C reaches only us, and we pass it on.
                 own_session=True,
             ),
             output,
-            os.fdopen(lifeline, "wb", buffering=0),  # as long too
+            os.fdopen(lifeline, "wb", buffering=0),  # as long as its worker
         )
         try:
             if not self._stops:
@@ -138,14 +139,14 @@ class Pool:
 
 
 def pooled_worker(study: str) -> list[str]:
-    """The command of a worker that is started for a study by another command, which has the verdict."""
+    """The arguments of a worker that another command starts; that command then reports its failures."""
     return ["worker", study, "--pooled", __version__]
 
 
 def worker_arguments(
     threads: int | None, data_dir: Path | None, checkpoints: Path | None, artifacts: Path | None
 ) -> list[str]:
-    """What every worker of a pool is told besides its study and device."""
+    """The arguments of every worker in a pool, except its study and device."""
     folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
     arguments = [] if threads is None else ["--threads", str(threads)]
     named = ((option, str(folder)) for option, folder in folders.items() if folder is not None)

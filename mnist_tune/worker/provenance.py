@@ -1,4 +1,4 @@
-"""What a run ran on and with, as far as that can change the numbers."""
+"""Describes what a trial ran on, as far as that can change the numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 
 
 def environment(runtime: Runtime, data: Path | None) -> dict[str, Any]:
-    """Hardware, precision, versions and the hash of the data, as plain data to be stored with the run."""
+    """Hardware, precision, versions and the data's hash, as plain data to be stored with the trial."""
     return {
         "device": runtime.device,
         "device_name": runtime.device_name,

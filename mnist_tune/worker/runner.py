@@ -1,4 +1,4 @@
-"""A trial to its value: train in the training process, store each epoch, keep to the limits."""
+"""Runs a trial in the training process: stores each epoch, keeps to the limits, returns the value."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mnist_tune.worker.trial import Trial
 
 
 class Objective:
-    """Validation accuracy, in percent, after the last epoch."""
+    """The job's objective: the validation accuracy, in percent, after the last epoch."""
 
     def __init__(self, spec: Spec, process: TrainingProcess) -> None:
         self._spec = spec
@@ -39,10 +39,10 @@ class Objective:
         Raises:
             AttemptFailed: the training failed, died, took too long, or was drained.
             Interrupted: the worker was told a second time to stop.
-            LeaseLost: others may have the cell.
+            LeaseLost: another worker may have the cell.
             Pruned: the study's pruner has ended it.
         """
-        if not self._process.is_running:  # the last one had to be killed
+        if not self._process.is_running:  # the last one was killed
             self._process.start()
         try:
             return self._follow(trial)
@@ -51,7 +51,7 @@ class Objective:
                 trial.say(f"the training process said: {line}")
             raise AttemptFailed(_of_death(death)) from None
         except Interrupted:
-            self._process.kill()  # who asks twice does not want to wait for the end of a batch
+            self._process.kill()  # a second request should not wait for the end of a batch
             raise
         except AttemptFailed:
             raise
@@ -81,7 +81,7 @@ class Objective:
                 )
             match self._process.receive(LOOK_SECONDS):
                 case Refused(message):
-                    self._process.kill()  # it is ending, and of no use to the next
+                    self._process.kill()  # it is ending, so the next trial cannot use it
                     raise AttemptFailed(Failure("exception", message))
                 case Began() as message:
                     _note_beginning(trial, message, config.epochs)
@@ -108,19 +108,20 @@ class Objective:
 
     def _bury_if_broken(self, failure: Failure) -> None:
         if failure.kind != "non_finite":
-            self._process.kill()  # whose memory or device may be in a bad state for the next
+            self._process.kill()  # its memory or device may be in a bad state
 
     def _abandon(self, trial: Trial) -> None:
-        """Have the process free for the next trial, if it listens.
+        """Tell the process to stop the trial, and wait until it is free for the next; kill it if it is
+        silent.
 
-        What it still says is of this one: it answers, and only then takes the next.
+        Its messages are about this trial until it answers.
         """
         self._process.send(Abandon())
         deadline = time.monotonic() + ANSWER_SECONDS
         try:
             while time.monotonic() < deadline:
                 match self._process.receive(LOOK_SECONDS):
-                    case EpochDone(checkpoint=Checkpoint() as checkpoint):  # it was an epoch ahead
+                    case EpochDone(checkpoint=Checkpoint() as checkpoint):  # it had completed an epoch more
                         trial.discard(checkpoint)
                     case Stopped() | Trained():
                         return
@@ -158,5 +159,5 @@ def _of_death(death: ProcessDied) -> Failure:
         first, *rest = reason.split("\n")
         said = f"{first}; the kernel does that, and says no more, when memory runs out"
         return Failure("lost", "\n".join([said, *rest]))
-    # Of one whose end nobody saw there is nothing to be said against the trial.
+    # If nobody saw how the process ended, the trial is not blamed.
     return Failure("lost" if death.ending and code is None else "exception", reason)

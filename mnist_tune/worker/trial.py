@@ -1,4 +1,4 @@
-"""A claimed trial as the job that runs it sees it: its parameters, when it is to stop, what it reports."""
+"""A claimed trial as its job sees it: parameters to train with, when to stop, and what to report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mnist_tune.worker.signals import StopRequest
 
 
 class Trial:
-    """What a job may ask and tell. While the storage is away, what it tells is kept, and training goes on."""
+    """The calls of a job. While the storage is away, reports are kept and stored later."""
 
     def __init__(
         self, record: AttemptRecord, stop: StopRequest, decide: Callable[[int], Decision] | None = None
@@ -26,22 +26,22 @@ class Trial:
         self.parameters: dict[str, Any] = {}
         self.images_per_second: float | None = None
         self.files: dict[str, bytes] = {}
-        """The final files by name, which become artifacts of the trial when it is complete."""
+        """The final files by name; they become artifacts of the trial when it is complete."""
         self.decided: dict[str, Any] = {}
-        """What the pruner keeps with a trial that it has ended: system attributes."""
+        """System attributes that the pruner wants kept with a trial that it has ended."""
         self._record = record
         self._stop = stop
         self._decide = decide
 
     def say(self, line: str) -> None:
-        """A line for the worker's log and the trial's own."""
+        """Write a line to the worker's log and to the trial's own log."""
         self._record.say(line)
 
     def check(self) -> None:
-        """Between batches, or more often.
+        """Raise if the trial must stop now; call it between batches, or more often.
 
         Raises:
-            LeaseLost: others may have the cell by now.
+            LeaseLost: another worker may have the cell.
             Interrupted: the worker was told a second time to stop.
         """
         self._record.lease.check()
@@ -49,24 +49,24 @@ class Trial:
 
     @property
     def is_to_drain(self) -> bool:
-        """Whether the worker was asked to leave: at the end of the epoch, save the state and give back."""
+        """Whether the worker was asked to leave: the job ends after this epoch, with its state saved."""
         return self._stop.requested
 
     @property
     def stop_reason(self) -> str:
-        """Who asked."""
+        """Who asked the worker to leave."""
         return self._stop.reason
 
     def began(self, environment: dict[str, Any]) -> None:
-        """Note what the trial runs on and with."""
+        """Note what the trial runs on."""
         self._record.note(ENVIRONMENT, environment)
 
     def resumed(self, history: list[EpochMetrics], note: dict[str, Any], *, last: bool = False) -> None:
         """Take over the epochs that an earlier attempt has done, or note why there are none.
 
         Raises:
-            LeaseLost: others have the cell.
-            Pruned: as `epoch_done`; the earlier attempt may have been cut off before that was decided.
+            LeaseLost: another worker has the cell.
+            Pruned: as `epoch_done`; the earlier attempt may have ended before the pruner was asked.
         """
         self._record.note(RESUMED, note)
         self._record.add(history)
@@ -76,14 +76,13 @@ class Trial:
     def epoch_done(
         self, metrics: EpochMetrics, checkpoint: Checkpoint | None = None, *, last: bool = False
     ) -> None:
-        """Store an epoch's numbers and, if one was made, the pointer to the state after it.
+        """Store an epoch's metrics and, if it was saved, the pointer to the state after it.
 
-        Those of the last epoch are stored with the end of the trial, which follows at once, unless there is
-        a state to go on from.
+        The last epoch without a saved state is stored with the end of the trial, which follows at once.
 
         Raises:
-            LeaseLost: others have the cell.
-            Pruned: the study's pruner ends the trial here, which is not asked of the last epoch.
+            LeaseLost: another worker has the cell.
+            Pruned: the study's pruner ends the trial here; it is not asked after the last epoch.
         """
         self.images_per_second = metrics.images_per_second
         if checkpoint is not None and STATE in self._record.not_kept:
@@ -95,21 +94,21 @@ class Trial:
             self._judge()
 
     def no_checkpoint(self, reason: str) -> None:
-        """Note, with the epoch that follows, why there is no state to go on from after it."""
+        """Note why the state after the coming epoch could not be saved."""
         if self._record.not_kept.get(STATE) != reason:
             self.say(f"no checkpoint was saved: {reason}")
             self._record.note_unsaved(STATE, reason)
 
     def discard(self, checkpoint: Checkpoint) -> None:
-        """Delete a state that was saved after the trial had been given up."""
+        """Delete a state that was saved after the worker had given the trial up."""
         self._record.delete(checkpoint)
 
     def keep_file(self, name: str, content: bytes) -> None:
-        """Keep a final file, which becomes an artifact of the trial when it ends."""
+        """Keep a final file, which becomes an artifact when the trial is complete."""
         self.files[name] = content
 
     def _judge(self) -> None:
-        """Ask the pruner. Raises Pruned or LeaseLost."""
+        """Ask the pruner about the trial. Raises Pruned or LeaseLost."""
         if self._decide is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Training images moved, turned, scaled and sheared a little: torchvision's affine transform, per batch."""
+"""Moves, turns, scales and shears training images a little, by torchvision's affine transform."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 
 BLACK = -1.0
-"""A normalised pixel of the background, which moves in from the edges."""
+"""The normalised value of a background pixel, which fills the edges of a moved image."""
 
 
 class Augmentation:
-    """Transforms normalised images (n, 1, 28, 28), a batch by one transform, drawn for it.
+    """Transforms normalised images (n, 1, 28, 28); each batch gets one random transform.
 
-    Which transforms an epoch draws depends on the generator that it begins with alone.
+    The transforms of an epoch depend only on the seed that `begin` was given.
     """
 
     def __init__(self, config: TrainingConfig) -> None:
-        """Raises MnistTuneError if torchvision does not fit torch."""
+        """Load torchvision's transforms. Raises MnistTuneError if torchvision does not fit torch."""
         self._strengths = torch.tensor(
             [
                 config.augmentation_rotation,
@@ -35,14 +35,14 @@ class Augmentation:
         self._bilinear = torchvision_module("transforms").InterpolationMode.BILINEAR
 
     def begin(self, seed: int) -> None:
-        """Draw from this seed on."""
+        """Draw the following transforms from this seed."""
         self._generator.manual_seed(seed)
 
     def __call__(self, images: Tensor) -> Tensor:
         drawn = (2 * torch.rand(6, generator=self._generator) - 1) * self._strengths
         rotation, right, down, larger, shear_x, shear_y = drawn.tolist()
         transformed: Tensor = self._functional.affine(
-            images.float(),  # in bf16 the pixels' places would be rounded too
+            images.float(),  # in bf16 the coordinates would be rounded too
             angle=rotation,
             translate=[right, down],
             scale=1 + larger,
@@ -54,7 +54,7 @@ class Augmentation:
 
 
 def is_augmented(config: TrainingConfig) -> bool:
-    """Whether the recipe changes its images at all."""
+    """Whether the recipe changes its training images."""
     return any(
         (
             config.augmentation_shift,

@@ -1,4 +1,4 @@
-"""MNIST as resident tensors, and the split into training and validation images."""
+"""MNIST as tensors in memory, and the split into training and validation images."""
 
 import functools
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ IMAGES_HEADER, LABELS_HEADER = 16, 8  # bytes of an IDX file before its values
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """uint8 to float32, -1 to 1: torchvision's ToTensor and Normalize((0.5,), (0.5,)), bit for bit."""
+    """uint8 to float32 from -1 to 1: the bits of torchvision's ToTensor and Normalize((0.5,), (0.5,))."""
     return pixels.to(torch.float32).div_(255).sub_(0.5).div_(0.5)
 
 
@@ -26,10 +26,10 @@ def normalize(pixels: Tensor) -> Tensor:
 class LabeledImages:
     """n images with their labels, on one device.
 
-    stored: (m, 1, 28, 28), where the pixels lie, other images among them perhaps; uint8, as the file has
-        them, or normalised beforehand, floats.
+    stored: (m, 1, 28, 28), a tensor that holds these images and maybe others; uint8 as in the file, or
+        normalised floats.
     labels: (n,) int64, 0 to 9.
-    rows: (n,) int64, which of the stored images these are; None: all of them, in their order.
+    rows: (n,) int64, the indices of these images in `stored`; None: all of them, in their order.
     """
 
     stored: Tensor
@@ -41,12 +41,12 @@ class LabeledImages:
 
     @property
     def pixels(self) -> Tensor:
-        """(n, 1, 28, 28) as stored; copied, unless these are all there are."""
+        """The pixels as stored, (n, 1, 28, 28); a copy unless these are all stored images."""
         return self.stored if self.rows is None else self.stored.index_select(0, self.rows)
 
     @property
     def images(self) -> Tensor:
-        """(n, 1, 28, 28) normalised; in float32 (3 KB an image) unless stored as something else."""
+        """Normalised images, (n, 1, 28, 28); float32 (3 KB an image) unless other floats are stored."""
         pixels = self.pixels
         return pixels if pixels.is_floating_point() else normalize(pixels)
 
@@ -56,18 +56,18 @@ class LabeledImages:
         return LabeledImages(self.stored, self.labels.index_select(0, which), rows)
 
     def to(self, device: torch.device | str) -> "LabeledImages":
-        """The same images there: on the CPU where they lie already, else copied."""
+        """These images on `device`, copied unless they are there already."""
         if torch.device(device) == self.labels.device:
             return self
         return LabeledImages(self.pixels.to(device), self.labels.to(device))
 
     def normalized(self, dtype: torch.dtype) -> "LabeledImages":
-        """Copied and normalised once for all, where memory is plenty and each kernel's launch counts."""
+        """Normalised copies of the images: for a device with much memory, where each kernel launch counts."""
         return LabeledImages(self.images.to(dtype), self.labels)
 
 
 def prepare(directory: Path | None = None) -> Path:
-    """The data directory, once all four files are there and checked. Errors: see `raw_files.provide`."""
+    """The data directory, after all four files were found and checked. Errors: see `raw_files.provide`."""
     directory = data_directory(directory)
     provide(directory, download=download)
     return directory
@@ -88,8 +88,11 @@ def split(
 ) -> tuple[LabeledImages, LabeledImages]:
     """Disjoint (training, validation) images, each with the classes in `data`'s proportions.
 
-    The validation images depend on `split_seed` and `validation_size` alone, so that studies with another
-    `train_size` are measured on the same ones. Raises UserError if `data` has too few images.
+    The validation images depend on `split_seed` and `validation_size` alone, so that studies with different
+    `train_size` are measured on the same images.
+
+    Raises:
+        UserError: `data` has too few images.
     """
     if train_size < 1 or validation_size < 0:
         raise UserError(
@@ -113,7 +116,7 @@ def split(
 
 
 def _shares(total: int, sizes: list[int]) -> list[int]:
-    """`total` in proportion to `sizes`, by largest remainder: the sum is exact, no share exceeds its size."""
+    """Divide `total` in proportion to `sizes`, by largest remainder: the sum is exact, no size exceeded."""
     whole = sum(sizes) or 1
     shares = [total * size // whole for size in sizes]
     by_remainder = sorted(range(len(sizes)), key=lambda i: (-(total * sizes[i] % whole), i))
@@ -131,7 +134,7 @@ def _load(directory: Path, train: bool, device: str) -> LabeledImages:
 
 
 def _mapped(directory: Path, file: MnistFile) -> Tensor:
-    # Mapped, not read: the workers of a machine share its page cache, and each has a copy of nothing.
+    # Mapped, not read: all workers of a machine share the page cache, and none has a copy of its own.
     return torch.from_file(str(raw_path(directory, file)), shared=False, size=file.size, dtype=torch.uint8)
 
 

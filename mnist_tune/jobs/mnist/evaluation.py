@@ -1,4 +1,4 @@
-"""A model's answers on labelled images."""
+"""A model's predictions on labelled images, and their scores."""
 
 import base64
 import copy
@@ -13,12 +13,16 @@ from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.metrics import Evaluation, Misclassified
 from mnist_tune.jobs.mnist.dataset import CLASSES, LabeledImages
 
-CPU_BATCH_SIZE = 125  # stays in the cache: twice as fast on a CPU thread as 250 and more
-BATCH_SIZE = 2_500  # elsewhere: few launches
+CPU_BATCH_SIZE = 125  # fits the cache: twice as fast on a CPU thread as 250 and more
+BATCH_SIZE = 2_500  # for accelerators: few launches
 
 
 def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluation:
-    """Run `model` over `data` (at least one image) on `runtime`; the caller's model is left as it is."""
+    """Evaluate a copy of `model` on `data`, at least one image, with `runtime`.
+
+    Raises:
+        ValueError: there are no images.
+    """
     if len(data) == 0:
         raise ValueError("no images to evaluate on")
     runtime.apply()
@@ -37,14 +41,14 @@ def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluat
 
 @torch.inference_mode()
 def predict(model: Callable[[Tensor], Tensor], data: LabeledImages) -> Tensor:
-    """Logits (n, 10) in float32; model and data are on the same device already."""
+    """Logits (n, 10) in float32; model and data must be on the same device."""
     rows = torch.arange(len(data), device=data.labels.device)
     batches = torch.split(rows, CPU_BATCH_SIZE if rows.device.type == "cpu" else BATCH_SIZE)
     return torch.cat([model(data.take(batch).images) for batch in batches]).float()
 
 
 def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """(mean cross entropy, accuracy in percent)."""
+    """The mean cross entropy and the accuracy in percent."""
     correct = int((logits.argmax(1) == labels).sum())
     return float(F.cross_entropy(logits, labels)), 100 * correct / len(labels)
 

@@ -1,4 +1,4 @@
-"""The network as training computes it: ConvNet's function and weights, arranged for the fast kernels."""
+"""The network as training computes it: ConvNet's function and weights, in a layout for fast kernels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POOLED = (64, 14, 14)  # channels, height, width
 
 
 class _ChannelsLastNet(ConvNet):
-    """Flattens the pooled values as they lie in memory: nothing is moved, fc1's columns follow instead."""
+    """A ConvNet that flattens values in memory order without moving them; fc1's columns are in that order."""
 
     def flatten(self, pooled: Tensor) -> Tensor:
         return pooled.permute(0, 2, 3, 1).flatten(1)
@@ -24,15 +24,15 @@ class _ChannelsLastNet(ConvNet):
 class WorkingModel:
     """A ConvNet in training. Call it with normalised images for logits in float32.
 
-    channels_last, fc1's columns with it: the convolutions' fastest layout, and no value moved between them
-    and fc1 (1.06 times the speed of a step that does).
+    The layout is channels_last, the fastest for convolutions, and fc1's columns are arranged to match. So no
+    value is moved between them and fc1, which makes a step 1.06 times as fast.
 
-    In bf16 the weights that are computed with are copies of the fp32 `parameters`, which the optimizer
-    steps; the numbers are autocast's, for two copies of all weights a step instead of a dozen casts.
+    In bf16 the network computes with copies of the fp32 `parameters`, which the optimizer changes. The
+    numbers are the same as autocast's, for two copies of all weights a step instead of a dozen casts.
     """
 
     def __init__(self, model: ConvNet, runtime: Runtime, dropout: float = 0.0) -> None:
-        """Take over the weights of `model`, which is not to be used any more."""
+        """Take over the weights of `model`, which must not be used any more."""
         net = _ChannelsLastNet.of({name: arranged(weight) for name, weight in model.state_dict().items()})
         net.dropout.p = dropout
         net = net.to(runtime.device).to(memory_format=torch.channels_last)
@@ -53,7 +53,7 @@ class WorkingModel:
         return logits.float()
 
     def backward(self, loss: Tensor) -> None:
-        """Give `parameters` their gradients."""
+        """Compute the gradients of `parameters`."""
         for weight in self._weights:
             weight.grad = None
         torch.autograd.backward(loss)
@@ -62,7 +62,7 @@ class WorkingModel:
             torch._foreach_copy_(self._gradients, gradients)
 
     def refresh(self) -> None:
-        """Compute with `parameters` as they are now: after each step of the optimizer."""
+        """Compute with the present `parameters`; call it after each step of the optimizer."""
         if self._copies:
             self._compute_with(self.parameters)
 
@@ -72,10 +72,10 @@ class WorkingModel:
 
     @contextmanager
     def evaluating(self, weights: list[Tensor] | None = None) -> Iterator[None]:
-        """Meanwhile it answers as a model in use does: without dropout, and with `weights` if given."""
+        """Within the block the network runs without dropout, and with `weights` if given."""
         self._net.eval()
         if weights is not None:
-            # Where there are no copies, the parameters themselves have to give way.
+            # Without copies the parameters themselves are overwritten, and restored at the end.
             own = self.parameters if self._copies else [weight.detach().clone() for weight in self._weights]
             self._compute_with(weights)
         try:
@@ -86,27 +86,27 @@ class WorkingModel:
                 self._compute_with(own)
 
     def state_dict(self, weights: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
-        """The weights, or others like them, in fp32, named and arranged as ConvNet's."""
+        """The weights, or `weights` in the same order, in fp32 with ConvNet's names and layout."""
         named = zip(self._names, weights or self.parameters, strict=True)
         return {name: plain(weight.detach()) for name, weight in named}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor], into: Sequence[Tensor] | None = None) -> None:
-        """Copy a ConvNet's weights, for others than its own `into` these. Raises KeyError, RuntimeError."""
+        """Copy a ConvNet's weights into the network's own, or into `into`. Raises KeyError, RuntimeError."""
         for name, weight in zip(self._names, into or self.parameters, strict=True):
             weight.copy_(arranged(state[name]))
         self.refresh()
 
 
 def arranged(tensor: Tensor) -> Tensor:
-    """A weight of a ConvNet, or a moment of one, with the columns as training has them."""
+    """A weight of a ConvNet, or an optimizer's moment of it, with fc1's columns in training's order."""
     if not _is_of_fc1(tensor):
         return tensor
     return tensor.view(-1, *POOLED).permute(0, 2, 3, 1).flatten(1)
 
 
 def plain(tensor: Tensor) -> Tensor:
-    """The way back, into the plain memory layout."""
+    """A weight or moment in training's order, back in ConvNet's order and in contiguous memory."""
     if not _is_of_fc1(tensor):
         return tensor.contiguous()
     channels, height, width = POOLED

@@ -1,4 +1,4 @@
-"""What a training run of the MNIST classifier is told: the recipe, and how the images are divided."""
+"""The hyperparameters of the MNIST classifier: the recipe, and how the images are divided."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ Optimizer = Literal["Adam", "SGD"]
 Precision = Literal["auto", "fp32", "bf16"]
 Scheduler = Literal["none", "cosine", "one_cycle"]
 N_IMAGES = 60_000
-"""Of MNIST that may be trained on and validated on."""
+"""The MNIST images for training and validation."""
 MOST_EPOCHS = 2**31 - 1
-"""The largest number that a database counts epochs to."""
+"""The largest number of an epoch that a database can store."""
 
 
 class TrainingConfig(Hyperparameters):
     """[training]: the recipe of one run. Everything else is PyTorch's default.
 
-    From `weight_decay` on, the defaults are 'off': such a run is the same, to the bit, as one without them.
+    From `weight_decay` on, each default means 'off': such a run is the same, to the bit, as one without the
+    field.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
@@ -30,25 +31,25 @@ class TrainingConfig(Hyperparameters):
     seed: Seed = 0
     precision: Precision = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """L2, as both optimizers have it: added to the gradient."""
+    """L2, as in both of PyTorch's optimizers: added to the gradient."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of SGD; Adam has its own, and leaves this and `nesterov` alone."""
+    """The momentum of SGD; Adam has its own, and ignores this and `nesterov`."""
     nesterov: bool = False
     scheduler: Scheduler = "none"
-    """How the learning rate goes, step by step, over all `epochs`; its highest is `learning_rate`."""
+    """How the learning rate changes, step by step, over all `epochs`; at most it is `learning_rate`."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of the 128 hidden values."""
+    """The dropout of the 128 hidden values."""
     augmentation_shift: Annotated[float, Field(ge=0, le=14)] = 0.0
-    """At most so many pixels, each way."""
+    """The largest shift in pixels, in each direction."""
     augmentation_rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """At most so many degrees, either way."""
+    """The largest rotation in degrees, either way."""
     augmentation_scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """At most so much larger or smaller: 0.1 is a factor of 0.9 to 1.1."""
+    """The largest change of size: 0.1 stands for a factor of 0.9 to 1.1."""
     augmentation_shear: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """At most so many degrees, in each direction."""
+    """The largest shear in degrees, in each direction."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of the moving average of the weights, a step, which then is the model; 0 is no average."""
+    """The decay per step of the weights' moving average, which then is the model; 0 means no average."""
 
 
 class DataConfig(Hyperparameters):

@@ -1,4 +1,4 @@
-"""The network every trial trains, and its file: safetensors, so that loading a model can run no code."""
+"""The network that every trial trains, and its file: safetensors, whose loading cannot run code."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from mnist_tune.jobs.model_folder import MODEL_FILE
 
 
 class ConvNet(nn.Module):
-    """Two convolutions, two linear layers: 1,625,866 parameters. (n, 1, 28, 28) to logits (n, 10)."""
+    """Two convolutions, two linear layers, 1,625,866 parameters: images (n, 1, 28, 28) to logits (n, 10)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,12 +24,12 @@ class ConvNet(nn.Module):
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3, stride=1, padding=1)
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
         self.fc1 = nn.Linear(64 * 14 * 14, 128)
-        self.dropout = nn.Dropout(0.0)  # what a recipe says of it; no weights, nothing outside of training
+        self.dropout = nn.Dropout(0.0)  # the recipe sets its rate
         self.fc2 = nn.Linear(128, 10)
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """A model that has these tensors, by name, as its weights: none is drawn, none copied."""
+        """A model with these tensors, by name, as its weights; they are not copied."""
         with torch.device("meta"):
             model = cls()
         model.load_state_dict(tensors, assign=True)
@@ -37,19 +37,19 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.relu(self.conv1(images))
-        # ReLU and maximum commute, so this is conv, ReLU, pool, with ReLU on a quarter of the values.
+        # ReLU and maximum commute: this equals conv, ReLU, pool, with ReLU on a quarter of the values.
         x = F.relu(self.pool(self.conv2(x)))
         x = F.relu(self.fc1(self.flatten(x)))
         logits: Tensor = self.fc2(self.dropout(x))
         return logits
 
     def flatten(self, pooled: Tensor) -> Tensor:
-        """(n, 64, 14, 14) to (n, 12544): the order of fc1's columns."""
+        """Pooled values (n, 64, 14, 14) to (n, 12544), in the order of fc1's columns."""
         return pooled.flatten(1)
 
 
 def model_bytes(model: nn.Module) -> bytes:
-    """The weights as the content of a safetensors file, in the plain memory layout."""
+    """The weights as the content of a safetensors file, contiguous in ConvNet's layout."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     return safetensors.torch.save(tensors)
 
@@ -60,10 +60,11 @@ def save_model(model: nn.Module, path: Path) -> None:
 
 
 def load_model(path: Path) -> ConvNet:
-    """The model saved at `path`, a file or the folder that holds `model.safetensors`; on the CPU, in float32.
+    """The model in the file `path`, or in `model.safetensors` in the folder `path`; on the CPU, in float32.
 
-    Raises UserError for a missing file, one that is not safetensors (a pickle is recognised, never loaded)
-    and one that holds another model's tensors.
+    Raises:
+        UserError: the file is missing, is not safetensors (a pickle is recognised, never loaded), or holds
+            another model's tensors.
     """
     if path.is_dir():
         path = path / MODEL_FILE

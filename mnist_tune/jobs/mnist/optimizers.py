@@ -1,4 +1,4 @@
-"""PyTorch's fused optimizers, without the import of its compiler."""
+"""PyTorch's fused optimizers, without an import of its compiler."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def new_optimizer(
 ) -> Optimizer:
     """The optimizer that the configuration names, over the weights of `model`.
 
-    learning_rate: where it reads one that changes from step to step.
+    `learning_rate` is a tensor from which the optimizer reads a rate that changes from step to step.
     """
     rate = config.learning_rate if learning_rate is None else learning_rate
     # fused: one pass over weights and moments instead of one for each operation.
     if config.optimizer == "Adam":
-        # capturable: the count of steps is on the GPU, where a recorded step finds it.
+        # capturable: the count of steps is on the GPU, so that a recorded step can change it.
         return Adam(
             model.parameters,
             lr=rate,
@@ -37,15 +37,15 @@ def new_optimizer(
         lr=rate,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
-        # Without momentum it is the same as none, which PyTorch refuses to be told.
+        # Without momentum, nesterov has no effect, and PyTorch refuses it.
         nesterov=config.nesterov and config.momentum > 0,
         fused=True,
     )
 
 
 def _undecorated(method: Callable[..., Any]) -> Callable[..., Any]:
-    # torch wraps these to keep torch.compile out of them, for which it imports the compiler, used or not:
-    # 1.5 seconds and 150 MB in every worker.
+    # torch wraps these to keep torch.compile out of them, and imports the compiler for that, used or not: 1.5
+    # seconds and 150 MB in every worker.
     undecorated: Callable[..., Any] = getattr(method, "__wrapped__", method)
     return undecorated
 
@@ -57,12 +57,12 @@ class _WithoutCompiler(Optimizer):
 
 
 class Adam(_WithoutCompiler, torch.optim.Adam):
-    """torch.optim.Adam."""
+    """torch.optim.Adam without an import of the compiler."""
 
     step = torch.no_grad()(_undecorated(torch.optim.Adam.step))
 
 
 class SGD(_WithoutCompiler, torch.optim.SGD):
-    """torch.optim.SGD."""
+    """torch.optim.SGD without an import of the compiler."""
 
     step = torch.no_grad()(_undecorated(torch.optim.SGD.step))

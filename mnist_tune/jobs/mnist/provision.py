@@ -1,4 +1,4 @@
-"""MNIST made ready before anything is started that would need it."""
+"""Makes MNIST ready before processes are started that need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mnist_tune.jobs.mnist.raw_files import data_directory, provide
 
 
 def prepare_data(directory: Path | None) -> None:
-    """See that MNIST is there and whole, without waiting for torch unless it must be downloaded."""
+    """Check that MNIST is there and whole; torch is loaded only if MNIST must be downloaded."""
 
     def download(folder: Path) -> None:
         from mnist_tune.jobs.mnist.dataset import download

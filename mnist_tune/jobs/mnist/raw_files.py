@@ -1,4 +1,4 @@
-"""The four MNIST files: where they lie, how they get there, whether they are right. No torch here."""
+"""The four raw MNIST files: where they are, how they get there, whether they are right. Without torch."""
 
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ MOVE = (
     f"name another folder with --data-dir or ${ENVIRONMENT_VARIABLE}, which is filled at first use, "
     "or move this file elsewhere"
 )
-"""What to do about a file in the place of MNIST's: it may be somebody's, and good for something."""
+"""The remedy for another file in the place of one of MNIST's: it may be somebody's, so it is not deleted."""
 PACKED = Path(__file__).parent / "raw"
 
 
@@ -82,7 +82,7 @@ def data_directory(override: Path | None = None) -> Path:
 
 
 def raw_path(directory: Path, file: MnistFile) -> Path:
-    """Where torchvision looks for `file` below `directory`."""
+    """The path of `file` below `directory`, where torchvision looks for it."""
     return directory / "MNIST" / "raw" / file.name
 
 
@@ -91,13 +91,15 @@ def provide(
     download: Callable[[Path], None] | None = None,
     packed: Path = PACKED,
 ) -> None:
-    """Make sure that the four files lie below `directory` and are MNIST's.
+    """Make sure that the four files are below `directory` and are MNIST's.
 
-    A file that is there is only read, never overwritten. A missing one is unpacked from the package (folder
-    `packed`), or, where the package carries none, fetched by `download(folder)`, which must fill `folder` as
-    torchvision does. Any number of processes may do this at once: a file appears whole or not at all.
+    An existing file is only read, never overwritten. A missing one is unpacked from the package (folder
+    `packed`). If the package has none, `download(folder)` fetches it, and must fill `folder` as torchvision
+    does. Any number of processes may call this at once: a file appears whole or not at all.
 
-    Raises UserError (a wrong file, a folder that cannot be written) or MnistTuneError (no way to get a file).
+    Raises:
+        UserError: a file is wrong, or the folder cannot be written.
+        MnistTuneError: there is no way to get a file.
     """
     try:
         if not all(raw_path(directory, file).exists() for file in FILES):
@@ -115,14 +117,15 @@ def provide(
 
 
 def check(directory: Path) -> list[FileCheck]:
-    """What each of the four files below `directory` is. Whatever is wrong is reported, not raised."""
+    """Check each of the four files below `directory`; what is wrong is reported, not raised."""
     return [_check_file(raw_path(directory, file), file) for file in FILES]
 
 
 def data_fingerprint(directory: Path) -> str:
-    """SHA-256 (hex) over the sums of the four raw files that lie below `directory`: equal prints, equal data.
+    """SHA-256 (hex) over the checksums of the four raw files below `directory`; it is equal for equal data.
 
-    Raises UserError if one of them cannot be read.
+    Raises:
+        UserError: one of the files cannot be read.
     """
     rows = check(directory)
     for row in rows:
@@ -150,18 +153,18 @@ def _check_file(path: Path, file: MnistFile) -> FileCheck:
 
 
 @functools.cache
-def _sha256(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001 - they make a changed file a new key
+def _sha256(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001 - a changed file is a new key
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, so that of 32 starting workers one unpacks and the others wait for it."""
+    """Hold the folder's lock, so that of many starting workers one unpacks and the others wait for it."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        # A file system without locks costs work done twice, nothing else: files appear by rename.
+        # On a file system without locks several may unpack, which is harmless: files appear by rename.
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -182,7 +185,7 @@ def _fill(directory: Path, download: Callable[[Path], None] | None, packed: Path
         raise MnistTuneError(
             f"{packed}: the installation carries no {missing[0].name}.xz; reinstall mnist-tune"
         )
-    # Beside the target, so that the move is a rename; apart from it, so that no file there is touched.
+    # In the target's folder, so that the move is a rename, but below it, so that no file there is touched.
     with tempfile.TemporaryDirectory(dir=directory, prefix=".download-") as folder:
         download(Path(folder))
         for file in missing:

@@ -1,4 +1,4 @@
-"""The learning rate of every step, as PyTorch's own schedulers give it."""
+"""The learning rate of every step, from PyTorch's own schedulers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_tune.jobs.mnist.optimizers import SGD
 class Schedule:
     """Sets `learning_rate`, a tensor that the optimizer reads, before each step.
 
-    The rates of an epoch lie on the device beforehand: a recorded step finds its own.
+    The rates of a whole epoch are put on the device at its start, so that a recorded step can read its own.
     """
 
     def __init__(self, config: TrainingConfig, steps_per_epoch: int, device: str) -> None:
@@ -27,8 +27,8 @@ class Schedule:
         self._epochs_given = 0
 
     def begin(self, epoch: int) -> None:
-        """Make the rates of `epoch`, from 1 to `config.epochs`, those of the next steps."""
-        if epoch <= self._epochs_given:  # back to an earlier state
+        """Prepare the rates of the steps of `epoch`, from 1 to `config.epochs`."""
+        if epoch <= self._epochs_given:  # training went back to an earlier state
             self._coming = learning_rates(self._config, self._config.epochs * self._steps_per_epoch)
             self._epochs_given = 0
         while self._epochs_given < epoch:
@@ -39,18 +39,18 @@ class Schedule:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Before a step: its learning rate."""
+        """Set the learning rate of the next step; call it before each step."""
         self.learning_rate.copy_(self._rates.index_select(0, self._step).squeeze(0))
         self._step += 1
 
 
 def learning_rates(config: TrainingConfig, n_steps: int) -> Iterator[float]:
-    """The learning rates of a whole training run, one a step.
+    """The learning rates of a whole training run, one for each step.
 
-    cosine: `CosineAnnealingLR` down to 0; one_cycle: `OneCycleLR`, up to `learning_rate` in the first 30 % of
-    the steps, then down to almost nothing (arXiv:1708.07120, as fast.ai has it). Momentum does not move.
+    cosine: `CosineAnnealingLR` down to 0. one_cycle: `OneCycleLR`, up to `learning_rate` in the first 30 % of
+    the steps, then down to almost nothing (arXiv:1708.07120, in fast.ai's version). Momentum stays constant.
     """
-    optimizer = SGD([torch.zeros(1)], lr=config.learning_rate)  # of nothing: only its learning rate matters
+    optimizer = SGD([torch.zeros(1)], lr=config.learning_rate)  # trains nothing: it only has a learning rate
     scheduler: LRScheduler
     if config.scheduler == "one_cycle":
         scheduler = OneCycleLR(

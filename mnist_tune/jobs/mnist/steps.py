@@ -1,4 +1,4 @@
-"""The steps of an epoch. What a step reads and writes stays in place, so that a GPU can replay it alone."""
+"""The steps of an epoch. Their tensors stay in place, so that a GPU can replay a recorded step."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from mnist_tune.jobs.mnist.schedules import Schedule
 from mnist_tune.jobs.mnist.weight_average import AveragedWeights
 
 WARM_UP_STEPS = 3
-"""Before a graph is recorded, on the same stream: by then libraries have their workspaces there and the
-optimizer has its moments."""
+"""Steps that run before a graph is recorded, on the same stream.
+
+By then libraries have their workspaces there, and the optimizer has its moments.
+"""
 
 
 class Steps:
     """Training steps over the images in a given order.
 
-    The order, the place in it and the sum of losses are tensors on the device: from one step to the next
-    nothing comes from the host, and nothing is read by it.
+    The order, the position in it and the sum of losses are tensors on the device: between steps nothing is
+    copied from the host or to it.
     """
 
     def __init__(
@@ -58,9 +60,9 @@ class Steps:
         self._run_whole = CudaGraph() if runtime.is_cuda else _at_once
 
     def run(self, order: Tensor, on_batch: Callable[[], None] | None) -> float:
-        """One epoch: the images in `order` (n,). Returns the mean loss.
+        """Train one epoch over the images in `order` (n,); returns the mean loss.
 
-        `on_batch` is called before every step, which on a GPU is when it is handed over, not when it runs.
+        `on_batch` is called before every step: on a GPU that is when the step is queued, not when it runs.
         """
         self._order.copy_(order)
         self._start.zero_()
@@ -79,7 +81,8 @@ class Steps:
         return float(self._loss) / len(order)
 
     def _augment(self, offsets: Tensor) -> None:
-        # Beside the recorded step, in which a transform drawn on the host would be the same for ever.
+        # Outside the recorded step, which would repeat one transform for ever: transforms are drawn on the
+        # host.
         if self._augmentation is not None:
             self._augmented[: len(offsets)] = self._augmentation(self._batch(offsets).images)
 
@@ -105,9 +108,9 @@ class Steps:
 
 
 class CudaGraph:
-    """A step as one launch instead of some fifty, which take the host longer than the GPU computes on them.
+    """Runs a step as one recorded launch; its fifty launches take longer than the GPU's computation.
 
-    The first steps run as they are, on a stream of their own, as torch asks of what is to be recorded.
+    The first steps run unrecorded on a separate stream, as torch demands before a recording.
     """
 
     def __init__(self) -> None:
@@ -137,7 +140,7 @@ class CudaGraph:
 
 @functools.cache
 def _stream(device: int) -> torch.cuda.Stream:
-    # One for all trials: libraries keep a workspace for each stream they have seen.
+    # One stream for all trials: libraries keep a workspace for each stream that they have seen.
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 

@@ -1,4 +1,4 @@
-"""torchvision, imported where something of it is used, with one line for an installation that cannot."""
+"""Imports torchvision where it is used, with a one-line error if the installation does not allow it."""
 
 import importlib
 from importlib import metadata
@@ -12,7 +12,7 @@ def torchvision_module(name: str) -> Any:
     try:
         return importlib.import_module(f"torchvision.{name}")
     except (ImportError, RuntimeError) as error:
-        # torch and torchvision from different indexes: "operator torchvision::nms does not exist".
+        # torch and torchvision from different indexes fail with "operator torchvision::nms does not exist".
         from mnist_tune.text.wording import first_line
 
         reason = first_line(str(error))

@@ -1,4 +1,4 @@
-"""Training one model: epochs of metrics, and a state from which training goes on to the same bits."""
+"""Trains one model: yields the metrics of each epoch, and can resume from a saved state to the same bits."""
 
 import math
 import time
@@ -29,10 +29,10 @@ class NonFiniteLoss(Exception):  # noqa: N818 - an outcome of a trial more than 
 
 
 class Trainer:
-    """Trains a ConvNet. One per trial; the data may be shared, it is only read.
+    """Trains a ConvNet. Each trial needs one of its own; the data is only read and may be shared.
 
-    Same config, runtime and data: same numbers. What counts is `runtime`; ValueError if `config.precision`
-    asks for something else.
+    Equal config, runtime and data give equal numbers. The precision is that of `runtime`; ValueError if
+    `config.precision` asks for another.
     """
 
     def __init__(
@@ -69,20 +69,23 @@ class Trainer:
 
     @property
     def model(self) -> ConvNet:
-        """The model as it is now, averaged if the recipe says so: a copy, plain, in fp32 on the CPU."""
+        """A copy of the present model, averaged if the recipe says so: ConvNet's layout, fp32, CPU."""
         weights = self._working.state_dict(self._weights_in_use)
         return ConvNet.of({name: weight.cpu().clone() for name, weight in weights.items()})
 
     @property
     def _weights_in_use(self) -> list[Tensor] | None:
-        """Other weights than those trained that the model answers with."""
+        """The averaged weights, with which the model is evaluated if the recipe asks for them, or None."""
         return None if self._averaged is None else self._averaged.weights
 
     def epochs(self, on_batch: Callable[[], None] | None = None) -> Iterator[EpochMetrics]:
-        """Train from the next epoch up to `config.epochs`, yielding after each.
+        """Train from the next epoch up to `config.epochs`; yields the metrics of each.
 
-        `on_batch` is called before every batch; what it raises passes through, and leaves the trainer in
-        the middle of an epoch, good only for `load_state_dict`. Raises NonFiniteLoss.
+        `on_batch` is called before every batch. What it raises passes through and leaves the trainer in the
+        middle of an epoch: only `load_state_dict` may then be called.
+
+        Raises:
+            NonFiniteLoss: a loss is inf or nan.
         """
         while self.epoch < self.config.epochs:
             start = time.perf_counter()
@@ -102,10 +105,10 @@ class Trainer:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Model, optimizer and epoch: all there is, since all else of an epoch follows from (seed, epoch).
+        """Model, optimizer and epoch; everything else in an epoch follows from (seed, epoch).
 
-        Weights and moments are in the plain arrangement. The tensors may be the live ones: save or copy them
-        before training on.
+        Weights and moments are in ConvNet's layout. The tensors may be those in training: save or copy them
+        before training goes on.
         """
         optimizer = self._optimizer.state_dict()
         moments = {index: _each(plain, state) for index, state in optimizer["state"].items()}
@@ -119,28 +122,28 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict()` of the same config. Raises KeyError, ValueError, RuntimeError."""
+        """Resume from a `state_dict()` of the same config. Raises KeyError, ValueError, RuntimeError."""
         self._working.load_state_dict(state["model"])
         if self._averaged is not None:
             self._working.load_state_dict(state["averaged"], into=self._averaged.weights)
         moments = {index: _each(arranged, each) for index, each in state["optimizer"]["state"].items()}
-        # The groups are ours: those of another device have other settings for the same numbers.
+        # Keep this optimizer's groups: those of another device have other settings for the same numbers.
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        if self._schedule is not None:  # the groups were copied too
+        if self._schedule is not None:  # load_state_dict copied the groups too
             for group in self._optimizer.param_groups:
                 group["lr"] = self._schedule.learning_rate
-        # Own copies, since the optimizer keeps what it is given; laid out as the weights are, since a fused
-        # step walks both in memory order, and a stored state may have lost that.
+        # The optimizer keeps the tensors that it is given, so it gets copies. They get the weights' memory
+        # layout, which a stored state may have lost: a fused step walks both in memory order.
         for parameter, own in self._optimizer.state.items():
             for name, value in own.items():
                 like = parameter.detach() if value.shape == parameter.shape else value
                 own[name] = torch.empty_like(like).copy_(value)
-        self._steps = self._new_steps()  # a recorded step would go on with the tensors there were
+        self._steps = self._new_steps()  # a recorded step would go on with the old tensors
         self.epoch = int(state["epoch"])
 
     def _train_epoch(self, epoch: int, on_batch: Callable[[], None] | None) -> float:
-        """The mean training loss. All that is drawn by chance is drawn anew from (seed, epoch)."""
+        """Train one epoch; returns the mean training loss. All random draws follow from (seed, epoch)."""
         streams = np.random.SeedSequence((self.config.seed, epoch)).generate_state(3, np.uint64)
         order, dropout, augmentation = map(int, streams)
         if self._schedule is not None:
@@ -169,14 +172,14 @@ class Trainer:
 
 
 def _new_model(seed: int) -> ConvNet:
-    """First weights by `seed` alone, drawn on the CPU for any device, the process's generator untouched."""
+    """A model with first weights from `seed` alone: drawn on the CPU, without the global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return ConvNet()
 
 
 def _resident(images: LabeledImages, runtime: Runtime) -> LabeledImages:
-    """On the device: no loader, no copy a batch. An accelerator also has the room to keep them normalised."""
+    """The images in the device's memory, so that no batch is loaded; an accelerator gets them normalised."""
     images = images.to(runtime.device)
     return images if runtime.is_cpu else images.normalized(runtime.dtype)
 

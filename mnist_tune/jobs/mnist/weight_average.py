@@ -10,7 +10,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class AveragedWeights:
-    """Exponentially weighted: `weights` keep `decay` of themselves at each step."""
+    """An exponential average: at each step `weights` keep the share `decay` of themselves."""
 
     def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
         self._parameters = parameters
@@ -19,5 +19,5 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self) -> None:
-        """After a step: take in the parameters as they are now."""
+        """Add the present parameters to the average; call it after each step."""
         self._average(self.weights, self._parameters, None)

@@ -1,6 +1,6 @@
-"""What a fork server does before it serves: import all that its children need, and nothing else.
+"""Imports in a fork server everything that its children need.
 
-The modules here are imported by the fork server alone, which is told their names.
+Only the fork server imports the modules in this package: it is told their names.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ SERVER = os.getpid()
 
 
 def load(*modules: str) -> None:
-    """Import them. A process that cannot be forked safely after that is ended: its children start by exec."""
+    """Import the modules, then end the server if it is unsafe to fork: its clients then start by exec."""
     _leave_the_terminal()
-    # Else OpenBLAS starts threads when NumPy is imported. A child's environment is that of its starter.
+    # Without it OpenBLAS starts threads when NumPy is imported. Children get their starter's environment.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    _socket_file()  # while it is open
+    _socket_file()  # found now and cached, while its descriptor is open
     atexit.register(_clear_up)
     _end_with(int(os.environ.pop(STARTER, os.getppid())))
-    gc.disable()  # it would look through all that is being loaded, again and again: a seventh of the time
+    gc.disable()  # it would scan the modules that are being loaded again and again: a seventh of the time
     try:
         for module in modules:
             importlib.import_module(module)
     except BaseException:
-        _end(with_folder=False)  # whoever starts by exec then sees the error
+        _end(with_folder=False)  # a client that then starts by exec sees the error
     if _has_threads() or _has_touched_a_gpu():
         _end(with_folder=False)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     gc.collect()
-    gc.freeze()  # a collection in a child would write to, and so copy, every page that has an object
+    gc.freeze()  # else a collection in a child would write to, and so copy, every page with an object
     gc.enable()
     set_title(["mnist-tune", "fork-server"])
 
 
 def _leave_the_terminal() -> None:
-    """Whatever is printed while loading is not for whoever uses the command. Each child is given its own."""
+    """Discard what is printed while loading, since no user asked for it. Each child gets its own streams."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
@@ -58,7 +58,7 @@ def _leave_the_terminal() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """While loading, end when the parent has ended. Once loaded, the server sees that by itself."""
+    """While loading, end when the parent has ended. A loaded server notices that by itself."""
 
     def look(*_: object) -> None:
         if os.getppid() != parent:
@@ -76,19 +76,19 @@ def _end(*, with_folder: bool) -> NoReturn:
 
 
 def _clear_up(*, with_folder: bool = True) -> None:
-    """Remove the server's socket, and its folder as well, which the starter removes unless it is killed."""
+    """Remove the server's socket and its folder. The starter removes the folder too, unless it is killed."""
     socket_file = _socket_file()
-    if socket_file is None or os.getpid() != SERVER:  # forked off it
+    if socket_file is None or os.getpid() != SERVER:  # a child that was forked from the server
         return
     with suppress(OSError):
         socket_file.unlink(missing_ok=True)
         if with_folder:
-            socket_file.parent.rmdir()  # unless there is something else in it
+            socket_file.parent.rmdir()  # fails if other files are in it
 
 
 @cache
 def _socket_file() -> Path | None:
-    """Where the server listens, by the descriptor that multiprocessing names in its command line."""
+    """The path on which the server listens, from the descriptor in multiprocessing's command line."""
     number = re.search(r"\bmain\((\d+), ", sys.orig_argv[-1])
     if number is None:
         return None

@@ -1,4 +1,4 @@
-"""For training processes: torch."""
+"""Loads what training processes need: torch and the training code."""
 
 from mnist_tune.processes.preload import load
 

@@ -1,4 +1,4 @@
-"""For workers, which need Optuna and no torch, and for their training processes."""
+"""Loads what workers need, which is Optuna without torch, and what their training processes need."""
 
 from mnist_tune.processes.preload import load
 
