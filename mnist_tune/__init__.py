@@ -8,34 +8,34 @@ From Python it takes three lines:
 
 `study.status`, `.ranking` and `.best` are plain values; `.trials_dataframe()` and `.history_dataframe()` are
 tables for pandas; `.report(path)` and `.export(path)` write files. `create_study` stores a study without
-working on it, and `open_study` finds one that others work on. What goes wrong is a `MnistTuneError` of one
-line; a `UserError`, which is one too, says what to write instead.
+working on it, and `open_study` finds one that others work on. An error is a `MnistTuneError` of one line; its
+subclass `UserError` also says what to write instead.
 
-The house, from top to bottom. A wing imports from those below it only, and tests/test_house.py holds that:
+The wings, from top to bottom. Each imports only from those below it; tests/test_house.py checks that:
 
     cli/           one file a command: parse, one call, print
     api/           studies from Python, for scripts and notebooks: what this module hands out
     dashboard/     optuna-dashboard over our storage, filled in and guarded
     report/        a study as one HTML file
-    terminal/      what people see of a study in a terminal
+    terminal/      a study as text for a terminal
     models/        a chosen configuration trained, kept and measured on the test data
-    results/       a study as frozen rows: its trials, its ranking, and what the ranking shows
+    results/       a study as frozen rows: its trials, its ranking, and the evidence for it
     launch/        workers on an engine: Ray, Slurm
     worker/        one worker and its training process
-    verification/  is what is stored as promised
-    doctor/        is this machine, and this database, fit
+    verification/  checks that a stored study keeps every promise
+    doctor/        checks of this machine and of a database
     study/         make, open, copy, delete, reuse and change a study
     search/        Optuna's part: samplers and pruners
     queue/         each cell exactly once: claim, heartbeat, give back, put back
-    records/       what is stored of a study, as typed values
-    spec/          a study's TOML file, and what it may say
-    jobs/          what is trained: the MNIST job
+    records/       the stored rows of a study as typed values
+    spec/          a study's TOML file: its tables, ranges and errors
+    jobs/          the code that is trained: the MNIST job
     storage/       the database: connections, schema, statements, Optuna's private parts
-    files/         files that are whole or not there, and where they lie
-    hardware/      what computes where
+    files/         files that are written whole or not at all, and their folders
+    hardware/      devices and cores, and which worker uses which
     processes/     processes: how they start, what they are called, their streams
-    errors         what ends a command with one line
-    failures       why an attempt did not complete
+    errors         the errors that end a command with one line
+    failures       the reasons why an attempt did not complete
     text/          times and stored text as people read them
 """
 
@@ -82,10 +82,10 @@ _LIES_IN = {
     "shipped_specs": "mnist_tune.spec.shipped",
     "study_names": "mnist_tune.api.study",
 }
-"""Each is imported when it is first asked for: the command line must not wait for what it has no use for."""
+"""The module of each public name. It is imported at first use, since commands must not wait for others."""
 
 
-if not TYPE_CHECKING:  # to a type checker it would mean that there is every name
+if not TYPE_CHECKING:  # a type checker would take every name for defined
 
     def __getattr__(name: str) -> Any:
         if name not in _LIES_IN:

@@ -16,13 +16,13 @@ from mnist_tune.text.visible import visible, visible_lines, without_passwords
 def main() -> None:
     """Run the command line."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Ctrl-C ends what does not listen to it at once and without a word, as it does other programs: an
-        # exception would come out of whatever is being imported.
+        # Until somebody handles it, Ctrl-C ends the process silently, as it does other programs. An exception
+        # would come out of whatever is being imported.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     standard_streams.take_over()
     log_to_standard_error()
     harmless = list(map(without_passwords, sys.argv))
-    if harmless != sys.argv:  # all users of the machine see what others start
+    if harmless != sys.argv:  # all users of the machine can see command lines
         from mnist_tune.processes.title import NAME, set_title
 
         set_title([NAME, *harmless[1:]])
@@ -51,7 +51,7 @@ def _summary(error: BaseException) -> str:
     if problem := in_one_line(error):
         return problem
     if error is standard_streams.failure():
-        standard_streams.work_on()  # what is left of it would be tried again when Python ends
+        standard_streams.work_on()  # Python would try to write the rest of it at its end
         return f"standard output cannot be written: {error.strerror or error}"
     said = first_line(f"{type(error).__name__}: {error}")
     return f"{said} (a bug of mnist-tune; 'mnist-tune --debug COMMAND' shows where)"

@@ -1,1 +1,1 @@
-"""What `import mnist_tune` hands out: studies from Python, for scripts and notebooks."""
+"""The functions and values of `import mnist_tune`: studies from Python, for scripts and notebooks."""

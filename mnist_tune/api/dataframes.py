@@ -24,11 +24,11 @@ OPTUNA_STATES = {
     State.PRUNED: "PRUNED",
     State.FAILED: "FAIL",
 }
-"""Our words for an attempt's state, and Optuna's, which stand in its own `trials_dataframe`."""
+"""Optuna's names for our states of an attempt, as in Optuna's own `trials_dataframe`."""
 
 
 def trials_dataframe(results: Results) -> pd.DataFrame:
-    """One row an attempt: Optuna's columns by Optuna's names, then ours."""
+    """One row for each attempt: Optuna's columns under Optuna's names, then ours."""
     import_pandas("trials_dataframe")
     import pandas as pd
 
@@ -60,14 +60,14 @@ def trials_dataframe(results: Results) -> pd.DataFrame:
     )
     frame["value"] = frame["value"].astype(float)
     for column in ("datetime_start", "datetime_complete"):
-        # A time that is stored may be one that pandas has no room for.
+        # A stored time may be outside the range of pandas.
         frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce")
     frame["duration"] = frame["datetime_complete"] - frame["datetime_start"]
     return frame
 
 
 def history_dataframe(results: Results) -> pd.DataFrame:
-    """One row an epoch of an attempt, in their order."""
+    """One row for each epoch of an attempt, in their order."""
     import_pandas("history_dataframe")
     import pandas as pd
 
@@ -87,7 +87,7 @@ def history_dataframe(results: Results) -> pd.DataFrame:
 
 
 def import_pandas(method: str) -> None:
-    """See that pandas is there.
+    """Check that pandas is installed.
 
     Raises:
         UserError: it is not.
@@ -95,13 +95,13 @@ def import_pandas(method: str) -> None:
     try:
         import pandas  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name != "pandas":  # it is there, and something that it needs is not
+        if error.name != "pandas":  # pandas is there, but not something that it needs
             raise
         raise UserError(f"{method}: needs pandas; run pip install 'mnist-tune[dataframe]'") from None
 
 
 def _parameter_columns(results: Results) -> Sequence[str]:
-    """Those of what the spec searches, whether or not any trial has a value of it yet."""
+    """The columns of the searched fields, even if no trial has a value of one yet."""
     return [f"params_{visible(name)}" for name in results.spec.search.axes]
 
 

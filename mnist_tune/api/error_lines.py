@@ -1,4 +1,4 @@
-"""Errors as somebody who writes Python reads them: one line, with arguments in place of options."""
+"""Errors for Python code: one line, with arguments in place of command options."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ OPTION = re.compile(
     r"(?P<command>'mnist-tune[^']*')"
     r"|--(?P<option>storage|name|reuse|workers|per-gpu|device|threads|data-dir|checkpoints|artifacts|output)\b"
 )
-"""An option of a command, but not in a whole command that the error advises."""
+"""An option in a message, except in a whole command that the message advises."""
 ARGUMENTS = {"output": "path"}
-"""What is called otherwise here."""
+"""Options whose argument in Python has another name."""
 
 
 @contextmanager
 def told_in_python() -> Iterator[None]:
     """Have every error in the block be one of ours, on one line. May decorate a function as well.
 
-    A traceback is printed as it is: here is the way out for what is stored and stands in it.
+    Python prints errors as they are, so stored text in them is made safe here.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A study worked on by processes of this machine: what the command `run` and the function have in common."""
+"""A study worked on by processes of this machine: shared by the command `run` and the function `run`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mnist_tune.worker.signals import StopRequest
 
 @dataclass(frozen=True)
 class Equipment:
-    """How many workers there are to be, and what they work on and with."""
+    """How many workers to start, and their devices, data and folders."""
 
     workers: int | None = None
     """None: `per_gpu` on every GPU, else one on every core, but no more than there are cells."""
@@ -48,7 +48,7 @@ class LocalRun:
 
     creation: Creation
     before: Results
-    """The study before they start."""
+    """The study before the workers start."""
     pool: Pool
     places: list[Placement]
     warnings: list[str]
@@ -58,7 +58,7 @@ class LocalRun:
         return self.creation.study
 
     def opening(self) -> Iterator[str]:
-        """What is about to happen, one line each."""
+        """Say what is about to happen, one line each."""
         name, where = self.study.name, shown(self.pool.url)
         cells = counted(self.before.spec.n_cells, "cell")
         if self.before.is_finished:
@@ -69,7 +69,7 @@ class LocalRun:
         yield from (f"warning: {warning}" for warning in self.warnings)
 
     def work(self, stop: StopRequest, display: Display) -> Results:
-        """Have the workers finish the study, or leave when they are asked to; what has come of it."""
+        """Have the workers finish the study, or leave when they are asked to; returns the study's results."""
         if self.before.is_finished:
             return self.before
         start = partial(self.pool.start, self.places)
@@ -77,13 +77,13 @@ class LocalRun:
 
 
 def prepare(url: URL, spec: Spec, equipment: Equipment) -> LocalRun:
-    """See that workers can work here, then find or create the study.
+    """Check that workers can work here, then find or create the study.
 
     Raises:
         UserError: no such device, a folder that cannot keep files, or another study of this name.
         MnistTuneError: the images cannot be had.
     """
-    fork_server.begin(fork_server.WORKERS)  # it loads while all that follows takes its time
+    fork_server.begin(fork_server.WORKERS)  # it loads during all that follows
     check_device(equipment.device)
     prepare_data(equipment.data_dir)
     folders = Folders.of(url, equipment.checkpoints, equipment.artifacts)

@@ -1,7 +1,7 @@
-"""A study as a notebook shows it: HTML that stays whole when JupyterLab removes what it does not trust.
+"""A study as a notebook shows it: HTML that survives when JupyterLab removes what it does not trust.
 
-Tables, lists and `progress`, no script, no style sheet, no colours of its own: it reads well in any theme. Of
-what is stored, all is text.
+It uses tables, lists and `progress`, but no scripts, style sheets or colours, so that it fits any theme. All
+stored values are shown as plain text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RIGHT = "text-align: right"
 
 
 def notebook_html(results: Results) -> str:
-    """How far the study is, its ranking with verdicts, and what to know of it."""
+    """The study's progress, its ranking with verdicts, and what to know about it."""
     cells = results.cells
     ended = cells.complete + cells.pruned + cells.failed
     share = f'<progress value="{ended}" max="{max(cells.total, 1)}"></progress>'
@@ -36,7 +36,7 @@ def notebook_html(results: Results) -> str:
 
 
 def problem_html(name: str, problem: str) -> str:
-    """What is shown of a study that cannot be read."""
+    """The HTML for a study that cannot be read."""
     return f"<div><p><strong>{_text(name)}</strong> cannot be read: {_text(problem)}</p></div>"
 
 
@@ -64,7 +64,7 @@ def _place(results: Results, place: Place, names: Iterable[str]) -> list[str]:
 
 
 def _cells(tag: str, texts: list[str]) -> str:
-    """A row; the verdict, which comes last, is words, and all else numbers or short."""
+    """One row of a table; the last cell, the verdict, is words, and the others are numbers or short."""
     styles = [RIGHT] * (len(texts) - 1) + [LEFT]
     return "".join(
         f'<{tag} style="{style}">{_text(text)}</{tag}>' for text, style in zip(texts, styles, strict=True)

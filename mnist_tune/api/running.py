@@ -1,4 +1,4 @@
-"""`run`: a study worked on from Python, with progress in plain lines and a clean end by Ctrl-C."""
+"""`run`: works on a study from Python, with progress in plain lines and a clean end by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mnist_tune.text.visible import visible
 from mnist_tune.worker.signals import StopRequest
 
 WIDTH = 240
-"""Of a line: a notebook breaks long ones itself."""
+"""The width of a line of progress; a notebook wraps long ones itself."""
 
 
 @told_in_python()
@@ -72,7 +72,7 @@ def run(
     prepared = prepare(storage_at(storage), read_spec(spec, name), equipment)
     for note in prepared.creation.notes:
         warnings.warn(visible(note), stacklevel=3)  # past the decorator
-    # Rich would show it as HTML, which no log of a notebook keeps.
+    # Rich would show HTML, which the logs of notebooks do not keep.
     console = VisibleConsole(width=WIDTH, soft_wrap=True, force_jupyter=False, quiet=not progress)
     for line in prepared.opening():
         console.print(line)

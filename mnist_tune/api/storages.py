@@ -1,4 +1,4 @@
-"""The storage that an argument names."""
+"""Finds the storage that an argument names."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mnist_tune.files.home import expanded
 from mnist_tune.storage.engine import parse_url, storage_url
 
 Storage = str | os.PathLike[str] | None
-"""A database URL, the path of an SQLite file, or None for what the commands use by default."""
+"""A database URL, the path of an SQLite file, or None for the default of the commands."""
 LIKE_A_URL = re.compile(r"[\w+]*:")
-"""How a text begins that is no path: what is meant as a URL may hold a password, and is not to be shown."""
+"""The start of a text that is meant as a URL: it may hold a password, so it is not shown in errors."""
 
 
 def storage_at(storage: Storage) -> URL:
-    """The storage that is meant. A file's path is whole: a notebook may change the current folder.
+    """The URL of a storage. A file's path is made absolute, since a notebook may change its folder.
 
     Raises:
-        UserError: not a URL, or of a database we do not support.
+        UserError: it is not a URL, or names a database that is not supported.
     """
     if storage is None:
         url = storage_url()

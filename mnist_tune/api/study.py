@@ -1,4 +1,4 @@
-"""Studies from Python: made, opened, run, looked at."""
+"""Studies from Python: create, open, run and look at them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """A study in its storage. `create_study`, `open_study` and `run` give one.
+    """A study in its storage, as `create_study`, `open_study` and `run` return it.
 
-    Each look at it reads the storage anew, so that it shows how the study stands at that moment, wherever its
-    workers run. In a notebook it shows itself: progress, ranking, verdicts.
+    Each property reads the storage anew, so that it shows the present state, wherever the workers are. In a
+    notebook a study shows itself: progress, ranking, verdicts.
     """
 
     def __init__(self, opened: OpenStudy) -> None:
-        """Use `open_study`."""
+        """Not for direct use; call `open_study`."""
         self._opened = opened
 
     @property
@@ -47,38 +47,39 @@ class Study:
 
     @property
     def storage(self) -> str:
-        """The URL of its storage, without the password."""
+        """The URL of the study's storage, without the password."""
         return shown(self._opened.storage.engine.url)
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The tables of its spec with all defaults written out, as plain data."""
+        """The tables of the study's spec with all defaults written out, as plain data."""
         return self._opened.spec.document()
 
     @property
     def status(self) -> StudyStatus:
-        """How it stands: its cells by state, whether it is finished, what to be careful about."""
+        """The study's present state: its cells by state, whether it is finished, what to be careful about."""
         return status_of(self._read())
 
     @property
     def ranking(self) -> tuple[RankedConfiguration, ...]:
-        """The configurations, best first, each with its mean over seeds and what is known of it.
+        """The configurations, best first, each with its mean over seeds and a verdict.
 
-        A configuration with a pruned seed has no place: the seeds that were left to it are the lucky ones.
+        A configuration with a pruned seed is left out: only its lucky seeds would count.
         """
         return ranking_of(self._read())
 
     @property
     def best(self) -> RankedConfiguration | None:
-        """The first of the ranking; None while no trial is complete. Its `verdict` says how certain it is."""
+        """The first configuration of the ranking; None while no trial is complete. See its `verdict`."""
         return next(iter(self.ranking), None)
 
     def trials_dataframe(self) -> pd.DataFrame:
-        """One row an attempt, as `optuna.Study.trials_dataframe` has one a trial. Needs pandas.
+        """One row for each attempt, like `optuna.Study.trials_dataframe`. Needs pandas.
 
         The columns number, value (validation accuracy in percent), datetime_start, datetime_complete,
-        duration, params_... and state have Optuna's names and meanings, with times in UTC. Beside them stand
-        cell, attempt (1 is the first at its cell), epochs, worker, device_name, failure and failure_reason.
+        duration, params_... and state have Optuna's names and meanings, with times in UTC. Further columns
+        are cell, attempt (1 is the first at its cell), epochs, worker, device_name, failure and
+        failure_reason.
 
         Raises:
             UserError: pandas is not installed.
@@ -89,11 +90,11 @@ class Study:
             return trials_dataframe(self._read())
 
     def history_dataframe(self) -> pd.DataFrame:
-        """One row an epoch of an attempt: its losses, its accuracy, its speed. Needs pandas.
+        """One row for each epoch of an attempt, with losses, accuracy and speed. Needs pandas.
 
         The columns are number (of the trial), cell, params_..., epoch, training_loss, validation_loss,
-        validation_accuracy, images_per_second, seconds, and inherited: an attempt that went on from another
-        one's state has the epochs of that in its history too, so that its curve is whole.
+        validation_accuracy, images_per_second, seconds, and inherited. An attempt that went on from another
+        one's state also has that one's epochs, so that its curve is whole; for these, inherited is True.
 
         Raises:
             UserError: pandas is not installed.
@@ -105,9 +106,9 @@ class Study:
 
     @told_in_python()
     def export(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
-        """The best configuration as plain data, with where it came from and how certain it is.
+        """The best configuration as plain data, with its origin and how certain it is.
 
-        path: also write it there, as TOML, JSON or YAML, as the suffix says; `mnist-tune train` runs it.
+        path: a file to write it to as well, as TOML, JSON or YAML by its suffix; `mnist-tune train` runs it.
 
         Raises:
             UserError: no trial is complete yet, or the file cannot be written.
@@ -122,7 +123,7 @@ class Study:
     def report(
         self, path: str | os.PathLike[str] = "report.html", models: Iterable[str | os.PathLike[str]] = ()
     ) -> Path:
-        """Write a report to look at, one HTML file that needs no network; the file's path.
+        """Write a report for people, one HTML file that needs no network; returns the file's path.
 
         models: folders of `mnist-tune train` that `mnist-tune evaluate` has measured, for the test accuracy.
 
@@ -184,7 +185,7 @@ def create_study(
 
 @told_in_python()
 def open_study(name: str, storage: Storage = None) -> Study:
-    """The study of this name, wherever and by whomever it was made. Changes nothing.
+    """Open the study with this name, wherever and by whomever it was made. Changes nothing.
 
     storage: as for `create_study`.
 

@@ -1,4 +1,4 @@
-"""What a study says of itself, as plain values that stay as they are."""
+"""A study's status and ranking as plain, immutable values."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from mnist_tune.results.study_results import Cells, Results
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """How a study stands, at one reading of it."""
+    """The state of a study at the moment when it was read."""
 
     name: str
     cells: Cells
-    """How many cells are in which state: total, waiting, running, complete, pruned, failed."""
+    """How many cells are in each state: total, waiting, running, complete, pruned, failed."""
     finished: bool
-    """Whether every cell has ended; those that count as failed will not be tried again."""
+    """Whether every cell has ended; failed cells will not be tried again."""
     control: str
-    """running, paused or cancelled: whether workers may take cells."""
+    """Whether workers may take cells: running, paused or cancelled."""
     evidence: tuple[str, ...]
     """What the ranking shows and what it does not, one sentence each."""
     warnings: tuple[str, ...]
     """What makes the cells less comparable than they look, and what does not count at all."""
     problems: tuple[str, ...]
-    """What is stored of the study and cannot be read."""
+    """What is stored of the study but cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,25 @@ class RankedConfiguration:
 
     rank: int
     parameters: dict[str, Any]
-    """The searched fields but the seed."""
+    """The searched fields, without the seed."""
     mean: float
-    """The accuracy after the last epoch, its mean over the seeds."""
+    """The accuracy after the last epoch, as the mean over the seeds."""
     standard_error: float | None
-    """Of the mean; None of a single seed, which tells nothing of it."""
+    """The standard error of the mean; None for a single seed, from which it cannot be computed."""
     seeds: tuple[int, ...]
-    """Those that it has been trained with."""
+    """The seeds with which the configuration has been trained."""
     provisional: bool
-    """Whether seeds of it are missing, which may change its place."""
+    """Whether seeds of the configuration are missing, so that its place may change."""
     verdict: str
-    """best, tied, behind or no common seed; before the end of a study it may change, and says so."""
+    """best, tied, behind or no common seed; before the end of a study it says that it may change."""
     p_value: float | None
-    """That the first is ahead by luck alone, corrected for all comparisons; None if they are not compared."""
+    """The probability that the first is ahead by luck alone, corrected for all comparisons, or None."""
     trials: tuple[int, ...]
-    """The numbers of its trials."""
+    """The numbers of the configuration's trials."""
 
 
 def status_of(results: Results) -> StudyStatus:
-    """How the study stands."""
+    """The status of a study from its results."""
     return StudyStatus(
         name=results.name,
         cells=results.cells,
@@ -65,7 +65,7 @@ def status_of(results: Results) -> StudyStatus:
 
 
 def ranking_of(results: Results) -> tuple[RankedConfiguration, ...]:
-    """The places of the study's ranking, best first."""
+    """The places of a study's ranking, best first."""
     return tuple(_ranked(place, results) for place in results.ranking)
 
 

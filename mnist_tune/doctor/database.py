@@ -1,4 +1,4 @@
-"""What may be wrong with a storage: its place, its tables, its clock, its speed, the folders beside it."""
+"""Checks of a storage: its place, its tables, its clock, its speed, and the folders beside it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from mnist_tune.text.visible import visible_lines
 READS = 50
 WRITES = 20
 SLOW_SECONDS = 0.1
-"""For a transaction that writes, of which each worker makes one at each step."""
+"""The limit for a transaction that writes, of which each worker makes one at each step."""
 CLOCK_SECONDS = 2.0
 LOW_SPACE = 1_000_000_000
-"""Bytes: some fifty checkpoints, or a hundred and fifty models."""
+"""In bytes: some fifty checkpoints, or a hundred and fifty models."""
 
-# A row that every storage has and nobody changes. Each change is undone in its own transaction, so that the
-# commit has something to write: a value written over itself SQLite leaves out.
+# Every storage has this row, and nobody changes it. Each change is undone in its own transaction. Both are
+# needed for the commit to write something: SQLite skips a value that is written over itself.
 version = VERSIONS.c.library_version
 READ = sqlalchemy.select(version)
 CHANGE = VERSIONS.update().values(library_version=version + "?")
@@ -46,9 +46,9 @@ UNDO = VERSIONS.update().values(
 
 
 def storage_checks(option: str | None) -> Iterator[CheckResult]:
-    """What there is to say of the storage that `option`, the environment or the default names.
+    """Check the storage that `option`, the environment or the default names.
 
-    Makes no database, and leaves all that is stored as it is.
+    No database is made, and nothing that is stored is changed.
     """
     try:
         url = storage_url(option)
@@ -66,7 +66,7 @@ def storage_checks(option: str | None) -> Iterator[CheckResult]:
 def _storage(url: URL) -> Iterator[CheckResult]:
     file = Path(url.database or "").absolute()
     if url == parse_url(DEFAULT_URL, "") and not file.exists():
-        open_engine(url, create=True).dispose()  # touches nothing: only sees that the file could lie there
+        open_engine(url, create=True).dispose()  # makes no file: only checks that it could be there
         yield CheckResult("storage", Severity.OK, f"{shown(url)}: none yet; create-study and run make it")
         yield from _folder("folder", file.parent)
         return
@@ -94,7 +94,7 @@ def _describe(error: Exception) -> str:
 
 
 def _tables(engine: Engine) -> Iterator[CheckResult]:
-    storage = open_storage(engine.url)  # which refuses another version's tables
+    storage = open_storage(engine.url)  # it refuses another version's tables
     try:
         count = len(study_names(storage))
     finally:

@@ -1,4 +1,4 @@
-"""What may be wrong with this machine: Python, packages, devices, data. Each check is a line of `doctor`."""
+"""Checks of this machine: Python, packages, devices, data. Each check is a line of `doctor`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NVIDIA_DRIVER = Path("/dev/nvidiactl")
 
 
 class Severity(StrEnum):
-    """How a check ended; a warning can be lived with."""
+    """The result of a check; work can go on with a warning."""
 
     OK = "ok"
     WARNING = "warning"
@@ -32,7 +32,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found, in one line, which ends with what to do where something is wrong."""
+    """The result of a check in one line; if something is wrong, the line ends with the remedy."""
 
     check: str
     verdict: Severity
@@ -43,13 +43,13 @@ Check = tuple[str, Callable[[], Iterable[CheckResult]]]
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, and its kind if it is not one of ours."""
+    """The message of an error, with its type if it is not one of ours."""
     text = str(error) if isinstance(error, MnistTuneError) else f"{type(error).__name__}: {error}"
     return first_line(text.strip())
 
 
 def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> Iterator[CheckResult]:
-    """What the checks find, one after the other; one that raises is a problem and hides no other."""
+    """Run the checks one by one; a check that raises becomes a problem, and the others still run."""
     for name, check in checks:
         try:
             yield from check()
@@ -58,7 +58,7 @@ def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> 
 
 
 def machine_checks(data: Path | None) -> Iterator[CheckResult]:
-    """What there is to say of this machine; `data` is the folder of the MNIST files, if one is named."""
+    """Check this machine; `data` is the folder of the MNIST files if the user named one."""
     return examine(
         ("python", _python),
         ("packages", _packages),
@@ -70,7 +70,7 @@ def machine_checks(data: Path | None) -> Iterator[CheckResult]:
 
 def _python() -> Iterator[CheckResult]:
     version = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
-    yield CheckResult("python", Severity.OK, version)  # one that is too old cannot be here
+    yield CheckResult("python", Severity.OK, version)  # an older Python could not run this
 
 
 def _packages() -> Iterator[CheckResult]:
@@ -83,10 +83,10 @@ def _packages() -> Iterator[CheckResult]:
 
 
 def _unmet(package: str) -> Iterator[str]:
-    """What `package` says that it needs, and that is not installed so."""
+    """One line for each requirement of `package` that is not met."""
     try:
         needed = [Requirement(line) for line in metadata.requires(package) or ()]
-    except metadata.PackageNotFoundError:  # mnist-tune itself may run from a folder
+    except metadata.PackageNotFoundError:  # mnist-tune itself may run from a folder without being installed
         return
     for requirement in needed:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -104,7 +104,7 @@ def _unmet(package: str) -> Iterator[str]:
 def _torch() -> Iterator[CheckResult]:
     try:
         from mnist_tune.hardware.devices import CUDA_VERSION
-    except (ImportError, OSError) as error:  # OSError: one of the libraries it brings
+    except (ImportError, OSError) as error:  # OSError: one of torch's own libraries
         raise MnistTuneError(
             f"torch does not load ({one_line(error)}); run: pip install --force-reinstall torch torchvision"
         ) from error
@@ -118,7 +118,7 @@ def _torch() -> Iterator[CheckResult]:
 def _devices() -> Iterator[CheckResult]:
     from mnist_tune.hardware.devices import available_devices
 
-    with warnings.catch_warnings(record=True) as caught:  # a driver that does not do is a warning of torch
+    with warnings.catch_warnings(record=True) as caught:  # torch warns of a driver that it cannot use
         warnings.simplefilter("always")
         present = available_devices()
     yield from examine(*((device, partial(_device, device)) for device in present))
@@ -174,7 +174,7 @@ def _mnist(data: Path | None) -> Iterator[CheckResult]:
 
 
 def gigabytes(size: int) -> str:
-    """A number of bytes as people read it."""
+    """A number of bytes in GB, for people."""
     return f"{size / 1e9:,.1f} GB"
 
 

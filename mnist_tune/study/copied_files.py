@@ -1,7 +1,7 @@
-"""The files of a study for a copy of it: files of the copy's own, which neither study loses with the other.
+"""Copies the files of a study for a copy of it, so that neither study depends on the other's files.
 
-They get names of the copy's own, so that both may lie in one folder. They take no room where the file system
-has hard links.
+The copies have names of their own, so that both may be in one folder. They take no room on file systems with
+hard links.
 """
 
 from __future__ import annotations
@@ -39,31 +39,35 @@ from mnist_tune.study.open_study import OpenStudy
 
 @dataclass
 class CopiedFiles:
-    """Which files a copy has of its own, by their names at the source, and which it left there."""
+    """Which files a copy has of its own, and which it did not find."""
 
     uid: str
-    """The copy's."""
+    """The uid of the copy."""
     artifacts: dict[str, str] = field(default_factory=dict)
-    """Their ids in the copy, by those at the source."""
+    """Ids of artifacts in the copy, by their ids at the source."""
     missing: set[str] = field(default_factory=set)
-    """Artifacts and checkpoints that were not where they were looked for."""
+    """Artifacts and checkpoints that were not found at the source."""
     left: defaultdict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
-    """The missing artifacts, by the column of the id of their trial or study and that id in the copy."""
+    """Ids of missing artifacts by their owner in the copy: the name of its id's column, and its id."""
     made: list[Path] = field(default_factory=list)
     folders: Sequence[Folder] = ()
-    """Where they lie."""
+    """The folders for the files of the copy."""
 
     def take(self, study: OpenStudy, rows: Connection, source: Folders, target: Folders) -> None:
-        """Make them; `rows` sees the study as the copy will have it. Raises MnistTuneError if that fails."""
+        """Copy the files; `rows` sees the study as the copy will have it.
+
+        Raises:
+            MnistTuneError: a file cannot be copied.
+        """
         self.folders = target
         unfinished = trials.c.study_id == study.study_id, trials.c.state.in_(UNFINISHED)
         keys = checkpoint_keys(rows, sqlalchemy.and_(*unfinished))
         try:
             states = checkpoints_of(study.uid, source.checkpoints).path
-        except MnistTuneError:  # whose uid is damaged has no folder of them
+        except MnistTuneError:  # the uid is damaged, so it names no folder
             self.missing |= keys
             keys.clear()
-        for key in keys:  # first: a worker at the source may replace them
+        for key in keys:  # first, since a worker at the source may replace them
             self._make(key, inside(states, key), inside(target.checkpoints.path / self.uid, key))
         theirs, ours = ArtifactFolder(source.artifacts.path), ArtifactFolder(target.artifacts.path)
         for artifact in _artifacts(rows, study.study_id):
@@ -72,14 +76,14 @@ class CopiedFiles:
                 self.artifacts[artifact] = own
 
     def renamed(self, row: dict[str, Any], owner: str) -> dict[str, Any] | None:
-        """A row of system attributes with its file's name in the copy; None for what is no row of it.
+        """A row of system attributes with its file's name in the copy; None if the copy must not have it.
 
         `owner` is the column that says whose attribute it is.
         """
         key = str(row["key"])
         artifact = key.removeprefix(ARTIFACTS_ATTR_PREFIX)
         if key == LEFT_BEHIND:
-            return None  # is said anew
+            return None  # the copy gets new ones from `left_behind`
         if artifact == key:
             return row
         if artifact in self.missing:
@@ -89,12 +93,12 @@ class CopiedFiles:
         own = self.artifacts[artifact]
         try:
             meta = load(load(row["value_json"])) | {"artifact_id": own}
-        except (Damaged, TypeError):  # damaged: it goes on naming no file
+        except (Damaged, TypeError):  # a damaged row still names no file
             return row
         return row | {"key": ARTIFACTS_ATTR_PREFIX + own, "value_json": json.dumps(json.dumps(meta))}
 
     def left_behind(self, owner: str) -> list[dict[str, Any]]:
-        """Rows of system attributes that say which files are the original's alone."""
+        """Rows of system attributes that say which files belong to the original alone."""
         return [
             {owner: whose, "key": LEFT_BEHIND, "value_json": json.dumps(sorted(artifacts))}
             for (column, whose), artifacts in self.left.items()
@@ -102,7 +106,7 @@ class CopiedFiles:
         ]
 
     def discard(self) -> None:
-        """Take back what was made."""
+        """Delete the files that were made."""
         for path in self.made:
             with suppress(OSError):
                 path.unlink()
@@ -128,7 +132,7 @@ class CopiedFiles:
 
 @contextmanager
 def copied_files(uid: str) -> Iterator[CopiedFiles]:
-    """Files for a copy with this uid, which go again if the copy is not made."""
+    """Files for a copy with this uid; they are deleted again if the block fails."""
     files = CopiedFiles(uid)
     try:
         yield files
@@ -138,7 +142,7 @@ def copied_files(uid: str) -> Iterator[CopiedFiles]:
 
 
 def _artifacts(rows: Connection, study_id: int) -> set[str]:
-    """The ids of the files that are listed for the study and its trials; not of those that were removed."""
+    """The ids of the artifacts of the study and its trials, without those that were removed."""
     of_trials = select(system_attributes.c.key).join(
         trials, trials.c.trial_id == system_attributes.c.trial_id
     )

@@ -1,7 +1,7 @@
-"""A study with all its trials from one storage into another, whatever the two databases are.
+"""Copies a study with all its trials from one storage into another, of any two kinds.
 
-Not `optuna.copy_study`, which writes trial by trial: killed, it leaves half a study, and what runs at the
-source would seem to run in the copy for ever.
+`optuna.copy_study` writes trial by trial: killed, it leaves half a study, and trials that run at the source
+would seem to run in the copy for ever.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ CUT_OFF = Failure("preempted", "copied while it ran at the source")
 
 
 class Copied(NamedTuple):
-    """What a copy is made of."""
+    """What was copied."""
 
     name: str
     trials: int
-    """As many as the source has."""
+    """How many trials the copy has; the source has as many."""
     put_back: int
-    """How many of them ran there and wait again here, each as a further trial."""
+    """How many trials ran at the source; each has a further, waiting trial in the copy."""
     files: int = 0
-    """Weights, logs and checkpoints that the copy has of its own."""
+    """How many files (weights, logs and checkpoints) the copy has of its own."""
     missing: int = 0
-    """Those that were not found, and stay the original's alone."""
+    """How many files were not found, and belong to the original alone."""
 
 
 def copy_study(
@@ -70,21 +70,20 @@ def copy_study(
 ) -> Copied:
     """Copy a study, as it is at one moment, into the storage at `url`, under its own or another name.
 
-    The copy goes on from the same checkpoints, and both may: each has its own files. Those of the original
-    are looked for in the folders `source`, those of the copy made in `target`, by default the storages' own.
-
-    The copy is one transaction, and the source is only read. An attempt that runs there cannot run on
-    here: in the copy it has failed, and its cell waits again if its budget allows.
+    The copy goes on from its own copies of the checkpoints. The original's files are looked for in the
+    folders `source`, and copied to the folders `target`; by default these are the storages' own folders. The
+    copy is one transaction, and the source is only read. An attempt that runs at the source cannot go on in
+    the copy: there it has failed, and its cell waits again if its budget allows.
 
     Raises:
-        UserError: the target cannot be used or has a study of that name, or `name` cannot be one.
-        MnistTuneError: the study was deleted meanwhile, its files cannot be copied, or a value of it cannot.
+        UserError: the target cannot be used or has a study of that name, or `name` is not allowed.
+        MnistTuneError: the study was deleted meanwhile, or a file or a value of it cannot be copied.
     """
     spec = study.spec.named(name)
     source, target = source or Folders.of(study.storage.engine.url), target or Folders.of(url)
     storage = open_storage(url, create=True)
     with storage.transaction() as session:
-        _refuse_second(session, url, spec.study.name)  # before files are copied for nothing
+        _refuse_second(session, url, spec.study.name)  # before files are copied in vain
     with study.storage.engine.connect() as original, copied_files(secrets.token_hex(16)) as files:
         snapshot(original)
         files.take(study, original, source, target)
@@ -105,7 +104,7 @@ def copy_study(
 
 @contextmanager
 def _values_of(study: OpenStudy) -> Iterator[None]:
-    """Say of which study a value is that is none of its column."""
+    """Turn an error about a damaged value into one that names its study."""
     try:
         yield
     except (LookupError, TypeError, ValueError, StatementError) as error:
@@ -125,13 +124,13 @@ def _refuse_second(target: orm.Session, url: URL, name: str) -> None:
 def _copy_rows(
     source: Connection, target: orm.Session, study_id: int, name: str, files: CopiedFiles
 ) -> defaultdict[str, dict[int, int]]:
-    """Copy the study's rows of all tables; the target's ids by the key column's name and the source's id."""
+    """Copy the study's rows of all tables; returns the target's ids by key column and by the source's id."""
     ids: defaultdict[str, dict[int, int]] = defaultdict(dict)
     replaced = {"study_name": name}
     trial_ids = select(trials.c.trial_id).where(trials.c.study_id == study_id)
     owners = {study_system_attributes: "study_id", system_attributes: "trial_id"}
     for table in TABLES.sorted_tables:  # parents first
-        if table is heartbeats:  # signs of life of workers that are not the copy's
+        if table is heartbeats:  # heartbeats of workers that are not the copy's
             continue
         if "study_id" in table.c:
             in_study = table.c.study_id == study_id
@@ -140,7 +139,7 @@ def _copy_rows(
         else:
             continue
         (key,) = table.primary_key
-        # The database assigns the ids, so that it goes on from them.
+        # The target assigns the ids, so that its sequence goes on after them.
         insert = table.insert().returning(key, sort_by_parameter_order=True)
         found = select(table).where(in_study).order_by(key).execution_options(yield_per=BATCH)
         for batch in source.execute(found).mappings().partitions():
@@ -166,8 +165,8 @@ def _copy_rows(
 
 
 def _copy_epochs(source: Connection, target: orm.Session, study_id: int, trial_ids: dict[int, int]) -> None:
-    """Copy the epochs of trials that have these ids in the copy, by those at the source."""
-    if not has_table(source, epochs):  # an older version made the source: its trials' attributes have them
+    """Copy the epochs of the study's trials; `trial_ids` has the ids in the copy by those at the source."""
+    if not has_table(source, epochs):  # an older version's trials have an attribute instead
         return
     in_study = epochs.c.trial_id.in_(select(trials.c.trial_id).where(trials.c.study_id == study_id))
     found = select(epochs).where(in_study).execution_options(yield_per=BATCH)
@@ -177,7 +176,7 @@ def _copy_epochs(source: Connection, target: orm.Session, study_id: int, trial_i
 
 
 def _make_its_own(target: orm.Session, study_id: int, attributes: dict[str, Any]) -> None:
-    """Give the copy these attributes: it is another study, and both may go on."""
+    """Give the copy attributes of its own, since both studies may go on."""
     rows = [
         {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
         for key, value in attributes.items()
@@ -186,16 +185,16 @@ def _make_its_own(target: orm.Session, study_id: int, attributes: dict[str, Any]
 
 
 def _put_back_running(target: orm.Session, study_id: int, spec: Spec) -> int:
-    """FAIL what runs in the copy and append its cells anew, as far as their budgets allow; how many."""
+    """Fail the trials that run in the copy, and put their cells back if budgets allow; returns how many."""
     running = select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.RUNNING
     )
-    # A trial without a cell is not ours to run.
+    # A trial without a cell is failed, but not put back.
     of_cells = set(target.execute(running.where(cells_of(study_id, TrialState.RUNNING))).scalars())
     waiting_again = 0
     for trial_id in target.execute(running.order_by(trials.c.trial_id)).scalars().all():
         fail(target, trial_id, CUT_OFF, sqlalchemy.true())
-        with suppress(Damaged):  # nobody can try again what nobody can read
+        with suppress(Damaged):  # what cannot be read cannot be tried again
             if trial_id in of_cells and put_back(target, study_id, trial_id, CUT_OFF.kind, spec):
                 waiting_again += 1
     return waiting_again

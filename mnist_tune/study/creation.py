@@ -1,4 +1,4 @@
-"""A study made of a spec, or found if it is there already; and what its author should know of it."""
+"""Makes a study from a spec, or finds it if it exists, with notes for its author."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from mnist_tune.study.store import create_study, open_study
 
 @dataclass(frozen=True)
 class Creation:
-    """A study, and what became of the wish to create it."""
+    """A study, and whether it was created or found."""
 
     study: OpenStudy
     is_new: bool
-    """Whether it was made now; else the very same study was there already."""
+    """Whether the study was made now; if not, the same study existed already."""
     n_reused: int
-    """How many cells of a new one have taken over the results of another study."""
+    """How many cells of a new study have taken over results of another study."""
     notes: list[str]
-    """What the spec says to no effect, and which settings the study keeps though the spec says otherwise."""
+    """Settings of the spec without effect, and settings that the study keeps though the spec differs."""
 
 
 def find_or_create(storage: GuardedStorage, spec: Spec, reuse: str | None = None) -> Creation:
-    """The study of this spec, made with all its cells unless it is there already.
+    """The study of this spec; it is made with all its cells unless it exists.
 
-    A new one takes over what the study `reuse` has finished of it.
+    A new study takes over the results that the study `reuse` has for its cells.
 
     Raises:
-        UserError: another study has this name, or `reuse` has nothing that can be taken over.
+        UserError: another study has this name, or `reuse` has no result that can be taken over.
     """
     if reuse is None:
         is_new, n_reused = create_study(storage, spec), 0

@@ -1,4 +1,4 @@
-"""Removing a study, and the files that were kept for it."""
+"""Deletes a study, and the files that were kept for it."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ from mnist_tune.study.open_study import OpenStudy, UnreadableStudy
 
 @dataclass
 class Deleted:
-    """What has gone with a study, and what could not."""
+    """What was deleted with a study, and what could not be."""
 
     files: int = 0
-    """Weights, logs, and what people have added in the dashboard."""
+    """How many files were deleted: weights, logs, and files that people have added in the dashboard."""
     problems: list[str] = field(default_factory=list)
 
 
 def delete_study(study: OpenStudy | UnreadableStudy) -> None:
-    """Remove a study with all its trials, also while workers write to it: they find their leases lost."""
-    # Optuna's own loads everything first, and silently deletes nothing if a row is added meanwhile.
+    """Delete a study with all its trials. Workers that still write to it find that their leases are lost."""
+    # Optuna's own function loads everything first, and deletes nothing if a row is added meanwhile.
     with study.storage.transaction() as session:
         delete_rows(session, study.study_id)
 
 
 def delete_study_and_files(study: OpenStudy | UnreadableStudy, folders: Folders) -> Deleted:
-    """Remove a study, its checkpoints, its trials' weights and logs, and the files added to it.
+    """Delete a study, its checkpoints, its trials' weights and logs, and the files added to it.
 
-    What another study in the storage has too stays, and what a copy left with its original: no other
-    study loses a file.
+    Files that another study in the storage has too stay, and so do files that a copy left with its original.
 
     Raises:
-        UserError: the study's files lie where those of another database may lie; nothing was deleted.
+        UserError: the study's folder is shared with another database; nothing was deleted.
     """
     for folder in folders:
         if folder.shared_with:
@@ -59,7 +58,7 @@ def delete_study_and_files(study: OpenStudy | UnreadableStudy, folders: Folders)
             )
     with study.storage.transaction() as session:
         owned = _owned(session, study.study_id)
-    delete_study(study)  # first: no trial ever points to a file that is gone
+    delete_study(study)  # first, so that no trial ever points to a deleted file
     deleted = Deleted()
     with study.storage.transaction() as session:
         owned -= {artifact for some in _batches(sorted(owned)) for artifact in _in_use(session, some)}
@@ -67,13 +66,13 @@ def delete_study_and_files(study: OpenStudy | UnreadableStudy, folders: Folders)
         _delete_artifact(ArtifactFolder(folders.artifacts.path), artifact, deleted)
     _delete_checkpoints(study, folders.checkpoints, deleted)
     for folder in folders:
-        with suppress(OSError):  # an empty folder is in nobody's way
+        with suppress(OSError):  # an empty folder does no harm
             folder.clear_up()
     return deleted
 
 
 def may_remove(storage: GuardedStorage, study_id: int, artifact: str, folder: Folder) -> bool:
-    """Whether a file that is listed for a study is its alone, to be deleted and not only forgotten."""
+    """Whether a file that is listed for a study belongs to it alone, so that it may be deleted."""
     if folder.shared_with:
         return False
     key = ARTIFACTS_ATTR_PREFIX + artifact
@@ -86,7 +85,7 @@ def may_remove(storage: GuardedStorage, study_id: int, artifact: str, folder: Fo
 
 
 def _owned(session: orm.Session, study_id: int) -> set[str]:
-    """The ids of the artifacts that this study and its trials have, and that are not another's."""
+    """The ids of the artifacts that this study and its trials list and own."""
     ours = f"{ARTIFACTS_ATTR_PREFIX}%"
     owned: set[str] = set()
     of_trials = (
@@ -107,7 +106,7 @@ def _owned(session: orm.Session, study_id: int) -> set[str]:
 
 
 def _in_use(session: orm.Session, ids: Sequence[str]) -> set[str]:
-    """Which of these artifacts a study or trial in the storage still has."""
+    """Those of the artifacts `ids` that a study or trial in the storage still lists."""
     keys = [ARTIFACTS_ATTR_PREFIX + artifact for artifact in ids]
     found: set[str] = set()
     for table in (system_attributes, study_system_attributes):
@@ -120,7 +119,7 @@ def _delete_artifact(folder: ArtifactFolder, artifact: str, deleted: Deleted) ->
     try:
         folder.path(artifact).unlink()
         deleted.files += 1
-    except FileNotFoundError:  # on another machine, or not kept
+    except FileNotFoundError:  # on another machine, or never kept
         return
     except OSError as error:
         deleted.problems.append(f"{folder.path(artifact)}: {error.strerror or error}")
@@ -129,13 +128,13 @@ def _delete_artifact(folder: ArtifactFolder, artifact: str, deleted: Deleted) ->
 def _delete_checkpoints(study: OpenStudy | UnreadableStudy, folder: Folder, deleted: Deleted) -> None:
     try:
         with study.storage.transaction() as session:
-            if studies_with(session, study.uid):  # a copy that stock Optuna has made
+            if studies_with(session, study.uid):  # a copy by stock Optuna has the same uid
                 return
         states = checkpoints_of(study.uid, folder)
         for key in states.keys():  # noqa: SIM118 - a store, no mapping
             states.delete(key)
         states.remove_if_empty()
-    except MnistTuneError as error:  # its uid is none, and so names no folder
+    except MnistTuneError as error:  # the stored uid is damaged, so it names no folder
         deleted.problems.append(f"no checkpoint was deleted: {error}")
     except OSError as error:
         deleted.problems.append(f"{error.filename or folder.path}: {error.strerror or error}")

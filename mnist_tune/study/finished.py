@@ -1,4 +1,4 @@
-"""A finished trial's result in another study's cell, inside a transaction that the caller holds."""
+"""Gives a cell the result of another study's finished trial, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Finished(NamedTuple):
     number: int
     trial_id: int
     token: str
-    """Of its claim. SQLite gives ids out again: by its id alone it might be another trial by now."""
+    """The token of its claim. SQLite reuses ids, so that the id alone may mean another trial by now."""
 
 
 def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:
-    """Make a waiting trial the complete one that `source` is: values, epochs, times, files, who ran it.
+    """Make a waiting trial complete like `source`: values, epochs, times, files, and the worker's name.
 
     Raises:
         UserError: the older study has been deleted.
@@ -48,7 +48,7 @@ def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:
         select(trials.c.datetime_start, trials.c.datetime_complete)
         .join(studies, studies.c.study_id == trials.c.study_id)
         .where(trials.c.trial_id == source.trial_id, claimed_with(source.token))
-        # PostgreSQL: who deletes a study takes its row first, and waits.
+        # PostgreSQL: whoever deletes the study locks its row first, and waits for us.
         .with_for_update(read=True, of=studies)
     )
     row = session.execute(found).one_or_none()

@@ -1,4 +1,4 @@
-"""A study that is open: what can be asked of it, by whoever works on it or looks at it."""
+"""An open study: what can be asked of it by workers and by those who look at it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class OpenStudy:
 
     @property
     def uid(self) -> str:
-        """Tells it from every other study, also from a copy of it: the name of its folder of checkpoints.
+        """The study's uid, which no other study has, not even a copy; it names the folder of checkpoints.
 
         Raises:
             MnistTuneError: what is stored is no uid.
@@ -44,7 +44,7 @@ class OpenStudy:
         return _checked_uid(self.name, self.stored_uid)
 
     def with_lease(self, lease: LeaseSettings) -> OpenStudy:
-        """The study as one that goes by this lease, which it was given since it was opened."""
+        """The study with another lease, which was set after it was opened."""
         self.storage.deadline.shorten(lease.grace_period)
         return replace(self, spec=self.spec.model_copy(update={"lease": lease}))
 
@@ -53,7 +53,11 @@ class OpenStudy:
         return Queue(self.storage, self.study_id, self.spec)
 
     def optuna_study(self) -> Study:
-        """Optuna's own object over the study."""
+        """Optuna's own object for the study.
+
+        Raises:
+            MnistTuneError: the study is damaged.
+        """
         try:
             study = optuna.load_study(
                 study_name=self.name,
@@ -67,9 +71,9 @@ class OpenStudy:
         return study
 
     def checkpoints_in_use(self) -> tuple[set[str], set[int]]:
-        """The keys of the checkpoints that unfinished trials point to, and the ids of those that run.
+        """The keys of checkpoints that unfinished trials point to, and the ids of running trials.
 
-        Those of a copy too that stock Optuna has made of it in this storage: it has the same uid.
+        Copies that stock Optuna has made in this storage count too: they have the same uid.
         """
         with self.storage.transaction() as session:
             return checkpoints_in_use(session, studies_with(session, self.uid) or [self.study_id])
@@ -81,7 +85,7 @@ class OpenStudy:
 
 @dataclass(frozen=True)
 class UnreadableStudy:
-    """A study of ours whose spec cannot be read. It can be deleted, and that is all."""
+    """A study of ours whose spec cannot be read, so that it can only be deleted."""
 
     storage: GuardedStorage
     study_id: int
@@ -90,12 +94,12 @@ class UnreadableStudy:
 
     @property
     def uid(self) -> str:
-        """Its uid. Raises MnistTuneError, as that of an open study does."""
+        """The study's uid. Raises MnistTuneError if what is stored is none."""
         return _checked_uid(self.name, self.stored_uid)
 
 
 def _checked_uid(name: str, stored: object) -> str:
-    if stored is None:  # version 0.1 knew none; a name can be a folder's as well
+    if stored is None:  # version 0.1 stored no uid, and used the name for the folder
         return name
     try:
         return stored_names.study_uid(stored)

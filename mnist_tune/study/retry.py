@@ -1,4 +1,4 @@
-"""Cells that nobody will try any more, put back with a fresh retry budget."""
+"""Puts cells that failed for good back, with a fresh retry budget."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from mnist_tune.study.open_study import OpenStudy
 
 
 class PutBack(NamedTuple):
-    """What came of the cells that failed for good."""
+    """Which cells that failed for good wait again, and which do not."""
 
     numbers: list[int]
-    """The last trials of those that wait again."""
+    """The numbers of the last trials of the cells that wait again."""
     left: dict[int, str]
-    """Those of the others: why they do not."""
+    """Why each other cell does not wait again, by the number of its last trial."""
 
 
 def put_back_holes(study: OpenStudy, number: int | None = None) -> PutBack:
-    """Put back the cells that failed for good, or only that of one trial.
+    """Put back the cells that failed for good, or only that of the trial `number`.
 
-    To these belong the cells that another program has ended without training. Done again, it finds nothing
-    more to do: what waits or runs is no hole, and what cannot be read stays.
+    This includes cells that another program has ended without training. A second call finds nothing to do: a
+    cell that waits or runs has not failed, and one that cannot be read stays as it is.
 
     Raises:
         UserError: the trial is not the last attempt at a cell that failed for good.
@@ -69,7 +69,7 @@ def put_back_holes(study: OpenStudy, number: int | None = None) -> PutBack:
 
 
 def make_deleted_cells(study: OpenStudy) -> list[int]:
-    """Make the cells anew whose every trial somebody has deleted; which they are."""
+    """Make cells anew of which somebody has deleted every trial; returns their indices."""
     with study.storage.transaction() as session:
         lock_study(session, study.study_id)
         deleted = read_trials(session, study.study_id, study.spec).deleted
@@ -81,7 +81,7 @@ def make_deleted_cells(study: OpenStudy) -> list[int]:
 
 
 def _delete_what_is_left(session: orm.Session) -> None:
-    """Delete rows of trials that are gone: SQLite gives their ids out again."""
+    """Delete rows that belong to deleted trials: SQLite gives their ids to new trials."""
     for table in reversed(TABLES.sorted_tables):
         if "trial_id" in table.c and table is not trials:
             session.execute(table.delete().where(table.c.trial_id.not_in(select(trials.c.trial_id))))
@@ -97,7 +97,7 @@ def _put_back(session: orm.Session, study: OpenStudy, trial: StoredTrial) -> Non
             failures = {}
     again = next_attempt(session, trial.trial_id, failures, distributions(study.spec))
     if of_others is not None:
-        # Its state, its reason and the count of its failures, as a worker would have left them.
+        # The state, reason and count of failures that a worker would have stored.
         session.execute(SET_STATE, {"of_trial": trial.trial_id, "to_state": TrialState.FAIL})
         session.execute(objective_values.delete().where(objective_values.c.trial_id == trial.trial_id))
         put(session, trial.trial_id, user={FAILURE: of_others.stored()})

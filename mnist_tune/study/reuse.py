@@ -1,4 +1,4 @@
-"""The finished cells of an older study that a new one need not run again."""
+"""Takes over finished cells of an older study, so that a new study need not run them again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from mnist_tune.study.store import create_study, open_study, study_names
 
 
 def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:
-    """Create a study with what the study `name` has finished of it; whether that was done, and how many.
+    """Create a study with the results of the study `name`; returns whether it was created, and how many
+    results.
 
     Raises:
         UserError: see `create_study` and `finished_cells`.
@@ -31,7 +32,7 @@ def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tupl
 
 
 def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
-    """The cells of `spec` that `old` has completed with the very same training on the same data, by cell.
+    """The trials of `old` whose results cells of `spec` can take over, by cell: equal training, equal data.
 
     Raises:
         UserError: the search is sampled, or has no cell in common with `old`.
@@ -40,17 +41,17 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
         raise UserError(
             f"--reuse {old.name}: a sampled search draws its own points; only a grid can take over cells"
         )
-    # Not the pruned ones: they ended where they did because of the other trials of their own study.
+    # Pruned trials are left out: they ended because of the other trials of their own study.
     with old.storage.transaction() as session:
         stored = read_trials(session, old.study_id, old.spec)
     complete = [trial for trial in stored.trials if trial.state is TrialState.COMPLETE]
     trained: dict[TrainingConfig, StoredTrial] = {}
     for trial in complete if old.spec.data == spec.data else []:
-        # What cannot be read is run anew; it would be as damaged in the new study.
+        # A trial with damage is run anew; its damage would be copied too.
         if trial.is_trained and not trial.problems:
             config = old.spec.training_config(trial.parameters)
             ran_in = trial.attributes.get(ENVIRONMENT, {}).get("precision", config.precision)
-            # "auto" is as good as what it turned out to be, but not the other way round.
+            # "auto" may take over the precision that it stood for, but not the other way round.
             for precision in (config.precision, ran_in):
                 trained.setdefault(config.model_copy(update={"precision": precision}), trial)
     points = (spec.training_config(dict(cell.params)) for cell in waiting_cells(spec))
@@ -65,7 +66,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
 
 
 def _differing(old: Spec, new: Spec) -> str:
-    """What a cell's result depends on and is not the same."""
+    """The settings on which results depend and that differ between two specs, in words."""
     searched = {f"training.{name}" for name in (*old.search.axes, *new.search.axes)}
     phrases = [
         phrase

@@ -1,4 +1,4 @@
-"""The settings of a study that no number depends on, [lease], [retry] and [limits]: changed while it goes."""
+"""Changes [lease], [retry] and [limits] of a study while it runs; results do not depend on them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import counted
 
 HERE = {WorkerState.WORKING, WorkerState.IDLE, WorkerState.DRAINING}
-"""Workers in these states go by the lease that they began with."""
+"""The states of workers that use the lease with which they began."""
 TAKEN_UP = {
     "limits": "running workers take [limits] up with their next trial",
     "retry": "[retry] holds from the next failure on; 'mnist-tune retry' puts back what has failed for good",
     "lease": "[lease] holds for workers that start from now on",
 }
-"""When a change of each table is."""
+"""When a change of each table takes effect."""
 
 
 def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
-    """`TABLE.FIELD=VALUE`, as it is typed, to values by dotted key.
+    """Turn `TABLE.FIELD=VALUE` texts into values by dotted key.
 
     Raises:
-        UserError: not of that form, or no field that may be changed.
+        UserError: a text has another form, or names no field that may be changed.
     """
     changes = {}
     for assignment in assignments:
@@ -59,16 +59,16 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
         try:
             changes[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            changes[key] = text  # which no field takes: the error names it
+            changes[key] = text  # no field takes a text, and the error names the field
     return changes
 
 
 def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
-    """Change fields of the stored spec, all in one transaction; the spec as it is then.
+    """Change fields of the stored spec, all in one transaction; returns the new spec.
 
     Raises:
-        UserError: a field is not known or does not take the value, or workers are on the study that a change
-            of the lease would have fail each other.
+        UserError: a field is unknown or does not take its value, or a new lease would have running workers
+            fail each other.
     """
     with study.storage.transaction() as session:
         lock_study(session, study.study_id)
@@ -79,7 +79,7 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
             document[table] = {**document.get(table, {}), field: value}
         spec = validate(Spec, document, "set")
         if spec.lease != before.lease:
-            # Whoever registers from now on waits for the lock, and then finds the lease changed.
+            # A worker that registers from now on waits for the lock, and then reads the new lease.
             registry = registry_in(session, study.storage, study.study_id, before.lease.grace_period)
             here = [worker for worker in registry.workers if worker.state in HERE]
             _check_lease(study.name, len(here), before.lease, spec.lease)
@@ -95,17 +95,17 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
 
 
 def taken_up(changes: Mapping[str, Any]) -> list[str]:
-    """When what was changed is in force, one sentence a table."""
+    """When the changes take effect, one sentence for each table."""
     tables = {key.partition(".")[0] for key in changes}
     return [sentence for table, sentence in TAKEN_UP.items() if table in tables]
 
 
 def former_retry(session: orm.Session, study_id: int) -> list[Any]:
-    """The tables [retry] that held before, oldest first: cells were put back, or were not, by them."""
+    """The tables [retry] that held before, oldest first: cells were put back according to them."""
     found = _value(session, study_id, FORMER_RETRY)
     try:
         former = load(found or "[]")
-    except Damaged:  # which `verify` will see by what it lacks
+    except Damaged:  # `verify` reports what then is missing
         return []
     return former if isinstance(former, list) else []
 
@@ -129,7 +129,11 @@ def _value(session: orm.Session, study_id: int, key: str) -> Text:
 
 
 def _check_lease(name: str, n_workers: int, before: LeaseSettings, after: LeaseSettings) -> None:
-    """Whether workers that began with one lease and workers that begin with the other let each other live."""
+    """Refuse a lease with which old and new workers would take each other for dead.
+
+    Raises:
+        UserError: workers are on the study, and a heartbeat is too slow for the other lease.
+    """
     slowest = max(before.heartbeat_interval, after.heartbeat_interval)
     shortest = min(before.grace_period, after.grace_period)
     if n_workers and 3 * slowest > shortest + 1e-9:

@@ -1,4 +1,4 @@
-"""Studies in a storage: make one with all its cells, open, list and delete."""
+"""Studies in a storage: creates one with all its cells, opens, finds and lists them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ from mnist_tune.study.open_study import OpenStudy, UnreadableStudy
 def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Finished] | None = None) -> bool:
     """Write the study, its attributes and all its cells in one transaction.
 
-    `finished` has the trials of the same storage whose results cells take over, by cell.
-
-    Returns False if the very same study was there already.
+    `finished` has, by cell, trials in the same storage whose results the cells take over. Returns False if
+    the same study existed already.
 
     Raises:
         UserError: another study has this name.
@@ -63,7 +62,8 @@ def open_study(storage: GuardedStorage, name: str) -> OpenStudy:
     """Find a study by its name.
 
     Raises:
-        UserError: no such study, or one that this program did not make.
+        UserError: there is no such study, or another program made it.
+        MnistTuneError: its spec is damaged.
     """
     with storage.transaction() as session:
         stored = _find(session, name)
@@ -76,7 +76,7 @@ def open_study(storage: GuardedStorage, name: str) -> OpenStudy:
 
 
 def study_names(storage: GuardedStorage) -> list[str]:
-    """The names of the studies this program made, oldest first."""
+    """The names of the studies that this program made, oldest first."""
     with storage.transaction() as session:
         ours = (
             select(studies.c.study_name)
@@ -84,20 +84,20 @@ def study_names(storage: GuardedStorage) -> list[str]:
             .where(study_attributes.c.key == SPEC)
             .order_by(studies.c.study_id)
         )
-        # One that is no text names nothing; it is listed all the same.
+        # A damaged name that is no text is listed too.
         return [name if isinstance(name, str) else repr(name) for name in session.execute(ours).scalars()]
 
 
 def find_study(storage: GuardedStorage, name: str) -> OpenStudy | UnreadableStudy:
-    """Find a study by its name, whether or not its spec can be read.
+    """Find a study by its name, even if its spec cannot be read.
 
     Raises:
-        UserError: no such study, or one that this program did not make.
+        UserError: there is no such study, or another program made it.
     """
     with storage.transaction() as session:
         found = _attributes(session, name)
     if found is None or SPEC not in found[1]:
-        return open_study(storage, name)  # which says what is wrong with the name
+        return open_study(storage, name)  # raises an error about the name
     try:
         return open_study(storage, name)
     except MnistTuneError:
@@ -107,12 +107,12 @@ def find_study(storage: GuardedStorage, name: str) -> OpenStudy | UnreadableStud
 
 class _Stored(NamedTuple):
     study_id: int
-    spec: Spec | None  # None: a study that somebody else made
+    spec: Spec | None  # None: another program made the study
     uid: object = None
 
 
 def _attributes(session: orm.Session, name: str) -> tuple[int, dict[str, Text]] | None:
-    """A study's id, and what it has under our names."""
+    """A study's id, and the JSON texts of its spec and uid by key; None if there is no such study."""
     study_id = find_study_id(session, name)
     if study_id is None:
         return None
@@ -133,13 +133,13 @@ def _find(session: orm.Session, name: str) -> _Stored | None:
         spec = stored_spec(stored[SPEC])
     except Damaged as problem:
         raise MnistTuneError(f"{where} is damaged: {problem}; restore a copy of the study") from None
-    # Stock Optuna may have copied it under another name, which is then its name.
+    # Stock Optuna may have copied it under another name, which then counts.
     spec = spec.model_copy(update={"study": spec.study.model_copy(update={"name": name})})
     return _Stored(study_id, spec, _uid(stored.get(UID)))
 
 
 def _uid(text: Text) -> object:
-    """What is stored as the uid, whatever it is; None if nothing is."""
+    """What is stored as the uid, of whatever type; None if nothing is."""
     try:
         return None if text is None else load(text)
     except Damaged:
@@ -162,7 +162,7 @@ def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finis
     for table, entries in ((study_attributes, attributes), (study_system_attributes, system_attributes)):
         rows = [of_study | {"key": key, "value_json": json.dumps(value)} for key, value in entries.items()]
         session.execute(table.insert(), rows)
-    # SQLite gives ids out again, and does not clear up our table when stock Optuna deletes a study.
+    # SQLite reuses ids, and stock Optuna does not clear our table when it deletes a study there.
     session.execute(workers.delete().where(workers.c.study_id == study_id))
     trial_ids = insert_waiting(session, study_id, waiting_cells(spec))
     for cell, source in finished.items():

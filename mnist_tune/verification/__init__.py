@@ -1,7 +1,7 @@
-"""Checks a stored study against everything that is promised of it. Changes nothing.
+"""Checks a stored study against every promise. Changes nothing.
 
-The promises hold at every moment, so that a study that is being worked on can be checked as well. The rules
-of claims and retries are written out a second time: shared with the queue, they would share its mistakes.
+The promises hold at every moment, so a study can be checked while workers are on it. The rules of claims and
+retries are written here a second time: shared with the queue, they would share its mistakes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _in(*states: TrialState) -> Callable[[Stored], Sequence[StoredAttempt]]:
 
 
 def _with_files(stored: Stored) -> Sequence[StoredAttempt]:
-    here = stored.artifacts.is_dir()  # if not, `kept_here` says so, once
+    here = stored.artifacts.is_dir()  # without the folder, `kept_here` says so once
     return [attempt for attempt in stored.attempts if here and attempt.artifacts]
 
 
@@ -94,12 +94,12 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("copied epochs", _own, records.came_along, remark=True),
     Check("other trials", _trials, cells.foreign, remark=True),
 )
-"""Each promise, what it is made of, and the function that checks it; beside reading the study at all."""
+"""Each promise with its subjects and the function that checks it; `read` checks the rest."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of all checks of a study."""
+    """The results of all checks of a study."""
 
     name: str
     stored: Stored | None
@@ -112,7 +112,7 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """One line: whether the study is as promised, and how large it is."""
+        """One line: whether the study keeps its promises, and how large it is."""
         if self.broken:
             names = ", ".join(outcome.check for outcome in self.broken)
             return f"study '{self.name}' breaks {many(len(self.broken), 'promise')}: {names}"
@@ -136,10 +136,10 @@ class Verification:
 
 
 def verify(storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Path) -> Verification:
-    """Check the study of this name, and its files in these folders.
+    """Check the study of this name, and its files in the two folders.
 
     Raises:
-        UserError: no such study, or one that this program did not make.
+        UserError: there is no such study, or another program made it.
     """
     stored, outcomes = read(storage, name, artifacts, checkpoints)
     outcomes += [check.outcome(stored) for check in CHECKS]
@@ -147,11 +147,11 @@ def verify(storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Pat
 
 
 def _values(stored: Stored | None, outcomes: Sequence[Outcome]) -> Outcome:
-    """What else of the trials cannot be read, as every other command says it."""
+    """The problems that every other command reports, where no check has told of them yet."""
     told = [finding for outcome in outcomes if outcome.is_broken for finding in outcome.findings]
     trials, cells = {finding.trial for finding in told}, {finding.cell for finding in told}
     found = StoredTrials([], [], [], []) if stored is None else stored.values
-    # A trial that is lost to all is one that Optuna cannot read, or of no cell of the spec.
+    # A lost trial is one that Optuna cannot read, or that belongs to no cell of the spec.
     is_told = any(outcome.is_broken and outcome.check in ("trials", "cells") for outcome in outcomes)
     lost = [] if is_told else found.lost
     findings = [Finding(problem) for problem in lost]

@@ -1,4 +1,4 @@
-"""Checks of single attempts: who held the lease, when, and how it ended."""
+"""Checks of single attempts: who held the lease, when, and how each ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_tune.storage.optuna_internals import check_consistency, trial_id_of
 from mnist_tune.verification.stored import Stored, StoredAttempt, failure_class, was_taken
 
 SLACK = timedelta(milliseconds=1)
-"""To which SQLite's clock is read."""
+"""The precision with which SQLite's clock is read."""
 
 
 def accepted(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
@@ -64,7 +64,7 @@ def claimed_once(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 def in_turn(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """The attempts at a cell follow one another in time: no clock was set back."""
-    # They do in the order of the writes: who fails an attempt makes the next one, which is claimed later.
+    # Writes have that order: whoever fails an attempt makes the next one, which is claimed later.
     start, end = attempt.trial.datetime_start, attempt.trial.datetime_complete
     before = attempt.previous.datetime_complete if attempt.previous is not None else None
     if start is not None and end is not None and end < start - SLACK:

@@ -1,4 +1,4 @@
-"""Checks of the cells: each is there once, is tried as often as it may be, and keeps its parameters."""
+"""Checks of the cells: each exists once, is tried as often as it may be, and keeps its parameters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mnist_tune.verification.stored import (
 def there(stored: Stored, cell: int) -> Iterator[str]:
     """Every cell of the spec is there, and no other."""
     if cell not in stored.cells:
-        if not stored.unreadable:  # which may be for any
+        if not stored.unreadable:  # an unreadable trial may be for any cell
             yield "no trial is for this cell"
     elif not 0 <= cell < stored.spec.n_cells:
         yield f"the spec has cells 0 to {stored.spec.n_cells - 1} only"
@@ -56,7 +56,7 @@ def at_its_point(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
         yield from _differing(point.params, attempt.trial.params)
         if attempt.trial.distributions != point.distributions:
             yield "the values to choose from are not the spec's"
-        # What stock Optuna knows the cell by.
+        # The attributes by which stock Optuna knows the cell.
         yield from _differing(point.system_attrs, attempt.trial.system_attrs)
 
 
@@ -90,7 +90,7 @@ def one_at_a_time(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def within_budget(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """A failed cell is tried again until the budget of [retry] is spent, and no longer."""
     kind = failure_class(attempt.trial)
-    if kind is None:  # `reasoned` says so
+    if kind is None:  # `reasoned` reports it
         return
     budget = f"the budget of retry.{kind} = {getattr(stored.spec.retry, kind)}"
     spent = _is_spent(stored, attempt.trial, kind)
@@ -103,21 +103,21 @@ def within_budget(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def counted(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each attempt knows how often its cell has failed before."""
     expected: list[dict[str, int]] = []
-    if stored.unreadable:  # which may lie before it
+    if stored.unreadable:  # an unreadable trial may be an attempt before it
         return
     if attempt.previous is None:
         expected = [{}]
     elif (kind := failure_class(attempt.previous)) is not None:
         expected = [failures_with(attempt.previous, kind)]
         if any(_is_spent(stored, attempt.previous, kind)):
-            expected.append({})  # somebody gave the hole a fresh budget
+            expected.append({})  # somebody gave the failed cell a fresh budget
     counts = attempt.trial.system_attrs.get(FAILURES, {})
     if expected and counts not in expected:
         yield f"has {counts} for failures so far, but there were {expected[0]}"
 
 
 def _is_spent(stored: Stored, trial: FrozenTrial, kind: str) -> list[bool]:
-    """Whether it is by the budget that holds, and by each that held before 'mnist-tune set' changed it."""
+    """Whether the budget is spent, by the present [retry] and by each one that held before a change."""
     limits = [getattr(retry, kind) for retry in stored.budgets]
     return [0 <= limit < failures_with(trial, kind)[kind] for limit in limits]
 

@@ -1,4 +1,4 @@
-"""Checks of the files that rows point to: artifacts of what is complete, checkpoints of what is not."""
+"""Checks of the files that rows point to: artifacts of finished trials, checkpoints of unfinished ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def whole(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
             yield f"{artifact.filename} is empty: {path}"
         elif artifact.filename.endswith(".safetensors"):
             try:
-                with safe_open(path, framework="numpy"):  # which compares the header with the file's length
+                with safe_open(path, framework="numpy"):  # opening compares the header with the file's length
                     pass
             except SafetensorError as error:
                 yield f"{artifact.filename} is damaged: {path}: {error}"
@@ -59,7 +59,7 @@ def whole(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 def here(stored: Stored, _: None) -> Iterator[str]:
     """The files that were kept lie in one folder, on this machine."""
-    if not stored.artifacts.is_dir():  # which `kept_here` says
+    if not stored.artifacts.is_dir():  # `kept_here` reports it
         return
     absent = [
         (attempt, artifact)
@@ -94,7 +94,7 @@ def named(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 def identified(stored: Stored, _: None) -> Iterator[str]:
     """The study has a uid, which names its folder of checkpoints."""
-    if (uid := stored.study_attributes.get(UID)) is not None:  # version 0.1 knew none
+    if (uid := stored.study_attributes.get(UID)) is not None:  # version 0.1 stored no uid
         yield from _wrong(stored_names.study_uid, uid)
 
 
@@ -104,19 +104,19 @@ def resumable(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     uid = stored.study_attributes.get(UID) or stored.spec.study.name
     try:
         folder = CheckpointFolder(stored_names.inside(stored.checkpoints, str(uid)))
-    except OSError:  # which `identified` says
+    except OSError:  # `identified` reports it
         return
     try:
         load(folder, Checkpoint(**pointer))
     except CheckpointUnusable as problem:
         now = stored.trial_now(trial_id_of(attempt.trial))
-        # Its worker may have gone on meanwhile: then the file went with the pointer to it.
+        # If its worker has gone on meanwhile, the file was deleted after its pointer.
         if not now.state.is_finished() and now.system_attrs.get(CHECKPOINT) == pointer:
             yield f"{problem}; the cell would begin at the first epoch"
 
 
 def _files(stored: Stored, attempt: StoredAttempt) -> Iterator[tuple[ArtifactMeta, Path]]:
-    """What it lists and where that lies; what has no name of ours is `named`'s to tell."""
+    """The files that an attempt lists, with their paths; `named` reports names that are not ours."""
     for listed in attempt.artifacts:  # `get_all_artifact_meta` would read the storage for each trial
         artifact = ArtifactMeta(**json.loads(listed))
         if stored_names.is_artifact_id(artifact.artifact_id):
@@ -129,7 +129,7 @@ def _length(path: Path) -> int:
 
 
 def _is_elsewhere(stored: Stored, attempt: StoredAttempt, artifact: ArtifactMeta) -> bool:
-    """Whether a file that is not there need not be: it is another study's, or on its worker's machine."""
+    """Whether a missing file is no fault: it is another study's, or on its worker's machine."""
     if artifact.artifact_id in _left_behind(attempt):
         return True
     host = host_of(attempt.trial)

@@ -1,4 +1,4 @@
-"""What a check is, and what comes of one."""
+"""Defines a check, and the result of one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Subject = TypeVar("Subject", None, int, FrozenTrial, StoredAttempt, Attribute)
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, and with which trial and cell if it is one's."""
+    """What is wrong, and in which trial and cell, if it concerns one."""
 
     message: str
     trial: int | None = None
@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check. `checked` is the number of things looked at; None: it could not be made.
+    """The result of one check. `checked` counts the subjects; None: the check could not be made.
 
     The findings of a remark are worth knowing, but break no promise.
     """
@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """What came of it, in a word or two."""
+        """The result in a word or two."""
         if self.findings:
             return many(len(self.findings), self.kind)
         return "not checked" if self.checked is None else "ok"
@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check(Generic[Subject]):
-    """A promise, which is the docstring of `problems`, and how it is checked on every one of `subjects`."""
+    """A promise, which is the docstring of `problems`, and how it is checked for each of `subjects`."""
 
     name: str
     subjects: Callable[[Stored], Collection[Subject]]
@@ -69,13 +69,13 @@ class Check(Generic[Subject]):
     remark: bool = False
 
     def outcome(self, stored: Stored | None) -> Outcome:
-        """Make the check; without a study that can be read, it is not made."""
+        """Make the check; it cannot be made if the study cannot be read (None)."""
         promise = (inspect.getdoc(self.problems) or self.name).rstrip(".")
         if stored is None:
             return Outcome(self.name, promise, None, [], self.remark)
         try:
             subjects = self.subjects(stored)
-        except Exception as error:  # what is stored may have any shape
+        except Exception as error:  # damaged data can raise any exception
             problem = Finding(f"cannot be checked: {type(error).__name__}: {error}")
             return Outcome(self.name, promise, None, [problem], self.remark)
         findings = [finding for subject in subjects for finding in self._findings(stored, subject)]
@@ -84,18 +84,18 @@ class Check(Generic[Subject]):
     def _findings(self, stored: Stored, subject: Subject) -> list[Finding]:
         try:
             problems = list(self.problems(stored, subject))
-        except Exception as error:  # what is stored may have any shape: that is a finding, too
+        except Exception as error:  # damaged data can raise any exception, which is a finding too
             problems = [f"cannot be checked: {type(error).__name__}: {error}"]
         return [Finding(problem, *_place(subject)) for problem in problems]
 
 
 def many(count: int, what: str) -> str:
-    """So many of something, in words."""
+    """A number of things, in words."""
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _place(subject: int | FrozenTrial | StoredAttempt | Attribute | None) -> tuple[int | None, int | None]:
-    """The trial and the cell to be named with what is found."""
+    """The numbers of the trial and the cell that a finding names."""
     if subject is None or isinstance(subject, int):
         return None, subject
     trial = subject if isinstance(subject, FrozenTrial) else subject.trial

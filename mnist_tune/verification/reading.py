@@ -1,4 +1,4 @@
-"""Reads a study for the checks, as it is at one moment; what cannot be read is a finding as well."""
+"""Reads a study for the checks, as it is at one moment; what cannot be read is a finding."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from mnist_tune.verification.stored import Stored
 def read(
     storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Path
 ) -> tuple[Stored | None, list[Outcome]]:
-    """The study, or None if it cannot be read, and what came of reading it. Writes nothing.
+    """The study, None if it cannot be read, and the findings of the reading. Writes nothing.
 
     Raises:
-        UserError: no such study, or one that this program did not make.
+        UserError: there is no such study, or another program made it.
     """
     if name not in study_names(storage):
-        open_study(storage, name)  # which says what is wrong with the name
+        open_study(storage, name)  # raises an error about the name
     integrity = _integrity(storage)
     with storage.transaction() as session:
         snapshot(session.connection())
@@ -62,7 +62,7 @@ def read(
             epochs[trial_id].append((epoch, metrics))
         spec, attributes, valid = _study(texts)
         values = StoredTrials([], [], [], []) if spec is None else read_trials(session, study_id, spec)
-        # Optuna's own reader finds the thread's session open, and with it the snapshot; it ends both.
+        # Optuna's own reader joins the thread's open session and its snapshot, and ends both.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna's hints to programmers
             found, readable = _trials(storage, study_id, numbers)
@@ -87,7 +87,7 @@ def read(
 
 
 def _integrity(storage: GuardedStorage) -> Outcome:
-    on_sqlite = storage.engine.dialect.name == "sqlite"  # a server sees to it itself
+    on_sqlite = storage.engine.dialect.name == "sqlite"  # a server checks its files itself
     complaints: list[str] = []
     if on_sqlite:
         try:
@@ -95,7 +95,7 @@ def _integrity(storage: GuardedStorage) -> Outcome:
                 complaints = list(session.execute(text("PRAGMA integrity_check")).scalars())
         except DBAPIError as error:
             if failure_that_may_pass(error) is not None:
-                raise  # the storage is away, not wrong
+                raise  # the storage is away, not damaged
             complaints = [_said(error)]
     findings = [Finding(complaint) for complaint in complaints if complaint != "ok"]
     return Outcome("database", "The database's file is intact", int(on_sqlite), findings)
@@ -126,10 +126,10 @@ def _trials(
     try:
         found = storage.get_all_trials(study_id, deepcopy=False)
         found.sort(key=lambda trial: trial.number)
-    except Exception as error:  # what is stored may have any shape
+    except Exception as error:  # damaged data can raise any exception
         if failure_that_may_pass(error) is not None:
-            raise  # the storage is away, not wrong
-        damaged = driver_error(error) is not None  # the file, not a trial
+            raise  # the storage is away, not damaged
+        damaged = driver_error(error) is not None  # the file is damaged, not a trial
         found = []
         for trial_id, number in ({} if damaged else numbers).items():
             trial = _trial_or_problem(storage, trial_id)

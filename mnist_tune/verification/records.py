@@ -1,4 +1,4 @@
-"""Checks of what an attempt left in the database: its numbers and its texts."""
+"""Checks of what an attempt stored in the database: its numbers and its texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt
 
 MAX_BYTES = 65_535
-"""Of MySQL's text columns, the smallest of the databases that Optuna supports."""
+"""The size of MySQL's text columns, the smallest of the databases that Optuna supports."""
 PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://(?:(?!\w://)\S)*[?&]password=[^\s&]")
 
 
@@ -24,7 +24,7 @@ def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each complete or pruned attempt has one finite value: the validation accuracy after its last epoch."""
     values = attempt.trial.values
     history = _history(stored, attempt.trial)
-    if values is None:  # `accepted` says so
+    if values is None:  # `accepted` reports it
         return
     if len(values) != 1 or not math.isfinite(values[0]):
         yield f"its value is {values}"
@@ -40,7 +40,7 @@ def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
         yield "was pruned, but the spec has no [pruner]"
     done = len(_history(stored, attempt.trial))
     configured = stored.spec.training_config(attempt.trial.params).epochs
-    if _was_copied_without(stored, attempt.trial):  # `came_along` says so
+    if _was_copied_without(stored, attempt.trial):  # `came_along` reports it
         return
     if _ran_the_job(stored, attempt.trial) and not 0 < done < configured:
         yield f"was pruned after {done} epochs of {configured}"
@@ -49,7 +49,7 @@ def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each history has every epoch once, from the first, and all of them once the trial is complete."""
     epochs = [metrics["epoch"] for metrics in _history(stored, attempt.trial)]
-    if _was_copied_without(stored, attempt.trial):  # `came_along` says so
+    if _was_copied_without(stored, attempt.trial):  # `came_along` reports it
         return
     if epochs != list(range(1, len(epochs) + 1)):
         yield f"its history has the epochs {epochs}"
@@ -68,14 +68,12 @@ def came_along(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """What Optuna's plots show of each epoch is what the history has."""
     history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(stored, attempt.trial)}
-    if (
-        not history and HISTORY not in attempt.trial.user_attrs
-    ):  # another objective than the job's, or `gapless`
+    if not history and HISTORY not in attempt.trial.user_attrs:  # not the MNIST job, or `gapless` reports it
         return
     reports = attempt.trial.intermediate_values
     if attempt.trial.state in FINISHED:
         agree = reports == history
-    else:  # cut off between the two, one is ahead of the other
+    else:  # a crash between the two writes leaves one ahead
         agree = reports.items() <= history.items() or history.items() <= reports.items()
     if not agree:
         yield f"its reports are {reports}, but its history has {history}"
@@ -102,11 +100,11 @@ def _history(stored: Stored, trial: FrozenTrial) -> list[dict[str, Any]]:
 
 
 def _was_copied_without(stored: Stored, trial: FrozenTrial) -> bool:
-    """Whether its epochs stayed where it ran: stock Optuna copies trials without what is in our tables."""
+    """Whether a copy by stock Optuna left the trial's epochs behind: it does not copy our tables."""
     ran_elsewhere = trial.state in FINISHED and trial_id_of(trial) not in stored.ran_here
     return ran_elsewhere and bool(trial.intermediate_values) and not _history(stored, trial)
 
 
 def _ran_the_job(stored: Stored, trial: FrozenTrial) -> bool:
-    """Whether it ran the real job rather than another objective, which need not have epochs."""
+    """Whether the trial ran the MNIST job; another objective need not have epochs."""
     return bool(_history(stored, trial)) or HISTORY in trial.user_attrs or ENVIRONMENT in trial.user_attrs

@@ -1,4 +1,4 @@
-"""A study as it is stored at one moment, as plain data: what the checks look at."""
+"""A study as it is stored at one moment, as plain data for the checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 
 
 class Attribute(NamedTuple):
-    """A stored attribute of a trial or, without one, of the study."""
+    """A stored attribute of a trial or, if `trial` is None, of the study."""
 
     trial: FrozenTrial | None
     key: str
@@ -36,7 +36,7 @@ class Attribute(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredAttempt:
-    """A trial of ours between those before and after it at the same cell."""
+    """A trial of a cell, with the trials before and after it for the same cell."""
 
     trial: FrozenTrial
     cell: int
@@ -45,7 +45,7 @@ class StoredAttempt:
 
     @property
     def artifacts(self) -> list[str]:
-        """The files it lists, each as Optuna stores it."""
+        """The artifacts that the trial lists, each as the JSON text that Optuna stores."""
         attributes = self.trial.system_attrs.items()
         return [
             value for key, value in attributes if key.startswith(ARTIFACTS_ATTR_PREFIX) and value != "null"
@@ -54,30 +54,30 @@ class StoredAttempt:
 
 @dataclass(frozen=True)
 class Stored:
-    """The rows of a study, and where its files lie."""
+    """The rows of a study, and the folders of its files."""
 
     spec: Spec
     study_attributes: dict[str, Any]
     trials: list[FrozenTrial]
-    """All of them that Optuna can read, by number."""
+    """All trials that Optuna can read, by number."""
     unreadable: set[int]
-    """The numbers of the others."""
+    """The numbers of the trials that Optuna cannot read."""
     values: StoredTrials
-    """The same trials as everything else here reads them."""
+    """The same trials as all other commands read them."""
     epochs: Mapping[int, list[tuple[Any, Any]]]
-    """Id of a trial to number and metrics, a JSON text, of each of its epochs that our table has."""
+    """Number and metrics (a JSON text) of each epoch in our table, by trial id."""
     silence: dict[int, float | Damaged | None]
-    """Id of a running trial to the seconds since its last heartbeat; None if it has none."""
+    """Seconds since the last heartbeat of each running trial, by trial id; None without a heartbeat."""
     ran_here: set[int]
-    """The ids of the trials that have ever had a heartbeat, which no copy brings along."""
+    """The ids of trials that have ever had a heartbeat; copies are made without heartbeats."""
     artifacts: Path
     checkpoints: Path
     trial_now: Callable[[int], FrozenTrial]
-    """A trial, by its id, as it is stored meanwhile."""
+    """Reads a trial, by its id, as it is stored now."""
 
     @cached_property
     def attempts(self) -> list[StoredAttempt]:
-        """The trials that work on cells, cell by cell."""
+        """The trials that belong to cells, cell by cell."""
         of_cell: dict[int, list[FrozenTrial]] = defaultdict(list)
         for trial in self.trials:
             cell = cell_of(trial)
@@ -91,7 +91,7 @@ class Stored:
 
     @cached_property
     def attributes(self) -> list[Attribute]:
-        """All of the study and its trials, as the database has them."""
+        """All attributes of the study and its trials."""
         owners: list[tuple[FrozenTrial | None, dict[str, Any]]] = [(None, self.study_attributes)]
         for trial in self.trials:
             owners += [(trial, trial.user_attrs), (trial, trial.system_attrs)]
@@ -103,7 +103,7 @@ class Stored:
 
     @cached_property
     def budgets(self) -> list[Retry]:
-        """The [retry] that holds, and those that held before it was changed."""
+        """The present [retry], and those that held before it was changed."""
         former = self.study_attributes.get(FORMER_RETRY, [])
         known = [self.spec.retry]
         for table in former if isinstance(former, list) else []:
@@ -113,7 +113,7 @@ class Stored:
 
     @cached_property
     def trained(self) -> Trained:
-        """Which of the finished trials workers have trained."""
+        """Tells which finished trials were trained by workers."""
         return trained_with(self.study_attributes, self.spec)
 
     @cached_property
@@ -123,7 +123,7 @@ class Stored:
 
     @cached_property
     def cells(self) -> set[int]:
-        """The cells that trials say they are for."""
+        """The cells that trials belong to."""
         return {attempt.cell for attempt in self.attempts}
 
     @cached_property
@@ -139,34 +139,34 @@ class Stored:
 
     @cached_property
     def claims(self) -> Counter[Any]:
-        """How many trials carry each claim token."""
+        """How many trials have each claim token."""
         return Counter(str(attempt.trial.system_attrs.get(CLAIM)) for attempt in self.attempts)
 
 
 def cell_of(trial: FrozenTrial) -> int | None:
-    """The cell that a trial works on; None if it is not one of ours."""
+    """The cell that a trial belongs to; None if it is not one of ours."""
     cell = trial.system_attrs.get(CELL)
     return cell if isinstance(cell, int) else None
 
 
 def host_of(trial: FrozenTrial) -> str:
-    """The machine that it ran on; empty if it does not say."""
+    """The machine on which a trial ran; empty if that is not stored."""
     return str(trial.user_attrs.get(WORKER, "")).rpartition(":")[0]
 
 
 def failure_class(trial: FrozenTrial) -> str | None:
-    """Why a trial failed; None if it did not, or does not say it in the words we know."""
+    """The class of a trial's failure; None if it has not failed, or its class is unknown."""
     failure = trial.user_attrs.get(FAILURE)
     kind = failure.get("class") if isinstance(failure, dict) else None
     return kind if trial.state == TrialState.FAIL and kind in get_args(FailureClass) else None
 
 
 def was_taken(trial: FrozenTrial) -> bool:
-    """Whether another program than a worker had a trial that failed: what it left there is not ours."""
+    """Whether another program ran and failed the trial, so that what it stored there is not ours."""
     return trial.state == TrialState.FAIL and CLAIM not in trial.system_attrs
 
 
 def failures_with(trial: FrozenTrial, kind: str) -> dict[str, int]:
-    """How often its cell has failed, by class, when this trial has failed with this one."""
+    """How often the cell of a trial has failed, by class, including this failure of class `kind`."""
     before = trial.system_attrs.get(FAILURES, {})
     return {**before, kind: before.get(kind, 0) + 1}

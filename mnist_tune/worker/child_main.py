@@ -178,7 +178,7 @@ class States:
 
 
 def _failure(error: Exception) -> Failure:
-    """The failure to store for an error. The error is dropped: its traceback would keep the trial's memory."""
+    """The failure to store for an error. The error itself would keep the trial's memory, by its traceback."""
     cause: BaseException | None = error
     while cause is not None:
         # Only torch's GPU allocator has a type for this error, and a failing CUDA graph wraps it in another.
