@@ -20,7 +20,7 @@ from mnist_tune.cli.options import (
 from mnist_tune.launch import EngineName
 
 if TYPE_CHECKING:
-    from mnist_tune.launch.request import Order
+    from mnist_tune.launch.request import LaunchRequest
     from mnist_tune.results.study_results import Results
     from mnist_tune.study.open_study import OpenStudy
 
@@ -81,7 +81,7 @@ def launch(
 
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
-    from mnist_tune.launch.request import Order, engine_options
+    from mnist_tune.launch.request import LaunchRequest, engine_options
     from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.worker.pool import worker_arguments
@@ -93,7 +93,7 @@ def launch(
     # A worker that was given no GPU must not take one; what a given one is called there, Ray and Slurm say.
     chosen = "cpu" if device == "auto" and not gpus_per_worker else device
     folders = (folder and folder.absolute() for folder in (data_dir, checkpoints, artifacts))
-    order = Order(
+    order = LaunchRequest(
         opened.name,
         url.set(database=_absolute(url.database)) if url.drivername == "sqlite" else url,
         n_workers,
@@ -114,7 +114,12 @@ def launch(
 
 
 def _on_ray(
-    study: OpenStudy, results: Results, order: Order, address: str | None, told: dict[str, Any], as_json: bool
+    study: OpenStudy,
+    results: Results,
+    order: LaunchRequest,
+    address: str | None,
+    told: dict[str, Any],
+    as_json: bool,
 ) -> None:
     from mnist_tune.launch import ray_engine
     from mnist_tune.processes import standard_streams
@@ -142,7 +147,12 @@ def _on_ray(
 
 
 def _on_slurm(
-    study: OpenStudy, order: Order, address: str | None, minutes: int, told: dict[str, Any], as_json: bool
+    study: OpenStudy,
+    order: LaunchRequest,
+    address: str | None,
+    minutes: int,
+    told: dict[str, Any],
+    as_json: bool,
 ) -> None:
     from mnist_tune.files.home import user_folder
     from mnist_tune.launch import slurm_engine
@@ -159,7 +169,7 @@ def _on_slurm(
     options.say(f"look at them with: mnist-tune status {study.name} --watch")
 
 
-def _workers(order: Order) -> str:
+def _workers(order: LaunchRequest) -> str:
     from mnist_tune.text.wording import counted
 
     return f"{counted(order.workers, 'worker')} of {order.room}{' each' if order.workers > 1 else ''}"

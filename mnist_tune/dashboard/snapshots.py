@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from mnist_tune.queue.trial_rows import delete_rows
 from mnist_tune.records.columns import raw
-from mnist_tune.records.trained import FINISHED, Trained, trained_in
+from mnist_tune.records.trained import FINISHED, TrainedTrials, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.keys import CELL, UID
 from mnist_tune.storage.optuna_internals import (
@@ -53,7 +53,7 @@ class SnapshotStorage(CachedStorage):
         """Study id to its trials by their ids."""
         self._rows: dict[int, dict[int, tuple[Any, ...]]] = {}
         """Study id to the rows of these, when they were last read."""
-        self._trained: dict[int, Trained] = {}
+        self._trained: dict[int, TrainedTrials] = {}
         self._reading: dict[int, threading.Lock] = {}
         self._next_reading: dict[int, float] = {}
 
@@ -159,7 +159,7 @@ class SnapshotStorage(CachedStorage):
         self.on_replaced()
 
 
-def _as_shown(trials: Collection[FrozenTrial], trained: Trained) -> Iterable[FrozenTrial]:
+def _as_shown(trials: Collection[FrozenTrial], trained: TrainedTrials) -> Iterable[FrozenTrial]:
     """The trials of a study. In one of ours, what no worker has trained has failed: it is never the best."""
     if not any(CELL in trial.system_attrs for trial in trials):
         return trials
@@ -169,7 +169,7 @@ def _as_shown(trials: Collection[FrozenTrial], trained: Trained) -> Iterable[Fro
     )
 
 
-def _is_ours(trial: FrozenTrial, trained: Trained) -> bool:
+def _is_ours(trial: FrozenTrial, trained: TrainedTrials) -> bool:
     return CELL in trial.system_attrs and trained.was_trained(trial)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
-from mnist_tune.launch.request import Order, refuse_file
+from mnist_tune.launch.request import LaunchRequest, refuse_file
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.pool import NO_FAILURE
@@ -38,7 +38,7 @@ LOCAL_STORE_BYTES = 80 << 20
 """Nearly the least that Ray takes: we keep nothing in its object store."""
 
 
-def connect(order: Order, address: str | None) -> str:
+def connect(order: LaunchRequest, address: str | None) -> str:
     """Join the cluster at `address` or $RAY_ADDRESS, else start one on this machine; says which it is.
 
     A cluster that was started on this machine ends with this process.
@@ -83,7 +83,7 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
 
 
-def has_room(order: Order) -> bool:
+def has_room(order: LaunchRequest) -> bool:
     """Whether any present node could hold a worker if nothing else ran on it."""
     needed = {"CPU": order.cpus, "GPU": order.gpus} | _resources(order)
     return any(
@@ -110,7 +110,7 @@ class _Placed:
 class RayPool:
     """The workers of an order, from the request to Ray until their ends."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: LaunchRequest) -> None:
         self._order = order
         self._running: dict[Any, _Placed] = {}
         self._codes: set[int] = set()
@@ -214,7 +214,7 @@ def _the_cluster_there() -> Iterator[None]:
         ) from None
 
 
-def _resources(order: Order) -> dict[str, float]:
+def _resources(order: LaunchRequest) -> dict[str, float]:
     try:
         return {name: float(amount) for name, amount in order.options.items()}
     except ValueError:

@@ -12,7 +12,7 @@ from mnist_tune.storage.engine import shown
 
 
 @dataclass(frozen=True)
-class Order:
+class LaunchRequest:
     """Workers of one study, and the room that each of them needs."""
 
     study: str

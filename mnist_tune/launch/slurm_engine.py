@@ -16,7 +16,7 @@ from typing import Any
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.launch.remote_worker import start_worker
-from mnist_tune.launch.request import Order, refuse_file
+from mnist_tune.launch.request import LaunchRequest, refuse_file
 from mnist_tune.processes.environment import in_environment
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.signals import pass_on
@@ -54,7 +54,7 @@ class Submitted:
     logs: Path
 
 
-def submit(order: Order, address: str | None, minutes: int, folder: Path) -> Submitted:
+def submit(order: LaunchRequest, address: str | None, minutes: int, folder: Path) -> Submitted:
     """Submit the workers as one array of jobs, and leave them to Slurm.
 
     Raises:
@@ -128,7 +128,7 @@ class WorkerJob:
         return DelayedSubmission(WorkerJob(self._study, self._arguments))
 
 
-def _parameters(order: Order, minutes: int) -> dict[str, Any]:
+def _parameters(order: LaunchRequest, minutes: int) -> dict[str, Any]:
     """The parameters for submitit; options that it does not know go to sbatch as they are."""
     for name, ours in OURS.items():
         if name in order.options:

@@ -23,7 +23,7 @@ from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.control import Control, read_control
 from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
-from mnist_tune.records.values import Count, Moment, Stored, fit
+from mnist_tune.records.values import Count, Moment, StoredModel, fit
 from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
@@ -35,7 +35,7 @@ FORGOTTEN_AFTER = timedelta(days=1)
 """The row of a worker that was silent for so long is deleted when another worker registers."""
 
 
-class _Row(Stored):
+class _Row(StoredModel):
     """The types that a worker's row must have."""
 
     name: str

@@ -31,7 +31,7 @@ class _Numbers:
 
 
 NUMBERS = TypeAdapter(_Numbers)
-FINISHED = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
+FINISHED_NAMES = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
 
 
 def last_epochs(session: orm.Session, study_id: int) -> dict[int, tuple[Any, Any]]:
@@ -53,7 +53,7 @@ def copied_reports(
     without = {
         trial.trial_id
         for trial in columns
-        if trial.state in FINISHED
+        if trial.state in FINISHED_NAMES
         and CLAIM in trial.system
         and not trial.epochs
         and HISTORY not in trial.user

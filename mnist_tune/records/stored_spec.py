@@ -14,7 +14,7 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 
-TABLES: dict[str, type[Section]] = {"lease": LeaseSettings, "retry": Retry, "limits": Limits}
+SETTINGS_TABLES: dict[str, type[Section]] = {"lease": LeaseSettings, "retry": Retry, "limits": Limits}
 
 
 def spec_text(study_id: int) -> sqlalchemy.Select[Any]:
@@ -44,7 +44,7 @@ def _within_bounds(document: Any) -> Any:
     if not isinstance(document, dict):
         return document
     bounded = dict(document)
-    for table, model in TABLES.items():
+    for table, model in SETTINGS_TABLES.items():
         if isinstance(settings := document.get(table), dict):
             named = {_name(table, key): value for key, value in settings.items()}
             bounded[table] = {key: _bounded(model, key, value) for key, value in named.items()}

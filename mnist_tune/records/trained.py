@@ -37,7 +37,7 @@ UNREADABLE = object()
 """Stands for a stored value that cannot be read; a worker may have written it all the same."""
 
 
-class Ended(NamedTuple):
+class EndedTrial(NamedTuple):
     """The columns of a finished trial that tell who has ended it."""
 
     number: Any
@@ -51,14 +51,14 @@ class Ended(NamedTuple):
     """The metrics of its epochs; None if none are stored, `UNREADABLE` if they cannot be read."""
 
 
-class Trained:
+class TrainedTrials:
     """Tells which finished trials of one study were trained by its workers."""
 
     def __init__(self, former_spec: Spec | None = None) -> None:
         """`former_spec` is the study's spec if its workers may have stored no `RESULT`."""
         self._former_spec = former_spec
 
-    def is_result(self, ended: Ended) -> bool:
+    def is_result(self, ended: EndedTrial) -> bool:
         """Whether a worker trained the trial and stored its result."""
         if not ended.is_claimed:
             return False
@@ -80,7 +80,7 @@ class Trained:
         history = _history(trial) if self._former_spec is not None else None
         values, is_claimed = trial.values or [], CLAIM in trial.system_attrs
         return self.is_result(
-            Ended(trial.number, trial.state, values, trial.params, is_claimed, _result(trial), history)
+            EndedTrial(trial.number, trial.state, values, trial.params, is_claimed, _result(trial), history)
         )
 
     def has_its_result(self, trial: FrozenTrial) -> bool:
@@ -93,22 +93,22 @@ class Trained:
         return result is not UNREADABLE and trial.values == [result[1]]
 
 
-def trained_in(session: orm.Session, study_id: int, spec: Spec | None = None) -> Trained:
-    """Make the `Trained` of a stored study; its spec is read if it is not given."""
+def trained_in(session: orm.Session, study_id: int, spec: Spec | None = None) -> TrainedTrials:
+    """Make the `TrainedTrials` of a stored study; its spec is read if it is not given."""
     ours = study_attributes.c.study_id == study_id, study_attributes.c.key.in_([SPEC, VERSION])
     rows = session.execute(select(study_attributes.c.key, study_attributes.c.value_json).where(*ours))
     texts: dict[str, Text] = {row.key: row.value_json for row in rows}
     return trained_with({key: _loaded(text) for key, text in texts.items()}, spec)
 
 
-def trained_with(attributes: Mapping[str, Any], spec: Spec | None = None) -> Trained:
-    """The `Trained` of a study with these attributes."""
+def trained_with(attributes: Mapping[str, Any], spec: Spec | None = None) -> TrainedTrials:
+    """The `TrainedTrials` of a study with these attributes."""
     if not _is_former(attributes.get(VERSION)):
-        return Trained()
+        return TrainedTrials()
     try:
-        return Trained(spec or as_stored_spec(attributes.get(SPEC)))
+        return TrainedTrials(spec or as_stored_spec(attributes.get(SPEC)))
     except Damaged:  # damaged, or not a study of ours: nothing is known of its cells
-        return Trained()
+        return TrainedTrials()
 
 
 def _is_former(version: Any) -> bool:

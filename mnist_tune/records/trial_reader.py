@@ -13,7 +13,7 @@ from mnist_tune.records.columns import OWN, TrialColumns
 from mnist_tune.records.epochs import history_of, reported
 from mnist_tune.records.parameters import distribution, external, one_of
 from mnist_tune.records.stored_trial import StoredTrial
-from mnist_tune.records.trained import FINISHED, UNREADABLE, Ended, Trained
+from mnist_tune.records.trained import FINISHED, UNREADABLE, EndedTrial, TrainedTrials
 from mnist_tune.records.values import MOST, Text, accuracy, moment, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
@@ -52,7 +52,7 @@ NAMES = {
 class TrialReader:
     """Reads the trials of one study. A value that many trials share, like the environment, is parsed once."""
 
-    def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution], trained: Trained) -> None:
+    def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution], trained: TrainedTrials) -> None:
         self._spec = spec
         self._axes = axes
         self._trained = trained
@@ -173,11 +173,11 @@ def _ended(
     state: TrialState,
     parameters: Mapping[str, Any],
     typed: Mapping[str, Any],
-) -> Ended:
+) -> EndedTrial:
     result = typed.get(keys.RESULT, UNREADABLE) if keys.RESULT in columns.system else None
     history = typed.get(keys.HISTORY, UNREADABLE) if keys.HISTORY in columns.user else None
     values, is_claimed = list(columns.values.values()), keys.CLAIM in columns.system
-    return Ended(number, state, values, parameters, is_claimed, result, history)
+    return EndedTrial(number, state, values, parameters, is_claimed, result, history)
 
 
 def _named(key: str) -> str:

@@ -48,20 +48,20 @@ Text: TypeAlias = str | bytes | None
 """A JSON text as a column holds it; SQLite lets a column hold values of any type."""
 
 
-class Stored(BaseModel):
+class StoredModel(BaseModel):
     """A JSON object. Keys that a later version adds are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-class Reason(Stored):
+class Reason(StoredModel):
     """Why an attempt failed; `kind` is the class whose retry budget it counts against."""
 
     kind: str = Field(alias="class")
     reason: str
 
 
-class Resumed(Stored):
+class Resumed(StoredModel):
     """The epoch from which an attempt went on, or why it began at the first one."""
 
     epoch: Count
@@ -69,14 +69,14 @@ class Resumed(Stored):
     problem: str | None = None
 
 
-class Reused(Stored):
+class Reused(StoredModel):
     """The study and the trial from which a result was taken over."""
 
     study: str
     trial: Count
 
 
-class NotKept(Stored):
+class NotKept(StoredModel):
     """Why files of an attempt could not be written."""
 
     weights: str | None = None
@@ -90,7 +90,7 @@ class Result(NamedTuple):
     value: float
 
 
-class Artifact(Stored):
+class Artifact(StoredModel):
     """A file that was kept for a trial, as Optuna stores it."""
 
     artifact_id: Annotated[str, AfterValidator(stored_names.artifact_id)]

@@ -16,7 +16,7 @@ from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import read_trials
-from mnist_tune.records.values import Stored
+from mnist_tune.records.values import StoredModel
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.engine import snapshot
@@ -98,5 +98,5 @@ def _trial_result(trial: StoredTrial, attempt: int, stale: bool) -> TrialResult:
     )
 
 
-def _plain(stored: Stored | None) -> dict[str, Any] | None:
+def _plain(stored: StoredModel | None) -> dict[str, Any] | None:
     return None if stored is None else stored.model_dump(by_alias=True, exclude_none=True)

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.records.trained import Trained, trained_in
+from mnist_tune.records.trained import TrainedTrials, trained_in
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import trial_id_of, trials
@@ -36,7 +36,7 @@ class LearntFrom:
         self._storage = storage
         self._study_id = study_id
         self._ended: dict[int, FrozenTrial] = {}
-        self._trained: Trained | None = None
+        self._trained: TrainedTrials | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -65,6 +65,6 @@ class LearntFrom:
         return copy.deepcopy(shown) if deepcopy else shown
 
 
-def _is_ours(trial: FrozenTrial, trained: Trained) -> bool:
+def _is_ours(trial: FrozenTrial, trained: TrainedTrials) -> bool:
     """Whether the trial is a running attempt at a cell, or a worker has trained it to its end."""
     return CELL in trial.system_attrs and (trial.state == TrialState.RUNNING or trained.has_its_result(trial))

@@ -73,14 +73,14 @@ class Judge:
 
     def decide(self, trial_id: int) -> Decision:
         """Ask the study's pruner, which sees the trials as they are stored now."""
-        notes = _Notes(self._seen)
+        notes = _DecisionStorage(self._seen)
         trial = notes.get_trial(trial_id)
         with reading_through(self._study, notes):
             prune = self._study.pruner.prune(self._study, trial)
         return Decision(prune, notes.system)
 
 
-class _Notes:
+class _DecisionStorage:
     """The storage for one decision: it collects the attributes that the pruner writes.
 
     They are stored together with the decision, in one transaction. If the worker dies before that, nothing is

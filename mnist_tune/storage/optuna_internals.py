@@ -38,7 +38,7 @@ VERSIONS = models.VersionInfoModel.__table__
 """The version of the schema, and of the Optuna that made it."""
 SCHEMA_VERSION: int = models.SCHEMA_VERSION
 """The version of the schema that this Optuna makes."""
-MIGRATIONS = Path(models.__file__).parent / "alembic"
+ALEMBIC_FOLDER = Path(models.__file__).parent / "alembic"
 """Optuna's own migrations; we run them, since Optuna does not make a schema in one transaction."""
 
 studies = models.StudyModel.__table__

@@ -29,7 +29,7 @@ TRANSIENT_SQLITE_ERRORS = (
 """The database is locked, or the disk or a user's quota is full, which somebody may clear up."""
 
 
-class Patience:
+class StorageRetry:
     """Repeats a call to the storage, with growing pauses, until it answers or `seconds` have passed.
 
     The call must be safe to repeat. Only failures that may pass are waited for.

@@ -12,7 +12,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.storage.database_errors import opening_error
 from mnist_tune.storage.engine import lock, open_engine, shown
 from mnist_tune.storage.migrations import migrate, version_of
-from mnist_tune.storage.optuna_internals import MIGRATIONS, SCHEMA_VERSION, TABLES, VERSIONS
+from mnist_tune.storage.optuna_internals import ALEMBIC_FOLDER, SCHEMA_VERSION, TABLES, VERSIONS
 
 
 def prepare(url: URL, *, create: bool) -> None:
@@ -51,7 +51,7 @@ def _create_schema(engine: Engine) -> None:
         lock(connection)
         tables = set(sqlalchemy.inspect(connection).get_table_names())
         migrations = MigrationContext.configure(connection)
-        script = ScriptDirectory(str(MIGRATIONS))
+        script = ScriptDirectory(str(ALEMBIC_FOLDER))
         revision = migrations.get_current_revision()
         if revision is not None and ("version_info" not in tables or revision != script.get_current_head()):
             raise UserError(

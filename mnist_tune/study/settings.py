@@ -13,7 +13,7 @@ from sqlalchemy import orm, select
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.worker_registry import WorkerState, registry_in
-from mnist_tune.records.stored_spec import TABLES, stored_spec
+from mnist_tune.records.stored_spec import SETTINGS_TABLES, stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, current_name
@@ -47,7 +47,7 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"set: '{assignment}' is no change; write limits.timeout=3600")
         table, _, field = key.partition(".")
         if table in SETTINGS and not field:
-            fields = [f"{table}.{one}" for one in TABLES[table].model_fields]
+            fields = [f"{table}.{one}" for one in SETTINGS_TABLES[table].model_fields]
             raise UserError(f"set: {table} is a table; name a field of it: {', '.join(fields)}")
         if table not in SETTINGS:
             raise UserError(

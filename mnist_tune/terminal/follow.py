@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.retrying import Patience, failure_that_may_pass
+from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.tail import Tail
 
@@ -83,10 +83,10 @@ def follow(
         try:
             start()
             # While the storage is away, the workers tell if that lasts.
-            _observe(study, results, display, have_left, patience=float("inf"))
+            _observe(study, results, display, have_left, storage_timeout=float("inf"))
         finally:
             workers.stop(1)  # whatever went wrong here, no worker stays behind
-        ask = Patience(study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested)
+        ask = StorageRetry(study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested)
         results = ask(lambda: read_results(study))
         display.show(results)
     return results
@@ -106,7 +106,7 @@ def watch(
             results,
             display,
             lambda now: is_over(now) or stop.requested,
-            patience=study.spec.lease.storage_timeout,
+            storage_timeout=study.spec.lease.storage_timeout,
         )
 
 
@@ -115,11 +115,11 @@ def _observe(
     results: Results,
     display: Display | Tail,
     is_over: Callable[[Results], bool],
-    patience: float,
+    storage_timeout: float,
 ) -> Results:
     """Show the study as it goes until `is_over`; the last that was seen of it.
 
-    A storage that is away is asked again for `patience` seconds.
+    A storage that is away is asked again for `storage_timeout` seconds.
     """
     reader = _Reader(study)
     next_look = time.monotonic() + POLL_SECONDS
@@ -145,7 +145,7 @@ def _observe(
             if away_since is None:
                 away_since = asked
                 display.say("the storage does not answer; asking again")
-            elif asked - away_since > patience:
+            elif asked - away_since > storage_timeout:
                 raise answer
         took = time.monotonic() - asked
         next_look = time.monotonic() + min(max(POLL_SECONDS, took / READING_SHARE), LONGEST_PAUSE)

@@ -17,7 +17,7 @@ from mnist_tune.errors import Damaged, UserError
 from mnist_tune.failures import FailureClass
 from mnist_tune.files.stored_names import is_artifact_id
 from mnist_tune.records.distributions import Waiting, waiting_cells
-from mnist_tune.records.trained import Trained, trained_with
+from mnist_tune.records.trained import TrainedTrials, trained_with
 from mnist_tune.records.trials import StoredTrials
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Retry
@@ -112,7 +112,7 @@ class Stored:
         return known
 
     @cached_property
-    def trained(self) -> Trained:
+    def trained(self) -> TrainedTrials:
         """Tells which finished trials were trained by workers."""
         return trained_with(self.study_attributes, self.spec)
 

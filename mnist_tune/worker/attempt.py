@@ -11,7 +11,7 @@ from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.queue.queue import Queue
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.retrying import Patience
+from mnist_tune.storage.retrying import StorageRetry
 from mnist_tune.text.wording import first_line, percent
 from mnist_tune.worker.attempt_record import AttemptRecord
 from mnist_tune.worker.signals import StopRequest
@@ -47,7 +47,7 @@ class Attempt:
         self._record.lease.renew(lambda: self._queue.beat(self.claim))
         self._record.store()
 
-    def complete(self, value: float, ask: Patience) -> None:
+    def complete(self, value: float, ask: StorageRetry) -> None:
         """End the trial and its cell with the objective's value.
 
         Raises:
@@ -56,7 +56,7 @@ class Attempt:
         self.say(f"complete: validation accuracy {percent(value)}")
         self._record.finish(self._queue.complete, value, ask, self.trial.files, {})
 
-    def prune(self, ask: Patience) -> None:
+    def prune(self, ask: StorageRetry) -> None:
         """End the trial and its cell as pruned; as in Optuna, its value is the accuracy of its last epoch.
 
         Raises:
@@ -68,7 +68,7 @@ class Attempt:
         self.say(f"pruned after epoch {last.epoch}: validation accuracy {percent(last.validation_accuracy)}")
         self._record.finish(self._queue.prune, last.validation_accuracy, ask, {}, self.trial.decided)
 
-    def give_back(self, failure: Failure, ask: Patience) -> None:
+    def give_back(self, failure: Failure, ask: StorageRetry) -> None:
         """End the trial as failed, and put its cell back if its budget allows.
 
         Raises:

@@ -15,7 +15,7 @@ from mnist_tune.queue.lease import Lease
 from mnist_tune.queue.queue import Queue
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, WEIGHTS
-from mnist_tune.storage.retrying import Patience, failure_that_may_pass
+from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
 from mnist_tune.storage.statements import Notes
 from mnist_tune.text.times import log_stamp
 from mnist_tune.text.wording import last_lines
@@ -106,7 +106,7 @@ class AttemptRecord:
         self,
         end: Callable[..., None],
         value: float,
-        ask: Patience,
+        ask: StorageRetry,
         files: dict[str, bytes],
         decided: dict[str, Any],
     ) -> None:

@@ -16,7 +16,7 @@ from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.queue.worker_registry import Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
-from mnist_tune.storage.retrying import Patience, failure_that_may_pass
+from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line, parameters_text
 from mnist_tune.worker.attempt import Attempt
@@ -69,7 +69,7 @@ class Worker:
         self._max_trials = max_trials
         self._queue = study.queue()
         self._registration = Registration(study.storage, study.study_id, device)
-        self._ask = Patience(study.spec.lease.storage_timeout, log, hurry=lambda: stop.times > 1)
+        self._ask = StorageRetry(study.spec.lease.storage_timeout, log, hurry=lambda: stop.times > 1)
         self._guide = self._ask(study.guide)
         self._in_hand: Attempt | None = None
         self._failures_in_a_row = 0

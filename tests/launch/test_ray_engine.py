@@ -18,7 +18,7 @@ import pytest
 
 import mnist_tune.launch
 from mnist_tune.errors import UserError
-from mnist_tune.launch.request import Order
+from mnist_tune.launch.request import LaunchRequest
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url
@@ -220,7 +220,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(
 def test_a_cluster_that_is_not_there_is_one_line_at_once(tmp_path: Path) -> None:
     from mnist_tune.launch import ray_engine
 
-    order = Order("tiny", storage_url("postgresql://nowhere/studies"), 1)
+    order = LaunchRequest("tiny", storage_url("postgresql://nowhere/studies"), 1)
     for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
         with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there"):
             ray_engine.connect(order, address)

@@ -17,7 +17,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 import mnist_tune.launch
 from mnist_tune.errors import UserError
 from mnist_tune.launch import slurm_engine
-from mnist_tune.launch.request import Order, engine_options
+from mnist_tune.launch.request import LaunchRequest, engine_options
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url
 from tests.support.commands import Command, finish, start_command
@@ -38,7 +38,7 @@ def launch_to_the_end(
 
 def test_options_go_to_submitit_by_its_own_names_and_the_rest_to_sbatch() -> None:
     options = engine_options(["partition=long", "signal_delay_s=600", "nice=5"])
-    order = Order("tiny", storage_url("postgresql://user@host/studies"), 3, options=options)
+    order = LaunchRequest("tiny", storage_url("postgresql://user@host/studies"), 3, options=options)
     told = slurm_engine._parameters(order, minutes=60)
     executor = submitit.AutoExecutor("jobs", cluster="local")
     executor.update_parameters(**told)  # which refuses what it does not know
@@ -57,7 +57,7 @@ def test_options_go_to_submitit_by_its_own_names_and_the_rest_to_sbatch() -> Non
 def test_what_is_an_option_of_launch_is_refused_as_one_of_slurm(option: str, remedy: str) -> None:
     url = storage_url("postgresql://user@host/studies")
     with pytest.raises(UserError, match=rf"--engine-option {option}: write {remedy}"):
-        slurm_engine._parameters(Order("tiny", url, 1, options=engine_options([option])), minutes=60)
+        slurm_engine._parameters(LaunchRequest("tiny", url, 1, options=engine_options([option])), minutes=60)
 
 
 @pytest.mark.slow

@@ -75,7 +75,8 @@ def test_the_migrations_and_the_version_are_those_of_a_database_that_stock_makes
     optuna_storage: internals.ReadableStorage,
 ) -> None:
     assert (
-        optuna_storage.get_current_version() == ScriptDirectory(str(internals.MIGRATIONS)).get_current_head()
+        optuna_storage.get_current_version()
+        == ScriptDirectory(str(internals.ALEMBIC_FOLDER)).get_current_head()
     )
     with optuna_storage.engine.connect() as connection:
         row = connection.execute(select(internals.VERSIONS)).one()

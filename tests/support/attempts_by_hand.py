@@ -12,7 +12,7 @@ from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoin
 from mnist_tune.queue.lease import Lease
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.retrying import Patience
+from mnist_tune.storage.retrying import StorageRetry
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import StopRequest
@@ -37,7 +37,7 @@ class AttemptsByHand:
         self.queue = self.study.queue()
         self.checkpoints = CheckpointFolder(self.folder / "checkpoints")
         self.artifacts = ArtifactFolder(self.folder / "artifacts")
-        self.ask = Patience(60, self.lines.append, hurry=lambda: False)
+        self.ask = StorageRetry(60, self.lines.append, hurry=lambda: False)
 
     def attempt(self) -> Attempt:
         return Attempt(

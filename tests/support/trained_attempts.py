@@ -12,7 +12,7 @@ from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.queue.lease import Lease
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.retrying import Patience
+from mnist_tune.storage.retrying import StorageRetry
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.child import TrainingProcess
@@ -47,7 +47,7 @@ class TrainedAttempts:
         self.queue = self.study.queue()
         self.stop = StopRequest()
         self.lines: list[str] = []
-        self.ask = Patience(1.0, self.lines.append, lambda: False)
+        self.ask = StorageRetry(1.0, self.lines.append, lambda: False)
 
     def attempt(
         self, log: Callable[[str], None] | None = None, decide: Callable[[int], Decision] | None = None
