@@ -6,11 +6,12 @@ import os
 import warnings
 from pathlib import Path
 
+from mnist_tune.api.arguments import check_count, check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.local_run import Equipment, LocalRun, prepare
 from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.study import Study
-from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.hardware.placement import WORKERS_PER_GPU
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.reading import Named, read_spec
@@ -27,9 +28,9 @@ WIDTH = 240
 @told_in_python()
 def run(
     spec: Named,
-    workers: int | None = None,
     storage: Storage = None,
     *,
+    workers: int | None = None,
     name: str | None = None,
     device: str = "auto",
     per_gpu: int = WORKERS_PER_GPU,
@@ -65,10 +66,22 @@ def run(
         MnistTuneError: the workers have left before the study was finished, and why.
         KeyboardInterrupt: it was stopped; nothing is lost, and another call goes on.
     """
-    for argument, count in (("workers", workers), ("per_gpu", per_gpu), ("threads", threads)):
-        if count is not None and count < 1:
-            raise UserError(f"{argument}: should be at least 1, not {count}")
-    equipment = Equipment(workers, per_gpu, device, threads, *map(_path, (data_dir, checkpoints, artifacts)))
+    check_count("per_gpu", per_gpu)
+    for argument, count in (("workers", workers), ("threads", threads)):
+        if count is not None:
+            check_count(argument, count)
+    check_text("device", device)
+    if name is not None:
+        check_text("name", name)
+    equipment = Equipment(
+        workers,
+        per_gpu,
+        device,
+        threads,
+        _folder("data_dir", data_dir),
+        _folder("checkpoints", checkpoints),
+        _folder("artifacts", artifacts),
+    )
     prepared = prepare(storage_at(storage), read_spec(spec, name), equipment)
     for note in prepared.creation.notes:
         warnings.warn(visible(note), stacklevel=3)  # past the decorator
@@ -97,5 +110,5 @@ def _unfinished(prepared: LocalRun, results: Results) -> str:
     return f"study '{results.name}' is not finished: {totals(results)}{why}; the same call goes on"
 
 
-def _path(folder: str | os.PathLike[str] | None) -> Path | None:
-    return None if folder is None else Path(folder).absolute()
+def _folder(argument: str, folder: str | os.PathLike[str] | None) -> Path | None:
+    return None if folder is None else path_of(argument, folder).absolute()

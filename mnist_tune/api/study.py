@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnist_tune.api.arguments import check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
@@ -116,7 +117,8 @@ class Study:
         configuration = best_configuration(self._read(), self.storage)
         content = configuration.model_dump(mode="json")
         if path is not None:
-            write(Path(path), dump(content, format_of(Path(path))))
+            file = path_of("path", path)
+            write(file, dump(content, format_of(file)))
         return content
 
     @told_in_python()
@@ -134,9 +136,10 @@ class Study:
         from mnist_tune.report.contents import contents
         from mnist_tune.report.files import write_page
 
-        evaluated = [read_evaluated(Path(folder)) for folder in models]
-        write_page(contents(self._read(), evaluated, self.storage, datetime.now(UTC)), Path(path))
-        return Path(path)
+        file = path_of("path", path)
+        evaluated = [read_evaluated(path_of("models", folder)) for folder in models]
+        write_page(contents(self._read(), evaluated, self.storage, datetime.now(UTC)), file)
+        return file
 
     @told_in_python()
     def _read(self) -> Results:
@@ -176,6 +179,9 @@ def create_study(
     Raises:
         UserError: what is wrong with the spec or the storage, or that another study has this name.
     """
+    for argument, text in (("name", name), ("reuse", reuse)):
+        if text is not None:
+            check_text(argument, text)
     wanted, url = read_spec(spec, name), storage_at(storage)
     creation = find_or_create(open_storage(url, create=reuse is None), wanted, reuse)
     for note in creation.notes:
@@ -192,6 +198,7 @@ def open_study(name: str, storage: Storage = None) -> Study:
     Raises:
         UserError: there is no such study, or no such storage.
     """
+    check_text("name", name)
     return Study(store.open_study(open_storage(storage_at(storage)), name))
 
 

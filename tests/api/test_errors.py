@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,49 @@ def test_numbers_of_workers_below_one_are_refused() -> None:
     for argument in ("workers", "per_gpu", "threads"):
         with pytest.raises(mnist_tune.UserError, match=f"^{argument}: should be at least 1, not 0$"):
             mnist_tune.run("quickstart", **{argument: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"workers": "my.db"}, "workers: should be a whole number, not 'my.db'"),
+        ({"workers": True}, "workers: should be a whole number, not True"),
+        ({"workers": 1.5}, "workers: should be a whole number, not 1.5"),
+        ({"per_gpu": None}, "per_gpu: should be a whole number, not None"),
+        ({"threads": "2"}, "threads: should be a whole number, not '2'"),
+        ({"name": 3}, "name: should be a text, not 3"),
+        ({"device": None}, "device: should be a text, not None"),
+        ({"storage": 2}, "storage: should be a database URL, the path of an SQLite file, or None"),
+        ({"data_dir": 3}, "data_dir: should be a path, not 3"),
+        ({"checkpoints": b"here"}, "checkpoints: should be a path, not b'here'"),
+        ({"artifacts": ["here"]}, "artifacts: should be a path, not a list"),
+        ({"spec": 3}, "spec: 3 is none; name a file or a study that comes with mnist-tune, or .*"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_one_line(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(mnist_tune.UserError, match=f"^{told}$"):
+        mnist_tune.run(**{"spec": "quickstart"} | arguments)
+    assert not Path("mnist-tune.db").exists()
+
+
+def test_a_name_or_a_path_of_a_wrong_type_is_one_line_wherever_it_is_asked_for() -> None:
+    wrong: Any = 3
+    with pytest.raises(mnist_tune.UserError, match=r"^name: should be a text, not 3$"):
+        mnist_tune.open_study(wrong, "studies.db")
+    with pytest.raises(mnist_tune.UserError, match=r"^name: should be a text, not 3$"):
+        mnist_tune.create_study(SPEC, "studies.db", name=wrong)
+    with pytest.raises(mnist_tune.UserError, match=r"^reuse: should be a text, not 3$"):
+        mnist_tune.create_study(SPEC, "studies.db", name="other", reuse=wrong)
+    study = mnist_tune.open_study("tiny", "studies.db")
+    with pytest.raises(mnist_tune.UserError, match=r"^path: should be a path, not 3$"):
+        study.report(wrong)
+
+
+def test_all_that_take_a_storage_take_it_second_and_the_rest_by_name() -> None:
+    for function in (mnist_tune.create_study, mnist_tune.open_study, mnist_tune.run):
+        _, second, *rest = inspect.signature(function).parameters.values()
+        assert (second.name, second.kind) == ("storage", second.POSITIONAL_OR_KEYWORD)
+        assert {one.kind for one in rest} <= {second.KEYWORD_ONLY}
 
 
 def test_a_storage_that_breaks_under_an_open_study_is_one_line() -> None:

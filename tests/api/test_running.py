@@ -95,7 +95,7 @@ def test_it_runs_in_a_thread_that_hears_of_no_signals(tmp_path: Path) -> None:
     studies: list[mnist_tune.Study] = []
     thread = threading.Thread(
         target=lambda: studies.append(
-            mnist_tune.run(tmp_path / "spec.toml", 1, tmp_path / "studies.db", progress=False)
+            mnist_tune.run(tmp_path / "spec.toml", tmp_path / "studies.db", workers=1, progress=False)
         )
     )
     thread.start()
@@ -110,7 +110,7 @@ def test_a_study_whose_workers_leave_early_is_an_error_that_says_how_it_stands(
     set_control(opened.storage, opened.study_id, Control.CANCELLED)
     told = "^study 'tiny' is not finished: 0/1 cell, 1 waiting, cancelled; the same call goes on$"
     with pytest.raises(mnist_tune.MnistTuneError, match=told):
-        mnist_tune.run(tmp_path / "spec.toml", 1, tmp_path / "studies.db")
+        mnist_tune.run(tmp_path / "spec.toml", tmp_path / "studies.db", workers=1)
 
 
 def test_what_a_worker_that_cannot_work_said_is_in_the_error(
@@ -120,5 +120,5 @@ def test_what_a_worker_that_cannot_work_said_is_in_the_error(
     monkeypatch.setattr("mnist_tune.worker.pool.__version__", "0.0.1")  # which no worker follows
     told = r"^study 'tiny' is not finished: 0/1 cell, 1 waiting; worker \d+ exited with 2: .* 0\.0\.1;"
     with pytest.raises(mnist_tune.MnistTuneError, match=told):
-        mnist_tune.run(tmp_path / "spec.toml", 1, tmp_path / "studies.db", progress=False)
+        mnist_tune.run(tmp_path / "spec.toml", tmp_path / "studies.db", workers=1, progress=False)
     assert read_results(opened).cells.waiting == 1
