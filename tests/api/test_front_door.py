@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ def test_all_names_are_listed_and_given_and_say_what_they_are(tmp_path: Path) ->
         assert name == "__version__" or inspect.getdoc(getattr(mnist_tune, name)), name
     methods = [name for name in vars(mnist_tune.Study) if not name.startswith("_")]
     assert [name for name in methods if not inspect.getdoc(getattr(mnist_tune.Study, name))] == []
+
+
+def test_nothing_is_listed_but_what_is_handed_out_and_what_every_module_has() -> None:
+    ours = [name for name in dir(mnist_tune) if not re.fullmatch("__[a-z_]+__", name)]
+    assert ours == [name for name in sorted(mnist_tune.__all__) if name != "__version__"]
+    assert {"__doc__", "__file__", "__version__"} <= set(dir(mnist_tune))
 
 
 def test_a_name_that_there_is_not_is_an_attribute_error_as_of_any_module() -> None:
