@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,21 +51,20 @@ class LocalRun:
     pool: Pool
     places: list[Placement]
     warnings: list[str]
+    """Of folders that have no room now."""
 
     @property
     def study(self) -> OpenStudy:
         return self.creation.study
 
-    def opening(self) -> Iterator[str]:
-        """Say what is about to happen, one line each."""
+    def opening(self) -> str:
+        """Say in one line what is about to happen."""
         name, where = self.study.name, shown(self.pool.url)
         cells = counted(self.before.spec.n_cells, "cell")
         if self.before.is_finished:
-            yield f"study '{name}' is finished already in {where}: all of its {cells} have ended"
-        else:
-            goes = "created" if self.creation.is_new else "goes on"
-            yield f"study '{name}' {goes} in {where}: {cells}, {counted(len(self.places), 'worker')}"
-        yield from (f"warning: {warning}" for warning in self.warnings)
+            return f"study '{name}' is finished already in {where}: all of its {cells} have ended"
+        goes = "created" if self.creation.is_new else "goes on"
+        return f"study '{name}' {goes} in {where}: {cells}, {counted(len(self.places), 'worker')}"
 
     def work(self, stop: StopRequest, display: Display) -> Results:
         """Have the workers finish the study, or leave when they are asked to; returns the study's results."""

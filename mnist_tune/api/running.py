@@ -87,8 +87,9 @@ def run(
         warnings.warn(visible(note), stacklevel=3)  # past the decorator
     # Rich would show HTML, which the logs of notebooks do not keep.
     console = VisibleConsole(width=WIDTH, soft_wrap=True, force_jupyter=False, quiet=not progress)
-    for line in prepared.opening():
-        console.print(line)
+    console.print(prepared.opening())
+    for warning in prepared.warnings:
+        console.print(f"warning: {warning}")
     stop = StopRequest()
     with stop.listening():
         results = prepared.work(stop, Display(prepared.before, console, may_draw=False))

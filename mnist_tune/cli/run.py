@@ -69,9 +69,10 @@ def run(
     equipment = Equipment(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
     prepared = prepare(storage_url(storage), loaded, equipment)
     out = options.console(to_stderr=as_json)
-    for line in prepared.opening():
-        out.print(line)
+    out.print(prepared.opening())
     options.say_notes(prepared.creation.notes)
+    for warning in prepared.warnings:
+        out.print(f"warning: {warning}")
     stop = StopRequest()
     stop.listen()
     results = prepared.work(stop, Display(prepared.before, out))

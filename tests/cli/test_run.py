@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import Command, run_command
 from tests.support.finished_run import FinishedRun
+from tests.support.made_studies.cells import complete_cell
 from tests.support.specs import ONE_CELL, write_spec
+from tests.support.studies import new_study
 
 
 def test_what_real_workers_stored_keeps_every_promise(finished: FinishedRun, command: Command) -> None:
@@ -46,3 +51,16 @@ def test_one_cell_and_one_worker_are_one(tmp_path: Path, command: Command, mnist
     assert ran.returncode == 0, ran
     assert ran.stdout.splitlines()[0].endswith(": 1 cell, 1 worker")
     assert command("studies").out.startswith("tiny: 1/1 cell, best ")
+
+
+def test_what_run_says_first_is_of_the_study_then_of_its_spec_then_of_the_disk(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    complete_cell(new_study(tmp_path, ONE_CELL), 50.0)
+    other = write_spec(tmp_path, ONE_CELL + "[retry]\nlost = 5\n")
+    monkeypatch.setattr("mnist_tune.files.writable.try_to_write", full)
+    said = command("run", str(other), "--json").err.splitlines()
+    assert [line.partition(" ")[0] for line in said[:4]] == ["study", "note:", "warning:", "warning:"]
