@@ -1,4 +1,4 @@
-"""The plain arguments of the front door: one of a wrong type is one line, and no traceback of our insides."""
+"""Checks of arguments from Python: one of a wrong type is an error of one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mnist_tune.spec.documents import short_value
 
 
 def check_count(argument: str, value: object) -> None:
-    """See that it is a whole number of at least 1.
+    """Check that an argument is a whole number of at least 1.
 
     Raises:
         UserError: it is not.
@@ -22,7 +22,7 @@ def check_count(argument: str, value: object) -> None:
 
 
 def check_text(argument: str, value: object) -> None:
-    """See that it is a text.
+    """Check that an argument is a text.
 
     Raises:
         UserError: it is not.
@@ -32,10 +32,10 @@ def check_text(argument: str, value: object) -> None:
 
 
 def path_of(argument: str, value: str | os.PathLike[str]) -> Path:
-    """The path that is meant.
+    """The argument as a path.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     try:
         return Path(value)

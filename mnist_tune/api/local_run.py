@@ -51,7 +51,7 @@ class LocalRun:
     pool: Pool
     places: list[Placement]
     warnings: list[str]
-    """Of folders that have no room now."""
+    """One for each folder on a full disk."""
 
     @property
     def study(self) -> OpenStudy:

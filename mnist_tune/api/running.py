@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 from mnist_tune.api.arguments import check_count, check_text, path_of
@@ -17,6 +16,7 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.spec.reading import Named, read_spec
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.events import conclusion, totals
+from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.visible import visible
 from mnist_tune.worker.signals import StopRequest
@@ -84,7 +84,7 @@ def run(
     )
     prepared = prepare(storage_at(storage), read_spec(spec, name), equipment)
     for note in prepared.creation.notes:
-        warnings.warn(visible(note), stacklevel=3)  # past the decorator
+        warn_at_caller(visible(note))
     # Rich would show HTML, which the logs of notebooks do not keep.
     console = VisibleConsole(width=WIDTH, soft_wrap=True, force_jupyter=False, quiet=not progress)
     console.print(prepared.opening())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study import store
 from mnist_tune.study.creation import find_or_create
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.visible import visible
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def create_study(
     wanted, url = read_spec(spec, name), storage_at(storage)
     creation = find_or_create(open_storage(url, create=reuse is None), wanted, reuse)
     for note in creation.notes:
-        warnings.warn(visible(note), stacklevel=3)  # past the decorator
+        warn_at_caller(visible(note))
     return Study(creation.study)
 
 

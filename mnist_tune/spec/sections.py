@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section
+from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.log_handler import FormerName
 
 MOST = 2**31 - 1
@@ -44,7 +44,7 @@ FORMER_NAMES = {"patience": "storage_timeout"}
 def current_name(former: str, prefix: str = "") -> str:
     """The new name of a renamed field in [lease]; warns the user of it."""
     name = FORMER_NAMES[former]
-    warnings.warn(f"{prefix}{former} is called {prefix}{name} now; write that", FormerName, stacklevel=2)
+    warn_at_caller(f"{prefix}{former} is called {prefix}{name} now; write that", FormerName)
     return name
 
 

@@ -174,3 +174,13 @@ def test_what_the_author_of_a_spec_should_know_is_a_warning_at_his_line(tmp_path
     with pytest.warns(UserWarning, match=r"^the study keeps its own settings: retry.lost is 3") as caught:
         mnist_tune.create_study(SPEC | {"retry": {"lost": 5}}, "studies.db")
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("as_", ["a file", "the tables"])
+def test_the_former_name_of_a_field_is_a_warning_at_his_line_too(tmp_path: Path, as_: str) -> None:
+    file = write_spec(tmp_path, TWO_CELLS + "\n[lease]\npatience = 30\n")
+    given: Any = {"a file": file, "the tables": SPEC | {"lease": {"patience": 30}}}[as_]
+    told = r"^lease\.patience is called lease\.storage_timeout now; write that$"
+    with pytest.warns(FutureWarning, match=told) as caught:
+        mnist_tune.create_study(given)
+    assert [warning.filename for warning in caught] == [__file__]
