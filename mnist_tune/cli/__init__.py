@@ -1,4 +1,4 @@
-"""The command line: one file a group of commands, each command a parse, one call and a print.
+"""The command line: one file for each group of commands; each command parses, makes one call and prints.
 
 Nothing heavy is imported here or at the top of the groups: `--help` must not wait for torch or Optuna.
 """
@@ -96,7 +96,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "doctor": doctor.doctor,
     },
 }
-"""The commands as the help lists them."""
+"""The commands in the order of the help."""
 
 for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():

@@ -1,4 +1,4 @@
-"""How a command line is taken in: help that is wrapped once, and one line for a wrong use of it."""
+"""How a command line is read: help that the terminal wraps, and a one-line error for wrong usage."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typer.core import TyperGroup
 
 from mnist_tune.errors import FAILED, UserError
 
-# Typer hands out no other name of it; it may be Click's own, or Typer's copy of that.
+# Typer exports no other name for this class, which is Click's own or Typer's copy.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 class Commands(TyperGroup):
-    """Typer's group, for which a wrong use is a mistake like any other: it ends as a UserError."""
+    """Typer's group of commands, in which wrong usage raises a UserError."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -33,7 +33,7 @@ class Commands(TyperGroup):
 
 
 def help_of(command: Callable[..., Any]) -> str:
-    """A command's docstring with each paragraph on one line: the terminal wraps it."""
+    """A command's docstring with each paragraph on one line, so that the terminal wraps it."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 

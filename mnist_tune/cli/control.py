@@ -1,4 +1,4 @@
-"""pause, resume, cancel, drain, retry, set: what people ask of a study's workers, wherever these run."""
+"""pause, resume, cancel, drain, retry, set: commands for a study's workers, wherever they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dashboard."""
+"""The command `dashboard`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""data check."""
+"""The command `data check`."""
 
 from __future__ import annotations
 

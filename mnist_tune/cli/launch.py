@@ -1,4 +1,4 @@
-"""launch."""
+"""The command `launch`."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def launch(
     opened = options.study(study, storage)
     results = read_results(opened)
     n_workers = min(workers, results.cells.waiting + results.cells.running)
-    # A worker that was given no GPU must not take one; what a given one is called there, Ray and Slurm say.
+    # A worker without a GPU of its own must not take one. Ray and Slurm tell a worker which GPU it has.
     chosen = "cpu" if device == "auto" and not gpus_per_worker else device
     folders = (folder and folder.absolute() for folder in (data_dir, checkpoints, artifacts))
     order = LaunchRequest(
@@ -133,7 +133,7 @@ def _on_ray(
     stop = StopRequest()
     where = ray_engine.connect(order, address)
     try:
-        stop.listen()  # after Ray, which takes SIGTERM for itself
+        stop.listen()  # after Ray, which handles SIGTERM too
         out.print(f"study '{study.name}' on {where}: {_workers(order)}")
         if not ray_engine.has_room(order):
             out.print("no node there can hold such a worker: they wait for one that joins; Ctrl-C gives up")
@@ -157,7 +157,7 @@ def _on_slurm(
     from mnist_tune.files.home import user_folder
     from mnist_tune.launch import slurm_engine
 
-    # By the study's uid: a name may be that of another study elsewhere.
+    # The folder is named by the study's uid: another study elsewhere may have the same name.
     folder = user_folder("data", "$XDG_DATA_HOME") / "slurm" / study.uid
     submitted = slurm_engine.submit(order, address, minutes, folder)
     if as_json:

@@ -1,6 +1,6 @@
-"""Names that need not be typed: completed with Tab, or left out where there is only one.
+"""Names that need not be typed: Tab completes them, or the only one is taken.
 
-Tab must be quick and must not disturb: nothing is made, waited for or said, whatever goes wrong.
+Tab must be quick and silent: nothing is made, waited for or printed, even if something fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 SECONDS = 2
-# Shells expand and even run what they are offered, and others may write to a storage.
+# Shells expand and even run what they are offered, and other people may write to a storage.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 SAFE_PATH = re.compile(r"[A-Za-z0-9._/-]+")
 STUDIES = (
@@ -43,7 +43,7 @@ def complete_host(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_worker(context: typer.Context, incomplete: str) -> list[str]:
-    """The study's workers."""
+    """The names of the study's workers."""
     return _ask(context, incomplete, OF_WORKERS.format(column="name"), {"study": _study(context)})
 
 
@@ -60,7 +60,7 @@ def complete_spec(incomplete: str) -> list[str]:
 
 
 def _study(context: typer.Context) -> str:
-    # After an option without its value, arguments are not taken in yet.
+    # After an option without a value, the arguments are not parsed yet.
     return str(context.params.get("study") or next(iter(context.args), ""))
 
 
@@ -74,7 +74,7 @@ def _ask(context: typer.Context, incomplete: str, query: str, values: dict[str, 
 
         url = storage_url(context.params.get("storage"))
         found = _in_file(url, query, values) if url.drivername == "sqlite" else _on_server(url, query, values)
-    except Exception:  # the shell's next line is the user's
+    except Exception:  # an error would disturb the user's next line in the shell
         return []
     return sorted(name for name in found if isinstance(name, str) and _is_offered(name, incomplete, SAFE))
 
@@ -85,7 +85,7 @@ def _in_file(url: URL, query: str, values: dict[str, Any]) -> list[Any]:
     path = Path(url.database or "").absolute()
     if network_file_system(path) or not path.is_file():
         return []
-    # Only where somebody is writing are there files beside it; SQLite would make them to read it.
+    # Its -wal and -shm files exist only while somebody writes; SQLite would make them in order to read.
     in_use = all(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-shm"))
     uri = f"file:{quote(str(path))}?mode=ro{'' if in_use else '&immutable=1'}"
     with closing(sqlite3.connect(uri, uri=True, timeout=SECONDS)) as connection:

@@ -30,7 +30,7 @@ PIPED_WIDTH = 240  # a log file has no margin: columns are not cut there
 
 @dataclass
 class Settings:
-    """What the options before the command say."""
+    """The options that come before the command."""
 
     debug: bool = False
 
@@ -55,7 +55,7 @@ StudyArgument = Annotated[
 
 
 def only_study(context: typer.Context, parameter: Any, name: str) -> str:
-    """The study that is meant where its name was left out: the only one in the storage.
+    """The name of the only study in the storage, if the name was left out.
 
     Raises:
         UserError: there is none, or there are several.
@@ -77,7 +77,7 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     raise UserError(f"{context.command_path.partition(' ')[2]}: name the study: {where} has {named}")
 
 
-# Of what looks at a study, or has its workers do what can be taken back.
+# For commands that look at a study, or whose effect on its workers can be taken back.
 OnlyStudyArgument = Annotated[
     str,
     typer.Argument(
@@ -96,7 +96,7 @@ _storage_option = partial(
     show_default=False,
 )
 StorageOption = Annotated[str | None, _storage_option("--storage")]
-# By both names, so that an error's advice on --storage can be followed.
+# With both names, so that an error's advice about --storage can be followed.
 FromOption = Annotated[str | None, _storage_option("--from", "--storage")]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Another name than the spec's.", show_default=False)
@@ -150,16 +150,16 @@ def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
 
 
 def tame_optuna() -> None:
-    """Have Optuna log its warnings as this process logs all others."""
+    """Have Optuna log its warnings in the same way as this process logs all others."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    optuna.logging.disable_default_handler()  # which writes whatever text it is given
+    optuna.logging.disable_default_handler()  # it would write stored text without escaping it
     optuna.logging.enable_propagation()
 
 
 def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> Folders:
-    """The folders of checkpoints and of artifacts that belong to that storage."""
+    """The folders of checkpoints and artifacts for the storage at `url`."""
     from mnist_tune.files.locations import Folders
     from mnist_tune.storage.engine import storage_url
 
@@ -167,32 +167,32 @@ def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -
 
 
 def study(name: str, url: str | None) -> OpenStudy:
-    """Open a study in that storage."""
+    """Open a study in the storage at `url`."""
     from mnist_tune.study.store import open_study
 
     return open_study(storage(url), name)
 
 
 def spec(named: Path, name: str | None) -> Spec:
-    """The spec in that file, or of that study of ours; under another name if one is given."""
+    """The spec in a file, or of a study that comes with mnist-tune; `name` gives it another study name."""
     from mnist_tune.spec.reading import read_spec
 
     return read_spec(named, name)
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """Say on standard error what the author of a spec should know of it."""
+    """Print notes for the author of a spec on standard error."""
     for note in notes:
         say(f"note: {note}", err=True)
 
 
 def console(*, to_stderr: bool = False) -> Console:
-    """Where people read: as wide as the terminal, or unbroken when piped."""
+    """A console as wide as the terminal, or with unbroken lines when piped."""
     from mnist_tune.text.console import VisibleConsole
 
     stream = sys.stderr if to_stderr else sys.stdout
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")  # a log in ASCII must not end a run
+        stream.reconfigure(errors="replace")  # characters that are missing in ASCII must not end a run
     return VisibleConsole(stderr=to_stderr, width=None if stream.isatty() else PIPED_WIDTH, soft_wrap=True)
 
 
@@ -202,9 +202,15 @@ def say(line: str, *, err: bool = False) -> None:
 
 
 def print_json(content: Any) -> None:
-    """Print plain data as JSON that every reader takes."""
+    """Print plain data as JSON that every reader accepts.
+
+    Raises:
+        MnistTuneError: standard output cannot be written.
+    """
     from mnist_tune.spec.documents import to_json
 
     typer.echo(to_json(content))
-    if (error := standard_streams.failure()) is not None:  # elsewhere, a run goes on; these it was asked for
+    if (
+        error := standard_streams.failure()
+    ) is not None:  # a run may go on without output; JSON was asked for
         raise MnistTuneError(f"standard output cannot be written: {error.strerror or error}")

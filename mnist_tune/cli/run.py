@@ -1,4 +1,4 @@
-"""run."""
+"""The command `run`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(
     """
     from mnist_tune.processes import fork_server, standard_streams
 
-    fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while all that follows loads Optuna
+    fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while this process loads Optuna
     from mnist_tune.api.local_run import Equipment, prepare
     from mnist_tune.storage.engine import storage_url
     from mnist_tune.terminal.display import Display

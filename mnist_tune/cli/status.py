@@ -1,4 +1,4 @@
-"""status."""
+"""The command `status`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def status(
 
 
 def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
-    """The study's results when it is finished."""
+    """Watch the study until it is finished; returns its results. Exits if the user stops watching."""
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.events import totals
     from mnist_tune.terminal.follow import watch

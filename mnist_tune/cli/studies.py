@@ -1,4 +1,4 @@
-"""create-study, studies, copy-study, delete-study."""
+"""The commands create-study, init, studies, copy-study and delete-study."""
 
 from __future__ import annotations
 

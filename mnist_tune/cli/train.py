@@ -1,4 +1,4 @@
-"""train."""
+"""The command `train`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def train(
     from mnist_tune.processes import standard_streams as standard_output
     from mnist_tune.results.exports import load_configuration
 
-    configuration = load_configuration(config)  # before torch is loaded: a mistake is answered at once
+    configuration = load_configuration(config)  # before torch is loaded: a mistake is told at once
 
     from mnist_tune.jobs.metrics import EpochMetrics
     from mnist_tune.models.train import retrain

@@ -1,4 +1,4 @@
-"""worker."""
+"""The command `worker`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def worker(
     standard_streams.work_on()
     stop = StopRequest()
     stop.listen()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)  # by whoever started it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)  # its starter may have blocked them
     if pooled:
         stop.follow(sys.stdin.fileno())
 
@@ -69,7 +69,7 @@ def worker(
         options.say(f"{stamp(on_terminal=sys.stdout.isatty())} {line}")
 
     with TrainingProcess() as process:
-        process.start()  # it loads torch while all that follows loads Optuna
+        process.start()  # it loads torch while this process loads Optuna
         opened = options.study(study, storage)
         from mnist_tune.results.reading import read_results
         from mnist_tune.worker.assembly import Equipment, run_worker

@@ -1,1 +1,1 @@
-"""optuna-dashboard over our storage: what it shows is filled in, who may ask is checked, workers go on."""
+"""optuna-dashboard over our storage: notes are added, requests are checked, and workers are not disturbed."""

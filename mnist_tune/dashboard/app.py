@@ -1,4 +1,4 @@
-"""The application behind the dashboard's address: optuna-dashboard, filled in and guarded."""
+"""The application behind the dashboard's address: optuna-dashboard with our additions and guards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def guarded_app(
     *,
     read_only: bool = False,
 ) -> Guard:
-    """The dashboard over a storage and the folders beside it, for requests to one of our names."""
+    """The dashboard over a storage and the folders beside it; it answers to our own names only."""
     check_connections(storage)
     if read_only:
         forbid_writes(storage)
@@ -38,7 +38,7 @@ def guarded_app(
 
 
 def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
-    """optuna-dashboard with our notes and our deletion; nobody is asked who they are."""
+    """optuna-dashboard with our plugins; it does not check who asks."""
     go_by_utc()
     snapshots, files = SnapshotStorage(storage), ArtifactFolder(folders.artifacts.path)
     app: Any = wsgi(snapshots, artifact_store=files)
@@ -66,7 +66,7 @@ def dashboard_app(storage: GuardedStorage, folders: Folders) -> Bottle:
 
 
 def check_connections(storage: GuardedStorage) -> None:
-    """Have a connection that the server has dropped meanwhile be replaced before it is used."""
+    """Replace connections that the server has dropped before they are used."""
 
     def on_checkout(connection: Any, *_: object) -> None:
         dialect = storage.engine.dialect
@@ -80,7 +80,7 @@ def check_connections(storage: GuardedStorage) -> None:
 
 
 def forbid_writes(storage: GuardedStorage) -> None:
-    """Have the database itself refuse whatever this storage would write."""
+    """Have the database itself refuse everything that this storage would write."""
 
     def on_connect(connection: Any, _: object) -> None:
         if storage.engine.dialect.name == "sqlite":
@@ -89,4 +89,4 @@ def forbid_writes(storage: GuardedStorage) -> None:
             connection.read_only = True
 
     sqlalchemy.event.listen(storage.engine, "connect", on_connect)
-    storage.engine.dispose()  # the connections there are were made without
+    storage.engine.dispose()  # existing connections were made without the setting

@@ -1,4 +1,4 @@
-"""The clock that the dashboard goes by: in UTC, as our times are."""
+"""The dashboard's clock, in UTC like our times."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mnist_tune.dashboard.internals import use_clock
 
 
 class Clock(datetime):
-    """Times that say that they are in UTC."""
+    """Times with the zone UTC."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = UTC) -> Self:
-        """The time."""
+        """The present time, by default in UTC."""
         return super().now(tz)
 
 

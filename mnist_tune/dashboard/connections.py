@@ -1,4 +1,4 @@
-"""How many clients may be connected at once, and how long one may take to say what it wants."""
+"""Limits how many clients are connected at once, and how long each may take to ask."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import suppress
 
 MOST = 64
 SHARE_OF_DESCRIPTORS = 4
-"""Connections have at most this part of what the process may open: the database and files need some too."""
+"""Connections get at most this part of the descriptors: the database and files need some too."""
 SECONDS_TO_ASK = 20.0
-"""In which a request must have come whole."""
+"""The time, in seconds, in which a whole request must arrive."""
 
 
 class Connections:
-    """The connections that are open; those come first that have not asked for anything yet, oldest first.
+    """The open connections, and which of them have not sent a request yet. Safe in threads.
 
-    Where there is no room, the oldest of them has to go: a browser asks at once, only what wants to keep
-    others out says nothing. Safe in threads.
+    If there is no room, the oldest of these is closed: a browser asks at once, and only a client that wants
+    to keep others out says nothing.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,10 @@ class Connections:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._silent: dict[socket.socket, float] = {}
-        """Since when, on the monotonic clock."""
+        """The start on the monotonic clock of each connection without a request, oldest first."""
 
     def add(self, connection: socket.socket) -> bool:
-        """Take one more in; whether there is room."""
+        """Add a connection; returns False if there is no room."""
         with self._lock:
             if len(self._open) >= self._most:
                 if not self._silent:
@@ -42,18 +42,18 @@ class Connections:
             return True
 
     def has_asked(self, connection: socket.socket) -> bool:
-        """Its request has come whole; whether it was still waited for."""
+        """Note that a connection's request has arrived; returns False if the connection was closed before."""
         with self._lock:
             return self._silent.pop(connection, None) is not None
 
     def remove(self, connection: socket.socket) -> None:
-        """It is closed."""
+        """Note that a connection is closed."""
         with self._lock:
             self._open.discard(connection)
             self._silent.pop(connection, None)
 
     def end_silent(self) -> None:
-        """End those that have taken too long."""
+        """Close the connections whose requests take too long."""
         with self._lock:
             too_long_ago = time.monotonic() - SECONDS_TO_ASK
             for connection in [each for each, since in self._silent.items() if since < too_long_ago]:
@@ -62,5 +62,5 @@ class Connections:
     def _end(self, connection: socket.socket) -> None:
         del self._silent[connection]
         self._open.discard(connection)
-        with suppress(OSError):  # it may just have ended; its thread, which waits for it, closes it
+        with suppress(OSError):  # it may have just ended; the thread that waits for it closes it
             connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What optuna-dashboard does differently with the files of studies and trials, as plugins like the others."""
+"""Plugins that change how optuna-dashboard handles the files of studies and trials."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from mnist_tune.study.delete import may_remove
 
 
 class OwnFiles(Plugin):
-    """Removes a file only of the study or trial it was added to: all lie in one folder, under their ids.
+    """Removes a file only from the study or trial to which it was added.
 
-    One that another study has too, as a copy does that stock Optuna has made, is only listed here no more.
+    All files are in one folder under their ids. A file that another study has too, such as a copy by stock
+    Optuna, is no longer listed, but stays in the folder.
     """
 
     def __init__(self, storage: SnapshotStorage, folders: Folders) -> None:
@@ -50,12 +51,12 @@ class OwnFiles(Plugin):
             )
         except KeyError:
             return False
-        # What is removed stays as "null".
+        # A removed file stays listed as "null".
         return attributes.get(f"{ARTIFACTS_ATTR_PREFIX}{artifact_id}") not in (None, "null")
 
 
 class FilesNotHere(Plugin):
-    """Says of a file that is not here, or is no file, just that."""
+    """Answers 404 for a file that is not on this machine, or is not a file."""
 
     def apply(self, view: View, route: Route) -> View:
         if not route.rule.startswith("/artifacts/"):

@@ -1,8 +1,8 @@
-"""Who may ask the dashboard for what: checks in front of an application that knows none.
+"""Checks who may ask the dashboard for what; optuna-dashboard itself has no such checks.
 
-It has no login: whoever reaches it may use it. What must not is a page from elsewhere, in the browser of
-somebody who may. Such a page gives itself away by the name it reached us by (DNS rebinding: `Host`), or by
-where it says it comes from (`Origin`, `Sec-Fetch-Site`).
+It has no login: whoever reaches it may use it. A page from elsewhere, in the browser of a person who may,
+must not use it. Such a page is recognised by the name by which it reached us (DNS rebinding: `Host`), or by
+its declared origin (`Origin`, `Sec-Fetch-Site`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | 
 
 READING = ("GET", "HEAD")
 OWN = ("same-origin", "none")
-"""What `Sec-Fetch-Site` says of our own page, and of what a person typed."""
+"""The values of `Sec-Fetch-Site` for our own page, and for an address that a person typed."""
 LINK = "navigate"
-"""What `Sec-Fetch-Mode` says when a person goes to a page."""
+"""The value of `Sec-Fetch-Mode` when a person goes to a page."""
 CONTROL = re.compile("[\0-\x1f\x7f]")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -41,7 +41,7 @@ class Refusal:
 
 
 class Guard:
-    """A WSGI application in front of another."""
+    """A WSGI application that checks each request and passes it on to another."""
 
     def __init__(self, app: WSGIApplication, is_our_name: Callable[[str], bool], *, read_only: bool) -> None:
         self._app = app
@@ -51,7 +51,7 @@ class Guard:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         refusal = self.refusal(environ)
         if refusal is None:
-            environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # which optuna-dashboard takes for granted
+            environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # optuna-dashboard requires it
             is_file = environ.get("PATH_INFO", "").startswith("/artifacts/")
             return self._app(environ, _hardened(start_response, is_file))
         body = f"mnist-tune: {refusal.reason}\n".encode()
@@ -62,7 +62,7 @@ class Guard:
         return [body]
 
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
-        """Why this request is refused, if it is."""
+        """Why this request is refused; None if it is not."""
         host = environ.get("HTTP_HOST", "")
         reads = environ["REQUEST_METHOD"] in READING
         if not self._is_our_name(_name(host)):
@@ -75,7 +75,7 @@ class Guard:
             return Refusal(HTTPStatus.BAD_REQUEST, "the address holds control characters")
         origin = environ.get("HTTP_ORIGIN")
         foreign = origin is not None and _place(origin) != host.lower()
-        # A page elsewhere may link here, no more: what it cannot read could still cost us much to answer.
+        # A page elsewhere may only link here: it cannot read answers, but they could still be costly for us.
         links = reads and environ.get("HTTP_SEC_FETCH_MODE", LINK) == LINK
         if foreign or not (links or environ.get("HTTP_SEC_FETCH_SITE", "none") in OWN):
             return Refusal(HTTPStatus.FORBIDDEN, "the request comes from another site's page")
@@ -85,15 +85,15 @@ class Guard:
 
 
 def local_names(host: str) -> Callable[[str], bool]:
-    """The names of a dashboard on a loopback address. The port may be another: that of a tunnel to it."""
+    """Accepts the names of a dashboard on a loopback address; the port may be that of a tunnel to it."""
     names = {*LOCAL_NAMES, host.lower()}
     return lambda name: name in names
 
 
 def remote_names(host: str) -> Callable[[str], bool]:
-    """The names of a dashboard that others reach: any address, the name given, the machine's own names.
+    """Accepts the names of a dashboard for other machines: any address, `host`, and the machine's own names.
 
-    A site that has its own name point to us gets in by none of these.
+    A site whose own name points to us has none of these names.
     """
     names = {*LOCAL_NAMES, host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
     return lambda name: name in names or is_address(name)
@@ -123,9 +123,9 @@ def _name(host: str) -> str:
 
 
 def _hardened(start_response: StartResponse, is_file: bool) -> StartResponse:
-    """Have browsers trust an answer no more than needed."""
+    """Add headers so that browsers trust an answer no more than needed."""
     more = [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "SAMEORIGIN")]
-    if is_file:  # of a trial: whatever it holds, it must not run as a page of the dashboard
+    if is_file:  # a trial's file must not run as a page of the dashboard, whatever it holds
         more.append(("Content-Security-Policy", "sandbox"))
 
     def start(status: str, headers: Headers, exc_info: ExcInfo = None) -> Callable[[bytes], object]:

@@ -1,4 +1,4 @@
-"""The importances that the dashboard shows of our studies: the report's, instead of its own."""
+"""Shows the importances of the report in the dashboard, instead of the dashboard's own."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from mnist_tune.study.store import open_study
 
 
 class OneMeasure(Plugin):
-    """Answers what matters in a study of ours with the measure of the report.
+    """Answers requests for importances of our studies with the measure of the report.
 
-    optuna-dashboard has another, and two that disagree tell nobody anything.
+    optuna-dashboard has another measure, and two that disagree would only confuse.
     """
 
     def __init__(self, storage: SnapshotStorage) -> None:
         self._storage = storage
         self._computing = threading.Lock()
         self._computed: dict[int, tuple[int, float, list[dict[str, Any]]]] = {}
-        """Study id to how many trials were complete, when it may be computed again, and the answer."""
+        """By study id: how many trials were complete, when to compute again, and the answer."""
 
     def forget(self) -> None:
-        """Studies have gone; their ids may come again."""
+        """Forget all answers, since deleted studies' ids may be used again."""
         self._computed.clear()
 
     def apply(self, view: View, route: Route) -> View:
@@ -44,14 +44,14 @@ class OneMeasure(Plugin):
                 return view(study_id=study_id)
             try:
                 return {"param_importances": [self._of(study_id)]}
-            except MnistTuneError:  # damaged, or deleted meanwhile
+            except MnistTuneError:  # the study is damaged, or was deleted meanwhile
                 return view(study_id=study_id)
 
         return ours
 
     def _of(self, study_id: int) -> list[dict[str, Any]]:
         trials = self._storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.COMPLETE,))
-        # Pages ask again with each trial that ends, and a forest takes its time: workers come first.
+        # Pages ask after each trial that ends, and a forest takes time: workers must not be slowed down.
         with self._computing:
             began = time.monotonic()
             known, not_before, answer = self._computed.get(study_id, (-1, began, []))

@@ -1,7 +1,7 @@
-"""Private parts of optuna-dashboard, and of Optuna's timeline, each with the reason why it is touched.
+"""Private parts of optuna-dashboard, and of Optuna's timeline, each with the reason for its use.
 
-tests/dashboard/test_internals.py says what each is relied on for, and fails first where one has moved. What
-else the package touches of Optuna stands in storage/optuna_internals.py.
+tests/dashboard/test_internals.py says what each part is relied on for, and fails first when one changes. All
+other private parts of Optuna are in storage/optuna_internals.py.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from optuna_dashboard._importance import param_importance_cache
 
 
 def use_clock(clock: type[datetime]) -> None:
-    """Have Optuna's timeline, and the dashboard's memory of what it has read, ask this class for the time.
+    """Have Optuna's timeline and the dashboard's cache ask the class `clock` for the time.
 
-    Both ask for the local time without a zone: where clocks are put back, the page would show nothing new
-    for an hour.
+    Both ask for the local time without a zone: when clocks are set back, the page would show nothing new for
+    an hour.
     """
     modules: tuple[Any, Any] = dashboard_storage, timeline
     modules[0].datetime = clock
@@ -27,6 +27,6 @@ def use_clock(clock: type[datetime]) -> None:
 
 
 def forget_studies(app: Any) -> None:
-    """Have the application forget what it keeps of studies by their ids, which another study may have now."""
+    """Have the application forget what it keeps of studies by id, since another study may have an id now."""
     app._inmemory_cache.clear()  # search spaces
     param_importance_cache.clear()

@@ -1,6 +1,6 @@
-"""What the dashboard says of a trial and of a study where nobody has written a note, as Markdown.
+"""Notes that the dashboard shows for trials and studies without a note by a person, in Markdown.
 
-What is stored is anybody's text: it stands in code, where Markdown has no meaning.
+Stored text may be anybody's, so it is shown as code, where Markdown has no effect.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STATES = {
 
 
 def trial_note(trial: FrozenTrial, attempt: int, epochs: int, last: tuple[Any, Any] | None = None) -> str:
-    """A trial of ours: parameters, where it stands and ran, and why it failed.
+    """The note about a trial of ours: parameters, state, origin, and why it failed.
 
     `last` is its last epoch's number and metrics, as our table has them.
     """
@@ -50,7 +50,7 @@ def trial_note(trial: FrozenTrial, attempt: int, epochs: int, last: tuple[Any, A
 
 
 def study_note(spec: Spec) -> str:
-    """A study of ours: what is searched, and how to go on."""
+    """The note about a study of ours: what is searched, and how to go on."""
     name = spec.study.name
     commands = [
         f"mnist-tune worker {name}",
@@ -74,7 +74,7 @@ def study_note(spec: Spec) -> str:
 
 
 def code(text: object) -> str:
-    """A stored value on one line, whatever it holds."""
+    """A stored value as inline code, whatever it holds."""
     safe = visible(text)
     fence = "`" * (_longest_run(safe) + 1)
     padding = " " if len(fence) > 1 or not safe.strip() else ""
@@ -82,7 +82,7 @@ def code(text: object) -> str:
 
 
 def block(text: str, language: str = "text") -> str:
-    """A stored text of several lines, whatever it holds."""
+    """A stored text of several lines as a block of code, whatever it holds."""
     safe = "\n".join(visible_lines(text))
     fence = "`" * max(3, _longest_run(safe) + 1)
     return f"{fence}{language}\n{safe}\n{fence}"

@@ -1,4 +1,4 @@
-"""What optuna-dashboard does differently with our studies, as plugins of its Bottle application."""
+"""Plugins that change how optuna-dashboard's Bottle application handles our studies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ View = Callable[..., Any]
 
 
 class Plugin:
-    """A plugin in Bottle's second version of their protocol."""
+    """The base of plugins, in the second version of Bottle's protocol."""
 
     api = 2
 
@@ -41,7 +41,7 @@ class Plugin:
 
 
 class Bodies(Plugin):
-    """Gives every answer a body: the page of optuna-dashboard 0.21 takes an empty one for a failure."""
+    """Gives every answer a body, since the page of optuna-dashboard 0.21 takes an empty one for a failure."""
 
     def apply(self, view: View, route: Route) -> View:
         def with_body(**arguments: Any) -> Any:
@@ -54,15 +54,15 @@ class Bodies(Plugin):
 
 
 class TrialNotes(Plugin):
-    """Writes a note to each trial and study where no person has: in the answer, never in the database."""
+    """Adds notes to trials and studies without a person's note: in the answer, never in the database."""
 
     def __init__(self, storage: SnapshotStorage) -> None:
         self._storage = storage
         self._written: dict[int, tuple[FrozenTrial, str]] = {}
-        """Trial id to the trial a note is about and the note."""
+        """By trial id: the trial that a note is about, and the note."""
 
     def forget(self) -> None:
-        """Studies have gone; their trials' ids may come again."""
+        """Forget all notes, since deleted trials' ids may be used again."""
         self._written.clear()
 
     def apply(self, view: View, route: Route) -> View:
@@ -80,7 +80,7 @@ class TrialNotes(Plugin):
     def _add(self, study_id: int, answer: dict[str, Any]) -> None:
         try:
             spec = as_stored_spec(self._storage.get_study_user_attrs(study_id)[SPEC])
-        except (Damaged, KeyError):  # damaged, not ours, or deleted meanwhile: the page has the rest
+        except (Damaged, KeyError):  # damaged, not ours, or deleted meanwhile: the page shows the rest
             return
         _fill(answer["note"], study_note(spec))
         trials = self._storage.last_seen(study_id)
@@ -96,24 +96,24 @@ class TrialNotes(Plugin):
 
     def _note(self, trial: FrozenTrial, attempt: int, spec: Spec, last: tuple[Any, Any] | None) -> str:
         about, note = self._written.get(trial_id_of(trial), (None, ""))
-        if about is not trial:  # read anew since
+        if about is not trial:  # the trial was read again since
             try:
                 epochs = trial.params.get("epochs", spec.training.epochs)
                 note = trial_note(trial, attempt, epochs, last)
-            except (KeyError, TypeError, ValueError, IndexError):  # one trial must not hide the others
+            except (KeyError, TypeError, ValueError, IndexError):  # damage hides one trial only
                 note = f"What is stored of trial {trial.number} is damaged; `mnist-tune verify` says how."
             self._written[trial_id_of(trial)] = trial, note
         return note
 
 
 def _fill(note: dict[str, Any], body: str) -> None:
-    # Version 0 is a note that nobody has saved: a person's first one is stored as version 1, over ours.
+    # Version 0 means that nobody has saved a note: a person's first one becomes version 1 and replaces ours.
     if note["version"] == 0:
         note["body"] = body
 
 
 def _attempts(trials: dict[int, FrozenTrial]) -> dict[int, int]:
-    """Trial id to how many attempts its cell has had by then, of all trials of ours."""
+    """By trial id, the number of each trial of ours among the attempts at its cell, counted from 1."""
     tries: Counter[int] = Counter()
     attempts = {}
     for trial in sorted(trials.values(), key=lambda trial: trial.number):
@@ -158,9 +158,9 @@ class Deletion(Plugin):
 
 
 class Refusals(Plugin):
-    """Leaves the trials of our studies to their workers: nobody tells, renames or adds to them here.
+    """Refuses changes to the trials of our studies, which belong to their workers.
 
-    What may be done to a study of ours is listed, so that what a later dashboard brings is refused.
+    The allowed changes are listed, so that new features of a later dashboard are refused.
     """
 
     ALLOWED = (
@@ -196,7 +196,7 @@ class Refusals(Plugin):
 
 
 def is_ours(storage: SnapshotStorage, study_id: int) -> bool:
-    """Whether the study is one of this program."""
+    """Whether this program made the study."""
     try:
         return SPEC in storage.get_study_user_attrs(study_id)
     except KeyError:

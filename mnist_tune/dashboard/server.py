@@ -1,4 +1,4 @@
-"""A small threaded HTTP server for the dashboard, and the browser that is opened on it."""
+"""A small threaded HTTP server for the dashboard, and the browser that is opened for it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 SILENCE_SECONDS = 60.0
 MOST_TAKEN_IN = 1_000_000
-"""Bytes of a request's body; the dashboard understands none that is longer."""
+"""The most bytes of a request's body; the dashboard uses no longer ones."""
 BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 NICENESS = 10
-"""Added to that of the process: where cores are short, training comes first."""
+"""Added to the process's niceness: where cores are short, training comes first."""
 
 
 class Address(NamedTuple):
-    """Where a server listens: an address of this machine, and the name it was given as."""
+    """Where a server listens: an address of this machine, and the name by which it was given."""
 
     host: str
     address: str
@@ -43,19 +43,19 @@ class Address(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can reach it."""
         return ip_address(self.address.partition("%")[0]).is_loopback
 
     def url(self, port: int) -> str:
-        """What to open in a browser."""
+        """The URL to open in a browser."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{port}/"
 
 
 def find_address(host: str, *, allow_remote: bool) -> Address:
-    """The address of this machine that `host` means.
+    """The address of this machine that `host` stands for.
 
     Raises:
-        UserError: it means none, or one that other machines reach though that is not allowed.
+        UserError: there is none, or other machines can reach it although that is not allowed.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host or "?", None, type=socket.SOCK_STREAM)[0]
@@ -73,14 +73,14 @@ def find_address(host: str, *, allow_remote: bool) -> Address:
 
 
 class Handler(WSGIRequestHandler):
-    """Answers one request, without a line about each."""
+    """Answers one request, without a log line."""
 
     timeout = SILENCE_SECONDS  # a client that reads nothing must not keep a thread for ever
-    default_request_version = "HTTP/1.0"  # what is not even a request is answered with a status, too
+    default_request_version = "HTTP/1.0"  # what is not even a request is answered with a status too
     server: Server
 
     def parse_request(self) -> bool:
-        """Take in all of the request, with its body: what has not come in time is not answered."""
+        """Read the whole request with its body; a late one is not answered."""
         if not super().parse_request():
             return False
         length, *others = self.headers.get_all("Content-Length", ["0"])
@@ -100,16 +100,16 @@ class Handler(WSGIRequestHandler):
         return False
 
     def address_string(self) -> str:
-        return str(self.client_address[0])  # without asking a name server
+        return str(self.client_address[0])  # without a question to a name server
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingMixIn, WSGIServer):
     """Answers each request in a thread of its own."""
 
-    daemon_threads = True  # leaving does not wait for a browser
+    daemon_threads = True  # the end does not wait for a browser
     request_queue_size = 64
 
     def __init__(self, address: Address, port: int) -> None:
@@ -145,11 +145,11 @@ class Server(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Called several times a second."""
+        """Close clients that are too slow; called several times a second."""
         self.connections.end_silent()
 
     def handle_error(self, *request: Any) -> None:
-        """A browser that is gone or silent is no error of ours; the application reports its own."""
+        """Ignore a browser that is gone or silent; the application reports its own errors."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(*request)
 
@@ -160,7 +160,7 @@ def serve(server: Server, app: WSGIApplication, on_start: Callable[[], None]) ->
     try:
         take_over(signal.default_int_handler, ignored_signals())
         os.nice(NICENESS)
-        warnings.simplefilter("ignore")  # Optuna's hints to programmers are none to who looks at a page
+        warnings.simplefilter("ignore")  # Optuna's hints to programmers are of no use here
         on_start()
         server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
@@ -170,10 +170,10 @@ def serve(server: Server, app: WSGIApplication, on_start: Callable[[], None]) ->
 
 
 def open_browser(url: str) -> threading.Thread | None:
-    """Show the page, if somebody sits before a screen with windows; the thread that does so."""
+    """Open the page if the user has a graphical desktop; returns the thread that does so, else None."""
     if not (sys.stdout.isatty() and _has_windows()):
         return None
-    # Some browsers stay until they are closed.
+    # In a thread, since some browser commands return only when the browser is closed.
     thread = threading.Thread(target=_open, args=(url,), name="browser", daemon=True)
     thread.start()
     return thread
@@ -189,6 +189,6 @@ def _open(url: str) -> None:
         browser = webbrowser.get()
     except webbrowser.Error:
         return
-    # What is no more than a command runs in the terminal, as lynx and w3m do.
+    # Other commands would run in the terminal, as lynx and w3m do.
     if type(browser) is not webbrowser.GenericBrowser and not isinstance(browser, webbrowser.Elinks):
         browser.open(url)

@@ -1,7 +1,7 @@
-"""The storage as the dashboard sees it: read again is only what can have changed.
+"""The storage for the dashboard, which reads only what may have changed.
 
 The page asks every few seconds, and stock reads every trial for each answer, which takes seconds for
-thousands; here a query of ids, states and times says which trials are new, run, or have changed their state.
+thousands. Here one query of ids, states and times tells which trials are new, run, or have changed.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from mnist_tune.storage.optuna_internals import (
 )
 
 READING_SHARE = 0.1
-"""Of the time, at most: pages that ask often must not slow the workers."""
+"""The most time for reading, as a share: pages that ask often must not slow the workers."""
 
 
 class SnapshotStorage(CachedStorage):
-    """A storage that keeps the trials it has read. Safe in threads.
+    """A storage that keeps the trials that it has read. Safe in threads.
 
-    Optuna's own cache, which it replaces, reads waiting trials anew each time, and takes a study for another
-    that had its id before: SQLite gives the ids of deleted studies out again.
+    It replaces Optuna's own cache, which reads waiting trials anew each time. That cache also takes a study
+    for an earlier one with the same id, and SQLite reuses the ids of deleted studies.
     """
 
     def __init__(self, guarded: GuardedStorage) -> None:
         super().__init__(guarded)
         self.guarded = guarded
         self.on_replaced: Callable[[], None] = lambda: None
-        """Called when a study is gone, or another has its id."""
+        """Called when a study is gone, or when another has its id."""
         self._identities: dict[int, str] = {}
         self._known: dict[int, dict[int, FrozenTrial]] = {}
-        """Study id to its trials by their ids."""
+        """The trials of each study, by study id and trial id."""
         self._rows: dict[int, dict[int, tuple[Any, ...]]] = {}
-        """Study id to the rows of these, when they were last read."""
+        """The rows of these trials at the last reading, by study id and trial id."""
         self._trained: dict[int, TrainedTrials] = {}
         self._reading: dict[int, threading.Lock] = {}
         self._next_reading: dict[int, float] = {}
@@ -73,7 +73,7 @@ class SnapshotStorage(CachedStorage):
             return self.guarded.get_all_studies()
         except STORAGE_ERRORS:
             raise
-        except Exception:  # what is stored may have any shape
+        except Exception:  # damaged data can raise any exception
             with self.guarded.transaction() as session:
                 ids = list(session.execute(select(studies.c.study_id)).scalars())
             return [study for study_id in ids if (study := self._readable_study(study_id)) is not None]
@@ -96,7 +96,7 @@ class SnapshotStorage(CachedStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        # Two pages that ask at the same moment read once, and a large study is not read all the time.
+        # Two pages that ask at the same time read once, and a large study is not read all the time.
         with self._reading.setdefault(study_id, threading.Lock()):
             began = time.monotonic()
             if study_id not in self._known or began >= self._next_reading.get(study_id, began):
@@ -109,11 +109,11 @@ class SnapshotStorage(CachedStorage):
         return copy.deepcopy(wanted) if deepcopy else wanted
 
     def last_seen(self, study_id: int) -> dict[int, FrozenTrial]:
-        """The study's trials by their ids, as they were when last read."""
+        """The study's trials, by id, as they were when last read."""
         return self._known.get(study_id, {})
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        return BaseStorage.get_best_trial(self, study_id)  # from the trials that are here
+        return BaseStorage.get_best_trial(self, study_id)  # from the trials that are kept
 
     def get_study_name_from_id(self, study_id: int) -> str:
         return self.guarded.get_study_name_from_id(study_id)
@@ -122,8 +122,8 @@ class SnapshotStorage(CachedStorage):
         return self.guarded.get_study_directions(study_id)
 
     def delete_study(self, study_id: int) -> None:
-        self.guarded.get_study_name_from_id(study_id)  # KeyError: there is none
-        # Optuna's own loads everything first, and silently deletes nothing if a row is added meanwhile.
+        self.guarded.get_study_name_from_id(study_id)  # KeyError if there is none
+        # Optuna's own function loads everything first, and deletes nothing if a row is added meanwhile.
         with self.guarded.transaction() as session:
             delete_rows(session, study_id)
         self._forget(study_id)
@@ -140,7 +140,7 @@ class SnapshotStorage(CachedStorage):
             trial_id
             for trial_id, trial in known.items()
             if trial.state is TrialState.RUNNING
-            # The times tell it from the trial of a deleted study that had its id.
+            # The times tell it from a deleted study's trial with the same id.
             or now.get(trial_id) != before.get(trial_id)
         }
         changed &= now.keys()
@@ -151,7 +151,7 @@ class SnapshotStorage(CachedStorage):
 
     def _forget(self, *study_ids: int) -> None:
         for study_id in study_ids:
-            with self._reading.setdefault(study_id, threading.Lock()):  # what is being read now is old, too
+            with self._reading.setdefault(study_id, threading.Lock()):  # what is being read now is old too
                 self._known.pop(study_id, None)
                 self._rows.pop(study_id, None)
                 self._trained.pop(study_id, None)
@@ -160,7 +160,7 @@ class SnapshotStorage(CachedStorage):
 
 
 def _as_shown(trials: Collection[FrozenTrial], trained: TrainedTrials) -> Iterable[FrozenTrial]:
-    """The trials of a study. In one of ours, what no worker has trained has failed: it is never the best."""
+    """The trials of a study. In ours, finished trials that no worker trained are shown as failed."""
     if not any(CELL in trial.system_attrs for trial in trials):
         return trials
     return (

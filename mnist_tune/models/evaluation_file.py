@@ -1,4 +1,4 @@
-"""What a model answered on the test images, kept beside it for reports."""
+"""The results of a model on the test images, kept in its folder for reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mnist_tune.spec.documents import dump
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A trained model's configuration, and what `evaluate` measured of it."""
+    """A trained model's configuration, and the results that `evaluate` measured."""
 
     folder: Path
     configuration: Configuration
@@ -29,14 +29,14 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Measured:
-    """An evaluation, and which file with which content it is of."""
+    """An evaluation with the file of its model and the hash of that file."""
 
     evaluation: Evaluation
     file: Path
     sha256: str
 
     def keep(self) -> Path | None:
-        """Write it beside the model, if that is the one of a folder that `train` wrote. Raises OSError."""
+        """Write it into the model's folder if `train` made that folder; returns the path. Raises OSError."""
         folder = self.file.parent
         if self.file.name != MODEL_FILE or not (folder / CONFIGURATION_FILE).is_file():
             return None
@@ -50,7 +50,7 @@ def read_evaluated(folder: Path) -> Evaluated:
     """The configuration of the model in `folder` and its stored evaluation.
 
     Raises:
-        UserError: no folder of `train`, or its model has not been evaluated.
+        UserError: `train` did not make the folder, or its model has not been evaluated.
     """
     for name in (MODEL_FILE, CONFIGURATION_FILE, METRICS_FILE):
         if not (folder / name).is_file():
@@ -84,9 +84,9 @@ def _misclassified(fields: dict[str, Any]) -> Misclassified:
 
 
 def _number(stored: float | None) -> float:
-    return math.nan if stored is None else stored  # as JSON has it
+    return math.nan if stored is None else stored  # JSON has null for nan
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's content. Raises OSError."""
+    """The SHA-256, in hex, of a file's content. Raises OSError."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Train one chosen configuration, keep the model, and measure it on the test images."""
+"""Trains one chosen configuration, keeps the model, and measures it on the test images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def retrain(
 ) -> Path:
     """Train on all 60,000 images, or on the configuration's split, and write model, config and metrics.
 
-    Returns the path of the model, which is written last: where it is, the folder is complete.
+    Returns the path of the model. It is written last: if it exists, the folder is complete.
 
     Raises:
         UserError: `output` holds a model already, or cannot be written.
@@ -75,7 +75,7 @@ def retrain(
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """Make the folder before hours of training, not after; if these end badly, take back what was made."""
+    """Make the folder before hours of training; if training fails, remove the folders that were made."""
     try:
         made = make_folder(path)
     except OSError as error:
@@ -83,17 +83,17 @@ def _folder(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # it holds something: not ours to remove
+        with suppress(OSError):  # it is not empty, and its files may be the user's
             for folder in made:
                 folder.rmdir()
         raise
 
 
 def evaluate_model(model: Path, *, device: str, data: Path | None) -> Measured:
-    """Measure a saved model on the 10,000 test images, in fp32: the same figures on any hardware.
+    """Measure a saved model on the 10,000 test images, in fp32: the numbers are the same on any hardware.
 
     Raises:
-        UserError: no model there, or not one of ours.
+        UserError: there is no model, or not one of ours.
     """
     file = model / MODEL_FILE if model.is_dir() else model
     loaded = load_model(file)

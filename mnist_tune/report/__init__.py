@@ -1,4 +1,4 @@
-"""A study as one HTML file that people look at: each picture answers one question.
+"""A study as one HTML file for people: each picture answers one question.
 
-It reads results and what `evaluate` kept; never images, and nothing that needs torch.
+The report reads results and what `evaluate` kept; it never reads images, and needs no torch.
 """

@@ -1,4 +1,4 @@
-"""What the winner, trained anew, got right and wrong on the test images."""
+"""Pictures of what the winner, trained anew, got right and wrong on the test images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mnist_tune.text.wording import percent
 
 
 def confusion(evaluation: Evaluation, whose: str) -> Picture:
-    """Which digits are taken for which."""
+    """The picture of which digits are taken for which."""
     matrix = evaluation.confusion_matrix
     digits = [str(digit) for digit in range(len(matrix))]
     n = range(len(matrix))
-    # Two layers: next to the right answers no mistake would have a colour.
+    # In two layers: beside the many right answers no mistake would have a colour.
     wrong = [[None if i == j else matrix[i][j] for j in n] for i in n]
     right = [[matrix[i][j] if i == j else None for j in n] for i in n]
     most = max((count or 0 for row in wrong for count in row), default=0)
@@ -55,7 +55,7 @@ def confusion(evaluation: Evaluation, whose: str) -> Picture:
 
 
 def per_class(evaluation: Evaluation, whose: str) -> Picture:
-    """How well each digit is read, and how certain that is."""
+    """The picture of how well each digit is read, and how certain that is."""
     totals = [sum(row) for row in evaluation.confusion_matrix]
     known = [
         (digit, value, of_images(value, totals[digit]))

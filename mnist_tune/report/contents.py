@@ -1,4 +1,4 @@
-"""The whole report, from a study's results and the winner's evaluations, in the order it is read."""
+"""The whole report, from a study's results and the winner's evaluations, in reading order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mnist_tune.results.study_results import Results
 
 @dataclass(frozen=True)
 class Report:
-    """What the page shows."""
+    """The contents of the page."""
 
     name: str
     headline: Headline
@@ -36,7 +36,7 @@ class Report:
 
 
 def contents(results: Results, models: Sequence[Evaluated], storage: str, now: datetime) -> Report:
-    """Everything there is to show of the study.
+    """Everything that the page shows about a study.
 
     Raises:
         UserError: a model is not the winner's.

@@ -1,4 +1,4 @@
-"""Losses and accuracy by epoch, every cell, the winner's highlighted."""
+"""Losses and accuracy by epoch for every cell, with the winner highlighted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import counted, loss, percent
 
 MOST_NAMED = 12
-"""Configurations with a line and a name each; more are drawn as groups."""
+"""How many configurations get a line and a name each; more are drawn as groups."""
 SERIES = [f"series{number}" for number in range(1, 7)]
 DASHES = ["dash", "dot", "dashdot", "longdash", "longdashdot", "solid"]
 SYMBOLS = ["square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star", "pentagon"]
@@ -58,11 +58,11 @@ class _Group:
     line: dict[str, Any]
     marker: dict[str, Any]
     is_casing: bool = False
-    """A border of the lines above it: neither read nor named."""
+    """Whether it is only a border for the line drawn over it, without name and hover text."""
 
 
 def curves(results: Results) -> Picture:
-    """How loss and accuracy went."""
+    """The picture of how losses and accuracy changed over epochs."""
     drawn = [attempt for attempt in results.latest if attempt.history]
     question = "How did the cells learn?"
     if not drawn:
@@ -102,7 +102,7 @@ def curves(results: Results) -> Picture:
 
 
 def _groups(results: Results, drawn: Sequence[TrialResult]) -> list[_Group]:
-    """The winner last, so that it is on top."""
+    """The groups of attempts to draw; the winner comes last, so that it is on top."""
     winner = [attempt for attempt in drawn if is_winner(results, attempt)]
     rest = [attempt for attempt in drawn if not is_winner(results, attempt)]
     is_few = len(_by_name(results, rest)) < MOST_NAMED
@@ -159,7 +159,7 @@ def _seeds(attempts: Sequence[TrialResult]) -> str:
 
 
 def _points(attempts: Sequence[TrialResult], metric: Metric) -> dict[str, list[Any]]:
-    """One trace however many attempts: a trace each takes a browser seconds."""
+    """The points of all attempts as one trace, since many traces take a browser seconds."""
     x: list[int | None] = []
     y: list[float | None] = []
     trials: list[int | None] = []
@@ -192,7 +192,7 @@ def _spans_decades(drawn: Sequence[TrialResult], metric: Metric) -> bool:
 
 
 def _close_up(drawn: Sequence[TrialResult], results: Results) -> list[float] | None:
-    """The range around the winner's later epochs, where the range of all would hide what differs there."""
+    """The range of the winner's later epochs, or None if the range of all shows their differences too."""
     metric = PANELS[-1].metric
     winner = [attempt for attempt in drawn if is_winner(results, attempt)]
     later = [replace(attempt, history=attempt.history[len(attempt.history) // 2 :]) for attempt in winner]

@@ -1,4 +1,4 @@
-"""Attempts that failed, and why."""
+"""The failed attempts, with their reasons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnist_tune.text.wording import counted, first_line
 
 
 def failures(results: Results) -> Picture | None:
-    """Every attempt that failed, with its reason."""
+    """The table of all failed attempts; None if none has failed."""
     failed = [attempt for attempt in results.attempts if attempt.failure is not None]
     if not failed:
         return None
@@ -40,6 +40,6 @@ def failures(results: Results) -> Picture | None:
 
 
 def by_class(failed: Sequence[TrialResult]) -> str:
-    """How many of each class."""
+    """How many attempts failed in each class, in words."""
     counts = Counter(first_line((attempt.failure or {})["class"]) for attempt in failed)
     return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())

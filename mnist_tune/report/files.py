@@ -1,4 +1,4 @@
-"""Writing the page."""
+"""Writes the page to a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_tune.report.page import page
 
 
 def write_page(report: Report, path: Path) -> int:
-    """Write the report whole or not at all; its size in bytes.
+    """Write the report whole or not at all; returns its size in bytes.
 
     Raises:
         UserError: the file cannot be written.

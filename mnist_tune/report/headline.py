@@ -1,4 +1,4 @@
-"""The winner in words: its configuration, what it reached, and how certain that is."""
+"""The winner in words: its configuration, its accuracies, and how certain they are."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mnist_tune.spec.documents import dump
 from mnist_tune.text.wording import counted, percent
 
 REFERENCE_TEST_ACCURACY = 98.94
-"""Percent, of one run of the reference result."""
+"""Percent, of one run of the reference configuration."""
 REFERENCE_RECIPE = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam", "epochs": 10}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One big number with what is to be known of it."""
+    """One big number, with its interval and an explanation."""
 
     label: str
     value: str
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Headline:
-    """What stands on top. Without a winner, `configuration` is empty and `next_step` says what to do."""
+    """The top of the page. Without a winner, `configuration` is empty and `next_step` says what to do."""
 
     standing: str
     winner: str
@@ -45,7 +45,7 @@ class Headline:
 
 
 def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Headline:
-    """The winner, or what is missing for one. `storage` is shown as it is."""
+    """The winner, or why there is none yet. `storage` is shown as it is given."""
     best = results.best
     if best is None:
         why = (
@@ -132,7 +132,7 @@ def _test(models: Sequence[Evaluated]) -> Figure:
 
 
 def _beside_the_reference(models: Sequence[Evaluated], reading: Reading) -> str:
-    """A run against what another run would reach, not against the mean; only for the same recipe."""
+    """Compares a run with the interval for one more run, not with the mean; empty for other recipes."""
     training = models[0].configuration.training
     is_same = all(getattr(training, name) == value for name, value in REFERENCE_RECIPE.items())
     if reading.next_run is None or not is_same:

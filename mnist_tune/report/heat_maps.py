@@ -1,4 +1,4 @@
-"""A grid as heat maps: the mean over seeds of every configuration, in its place."""
+"""A grid as heat maps: the mean over seeds of every configuration, at its place."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mnist_tune.text.wording import percent
 MOST_MAPS = 12
 MISSING = "\N{EN DASH}"
 MOST_ANNOTATED = 12
-"""Columns of a map up to which each cell has its number written in it."""
+"""The most columns of a map whose cells have their numbers written in them."""
 
 
 def heat_maps(results: Results) -> Picture | None:
-    """Where in the grid accuracy is high; None for a search that is no grid."""
+    """The picture of where accuracy is high; None if the search is no grid."""
     if results.spec.search.grid is None:
         return None
     axes = {
@@ -52,7 +52,7 @@ class _Axis:
 
 @dataclass(frozen=True)
 class _Map:
-    """One map; `cells` are its rows, None where there is no result."""
+    """One map; `cells` has its rows, with None where there is no result."""
 
     title: str
     across: _Axis
@@ -65,7 +65,7 @@ class _Map:
 
 
 def _maps(results: Results, axes: dict[str, list[Any]]) -> list[_Map]:
-    """The first two axes are a map's; each combination of the others is a map. Of many, the best first."""
+    """A map of the first two axes for each combination of the others; of too many, the best come first."""
     found = {_key(place.candidate.parameters): place.candidate for place in results.ranking}
     fixed = {name: values[0] for name, values in results.spec.search.axes.items() if isinstance(values, list)}
     fixed.pop(SEED, None)
@@ -154,7 +154,7 @@ def _words(cell: Candidate | None) -> str:
 
 
 def _answer(results: Results, axes: dict[str, list[Any]], n_maps: int) -> str:
-    # Not the first of the ranking: a configuration that lacks seeds stands below it, however high its mean.
+    # Not the first of the ranking: a configuration that lacks seeds is below it, however high its mean.
     means = sorted((place.candidate for place in results.ranking), key=lambda candidate: candidate.mean)
     best = means[-1]
     seeds = " Means over the seeds, ± one standard error, of n seeds." if best.n > 1 else ""

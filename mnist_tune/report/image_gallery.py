@@ -1,4 +1,4 @@
-"""The test digits that were read wrong, as pictures in the page."""
+"""The test digits that were read wrong, as images in the page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Digit:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The digits, most confidently wrong first."""
+    """The digits that were read wrong, the most confident mistakes first."""
 
     digits: Sequence[Digit]
     answer: str
@@ -70,7 +70,7 @@ def _digit(one: Misclassified) -> Digit:
 
 
 def png(pixels: bytes, width: int) -> bytes:
-    """Grey pixels, row by row, 0 black to 255 white, as a PNG file."""
+    """Encode grey pixels, row by row from 0 (black) to 255 (white), as a PNG file."""
     height = len(pixels) // width
     rows = b"".join(b"\0" + pixels[row * width : (row + 1) * width] for row in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)

@@ -14,11 +14,11 @@ from mnist_tune.results.importances import EVALUATOR, importances
 from mnist_tune.results.study_results import Results
 
 FEW = 50
-"""Cells with which the order of the fields means something, and the numbers little."""
+"""With fewer cells, only the order of the fields has a meaning, not the numbers."""
 
 
 def important_fields(results: Results, study: optuna.Study) -> Picture:
-    """How much of the difference between cells is whose doing."""
+    """The picture of each field's share in the differences between cells."""
     question = "Which fields matter?"
     measured = importances(results, study)
     if not measured.shares:

@@ -1,4 +1,4 @@
-"""The models that were evaluated on the test images, checked to be the winner's."""
+"""Checks that evaluated models are the winner's."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import parameters_text
 
 NOT_THE_RECIPE = {SEED, "precision"}
-"""Fields in which a model may differ from the winner and be the same configuration."""
+"""Fields in which a model may differ from the winner and still have the same configuration."""
 
 
 def check(models: Sequence[Evaluated], results: Results) -> None:
-    """See that all models are of the study's winner, and that they are replicates of each other.
+    """Check that all models have the winner's configuration, and that they are replicates of each other.
 
     Raises:
-        UserError: one is not.
+        UserError: a model is not the winner's, or not a replicate.
     """
     best = results.best
     if models and best is None:

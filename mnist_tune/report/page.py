@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network, and may make no request either."""
+"""The report as one HTML file that needs no network, and cannot make requests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mnist_tune.report.theme import DARK, LIGHT, variables
 from mnist_tune.text.visible import visible_text
 
 EARLY = "document.documentElement.classList.add('scripted');"
-"""Before the page is drawn, so that what is for browsers without scripts does not flash up."""
+"""Runs before the page is drawn, so that texts for browsers without scripts do not flash up."""
 
 
 def page(report: Report) -> str:
-    """The file's text."""
+    """The text of the HTML file."""
     environment = Environment(
         loader=PackageLoader("mnist_tune.report", "."),
         autoescape=True,
@@ -45,14 +45,14 @@ def page(report: Report) -> str:
 
 
 def _visible(value: object) -> object:
-    """What the template is given; text of ours that is markup already stays."""
+    """Make a value for the template safe to show; our own markup stays as it is."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return visible_text(value)
 
 
 def _policy(scripts: list[str]) -> str:
-    """Only these very scripts run, whatever text a study has stored; nothing is fetched or sent."""
+    """The content policy: only these scripts run, whatever a study has stored; nothing is fetched or sent."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in scripts
@@ -64,7 +64,7 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _inert(json_text: str) -> Markup:
-    """JSON that cannot end the element it stands in."""
+    """JSON that cannot end the HTML element that contains it."""
     for character in "<>&\u2028\u2029":
         json_text = json_text.replace(character, f"\\u{ord(character):04x}")
     return Markup(json_text)

@@ -1,6 +1,6 @@
-"""Panels side by side where there is room, one below the other where there is not.
+"""Panels side by side where there is room, else one below the other.
 
-The page arranges them anew when its width changes (page.js does what `arrange` does).
+The page rearranges them when its width changes (page.js does the same as `arrange`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEGEND_LINE = 29
 
 
 def panels(titles: Sequence[str], *, least_width: int = 340, height: int = 280, most: int = 4) -> go.Figure:
-    """An empty figure with the axes x, x2, ... and y, y2, ..., one pair a panel."""
+    """An empty figure with the axes x, x2, ... and y, y2, ..., one pair for each panel."""
     figure = go.Figure()
     for index, title in enumerate(titles):
         axis = "" if index == 0 else str(index + 1)
@@ -44,7 +44,7 @@ def panels(titles: Sequence[str], *, least_width: int = 340, height: int = 280, 
 
 
 def finish(figure: go.Figure) -> go.Figure:
-    """The look that all figures share, and the arrangement for a wide page."""
+    """Give a figure the common look, and arrange it for a wide page."""
     figure.update_xaxes(_axis())
     figure.update_yaxes(_axis())
     figure.update_layout(
@@ -88,7 +88,7 @@ def arrange(figure: go.Figure, width: int) -> None:
 
 
 def logarithmic(low: float, high: float) -> dict[str, object]:
-    """A logarithmic axis for values from `low`, above 0, to `high`."""
+    """A logarithmic axis for values from `low`, which must be above 0, to `high`."""
     digits = (1,) if high > 300 * low else (1, 2, 5)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]

@@ -1,4 +1,4 @@
-"""The figures as PNG files, drawn by Kaleido in a browser that is already there."""
+"""The figures as PNG files, drawn by Kaleido in a browser that is installed already."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCALE = 2
 
 
 def write_pngs(report: Report, folder: Path) -> list[Path]:
-    """Write every figure to `folder` as KEY.png; their paths.
+    """Write every figure to `folder` as KEY.png; returns the paths.
 
     Raises:
         UserError: the folder cannot be made or written to.
@@ -31,7 +31,7 @@ def write_pngs(report: Report, folder: Path) -> list[Path]:
         raise UserError(f"{folder}: cannot be made: {error.strerror}; name another with --png") from None
     names = [f"{picture.key}.png" for picture in report.pictures if picture.figure is not None]
     try:
-        # In a folder of their own until all are there: each appears whole, or not at all.
+        # In a separate folder until all are complete: each file appears whole, or not at all.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".drawing-") as drawing:
             # Without mathjax=False the browser would fetch it from a server.
             kaleido.write_fig_from_object_sync(
@@ -54,7 +54,7 @@ def write_pngs(report: Report, folder: Path) -> list[Path]:
 
 
 def _orders(report: Report, folder: Path) -> list[dict[str, Any]]:
-    """What Kaleido is to draw."""
+    """Kaleido's instructions, one for each figure."""
     return [
         {
             "fig": (figure := filled_in(picture.figure.to_json(), LIGHT)),

@@ -1,4 +1,4 @@
-"""Where the numbers come from: spec, versions, hardware, data, time."""
+"""Where the numbers come from: spec, versions, hardware, data, times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Provenance:
-    """Facts as a table, the study's spec, and what makes its numbers less comparable than they look."""
+    """Facts as a table, the study's spec, and why its numbers are less comparable than they look."""
 
     facts: Table
     spec: str
@@ -68,7 +68,7 @@ def _times(results: Results, now: datetime) -> list[list[str]]:
 
 
 def _values(results: Results, key: str) -> str:
-    """What the attempts were run with; with counts where they differ."""
+    """An attribute of the attempts' environments; with counts where they differ."""
     found = Counter(
         first_line(str(attempt.environment[key]))
         for attempt in results.attempts

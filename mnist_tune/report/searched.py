@@ -1,4 +1,4 @@
-"""How accuracy depends on the searched fields."""
+"""Pictures of how accuracy depends on the searched fields."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from mnist_tune.text.wording import percent
 
 ACCURACY = "validation accuracy"
 FEWEST = 2
-"""Completed cells with which there is something to compare."""
+"""The fewest completed cells that can be compared."""
 BANDS = 5
 FEW = 150
-"""Lines that do not cover each other."""
+"""The most lines that do not cover each other."""
 
 
 def parallel_coordinates(results: Results, study: optuna.Study) -> Picture:
-    """Which values good cells have in common."""
+    """The picture of which values good cells have in common."""
     question = "Which values do good cells have in common?"
     names = shared(results)
     if (why := _nothing_to_compare(results, names)) is not None:
@@ -55,7 +55,7 @@ def parallel_coordinates(results: Results, study: optuna.Study) -> Picture:
 
 
 def slices(results: Results) -> Picture:
-    """What each field does for itself."""
+    """The picture of accuracy by each field alone."""
     question = "What does each field do by itself?"
     names = searched(results)
     if (why := _nothing_to_compare(results, names)) is not None:
@@ -109,9 +109,9 @@ def _nothing_to_compare(results: Results, names: Sequence[str]) -> str | None:
 
 
 def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
-    """Optuna draws a trace a trial, which takes a browser seconds; here a trace is a band of trials."""
+    """Draw a trace for each band of trials: Optuna draws one a trial, which takes a browser seconds."""
     lines = [trace for trace in plotted.data if trace.mode == "lines"]
-    # Optuna may reorder the trials: a line's height on the first axis is its accuracy.
+    # Optuna may reorder the trials, so they are sorted by their height on the first axis, the accuracy.
     lines.sort(key=lambda trace: trace.y[0])
     low, high = ends(attempt.accuracy for attempt in results.complete)
     winning = [attempt for attempt in results.complete if is_winner(results, attempt)]
@@ -171,7 +171,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
 
 
 def _goes_through(line: Any, results: Results, attempt: TrialResult) -> bool:
-    """Whether a line goes through the attempt's values: those of a list are written out, others rounded."""
+    """Whether a line passes through the attempt's values: those of a list are written out, others rounded."""
     fields = zip(sorted(shared(results)), line.customdata[1:], strict=True)
     return all(
         text == str(attempt.parameters[name])
@@ -193,7 +193,7 @@ def _joined(lines: Sequence[Any]) -> dict[str, list[Any]]:
 
 
 def _common(results: Results, names: Sequence[str]) -> str:
-    """What the best tenth shares, if it shares something that not all have."""
+    """The values that the best tenth shares, unless all cells share them."""
     ranked = sorted(results.complete, key=lambda attempt: -attempt.accuracy)
     top = ranked[: max(2, len(ranked) // 10)]
     in_common = {

@@ -1,4 +1,4 @@
-"""Cells whose results come from an older study: where and when they ran is not of this study."""
+"""Cells whose results come from an older study, so that their times and workers are that study's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mnist_tune.text.wording import first_line
 
 
 def ran_here(results: Results) -> list[TrialResult]:
-    """The attempts without those that were taken over: whose times and workers are this study's."""
+    """The attempts that were not taken over, so that their times and workers are this study's."""
     return [attempt for attempt in results.attempts if attempt.reused is None]
 
 
 def taken_over(results: Results) -> str:
-    """How many cells were taken over from which study; nothing if none."""
+    """How many cells were taken over from which study; empty if none were."""
     studies = Counter(
         first_line(str(attempt.reused["study"])) for attempt in results.attempts if attempt.reused is not None
     )

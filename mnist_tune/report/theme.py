@@ -1,7 +1,7 @@
-"""Colours by name, for light and for dark; figures name them as CSS does, and the page fills them in.
+"""Colours by name, for light and for dark. Figures name them as CSS does, and the page fills them in.
 
-The series are those of Okabe and Ito, which people with colour-blindness tell apart; no figure relies on
-colour alone.
+The series are those of Okabe and Ito, which colour-blind people can tell apart; no figure relies on colour
+alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIGHT = {
     "series4": "#3a93c9",
     "series5": "#b97f00",
     "series6": "#57606a",
-    # From the worst to the best: away from the paper.
+    # From the worst to the best, with growing contrast to the paper.
     "level1": "#c9ced4",
     "level2": "#a3b4c6",
     "level3": "#6f93b7",
@@ -55,7 +55,7 @@ DARK = {
     "level5": "#e3f2ff",
 }
 CIVIDIS = ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"]
-"""Dark to light, evenly so in grey too; the same on any paper."""
+"""From dark to light, evenly in grey too; the same for light and dark pages."""
 
 
 def colour(name: str) -> str:
@@ -65,7 +65,7 @@ def colour(name: str) -> str:
 
 
 PATTERN = {"fillmode": "overlay", "fgcolor": colour("paper"), "size": 6}
-"""Of bars that are told apart without their colour."""
+"""The pattern of bars, which tells them apart without their colour."""
 
 
 def scale() -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""How many images a second all workers together trained on, over time."""
+"""The images per second on which all workers together trained, over time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mnist_tune.text.wording import duration
 
 BINS = 200
 Span = tuple[float, float, float]
-"""Begin and end of an epoch, in seconds from the first, and its images a second."""
+"""Begin and end of an epoch, in seconds after the first start, and its images per second."""
 
 
 def throughput(results: Results) -> Picture:
-    """Images a second, summed over workers."""
+    """The picture of images per second, summed over workers."""
     question = "How fast did it go?"
     attempts = ran_here(results)
     first = min((attempt.started for attempt in attempts if attempt.started), default=None)
@@ -57,10 +57,10 @@ def throughput(results: Results) -> Picture:
 
 
 def _spans(attempt: TrialResult, first: datetime) -> Iterator[Span]:
-    """The attempt's own epochs; what an earlier attempt did stands before them in its history.
+    """The epochs that the attempt ran itself, without those of an earlier attempt in its history.
 
-    Only their lengths are stored. A finished attempt ended with its last epoch; of any other only the
-    beginning is known.
+    Only the lengths of epochs are stored. A finished attempt ended with its last epoch; for any other, the
+    epochs are counted from its start.
     """
     epochs = _timed(attempt)
     if not epochs or attempt.started is None:
@@ -74,7 +74,7 @@ def _spans(attempt: TrialResult, first: datetime) -> Iterator[Span]:
 
 
 def _timed(attempt: TrialResult) -> list[tuple[float, float]]:
-    """Seconds and images a second of the attempt's own epochs, where they are known."""
+    """Seconds and images per second of the epochs that the attempt ran itself, where they are known."""
     return [
         (epoch.seconds, epoch.images_per_second)
         for epoch in own_epochs(attempt)
@@ -83,7 +83,7 @@ def _timed(attempt: TrialResult) -> list[tuple[float, float]]:
 
 
 def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
-    """The mean rate of each bin: the area under it is the images trained on."""
+    """The mean rate of each bin: the area under the curve is the number of images."""
     edges = [begin + width * index for index in range(BINS + 1)]
     rates = [0.0] * BINS
     bins = list(pairwise(edges))

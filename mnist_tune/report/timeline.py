@@ -1,4 +1,4 @@
-"""Who worked on what, and when; failures with their class."""
+"""Which worker worked on what, and when; failures with their class."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ STYLES = {
     State.PRUNED: ("others", "x"),
     State.FAILED: ("winner", "/"),
 }
-"""Of each state: its colour, and its pattern for who does not see colours."""
+"""The colour of each state, and its pattern for people who do not see colours."""
 MARKS = ["x-thin", "cross-thin", "asterisk", "y-up", "diamond-open", "square-open", "circle-open"]
 MOST_LABELLED = 12
-"""Failures whose class is written beside them; of more, the labels would cover each other."""
+"""The most failures that are labelled with their class; more labels would cover each other."""
 MOST_ROOMY = 16
-"""Workers whose rows have room for such a label."""
+"""The most workers whose rows have room for such labels."""
 ROOM = 46
 
 
 def timeline(results: Results, now: datetime) -> Picture:
-    """The attempts by worker."""
+    """The picture of the attempts by worker."""
     question = "Who worked on what, and when?"
     shown = [attempt for attempt in ran_here(results) if attempt.started is not None]
     others = taken_over(results)
@@ -99,7 +99,7 @@ def _mark_failures(
     *,
     labelled: bool,
 ) -> None:
-    """A mark where each failure ended; each class has its own."""
+    """Add a mark where each failure ended; each class has its own."""
     by_name: dict[str, list[TrialResult]] = {}
     for attempt in failed:
         by_name.setdefault(plain((attempt.failure or {})["class"]), []).append(attempt)
@@ -146,7 +146,7 @@ def _started(attempt: TrialResult) -> datetime:
 
 
 def _short(worker: str) -> str:
-    """The end of a name, where names differ."""
+    """The end of a worker's name, where names differ."""
     return plain(shortened(worker, 18))
 
 

@@ -1,4 +1,4 @@
-"""The configurations of a study, each with its attempts: what is ranked, and what was ended early."""
+"""Groups a study's trials by configuration: those to be ranked, and those that the pruner ended early."""
 
 from __future__ import annotations
 
@@ -13,76 +13,76 @@ from typing import Any
 from mnist_tune.results.trial_result import State, TrialResult
 
 SEED = "seed"
-"""The axis that makes replicates of a configuration."""
+"""The axis whose values make replicates of a configuration."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One configuration with its completed attempts, one a seed. Accuracies in percent."""
+    """One configuration with its completed trials, one for each seed. Accuracies are in percent."""
 
     parameters: dict[str, Any]
-    """The searched fields but the seed."""
+    """The searched fields, without the seed."""
     attempts: dict[int, TrialResult]
-    """By seed; of two with the same seed, which are the same training, the earlier."""
+    """The trials by seed; of two with the same seed, which train the same, the earlier one."""
     n_wanted: int = 1
-    """How many seeds it is to have."""
+    """How many seeds the configuration is to have."""
 
     @cached_property
     def mean(self) -> float:
-        """Validation accuracy after the last epoch, over the seeds."""
+        """The mean over seeds of the validation accuracy after the last epoch."""
         return statistics.fmean(self.accuracies.values())
 
     @property
     def n(self) -> int:
-        """How many seeds it has been run with."""
+        """How many seeds the configuration has been run with."""
         return len(self.attempts)
 
     @property
     def is_provisional(self) -> bool:
-        """Whether seeds of it are missing, which may change its mean."""
+        """Whether seeds of the configuration are missing, so that its mean may change."""
         return self.n < self.n_wanted
 
     @property
     def standard_error(self) -> float | None:
-        """Of the mean; one seed alone tells nothing of it."""
+        """The standard error of the mean; None for a single seed, from which it cannot be computed."""
         return statistics.stdev(self.accuracies.values()) / math.sqrt(self.n) if self.n > 1 else None
 
     @property
     def accuracies(self) -> dict[int, float]:
-        """By seed."""
+        """The accuracies by seed."""
         return {seed: attempt.accuracy for seed, attempt in self.attempts.items()}
 
     @property
     def first(self) -> TrialResult:
-        """The earliest attempt. Not the one with the highest value: that is the luckiest seed."""
+        """The earliest trial. The one with the highest value would be the luckiest seed."""
         return min(self.attempts.values(), key=lambda attempt: attempt.number)
 
 
 @dataclass(frozen=True)
 class EndedEarly:
-    """A configuration of which the pruner has ended at least one seed: it was judged worse, and has no place.
+    """A configuration without a rank, since the pruner has ended at least one of its seeds.
 
-    The seeds that it did complete are those that did well: their mean would be too good.
+    The seeds that were completed are those that did well: their mean would be too good.
     """
 
     parameters: dict[str, Any]
-    """The searched fields but the seed."""
+    """The searched fields, without the seed."""
     complete: list[TrialResult]
     pruned: list[TrialResult]
 
     @property
     def epochs(self) -> int:
-        """After which epoch the first was ended."""
+        """The epoch after which the first of its seeds was ended."""
         return min((len(attempt.history) for attempt in self.pruned), default=0)
 
     @property
     def accuracy(self) -> float | None:
-        """The mean over the pruned seeds of what each had after its last epoch; None if that is not known."""
+        """The mean accuracy of the pruned seeds, each after its last epoch; None if it is not known."""
         last = [attempt.accuracies[-1] for attempt in self.pruned if attempt.accuracies]
         return statistics.fmean(last) if last else None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The configuration as plain data for JSON."""
         return {
             "parameters": self.parameters,
             "epochs": self.epochs,
@@ -93,9 +93,9 @@ class EndedEarly:
 
 
 def ended_early(finished: Sequence[TrialResult], default_seed: int) -> list[EndedEarly]:
-    """The configurations of finished attempts that have a seed which was pruned and never completed.
+    """The configurations of finished trials with a seed that was pruned and never completed.
 
-    Those that came furthest are first.
+    Those that were ended after the most epochs come first.
     """
     found = []
     for group in by_configuration(finished):
@@ -113,7 +113,7 @@ def _how_far(one: EndedEarly) -> tuple[int, float, int]:
 
 
 def by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]:
-    """The attempts of each configuration, whatever their seeds, in the order of their numbers."""
+    """The trials of each configuration, with any seed, ordered by number."""
     groups: dict[Any, list[TrialResult]] = defaultdict(list)
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         groups[key_of(searched_fields(attempt))].append(attempt)
@@ -121,10 +121,10 @@ def by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]
 
 
 def searched_fields(attempt: TrialResult) -> dict[str, Any]:
-    """The configuration of an attempt: its parameters but the seed."""
+    """The configuration of a trial: its parameters without the seed."""
     return {name: value for name, value in attempt.parameters.items() if name != SEED}
 
 
 def key_of(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """What tells a configuration from others."""
+    """A hashable key for a configuration: equal for equal configurations."""
     return tuple(sorted(parameters.items()))

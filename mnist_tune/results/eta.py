@@ -1,4 +1,4 @@
-"""How long trials and the whole study will take yet, from the epochs that are stored."""
+"""Estimates the time that trials and the whole study still take, from the epochs that are stored."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 
 COSTS_TIME = ("batch_size", "optimizer", "precision")
-"""The fields of the training that change how long an epoch takes."""
+"""The training fields that change how long an epoch takes."""
 AT_WORK = {WorkerState.WORKING, WorkerState.IDLE}
-"""Workers in these states take the cells that wait."""
+"""The states of workers that take waiting cells."""
 
 
 class Pace:
-    """How fast a study goes, at one reading of it."""
+    """How fast a study proceeds, from one reading of it."""
 
     def __init__(self, results: Results, now: datetime) -> None:
         self._results = results
@@ -30,15 +30,15 @@ class Pace:
 
     @cached_property
     def n_workers(self) -> int:
-        """How many workers take the cells that wait."""
+        """How many workers take waiting cells."""
         if self._results.workers:
             return sum(worker.state in AT_WORK for worker in self._results.workers)
         return sum(attempt.state == State.RUNNING and not attempt.stale for attempt in self._results.latest)
 
     def seconds_left(self) -> float | None:
-        """Until the study is finished, if its workers stay; None if nobody can know.
+        """Seconds until the study is finished, if its workers stay; None if it cannot be estimated.
 
-        Cells are given in their order to the worker that is free first, as the queue does.
+        As in the queue, each cell in turn goes to the worker that is free first.
         """
         results = self._results
         if results.is_finished or results.control is not Control.RUNNING or not self.n_workers:
@@ -58,25 +58,25 @@ class Pace:
         return max(free_at)
 
     def seconds_left_of(self, attempt: TrialResult) -> float | None:
-        """Until a running attempt is done, at its own pace; None before its first epoch."""
+        """Seconds until a running trial is done, at its own pace; None before its first epoch."""
         seconds = seconds_of(attempt)
         if attempt.state != State.RUNNING or attempt.stale or not seconds:
             return None
         return self._rest(attempt, fmean(seconds))
 
     def _rest(self, attempt: TrialResult, pace: float) -> float:
-        """The epochs to go, less the time that the one in progress has taken already."""
+        """Seconds for the remaining epochs, less the time that the present epoch has taken already."""
         to_go = (epochs_of(self._results, attempt) - len(attempt.history)) * pace
         if attempt.started is None or to_go <= 0:
             return max(to_go, 0.0)
         done = sum(seconds_of(attempt))
         running = (self._now - attempt.started).total_seconds() - done
-        # The database's clock and ours may differ; this bounds what that can do.
+        # The database's clock and ours may differ; the bound limits the error.
         return to_go - min(max(running, 0.0), pace)
 
     @cached_property
     def _share_run(self) -> float:
-        """Of its epochs, how many a trial runs before it is done: less than all where a pruner ends some."""
+        """The mean share of its epochs that a trial runs: less than 1 where a pruner ends some."""
         shares = [
             len(attempt.history) / epochs_of(self._results, attempt) if attempt.state == State.PRUNED else 1.0
             for attempt in self._results.finished
@@ -89,9 +89,10 @@ class Pace:
 
     @cached_property
     def _seconds_an_epoch(self) -> dict[Any, float]:
-        """The mean for each cost; under None, of all epochs. Empty before the first epoch.
+        """Mean seconds of an epoch by the fields in `COSTS_TIME`, and of all epochs under None.
 
-        Of the workers that are here, once they have done an epoch: others may have been faster.
+        Only epochs of present workers count once there are any: others may have been faster. Empty before the
+        first epoch.
         """
         here = {worker.name for worker in self._results.workers if worker.state in AT_WORK}
         attempts = [attempt for attempt in self._results.attempts if seconds_of(attempt)]
@@ -107,12 +108,12 @@ class Pace:
 
 
 def own_epochs(attempt: TrialResult) -> list[EpochMetrics]:
-    """The epochs that the attempt did itself: those of the attempt it went on from stand before them."""
+    """The epochs that the attempt ran itself, without those of the attempt from which it went on."""
     return attempt.history[(attempt.resumed or {}).get("epoch", 0) :]
 
 
 def seconds_of(attempt: TrialResult) -> list[float]:
-    """How long each of them took, where that is known."""
+    """The seconds of each epoch that the attempt ran itself, where they are known."""
     return [epoch.seconds for epoch in own_epochs(attempt) if epoch.seconds is not None]
 
 

@@ -1,4 +1,4 @@
-"""What a ranking shows and what it does not, in words."""
+"""States in words what a ranking shows and what it does not."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import configuration, counted, parameter, parameters_text
 
 MOST_NAMED = 5
-"""Tied configurations that are named one by one; more are counted."""
+"""How many tied configurations are named one by one; the others are counted."""
 BEFORE_THE_END = {Verdict.BEST: "best so far", Verdict.NOT_COMPARED: "no common seed yet"}
-"""The verdicts that have other words while cells wait or run."""
+"""Other words for verdicts while cells wait or run."""
 
 
 def verdict(place: Place, *, is_finished: bool) -> str:
-    """A place's verdict in the words in which it is shown; before the end of a study it may change."""
+    """A verdict in the words in which it is shown; before the end of a study it may change."""
     words: dict[Verdict, str] = {} if is_finished else BEFORE_THE_END
     return words.get(place.verdict, place.verdict)
 
 
 def seeds_of(candidate: Candidate) -> str:
-    """How many seeds it has and, if some are missing, is to have."""
+    """How many seeds a configuration has and, if some are missing, how many it is to have."""
     return f"{candidate.n} of {candidate.n_wanted}" if candidate.is_provisional else str(candidate.n)
 
 
@@ -34,7 +34,7 @@ def evidence(
 ) -> Iterator[str]:
     """How far the best configuration is told from the others, one sentence a line.
 
-    `n_open` cells wait or run.
+    `n_open` is the number of cells that wait or run.
     """
     yield from reservations(places, spec, n_open)
     if n_ended_early:

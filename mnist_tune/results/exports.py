@@ -1,4 +1,4 @@
-"""One chosen configuration as a document: complete enough to train from, with where it came from."""
+"""One chosen configuration as a document: enough to train from, with its origin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnist_tune.spec.documents import Section, load, validate
 
 
 class Configuration(Section):
-    """What `export` writes and `train` reads."""
+    """The document that `export` writes and `train` reads."""
 
     training: TrainingConfig
     data: DataConfig = DataConfig()
@@ -34,7 +34,7 @@ class Configuration(Section):
         """The recipe, with another seed if one is given.
 
         Raises:
-            UserError: that is no seed.
+            UserError: `seed` is not a valid seed.
         """
         if seed is None:
             return self.training
@@ -42,7 +42,7 @@ class Configuration(Section):
 
 
 def load_configuration(path: Path) -> Configuration:
-    """Read a configuration in TOML, JSON or YAML, as its suffix says.
+    """Read a configuration in TOML, JSON or YAML, by the file's suffix.
 
     Raises:
         UserError: one line that names the file, the key and the remedy.
@@ -51,10 +51,10 @@ def load_configuration(path: Path) -> Configuration:
 
 
 def best_configuration(results: Results, storage: str) -> Configuration:
-    """The best configuration, in the precision it ran in and with the seed it ran with first.
+    """The best configuration, with the precision and the seed of its first trial.
 
     Raises:
-        UserError: no trial is complete yet.
+        UserError: no trial is complete yet, or none is ranked.
     """
     best = results.best
     if best is None and results.ended_early:

@@ -1,6 +1,6 @@
-"""Which searched fields matter, by the one measure that the report and the dashboard show.
+"""Measures which searched fields matter; the report and the dashboard show the same measure.
 
-Optuna's default, PED-ANOVA, looks at the best tenth of the trials: of a small grid that is one trial, and
+Optuna's default, PED-ANOVA, looks at the best tenth of the trials: in a small grid that is one trial, and
 every field comes out alike. fANOVA looks at all of them. `optuna.importance.get_param_importances` gives the
 same numbers with `evaluator=FanovaImportanceEvaluator(max_depth=6, seed=0)`.
 """
@@ -15,27 +15,27 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from mnist_tune.results.study_results import Results
 
 FEWEST = 8
-"""Completed cells with which the measure is more than chance."""
+"""The fewest completed cells from which the measure is more than chance."""
 TREES = 64
 DEPTH = 6
-"""Of the forest's trees: at full depth 1,000 cells take half a minute and give the same importances."""
+"""The depth of the forest's trees: at full depth 1,000 cells take half a minute for the same importances."""
 SEED_OF_THE_FOREST = 0
 EVALUATOR = f"fANOVA ({TREES} trees of depth {DEPTH}, seed {SEED_OF_THE_FOREST})"
 
 
 @dataclass(frozen=True)
 class Importances:
-    """Of each field that every cell has, and that differs between cells, its share; the largest first."""
+    """The share of each field that every cell has and that differs between cells, largest first."""
 
     shares: dict[str, float] = field(default_factory=dict)
     reason: str = ""
-    """Why there are none."""
+    """Why there are no importances."""
 
 
 def importances(results: Results, study: optuna.Study) -> Importances:
     """The share of the variance of accuracy that each field explains in a random forest.
 
-    `study` has the completed cells.
+    `study` is Optuna's object with the completed cells.
     """
     names = sorted(
         name

@@ -1,4 +1,4 @@
-"""How certain an accuracy is: 95 % intervals, and what they cover in words."""
+"""How certain an accuracy is: 95 % intervals, and in words what they cover."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Reading:
     high: float
     n_seeds: int
     deviation: float | None
-    """Between seeds; one alone tells nothing of it."""
+    """The standard deviation between seeds; None for a single seed."""
     covers: str
     """What the interval covers, and what it does not."""
     next_run: tuple[float, float] | None = None
-    """Between what one more run, with another seed, would fall: Student's prediction interval."""
+    """The interval for one more run with another seed: Student's prediction interval."""
 
 
 def read(accuracies: Sequence[float], n_images: int) -> Reading:
-    """The accuracies of one configuration, one a seed, each read on the same `n_images` images."""
+    """The reading of one configuration: one accuracy a seed, all measured on the same `n_images` images."""
     if len(accuracies) == 1:
         low, high = of_images(accuracies[0], n_images)
         covers = (
@@ -37,7 +37,7 @@ def read(accuracies: Sequence[float], n_images: int) -> Reading:
         return Reading(accuracies[0], low, high, 1, None, covers)
     mean, deviation = statistics.fmean(accuracies), statistics.stdev(accuracies)
     n = len(accuracies)
-    # Accuracies move in steps of an image: equal ones on a few seeds are luck, not certainty.
+    # Accuracies move in steps of one image: equal ones on a few seeds are luck, not certainty.
     spread = max(deviation, 100 / n_images)
     low, high = _around(mean, spread * math.sqrt(1 / n), n)
     next_run = _around(mean, spread * math.sqrt(1 + 1 / n), n)
@@ -49,7 +49,7 @@ def read(accuracies: Sequence[float], n_images: int) -> Reading:
 
 
 def of_images(accuracy: float, n_images: int) -> tuple[float, float]:
-    """Wilson's interval of an accuracy, in percent, that was read on so many images."""
+    """Wilson's interval, in percent, of an accuracy that was measured on `n_images` images."""
     from scipy.stats import binomtest
 
     correct = min(max(round(accuracy / 100 * n_images), 0), n_images)
@@ -58,7 +58,7 @@ def of_images(accuracy: float, n_images: int) -> tuple[float, float]:
 
 
 def _around(mean: float, error: float, n: int) -> tuple[float, float]:
-    """Student's interval, from `n` seeds."""
+    """Student's interval from `n` seeds."""
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error

@@ -1,4 +1,4 @@
-"""The completed cells as a study in memory, for Optuna's plots and importances: all of one reading."""
+"""The completed cells as a study in memory, for Optuna's plots and importances: one reading of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mnist_tune.results.study_results import Results
 
 
 def stand_in(results: Results) -> optuna.Study:
-    """A study of the completed attempts, in their order, numbered anew."""
+    """Optuna's study of the completed attempts, in their order, with new numbers."""
     axes = distributions(results.spec)
     verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # nobody is to hear of a study that is not there
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # its log would tell of a study that does not exist
     try:
         study = optuna.create_study(direction="maximize")
     finally:

@@ -1,19 +1,21 @@
-"""Which configuration is best on the validation images, and which others may as well be.
+"""Ranks the configurations by validation accuracy, and says which may be as good as the best.
 
-Configurations are ranked by their mean over seeds. Those that have all their seeds stand above the others,
-whose place is provisional: a mean of the seeds that happened to end first is no match for one of all. One
-with a pruned seed has no place: the pruner judged it worse, and the seeds that it let run are the lucky ones.
-The one on top is partly there by luck, so each other is tested against it, and all that may be the truly
-best make up the tied set:
+Configurations are ranked by their mean over seeds. Those with all their seeds come first. The place of the
+others is provisional: a mean of the seeds that happened to end first cannot be compared with a mean of all. A
+configuration with a pruned seed has no place: the pruner judged it worse, and only its lucky seeds ran to the
+end.
 
-- With two seeds or more in common: a one-sided paired t-test over the seeds.
-- With one: the difference against the binomial noise of two readings of the validation images. That knows
-  nothing of the luck of the seed, and nothing is claimed of it.
-- With none, nothing is known, and nothing is said of it.
+The first configuration is there partly by luck. So each other one is tested against it, and all that may be
+the truly best form the tied set:
 
-Holm's correction (1979) keeps the chance of wrongly leaving out any of them below 5 %. It does not know that
-"the best" was picked from the same numbers; that the truly best one is even so left out less often than
-that, also among many equals, is simulated in tests/results/test_significance.py.
+- With two or more common seeds: a one-sided paired t-test over the seeds.
+- With one common seed: the difference against the binomial noise of two accuracies on the validation images.
+  This ignores the luck of the seed, and no level is claimed for it.
+- Without a common seed nothing is known, and nothing is claimed.
+
+Holm's correction (1979) keeps the chance of wrongly leaving out any configuration below 5 %. It does not
+consider that "the best" was chosen from the same numbers. tests/results/test_significance.py simulates that
+the truly best one is left out less often than 5 % nevertheless, also among many equals.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from mnist_tune.results.trial_result import State, TrialResult
 
 
 class Verdict(StrEnum):
-    """What is known of a configuration beside the first."""
+    """How a configuration compares with the first."""
 
     BEST = "best"
     TIED = "tied"
@@ -53,17 +55,19 @@ class Place:
     shared: int
     """How many seeds it has in common with the first."""
     p_value: float | None
-    """That the first is ahead by luck alone, corrected for all comparisons; None for the first, and for one
-    that cannot be compared with it."""
+    """The probability that the first is ahead by luck alone, corrected for all comparisons.
+
+    None for the first, and without a common seed.
+    """
 
     @property
     def is_tied(self) -> bool:
-        """Whether it may be the truly best one for all that is known; the first is."""
+        """Whether the configuration may be the truly best one; always true of the first."""
         return self.verdict in (Verdict.BEST, Verdict.TIED)
 
     @property
     def verdict(self) -> Verdict:
-        """In a word."""
+        """The comparison with the first, in a word."""
         if self.rank == 1:
             return Verdict.BEST
         if self.p_value is None:
@@ -71,7 +75,7 @@ class Place:
         return Verdict.TIED if self.p_value >= LEVEL else Verdict.BEHIND
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The place as plain data for JSON."""
         candidate = self.candidate
         return {
             "rank": self.rank,
@@ -89,10 +93,11 @@ class Place:
 def rank(
     finished: Sequence[TrialResult], default_seed: int, validation_size: int, n_seeds: int = 1
 ) -> list[Place]:
-    """Rank the configurations of finished attempts: those with all their seeds first, then the highest mean.
+    """Rank the configurations of finished attempts: those with all their seeds first, then by mean.
 
-    Of equals, the earlier is first. Those that were ended early have no place. `default_seed` is that of
-    attempts whose search has no axis of seeds; `validation_size` counts images; `n_seeds` each is to have.
+    Of equals, the earlier comes first. Configurations with a pruned seed have no place. `default_seed` is the
+    seed of attempts whose search has no axis of seeds; `validation_size` counts images; `n_seeds` is how many
+    seeds each is to have.
     """
     unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed)}
     ranked = []

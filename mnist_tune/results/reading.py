@@ -1,4 +1,4 @@
-"""Reads a study, as it is at one moment, to frozen rows."""
+"""Reads a study, as it is at one moment, into frozen rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATES = {
 
 
 def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
-    """Read the study as it is now. Writes nothing. Workers' logs, which may be long, come if they are wanted.
+    """Read the study as it is now. Writes nothing. `with_logs` also reads workers' logs, which may be long.
 
     Raises:
         UserError: the study has been deleted.

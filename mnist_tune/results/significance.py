@@ -1,4 +1,4 @@
-"""How sure it is that one configuration is better than another."""
+"""Computes how sure it is that one configuration is better than another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from mnist_tune.results.candidates import Candidate
 
 LEVEL = 0.05
-"""The chance that the truly best configuration is not in the tied set, with two seeds or more."""
+"""The chance that the truly best configuration is not in the tied set, with two or more seeds."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number: the smallest times all of them, the next times one less, ..."""
+    """Correct p-values for their number: the smallest times n, the next times n - 1, and so on."""
     corrected = [0.0] * len(p_values)
     least = 0.0
     for done, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -23,9 +23,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def p_value(best: Candidate, other: Candidate, validation_size: int) -> float:
-    """The chance that `best` comes out so far ahead of `other`, on common seeds, if it is no better.
+    """The probability that `best` is so far ahead of `other` on common seeds if it is no better.
 
-    Uncorrected. They must have a seed in common.
+    It is not corrected for other comparisons. The two must have a seed in common.
     """
     shared = sorted(best.attempts.keys() & other.attempts.keys())
     differences = [best.accuracies[seed] - other.accuracies[seed] for seed in shared]
@@ -34,14 +34,14 @@ def p_value(best: Candidate, other: Candidate, validation_size: int) -> float:
         return statistics.NormalDist().cdf(-differences[0] / noise)
     from scipy.special import stdtr  # scipy.stats takes four times as long to import
 
-    # Accuracies move in steps of an image: the same difference on a few seeds is luck, not certainty.
+    # Accuracies move in steps of one image: equal differences on a few seeds are luck, not certainty.
     deviation = max(statistics.stdev(differences), 100 / validation_size)
     t = statistics.fmean(differences) / (deviation / math.sqrt(len(shared)))
     return float(stdtr(len(shared) - 1, -t))
 
 
 def binomial_noise(accuracy: float, n_images: int) -> float:
-    """The standard deviation, in points, of an accuracy in percent that was read on `n_images` images.
+    """The standard deviation, in points, of an accuracy in percent that was measured on `n_images` images.
 
     Two right and two wrong answers are added, so that 100 % is not certain (Agresti and Coull, 1998).
     """
@@ -50,6 +50,6 @@ def binomial_noise(accuracy: float, n_images: int) -> float:
 
 
 def noise_margin(best: Candidate, n_tied: int, validation_size: int) -> float:
-    """The difference, in points, up to which one seed does not tell `n_tied` candidates from the best."""
+    """The difference, in points, below which one seed cannot tell `n_tied` candidates from the best."""
     z = -statistics.NormalDist().inv_cdf(LEVEL / max(n_tied, 1))
     return z * math.sqrt(2) * binomial_noise(best.mean, validation_size)

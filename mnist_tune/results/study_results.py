@@ -19,12 +19,12 @@ from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.text.wording import counted, shortened
 
 COMPARED = ("device_name", "precision", "threads", "data_sha256", "mnist_tune", "torch")
-"""Parts of the environment that change the numbers: cells that differ in them are not like for like."""
+"""Parts of the environment that change the numbers, so that differing cells cannot be compared directly."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """How many cells are in which state; `failed` counts holes: cells that nobody will try again."""
+    """How many cells are in each state; `failed` counts cells that nobody will try again."""
 
     total: int
     waiting: int
@@ -36,16 +36,16 @@ class Cells:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a report needs to know of a study."""
+    """Everything that a report needs to know about a study."""
 
     spec: Spec
     attempts: list[TrialResult]
     control: Control = Control.RUNNING
     workers: list[WorkerRow] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    """What is stored and cannot be read beside the attempts: trials that are none of these, workers, ..."""
+    """Stored data besides the attempts that cannot be read, such as other trials and workers; a line each."""
     others: list[str] = field(default_factory=list)
-    """Of what other programs have made of the study's trials: what does not count, and why."""
+    """Trials of other programs that do not count, and why; a line for each."""
     deleted: list[int] = field(default_factory=list)
     """The cells of which no trial is left."""
 
@@ -55,7 +55,7 @@ class Results:
 
     @cached_property
     def latest(self) -> list[TrialResult]:
-        """Each cell's last attempt, which is what the cell is: a retry follows the attempt it is for."""
+        """The last attempt of each cell, which determines the cell's state."""
         return list({attempt.cell: attempt for attempt in self.attempts}.values())
 
     @cached_property
@@ -65,39 +65,39 @@ class Results:
 
     @cached_property
     def finished(self) -> list[TrialResult]:
-        """Those and the ones that the pruner has ended: no cell of theirs is tried again."""
+        """The attempts that were completed or pruned, so that their cells are not tried again."""
         ended = (attempt for attempt in self.attempts if attempt.state in (State.COMPLETE, State.PRUNED))
         return [attempt for attempt in ended if attempt.is_sound]
 
     @cached_property
     def ranking(self) -> list[Place]:
-        """The configurations of the completed cells, best mean validation accuracy over seeds first."""
+        """The configurations of the completed cells, ordered by mean validation accuracy over seeds."""
         axis = self.spec.search.grid and self.spec.search.grid.get(SEED)
         data = self.spec.data
         return rank(self.finished, self.spec.training.seed, data.validation_size, len(axis) if axis else 1)
 
     @cached_property
     def ended_early(self) -> list[EndedEarly]:
-        """The configurations that the pruner has judged worse: they are in no place."""
+        """The configurations that the pruner has judged worse, which are not ranked."""
         return ended_early(self.finished, self.spec.training.seed)
 
     @cached_property
     def evidence(self) -> list[str]:
-        """What the ranking shows and what it does not."""
+        """What the ranking shows and what it does not, a sentence each."""
         return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open))
 
     @property
     def reservations(self) -> list[str]:
-        """Of the evidence, why the ranking may change."""
+        """The part of the evidence that says why the ranking may change."""
         return list(reservations(self.ranking, self.spec, self._n_open))
 
     def verdict(self, place: Place) -> str:
-        """A place's verdict, in the words in which it is shown everywhere."""
+        """A place's verdict, in the words in which all pages show it."""
         return verdict(place, is_finished=self.is_finished)
 
     @cached_property
     def cells(self) -> Cells:
-        """How the cells stand."""
+        """How many cells are in each state."""
         states = Counter(State.WAITING if attempt.comes_back else attempt.state for attempt in self.latest)
         return Cells(
             total=self.spec.n_cells,
@@ -110,22 +110,22 @@ class Results:
 
     @property
     def best(self) -> Candidate | None:
-        """The configuration on top of the ranking."""
+        """The first configuration of the ranking; None while it is empty."""
         return self.ranking[0].candidate if self.ranking else None
 
     @property
     def best_word(self) -> str:
-        """What it is called: before the end of a study it may change."""
+        """What to call the best configuration, which may change before the end of a study."""
         return self.verdict(self.ranking[0]) if self.ranking else Verdict.BEST
 
     @property
     def tied(self) -> list[Candidate]:
-        """The others that may be as good as the best, for all that is known."""
+        """The other configurations that may be as good as the best."""
         return [place.candidate for place in self.ranking[1:] if place.is_tied]
 
     @property
     def is_finished(self) -> bool:
-        """Whether every cell has ended, well or as a hole."""
+        """Whether every cell has ended, with a result or as failed for good."""
         return self._n_open == 0
 
     @property
@@ -134,14 +134,14 @@ class Results:
 
     @property
     def holes(self) -> list[TrialResult]:
-        """The last attempt at each cell that nobody will try again; of `deleted` cells there is none."""
+        """The last attempt of each cell that nobody will try again; `deleted` cells have none."""
         return [
             attempt for attempt in self.latest if attempt.state == State.FAILED and not attempt.comes_back
         ]
 
     @property
     def without_weights(self) -> list[TrialResult]:
-        """The completed cells whose weights could not be written: no folder has what they were trained to."""
+        """The completed cells whose weights could not be written, so that no folder has them."""
         return [attempt for attempt in self.complete if WEIGHTS in attempt.not_kept]
 
     @property
@@ -152,7 +152,7 @@ class Results:
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the cells' numbers less comparable than they look, and what does not count at all."""
+        """Why the cells are less comparable than they look, and what does not count at all."""
         seen: dict[str, set[str]] = defaultdict(set)
         for attempt in self.attempts:
             if attempt.state in (State.COMPLETE, State.PRUNED, State.RUNNING):

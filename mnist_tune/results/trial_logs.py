@@ -1,4 +1,4 @@
-"""What was said of a trial: its worker's log or, of one that has none, what the storage knows."""
+"""The log of a trial: its worker's own or, if there is none, what the storage knows."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from mnist_tune.text.wording import parameters_text
 from mnist_tune.worker.attempt_record import LOG_FILE
 
 BEGINNING = re.compile(r"\S+ \S+ begins with ")
-"""What a worker says first of a trial."""
+"""The first line in a worker's log of a trial."""
 
 
 def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[str]:
-    """The lines of one attempt, oldest first; none of one that waits.
+    """The log lines of one attempt, oldest first; none for a waiting one.
 
-    The worker's own log is stored at the attempt's end: the file and, for where that does not reach, its last
-    lines in the storage. Of one that runs or was lost these are the epochs. A failure is given with all of
-    its reason.
+    The worker's log is stored at the attempt's end, as a file and, for other machines, as its last lines in
+    the storage. For an attempt that runs or was lost, its epochs are given instead. A failure is given with
+    its whole reason.
     """
     if attempt.state == State.WAITING:
         return
@@ -41,7 +41,7 @@ def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[
     kept = _kept(attempt, artifacts)
     said = [] if kept is None else list(visible_lines(kept))
     if kept is not None:
-        # Who began is what the storage adds: the worker's own line says no more.
+        # The line above says the same, and names the worker too.
         yield from (retold(line) for line in said if not BEGINNING.match(line))
     else:
         yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
@@ -55,7 +55,7 @@ def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[
 
 
 def beginnings_that_failed(results: Results) -> Iterator[str]:
-    """A line for each worker whose training process did not start: why, which no trial tells."""
+    """A line for each worker whose training process did not start; no trial tells of it."""
     for worker in results.workers:
         if worker.departure and worker.departure.startswith(COULD_NOT_BEGIN):
             yield f"worker {visible(worker.name)}: {_time(worker.started)} {visible(worker.departure)}"
@@ -67,7 +67,7 @@ def _kept(attempt: TrialResult, artifacts: Path) -> str | None:
     try:
         with ArtifactFolder(artifacts).open_reader(attempt.artifacts[LOG_FILE]) as kept:
             return kept.read().decode(errors="replace")
-    except (ArtifactNotFound, OSError, ValueError):  # it lies on another machine, or is no file of ours
+    except (ArtifactNotFound, OSError, ValueError):  # the file is on another machine, or its name is not ours
         return attempt.log
 
 

@@ -1,4 +1,4 @@
-"""One trial of a study, as a frozen row: an attempt at a cell, and what came of it."""
+"""One trial of a study as a frozen row: an attempt at a cell, and its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_tune.jobs.metrics import EpochMetrics
 
 
 class State(StrEnum):
-    """What a trial is, in the words of every command; a failed one may be tried again."""
+    """The state of a trial in the words of every command; the cell of a failed one may be tried again."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -34,41 +34,41 @@ class TrialResult:
     worker: str | None
     environment: dict[str, Any]
     resumed: dict[str, Any] | None
-    """The epoch it went on from, whose metrics stand in its history too, or why it began anew."""
+    """The epoch from which it went on, or why it began anew; `history` has the earlier epochs too."""
     failure: dict[str, str] | None
     started: datetime | None
     ended: datetime | None
     stale: bool
     artifacts: dict[str, str] = field(default_factory=dict)
-    """The files that were kept of it: Optuna's artifact ids by file name."""
+    """Optuna's artifact ids of the files that were kept, by file name."""
     reused: dict[str, Any] | None = None
-    """The study and the trial it was taken over from, which is where and when it ran."""
+    """The study and trial from which the result was taken over; worker and times are that trial's."""
     log: str | None = None
-    """What its worker said, as the storage has it."""
+    """The worker's log, as the storage has it."""
     not_kept: dict[str, str] = field(default_factory=dict)
     """Why its `weights`, or its last `state` to go on from, could not be written."""
     problems: tuple[str, ...] = ()
-    """What of it is stored and cannot be read, and why."""
+    """What is stored of the trial and cannot be read, and why."""
     is_sound: bool = True
-    """Whether it is known what was run and, of a complete one, what came of it."""
+    """Whether its parameters are known and, if it is complete, its result too."""
     comes_back: bool = False
-    """Of one that another program has ended as failed: any worker puts its cell back."""
+    """Whether another program ended it as failed, so that any worker will put its cell back."""
 
     @property
     def accuracy(self) -> float:
-        """Its value, the validation accuracy that it ended with. Raises ValueError where it has none."""
+        """The validation accuracy with which the trial ended. Raises ValueError if it has no value."""
         if self.value is None:
             raise ValueError(f"trial {self.number} has no value")
         return self.value
 
     @property
     def accuracies(self) -> list[float]:
-        """The validation accuracies after its epochs, of those that have one."""
+        """The validation accuracies after its epochs, without epochs that have none."""
         found = (epoch.validation_accuracy for epoch in self.history)
         return [accuracy for accuracy in found if accuracy is not None]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data without the log; times in ISO 8601, in UTC."""
+        """The trial as plain data without the log; times are in ISO 8601, in UTC."""
         plain = asdict(self)
         del plain["log"], plain["is_sound"], plain["comes_back"]
         times = {key: getattr(self, key) for key in ("started", "ended")}

@@ -1,4 +1,4 @@
-"""Columns of fixed widths for a screen that is drawn again and again: nothing jumps when numbers grow."""
+"""Columns of fixed widths for a screen that is redrawn often: nothing moves when numbers grow."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from rich.text import Text
 
 T = TypeVar("T")
 Draw = Callable[[T, int], str | Text]
-"""Draws what stands in a column, in at most so many characters."""
+"""Draws an item's cell of a column in at most so many characters."""
 
 WIDEST_GAP = 3
 
 
 @dataclass(frozen=True)
 class Column(Generic[T]):
-    """One column of rows that each show a T; where the screen is narrow, a low `rank` stays."""
+    """One column of a table of T; on a narrow screen, columns with a low `rank` stay."""
 
     title: str
-    """In one or two lines."""
+    """The title, in one or two lines."""
     rank: int
     width: int
-    """What it cannot do without, besides its title."""
+    """The least width, besides that of the title."""
     draw: Draw[T]
     right: bool = False
     most: int = 0
-    """How wide it may grow where there is room."""
+    """The largest width, where there is room."""
 
     @property
     def lines(self) -> list[str]:
-        """The title's."""
+        """The lines of the title."""
         return self.title.split("\n")
 
 
 @dataclass(frozen=True)
 class Layout(Generic[T]):
-    """The columns that fit, with their widths, and how far they stand apart."""
+    """The columns that fit, with their widths, and the gap between them."""
 
     columns: Sequence[Column[T]]
     gap: int
 
     def head(self) -> list[Text]:
-        """The titles, in as many lines as they need."""
+        """The lines of the titles."""
         n_lines = max((len(column.lines) for column in self.columns), default=0)
         padded = [[""] * (n_lines - len(column.lines)) + column.lines for column in self.columns]
         return [self._line(titles, "dim") for titles in zip(*padded, strict=True)]
@@ -67,7 +67,7 @@ class Layout(Generic[T]):
 def fit(columns: Sequence[Column[T]], width: int) -> Layout[T]:
     """The most important columns that fit into `width`, in their order.
 
-    What is left goes to the gaps, then to the columns that may grow.
+    The remaining width goes to the gaps, then to the columns that may grow.
     """
     needed = [max(column.width, *map(cell_len, column.lines)) for column in columns]
     widths: dict[int, int] = {}
@@ -96,7 +96,7 @@ def aside(left: Text, right: Text, width: int) -> Text:
 
 
 def folded(hidden: Mapping[Any, int], what: str, width: int) -> Text:
-    """The line for rows that have no place: how many, and in which states if there is room."""
+    """The line about rows that have no place: how many and, if there is room, in which states."""
     count = sum(hidden.values())
     line = f"... and {count:,} more {what}{'s' if count > 1 else ''}"
     states = ", ".join(f"{number:,} {state}" for state, number in hidden.items() if number)

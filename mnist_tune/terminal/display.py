@@ -1,4 +1,4 @@
-"""What people see while a study goes: one screen on a terminal, a line per event elsewhere."""
+"""Shows a study while it runs: as one screen on a terminal, as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from mnist_tune.text.times import stamp
 class Display:
     """Shows one reading of a study after the other.
 
-    The screen is the terminal's second one, as editors use it: it can be drawn again at any size, and what
-    stood on the first comes back in the end.
+    It uses the terminal's second screen, as editors do: that can be redrawn at any size, and the first screen
+    comes back at the end.
     """
 
     def __init__(self, results: Results, console: Console, *, may_draw: bool = True) -> None:
-        """Without `may_draw` it writes lines on a terminal too."""
+        """If `may_draw` is False, it writes lines on a terminal too."""
         self._console = console
         self._may_draw = may_draw
         self._results = results
@@ -50,11 +50,11 @@ class Display:
         if self._live is not None:
             self._live.stop()
             self._live = None
-            for notice in self._notices:  # they went with the screen
+            for notice in self._notices:  # the screen with them is gone
                 self._console.print(notice)
 
     def show(self, now: Results) -> None:
-        """Show a new reading."""
+        """Show a new reading of the study."""
         before, self._results, self._read = self._results, now, datetime.now(UTC)
         if self._live is not None:
             self._live.refresh()
@@ -65,7 +65,7 @@ class Display:
                 self._print(line)
 
     def say(self, notice: str) -> None:
-        """Tell something that is no event of the study."""
+        """Show a message that is not an event of the study."""
         if self._live is not None:
             self._notices.append(notice)
             self._live.refresh()
@@ -73,7 +73,7 @@ class Display:
             self._print(notice)
 
     def look_at_the_size(self) -> None:
-        """Draw again if the terminal has another size than it had."""
+        """Redraw if the size of the terminal has changed."""
         if self._live is not None and self._console.size != self._drawn:
             self._live.refresh()
 

@@ -1,4 +1,4 @@
-"""What is said at the end of a command that had workers of its own, and with which exit code it leaves."""
+"""The last output and the exit code of a command that had workers of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Console) -> None:
-    """Print the ranking, what went wrong, and what is left to do; leave with the exit code for that."""
+    """Print the ranking, what went wrong, and what to do next; exit with the code for that."""
     from mnist_tune.terminal.events import conclusion, totals
     from mnist_tune.terminal.tables import ranking
 
@@ -28,5 +28,5 @@ def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Con
     if not results.is_finished:
         out.print(f"not finished: {totals(results)}; the same command goes on")
         raise typer.Exit(STOPPED if stop.requested else workers.exit_code() or FAILED)
-    if results.cells.failed or results.without_weights:  # what was asked for is not all there
+    if results.cells.failed or results.without_weights:  # some of what was asked for is missing
         raise typer.Exit(FAILED)

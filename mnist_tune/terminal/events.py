@@ -1,4 +1,4 @@
-"""How a study goes, in lines of text: what has happened, how far it is, what is left to do."""
+"""Describes a study in lines of text: what has happened, how far it is, what to do next."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text, percent
 
 MOST_MISSING = 10
-"""Cells that failed for good and are named one by one."""
+"""How many cells that failed for good are named one by one."""
 MOST_PROBLEMS = 20
-"""Damaged values that are named one by one; more are counted."""
+"""How many damaged values are named one by one; the others are counted."""
 
 
 def totals(results: Results) -> str:
@@ -46,7 +46,7 @@ def totals(results: Results) -> str:
 
 
 def events(before: Results, now: Results) -> Iterator[str]:
-    """What has happened between two readings of a study, one line per event."""
+    """What has happened between two readings of a study, one line for each event."""
     if now.control is not before.control:
         yield f"the study is {now.control}"
     workers = {(worker.name, worker.started): worker.state for worker in before.workers}
@@ -72,7 +72,7 @@ def events(before: Results, now: Results) -> Iterator[str]:
 def attempt_events(
     old: TrialResult | None, attempt: TrialResult, now: Results, standing: str
 ) -> Iterator[str]:
-    """What has happened to an attempt since it was `old`; its end with how the study then stands."""
+    """What has happened to an attempt since the reading `old`; the totals in `standing` go with its end."""
     if _has_begun(attempt) and not (old and _has_begun(old)):
         yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
     told = len(own_epochs(old)) if old else 0
@@ -89,14 +89,14 @@ def attempt_events(
 
 
 def _has_begun(attempt: TrialResult) -> bool:
-    """A sampled cell is claimed a moment before it gets its parameters."""
+    """Whether an attempt has begun. A sampled cell is claimed a moment before it gets its parameters."""
     return bool(attempt.parameters) if attempt.state == State.RUNNING else attempt.state != State.WAITING
 
 
 def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[str]:
-    """What to know of a study and do next: damage, missing cells, warnings, the winner, its export.
+    """What to know about a study and to do next: damage, missing cells, warnings, the best, its export.
 
-    Of the cells that are missing, at most `most` are named.
+    At most `most` of the missing cells are named.
     """
     problems = results.problems
     yield from (f"damaged: {problem}" for problem in problems[:MOST_PROBLEMS])
@@ -124,7 +124,7 @@ def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[st
 
 
 def accuracy(candidate: Candidate) -> str:
-    """The mean validation accuracy of a configuration, with what it is the mean of."""
+    """The mean validation accuracy of a configuration, with its standard error and seeds, or its trial."""
     n = seeds_of(candidate)
     if candidate.standard_error is not None:
         return f"{candidate.mean:.2f} ± {candidate.standard_error:.2f} % ({n} seeds)"

@@ -1,4 +1,4 @@
-"""Follows a study: with workers of its own to their end, with those of others until it is finished."""
+"""Follows a study: until this command's own workers have left, or until others have finished it."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 READING_SHARE = 0.1  # of the time, at most: watching a large study must not slow its workers
-LONGEST_PAUSE = 10.0  # seconds: a single slow answer must not blind us
-REACTION_SECONDS = 0.1  # to Ctrl-C and to another size of the terminal
+LONGEST_PAUSE = 10.0  # seconds: one slow answer must not stop the watching
+REACTION_SECONDS = 0.1  # to Ctrl-C and to a new size of the terminal
 STOPPING = (
     "stopping: the workers finish their epochs; Ctrl-C again gives their trials back at once",
     "stopping: the workers give their trials back; Ctrl-C again kills them",
     "killing the workers; their trials come back after the grace period",
 )
-"""What a first, second and third request to stop do."""
+"""What the first, second and third request to stop do."""
 
 
 class Workers(Protocol):
-    """Workers of this command's own, wherever they run."""
+    """The workers of this command, wherever they run."""
 
     def is_alive(self) -> bool:
-        """Whether any of them is still there."""
+        """Whether any worker still runs."""
 
     def stop(self, times: int) -> None:
-        """Ask every worker to leave: at the end of its epoch or, asked a second time, at once.
+        """Ask every worker to leave: at the end of its epoch or, the second time, at once.
 
-        times: how often by now; to say the same again changes nothing.
+        `times` is how often it was asked by now; repeating a number changes nothing.
         """
 
     def kill(self) -> None:
-        """End every worker at once."""
+        """Kill every worker."""
 
     def exit_code(self) -> int:
         """2 if a worker refused its arguments, 1 if one failed otherwise, else 0."""
 
     def failures(self) -> list[str]:
-        """What the workers that ended badly said last, one line each."""
+        """The last output of the workers that failed, one line each."""
 
 
 def follow(
@@ -62,9 +62,8 @@ def follow(
 ) -> Results:
     """Start the workers, show their progress until the last has left, and return the final results.
 
-    `results` are those of the study before they start, as they are shown.
-
-    Requests to stop are passed on to the workers; the third kills them.
+    `results` is the study before they start. Requests to stop are passed on to the workers; the third kills
+    them.
     """
     passed_on = 0
 
@@ -82,10 +81,10 @@ def follow(
     with shown_on as display:
         try:
             start()
-            # While the storage is away, the workers tell if that lasts.
+            # If the storage stays away, the workers give up and say so.
             _observe(study, results, display, have_left, storage_timeout=float("inf"))
         finally:
-            workers.stop(1)  # whatever went wrong here, no worker stays behind
+            workers.stop(1)  # whatever has failed here, no worker stays behind
         ask = StorageRetry(study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested)
         results = ask(lambda: read_results(study))
         display.show(results)
@@ -99,7 +98,7 @@ def watch(
     shown_on: Display | Tail,
     is_over: Callable[[Results], bool] = lambda now: now.is_finished,
 ) -> Results:
-    """Show a study whose workers run anywhere, until it is over or somebody does not want to see more."""
+    """Show a study whose workers run anywhere, until it is over or the user stops watching."""
     with shown_on as display:
         return _observe(
             study,
@@ -117,9 +116,9 @@ def _observe(
     is_over: Callable[[Results], bool],
     storage_timeout: float,
 ) -> Results:
-    """Show the study as it goes until `is_over`; the last that was seen of it.
+    """Show the study until `is_over`; returns its last reading.
 
-    A storage that is away is asked again for `storage_timeout` seconds.
+    If the storage is away, it is asked again for `storage_timeout` seconds.
     """
     reader = _Reader(study)
     next_look = time.monotonic() + POLL_SECONDS
@@ -154,18 +153,18 @@ def _observe(
 
 
 class _Reader:
-    """Reads a study in threads of its own: a slow answer holds up neither Ctrl-C nor the screen."""
+    """Reads a study in separate threads, so that a slow answer delays neither Ctrl-C nor the screen."""
 
     def __init__(self, study: OpenStudy) -> None:
         self._study = study
         self._answers: queue.SimpleQueue[Results | Exception] = queue.SimpleQueue()
 
     def ask(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         threading.Thread(target=self._read, name="reader", daemon=True).start()
 
     def answer(self, seconds: float) -> Results | Exception | None:
-        """What was read or why it could not be; None if that takes longer."""
+        """The results, or the error of reading them; None if neither comes within so many seconds."""
         try:
             return self._answers.get(timeout=seconds)
         except queue.Empty:

@@ -1,4 +1,4 @@
-"""Small drawings in text: how far something is, and how a number went."""
+"""Small drawings in text: bars, and the course of a number."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from mnist_tune.terminal.tables import SYMBOLS
 
 @dataclass(frozen=True)
 class Pen:
-    """The characters that a terminal can show."""
+    """The characters for drawings that a terminal can show."""
 
     full: str
     half: str
     """The end of a bar that is not full."""
     empty: str
     levels: str
-    """From the lowest to the highest."""
+    """The characters from the lowest level to the highest."""
     ellipsis: str
     symbols: Mapping[State, str]
-    """Of each state of an attempt."""
+    """The symbol of each state of an attempt."""
 
     is_ascii: bool = False
 
     def text(self, stored: str) -> str:
-        """A text in characters that can be shown."""
+        """A text in characters that the terminal can show."""
         return stored.replace("±", "+/-").encode("ascii", "replace").decode() if self.is_ascii else stored
 
     def bar(self, share: float, width: int, style: str = "") -> Text:
-        """A bar that is full at a share of 1, and only there; empty at 0, and only there."""
+        """A bar; only a share of 1 fills it whole, and only a share of 0 leaves it empty."""
         steps = 2 * width  # half a character each
         filled = int(share * steps)
         if 0 < share < 1:
@@ -41,7 +41,7 @@ class Pen:
         return Text.assemble((done, style), (self.empty * (width - len(done)), "dim"))
 
     def sparkline(self, values: Sequence[float], low: float, high: float, width: int, epochs: int) -> str:
-        """One character a value or, where `epochs` values need more than `width`, the last of several."""
+        """One character for each value; if `epochs` exceeds `width`, for the last of several values."""
         columns = {index * min(width, epochs) // epochs: value for index, value in enumerate(values)}
         top = len(self.levels) - 1
         return "".join(

@@ -1,4 +1,4 @@
-"""How a study goes, on one screen: totals, a row a cell, a row a worker."""
+"""A running study on one screen: totals, a row for each cell, a row for each worker."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mnist_tune.terminal.worker_table import worker_lines
 from mnist_tune.text.wording import duration, shortened
 
 WORKERS_SHARE = 3
-"""Workers get at most the third part of the screen."""
-NO_ETA_YET = "ETA after the first epoch"  # no outlook is longer
+"""Workers get at most a third of the screen."""
+NO_ETA_YET = "ETA after the first epoch"  # the longest text in its place
 SHORTEST_BAR = 8
 
 
@@ -33,9 +33,9 @@ def live_view(
     ascii_only: bool = False,
     notice: str = "",
 ) -> Text:
-    """The study as a screen of that size; of many cells, those where most happens.
+    """The study as a screen of that size; if there are too many cells, those that run or ended last.
 
-    Widths come from the spec and the size alone, so that no column moves from one drawing to the next.
+    Widths depend only on the spec and the size, so that no column moves between two drawings.
     """
     pen = ASCII if ascii_only else UNICODE
     pace = Pace(results, now or datetime.now(UTC))
@@ -52,7 +52,7 @@ def live_view(
 
 
 def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
-    """The study's name, a bar, the time left; then its cells by state, and the best."""
+    """The study's name, a bar and the time left; then its cells by state, and the best."""
     cells = results.cells
     total = f"{cells.total} {'cell' if cells.total == 1 else 'cells'}"
     name = Text(pen.text(shortened(results.name, max(width // 4, 10), pen.ellipsis)), style="bold")
@@ -79,7 +79,7 @@ def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
 
 
 def _outlook(results: Results, pace: Pace) -> str:
-    """When the study will be finished, or why nobody knows."""
+    """When the study will be finished, or why that is not known."""
     if results.is_finished:
         return ""
     if results.control is not Control.RUNNING:
@@ -91,7 +91,7 @@ def _outlook(results: Results, pace: Pace) -> str:
 
 
 def _share_done(results: Results) -> float:
-    """Of all epochs of all cells."""
+    """The share of all epochs of all cells that is done."""
     shares = (
         len(attempt.history) / epochs_of(results, attempt)
         if attempt.state in (State.WAITING, State.RUNNING)

@@ -13,12 +13,12 @@ from mnist_tune.study.store import open_study, study_names
 from mnist_tune.terminal.events import totals
 
 SHOWN = ("study", "cells", "best")
-"""Of a study's results."""
+"""The parts of a study's results that are shown."""
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A study, or why it cannot be read."""
+    """A study's results, or why it cannot be read."""
 
     name: str
     results: Results | None
@@ -26,7 +26,7 @@ class Overview:
 
     @property
     def standing(self) -> str:
-        """How it stands, in one line."""
+        """The study's state in one line."""
         if self.results is None:
             return f"cannot be read: {self.problem}"
         count = len(self.results.problems)
@@ -34,7 +34,7 @@ class Overview:
         return totals(self.results) + damage
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The study as plain data for JSON."""
         if self.results is None:
             return {"study": self.name, "cells": None, "best": None, "problems": [self.problem]}
         plain = self.results.as_json()

@@ -1,4 +1,4 @@
-"""A study on one page: the cells where most happens, the ranking, and what is wrong."""
+"""A study on one page: the most interesting cells, the ranking, and what is wrong."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from mnist_tune.terminal.trial_table import attempt_lines, axis_column
 from mnist_tune.text.wording import counted, first_line, percent
 
 MOST_CELLS = 20
-"""Lines of cells, unless every attempt is asked for."""
+"""The most lines of cells, unless every attempt is asked for."""
 MOST_RANKED = 10
 MOST_NAMED = 5
-"""Failures that are told one by one; of more, the last."""
+"""How many failures are told one by one: the last ones."""
 
 Ranked = Place | EndedEarly
 
@@ -42,7 +42,7 @@ def status_page(results: Results, pen: Pen, width: int, *, everything: bool = Fa
 
 
 def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
-    """How far the study is, what failed, what is wrong, what is known, and what to do next."""
+    """The study's progress, failures, problems and evidence, and what to do next."""
     yield f"{results.name}: {totals(results)}"
     if settings := changed_settings(results.spec):
         yield f"settings: {settings}"
@@ -51,7 +51,7 @@ def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
 
 
 def _chosen(results: Results) -> list[TrialResult]:
-    """All cells in their order or, if they are too many: what runs, the holes, the best, what ended last."""
+    """All cells in their order or, if there are too many: running ones, holes, the best, the last to end."""
     latest = results.latest
     if len(latest) <= MOST_CELLS:
         return sorted(latest, key=lambda attempt: attempt.cell)
@@ -61,7 +61,7 @@ def _chosen(results: Results) -> list[TrialResult]:
         attempt for attempt in latest if attempt.state in (State.COMPLETE, State.PRUNED) and attempt.ended
     ]
     ended.sort(key=lambda attempt: (attempt.ended, attempt.number), reverse=True)
-    # Nothing that matters is crowded out by the one kind of which there is much.
+    # No kind takes more than a third of the lines, so that the others are seen too.
     third = MOST_CELLS // 3
     first = [*running[:third], *results.holes[:third], *best[:third]]
     in_order = {attempt.number: attempt for attempt in [*first, *running, *results.holes, *ended]}
@@ -125,7 +125,7 @@ def _verdict(results: Results, item: Ranked) -> str:
 
 
 def _failures(results: Results, everything: bool) -> Iterator[str]:
-    """Why attempts failed, the last of them one line each; holes are told of elsewhere."""
+    """Why attempts failed, one line each for the last; `conclusion` tells of cells that failed for good."""
     holes = {attempt.number for attempt in results.holes}
     failed = [one for one in results.attempts if one.failure is not None and one.number not in holes]
     told = failed if everything else failed[-MOST_NAMED:]

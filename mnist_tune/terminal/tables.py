@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from mnist_tune.verification import Verification
 
 SYMBOLS = {State.RUNNING: "▶", State.FAILED: "✗", State.COMPLETE: "✓", State.PRUNED: "✂", State.WAITING: "·"}
-"""Of each state, in the order in which a crowded table keeps them."""
+"""The symbol of each state of an attempt."""
 NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked", "seeds"}
 """Columns that are easier to compare when aligned to the right."""
 MOST_ENDED_EARLY = 10
-"""Pruned configurations that stand below the ranking: those that came furthest."""
+"""How many pruned configurations are listed below the ranking: those with the most epochs."""
 ROOM_FOR_LOSSES = 100
-"""Columns of a terminal below which the ranking does without losses."""
+"""The least width of a terminal, in columns, for a ranking with losses."""
 
 
 def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
     """The configurations of the completed cells, best first; losses and times are means over seeds.
 
-    Below them stand those that were pruned, with the accuracy they had then.
+    Below them are those that were pruned, with their accuracy at that time.
     """
     has_seeds = any(max(place.candidate.n, place.candidate.n_wanted) > 1 for place in results.ranking)
     fields = [name for name in results.spec.search.axes if name != SEED]
@@ -62,7 +62,7 @@ def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
 
 
 def _time(attempts: Sequence[TrialResult]) -> str:
-    """Of all epochs of an attempt, as a mean; nothing where it is not known."""
+    """The time of all epochs of an attempt, as a mean over attempts; empty where it is not known."""
     times = [[epoch.seconds for epoch in attempt.history] for attempt in attempts]
     known = [[seconds for seconds in each if seconds is not None] for each in times]
     return clock(fmean(map(sum, known))) if known == times else ""
@@ -94,7 +94,7 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
 
 
 def workers_table(results: Results) -> RenderableType:
-    """Every worker: where it runs, on what, which trial, how fast, when it was last heard of."""
+    """All workers: name, device, state, trial, speed, and when each was last heard of."""
     table = compact_table("worker", "device", "state", "trial", "images/s", "last beat")
     for worker in results.workers:
         table.add_row(
@@ -121,7 +121,7 @@ def evaluation_tables(evaluation: Evaluation) -> RenderableType:
 
 
 def verification_report(verification: Verification) -> RenderableType:
-    """Every check with what came of it, then what was found, line by line."""
+    """Every check with its verdict, then the findings, line by line."""
     table = compact_table("check", "what is promised", "checked", "verdict")
     lines = []
     for outcome in verification.outcomes:
@@ -133,8 +133,8 @@ def verification_report(verification: Verification) -> RenderableType:
 
 
 def compact_table(*columns: str) -> Table:
-    """A table without vertical lines, columns of numbers to the right."""
-    # Narrow gaps and headers that break between words: the table fits into 80 columns.
+    """A table without vertical lines; columns of numbers are aligned to the right."""
+    # Gaps are narrow and headers break between words, so that the table fits into 80 columns.
     table = Table(box=box.SIMPLE_HEAD, padding=0)
     for column in columns:
         words = column.replace("_", " ").split()

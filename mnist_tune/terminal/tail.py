@@ -1,4 +1,4 @@
-"""The end of a log that goes on: a line for each thing that happens to a trial."""
+"""Follows the logs of trials: prints a line for each new event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnist_tune.terminal.events import attempt_events, totals
 
 
 class Tail:
-    """Prints what has happened between two readings of a study, or to one trial of it."""
+    """Prints what happens in a study, or to one trial of it, between two readings."""
 
     def __init__(self, results: Results, console: Console, trial: int | None = None) -> None:
         self._results = results
@@ -36,11 +36,11 @@ class Tail:
         self._results = now
 
     def say(self, notice: str) -> None:
-        """Print something that is no event of a trial."""
+        """Print a message that is not an event of a trial."""
         self._console.print(notice)
 
     def look_at_the_size(self) -> None:
-        """Lines have none."""
+        """Do nothing: lines do not depend on the size of the terminal."""
 
     def is_over(self, now: Results) -> bool:
         """Whether nothing more will happen."""

@@ -1,4 +1,4 @@
-"""The rows of the live view that show cells: of many, those where most happens."""
+"""The rows of cells in the live view; if there are too many, those that run or ended last."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.wording import clock, loss, parameter, percent, shortened
 
 STYLES = {State.RUNNING: "cyan", "stale": "yellow", State.FAILED: "red", State.COMPLETE: "green"}
-"""Colour says nothing that the symbol and the word beside it do not say."""
+"""Colours repeat what the symbol and the word beside them say."""
 FOLDED = (State.RUNNING, State.FAILED, State.COMPLETE, State.PRUNED, State.WAITING)
-"""The states of the cells that have no place, in the order in which they are counted."""
+"""The states in the order in which hidden cells are counted."""
 LONGEST_SKETCH = 20
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def cell_lines(results: Results, pace: Pace, pen: Pen, width: int, height: int) -> list[Text]:
-    """The last attempt of each cell, in at most `height` lines; the cells that have no place are counted."""
+    """The last attempt of each cell, in at most `height` lines; cells that do not fit are counted."""
     layout = fit(_Drawings(results, pace, pen).columns(), width)
     shown = _chosen(results.latest, height - len(layout.head()))
     return _lines(layout, shown, results.latest, "cell", width)[: max(height, 0)]
@@ -38,7 +38,7 @@ def cell_lines(results: Results, pace: Pace, pen: Pen, width: int, height: int) 
 def attempt_lines(
     results: Results, pen: Pen, width: int, shown: Sequence[TrialResult], of: Sequence[TrialResult], what: str
 ) -> list[Text]:
-    """A line for each attempt that is shown, as it is now; the others of `of`, each a `what`, are counted."""
+    """A line for each attempt in `shown`; the others in `of` are counted, each as a `what`."""
     drawings = _Drawings(results, Pace(results, datetime.now(UTC)), pen)
     return _lines(fit(drawings.still(), width), shown, of, what, width)
 
@@ -60,7 +60,7 @@ def _lines(
 
 
 def _chosen(latest: Sequence[TrialResult], n_lines: int) -> list[TrialResult]:
-    """All cells in their order or, if they are too many: what runs, then what has ended last."""
+    """All cells in their order or, if there are too many: running ones, then the last to end."""
     if len(latest) <= n_lines:
         return sorted(latest, key=lambda attempt: attempt.cell)
     running = sorted((one for one in latest if one.state == State.RUNNING), key=lambda one: one.number)
@@ -70,7 +70,7 @@ def _chosen(latest: Sequence[TrialResult], n_lines: int) -> list[TrialResult]:
 
 
 class _Drawings:
-    """What stands in the columns of an attempt. Widths are those of the longest that may ever stand there."""
+    """Draws the columns of an attempt. Each is as wide as the longest text that it may ever show."""
 
     def __init__(self, results: Results, pace: Pace, pen: Pen) -> None:
         self._results = results
@@ -103,7 +103,7 @@ class _Drawings:
         ]
 
     def still(self) -> list[Column[TrialResult]]:
-        """Those of a page that is printed once: no bar, a sketch before the losses, an ETA of what runs."""
+        """The columns of a page that is printed once: no bar, and the time left only if something runs."""
         runs = any(attempt.state == State.RUNNING for attempt in self._results.latest)
         return [
             replace(column, rank=5) if column.draw == self._sparkline else column
@@ -148,7 +148,7 @@ def _parameters(attempt: TrialResult) -> dict[str, Any]:
 def axis_column(
     name: str, axis: list[Value] | Interval, parameters_of: Callable[[T], dict[str, Any]]
 ) -> Column[T]:
-    """The values of a searched field, one word of its name in each line of the title."""
+    """The column of a searched field; its title has one word of the name in each line."""
     is_number = isinstance(axis, Interval) or not any(isinstance(value, str) for value in axis)
 
     def value(item: T, _width: int) -> str:
@@ -158,7 +158,7 @@ def axis_column(
     width = max(len(parameter(end)) for end in (axis if isinstance(axis, list) else _ends(axis)))
     if isinstance(axis, Interval) and not (isinstance(axis.low, int) and isinstance(axis.high, int)):
         width = len(parameter(1 / 3000))
-    rank = 4 if name != "epochs" else 8  # which the epoch column tells too
+    rank = 4 if name != "epochs" else 8  # the epoch column shows these too
     return Column("\n".join(name.split("_", 1)), rank, width, value, right=is_number)
 
 
@@ -167,7 +167,7 @@ def _ends(axis: list[Value] | Interval) -> list[Value]:
 
 
 def _last(text: Callable[[EpochMetrics], str]) -> Draw[TrialResult]:
-    """Draws something of the last epoch."""
+    """Draws a text about an attempt's last epoch."""
     return lambda attempt, _: text(attempt.history[-1]) if attempt.history else ""
 
 

@@ -1,4 +1,4 @@
-"""The rows of the live view that show workers."""
+"""The rows of workers in the live view."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.wording import duration, first_line, shortened
 
 STATES = (WorkerState.WORKING, WorkerState.DRAINING, WorkerState.IDLE, WorkerState.SILENT)
-"""Of the workers that are shown, in this order; those that left are not."""
+"""The states of the workers that are shown, in this order; workers that left are not shown."""
 LEAST = 2
-"""Rows; a smaller screen is left to the cells."""
+"""The fewest rows: on a smaller screen only cells are shown."""
 STYLES = {WorkerState.SILENT: "yellow", WorkerState.DRAINING: "yellow", WorkerState.IDLE: "dim"}
 
 
 def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Text]:
-    """The workers that are here in at most `height` lines; those that have no place are counted."""
+    """The present workers in at most `height` lines; those that do not fit are counted."""
     in_hand = {attempt.worker: attempt for attempt in results.latest if attempt.state == State.RUNNING}
     here = [_now(each, in_hand.get(each.name)) for each in results.workers if each.state in STATES]
     here.sort(key=lambda worker: STATES.index(worker.state))
@@ -41,7 +41,7 @@ def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Te
 
 
 def _now(worker: WorkerRow, attempt: TrialResult | None) -> WorkerRow:
-    """The worker with the trial that names it: its own row is as old as its last heartbeat."""
+    """The worker with the trial that names it, since its own row is as old as its last heartbeat."""
     if attempt is None:
         return worker
     last = attempt.history[-1].images_per_second if attempt.history else worker.images_per_second
