@@ -19,7 +19,7 @@ STEPS = {
     "lint": ["ruff check ."],
     "types": ["mypy"],
     "tests": ["pytest"],
-    # Three at a time, also on two cores: many of them wait, for a lease that runs out or a link that is cut.
+    # Three at a time, even on two cores: many tests wait, for a lease to end or a link to be cut.
     "marked": [
         "pytest -n 3 -m '(slow or browser or postgres) and not gpu and not campaign' -rs --durations=30"
     ],
@@ -31,7 +31,7 @@ BEFORE_A_COMMIT = ("format", "lint", "types", "tests")
 
 
 def main() -> int:
-    """Take the steps in the order in which they are named; the exit code of the first that fails."""
+    """Run the named steps in their order; returns the exit code of the first that fails."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def take(steps: Sequence[str], *, fix: bool = False, folder: Path = ROOT) -> int:
-    """Take these steps in the folder; the exit code of the first that fails, after which none is taken."""
+    """Run steps in the folder until one fails; returns its exit code, or 0."""
     for step in steps:
         for command in FIXES.get(step, STEPS[step]) if fix else STEPS[step]:
             print(f"+ {command}", flush=True)

@@ -1,4 +1,4 @@
-"""Fixtures of all tests. MNIST is real, unpacked once a session into a folder of pytest's own."""
+"""Fixtures for all tests. MNIST is real, unpacked once a session into a folder of pytest's own."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.support.postgres_server import postgres_server
 from tests.support.studies import new_study
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 
-# A shell has its background jobs ignore Ctrl-C, and nohup what it starts the end of the terminal. So does all
-# that they start in turn. The tests are of commands on a terminal, where nothing does.
+# A shell makes its background jobs ignore Ctrl-C, and nohup makes its command ignore SIGHUP; children inherit
+# that. These tests are about commands on a terminal, where neither is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def what_is_made_once() -> Iterator[None]:
-    """What a process of the product does once, and one of the tests would do for each command anew.
+    """Cache what a process of the product does once, but these tests would do for each command.
 
-    It is a half of what a short command takes: our twenty-odd commands are built with all their options, and
-    Optuna's ten migrations are loaded as modules (`env.py`, which runs them, is none of these).
+    It takes half the time of a short command: some twenty commands are built with all their options, and
+    Optuna's ten migrations are loaded as modules. (`env.py`, which runs them, is not cached.)
     """
     load = alembic.util.load_python_file
     kept = functools.cache(load)
@@ -77,14 +77,14 @@ def postgres(server: str) -> str:
 
 @pytest.fixture
 def proxy(postgres: str) -> Iterator[TcpProxy]:
-    """A link to that database that can be cut."""
+    """A link to the empty database that can be cut."""
     with tcp_proxy(postgres) as proxy:
         yield proxy
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind: what a test of it promises, it promises for SQLite and PostgreSQL."""
+    """An empty database, once SQLite and once PostgreSQL: tests of it hold for both."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/{STORED}"
     url: str = request.getfixturevalue("postgres")
@@ -93,7 +93,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def study(database: str, tmp_path: Path) -> OpenStudy:
-    """A fresh study of eight cells, in a database of each kind."""
+    """A fresh study of eight cells, once in SQLite and once in PostgreSQL."""
     return new_study(tmp_path, url=database)
 
 
@@ -104,10 +104,10 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Command]:
-    """`mnist-tune` in this process, which spares its start; its default storage lies in the folder too."""
+    """`mnist-tune` in this process, which is faster; its default storage is in the test's folder too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"sqlite:///{tmp_path}/{STORED}")
-    # It would write the command over pytest's own command line.
+    # It would write over pytest's own command line.
     monkeypatch.setattr("mnist_tune.processes.title.set_title", lambda _: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -32,7 +32,7 @@ from mnist_tune.storage.statements import changed, upsert
 from mnist_tune.storage.tables import workers
 
 FORGOTTEN_AFTER = timedelta(days=1)
-"""The row of a worker that was silent for so long is deleted when another worker registers."""
+"""The row of a worker that has been silent for so long is deleted when another worker registers."""
 
 
 class _Row(StoredModel):

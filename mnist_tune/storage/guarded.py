@@ -79,7 +79,7 @@ class GuardedStorage(ReadableStorage):
             session.close()
 
     def holds(self, trial_id: int) -> sqlalchemy.ColumnElement[bool]:
-        """That a row of `trials` has the token with which this process claimed the trial of this id."""
+        """The SQL condition that a row of `trials` has the token with which this process claimed it."""
         token = self.claims.get(trial_id)
         return sqlalchemy.false() if token is None else claimed_with(token)
 

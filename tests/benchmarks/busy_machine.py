@@ -1,11 +1,11 @@
-"""What other work on the machine costs: ours beside the plain script, with and without busy neighbours.
+"""What other work on the machine costs our workers and the plain script: with and without busy processes.
 
     python -m tests.benchmarks.busy_machine [--json] [--neighbours N] [--train-size N] [--repeats R]
 
-The same cells, alone, beside N processes that do nothing but compute, and beside N of them at nice 19. The
+The same cells are trained alone, beside N processes that only compute, and beside N of them at nice 19. A
 figure is the speed beside them over the speed alone, turn by turn: median, lowest and highest. With as many
-neighbours as cores a fair share is one half. `plain` is one process with a thread for each core, `ours` one
-process a core with one thread each, `ours-pinned` the same with each kept to its core.
+neighbours as cores a fair share is one half. `plain` is one process with a thread for each core, `ours` is
+one process with one thread for each core, and in `ours-pinned` each of these keeps to its core.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ POLITE = 19
 
 @dataclass(frozen=True)
 class Share:
-    """images/s alone, and the part of it that is left beside the neighbours."""
+    """images/s alone, and the part of them that is left beside the neighbours."""
 
     alone: Spread
     beside: Spread
@@ -43,7 +43,7 @@ class Share:
 
 @contextmanager
 def neighbours(count: int, nice: int) -> Iterator[None]:
-    """Keep so many processes busy."""
+    """Keep so many processes busy within the block."""
     processes = [subprocess.Popen([sys.executable, "-c", SPIN, str(nice)]) for _ in range(count)]
     try:
         yield
@@ -60,7 +60,7 @@ def measure(
     repeats: int,
     log: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Share]:
-    """Let sides and neighbourhoods take turns."""
+    """Measure the sides in turns, alone and with each kind of neighbours."""
     rates: dict[str, list[tuple[float, ...]]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, side in sides.items():
@@ -81,7 +81,7 @@ def measure(
 
 
 def main() -> None:
-    """Measure; print the table or JSON."""
+    """Measure; print a table or JSON."""
     parser = argparse.ArgumentParser(description="What other work on the machine costs.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--neighbours", type=int, default=usable_cores(), metavar="N", help="busy processes")

@@ -1,6 +1,6 @@
 """What a good engineer writes: resident tensors, channels_last, bf16 autocast, a fused optimizer.
 
-It tells how much of our gain is craft that anyone can have, and how much is ours.
+It shows how much of our gain is known craft, and how much is this package's own.
 """
 
 from __future__ import annotations

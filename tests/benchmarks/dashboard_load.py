@@ -3,15 +3,15 @@
     python -m tests.benchmarks.dashboard_load [--json] [--workers N] [--repeats R] [--pages N]
         [--sleeping CELLS SECONDS] [--restless CELLS]
 
-Each run is a fresh SQLite file and N real workers of this package, which start together and work off a grid.
+Each run has a fresh SQLite file and N real workers of this package, which start together and finish a grid.
 The sides take turns: nobody looks; our dashboard; the stock one, `optuna-dashboard`. A dashboard is a process
 of its own, and so is a client that asks as open pages do: for the trials from the first unfinished one on,
-and for the importances. Each page does so every second; the real one waits 2 seconds at least, and 10 in a
+and for the importances. Each page asks every second; a real one waits 2 seconds at least, and 10 in a
 large study.
 
-Trials that sleep show whether the dashboard holds locks; trials that take no time, of one epoch each, also
-what it takes of the cores, on which the client runs as well. A ratio is of trials per second to those with
-nobody looking, turn by turn; a figure is the median over the repeats, with the lowest and the highest.
+Trials that sleep show whether the dashboard holds locks. Trials of one epoch that take no time also show how
+much it takes of the cores, which the client uses too. A ratio compares trials per second with those of nobody
+looking, turn by turn; a figure is the median over the repeats, with the lowest and the highest.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from tests.benchmarks.worker_pool import run_together
 
 SIDES = (NOBODY, OURS, STOCK)
 SETTLE_SECONDS = 6.0
-"""Between the making of a study and the start of its workers, on every side alike.
+"""Seconds between the making of a study and the start of its workers, on every side.
 
-A rest of 5 seconds, as the start-up of a dashboard is one, by itself made trials that take no time 1.27 times
-as fast (1.04 to 2.56, 5 turns): without it the dashboards look better than they are.
+A rest of 5 seconds, such as the start of a dashboard is, makes trials that take no time 1.27 times as fast by
+itself (1.04 to 2.56, 5 turns): without this pause the dashboards would look better than they are.
 """
 EPOCHS = 5
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Trials of one kind: so many, each so long, with so many epochs."""
+    """Trials of one kind: how many, how long each, and with how many epochs."""
 
     cells: int
     seconds: float
@@ -66,15 +66,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One kind of trials, by side."""
+    """The figures for one kind of trials, by side."""
 
     kind: Kind
     workers: int
     trials_per_second: dict[str, Spread]
     ratio: dict[str, Spread]
-    """Of trials per second to those with nobody looking."""
+    """Trials per second over those with nobody looking."""
     lock_errors: dict[str, int]
-    """Of all turns together."""
+    """The sum over all turns."""
     answers: dict[str, int]
     failures: dict[str, int]
     slowest_answer: dict[str, float]
@@ -89,7 +89,7 @@ def measure(
     settle: float = SETTLE_SECONDS,
     log: Callable[[str], None] = lambda _: None,
 ) -> Measurement:
-    """Let the sides take turns."""
+    """Measure the sides in turns."""
     turns: dict[str, list[Turn]] = {side: [] for side in sides}
     for repeat in range(repeats):
         for place in range(len(sides)):
@@ -114,7 +114,7 @@ def measure(
 
 
 def run(side: str, kind: Kind, workers: int, pages: int, settle: float = SETTLE_SECONDS) -> Turn:
-    """One study, worked off under the eyes of as many pages."""
+    """Have one study finished while so many pages look at it."""
     spec, work = balanced_grid(kind.cells), Ours(sleeping(kind.seconds, kind.epochs))
     with fresh_database() as (url, folder):
         work.create(url, spec, kind.cells)
@@ -128,7 +128,7 @@ def run(side: str, kind: Kind, workers: int, pages: int, settle: float = SETTLE_
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """A block for each kind of trials: a line a figure, a column a side."""
+    """A block for each kind of trials: a line for each figure, a column for each side."""
     lines = []
     for one in measurements:
         kind = one.kind
@@ -151,7 +151,7 @@ def table(measurements: Sequence[Measurement]) -> str:
 
 
 def main() -> None:
-    """Measure both kinds of trials; print the table or JSON."""
+    """Measure both kinds of trials; print a table or JSON."""
     parser = argparse.ArgumentParser(description="What an open dashboard costs the workers.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--workers", type=int, default=8, metavar="N")

@@ -1,4 +1,4 @@
-"""Pages that are open on a dashboard, and what they see of it."""
+"""Pages that are open on a dashboard, and the answers that they get."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ASK_EVERY = 1.0
 
 @dataclass(frozen=True)
 class Asked:
-    """What the pages saw: answers, those among them that were no success, and how long the slowest took."""
+    """What pages got: how many answers, how many of them failures, and the seconds of the slowest."""
 
     answers: int = 0
     failures: int = 0
@@ -35,13 +35,13 @@ class Asked:
 
 @contextmanager
 def looked_at(side: str, folder: Path, pages: int) -> Iterator[list[Asked]]:
-    """Pages open on a dashboard over the storage in `folder`; afterwards the list holds what they saw."""
+    """Open pages on a dashboard over the storage in `folder`; the list has their answers after the block."""
     seen: list[Asked] = []
     if side == NOBODY:
         yield seen
         return
     with running_dashboard(folder) if side == OURS else stock_dashboard(folder) as address:
-        # A process, not threads: what is forked next must have none.
+        # A process, not threads: a process that is forked next must have none.
         ours, theirs = multiprocessing.Pipe()
         client = multiprocessing.get_context("fork").Process(target=look, args=(address, pages, theirs))
         client.start()
@@ -56,7 +56,7 @@ def looked_at(side: str, folder: Path, pages: int) -> Iterator[list[Asked]]:
 
 @contextmanager
 def stock_dashboard(folder: Path) -> Iterator[str]:
-    """The address of `optuna-dashboard` as it comes."""
+    """The address of an unchanged `optuna-dashboard`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = Path(sys.executable).parent / "optuna-dashboard"
@@ -80,7 +80,7 @@ def stock_dashboard(folder: Path) -> Iterator[str]:
 
 
 def look(address: str, pages: int, told: Connection[Any, Any]) -> None:
-    """Ask as so many pages do until told that it is enough; tell what was seen."""
+    """Ask as so many pages do until told to stop; then send what was seen."""
     seen: list[tuple[bool, float]] = []
     enough: list[bool] = []
 
@@ -110,7 +110,7 @@ def look(address: str, pages: int, told: Connection[Any, Any]) -> None:
 
 
 def ask(address: str, path: str, seen: list[tuple[bool, float]]) -> Any:
-    """One answer, or None where it is no success."""
+    """One answer as JSON; None if it is a failure."""
     begun = time.monotonic()
     try:
         with urllib.request.urlopen(address + path, timeout=60) as reply:

@@ -1,4 +1,4 @@
-"""Fresh databases to measure on: SQLite files, or databases of a PostgreSQL server."""
+"""Fresh databases for measurements: SQLite files, or databases of a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.postgres_server import postgres_server
 
 @contextmanager
 def asked_server(postgres: bool, storage: str | None) -> Iterator[URL | None]:
-    """A PostgreSQL server of its own, the one at this URL, or none."""
+    """A PostgreSQL server of its own, the one at this URL, or None for SQLite."""
     if postgres:
         with tempfile.TemporaryDirectory() as folder, postgres_server(Path(folder)) as url:
             yield storage_url(url)
@@ -27,7 +27,7 @@ def asked_server(postgres: bool, storage: str | None) -> Iterator[URL | None]:
 
 @contextmanager
 def fresh_database(server: URL | None = None) -> Iterator[tuple[URL, Path]]:
-    """An empty database on the server, else in a file, and a folder; both go at the end."""
+    """An empty database on the server, else in a file, and a folder; both are deleted at the end."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if server is None:

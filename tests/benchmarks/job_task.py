@@ -1,4 +1,4 @@
-"""What the scripts of the training benchmark are told, and what they answer. One process each, no Optuna."""
+"""The tasks and answers of the scripts in the training benchmark; each is one process without Optuna."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Task:
 
     @classmethod
     def of_argument(cls) -> Self:
-        """The task that stands on the command line."""
+        """The task on this process's command line."""
         fields = json.loads(sys.argv[1])
         cells = tuple(Cell(**cell) for cell in fields.pop("cells"))
         return cls(cells=cells, data=Path(fields.pop("data")), **fields)
 
     def argument(self) -> str:
-        """For the command line."""
+        """The task as an argument for a command line."""
         return json.dumps(asdict(self) | {"data": str(self.data)})
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One cell, with times in seconds on a clock that all processes of its side share."""
+    """A trained cell; its times are in seconds on a clock that all processes of its side share."""
 
     cell: Cell
     began: float
@@ -56,18 +56,18 @@ class Trained:
 
 
 def wait_for_the_start() -> None:
-    """Say that everything is loaded, and wait for the others: loading is no part of a rate."""
+    """Say that everything is loaded, and wait for the others, so that no rate includes loading."""
     print("ready", flush=True)
     sys.stdin.readline()
 
 
 def answer(cell: Cell, began: float, first_epoch: float, validation_accuracy: float) -> None:
-    """Tell of a cell that is trained now. Times are of `time.monotonic`."""
+    """Print the answer about a cell whose training ends now. Times are of `time.monotonic`."""
     trained = Trained(cell, began, first_epoch, time.monotonic(), validation_accuracy)
     print(json.dumps(asdict(trained)), flush=True)
 
 
 def trained_of(line: str) -> Trained:
-    """An answer, read back."""
+    """Read an answer that a script has printed."""
     fields = json.loads(line)
     return Trained(cell=Cell(**fields.pop("cell")), **fields)

@@ -55,7 +55,7 @@ Measured = dict[str, float]
 def measure(
     configurations: int, seeds: int, repeats: int, before: Path | None = None
 ) -> dict[str, dict[str, Spread]]:
-    """The figures of this version and, if a folder is given, of the one that lies there."""
+    """The figures of this version and, if a folder is given, of the version in it."""
     sides = {"now": None} if before is None else {"before": before, "now": None}
     turns: dict[str, list[Measured]] = {side: [] for side in sides}
     for _ in range(repeats):
@@ -90,7 +90,7 @@ def _turn(folder: Path, source: Path | None, configurations: int, seeds: int) ->
 
 
 def _command(folder: Path, source: Path | None, *arguments: str) -> tuple[float, float]:
-    """Seconds to the command's end, and megabytes of resident memory at most."""
+    """Seconds until the command's end, and its peak of resident memory in megabytes."""
     environment = os.environ | {ENVIRONMENT_VARIABLE: f"sqlite:///{folder}/studies.db"}
     environment |= {} if source is None else {"PYTHONPATH": str(source)}
     began = time.monotonic()
@@ -108,7 +108,7 @@ def _command(folder: Path, source: Path | None, *arguments: str) -> tuple[float,
 
 
 def complete_at_once(url: str) -> None:
-    """Complete every cell of the one study there is, with what a worker stores of each."""
+    """Complete every cell of the only study, with everything that a worker stores for each."""
     storage = open_storage(storage_url(url))
     went = made_epochs([80.0 + index for index in range(EPOCHS)])
     kind = literal("FINITE", objective_values.c.value_type.type)
@@ -135,7 +135,7 @@ def complete_at_once(url: str) -> None:
 
 
 def table(figures: Mapping[str, Mapping[str, Spread]]) -> str:
-    """The figures in lines, a version a column."""
+    """The figures in lines, with a column for each version."""
     lines = [f"{'':28}" + "".join(f"{side:>26}" for side in figures)]
     for key, label in FIGURES.items():
         lines.append(f"{label:28}" + "".join(f"{measured[key]!s:>26}" for measured in figures.values()))

@@ -1,6 +1,6 @@
-"""What the machine can do at most: matrix products in the precision used and, on a GPU, bytes and launches.
+"""The limits of the machine: matrix products in our precision and, on a GPU, bytes and launches.
 
-A script of its own, as many at once as there are workers: prints one JSON object.
+It is a script of its own; as many run at once as there are workers. Each prints one JSON object.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.benchmarks.job_task import wait_for_the_start
 
 SECONDS = 1.5
 CPU_SIZE, GPU_SIZE = 1024, 8192
-"""Of the square matrices: the size at which the rate no longer grows."""
+"""The size of the square matrices: larger ones give no higher rate."""
 BYTES = 1 << 30
 
 
@@ -35,10 +35,10 @@ def rate(call: Callable[[], object], device: str) -> float:
 
 
 def measure(device: str, precision: str) -> dict[str, float]:
-    """flops: per second; on a GPU also bytes (read and written) and launches per second."""
+    """flops per second; on a GPU also bytes (read and written) and launches per second."""
     runtime = resolve_runtime(device, precision)
     runtime.apply()
-    # As the convolutions are computed: torch allows these TF32 by default, and matrix products not.
+    # The same setting as for convolutions, for which torch allows TF32 by default.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     size = CPU_SIZE if runtime.is_cpu else GPU_SIZE
     left, right = (torch.randn(size, size, device=device).to(runtime.dtype) for _ in range(2))

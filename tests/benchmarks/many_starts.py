@@ -1,9 +1,9 @@
-"""How soon many workers train, and what memory each has of its own: by fork, and by exec as 0.5.0 did.
+"""How soon many workers train, and how much memory of its own each has: by fork, and by exec as in 0.5.0.
 
     python -m tests.benchmarks.many_starts [--json] [--workers N] [--repeats R] [--before DIR]
 
-The ways take turns. A turn is the time from before the command is started to the end of the first epoch
-(one step, validated and stored) of the last of N workers, and their unique set size (USS) then, worker and
+The ways take turns. A turn measures the time from before the command is started to the end of the first epoch
+(one step, validated and stored) of the last of N workers, and then their unique set size (USS), worker and
 training process together. By fork it is `mnist-tune run`; by exec it is N times `mnist-tune worker`, each of
 which starts its training process by exec. With --before, a folder that holds another version's `mnist_tune`,
 it is also that version's `run`. A fresh training process is timed from its start to where it has loaded the
@@ -57,7 +57,7 @@ WORDS = {FORK: "by fork", EXEC: "by exec", BEFORE: "the version before"}
 
 @dataclass(frozen=True)
 class Turn:
-    """What one start of many workers took, and the first epoch's losses by cell."""
+    """The figures of one start of many workers, with the first epoch's losses by cell."""
 
     seconds: float
     own_megabytes: float
@@ -66,18 +66,18 @@ class Turn:
 
 @dataclass(frozen=True)
 class Figures:
-    """Over the turns. `own_megabytes`: of a worker and its training process together."""
+    """The figures over all turns. `own_megabytes` is for a worker and its training process together."""
 
     seconds: dict[str, Spread]
     own_megabytes: dict[str, Spread]
     fresh_seconds: dict[str, Spread]
     times_as_long: dict[str, Spread]
-    """As by fork the start takes in another way, turn by turn."""
+    """The time of each other way over that by fork, turn by turn."""
     same_losses: bool
 
 
 def measure(workers: int, repeats: int, data: Path, before: Path | None = None) -> Figures:
-    """So many turns of each way, with MNIST in the folder `data`."""
+    """Measure so many turns of each way, with MNIST in the folder `data`."""
     ways = [FORK, EXEC] if before is None else [FORK, EXEC, BEFORE]
     turns: dict[str, list[Turn]] = {way: [] for way in ways}
     fresh: dict[str, list[float]] = {FORK: [], EXEC: []}
@@ -100,7 +100,7 @@ def measure(workers: int, repeats: int, data: Path, before: Path | None = None) 
 
 
 def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn:
-    """Start so many workers, each for a cell of its own, until all have trained."""
+    """Start so many workers, each for a cell of its own, and wait until all have trained."""
     document = {
         "study": {"name": STUDY},
         "search": {"grid": {"seed": list(range(workers))}},
@@ -130,7 +130,7 @@ def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn
 
 
 def fresh_training_process(way: str, data: Path) -> float:
-    """From the start of one in the place of another that was killed to where it is ready."""
+    """Seconds from the start of a training process that replaces a killed one until it is ready."""
     method = {FORK: "forkserver", EXEC: "spawn"}[way]
     with (
         patch("mnist_tune.processes.fork_server.start_method", lambda: method),
@@ -174,7 +174,7 @@ def _started(
 def _wait_until_all_train(
     study: OpenStudy, workers: int, processes: Sequence[subprocess.Popen[bytes]]
 ) -> None:
-    # A look takes a moment of a core that the workers need.
+    # A query takes time on a core that the workers need.
     trained = select(func.count(distinct(models.TrialIntermediateValueModel.trial_id)))
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
@@ -188,20 +188,20 @@ def _wait_until_all_train(
 
 def _workers_and_training(results: Results) -> list[int]:
     workers = [worker.pid for worker in results.workers]
-    # In 0.5.0 a worker's training process is a child of its own.
+    # In 0.5.0 a worker's training process is its own child.
     training = [pid for worker in workers for pid in training_processes(worker) or descendants(worker)]
     return [*workers, *training]
 
 
 def _own_bytes(pid: int) -> int:
-    """The unique set size: what would be free again if this process alone ended."""
+    """The unique set size: the memory that would become free if this process alone ended."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     private = [line.split() for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))]
     return sum(int(kilobytes) * 1024 for _, kilobytes, _ in private)
 
 
 def table(figures: Figures, workers: int) -> str:
-    """A line a figure."""
+    """A line for each figure."""
     ways = list(figures.seconds)
     title = f"{workers} workers"
     lines = [f"{title:<38}" + "".join(f"{WORDS[way]:>26}" for way in ways)]
@@ -231,7 +231,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         raw_files.provide(data)
-        turn(FORK, options.workers, data)  # files into the cache
+        turn(FORK, options.workers, data)  # puts files into the cache
         figures = measure(options.workers, options.repeats, data, before)
     print(json.dumps(asdict(figures), indent=2) if options.json else table(figures, options.workers))
 

@@ -1,4 +1,4 @@
-"""The memory of a process and of all that it starts, watched while they run (Linux)."""
+"""Watches the memory of a process and of all its descendants while they run (Linux)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ SECONDS = 0.2
 
 @dataclass
 class Peaks:
-    """Resident memory at most, in bytes, by process."""
+    """The peak of resident memory, in bytes, of each process."""
 
     by_process: dict[int, int] = field(default_factory=dict)
     parents: dict[int, int] = field(default_factory=dict)
 
     def of_each_child(self, process: int) -> list[int]:
-        """Of each process that this one started, with all that it started in turn."""
+        """The peaks of the processes that this one started, each with its own descendants."""
         return [self._with_children(child) for child, parent in self.parents.items() if parent == process]
 
     def of_a_worker_and_its_training(self, run: int) -> int:
-        """Of the largest of each below a `mnist-tune run`: all are children of its fork server.
+        """The sum of the largest worker and the largest training process below a `mnist-tune run`.
 
-        They count what they share with it too; of their own they have far less, see `many_starts`.
+        All of them are children of its fork server. Their memory includes what they share with it; their own
+        is far less, see `many_starts`.
         """
         children = [child for child, parent in self.parents.items() if parent == run]
         below = sorted((self.of_each_child(child) for child in children), key=len)
         workers_and_training = sorted(below[-1])
-        half = len(workers_and_training) // 2  # a training process is the larger
+        half = len(workers_and_training) // 2  # a training process is larger than a worker
         return workers_and_training[half - 1] + workers_and_training[-1]
 
     def _with_children(self, process: int) -> int:

@@ -1,4 +1,4 @@
-"""Our training alone, without the queue: for machines that lack Optuna, and for what the queue costs."""
+"""Our training without the queue: for machines without Optuna, and to find what the queue costs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What one writes without a second thought: a DataLoader, a transform for each image, fp32, a for-loop.
+"""What one writes without much thought: a DataLoader, a transform for each image, fp32, a for-loop.
 
-The images are those of our split, so that accuracies compare.
+It uses the images of our split, so that accuracies can be compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the logs of a crowd of workers and the database they leave behind say, in figures."""
+"""The figures of a benchmark of the queue, from the workers' logs and the database that they leave."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run. Rates count from the common start to the last answer, latencies are in milliseconds."""
+    """One run. Rates count from the common start to the last answer; latencies are in milliseconds."""
 
     trials_per_second: float
     claims_per_second: float
@@ -34,13 +34,13 @@ class Outcome:
     tell_p50: float
     tell_p99: float
     double_claims: float
-    """Cells begun once more than others had begun them."""
+    """Claims of cells that another worker had claimed too."""
     surplus_trials: float
     """Trials beyond one for each cell."""
     lost_cells: float
     """Cells without a complete trial."""
     lock_errors: float
-    """Errors of the driver that say that the database is locked, those too that were caught."""
+    """Errors of the driver about a locked database, including those that were caught."""
     dead_workers: float
     """Workers that an exception ended."""
 
@@ -87,7 +87,7 @@ def _percentile(calls: Sequence[Call], fraction: float) -> float:
 
 
 def _stored(url: URL) -> tuple[int, int]:
-    """The number of trials, and of the cells that are complete."""
+    """The number of trials, and the number of complete cells."""
     storage = GuardedStorage(url)
     complete = trials.c.state == TrialState.COMPLETE
     columns = (parameters.c.trial_id, parameters.c.param_name, parameters.c.param_value)

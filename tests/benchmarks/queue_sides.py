@@ -1,6 +1,6 @@
-"""The two sides of the benchmark of the queue: the worker of this package, and stock Optuna's `optimize`.
+"""The two sides of the benchmark of the queue: our worker, and stock Optuna's `optimize`.
 
-Both work off the same grid with the same objective: three parameters, one epoch reported, no time taken.
+Both work on the same grid with the same objective: three parameters, one epoch reported, no time taken.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ Callback = Callable[[Study, FrozenTrial], None]
 
 
 class Side(Protocol):
-    """One way to work off a grid."""
+    """One way to finish a grid."""
 
     def create(self, url: URL, spec: Spec, left: int) -> None:
         """Make the study in an empty database, with all but its last `left` cells complete."""
 
     def prepare(self, url: URL, spec: Spec, folder: Path) -> Work:
-        """Open the study, as a worker does before the common start; returns what it does from then on."""
+        """Open the study, as a worker does before the common start; returns the work to do from then on."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Ours:
     """The worker of this package, with its claims, leases, records and artifacts."""
 
     run_trial: RunTrial | None = None
-    """Another objective than the one that all sides share."""
+    """Replaces the objective that all sides share, if given."""
 
     def create(self, url: URL, spec: Spec, left: int) -> None:
         storage = open_storage(url, create=True)
@@ -81,7 +81,7 @@ def _run_trial(trial: Trial) -> float:
 
 @dataclass(frozen=True)
 class LoggedStudy(OpenStudy):
-    """A study whose queue notes its calls."""
+    """A study whose queue logs its calls."""
 
     log: Log
 
@@ -90,7 +90,7 @@ class LoggedStudy(OpenStudy):
 
 
 class LoggedQueue(Queue):
-    """A queue that notes each cell it claimed and each it completed."""
+    """A queue that logs each claim and each completion."""
 
     def __init__(self, study: LoggedStudy) -> None:
         super().__init__(study.storage, study.study_id, study.spec)
@@ -111,10 +111,10 @@ class LoggedQueue(Queue):
 
 @dataclass(frozen=True)
 class Stock:
-    """`Study.optimize` over Optuna's `GridSampler`, which itself sees when the grid is done."""
+    """`Study.optimize` with Optuna's `GridSampler`, which itself ends the study."""
 
     patient: bool = False
-    """With our busy timeout instead of the 5 seconds of Python's SQLite driver."""
+    """Whether to use our busy timeout instead of the 5 seconds of Python's SQLite driver."""
 
     def create(self, url: URL, spec: Spec, left: int) -> None:
         storage = self._storage(url)
@@ -149,7 +149,7 @@ class Stock:
 
 
 class StockEnqueued(Stock):
-    """`Study.optimize` over trials that `Study.enqueue_trial` put in, until as many are complete."""
+    """`Study.optimize` on trials from `Study.enqueue_trial`, until as many are complete."""
 
     def _rows(self, cells: list[Waiting], left: int) -> list[Waiting]:
         return super()._rows(cells, left) + [
@@ -165,7 +165,7 @@ class StockEnqueued(Stock):
 
 
 def optimize(study: Study, axes: dict[str, BaseDistribution], log: Log, callbacks: list[Callback]) -> None:
-    """`Study.optimize`; a claim is the time it takes to come to the objective, a tell to the callback."""
+    """Run `Study.optimize`; a claim is the time until the objective, a tell the time until the callback."""
     since = time.monotonic()
 
     def objective(trial: optuna.Trial) -> float:
@@ -188,13 +188,13 @@ def optimize(study: Study, axes: dict[str, BaseDistribution], log: Log, callback
 
 
 def close(storage: RDBStorage) -> None:
-    """Leave no connection behind that a fork would inherit."""
+    """Close all connections, so that no fork inherits one."""
     storage.remove_session()
     storage.engine.dispose()
 
 
 def _complete(storage: GuardedStorage, cells: int) -> None:
-    """Complete the first cells of the one study there is, all at once."""
+    """Complete the first cells of the only study, all at once."""
     first = trials.c.number < cells
     times = {"datetime_start": utc_now(), "datetime_complete": utc_now()}
     names = ["trial_id", "objective", "value", "value_type"]

@@ -1,25 +1,25 @@
-"""How fast, and how exactly, a crowd of workers gets through a grid: ours against stock Optuna.
+"""How fast, and how exactly, many workers finish a grid: ours against stock Optuna.
 
     python -m tests.benchmarks.queue_speed [--json] [--workers N ...] [--cells N ...] [--left N]
         [--repeats R] [--sides SIDE ...] [--postgres | --storage postgresql://USER@HOST/DATABASE]
 
 Each run is a fresh database (an SQLite file, or a database made on the server and dropped afterwards) and N
 real processes, forked from one that has loaded everything, which open the study, wait for each other, and
-start together. They work off a grid with an objective that takes no time: three parameters, one epoch
-reported. The sides take turns, so that whatever else the machine does falls on all of them; a figure is the
+start together. They finish a grid with an objective that takes no time: three parameters, one epoch
+reported. The sides take turns, so that other work of the machine affects all of them; a figure is the
 median over the repeats, with the lowest and the highest.
 
-- ours: the worker of this package as it is, with claims, leases, records, and each trial's log as an
+- ours: the unchanged worker of this package, with claims, leases, records, and each trial's log as an
   artifact;
-- stock: `Study.optimize` with `GridSampler` on `RDBStorage`, as Optuna's documentation says, until the
+- stock: `Study.optimize` with `GridSampler` on `RDBStorage`, as in Optuna's documentation, until the
   sampler stops it; `stock-patient` with our busy timeout of SQLite instead of the 5 seconds of Python's
   driver;
-- stock-enqueued: the cells as `enqueue_trial` stores them, until as many trials are complete; patient too.
+- stock-enqueued: cells from `enqueue_trial`, until as many trials are complete; with our busy timeout.
 
-A rate is of all completed trials, surplus ones included, up to the last of them. A claim is `Queue.claim`
-here and `Study.ask` there, which has suggested no parameters yet; a tell is `Queue.complete` here, with the
-epoch in it, and `Study.tell` there, to which the epoch was reported before. With `--left N` all but the
-last N cells are complete at the start: what the size of a study costs, without working it off.
+A rate counts all completed trials, surplus ones included, up to the last. A claim is `Queue.claim` for ours
+and `Study.ask`, without parameters yet, for stock. A tell is `Queue.complete`, with the epoch in it, for ours
+and `Study.tell`, after the epoch was reported, for stock. With `--left N` all but the last N cells are
+complete at the start, which shows the cost of a study's size without running it all.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ SIDES: dict[str, Side] = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """So many workers on a study of so many cells, by side."""
+    """The figures of so many workers on a study of so many cells, by side."""
 
     workers: int
     cells: int
     left: int
     figures: dict[str, dict[str, Spread]]
     times_as_fast: dict[str, Spread]
-    """Completed trials per second of the first side over those of each other, turn by turn."""
+    """Completed trials per second of the first side over those of each other side, turn by turn."""
 
 
 def measure(
@@ -73,7 +73,7 @@ def measure(
     server: URL | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Measurement:
-    """Let the sides take turns."""
+    """Measure the sides in turns."""
     left = min(left or cells, cells)
     outcomes: dict[str, list[Outcome]] = {side: [] for side in sides}
     for _ in range(repeats):
@@ -100,7 +100,7 @@ def run(side: Side, workers: int, cells: int, left: int, server: URL | None = No
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """A block for each measurement: a line a figure, a column a side."""
+    """A block for each measurement: a line for each figure, a column for each side."""
     lines = []
     for one in measurements:
         head = f"{one.workers} workers, {one.left:,} of {one.cells:,} cells"
@@ -114,7 +114,7 @@ def table(measurements: Sequence[Measurement]) -> str:
 
 
 def main() -> None:
-    """Measure every number of workers on every size of study; print the table or JSON."""
+    """Measure every number of workers on every size of study; print a table or JSON."""
     parser = argparse.ArgumentParser(description="The speed of the queue beside stock Optuna's.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8, 32, 64], metavar="N")

@@ -55,7 +55,7 @@ DRAWN = {
     "ours": "document.documentElement.dataset.drawn === 'all'",
     "stock": "document.readyState === 'complete'",
 }
-"""When the last figure of the page is there."""
+"""Expressions that are true when the last figure of a page is drawn."""
 FIGURES = {
     "made": "made, s",
     "size": "size, MB",
@@ -74,7 +74,7 @@ Measured = dict[str, float]
 
 
 def measure(trials: int, epochs: int, repeats: int) -> dict[str, dict[str, Spread]]:
-    """Each page's figures."""
+    """The figures of each page."""
     turns: dict[str, list[Measured]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,7 +120,7 @@ def _open(side: str, path: Path, browser: Browser) -> Measured:
 
 
 def table(figures: Mapping[str, Mapping[str, Spread]]) -> str:
-    """The figures in lines, a page a column."""
+    """The figures in lines, with a column for each page."""
     lines = [f"{'':36}" + "".join(f"{side:>26}" for side in figures)]
     for key, label in FIGURES.items():
         lines.append(f"{label:36}" + "".join(f"{measured[key]!s:>26}" for measured in figures.values()))

@@ -1,21 +1,21 @@
-"""How wall-clock falls with workers, and where the storage is what limits it: trials that only sleep.
+"""How wall-clock falls with more workers, and where the storage limits it: trials that only sleep.
 
     python -m tests.benchmarks.scaling [--json] [--workers N ...] [--seconds S] [--epochs E] [--cells N]
         [--repeats R] [--postgres | --storage postgresql://USER@HOST/DATABASE]
 
 Each run is a fresh database and N real workers of this package, forked from one process that has loaded
-everything, which start together and work off a grid: claims, leases, heartbeats, records, and each trial's
+everything, which start together and finish a grid: claims, leases, heartbeats, records, and each trial's
 log as an artifact. An epoch ends every S / E seconds, whatever the worker does meanwhile, as in the training
-process of a real trial, and is stored as a real one is; checkpoints, the weights, and the start of the
-training process are left out. So many workers need no more cores than their claims and records take.
+process of a real trial, and is stored like a real one. Checkpoints, weights, and the start of the training
+process are left out, so that many workers need few cores.
 
 By default there are 8 cells for each worker, so that the last ones do not leave most workers idle, and the
 ideal wall-clock is the same for any number of workers: ceil(cells / workers) * S. Wall-clock counts from the
-common start to the end of the last trial, the overhead of a trial from the end of the one before, less S. All
-workers being in step at first, what they store comes in bursts: worse than real trials.
+common start to the end of the last trial; the overhead of a trial from the end of the one before, less S. All
+workers are in step at first and store in bursts, which is worse than with real trials.
 
-Then the limits, measured with trials of one epoch and of 20 that take no time at all: how many trials a
-second begin and end, and how many epochs a second are stored. SQLite, and with --postgres or --storage
+The limits are measured with trials of 1 and of 20 epochs that take no time: how many trials per second begin
+and end, and how many epochs per second are stored. SQLite, and with --postgres or --storage
 PostgreSQL, take turns; a figure is the median over the repeats, with the lowest and the highest.
 """
 
@@ -57,15 +57,15 @@ Servers = Mapping[str, URL | None]
 
 @dataclass(frozen=True)
 class Turn:
-    """One run. Times are in seconds, overhead and CPU time of the workers in milliseconds a trial."""
+    """One run. Times are in seconds; overhead and CPU time are in milliseconds per trial."""
 
     wall_clock: float
     efficiency: float
     """The ideal wall-clock over the measured one."""
     overhead_first: float
-    """The median of the workers' first trials, before which they register and build their statements."""
+    """The median over the workers' first trials, before which they register and build their statements."""
     overhead_p50: float
-    """Of the others."""
+    """The median over all other trials."""
     overhead_worst: float
     cpu_per_trial: float
 
@@ -75,7 +75,7 @@ FIGURES = (*(field.name for field in fields(Turn)), *EXACTNESS)
 
 @dataclass(frozen=True)
 class Measurement:
-    """So many workers on so many cells that sleep, by database."""
+    """The figures of so many workers on so many sleeping cells, by database."""
 
     workers: int
     cells: int
@@ -85,16 +85,16 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Limit:
-    """What one database takes from workers that never wait."""
+    """How much one database handles from workers that never wait."""
 
     trials_per_second: Spread
-    """Of one epoch: two transactions, a claim, and a completion with the epoch in it."""
+    """Trials of one epoch: two transactions each, a claim, and a completion with the epoch in it."""
     epochs_per_second: Spread
-    """In trials of many, whose claims and completions are part of the time: about a transaction each."""
+    """Epochs in trials of many epochs: about one transaction each; claims and completions count as time."""
     cpu_per_trial: Spread
-    """Of one epoch; CPU time of the worker, in milliseconds."""
+    """CPU time of the worker in milliseconds, in trials of one epoch."""
     cpu_per_epoch: Spread
-    """In trials of many."""
+    """CPU time of the worker in milliseconds, in trials of many epochs."""
 
 
 def sleeping(seconds: float, epochs: int) -> RunTrial:
@@ -118,7 +118,7 @@ def sleeping(seconds: float, epochs: int) -> RunTrial:
 def run(
     server: URL | None, workers: int, cells: int, seconds: float, epochs: int
 ) -> tuple[list[Log], Outcome]:
-    """One study, worked off."""
+    """Run one study to its end; returns the workers' logs and the figures."""
     side, spec = Ours(sleeping(seconds, epochs)), balanced_grid(cells)
     with fresh_database(server) as (url, folder):
         side.create(url, spec, cells)
@@ -135,7 +135,7 @@ def measure(
     repeats: int,
     log: Callable[[str], None] = lambda _: None,
 ) -> Measurement:
-    """Let the databases take turns under so many workers."""
+    """Measure the databases in turns with so many workers."""
     ideal = math.ceil(cells / workers) * seconds
     turns: dict[str, list[Turn]] = {name: [] for name in servers}
     outcomes: dict[str, list[Outcome]] = {name: [] for name in servers}
@@ -175,7 +175,7 @@ def limits(
     cells: int = LIMIT_CELLS,
     log: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Limit]:
-    """What each database takes when no trial sleeps."""
+    """Measure how much each database handles when no trial sleeps."""
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in servers}
     for _ in range(repeats):
         for name, server in servers.items():
@@ -193,7 +193,7 @@ def _cpu_per_trial(logs: Sequence[Log]) -> float:
 
 
 def table(measurements: Sequence[Measurement], found: Mapping[str, Limit]) -> str:
-    """A block for each number of workers and one for the limits: a line a figure, a column a database."""
+    """A block for each number of workers and one for the limits; a column for each database."""
     lines = []
     for one in measurements:
         head = f"{one.workers} workers, {one.cells:,} cells, ideal {one.ideal:g} s"
@@ -209,7 +209,7 @@ def table(measurements: Sequence[Measurement], found: Mapping[str, Limit]) -> st
 
 
 def main() -> None:
-    """Measure every number of workers, then the limits; print the table or JSON."""
+    """Measure every number of workers, then the limits; print a table or JSON."""
     parser = argparse.ArgumentParser(description="How wall-clock falls with workers.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, metavar="N")

@@ -9,7 +9,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the repeats."""
+    """Median, lowest and highest value of a figure over the repeats."""
 
     median: float
     lowest: float
@@ -22,7 +22,7 @@ class Spread:
 
 
 def spread(figures: Sequence[float]) -> Spread:
-    """Median, lowest and highest."""
+    """The median, lowest and highest of the values."""
     return Spread(median(figures), min(figures), max(figures))
 
 

@@ -1,17 +1,16 @@
-"""How long a command takes until it is of use, beside what it cannot do without.
+"""How long a command takes until it is useful, compared with the least that it needs.
 
     python -m tests.benchmarks.start_up [--json] [--repeats R] [--profile]
 
-A turn is every start once, each a process of its own, in milliseconds from before it is started: to its end
-or, of a worker, to the line that says so. The study, in a fresh SQLite file, is one cell of one epoch of one
-step. MNIST is unpacked, and one turn made that does not count, before the first that does. A figure is the
-median over the turns, with the lowest and the highest, as is what it is a multiple of: its floor, an
-interpreter that does nothing, or that imports the one package without which the command has nothing to say.
+A turn is every start once, each in a process of its own. A time is in milliseconds, from before the start to
+the process's end or, for a worker, to its line about the milestone. The study, in a fresh SQLite file, is one
+cell of one epoch of one step. MNIST is unpacked, and one turn does not count, before the first that counts. A
+figure is the median over the turns, with the lowest and the highest. It is compared with its floor: an
+interpreter that does nothing, or that imports the one package that the command needs.
 
 - worker, ready: the study is open, and the training process has loaded torch and the images;
-- worker, first step: the first epoch is trained and reported, with the trial claimed and the validation
-  images looked at;
-- worker, nothing to do: on a study that is finished, to the worker's end.
+- worker, first step: the trial is claimed, its first epoch trained, validated and reported;
+- worker, nothing to do: the worker has left a study that is finished.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ WORKER = (*COMMAND, "worker", STUDY)
 INTERPRETER, OPTUNA, TORCH = "python", "import optuna", "import torch"
 READY, FIRST_STEP, NOTHING_TO_DO = "worker, ready", "worker, first step", "worker, nothing to do"
 MILESTONES = {READY: f" on study '{STUDY}'", FIRST_STEP: ": epoch 1/1: "}
-"""What is in the line by which a worker says that it has come so far."""
+"""The text in the line with which a worker says that it has come so far."""
 STARTS = {
     INTERPRETER: ("-c", "pass"),
     OPTUNA: ("-c", OPTUNA),
@@ -81,7 +80,7 @@ IMPORT = re.compile(r"import time: +\d+ \| +(?P<microseconds>\d+) \| *(?P<module
 
 @dataclass(frozen=True)
 class Start:
-    """One start over the turns."""
+    """One kind of start, over all turns."""
 
     milliseconds: Spread
     floor: str | None = None
@@ -90,14 +89,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Import:
-    """A module and how long its import took, with all that it imported in turn."""
+    """A module, and how long its import took, including all that it imported."""
 
     module: str
     milliseconds: float
 
 
 def measure(repeats: int, data: Path) -> dict[str, Start]:
-    """So many turns, with MNIST in the folder `data`."""
+    """Measure so many turns, with MNIST in the folder `data`."""
     turns = [turn(data) for _ in range(repeats)]
     starts = {}
     for name in turns[0]:
@@ -108,7 +107,7 @@ def measure(repeats: int, data: Path) -> dict[str, Start]:
 
 
 def turn(data: Path) -> dict[str, float]:
-    """Every start once, in milliseconds."""
+    """The milliseconds of every start, each done once."""
     milliseconds: dict[str, float] = {}
     with fresh_database() as (url, _):
         create_study(open_storage(url, create=True), validate(Spec, DOCUMENT, "start_up"))
@@ -127,7 +126,7 @@ def profile(data: Path) -> dict[str, list[Import]]:
 
 
 def table(starts: Mapping[str, Start]) -> str:
-    """A line a start."""
+    """A line for each start."""
     lines = [f"{'milliseconds to':<24}{'':>28}{'times its floor':>28}"]
     for name, start in starts.items():
         ratio = f"{start.times_the_floor!s:>28}  {start.floor}" if start.floor else ""
@@ -136,7 +135,7 @@ def table(starts: Mapping[str, Start]) -> str:
 
 
 def profile_table(profiles: Mapping[str, Sequence[Import]]) -> str:
-    """A block a command: its slowest imports, a line each."""
+    """A block for each command, with a line for each of its slowest imports."""
     lines = []
     for name, imports in profiles.items():
         lines += ["", f"{name}: {len(imports)} imports"]
@@ -187,7 +186,7 @@ def main() -> None:
             content = {name: [asdict(one) for one in imports] for name, imports in slowest.items()}
             print(json.dumps(content, indent=2) if options.json else profile_table(profiles))
             return
-        turn(data)  # files into the cache, and bytecode to where it stays
+        turn(data)  # puts files into the cache, and writes bytecode
         starts = measure(options.repeats, data)
     if options.json:
         versions = {name: metadata.version(name) for name in ("torch", "optuna", "sqlalchemy")}

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by torch's profiler."""
+"""Which operations take the time of a training step, by torch's profiler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = 16
 
 
 def profile(task: Task, runtime: Runtime) -> str:
-    """A table a batch size: operations by the time they took themselves, after an epoch to warm up."""
+    """A table for each batch size: operations by their own time, after an epoch to warm up."""
     kind = "cuda" if runtime.is_cuda else "cpu"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if runtime.is_cuda else [])]
     images = load_training_images(task.data, runtime.device)

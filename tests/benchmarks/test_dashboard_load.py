@@ -1,4 +1,4 @@
-"""The benchmark of the dashboard runs and answers in the right shape; no test says what it costs."""
+"""The benchmark of the dashboard runs and has the right result types; no test compares its times."""
 
 from __future__ import annotations
 

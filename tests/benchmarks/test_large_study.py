@@ -1,4 +1,4 @@
-"""The benchmark of large studies runs and answers in the right shape; no test says how fast that is."""
+"""The benchmark of large studies runs and has the right result types; no test compares its times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of many starts: what it measures is there; how long it takes is not for a test."""
+"""The benchmark of many starts runs and has the right results; no test compares its times."""
 
 from __future__ import annotations
 

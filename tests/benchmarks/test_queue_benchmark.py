@@ -1,4 +1,4 @@
-"""The benchmarks run and answer in the right shape. No test says how fast we are, some say how exact."""
+"""The benchmarks of the queue run. No test compares their speed, but some check that they are exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of the report runs and answers in the right shape."""
+"""The benchmark of the report runs and has the right result types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of scaling runs and answers in the right shape. No test says how fast that is."""
+"""The benchmark of scaling runs and has the right result types; no test compares its times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks of the job run and answer in the right shape. No test says how fast we are."""
+"""The benchmarks of the job run and have the right result types; no test compares their speed."""
 
 from __future__ import annotations
 

@@ -24,8 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Run:
-    """One turn of one side. `first_epoch`: seconds from its start to the end of its first epoch; `memory`: in
-    bytes, at most, of a worker with all that it starts, or of a script's process."""
+    """One turn of one side.
+
+    `first_epoch` is the seconds from its start to the end of its first epoch; `memory` the peak in bytes of a
+    worker with its descendants, or of a script.
+    """
 
     trained: list[Trained]
     processes: int
@@ -33,12 +36,12 @@ class Run:
     memory: int
 
     def images_per_second(self, train_size: int, epochs: int) -> float:
-        """Of all cells, from the first beginning to the last end."""
+        """The rate of all cells together, from the first beginning to the last end."""
         seconds = max(one.ended for one in self.trained) - min(one.began for one in self.trained)
         return len(self.trained) * train_size * epochs / seconds
 
     def images_per_second_of(self, batch_size: int, train_size: int, epochs: int) -> float:
-        """While all processes train with that batch size."""
+        """The rate while all processes train with that batch size."""
         seconds = [one.ended - one.began for one in self.trained if one.cell.batch_size == batch_size]
         return self.processes * len(seconds) * train_size * epochs / sum(seconds)
 
@@ -51,9 +54,9 @@ class Side(Protocol):
 
 @dataclass(frozen=True)
 class Scripts:
-    """So many processes of a script, each with its share of the cells; threads: None for torch's default.
+    """So many processes of a script, each with its share of the cells.
 
-    pinned: each may use one core only, its own.
+    `threads`: None for torch's default. `pinned`: whether each process keeps to one core of its own.
     """
 
     script: str
@@ -73,7 +76,7 @@ class Scripts:
 
 @dataclass(frozen=True)
 class Ours:
-    """`mnist-tune run`, as it is typed: workers that pull the cells from a study."""
+    """`mnist-tune run`, as users type it: workers that take the cells from a study."""
 
     workers: int
 
@@ -115,12 +118,12 @@ class Ours:
 
 @dataclass(frozen=True)
 class Limit:
-    """So many processes that only multiply matrices, a thread each."""
+    """So many processes that only multiply matrices, each with one thread."""
 
     processes: int
 
     def figures(self, device: str, precision: str) -> dict[str, float]:
-        """flops and, on a GPU, bytes and launches: per second, of all processes."""
+        """flops and, on a GPU, bytes and launches: per second, over all processes."""
         outputs, _ = together("machine_limit", [[device, precision]] * self.processes, 1)
         each = [json.loads(line) for output in outputs for line in output]
         return {name: sum(one[name] for one in each) for name in each[0]}
@@ -129,9 +132,9 @@ class Limit:
 def together(
     script: str, arguments: Sequence[Sequence[str]], threads: int | None, pinned: bool = False
 ) -> tuple[list[list[str]], int]:
-    """Start a script as often as there are arguments, let all load, and run them at the same time.
+    """Start a script once for each list of arguments, let all load, and run them at the same time.
 
-    Returns the lines of each, and the memory of the one that took most.
+    Returns the output lines of each, and the peak memory of the largest.
     """
     environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     memory = 0
@@ -166,7 +169,7 @@ def together(
 
 
 def _spec(task: Task) -> dict[str, object]:
-    """A study of the task's cells, which are a grid."""
+    """A study of the task's cells, which must form a grid."""
     grid: dict[str, list[object]] = {}
     for cell in task.cells:
         for name in ("learning_rate", "batch_size", "optimizer"):
@@ -180,8 +183,8 @@ def _spec(task: Task) -> dict[str, object]:
 
 
 def _stored(url: str) -> list[Trained]:
-    """The cells of a finished study, by the storage's clock."""
-    import optuna  # here too
+    """The cells of a finished study, with times of the storage's clock."""
+    import optuna  # imported here for the same reason
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.load_study(study_name="speed", storage=url)

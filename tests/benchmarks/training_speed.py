@@ -1,24 +1,24 @@
-"""How fast the job trains: our workers beside the scripts one would write, and beside the machine's limit.
+"""How fast the job trains: our workers, scripts as people write them, and the machine's limit.
 
     python -m tests.benchmarks.training_speed [--json] [--device D] [--precision P] [--train-size N]
         [--epochs E] [--repeats R] [--workers W] [--sides SIDE ...] [--profile]
 
-The eight cells of the reference grid, on a part of the training images and a fifth as many validation
-images. The sides take turns, so that whatever else the machine does falls on all of them; a figure is the
-median over the repeats, with the lowest and the highest, a ratio is taken turn by turn.
+The eight cells of the reference grid are trained on a part of the training images, with a fifth as many for
+validation. The sides take turns, so that other work of the machine affects all of them; a figure is the
+median over the repeats, with the lowest and the highest, and a ratio is taken turn by turn.
 
 - plain: a DataLoader with torchvision's transform for each image, fp32, torch's default number of threads,
   one configuration after another;
-- plain-each-core: the same as one process a core, of one thread each, with its share of the cells;
+- plain-each-core: the plain script as one process with one thread for each core, and a share of the cells;
 - crafted: resident tensors, channels_last, bf16 autocast, fused optimizer, one process a core;
-- ours: `mnist-tune run` with one worker a core: queue, heartbeats, reports, checkpoints, artifacts and all;
+- ours: `mnist-tune run` with one worker a core: with queue, heartbeats, reports, checkpoints, artifacts;
 - ours-alone: our training without the queue, a process a core with its share of the cells;
 - limit: the rate of matrix products that all cores (or the GPU) reach in our precision, over the operations
   of an image: 32.6 MFLOP forward, twice that backward.
 
-images/s are training images over wall-clock with validation included, for every side: of all cells from the
-first beginning to the last end, of a batch size while all processes train with it. Starting up is no part of
-it, and stands in a line of its own. The seed is the number of the repeat, on all sides, so that each of our
+images/s are training images over wall-clock with validation, for every side: for all cells from the first
+beginning to the last end, for a batch size while all processes train with it. The start-up is not part of it,
+and has a column of its own. The seed is the number of the repeat on all sides, so that each of our
 accuracies has a partner that began with the same weights.
 """
 
@@ -49,20 +49,20 @@ BATCH_SIZES = (64, 128)
 
 @dataclass(frozen=True)
 class Figures:
-    """One side over the repeats. Rates in images/s, memory in MB (10^6 bytes)."""
+    """One side over the repeats. Rates are in images/s, memory is in MB (10^6 bytes)."""
 
     images_per_second: Spread
     batch_64: Spread
     batch_128: Spread
     times_as_fast: Spread
-    """Ours over this side, turn by turn."""
+    """The rate of our side over that of this side, turn by turn."""
     seconds_to_first_epoch: Spread
     peak_memory: Spread
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the machine does at most, and our share of it."""
+    """The limits of the machine, and our share of them."""
 
     images_per_second: Spread
     share: Spread
@@ -86,7 +86,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The whole of it."""
+    """All figures of the benchmark."""
 
     sides: dict[str, Figures]
     limit: Limits | None
@@ -94,7 +94,7 @@ class Measurement:
 
 
 def sides(workers: int) -> dict[str, Side]:
-    """All there are, ours where Optuna is."""
+    """All sides; ours need Optuna."""
     every: dict[str, Side] = {
         "plain": Scripts("plain_script", 1),
         "plain-each-core": Scripts("plain_script", workers, threads=1),
@@ -124,7 +124,7 @@ def measure(
     limit: Limit | None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Measurement:
-    """Let the sides take turns. `task` has the cells of no seed yet."""
+    """Measure the sides in turns. `task` has no cells yet."""
     runs: dict[str, list[Run]] = {name: [] for name in sides}
     limits: list[dict[str, float]] = []
     for seed in range(repeats):
@@ -180,7 +180,7 @@ def _agreement(plain: Sequence[Run], ours: Sequence[Run]) -> Agreement:
             {
                 (one.cell.learning_rate, one.cell.batch_size): one.validation_accuracy
                 for one in run.trained
-                if one.cell.optimizer == "Adam"  # a few steps of SGD are chance
+                if one.cell.optimizer == "Adam"  # after a few steps of SGD accuracies are chance
             }
             for run in (their_run, our_run)
         )
@@ -190,7 +190,7 @@ def _agreement(plain: Sequence[Run], ours: Sequence[Run]) -> Agreement:
 
 
 def table(measurement: Measurement) -> str:
-    """A line a side, then the limit, then the accuracies."""
+    """A line for each side, then the limit, then the accuracies."""
     columns = ("images/s", "batch 64", "batch 128", "ours, times", "first epoch, s", "memory, MB")
     lines = [f"{'':<16}" + "".join(f"{column:>26}" for column in columns)]
     lines += [
@@ -210,7 +210,7 @@ def table(measurement: Measurement) -> str:
 
 
 def main() -> None:
-    """Measure; print the table or JSON."""
+    """Measure; print a table or JSON."""
     parser = argparse.ArgumentParser(description="The speed of the job beside what one would write.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda:0, ...")

@@ -1,10 +1,10 @@
-"""What a trial costs a worker beside its training: claim, set-up, reports, checkpoint, weights, log, tell.
+"""What a trial costs a worker besides training: claim, set-up, reports, checkpoint, weights, log, tell.
 
     python -m tests.benchmarks.trial_cost [--json] [--trials N]
 
 One CPU worker runs N trials of one epoch on a handful of images, each with a checkpoint, and one trial of one
-epoch on all of the default training set. The cost of a trial is the time from its claim to the next one's,
-less the epoch itself, by the storage's clock; the share is of the trial on the whole set.
+epoch on all of the default training set. The cost of a trial is the time from its claim to the next claim,
+without the epoch, by the storage's clock; the share is that of the cost in the trial on the whole set.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds. `share`: of the cost in the trial on the whole set, a number from 0 to 1."""
+    """Times in seconds; `share` is that of the cost in the trial on the whole set, from 0 to 1."""
 
     of_a_trial: Spread
     whole_epoch: float

@@ -1,4 +1,4 @@
-"""Many processes forked from one, started together, and what each of them notes of its own work."""
+"""Many processes that are forked from one and started together, each with a log of its work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mnist_tune.storage.retrying import failure_that_may_pass
 
 @dataclass(frozen=True)
 class Call:
-    """A call of the storage about one cell, between two readings of the clock that all processes share."""
+    """A call of the storage about one cell, with its times on the clock that all processes share."""
 
     parameters: dict[str, Any]
     begun: float
@@ -27,7 +27,7 @@ class Call:
 
     @classmethod
     def since(cls, begun: float, parameters: dict[str, Any]) -> Call:
-        """One that has just returned."""
+        """A call that has just returned."""
         return cls(parameters, begun, time.monotonic())
 
 
@@ -41,14 +41,14 @@ class Log:
     lock_errors: int = 0
     cpu_seconds: float = 0.0
     death: str | None = None
-    """The exception that ended it."""
+    """The exception that ended the process."""
 
 
 Work = Callable[[Log], None]
 
 
 def run_together(workers: int, prepare: Callable[[], Work]) -> list[Log]:
-    """Have each of so many processes call `prepare` and then, all at the same moment, what that returned."""
+    """Have so many processes call `prepare` and then, all at the same moment, the work that it returned."""
     fork = multiprocessing.get_context("fork")
     start = fork.Barrier(workers)
     processes, receivers = [], []
@@ -57,7 +57,7 @@ def run_together(workers: int, prepare: Callable[[], Work]) -> list[Log]:
         processes.append(fork.Process(target=_run, args=(prepare, start, sender)))
         receivers.append(receiver)
         processes[-1].start()
-        sender.close()  # or the end of the process would not be the end of its pipe
+        sender.close()  # else the end of the process would not be the end of its pipe
     logs = [receiver.recv() for receiver in receivers]
     for process in processes:
         process.join()
@@ -86,7 +86,7 @@ def _run(prepare: Callable[[], Work], start: Barrier, sender: Connection[Log, An
 def _counting_lock_errors(log: Log) -> Iterator[None]:
     def count(context: ExceptionContext) -> None:
         if context.sqlalchemy_exception is not None and failure_that_may_pass(context.sqlalchemy_exception):
-            log.lock_errors += 1  # also of those that somebody catches
+            log.lock_errors += 1  # errors that somebody catches count too
 
     sqlalchemy.event.listen(Engine, "handle_error", count)
     try:

@@ -1,4 +1,4 @@
-"""Attempts at the cells of a study, with a worker's files, but without the worker."""
+"""Attempts at the cells of a study, with a worker's files but without its loop."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.studies import take
 
 
 def checkpoint_key_after(epoch_number: int) -> str:
-    """The key of the state after an epoch."""
+    """A valid key for the state after an epoch."""
     return checkpoint_key(1, "0" * 32, epoch_number)
 
 
 @dataclass
 class AttemptsByHand:
-    """A study with a worker's files beside it, but without the worker."""
+    """A study, and a worker's folders beside it, for attempts without a worker's loop."""
 
     study: OpenStudy
     folder: Path
@@ -58,6 +58,6 @@ class AttemptsByHand:
         return self.study.storage.get_trial(attempt.claim.trial_id)
 
     def files(self, attempt: Attempt) -> dict[str, bytes]:
-        """The attempt's artifacts, found as stock Optuna finds them."""
+        """The attempt's artifacts by file name, found as stock Optuna finds them."""
         metas = optuna.artifacts.get_all_artifact_meta(self.stored(attempt), storage=self.study.storage)
         return {meta.filename: self.artifacts.open_reader(meta.artifact_id).read() for meta in metas}

@@ -1,4 +1,4 @@
-"""A real Chromium, and pages that note what goes wrong in them."""
+"""A real Chromium, and pages that record their own errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEIGHT = 900
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The Chromium of this machine, else Playwright's own."""
+    """The Chromium of this machine, or Playwright's own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
         try:
@@ -29,7 +29,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Complaints:
-    """What went wrong in a page, and what it asked of others than where it came from."""
+    """Errors in a page, and its requests to other servers."""
 
     console: list[str] = field(default_factory=list)
     page: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Complaints:
 def opened(
     browser: Browser, url: str, *, width: int = WIDE, dark: bool = False, offline: bool = False
 ) -> Iterator[tuple[Page, Complaints]]:
-    """The page at `url`, in a window of its own with nothing remembered, and what it complains of."""
+    """The page at `url`, in a fresh window of its own, and its complaints."""
     complaints = Complaints()
     home = urlsplit(url)
 
@@ -70,6 +70,6 @@ def opened(
 
 
 def overflow(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
+    """How many pixels the page is wider than its window."""
     found: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return found

@@ -1,4 +1,4 @@
-"""What tests have children do, each of them told by its name."""
+"""Functions that tests run in child processes, by name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mnist_tune.processes import fork_server
 
 
 def call_in(folder: str, module: str) -> None:
-    """Run a module's `main` in a folder, as if it had been started there by a shell."""
+    """Run a module's `main` in a folder, as if a shell had started it there."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.HELD_BACK)
     os.chdir(folder)
     importlib.import_module(module).main()
 
 
 def tell(connection: Connection) -> None:
-    """What the process finds around itself."""
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")  # in what has been forked
+    """Send a description of this process: its parent, environment, files, signals and so on."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")  # only in a forked process
     connection.send(
         {
             "parent": os.getppid(),
@@ -48,7 +48,7 @@ def tell(connection: Connection) -> None:
 
 
 def open_files() -> dict[int, str]:
-    """The descriptors of this process and what they are, but for the one that looks."""
+    """The descriptors of this process and their targets, without the one that is used to look."""
     found = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
         try:
@@ -59,13 +59,13 @@ def open_files() -> dict[int, str]:
 
 
 def talk() -> None:
-    """Copy what there is to read, and complain."""
+    """Print what can be read from standard input, and write to standard error."""
     print("read:", sys.stdin.read())
     print("complained", file=sys.stderr)
 
 
 def start_another(connection: Connection) -> None:
-    """Be told by a child of this child."""
+    """Have a child of this child send its description."""
     from mnist_tune.processes.child_process import ChildProcess
 
     child = ChildProcess("tests.support.child_functions:tell", [connection])
@@ -74,7 +74,7 @@ def start_another(connection: Connection) -> None:
 
 
 def start_when_told(connection: Connection) -> None:
-    """Wait for a word, then start a child, and say how it ended."""
+    """Wait for a message, then start a child, and send how it ended."""
     from mnist_tune.processes.child_process import ChildProcess
 
     connection.send("here")

@@ -1,4 +1,4 @@
-"""Starting processes of ours, and what they tell of themselves."""
+"""Starts processes of ours, and gets their descriptions of themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(child.wait(60))
 def command_line_of(pid: int) -> list[str]:
     try:
         line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").rstrip("\0")
-        return line.split("\0") if line else []  # of one that has ended
+        return line.split("\0") if line else []  # empty for a process that has ended
     except OSError:
         return []
 
@@ -42,7 +42,7 @@ def told_by_a_child(target: str = "tell", **options: Any) -> dict[str, Any]:
 
 
 def run_python_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder: an interpreter of its own, which has no fork server yet."""
+    """Run Python in a folder, in an interpreter of its own that has no fork server yet."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Text of which nothing is hidden or obeyed."""
+"""Recognises text in which nothing is hidden and no terminal obeys anything."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from mnist_tune.text.visible import EMPTY
 
 
 def is_clean(text: str) -> bool:
-    """Whether every line of it is text that is seen."""
+    """Whether every character in every line of the text is visible."""
     return all(line.isprintable() and not EMPTY.search(line) for line in text.split("\n"))

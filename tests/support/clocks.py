@@ -11,12 +11,12 @@ from datetime import timedelta
 import pytest
 
 ZONES_DIFFER_BY = timedelta(minutes=15)
-"""Two readings of the same moment are nearer, also on a busy machine, unless one is in another time zone."""
+"""Readings of the same moment differ by less, even on a busy machine, unless a time zone is wrong."""
 
 
 @contextmanager
 def zone(name: str) -> Iterator[None]:
-    """This process in a time zone."""
+    """Set this process's time zone within the block."""
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TZ", name)
@@ -28,7 +28,7 @@ def zone(name: str) -> Iterator[None]:
 
 @dataclass
 class Clock:
-    """Stands for the module `time` in one of ours, so that a test says what time it is."""
+    """Stands for the module `time` in one of our modules, so that a test sets the time."""
 
     seconds: float = 0.0
 

@@ -1,4 +1,4 @@
-"""`mnist-tune`, and Python: what a test says of a run of it, and runs in processes of their own."""
+"""Runs `mnist-tune` and Python in processes of their own; a test's view of such a run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mnist_tune.processes.child_process import ChildProcess
 from tests.support.specs import STUDIES
 
 STORED = "studies.db"
-"""The file of the default storage of commands that tests run."""
+"""The file name of the default storage for commands that tests run."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said and how it left."""
+    """A command's output and exit code."""
 
     code: int
     out: str
@@ -36,7 +36,7 @@ Command = Callable[..., Answer]
 
 
 class Forked(subprocess.Popen[str]):
-    """A module's `main` in a process that comes loaded, which saves its start; else as one by exec."""
+    """A module's `main` in a forked process, which starts faster; otherwise like `subprocess.Popen`."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], folder: Path, environment: dict[str, str]
@@ -81,16 +81,16 @@ class Forked(subprocess.Popen[str]):
 
 
 BY_EXEC: Mapping[str, str] = {}
-"""As `environment` of a command: it is started as users do, and all that it starts descends from it."""
+"""The `environment` of a command that starts by exec, as users start it, so its children are its own."""
 
 MAINS = {"mnist_tune": "mnist_tune.__main__", "tests.support.toy_worker": "tests.support.toy_worker"}
-"""Where the `main` is of what `python -m` runs."""
+"""Where the `main` function is that `python -m` would run."""
 
 
 def start_command(
     *arguments: str, folder: Path, url: str | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start `mnist-tune` in `folder`, where its default storage lies too unless `url` names another."""
+    """Start `mnist-tune` in `folder`, which also has its default storage unless `url` names another."""
     return _start(["-m", "mnist_tune", *arguments], folder, url, environment)
 
 
@@ -107,7 +107,7 @@ def start_toy_worker(
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a started process."""
+    """Wait for a started process, and collect its output."""
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -120,14 +120,14 @@ def run_command(
 
 
 def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script in `folder`, in a process of its own, which it may end as it likes."""
+    """Run a script in `folder`, in a process of its own that it may end as it likes."""
     return finish(_start(["-c", script], folder, None))
 
 
 def _start(
     arguments: list[str], folder: Path, url: str | None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """By fork where Python is to run a module and nothing is said of its environment, else by exec."""
+    """Start by fork if Python runs a module and no environment is given, else by exec."""
     needed = {"MNIST_TUNE_STORAGE": url or f"sqlite:///{folder}/studies.db"}
     option, module, *rest = arguments
     if option == "-m" and environment is None:

@@ -1,4 +1,4 @@
-"""Copies of studies, compared with their originals, made under changes, and cut short."""
+"""Copies of studies: compared with their originals, made during changes, and cut short."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def study_at(url: str, name: str = "tiny") -> OpenStudy:
 
 
 def fill_with_every_kind_of_trial(study: OpenStudy) -> None:
-    """Complete, fail, infinite, running and put back: one of each, and one that is not ours."""
+    """Make a complete, a failed, an infinite and a running trial, a retry, and a trial that is not ours."""
     queue, storage = study.queue(), study.storage
     complete, failed, infinite, running = (queue.claim("worker") for _ in range(4))
     assert complete is not None
@@ -59,12 +59,12 @@ def fill_with_every_kind_of_trial(study: OpenStudy) -> None:
 
 
 def trials_by_optuna(url: str, name: str = "tiny") -> list[FrozenTrial]:
-    """What a program without mnist-tune reads."""
+    """The trials as a program without mnist-tune reads them."""
     return optuna.load_study(study_name=name, storage=url).trials
 
 
 def described(trial: FrozenTrial) -> dict[str, str]:
-    """All of a trial but its id; nan is like nan, and attributes have no order in a database."""
+    """All fields of a trial except its id, as text: so nan equals nan, and attributes are unordered."""
     return {
         field: repr(sorted(value.items()) if isinstance(value, dict) else value)
         for field, value in vars(trial).items()
@@ -73,14 +73,14 @@ def described(trial: FrozenTrial) -> dict[str, str]:
 
 
 def file_content(url: str) -> list[str]:
-    """An SQLite file's whole content."""
+    """An SQLite file's whole content as SQL."""
     with sqlite3.connect(storage_url(url).database or "") as connection:
         return list(connection.iterdump())
 
 
 @contextmanager
 def done_before_statement(url: str, statement: str, action: Callable[[], object]) -> Iterator[None]:
-    """Have `action` done just before a storage first sends a statement of this beginning to `url`."""
+    """Run `action` just before a storage first sends a statement with this beginning to `url`."""
     actions = [action]
 
     def act(connection: sqlalchemy.Connection, _: Any, text: str, *__: Any) -> None:
@@ -96,7 +96,7 @@ def done_before_statement(url: str, statement: str, action: Callable[[], object]
 
 
 def assert_copied(source: list[FrozenTrial], copied: list[FrozenTrial]) -> None:
-    """Trial for trial the same, but that the running one has failed and waits again, last of all."""
+    """Check that all trials are equal, except that the running one has failed and waits again as the last."""
     (running,) = (trial for trial in source if trial.state == TrialState.RUNNING)
     failed, again = copied.pop(running.number), copied.pop()
     assert [described(trial) for trial in copied] == [
@@ -118,7 +118,7 @@ def assert_that_a_copy_is_of_one_moment(original: str, copy: str) -> None:
     at_first = trials_by_optuna(original)
     working = study_at(original)
 
-    def work_on() -> None:  # a row that is copied already changes, and gets rows in tables that are not yet
+    def work_on() -> None:  # changes a row that was copied already, and adds rows to tables that were not yet
         claim = working.queue().claim("worker")
         assert claim
         working.queue().complete(claim, 1.0)

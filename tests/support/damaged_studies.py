@@ -1,4 +1,4 @@
-"""Each kind of damage as a parameter, and what is true of every answer to it."""
+"""A parameter for each kind of damage, and checks for the answers to all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.damaged_values import Case
 
 HANGS_AFTER = 120
-"""Seconds after which a command hangs."""
+"""Seconds after which a command counts as hanging."""
 SEED = 13
 EACH_DAMAGE = pytest.mark.parametrize(
     "each",
@@ -23,12 +23,12 @@ EACH_DAMAGE = pytest.mark.parametrize(
         pytest.param(12, marks=[pytest.mark.slow, pytest.mark.campaign, pytest.mark.timeout(3600)]),
     ],
 )
-"""How many damages of each column and attribute."""
+"""How many damages are tried for each column and attribute."""
 
 
 @contextmanager
 def fails_if_it_hangs(case: Case) -> Iterator[None]:
-    """Fail, instead of waiting for ever."""
+    """Fail after a time instead of waiting for ever."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError(f"hangs: {case}")
@@ -43,7 +43,7 @@ def fails_if_it_hangs(case: Case) -> Iterator[None]:
 
 
 def parse_strict_json(text: str) -> Any:
-    """JSON as it is defined: without NaN and Infinity."""
+    """Parse strict JSON, without NaN and Infinity."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")

@@ -1,4 +1,4 @@
-"""A storage of two studies, and whatever may stand in its columns: seeded, so that a case can be had back."""
+"""A storage with two studies, and damage for its columns, chosen by a seed so that a case can be repeated."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ heartbeat_interval = 0.1
 grace_period = 0.3
 """
 DAMAGED, WHOLE = "tiny", "whole"
-"""The names of the study that is damaged and of the other."""
+"""The names of the study to damage and of the other one."""
 ENVIRONMENT_OF_ALL = {"device": "cpu", "precision": "fp32", "threads": 1, "torch": "2.0"}
 
 Damage = Any
-"""What is put into a column: a value as the driver takes it, or a `Raw` piece of SQL."""
+"""A damaged value: one that the driver takes, or a `Raw` piece of SQL."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A value that only SQL can say."""
+    """A value that only SQL can express."""
 
     sql: str
 
 
 @dataclass(frozen=True)
 class Case:
-    """One column of one row that is damaged."""
+    """Damage to one column of one row."""
 
     table: str
     column: str
@@ -62,7 +62,7 @@ class Case:
     damage: Damage
 
     def apply(self, file: Path) -> bool:
-        """Do it; False where the database does not let anybody do it."""
+        """Damage the file; False if the database does not allow it."""
         connection = sqlite3.connect(file)
         value, given = ("?", [self.damage]) if not isinstance(self.damage, Raw) else (self.damage.sql, [])
         try:
@@ -81,7 +81,7 @@ class Case:
 
 
 def damaged_storage(folder: Path) -> Path:
-    """An SQLite file with a study in every state, and a second study that nobody damages."""
+    """An SQLite file with a study in every state, and a second study that stays sound."""
     study = new_study(folder, SPEC)
     create_study(study.storage, tiny_spec(folder, SPEC.replace('"tiny"', f'"{WHOLE}"')))
     for name in (DAMAGED, WHOLE):
@@ -92,7 +92,7 @@ def damaged_storage(folder: Path) -> Path:
 
 
 def _work_on(folder: Path, name: str) -> None:
-    """Two cells that are complete, one failed and tried again, one with a checkpoint, one that runs."""
+    """Make two complete cells, one failed and tried again, one with a checkpoint, and one that runs."""
     study = open_study(open_file(folder), name)
     queue = study.queue()
     registration = Registration(study.storage, study.study_id, "cpu (a CPU)")
@@ -165,7 +165,7 @@ COLUMNS: dict[str, dict[str, list[Damage]]] = {
         "trial": NUMBERS, "images_per_second": NUMBERS, "drain": NUMBERS, "departure": TEXTS,
     },
 }  # fmt: skip
-"""Every column of every table that is read, and what may stand in it."""
+"""Every column of every table that is read, with the damage to try in it."""
 OF_DAMAGED = {
     "study_id": "study_id = 1",
     "trial_id": "trial_id IN (SELECT trial_id FROM trials WHERE study_id = 1)",
@@ -173,9 +173,9 @@ OF_DAMAGED = {
 
 
 def cases(file: Path, seed: int, each: int | None = None) -> Iterator[Case]:
-    """Damages of the first study: `each` of every attribute and column, all of them without a number.
+    """Damage to the first study: `each` values for every attribute and column, or all values.
 
-    A JSON text is also damaged inside: one of its leaves, or keys, becomes another.
+    JSON texts are also damaged inside: one of their leaves or keys becomes another.
     """
     chance = random.Random(seed)
     connection = sqlite3.connect(file)
@@ -200,7 +200,7 @@ def cases(file: Path, seed: int, each: int | None = None) -> Iterator[Case]:
 
 
 def _inside(text: Any, chance: random.Random) -> list[str]:
-    """The same document with a value in it replaced, dropped or added."""
+    """The document with one of its values replaced, and with one key or value added."""
     try:
         document = json.loads(text)
     except (TypeError, ValueError):

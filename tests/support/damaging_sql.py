@@ -15,12 +15,12 @@ def change_database(folder: Path, statement: str) -> None:
 
 
 def set_user_attribute(number: int, key: str, value: str) -> str:
-    """Give trial `number` of the only study this user attribute; `value` is SQL."""
+    """SQL that gives trial `number` of the only study this user attribute; `value` is SQL."""
     return set_attribute("trial_user_attributes", number, key, value)
 
 
 def set_system_attribute(number: int, key: str, value: str) -> str:
-    """Give trial `number` of the only study this system attribute; `value` is SQL."""
+    """SQL that gives trial `number` of the only study this system attribute; `value` is SQL."""
     return set_attribute("trial_system_attributes", number, f"mnist_tune:{key}", value)
 
 
@@ -29,6 +29,6 @@ def set_attribute(table: str, number: int, key: str, value: str) -> str:
 
 
 def set_in_spec(key: str, value: str) -> str:
-    """Give the stored spec another value."""
+    """SQL that changes a value in the stored spec."""
     changed = f"json_set(value_json, '$.{key}', {value})"
     return f"UPDATE study_user_attributes SET value_json = {changed} WHERE key = 'mnist_tune:spec'"

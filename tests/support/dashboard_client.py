@@ -21,7 +21,7 @@ REASON = "ValueError: <script>alert(1)</script>\n  ```\n# not a headline\n![](ht
 
 @dataclass(frozen=True)
 class Reply:
-    """What the application says to one request."""
+    """The application's answer to one request."""
 
     status: int
     headers: dict[str, str]
@@ -33,7 +33,7 @@ class Reply:
 
 
 class Client:
-    """Asks a WSGI application as a browser on this machine would."""
+    """Sends requests to a WSGI application as a browser on this machine would."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -58,10 +58,10 @@ class Client:
         return Reply(int(said[0][0].split()[0]), dict(said[0][1]), b"".join(parts))
 
     def detail(self, study: OpenStudy) -> Any:
-        """All that the page asks about a study."""
+        """All that the page asks for about a study."""
         return self("GET", f"/api/studies/{study.study_id}").json
 
 
 def app_of(study: OpenStudy, folder: Path) -> Any:
-    """The dashboard without its guard, in a storage of its own, as another process would have it."""
+    """The dashboard without its guard, with a storage of its own, as another process would have it."""
     return dashboard_app(opened_again(study).storage, folders(folder))

@@ -1,4 +1,4 @@
-"""Every route of the installed optuna-dashboard, and content that each of them takes."""
+"""Every route of the installed optuna-dashboard, and content that all of them accept."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.studies import states
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the installed optuna-dashboard, filled in with a study, a trial and a file."""
+    """A route of the installed optuna-dashboard, with a study, a trial and a file filled in."""
 
     method: str
     path: str
 
 
 def all_routes(study: OpenStudy, folder: Path) -> list[Route]:
-    """Every route there is, about a study and its first trial that waits."""
+    """All routes, about a study and its first waiting trial."""
     values = {
         "study_id": str(study.study_id),
         "trial_id": str(
@@ -56,4 +56,4 @@ CONTENT_OF_ANY_ROUTE = {
     "output_type": "note",
     "user_query": "all",
 }
-"""Content with which each writing route does something."""
+"""Content with which each writing route has an effect."""

@@ -1,4 +1,4 @@
-"""What `doctor` finds, by check."""
+"""The findings of `doctor` by check."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from mnist_tune.doctor.machine import CheckResult
 
 
 def finding_of(findings: Iterator[CheckResult], check: str) -> CheckResult:
-    """The one line of this check."""
+    """The one finding of a check."""
     (finding,) = [finding for finding in findings if finding.check == check]
     return finding

@@ -1,4 +1,4 @@
-"""Documents in each format, and what is said of those that are refused."""
+"""Documents in each format, and the errors about documents that are refused."""
 
 from __future__ import annotations
 

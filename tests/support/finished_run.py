@@ -11,7 +11,7 @@ from tests.support.commands import STORED
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A folder with a study that `run` has finished, and what `run` said."""
+    """A folder with a study that `run` has finished, and the output of `run`."""
 
     folder: Path
     run: subprocess.CompletedProcess[str]

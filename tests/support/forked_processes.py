@@ -1,4 +1,4 @@
-"""Functions run in processes that come loaded: forked off one that has imported all and opened nothing."""
+"""Runs functions in processes that are forked from one which has imported all they need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 FORK = get_context("fork")
-"""For processes that were started here, which have no threads: theirs come loaded as well."""
+"""For children of processes that were started here: those have no threads, so that forking is safe."""
 _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.system.interrupted_processes"])
 
@@ -24,7 +24,7 @@ _SERVER.set_forkserver_preload(["tests.system.interrupted_processes"])
 def run_each(
     function: Callable[[Argument], Answer], arguments: Iterable[Argument], at_once: int
 ) -> list[Answer]:
-    """Call the function with each argument, in a process of its own; the answers in the same order."""
+    """Call the function with each argument, each in a process of its own; answers are in the same order."""
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(partial(_run, function), arguments))
 

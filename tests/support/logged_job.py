@@ -1,6 +1,6 @@
-"""A toy job that leaves evidence: its values show a state wrongly resumed, its log who wrote what when.
+"""A toy job that leaves evidence: its values reveal a wrongly resumed state, its log who wrote what when.
 
-The log is one `write` a line, so that what its writer did is there whatever kills it; its times are of the
+Each line of the log is one `write`, so that nothing is lost when its writer is killed. Its times are of the
 host's monotonic clock, never of the storage.
 """
 
@@ -30,12 +30,15 @@ from tests.support.made_studies.epochs import made_epoch
 
 STATE_FILE = "state.json"
 InEpoch = Callable[[Trial], object]
-"""What is done in each epoch, before its state is saved."""
+"""Called in each epoch, before its state is saved."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A line of the log. `what`: begin, restart, epoch, end, or what became of a write: accepted, away."""
+    """A line of the log.
+
+    `what` is begin, restart, epoch or end, or the result of a write: accepted or away.
+    """
 
     what: str
     trial: int
@@ -46,7 +49,7 @@ class Step:
 
 
 class StepLog:
-    """What this process does, whichever that is: forked, it goes on in a file of its own."""
+    """The log of this process; after a fork the child goes on in a file of its own."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -64,14 +67,14 @@ class StepLog:
 
 
 def read_steps(folder: Path) -> list[Step]:
-    """What all processes did."""
+    """The steps of all processes."""
     return [
         Step(**json.loads(line)) for path in folder.iterdir() for line in path.read_text("utf-8").splitlines()
     ]
 
 
 class LoggedStorage(GuardedStorage):
-    """Notes what became of each write of an attempt, and tells of errors on a connection that lasts."""
+    """Logs the result of each write of an attempt, and prints errors on connections that last."""
 
     def __init__(self, url: URL, steps: StepLog) -> None:
         prepare(url, create=False)
@@ -93,7 +96,7 @@ class LoggedStorage(GuardedStorage):
 
 
 class Job:
-    """Epochs of which each follows from the one before; after each a checkpoint, from which it goes on."""
+    """Epochs that each depend on the one before, with a checkpoint after each to go on from."""
 
     def __init__(self, study: OpenStudy, folder: Path, steps: StepLog, in_epoch: InEpoch) -> None:
         self._epochs = study.spec.training.epochs
@@ -139,7 +142,7 @@ class Job:
 
 
 def trained(cell: int, accuracies: list[float]) -> list[float]:
-    """A cell's accuracies after one epoch more."""
+    """A cell's accuracies after one more epoch."""
     digest = hashlib.sha256(_state(cell, accuracies)).digest()
     return [*accuracies, int.from_bytes(digest[:4], "big") / 2**32 * 100]
 
@@ -157,6 +160,6 @@ def _state(cell: int, accuracies: list[float]) -> bytes:
 
 
 def _tell(context: ExceptionContext) -> None:
-    # A server ends the transaction of a client that has stalled, and a busy one may be slow to greet.
+    # A server ends the transactions of stalled clients, and a busy one may be slow to accept connections.
     if context.connection is not None and not context.is_disconnect:
         print(f"{type(context.original_exception).__name__}: {context.original_exception}", file=sys.stderr)

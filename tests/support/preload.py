@@ -1,4 +1,4 @@
-"""What the fork server of the tests loads: what the product's loads, and what tests have children do."""
+"""The modules for the tests' fork server: the product's, and the functions that tests run in children."""
 
 from mnist_tune.processes.preload import load, workers
 

@@ -1,4 +1,4 @@
-"""Processes of this machine by their parents, and their ends without a farewell."""
+"""Finds processes of this machine by their parents, and kills them without warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def descendants(pid: int) -> list[int]:
-    """All that a process has started, and what these have, whatever their sessions and groups."""
+    """All processes that a process has started, and that these have, in any session or group."""
     children = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -27,7 +27,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def training_processes(worker: int) -> list[int]:
-    """Those that a worker has started, told by what `ps` shows of them: their parent is the fork server."""
+    """The training processes of a worker, found by their command lines: their parent is the fork server."""
     sought = b"\0".join([b"mnist-tune", b"training", b"of", str(worker).encode()])
     found = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
@@ -38,7 +38,7 @@ def training_processes(worker: int) -> list[int]:
 
 
 def started_with(variable: str, value: str) -> list[int]:
-    """All that have this in their environment."""
+    """All processes with this variable in their environment."""
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
@@ -48,7 +48,7 @@ def started_with(variable: str, value: str) -> list[int]:
 
 
 def kill_all(pids: list[int]) -> None:
-    """What a power cut does: all of them at once, so that none sees another go."""
+    """Kill all processes at once, as a power cut does, so that none sees another end."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
             with suppress(ProcessLookupError):

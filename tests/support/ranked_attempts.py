@@ -1,4 +1,4 @@
-"""Attempts of made-up accuracies, as they are ranked."""
+"""Rankings of attempts with made-up accuracies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ IMAGES = 10_000
 
 
 def ranked_by_accuracies(accuracies: dict[int, list[float]], n_seeds: int = 1) -> list[Place]:
-    """Configurations that differ in the batch size, each with its accuracies by seed 0, 1, ..."""
+    """Rank configurations that differ in the batch size; each has its accuracies by seed 0, 1, ..."""
     numbers = iter(range(1_000))
     attempts = [
         completed_attempt(next(numbers), value, batch_size=size, seed=seed)
@@ -19,5 +19,5 @@ def ranked_by_accuracies(accuracies: dict[int, list[float]], n_seeds: int = 1) -
     return rank(attempts, 0, IMAGES, n_seeds)
 
 
-# 128 has the luckiest seed of all, 64 the better mean.
+# 128 has the luckiest seed of all, but 64 the better mean.
 LUCKY = {64: [98.70, 98.80, 98.75], 128: [98.95, 98.55, 98.60], 256: [95.10, 95.00, 95.20]}

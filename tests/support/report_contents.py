@@ -1,4 +1,4 @@
-"""What a report shows of a study, to look into."""
+"""The contents of a study's report, for inspection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study that takes over the cells of an older one."""
+"""A study that takes over cells of an older one."""
 
 from __future__ import annotations
 

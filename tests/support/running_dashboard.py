@@ -13,7 +13,7 @@ from tests.support.commands import finish, start_command
 
 @contextmanager
 def running_dashboard(folder: Path, *options: str, url: str | None = None) -> Iterator[str]:
-    """The address of a dashboard over the storage in `folder`, which ends well with the block."""
+    """The address of a dashboard over the storage in `folder`; it must end well with the block."""
     process = start_command("dashboard", "--port", "0", "--no-open", *options, folder=folder, url=url)
     try:
         yield address_of(process)
@@ -24,7 +24,7 @@ def running_dashboard(folder: Path, *options: str, url: str | None = None) -> It
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
-    """Where a dashboard that has just been started says that it is."""
+    """The address that a dashboard prints when it has started."""
     assert process.stdout is not None
     said = ""
     for line in process.stdout:

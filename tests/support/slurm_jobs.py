@@ -1,4 +1,4 @@
-"""What a worker on Slurm says when it is asked to stop."""
+"""The reason that a worker on Slurm gives when it is asked to stop."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ PartitionName=long Nodes={host} Default=YES MaxTime=INFINITE State=UP
 
 
 def why_not() -> str | None:
-    """Why it cannot be started here; None if it can."""
+    """Why Slurm cannot be started here; None if it can."""
     missing = [program for program in PROGRAMS if shutil.which(program, path=_PATH) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"
@@ -52,7 +52,7 @@ def why_not() -> str | None:
 
 @contextmanager
 def slurm_server(folder: Path) -> Iterator[Path]:
-    """Start it with all its files in `folder`; the path of its configuration, for $SLURM_CONF."""
+    """Start Slurm with all its files in `folder`; yields the path of its configuration, for $SLURM_CONF."""
     for name in ("state", "spool", "munge"):
         (folder / name).mkdir(mode=0o700)
     key = folder / "munge" / "key"

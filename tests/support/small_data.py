@@ -1,4 +1,4 @@
-"""A configuration that trains in a moment, and images that lack some."""
+"""A configuration that trains in a moment, and truncated image files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ validation_size = 100
 
 
 def truncated_data(folder: Path, whole: Path) -> Path:
-    """MNIST with the end of one file missing."""
+    """A folder with MNIST, in which the end of one file is missing."""
     raw = folder / "truncated" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for file in raw_files.FILES:

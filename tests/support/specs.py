@@ -1,4 +1,4 @@
-"""Small specs as text, as files and as they are read."""
+"""Small specs: as text, as files and as objects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ONE_CELL = TWO_CELLS.replace(", 0.0001", "")
 
 
 def lease_lines(heartbeat_interval: float, grace_period: float, patience: float = 60.0) -> str:
-    """The lines of a spec that set these, in seconds."""
+    """The lines of a spec that set these values, in seconds."""
     return (
         f"\n[lease]\nheartbeat_interval = {heartbeat_interval}\n"
         f"grace_period = {grace_period}\nstorage_timeout = {patience}\n"
@@ -46,18 +46,18 @@ def lease_lines(heartbeat_interval: float, grace_period: float, patience: float 
 
 
 def write_spec(folder: Path, text: str = TINY_SPEC, name: str = "spec.toml") -> Path:
-    """A spec file in `folder`."""
+    """Write a spec file in `folder`; returns its path."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def tiny_spec(folder: Path, text: str = TINY_SPEC) -> Spec:
-    """The spec that `text` says."""
+    """The spec in `text`."""
     return load_spec(write_spec(folder, text))
 
 
-# One cell that is long enough to be caught in the middle, with a lease short enough to wait for.
+# One cell that is long enough to be interrupted, with a lease short enough to wait for.
 LONG_TRIAL = """
 [study]
 name = "tiny"

@@ -38,13 +38,13 @@ def stock_study(folder: Path, name: str = "tiny", **options: Any) -> optuna.Stud
 
 
 def train_one_epoch(trial: Trial) -> float:
-    """One epoch."""
+    """A job of one epoch."""
     trial.epoch_done(made_epoch(1, 50.0 + trial.claim.number), last=True)
     return 50.0 + trial.claim.number
 
 
 def broken_promises_of(study: OpenStudy, folder: Path) -> list[str]:
-    """What `verify` finds broken."""
+    """The findings of `verify` about broken promises, one line each."""
     verification = verify(study.storage, study.name, folder / "artifacts", folder / "checkpoints")
     return [f"{outcome.check}: {finding}" for outcome in verification.broken for finding in outcome.findings]
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a worker and its storage, made to happen to real databases."""
+"""Failures between a worker and its storage, made to happen to real databases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 
 @contextmanager
 def away(storage: GuardedStorage) -> Iterator[None]:
-    """Nobody can write meanwhile: an SQLite file is locked, PostgreSQL throws its clients out."""
+    """Within the block nobody can write: an SQLite file is locked, PostgreSQL disconnects its clients."""
     url = storage.engine.url
     with _locked(storage) if url.drivername == "sqlite" else _closed(url):
         yield
@@ -25,7 +25,7 @@ def away(storage: GuardedStorage) -> Iterator[None]:
 
 @contextmanager
 def lost_answer(storage: GuardedStorage) -> Iterator[None]:
-    """The next commit is made, but whoever asked for it gets an error, as if a link broke in between."""
+    """Make the next commit succeed but raise an error, as if the link broke before the answer."""
     dialect = storage.engine.dialect
     commit = dialect.do_commit
     error = _worth_waiting_for(dialect.name)

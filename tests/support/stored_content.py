@@ -1,4 +1,4 @@
-"""All that is stored: in a database, and in a folder."""
+"""Everything that is stored in a database and in a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.commands import STORED
 
 
 def database_content(folder: Path) -> list[str]:
-    """Everything that is stored in the folder's database."""
+    """Everything that is stored in the folder's database, as SQL."""
     if not (folder / STORED).exists():
         return []
     with sqlite3.connect(folder / STORED) as connection:
@@ -21,12 +21,12 @@ def database_content(folder: Path) -> list[str]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Everything that lies in the folder but SQLite's own companions of an open database."""
+    """Everything in the folder, without SQLite's own files beside an open database."""
     return sorted(path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm")))
 
 
 def stored_rows(study: OpenStudy) -> list[Any]:
-    """Everything that is stored."""
+    """All rows of all tables of the study's database."""
     metadata = sqlalchemy.MetaData()
     with study.storage.engine.connect() as connection:
         metadata.reflect(connection)

@@ -1,4 +1,4 @@
-"""The epochs of trials: as a worker stores them, and as they are stored."""
+"""The epochs of trials, as a worker stores them and as they are stored."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.tables import epochs
 
 Numbers = dict[int, dict[str, float | None]]
-"""The metrics of each epoch by their names, by its number."""
+"""The metrics of epochs: by the epoch's number, then by name."""
 
 
 def numbers(history: Sequence[EpochMetrics]) -> Numbers:
-    """What a worker stores of these epochs."""
+    """These epochs in the form in which a worker stores them."""
     return {epoch.epoch: epoch.numbers() for epoch in history}
 
 
 def stored_numbers(storage: GuardedStorage, trial_id: int) -> Numbers:
-    """What is stored of a trial's epochs."""
+    """The stored epochs of a trial."""
     with storage.transaction() as session:
         of_trial = select(epochs).where(epochs.c.trial_id == trial_id).order_by(epochs.c.epoch)
         return {row.epoch: json.loads(row.metrics) for row in session.execute(of_trial)}

@@ -38,12 +38,12 @@ def new_study(folder: Path, text: str = TINY_SPEC, url: str | None = None) -> Op
 
 
 def opened_again(study: OpenStudy, url: str | None = None) -> OpenStudy:
-    """The study as another process sees it, which may reach it by another URL."""
+    """The study as another process sees it, which may use another URL."""
     return open_study(open_storage(storage_url(url) if url else study.storage.engine.url), study.name)
 
 
 def take(queue: Queue) -> Claim:
-    """Claim a cell, one of which waits."""
+    """Claim a cell; one must be waiting."""
     claim = queue.claim("worker")
     assert claim is not None, queue.standing()
     return claim
@@ -63,7 +63,7 @@ def work(
     files: Path | None = None,
     states: CheckpointFolder | None = None,
 ) -> Ended:
-    """Run a worker of the study in this process, with its files in a folder, else beside the SQLite file."""
+    """Run a worker of the study in this process, with its files in `files`, else beside the SQLite file."""
     folder = files or Path(study.storage.engine.url.database or "").parent
     assert folder.is_absolute(), "name a folder for the files"
     return Worker(
@@ -78,18 +78,18 @@ def work(
 
 
 def folders(folder: Path) -> Folders:
-    """The folders of checkpoints and of artifacts in `folder`, as a person who names them."""
+    """The folders of checkpoints and artifacts in `folder`, as if a person had named them."""
     return Folders(Folder(folder / "checkpoints"), Folder(folder / "artifacts"))
 
 
 def fail_behind_its_back(url: str, trial_id: int) -> None:
-    """Take a running trial from its worker as stock Optuna does: without a look at who holds it."""
+    """Take a running trial from its worker as stock Optuna does: without a check of its lease."""
     stock = optuna.storages.RDBStorage(url)
     assert stock.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
 def without_times(history: Sequence[EpochMetrics]) -> list[tuple[Any, ...]]:
-    """What training gave, without how long it took."""
+    """The results of training, without the times."""
     return [
         (each.epoch, each.training_loss, each.validation_loss, each.validation_accuracy) for each in history
     ]

@@ -24,7 +24,7 @@ MODEL = safetensors.numpy.save({"weights": numpy.zeros(10, dtype="float32")})
 
 
 def fill_with_files(study: OpenStudy, places: Folders) -> None:
-    """A complete trial with its files, and one that was stopped after an epoch."""
+    """Make a complete trial with its files, and one that was stopped after an epoch."""
     queue = study.queue()
     complete, stopped = take(queue), take(queue)
     files = {"model.safetensors": MODEL, "log.txt": b"done\n"}

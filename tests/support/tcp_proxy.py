@@ -1,4 +1,4 @@
-"""A TCP proxy whose link can be cut and healed, to stand between a worker and its database."""
+"""A TCP proxy between a worker and its database, whose link can be cut and healed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 
-RESET = struct.pack("ii", 1, 0)  # a SO_LINGER of no time: closing sends RST
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing then sends RST
 CHUNK = 65536
 
 
@@ -32,12 +32,12 @@ def tcp_proxy(url: str) -> Iterator[TcpProxy]:
 
 
 class TcpProxy:
-    """Passes on all that comes, over `url`, until its link is cut."""
+    """Passes everything on, under `url`, until its link is cut."""
 
     def __init__(self, target: URL, loop: asyncio.AbstractEventLoop) -> None:
         self._target = target
         self._loop = loop
-        self._port = 0  # at first, any that is free
+        self._port = 0  # the first time any free port
         self._server: asyncio.Server | None = None
         self._flow = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
@@ -47,20 +47,20 @@ class TcpProxy:
         self.url = through.render_as_string(hide_password=False)
 
     def cut(self, *, reset: bool) -> None:
-        """Reset all connections and refuse new ones; or, silently, take what comes and pass nothing on."""
+        """Reset all connections and refuse new ones; without `reset`, accept all and pass nothing on."""
         self._run(self._cut(reset))
 
     def heal(self, *, forget: bool = False) -> None:
-        """Pass on what was held, and what comes; `forget` leaves the connections of now cut for ever."""
+        """Pass on what was held, and everything new; `forget` leaves present connections cut for ever."""
         self._run(self._heal(forget))
 
     def lose_commit(self, number: int = 1) -> None:
-        """Break the connection of the next COMMIT, or a later one, when the server has answered it."""
+        """Break the connection of the next COMMIT (or a later one) after the server has executed it."""
         self._commits_until_loss = number
 
     @property
     def has_lost_it(self) -> bool:
-        """Whether that has happened."""
+        """Whether the connection of that COMMIT was broken."""
         return self._commits_until_loss == 0
 
     def _run(self, what: Coroutine[Any, Any, None]) -> None:
@@ -111,7 +111,7 @@ class TcpProxy:
                 stream.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 stream.transport.abort()
         except OSError:
-            pass  # the server refuses
+            pass  # the server refuses connections
         finally:
             for stream in writers:
                 stream.close()
@@ -132,7 +132,7 @@ class TcpProxy:
                     answer_is_lost.set()
             server.write(question)
             await server.drain()
-        await flow.wait()  # that the client has hung up cannot be known either
+        await flow.wait()  # that the client has hung up must stay unknown too
 
     async def _answer(
         self,

@@ -12,40 +12,40 @@ from pathlib import Path
 
 ENDED = "ENDED WITH"
 FIXED_SIZE = ("COLUMNS", "LINES")
-"""Programs believe these rather than the terminal. Processes of pytest-xdist have them."""
+"""Programs trust these variables more than the terminal; processes of pytest-xdist have them."""
 
 
 class Terminal:
-    """A terminal in which one command runs, and what stands on it."""
+    """A terminal in which one command runs, and its screen."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
     def start(self, command: Sequence[str], folder: Path, width: int, height: int) -> None:
-        """Run a command; when it has ended, the terminal shows with which code."""
+        """Run a command; when it has ended, the terminal shows its exit code."""
         line = f"{shlex.join(command)}; echo {ENDED} $?; exec sleep 600"
         self._tmux("new-session", "-d", "-x", str(width), "-y", str(height), "-c", str(folder), line)
         self._tmux("set-option", "-g", "status", "off")
         self.resize(width, height)
 
     def resize(self, width: int, height: int) -> None:
-        """Give it another size, while its command runs."""
+        """Change the size of the terminal while its command runs."""
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
 
     def press(self, key: str) -> None:
-        """Press a key, e.g. C-c."""
+        """Press a key, for example C-c."""
         self._tmux("send-keys", key)
 
     def screen(self) -> list[str]:
-        """The lines that stand on it now."""
+        """The present lines of the screen."""
         return self._tmux("capture-pane", "-p").split("\n")[:-1]
 
     def picture(self) -> str:
-        """The same with the sequences that colour it."""
+        """The present screen with its colour codes."""
         return self._tmux("capture-pane", "-p", "-e")
 
     def close(self) -> None:
-        """End it and all that runs in it."""
+        """End the terminal and everything that runs in it."""
         self._tmux("kill-server")
 
     def _tmux(self, *arguments: str) -> str:
@@ -62,7 +62,7 @@ class Terminal:
 
 @contextmanager
 def terminal() -> Iterator[Terminal]:
-    """A terminal."""
+    """A terminal that is closed at the end of the block."""
     with tempfile.TemporaryDirectory() as folder:  # a socket's path must be short
         opened = Terminal(Path(folder) / "tmux")
         try:

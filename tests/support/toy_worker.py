@@ -44,7 +44,7 @@ def main() -> None:
         return follow(trial, given.epochs, given.seconds / given.epochs, note_step)
 
     if "FAKETIME" in os.environ:
-        # libfaketime takes a sleep that should be over before it looks for a wrong argument.
+        # libfaketime checks whether a sleep should be over before it checks its argument.
         time.sleep = sleep_by_select
     stop = StopRequest()
     stop.listen()
@@ -60,7 +60,7 @@ def sleep_by_select(seconds: Any) -> None:
 
 
 def follow(trial: Trial, epochs: int, seconds: float, note_step: Callable[[], None]) -> float:
-    """Follow a training that goes on by itself, as the real one does in its process."""
+    """Follow a training that runs in a thread, as the real one runs in its process."""
     done: queue.SimpleQueue[int] = queue.SimpleQueue()
     over = threading.Event()
 

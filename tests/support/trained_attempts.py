@@ -36,7 +36,7 @@ def start_training_process(folder: Path) -> TrainingProcess:
 
 @dataclass
 class TrainedAttempts:
-    """One attempt after another at the cells of a study, without the worker's loop."""
+    """One attempt after another at the cells of a study, without a worker's loop."""
 
     study: OpenStudy
     process: TrainingProcess

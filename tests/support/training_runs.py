@@ -1,4 +1,4 @@
-"""Runtimes of training runs, and what must be the same in two of them."""
+"""Runtimes for training runs, and what must be equal in two of them."""
 
 import os
 import subprocess
@@ -26,12 +26,12 @@ def are_the_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 
 def numbers_of(metrics: EpochMetrics) -> tuple[int, float | None, float | None, float | None]:
-    """What must be the same in every run: all but the times."""
+    """What must be equal in every run: everything but the times."""
     return metrics.epoch, metrics.training_loss, metrics.validation_loss, metrics.validation_accuracy
 
 
 def start_python(code: str) -> subprocess.Popen[str]:
-    """A fresh Python that runs `code` with this project on its path."""
+    """Start a fresh Python that runs `code` with this project on its path."""
     environment = {**os.environ, "PYTHONPATH": str(Path(mnist_tune.__file__).parent.parent)}
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code], env=environment, stdout=subprocess.PIPE, text=True

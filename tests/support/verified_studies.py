@@ -1,4 +1,4 @@
-"""Studies to verify, worked off by hand, and what `verify` finds in a folder."""
+"""Studies to verify, worked on without a worker, and the findings of `verify`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def verify_folder(folder: Path) -> Verification:
 
 
 def findings_by_check(verification: Verification) -> dict[str, list[str]]:
-    """What each check found, by its name; those that found nothing are left out."""
+    """The findings of each check, by the check's name; checks without findings are left out."""
     return {
         outcome.check: [str(finding) for finding in outcome.findings]
         for outcome in verification.outcomes

@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Waits for what another thread or process does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Look at something until it is so."""
+    """Wait until the condition is true; fail after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} seconds"

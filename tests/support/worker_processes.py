@@ -1,4 +1,4 @@
-"""What worker processes have left in the study of a folder."""
+"""The results that worker processes have stored in a folder's study."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Campaigns against the queue: workers killed and stalled at random moments until a study is finished.
+"""Campaigns against the queue: workers are killed and stalled at random moments until a study is finished.
 
     python -m tests.system.chaos --kills 10000 --harsh
     python -m tests.system.chaos --seeds 20 --postgres
 
-Every campaign is a study of its own. Its workers are forked off a loaded process that has no threads and no
-open database, so that a new one is at work a few milliseconds after another was killed.
+Every campaign has a study of its own. Its workers are forked from a loaded process without threads and open
+databases, so that a new one works a few milliseconds after another was killed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ reduction_factor = 2
 
 @dataclass(frozen=True)
 class Campaign:
-    """A study and how its workers are treated. Times in seconds."""
+    """A study, and what is done to its workers. Times are in seconds."""
 
     url: str
     folder: Path
@@ -87,7 +87,7 @@ class Campaign:
     epoch_seconds: float = 0.05
     heartbeat: float = 1.0
     sampled: bool = False
-    """By TPE, and pruned by ASHA; otherwise a grid."""
+    """Whether the search is TPE with ASHA; otherwise it is a grid."""
     treatment: Treatment = field(default_factory=Treatment)
 
     @property
@@ -100,12 +100,12 @@ class Campaign:
 
 
 HARSH = {"heartbeat": 0.1, "treatment": Treatment(workers=12, kill_every=0.05)}
-"""Settings under which a worker lives for half a second."""
+"""Settings with which a worker lives for half a second."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a campaign."""
+    """The result of a campaign."""
 
     campaign: Campaign
     kills: int
@@ -125,14 +125,14 @@ class Report:
 
 
 def run_campaign(campaign: Campaign) -> Report:
-    """Run a campaign to its end and see what is left. Call in a process that has no threads."""
+    """Run a campaign to its end and check the study. Call it in a process without threads."""
     study = _prepare(campaign)
     began = time.monotonic()
     pool = ProcessPool(partial(_live, campaign, study), campaign.treatment, campaign.seed)
     pool.kill_and_stall(campaign.grace)
     problems = pool.let_all_leave()
     seconds = time.monotonic() - began
-    study.storage.deadline.seconds = math.inf  # whoever only looks on may take their time
+    study.storage.deadline.seconds = math.inf  # checks may take longer
     problems += (campaign.folder / "errors").read_text("utf-8").splitlines()
     problems += broken_promises(study, campaign.folder)
     trials = study.optuna_study().trials
@@ -142,7 +142,7 @@ def run_campaign(campaign: Campaign) -> Report:
 
 
 def _prepare(campaign: Campaign) -> OpenStudy:
-    """The study, new, as its workers find it in their memory: known, and not connected to."""
+    """The campaign's new study, opened in this process but not connected, so that workers can be forked."""
     campaign.folder.mkdir(parents=True, exist_ok=True)
     url = storage_url(campaign.url)
     template = SAMPLED if campaign.sampled else GRID
@@ -158,7 +158,7 @@ def _prepare(campaign: Campaign) -> OpenStudy:
 
 
 def _live(campaign: Campaign, study: OpenStudy) -> None:
-    """A worker's life."""
+    """Be a worker until the study is finished."""
     errors = os.open(campaign.folder / "errors", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(errors, sys.stderr.fileno())
     steps = StepLog(campaign.folder / STEPS)
@@ -169,7 +169,7 @@ def _live(campaign: Campaign, study: OpenStudy) -> None:
 
 
 def campaigns(url: str | None, folder: Path, seeds: Iterable[int], **settings: Any) -> list[Campaign]:
-    """One for each seed, in the database at `url`, else in an SQLite file of its own."""
+    """A campaign for each seed, in the database at `url`, else in an SQLite file of its own."""
     places = {seed: folder / f"chaos-{seed}" for seed in seeds}
     return [
         Campaign(url or f"sqlite:///{place}/studies.db", place, seed, **settings)
@@ -178,7 +178,7 @@ def campaigns(url: str | None, folder: Path, seeds: Iterable[int], **settings: A
 
 
 def main() -> None:
-    """Wage campaigns until all are won or one is lost; each gets a line, and all together one."""
+    """Run campaigns until all are passed or one fails; prints a line for each, and one for all."""
     parser = argparse.ArgumentParser(description="Kill and stall workers until studies are finished.")
     amount = parser.add_mutually_exclusive_group(required=True)
     amount.add_argument("--seeds", type=int, default=0, help="how many campaigns")

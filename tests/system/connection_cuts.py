@@ -1,4 +1,4 @@
-"""Has the server end a process's connection before a statement or commit of it, whichever one names."""
+"""Has the server end this process's connection before a chosen statement or commit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.specs import TWO_CELLS
 
 
 class Cut:
-    """Counts what this process asks of PostgreSQL, and cuts its connection before the `fatal` of it."""
+    """Counts this process's requests to PostgreSQL, and cuts its connection before number `fatal`."""
 
     def __init__(self, server: str, fatal: int | None = None) -> None:
         self.passed: list[str] = []
@@ -37,12 +37,12 @@ class Cut:
 
     @property
     def has_come(self) -> bool:
-        """Whether so much was asked at all."""
+        """Whether the process came as far as the cut."""
         return self._fatal is not None and len(self.passed) > self._fatal
 
     @contextmanager
     def made(self) -> Iterator[None]:
-        """Within this block."""
+        """Count, and cut, within the block."""
         listeners = (
             ("before_cursor_execute", self._statement),
             ("commit", self._commit),
@@ -118,18 +118,18 @@ POINTS = pytest.mark.parametrize(
         pytest.param(40, id="all", marks=[pytest.mark.slow, pytest.mark.campaign]),
     ],
 )
-"""At how many points at most a connection is cut: 40 are all of a short command."""
+"""The most points at which a connection is cut: 40 are all points of a short command."""
 
 
 def some_points(whole: Cut, most: int) -> list[int]:
-    """So many points of what was asked when nothing was cut, from the first to the last."""
+    """So many points of a run without a cut, evenly from the first to the last."""
     last = len(whole.passed) - 1
     n = min(most, last + 1)
     return [round(last * index / (n - 1)) for index in range(n)]
 
 
 def fresh_database(server: str, name: str, like: str = "template1") -> str:
-    """A database that is made anew, as another one is now."""
+    """Make a database anew, as a copy of the database `like`; returns its URL."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
         connection.execute(
@@ -140,7 +140,7 @@ def fresh_database(server: str, name: str, like: str = "template1") -> str:
 
 
 def train_three_epochs(trial: Trial) -> float:
-    """Three epochs whose accuracies differ from trial to trial."""
+    """A job of three epochs whose accuracies differ from trial to trial."""
     accuracy = 0.0
     for number in range(1, 4):
         accuracy = 40.0 + number - 5 * (trial.claim.number % 3)

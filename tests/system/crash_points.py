@@ -1,10 +1,10 @@
-"""Cuts a process's life short before and after every statement and file operation, one by one.
+"""Ends a process before and after every statement and file operation, one by one.
 
     python -m tests.system.crash_points
     python -m tests.system.crash_points --postgres --every 3
 
-Nothing that is stored changes between two of these points. What a commit leaves that is itself cut short is
-for `tests.system.chaos` to find out.
+Nothing that is stored changes between two of these points. A commit that is itself interrupted is tested by
+`tests.system.chaos`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from tests.system.interrupted_processes import (
 from tests.system.promise_checks import STEPS
 
 FILE_OPERATIONS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "sqlite3.connect"}
-"""Python's audit events, which are raised before what they tell of."""
+"""Python's audit events, which are raised before the operation."""
 AT_ONCE = 12
 
 
 @dataclass(frozen=True)
 class Run:
-    """A life in a copy of a place that ends at a point of it, if there is one, and a look at what is left."""
+    """A task in a copy of a place, ended at one of its points if that is given, and a check afterwards."""
 
     life: Callable[[StudyPlace], None]
     check: Callable[[StudyPlace], list[str]]
@@ -63,7 +63,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Campaign:
-    """How often a life was to be cut short, how often it was, and what came of it."""
+    """At how many points a task was to be ended, at how many it was, and with what result."""
 
     life: str
     points: int
@@ -77,7 +77,7 @@ class Campaign:
 
 
 def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> Iterator[Campaign]:
-    """End every life at every `step`-th of its points, each time in a place beside the others."""
+    """End every task at every `step`-th of its points, each time in a fresh place."""
     empty, begun, older = (
         StudyPlace(place.folder / name, place.server) for name in ("empty", "begun", "older")
     )
@@ -95,7 +95,7 @@ def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> It
 
 
 def campaign(whole: Run, first: int = 0, step: int = 1) -> Campaign:
-    """End one life at every `step`-th of its points."""
+    """End one task at every `step`-th of its points."""
     passed = points(whole)
     tried = range(first, len(passed), step)
     outcomes = cut_short(whole, tried)
@@ -110,14 +110,14 @@ def campaign(whole: Run, first: int = 0, step: int = 1) -> Campaign:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: the points it passed if it lived to its end, and what is wrong."""
+    """The result of a run: the points that it passed if it was not ended, and what is wrong."""
 
     passed: list[str] | None
     problems: list[str]
 
 
 def points(whole: Run) -> list[str]:
-    """Those of a life that nothing ends."""
+    """The points of a task that nothing ends."""
     (outcome,) = run_each(_see, [whole], 1)
     assert outcome.problems == []
     assert outcome.passed is not None
@@ -125,7 +125,7 @@ def points(whole: Run) -> list[str]:
 
 
 def cut_short(whole: Run, every: range) -> list[Outcome]:
-    """Let the life end at each of the points, each time in a place of its own."""
+    """End the task at each of the points, each time in a place of its own."""
     runs = [Run(whole.life, whole.check, whole.template, point) for point in every]
     return run_each(_see, runs, AT_ONCE)
 
@@ -157,7 +157,7 @@ def _live(run: Run, sending: Connection) -> None:
 
 
 class Fate:
-    """Notes the points that this process passes, and kills it at one of them."""
+    """Records the points that this process passes, and kills it at one of them."""
 
     def __init__(self, folder: Path, fatal: int | None) -> None:
         self.passed: list[str] = []
@@ -165,15 +165,15 @@ class Fate:
         self._files, self._own_files = str(folder), str(folder / STEPS)
 
     def begin(self) -> None:
-        """From now on, and for good."""
+        """Start recording, until the process ends."""
         sqlalchemy.event.listen(Engine, "before_cursor_execute", self._statement("before"))
         sqlalchemy.event.listen(Engine, "after_cursor_execute", self._statement("after"))
         sqlalchemy.event.listen(Engine, "commit", lambda *_: self._pass("before commit"))
         sqlalchemy.event.listen(Engine, "rollback", lambda *_: self._pass("before rollback"))
-        # The connection goes back when either is done.
+        # The connection is returned after either of these.
         sqlalchemy.event.listen(Pool, "checkin", lambda *_: self._pass("after the transaction"))
         sys.addaudithook(self._file_operation)
-        # Files are synchronised without an audit event.
+        # fsync has no audit event.
         os.fsync = self._around(os.fsync)  # type: ignore[assignment]
 
     def _pass(self, point: str) -> None:
@@ -205,7 +205,7 @@ class Fate:
 
 
 def main() -> None:
-    """Cut every life short at every point; each life gets a line."""
+    """End every task at every point; prints a line for each task."""
     parser = argparse.ArgumentParser(description="Kill who works or creates at every point of their lives.")
     parser.add_argument("--every", type=int, default=1, help="at one point in so many")
     parser.add_argument("--first", type=int, default=0, help="the first point")

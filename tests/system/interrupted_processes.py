@@ -1,4 +1,4 @@
-"""Short lives of processes that write to a study, and what must be there when one was cut short."""
+"""Short tasks of processes that write to a study, and what must be true after one was killed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CELLS = 3
 
 @dataclass(frozen=True)
 class StudyPlace:
-    """A folder, and the database that belongs to it: a file in it, or one of its name on a server."""
+    """A folder and its database: a file in the folder, or a database of the folder's name on a server."""
 
     folder: Path
     server: str | None = None
@@ -72,7 +72,7 @@ class StudyPlace:
         return make_url(self.server).set(database=self.folder.name).render_as_string(hide_password=False)
 
     def make(self, like: StudyPlace | None = None) -> None:
-        """Make it, empty or as another is now."""
+        """Make the place, empty or as a copy of another."""
         if like is None:
             self.folder.mkdir(parents=True)
         else:
@@ -82,12 +82,12 @@ class StudyPlace:
         )
 
     def remove(self) -> None:
-        """Leave nothing of it."""
+        """Delete the folder and its database."""
         shutil.rmtree(self.folder)
         self._on_server("DROP DATABASE {} WITH (FORCE)", self.folder.name)
 
     def study(self) -> OpenStudy:
-        """The study in it."""
+        """The study in this place."""
         return open_study(LoggedStorage(storage_url(self.url), StepLog(self.folder / STEPS)), "tiny")
 
     def _on_server(self, statement: LiteralString, *names: str) -> None:
@@ -103,13 +103,13 @@ def create(place: StudyPlace) -> None:
 
 
 def work_to_the_end(place: StudyPlace) -> None:
-    """Run a new cell, go on with one that was given back, and take one over from the dead."""
+    """Run a new cell, resume one that was given back, and take one over from a dead worker."""
     with heartbeat_in_hand() as beat:
         _work(place, lambda _: beat())
 
 
 def drain(place: StudyPlace) -> None:
-    """Be asked to stop in the first epoch."""
+    """Work, and be asked to stop in the first epoch."""
     stop = StopRequest()
     with heartbeat_in_hand() as beat:
 
@@ -121,7 +121,7 @@ def drain(place: StudyPlace) -> None:
 
 
 def half_done(place: StudyPlace) -> None:
-    """A study with a cell that was begun and given back, one whose worker died, and one that is new."""
+    """Make a study with a cell that was given back, one whose worker died, and a new one."""
     create(place)
     stop = StopRequest()
     for life in (
@@ -134,7 +134,7 @@ def half_done(place: StudyPlace) -> None:
 
 
 def of_version_0(place: StudyPlace) -> None:
-    """A study as version 0.5.0 makes it: without our table of epochs, and without a version of our tables."""
+    """Make a study as version 0.5.0 left it: without our table of epochs and our tables' version."""
     create(place)
     with open_storage(storage_url(place.url)).transaction() as session:
         for table in (epochs, versions):
@@ -149,7 +149,7 @@ def migrate(place: StudyPlace) -> None:
 
 
 def migrated_or_as_before(place: StudyPlace) -> list[str]:
-    """After `migrate`: what is wrong with our tables, and what when a worker has then worked to the end."""
+    """Check after `migrate`: our tables, and the study after a worker has then finished it."""
     with open_storage(storage_url(place.url)).transaction() as session:
         version, has_epochs = version_of(session.connection()), has_table(session.connection(), epochs)
     problems = [] if (version, has_epochs) in ((0, False), (1, True)) else [f"{version}, {has_epochs}"]
@@ -157,10 +157,10 @@ def migrated_or_as_before(place: StudyPlace) -> list[str]:
 
 
 def whole_or_not_there(place: StudyPlace) -> list[str]:
-    """After `create`: what is wrong with what is there, and with what is there once it was done again."""
+    """Check after `create`: what it left, and the study after it was created again."""
     try:
         before = _trials(open_storage(storage_url(place.url)))
-    except UserError:  # no database yet, or nothing in it
+    except UserError:  # no database yet, or an empty one
         before = 0
     create(place)
     storage = open_storage(storage_url(place.url))
@@ -173,7 +173,7 @@ def whole_or_not_there(place: StudyPlace) -> list[str]:
 
 
 def finished_by_another(place: StudyPlace) -> list[str]:
-    """After any worker's life: what is wrong when another has worked to the end."""
+    """Check after any worker was killed: the study after another worker has finished it."""
     study = place.study()
     ended = _work(place, lambda _: None, study=study)
     problems = [] if ended is Ended.FINISHED else [f"the other worker left: {ended}"]
@@ -182,7 +182,7 @@ def finished_by_another(place: StudyPlace) -> list[str]:
 
 @contextmanager
 def heartbeat_in_hand() -> Iterator[Callable[[], None]]:
-    """Instead of the thread that beats, a call: so every run of a life does the same in the same order."""
+    """Replace the heartbeat's thread by a call, so that every run does the same in the same order."""
     beats: list[Callable[[], None]] = []
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Processes of which so many are alive at any time, whatever happens to them."""
+"""Keeps a number of processes alive, whatever happens to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.forked_processes import FORK
 
 @dataclass(frozen=True)
 class Treatment:
-    """What is done to how many. Times in seconds; `kill_every` on average, `limit` for all to leave."""
+    """What is done to how many workers. Times are in seconds; `kill_every` is a mean."""
 
     workers: int = 8
     kill_every: float = 0.3
@@ -26,7 +26,7 @@ class Treatment:
 
 
 class ProcessPool:
-    """Workers forked off this process, which must have no threads and no open database."""
+    """Workers forked from this process, which must have no threads and no open database."""
 
     def __init__(self, target: Callable[[], None], treatment: Treatment, seed: int) -> None:
         self.kills = 0
@@ -37,7 +37,7 @@ class ProcessPool:
         self._deadline = time.monotonic() + treatment.limit
         self._workers = [self._start() for _ in range(treatment.workers)]
         self._stalled: dict[ForkProcess, float] = {}
-        """When each is to go on."""
+        """When each stalled worker is to go on."""
 
     def kill_and_stall(self, grace: float) -> None:
         """Kill workers, and stall some for about the grace period, until one leaves by itself."""
@@ -54,7 +54,7 @@ class ProcessPool:
                 self._kill(victim)
 
     def let_all_leave(self) -> list[str]:
-        """Let all leave; what is wrong with how they left."""
+        """Wait until all have left; returns what is wrong with how they left."""
         self._wake(float("inf"))
         problems = []
         for worker in self._workers:

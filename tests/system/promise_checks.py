@@ -1,4 +1,4 @@
-"""What must hold of a study whose workers were killed: seen from its rows, its files and the step logs."""
+"""What must hold for a study whose workers were killed, according to its rows, files and step logs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.logged_job import STATE_FILE, Step, expected, read_steps
 from tests.support.stored_epochs import stored_numbers
 
 STEPS = "steps"
-"""The folder of step logs."""
+"""The name of the folder of step logs."""
 
 
 def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
-    """Of a finished study that all workers have left: what is not as promised, a line each."""
+    """Check a finished study that all workers have left; returns a line for each broken promise."""
     verification = verify(study.storage, study.name, folder / "artifacts", folder / "checkpoints")
     problems = [
         f"verify: {outcome.check}: {finding}"
@@ -44,7 +44,7 @@ def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
 
 
 class Attempt(NamedTuple):
-    """A trial as it is stored, what its worker noted of it, and how many epochs are stored of it."""
+    """A trial as it is stored, the log of its worker, and the number of its stored epochs."""
 
     trial: FrozenTrial
     steps: list[Step]
@@ -70,7 +70,7 @@ def _wrong_end(attempts: list[Attempt], study: OpenStudy) -> Iterator[str]:
 
 
 def _overlaps(attempts: list[Attempt]) -> Iterator[str]:
-    """Each attempt has one claim; of none is a write accepted once a later one has begun."""
+    """Each attempt has one claim, and none of its writes is accepted after a later attempt has begun."""
     later_began: int | None = None
     for trial, steps, _ in reversed(attempts):
         tokens = {step.token for step in steps}
@@ -85,7 +85,7 @@ def _overlaps(attempts: list[Attempt]) -> Iterator[str]:
 
 
 def _lost_epochs(attempts: list[Attempt]) -> Iterator[str]:
-    """Each attempt goes on after the last epoch that was stored before, and from the state after it."""
+    """Each attempt goes on after the last epoch that was stored before, with the state after it."""
     stored = 0
     for trial, steps, n_epochs in attempts:
         for step in steps:

@@ -1,4 +1,4 @@
-"""Cells that stock Optuna has ended are missing until they are put back; they never make a winner."""
+"""Cells that stock Optuna has ended are missing until they are put back; they never win."""
 
 from __future__ import annotations
 

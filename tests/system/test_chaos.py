@@ -17,7 +17,7 @@ MANY_WORKERS = Treatment(workers=32)
 
 
 def run_campaigns(folder: Path, seeds: range, url: str | None = None) -> None:
-    """Run a campaign with each seed. Much must happen in each, and nothing may come of it."""
+    """Run a campaign with each seed. Each must have many kills and stalls, and no broken promise."""
     reports = run_each(run_campaign, campaigns(url, folder, seeds, cells=CELLS, **HARSH), AT_ONCE)
     print(*reports, f"{sum(report.kills for report in reports)} kills survived", sep="\n")
     assert [report.problems for report in reports] == [[]] * len(seeds)
@@ -27,7 +27,7 @@ def run_campaigns(folder: Path, seeds: range, url: str | None = None) -> None:
 
 
 def run_sampled_campaign(folder: Path, url: str | None = None) -> None:
-    """TPE and ASHA, 32 workers, 100 trials: as many are complete or pruned, and no other is left."""
+    """Run TPE and ASHA with 32 workers and 100 trials: exactly so many are complete or pruned at the end."""
     (report,) = run_each(
         run_campaign, campaigns(url, folder, range(1), cells=100, sampled=True, treatment=MANY_WORKERS), 1
     )

@@ -1,4 +1,4 @@
-"""Wherever its connection is lost, a command is right or says one line."""
+"""A command whose connection is lost at any point succeeds, or says one line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database with a study that has trials in every state, a worker, and a hole."""
+    """A database with a study that has trials in every state, a worker, and a cell failed for good."""
     folder = tmp_path_factory.mktemp("begun")
     study = new_study(folder, SAMPLED_SPEC, fresh_database(server, "begun"))
     work(study, train_three_epochs, max_trials=4, files=folder)
@@ -61,7 +61,7 @@ def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Shown(Display):
-    """Counts what it shows."""
+    """A display that counts how often it shows something."""
 
     times = 0
 
@@ -110,7 +110,7 @@ CHANGING = {
     "copy-study": ["tiny", "--name", "twin", "--to", "TARGET"],
     "delete-study": ["tiny", "--yes", "--files"],
 }
-"""What is to be asked of each command."""
+"""The arguments of each command."""
 
 
 @POINTS
@@ -157,8 +157,7 @@ def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
         with cut.made():
             answer = command(*arguments)
         again = command(*arguments)
-        # What is deleted, or copied, cannot be so again, though the connection may be lost between that and
-        # the end of the command.
+        # A study that was deleted or copied cannot be so again, and the connection may be lost after that.
         may_be_done = name in ("copy-study", "delete-study") or answer.code == 0
         assert again.code in ((0, MISTAKE) if may_be_done else (0,)), cut
         found = [content_of(open_storage(storage_url(each))) for each in (url, target) if each in arguments]
@@ -174,7 +173,7 @@ def test_a_command_that_writes_has_done_all_or_nothing_and_may_be_given_again(
 
 
 def is_one_line_about_the_storage(answer: Answer) -> bool:
-    """Whether the command has failed so, and has not said anything else before."""
+    """Whether the command failed with one line about the storage, and nothing else on standard error."""
     return (
         answer.code == FAILED
         and answer.err.startswith("mnist-tune: ")
@@ -184,7 +183,7 @@ def is_one_line_about_the_storage(answer: Answer) -> bool:
 
 
 def content_of(storage: GuardedStorage) -> list[Any]:
-    """The studies with what is done, and may be done, of them."""
+    """The studies in a storage, with their cells, control and workers."""
     studies = [open_study(storage, name) for name in study_names(storage)]
     read = [
         (each.name, each.spec, results.control, results.cells, [one.state for one in results.workers])

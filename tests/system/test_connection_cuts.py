@@ -1,4 +1,4 @@
-"""Wherever its connection is lost, a worker goes on."""
+"""A worker goes on wherever its connection is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At whichever point a worker or `create-study` dies, another finishes what it began."""
+"""If a worker or `create-study` dies at any point, another finishes what it began."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.system.interrupted_processes import StudyPlace, migrate, migrated_or_
 
 
 def assert_that_another_finishes(folder: Path, server: str | None = None, *, first: int, step: int) -> None:
-    """Whoever dies at every `step`-th point."""
+    """End all tasks at every `step`-th point, and check that another finishes each."""
     for came in cut_short_everywhere(StudyPlace(folder, server), first, step):
         print(came)
         assert came.problems == []

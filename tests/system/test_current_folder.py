@@ -1,4 +1,4 @@
-"""What lies in the current folder is the user's: no process that we start imports it."""
+"""No process that we start imports files of the current folder, which belong to the user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.studies import new_study, open_file
 from tests.support.waiting import wait_until
 
 MNIST_TUNE = Path(sys.executable).with_name("mnist-tune")
-"""As users call it. `python -m mnist_tune` looks into the current folder, as its own caller has asked."""
+"""The command as users call it. `python -m mnist_tune` would import from the current folder, as asked."""
 TWO_CELLS = TINY_SPEC.replace("[64, 128]", "[64]").replace('["Adam", "SGD"]', '["Adam"]')
 MARK = "imported from the current folder"
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("mnist_directory")
 
 @pytest.fixture
 def folder_of_decoys(tmp_path: Path) -> Path:
-    """A folder with the spec of a study, and modules by the names of some that workers import."""
+    """A folder with the spec of a study, and with modules named as some that workers import."""
     write_spec(tmp_path, TWO_CELLS)
     for name in ("random", "signal", "torch", "optuna", "submitit", "mnist_tune/__init__"):
         path = tmp_path / f"{name}.py"
@@ -98,7 +98,7 @@ def test_a_command_says_that_its_workers_are_of_another_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = new_study(tmp_path)
-    monkeypatch.setattr(child_process, "__version__", "0.1.0")  # what was installed when it began
+    monkeypatch.setattr(child_process, "__version__", "0.1.0")  # the version at its start
     pool = Pool("tiny", study.storage.engine.url)
     pool.start([Placement("cpu")])
     wait_until(lambda: not pool.is_alive())

@@ -1,4 +1,4 @@
-"""Worker processes whose link is cut, or whose server restarts: nothing is lost, and nothing done twice."""
+"""Worker processes whose link is cut, or whose server restarts: nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.postgres
 HOW = pytest.mark.parametrize("reset", [False, True], ids=["silently", "with reset"])
 """How a link is cut."""
 FILES = ("--checkpoints", "checkpoints", "--artifacts", "artifacts")
-"""Where commands are to keep their files: else in the user's own folders."""
+"""Options for the folders of files, which else would be the user's own."""
 
 
 STEPS_PER_EPOCH = 10
-"""Of a toy trial that takes half a second an epoch."""
+"""How many steps an epoch of the toy trial has, which takes half a second."""
 
 
 def n_steps(noted: Path) -> int:
@@ -50,7 +50,7 @@ def wait_for_epochs(study: OpenStudy) -> None:
 def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool, forget: bool
 ) -> None:
-    # A silent server is waited for half of the grace period.
+    # A worker waits for a silent server for half of the grace period.
     study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 12.0), postgres)
     steps = tmp_path / "steps"
     worker = start_toy_worker(
@@ -149,7 +149,7 @@ def test_a_worker_in_another_time_zone_loses_nothing_in_a_cut_either(
         tmp_path, seconds=6, url=proxy.url, options=["--epochs", "12"], environment=zones
     )
     wait_for_epochs(study)
-    watching = start_toy_worker(tmp_path, seconds=8, url=postgres)  # would put a stale cell back
+    watching = start_toy_worker(tmp_path, seconds=8, url=postgres)  # it would put a stale cell back
     proxy.cut(reset=True)
     time.sleep(2)
     proxy.heal()
@@ -217,7 +217,7 @@ def test_a_run_and_its_view_outlive_a_cut(
     study = new_study(tmp_path, LONG_TRIAL, postgres)
     run = start_command("run", spec, "--workers", "1", *FILES, folder=tmp_path, url=proxy.url)
     wait_for_epochs(study)
-    proxy.cut(reset=False)  # with a reset, in test_passwords.py
+    proxy.cut(reset=False)  # test_passwords.py has the case with a reset
     time.sleep(4)
     assert read_results(study).cells.running == 1
     proxy.heal()

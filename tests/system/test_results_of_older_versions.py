@@ -1,4 +1,4 @@
-"""Results of version 0.5.0 are told from what other programs have written."""
+"""Results of version 0.5.0 are distinguished from results that other programs have written."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_a_trial_of_version_0_5_0_is_known_by_the_accuracy_of_its_last_epoch(tmp
 
 
 def without_results(study: OpenStudy) -> None:
-    """Make it one of version 0.5.0."""
+    """Change a study into one of version 0.5.0."""
     of_version(study, "0.5.0")
     with study.storage.transaction() as session:
         session.execute(system_attributes.delete().where(system_attributes.c.key == RESULT))
         for row in session.execute(select(epochs)).all():
-            assert row.epoch == 1  # of more, it would have one list
+            assert row.epoch == 1  # with more epochs, the list would have one entry each
             put(session, row.trial_id, user={HISTORY: [{"epoch": 1, **json.loads(row.metrics)}]})
         session.execute(epochs.delete())
 

@@ -1,4 +1,4 @@
-"""Processes that come loaded and begin within milliseconds: what they all want is done once, every time."""
+"""Processes that start within milliseconds of each other: what all of them want is done once, every time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_workers_make_exactly_eight_trials_every_time(tmp_path: Path, n_workers:
 
 
 def pool_finishes_the_grid(pool: tuple[Path, int]) -> list[str]:
-    """Let so many workers loose on a new study; what is wrong with how they left."""
+    """Start so many workers on a new study at once; returns what is wrong with how they left."""
     folder, n_workers = pool
     folder.mkdir()
     new_study(folder).storage.engine.dispose()
@@ -66,7 +66,7 @@ def test_creators_make_one_set_of_cells_every_time(tmp_path: Path) -> None:
 
 
 def pool_creates_the_study(folder: Path) -> list[str]:
-    """Let twenty-four loose on a folder without a database; what is wrong with how they left."""
+    """Start twenty-four creators in a folder without a database; returns what is wrong with how they left."""
     folder.mkdir()
     spec = tiny_spec(folder)
     return ProcessPool(partial(create, folder, spec), Treatment(workers=24), seed=0).let_all_leave()

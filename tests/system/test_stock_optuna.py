@@ -1,4 +1,4 @@
-"""Stock Optuna and the stock dashboard over a study of ours: they see the queue, and their tools work."""
+"""Stock Optuna and the stock dashboard on a study of ours: they see the queue, and their tools work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.commands import finish, start_toy_worker
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import new_study
 
-# The smallest grid that can be seen complete, running and waiting at once.
+# The smallest grid with a complete, a running and a waiting cell at once.
 THREE_CELLS = (
     TINY_SPEC.replace('["Adam", "SGD"]', '["Adam"]')
     .replace("[64, 128]", "[64]")
@@ -66,7 +66,7 @@ def test_stock_optuna_sees_eight_cells_before_and_each_of_them_once_after(tmp_pa
 
 @pytest.fixture
 def worked_off(tmp_path: Path) -> optuna.Study:
-    """A finished study in which the learning rate decides, as stock Optuna opens it."""
+    """A finished study in which the learning rate matters, as stock Optuna opens it."""
     study = new_study(tmp_path)
     queue = study.queue()
     while claim := queue.claim("worker"):
@@ -114,7 +114,7 @@ def test_an_extra_stock_trial_neither_finishes_nor_changes_our_cells(tmp_path: P
 
 @pytest.fixture
 def dashboard(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
-    """A stock optuna-dashboard over the folder's storage, as a function from API path to its answer."""
+    """A stock optuna-dashboard over the folder's storage, as a function from an API path to its answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -174,7 +174,7 @@ def test_the_stock_dashboard_shows_the_queue_while_a_worker_runs(
 
 
 def shown_parameters(trial: dict[str, Any]) -> dict[str, str]:
-    """What the dashboard's page shows of a trial: of a waiting one, what it will run with."""
+    """The parameters that the dashboard's page shows for a trial; for a waiting one, those it will have."""
     source = trial["fixed_params"] if trial["state"] == "Waiting" else trial["params"]
     return {parameter["name"]: parameter["param_external_value"] for parameter in source}
 

@@ -1,4 +1,4 @@
-"""Trials, results and notes that others add to a study, or take from it."""
+"""Trials, results and notes that other programs add to a study or delete from it."""
 
 from __future__ import annotations
 

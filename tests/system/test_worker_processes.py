@@ -1,4 +1,4 @@
-"""Real worker processes on one SQLite file: exactly once, whatever starts, stops or dies."""
+"""Real worker processes on one SQLite file: each cell is run once, whatever starts, stops or dies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("mnist_directory")
 
 
 def assert_exactly_once(folder: Path, answers: list[subprocess.CompletedProcess[str]]) -> Results:
-    """No worker complained, and the grid's eight cells have one trial each."""
+    """Check that no worker complained, and that the grid's eight cells have one trial each."""
     for answer in answers:
         assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout + answer.stderr
         assert "the study is finished" in answer.stdout

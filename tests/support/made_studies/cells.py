@@ -1,4 +1,4 @@
-"""Cells of a study in a storage, ended as a worker would have ended them."""
+"""Cells of a stored study, ended as a worker would end them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUN_ON = {
 def complete_cell(
     study: OpenStudy, *accuracies: float, worker: str = "machine:1", **environment: Any
 ) -> dict[str, Any]:
-    """Take the next cell and complete it; its parameters."""
+    """Take the next cell and complete it; returns its parameters."""
     queue = study.queue()
     claim = queue.claim(worker)
     assert claim is not None
@@ -35,7 +35,7 @@ def complete_cell(
 
 
 def fail_cell(study: OpenStudy, failure: Failure, *accuracies: float, worker: str = "machine:1") -> None:
-    """Take the next cell and fail after these epochs."""
+    """Take the next cell and fail it after epochs with these accuracies."""
     queue = study.queue()
     claim = queue.claim(worker)
     assert claim is not None
@@ -44,7 +44,7 @@ def fail_cell(study: OpenStudy, failure: Failure, *accuracies: float, worker: st
 
 
 def complete_all_cells(study: OpenStudy, *, epochs: int = 10, workers: int = 8) -> None:
-    """Complete every cell, one in forty at the second try, with accuracies as they might be."""
+    """Complete every cell, one in forty at the second try, with plausible accuracies."""
     luck = random.Random(0)
     for number in range(study.spec.n_cells):
         worker = f"machine:{number % workers}"
@@ -56,7 +56,7 @@ def complete_all_cells(study: OpenStudy, *, epochs: int = 10, workers: int = 8) 
 
 
 def fail_all_cells(study: OpenStudy, reason: str) -> None:
-    """Fail every waiting cell, until its budget is spent."""
+    """Fail every waiting cell until all budgets are spent."""
     queue = study.queue()
     while claim := queue.claim("worker"):
         queue.give_back(claim, Failure("non_finite", reason))

@@ -1,4 +1,4 @@
-"""Cells of a study in a storage, ended with the files that a worker would have kept."""
+"""Cells of a stored study, ended with the files that a worker would keep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ARTIFACTS, CHECKPOINTS = "studies.db.artifacts", "studies.db.checkpoints"
 
 
 class CellsByHand:
-    """Works off cells of a new study by hand, through the queue."""
+    """Works on cells of a new study through the queue, without a worker."""
 
     def __init__(self, folder: Path, text: str) -> None:
         self.study = new_study(folder, text)
@@ -36,7 +36,7 @@ class CellsByHand:
         return claim
 
     def train(self, claim: Claim, epochs: int) -> None:
-        """Store so many epochs and a checkpoint after the last."""
+        """Store so many epochs, and a checkpoint after the last."""
         reports = {number: 90.0 + number for number in range(1, epochs + 1)}
         history = [made_epoch(number, accuracy) for number, accuracy in reports.items()]
         checkpoint = save_checkpoint(

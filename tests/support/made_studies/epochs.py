@@ -8,18 +8,18 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from tests.support.stored_epochs import Numbers, numbers
 
 EPOCH_SECONDS = 20.0
-"""That an epoch takes in results that are made up. One that is stored takes next to no time."""
+"""The seconds of an epoch in made-up results; epochs that are stored take next to no time."""
 
 
 def made_epoch(
     number: int, accuracy: float, seconds: float = 0.1, images_per_second: float = 1_234.5
 ) -> EpochMetrics:
-    """The metrics of an epoch; its losses tell it from the epochs before and after."""
+    """The metrics of an epoch; its losses differ from those of other epochs."""
     return EpochMetrics(number, 2.0 / number, 1.5 / number, accuracy, images_per_second, seconds)
 
 
 def made_epochs(accuracies: Sequence[float]) -> Numbers:
-    """Epochs that reached these accuracies, as a worker stores them: ten images each, at 1,000 a second."""
+    """Epochs with these accuracies, as a worker stores them: ten images each, at 1,000 images per second."""
     return numbers(
         [
             made_epoch(number, accuracy, seconds=0.01, images_per_second=1_000.0)

@@ -1,4 +1,4 @@
-"""Models that are measured on made-up test images, with made-up mistakes."""
+"""Models with made-up mistakes on made-up test images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def made_model(
     images: int = 60_000,
     **training: Any,
 ) -> Evaluated:
-    """The study's winner as if it had been trained with `seed` and evaluated on 1,000 test images."""
+    """The study's winner, as if it had been trained with `seed` and evaluated on 1,000 test images."""
     configuration = best_configuration(read_results(study), "sqlite:///studies.db")
     fields = configuration.training.model_copy(update={"seed": seed, **training})
     document = configuration.model_copy(update={"training": fields}).model_dump(mode="json")
@@ -39,7 +39,7 @@ def made_model(
 
 
 def made_evaluation(accuracy: float) -> Evaluation:
-    """100 images of each digit; all mistakes are fours read as nines."""
+    """An evaluation on 100 images of each digit; all mistakes are fours read as nines."""
     n_wrong = round(10 * (100 - accuracy))
     matrix = [[100 if i == j else 0 for j in range(10)] for i in range(10)]
     matrix[4][4] -= n_wrong
@@ -53,5 +53,5 @@ def made_evaluation(accuracy: float) -> Evaluation:
 
 
 def made_image(index: int) -> bytes:
-    """28 rows of 28 pixels, other ones for each index."""
+    """28 rows of 28 pixels that differ for each index."""
     return bytes((index * 7 + place) % 256 for place in range(28 * 28))

@@ -1,4 +1,4 @@
-"""What a storage would give of studies of any size and in any state."""
+"""Results as a storage would give them, for studies of any size and in any state."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def made_worker(name: str, trial: int | None = None, state: str = "working") -> 
 
 
 def completed_attempt(number: int, value: float, **parameters: Any) -> TrialResult:
-    """A completed attempt whose value is known, and none of its epochs."""
+    """A completed attempt with a value and without epochs."""
     return replace(made_attempt(number, "complete", parameters), value=value)
 
 
