@@ -1,4 +1,4 @@
-"""What goes wrong is one line in the words of somebody who writes Python."""
+"""Errors are one line in the words of somebody who writes Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import mnist_tune`: what it hands out, and what it does not load for that."""
+"""`import mnist_tune`: the names that it offers, and the modules that it does not load."""
 
 from __future__ import annotations
 

@@ -26,13 +26,13 @@ HOSTILE = (
     "</td><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'\"\x1b]52;c;ZXZpbA==\x07\u202e\u200b"
 )
 ELEMENTS = {"div", "p", "strong", "progress", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
-"""What we write; JupyterLab's sanitizer lets all of it through."""
+"""The elements that we write, all of which JupyterLab's sanitizer allows."""
 ATTRIBUTES = {"value", "max", "style"}
 STYLES = {"text-align: left", "text-align: right"}
 
 
 class Parsed(HTMLParser):
-    """Which elements there are, that they are closed, and the texts in them."""
+    """Collects the elements and texts of a page, and checks that all elements are closed."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

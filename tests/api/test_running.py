@@ -1,4 +1,4 @@
-"""`mnist_tune.run` in scripts: how it ends, and what it leaves alone."""
+"""`mnist_tune.run` in scripts: how it ends, and what it does not touch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ try:
 finally:
     print(before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))
 """
-"""Without a guard, as short ones are."""
+"""A script without a guard, like most short ones."""
 
 
 def start(folder: Path, text: str) -> subprocess.Popen[str]:

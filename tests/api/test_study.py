@@ -1,4 +1,4 @@
-"""Studies from Python: an example as a notebook has it, and what a study says of itself."""
+"""Studies from Python: an example as in a notebook, and a study's own values."""
 
 from __future__ import annotations
 

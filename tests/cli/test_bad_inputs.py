@@ -18,7 +18,7 @@ from tests.support.studies import new_study
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """An object that makes a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (Path("exploded"),)
@@ -26,7 +26,7 @@ class Bomb:
 
 @pytest.fixture(scope="module")
 def mistakes(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) -> Path:
-    """A study, of which no cell was run, and everything that may be named by mistake."""
+    """A new study, and every kind of file that may be named by mistake."""
     folder = tmp_path_factory.mktemp("litter")
     study = new_study(folder)
     study.storage.remove_session()
@@ -45,7 +45,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) ->
 
 @pytest.fixture
 def folder_of_mistakes(tmp_path: Path, mistakes: Path) -> Path:
-    """A folder of the test's own with all of that."""
+    """A folder of the test's own with the study and the files."""
     return shutil.copytree(mistakes, tmp_path, symlinks=True, dirs_exist_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Every command's help has an example that works, and the reference in the papers is what the code says."""
+"""Every command's help has an example that works, and the written reference matches the code."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ CompleteWords = Callable[..., list[str]]
 
 @pytest.fixture
 def complete_words(command: Command, monkeypatch: pytest.MonkeyPatch) -> CompleteWords:
-    """What bash is offered for the last of these words."""
+    """The completions that bash gets for the last of these words."""
 
     def ask(*words: str) -> list[str]:
         with monkeypatch.context() as patch:

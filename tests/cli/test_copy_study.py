@@ -1,4 +1,4 @@
-"""`copy-study`: what it says, to people and in JSON."""
+"""`copy-study`: its output, for people and in JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`create-study`: what is made, and what it answers when there is nothing to make."""
+"""`create-study`: what it makes, and its output when the study exists already."""
 
 from __future__ import annotations
 

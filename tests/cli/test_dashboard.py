@@ -1,4 +1,4 @@
-"""`dashboard`: where it says it is, where it listens, and which browser it opens."""
+"""`dashboard`: the address that it prints, where it listens, and which browser it opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The studies that come along, by name or as files that `init` writes."""
+"""The studies that come with mnist-tune, by name or as files from `init`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command loads before it is of use, and whom it waits for; how long that takes is a benchmark's."""
+"""What a command loads and waits for before it is useful; a benchmark measures how long that takes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def loads_for_ever(folder: Path, *packages: str) -> dict[str, str]:
 
 
 def start_worker_that_is_loading(folder: Path, *packages: str) -> tuple[subprocess.Popen[str], list[int]]:
-    """A worker that loads these for ever, or its fork server does, and all that it has started."""
+    """A worker that hangs, like its fork server, while it loads these packages, and all its descendants."""
     environment = loads_for_ever(folder, *packages) | {"TMPDIR": str(folder)}
     worker = start_command("worker", "tiny", folder=folder, environment=environment)
     wait_until(lambda: any("forkserver" in command_line(pid) for pid in descendants(worker.pid)))
@@ -49,7 +49,7 @@ def start_worker_that_is_loading(folder: Path, *packages: str) -> tuple[subproce
 
 
 def command_line(pid: int) -> str:
-    """What `ps` shows of a process."""
+    """The command line that `ps` shows for a process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""`status`: what is shown, its exit codes, and that looking changes nothing."""
+"""`status`: its output, its exit codes, and that it changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`studies`: the list of what a storage holds."""
+"""`studies`: the list of the studies in a storage."""
 
 from __future__ import annotations
 

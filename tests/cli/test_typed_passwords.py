@@ -1,4 +1,4 @@
-"""A password that is typed where it is not looked for, or not as it must be, is not printed either."""
+"""A password in the wrong place, or in the wrong form, is not printed either."""
 
 from __future__ import annotations
 

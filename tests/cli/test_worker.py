@@ -1,4 +1,4 @@
-"""`worker`: what is said of a study with nothing left to run."""
+"""`worker`: its output for a study with nothing left to run."""
 
 from __future__ import annotations
 

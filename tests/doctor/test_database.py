@@ -1,4 +1,4 @@
-"""What `doctor` finds of a storage: a file or a server."""
+"""The findings of `doctor` about a storage: a file or a server."""
 
 from __future__ import annotations
 

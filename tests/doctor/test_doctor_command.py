@@ -19,12 +19,12 @@ OF_A_STORAGE = ["storage", "file", "folder", "round trip", "latency", "checkpoin
 
 
 def verdicts_by_check(answer: Answer) -> dict[str, str]:
-    """Each check's name and how it ended."""
+    """The name and verdict of each check."""
     return {row["check"]: row["verdict"] for row in answer.json["checks"]}
 
 
 def content_of(file: Path) -> list[str]:
-    """All that a database holds."""
+    """The whole content of a database."""
     with sqlite3.connect(file) as connection:
         return list(connection.iterdump())
 

@@ -1,4 +1,4 @@
-"""What `doctor` finds of the machine: its packages, its GPU, its images."""
+"""The findings of `doctor` about the machine: its packages, its GPU, its images."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_torch_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def install(folder: Path, name: str, version: str, *needs: str) -> None:
-    """What pip writes of an installed package, with nothing behind it."""
+    """The metadata that pip writes for an installed package, without the package."""
     record = folder / f"{name}-{version}.dist-info" / "METADATA"
     record.parent.mkdir()
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]

@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, under names that nobody can lie in wait at."""
+"""Files are written whole or not at all, under temporary names that nobody can predict."""
 
 from __future__ import annotations
 

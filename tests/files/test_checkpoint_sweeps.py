@@ -1,4 +1,4 @@
-"""A sweep deletes the checkpoints that nobody needs, and no others."""
+"""A sweep deletes the checkpoints that no attempt needs, and no others."""
 
 from __future__ import annotations
 

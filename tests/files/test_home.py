@@ -1,4 +1,4 @@
-"""A user without a home, as a container has one, is told what to name instead."""
+"""A user without a home, as in a container, is told what to name instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnist_tune.files.home import expanded, user_folder
 from tests.support.specs import STUDIES, write_spec
 
 STRANGER = ["unshare", "--user", "--map-user=12345", "env", "-u", "HOME", "-u", "MNIST_TUNE_DATA"]
-"""Runs what follows as a user whom nobody knows."""
+"""The beginning of a command that runs as an unknown user."""
 
 
 def run_as_a_stranger(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,7 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def database(path: Path) -> Folders:
-    """A file of SQLite's, and where the files of its studies lie."""
+    """An SQLite file, and the folders for the files of its studies."""
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS anything (id INTEGER)")
     connection.close()

@@ -1,4 +1,4 @@
-"""What a storage says a file is called is checked before a path is made of it."""
+"""The name of a file in a storage is checked before it becomes a path."""
 
 from __future__ import annotations
 

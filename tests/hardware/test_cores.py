@@ -1,4 +1,4 @@
-"""How much of the machine a control group leaves to this process, in either version and at any depth."""
+"""The CPU time that control groups leave to this process, in either version and at any depth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUPS = Path("/sys/fs/cgroup/cpu")
 
 
 class Linux:
-    """What the kernel would show of a process in a group."""
+    """The files that the kernel would show for a process in a group."""
 
     def __init__(self, folder: Path, mount: str, groups: str) -> None:
         self.folder = folder / "control groups"
@@ -101,7 +101,7 @@ def test_groups_of_other_things_and_other_systems_limit_nothing(
 
 @pytest.fixture
 def group_of_half_a_core() -> Iterator[Path]:
-    """A real group, of the first version."""
+    """A real control group of the first version."""
     group = GROUPS / f"mnist-tune-{os.getpid()}"
     try:
         group.mkdir()

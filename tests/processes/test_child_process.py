@@ -1,4 +1,4 @@
-"""A process of ours: what it is given, what it has not, and how it ends."""
+"""A child process: what it gets, what it does not inherit, and how it ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.child_processes import METHODS, START_ONE, run_python_in, tol
 
 @pytest.fixture(params=METHODS)
 def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of starting: what a process is promised, it is promised by each."""
+    """Both ways of starting: each must keep the same promises."""
     chosen: str = request.param
     monkeypatch.setattr(fork_server, "start_method", lambda: chosen)
     fork_server.begin(fork_server.WORKERS)

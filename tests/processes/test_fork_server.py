@@ -1,4 +1,4 @@
-"""The fork server: what is seen of it, when it is killed, when it cannot start."""
+"""The fork server: how it shows, when it is killed, and when it cannot start."""
 
 from __future__ import annotations
 

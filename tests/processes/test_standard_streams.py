@@ -1,4 +1,4 @@
-"""What cannot be printed ends no work: a closed terminal, an unread pipe, a full disk, no output at all."""
+"""Work goes on when nothing can be printed: closed terminal, unread pipe, full disk, no output."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SLOW_CELL = ONE_CELL.replace("epochs = 2", "epochs = 200") + "\n[retry]\nlost = 
 
 @contextmanager
 def closed_terminal() -> Iterator[int]:
-    """Its window is gone: writing to it is an input/output error."""
+    """A terminal whose window is gone: writing to it is an input/output error."""
     window, terminal = pty.openpty()
     os.close(window)
     yield terminal
@@ -63,7 +63,7 @@ def closed_terminal() -> Iterator[int]:
 
 @contextmanager
 def unread_pipe() -> Iterator[int]:
-    """Its reader is gone."""
+    """A pipe whose reader is gone."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing
@@ -72,7 +72,7 @@ def unread_pipe() -> Iterator[int]:
 
 @contextmanager
 def full_disk() -> Iterator[int]:
-    """A file on a disk that has no room left."""
+    """A file on a full disk."""
     with FULL.open("wb") as full:
         yield full.fileno()
 
@@ -84,7 +84,7 @@ every_output = pytest.mark.parametrize(
 
 
 def run_script(script: str, folder: Path, *, environment: dict[str, str] | None = None, output: int) -> int:
-    """The exit code of a script that has this for its output."""
+    """The exit code of a script with this output."""
     needed = os.environ | {"PYTHONPATH": str(STUDIES.parent)} | (environment or {})
     command = [sys.executable, "-c", script]
     return subprocess.run(
@@ -168,7 +168,7 @@ def test_a_job_in_the_background_of_a_terminal_draws_no_screen(tmp_path: Path) -
 def started(
     arguments: list[str], folder: Path, output: int, *, terminal: bool = False
 ) -> subprocess.Popen[str]:
-    """A command with this for its output; if that is a terminal, it may be the command's own."""
+    """A command with this output; a terminal may be made the command's own."""
     environment = os.environ | {
         "MNIST_TUNE_STORAGE": f"sqlite:///{folder}/studies.db",
         "PYTHONPATH": str(STUDIES.parent),

@@ -52,7 +52,7 @@ def rows(study: OpenStudy) -> list[WorkerRow]:
 
 
 def age(study: OpenStudy, registration: Registration, by: timedelta) -> None:
-    """Let the worker's last sign of life be so much older."""
+    """Make the worker's last heartbeat older by so much."""
     with study.storage.transaction() as session:
         row = session.execute(workers.select().where(registration._mine)).one()
         older = {"started": row.started - by, "last_beat": row.last_beat - by}

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of what is stored."""
+"""Fixtures for the tests of stored values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.damaged_values import damaged_storage
 
 @pytest.fixture(scope="session")
 def undamaged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a storage that nobody has damaged yet."""
+    """The folder of a storage without damage."""
     return damaged_storage(tmp_path_factory.mktemp("template")).parent
 
 
 @pytest.fixture
 def fresh_copy(undamaged_folder: Path, tmp_path: Path) -> Callable[[], Path]:
-    """Puts a copy of it in the place of the last one; its file."""
+    """A function that puts a fresh copy of the sound storage in place and returns its file."""
 
     def copy() -> Path:
         for old in tmp_path.iterdir():

@@ -1,4 +1,4 @@
-"""What is read of a study column by column is what Optuna's own reader gives, and nobody needs more."""
+"""Reading a study column by column gives the same as Optuna's own reader, and no more than is needed."""
 
 from __future__ import annotations
 

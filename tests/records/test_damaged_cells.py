@@ -51,7 +51,7 @@ def test_a_worker_runs_the_other_cells_of_a_damaged_study(
 
 
 def work_off(folder: Path) -> str | None:
-    """Have a worker run what waits in the damaged study; what it says if it cannot."""
+    """Have a worker run the waiting cells of the damaged study; returns its error if it cannot."""
     try:
         study = open_study(open_file(folder), DAMAGED)
         work(study, lambda _: 95.0, log=lambda _: None, max_trials=20)

@@ -1,4 +1,4 @@
-"""Whatever stands in a column of a study: each command says a line of it, and shows all the rest as it is."""
+"""Damage in any column: each command tells of it in one line, and shows everything else unchanged."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ READING = {
     "pause": ["pause", DAMAGED],
     "delete-study": ["delete-study", DAMAGED, "--files", "--yes"],
 }
-"""Every command that reads a study, but `status --json`, which is compared; what deletes is last."""
+"""Every command that reads a study, except `status --json`, which is compared; deletion is last."""
 
 
 def assert_answered(answer: Answer, what: str, case: Case) -> None:
-    """It ended as a command may, with one line if with an error, and without a word about a bug."""
+    """Check that a command ended well or with a one-line error, which is not about a bug."""
     said = f"{what}: {case}\n{answer.err}"
     assert answer.code in (0, 1, 2), said
     assert "a bug of mnist-tune" not in answer.err, said

@@ -1,4 +1,4 @@
-"""The report's page: at every stage of a study, without a word of markup from what is stored."""
+"""The report's page at every stage of a study, without markup from stored text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `report`: which files it writes, and what it says where it cannot."""
+"""The command `report`: the files that it writes, and its errors where it cannot."""
 
 from __future__ import annotations
 

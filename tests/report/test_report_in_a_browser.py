@@ -1,4 +1,4 @@
-"""The report in a real Chromium: what a person sees, and that nothing goes wrong or out."""
+"""The report in a real Chromium: what a person sees, without errors or requests to a network."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def url(report: Report, folder: Path) -> str:
 
 
 def drawn(page: Page) -> dict[str, list[dict[str, Any]]]:
-    """What Plotly has drawn: the traces of every figure, by its key."""
+    """The traces that Plotly has drawn, by the figure's key."""
     page.wait_for_selector(DRAWN, state="attached")
     script = """JSON.stringify(Object.fromEntries([...document.querySelectorAll("[data-figure]")].map(
         (plot) => [plot.dataset.figure, plot.data])))"""

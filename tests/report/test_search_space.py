@@ -1,4 +1,4 @@
-"""What the report shows of the search space: heat map, parallel coordinates, slices, importances."""
+"""The report's pictures of the search space: heat map, parallel coordinates, slices, importances."""
 
 from __future__ import annotations
 

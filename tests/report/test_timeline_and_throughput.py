@@ -1,4 +1,4 @@
-"""What the report shows of the course of a study: timeline, failures, throughput."""
+"""The report's pictures of a study's course: timeline, failures, throughput."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a study and its trials will take yet."""
+"""Estimates of how long a study and its trials still take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What matters is told by one measure: the report, the dashboard and stock Optuna, given the seed, agree."""
+"""One measure of importance: the report, the dashboard and stock Optuna with the same seed agree."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def of_the_report(study: OpenStudy) -> dict[str, float]:
 
 
 def of_the_dashboard(study: OpenStudy, folder: Path) -> dict[str, float]:
-    """The same as the dashboard answers its page."""
+    """The share of each field in the dashboard's answer to its page."""
     answer = Client(app_of(study, folder))("GET", f"/api/studies/{study.study_id}/param_importances").json
     (fields,) = answer["param_importances"]
     return {one["name"]: one["importance"] for one in fields}
 
 
 def of_stock(study: OpenStudy) -> dict[str, float]:
-    """The same from a program that knows only Optuna."""
+    """The share of each field in a program that knows only Optuna."""
     stock = optuna.load_study(study_name=study.name, storage=str(study.storage.engine.url))
     evaluator = FanovaImportanceEvaluator(max_depth=6, seed=0)
     return optuna.importance.get_param_importances(stock, evaluator=evaluator)

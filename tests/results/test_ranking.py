@@ -53,7 +53,7 @@ def test_configurations_that_differ_in_more_than_one_field_are_named_in_full() -
 
 
 def test_the_same_training_twice_counts_once() -> None:
-    """A sampled search may draw the same point again; without another seed it is the same number again."""
+    """A sampled search may draw a point twice; with the same seed it gets the same result."""
     (place,) = rank(
         [completed_attempt(0, 98.7, batch_size=64), completed_attempt(1, 98.7, batch_size=64)], 0, IMAGES
     )

@@ -35,7 +35,7 @@ def test_a_lucky_first_seed_does_not_outrank_what_has_all_its_seeds() -> None:
 
 
 def unfinished_study(*cells: tuple[float | None, int, int]) -> Results:
-    """A study in progress, of value, batch size and seed of each cell; without a value it waits."""
+    """A study in progress from (value, batch size, seed) of each cell; a cell without a value waits."""
     attempts = [
         replace(
             completed_attempt(number, value or 0.0, batch_size=size, seed=seed),
@@ -84,7 +84,7 @@ def test_the_table_shows_how_many_seeds_each_has() -> None:
 
 
 def test_one_common_seed_is_compared_at_that_seed() -> None:
-    """The mean of other seeds says nothing of it: here the second is ahead where both were tried."""
+    """Means over different seeds cannot be compared: here the second is ahead on the common seeds."""
     places = ranked_by_accuracies({64: [98.0, 99.5, 99.5], 128: [98.3]})
     assert places[0].candidate.parameters == {"batch_size": 64}
     assert places[1].verdict == "tied"

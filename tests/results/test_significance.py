@@ -1,4 +1,4 @@
-"""What is tied with the winner and what is told apart from it: the statistics of the ranking."""
+"""The statistics of the ranking: what is tied with the winner, and what is not."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_the_truly_best_one_is_hardly_ever_left_out(means: list[float], seeds: i
 
 
 def test_three_seeds_tell_a_point_from_a_tenth() -> None:
-    """The corrected test still sees what is plain to see."""
+    """The corrected test still finds clear differences."""
     seeds = [96.65, 96.55, 95.3]
     places = ranked_by_accuracies(
         {64: seeds, 128: [96.45, 95.9, 95.2], 256: [91.35, 90.3, 91.4], 512: [49.7, 43.9, 51.4]}

@@ -1,4 +1,4 @@
-"""`logs` prints what the workers said of trials, whether or not their files are at hand."""
+"""`logs` prints the workers' logs of trials, with or without their files."""
 
 from __future__ import annotations
 

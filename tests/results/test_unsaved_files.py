@@ -1,4 +1,4 @@
-"""Weights and states that could not be kept: said before the training, while it goes, and after it."""
+"""Weights and states that could not be kept are reported before, during and after the training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.studies import new_study, work
 from tests.support.waiting import wait_until
 
 NO_FOLDER = "File exists"
-"""What the system says of a folder whose name a file has."""
+"""The system's error for a folder whose name belongs to a file."""
 WITHOUT_ROOM = """
 from pathlib import Path
 from mnist_tune.files.writable import check_folders
@@ -42,7 +42,7 @@ print(check_folders(Path("elsewhere"), Path("disk/artifacts")))
 
 
 def trains(trial: Trial) -> float:
-    """A job that leaves weights."""
+    """A job that keeps weights."""
     trial.epoch_done(made_epoch(1, 50.0))
     trial.keep_file(MODEL_FILE, b"weights")
     return 50.0

@@ -1,4 +1,4 @@
-"""What a study that is not finished says of its best is the same in every place: that it may change."""
+"""Every output about an unfinished study says that its best may change."""
 
 from __future__ import annotations
 

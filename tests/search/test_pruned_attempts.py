@@ -1,4 +1,4 @@
-"""An attempt that is pruned: when the storage is away, an answer is lost, or its cell was tried before."""
+"""Pruning of an attempt when the storage is away, an answer is lost, or the cell was tried before."""
 
 from __future__ import annotations
 

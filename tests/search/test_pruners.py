@@ -1,4 +1,4 @@
-"""Trials that a study's pruner ends: when, as what, and what is left of them."""
+"""When a study's pruner ends trials, in which state, and what stays stored."""
 
 from __future__ import annotations
 

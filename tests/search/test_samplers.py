@@ -103,7 +103,7 @@ def test_cma_es_learns_without_a_pickle_in_the_storage(tmp_path: Path) -> None:
 
 
 def test_cma_es_tells_what_stock_tells(tmp_path: Path) -> None:
-    """Its distribution, made anew, is the one that stock would have kept as a pickle."""
+    """Check that the recomputed distribution equals the one that stock would have stored as a pickle."""
     study = searched(tmp_path, "cmaes", n_trials=13)
     work(study, toy)
     ours = sampler(study.spec, 13)

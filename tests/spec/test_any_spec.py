@@ -1,4 +1,4 @@
-"""Whatever stands in a spec, it is one that works or it gets one line."""
+"""Any spec either works or gets a one-line error."""
 
 from __future__ import annotations
 

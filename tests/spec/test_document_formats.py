@@ -1,4 +1,4 @@
-"""What each format takes for a number, a date or a text: the one line that says what to write instead."""
+"""Numbers, dates and texts in each format, and the one-line errors that say what to write instead."""
 
 from __future__ import annotations
 

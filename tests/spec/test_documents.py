@@ -1,4 +1,4 @@
-"""Files that people write: what is read as it is meant, and the one line that answers anything else."""
+"""Files that people write are read as they are meant, or get a one-line error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that can have no effect are said when a study is made, and only those."""
+"""Settings without effect are named when a study is made, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study's TOML file: what it may say, and how a mistake in it is answered."""
+"""A study's TOML file: what it may contain, and the error for each mistake."""
 
 from __future__ import annotations
 

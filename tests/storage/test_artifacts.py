@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> ArtifactFolder:
 
 
 def contents(folder: Path) -> list[bytes]:
-    """What the files in the folder hold, whatever they are called."""
+    """The contents of the files in the folder, whatever their names."""
     return sorted(file.read_bytes() for file in (folder / "artifacts").iterdir())
 
 

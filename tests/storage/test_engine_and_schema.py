@@ -1,4 +1,4 @@
-"""The storage: which URLs it takes, what it makes and what it refuses to make."""
+"""The storage: the URLs that it accepts, what it makes, and what it refuses to make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which file system a path lies on; SQLite on one that a network serves is refused."""
+"""The file system of a path; SQLite on a network's file system is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEAD_SSHFS = (
     "mkdir -p far && exec 3<>/dev/fuse && "
     "mount --internal-only -t fuse.sshfs -o fd=3,rootmode=40000,user_id=0,group_id=0 far far && exec 3<&-"
 )
-"""A real mount of a server that is gone: nobody answers for it any more."""
+"""A real mount of a file server that is gone and no longer answers."""
 
 
 needs_fuse = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="no FUSE here")

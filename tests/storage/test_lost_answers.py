@@ -1,4 +1,4 @@
-"""A commit that reaches the server while its answer never comes back: asked again, it has one effect."""
+"""A commit whose answer is lost on the way back has one effect, even if it is repeated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 
 
 class StudyBehindALink:
-    """A study seen over a good link and through the proxy, to act there and look here."""
+    """A study over a good link, to look at it, and through the proxy, to act on it."""
 
     def __init__(self, study: OpenStudy, proxy: TcpProxy) -> None:
         self.study = study

@@ -89,7 +89,7 @@ def version(study: OpenStudy) -> int:
 
 
 def histories(study: OpenStudy) -> dict[int, list[float | None]]:
-    """Accuracies by epoch, of each trial."""
+    """The accuracies of each trial, by epoch."""
     attempts = read_results(study).attempts
     return {each.number: [epoch.validation_accuracy for epoch in each.history] for each in attempts}
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 class InLocalTime(GuardedStorage):
-    """Ours with the times of a trial as Optuna tells them: local ones without a zone. Ours are in UTC."""
+    """Our storage with trials' times as Optuna gives them: local, without a zone. Ours are in UTC."""
 
     def _build_frozen_trial_from_trial_model(self, trial: Any) -> FrozenTrial:
         frozen = super()._build_frozen_trial_from_trial_model(trial)

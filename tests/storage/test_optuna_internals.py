@@ -1,4 +1,4 @@
-"""What is relied on in Optuna's private parts where it stores: what has moved is said here first."""
+"""What we rely on in Optuna's private parts for storing; these tests fail first when a part changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is relied on in Optuna's private parts where it samples and prunes."""
+"""What we rely on in Optuna's private parts for sampling and pruning."""
 
 from __future__ import annotations
 

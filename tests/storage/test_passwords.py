@@ -1,4 +1,4 @@
-"""A password of odd characters opens the database, and shows nowhere: in no output, process, row or file."""
+"""A password of odd characters opens the database, and appears in no output, process, row or file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 MARK = "Xy7Zq"
-"""What every way to write the password down keeps of it."""
+"""A part of the password that is the same in every encoding of it."""
 PASSWORD = f"{MARK}{{0}} {{b}} \"'`$x%41%s@:/?#&=+\\\\ é{MARK}"
 
 SPEC = (
@@ -60,7 +60,7 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def connect(url: str, password: str = PASSWORD) -> psycopg.Connection[tuple[Any, ...]]:
-    """Without any of our own."""
+    """A connection by psycopg alone, without our own code."""
     there = make_url(url)
     return psycopg.connect(
         host=there.host, port=there.port, user=there.username, dbname=there.database, password=password
@@ -77,7 +77,7 @@ def rows(url: str) -> Iterator[str]:
 
 
 def command_lines(folder: Path) -> list[str]:
-    """Of all processes that work in the folder."""
+    """The command lines of all processes that work in the folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""What only a real PostgreSQL server can show: clients in other time zones, locks on rows, passwords."""
+"""Tests that need a real PostgreSQL server: clients in other time zones, locks on rows, passwords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commit whose answer never came has happened all the same: asked again, the queue does nothing twice."""
+"""Calls to the queue after a commit whose answer was lost: nothing is done twice."""
 
 from __future__ import annotations
 

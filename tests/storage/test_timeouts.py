@@ -1,4 +1,4 @@
-"""A PostgreSQL server that says nothing: how long it is waited for, and what it is left to do itself."""
+"""A PostgreSQL server that is silent: how long clients wait, and what the server ends itself."""
 
 from __future__ import annotations
 

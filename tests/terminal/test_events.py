@@ -1,4 +1,4 @@
-"""What people see of a study on a terminal and in a log."""
+"""The lines about a study on a terminal and in a log."""
 
 from __future__ import annotations
 

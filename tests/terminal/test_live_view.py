@@ -32,7 +32,7 @@ ALL_AXES: Grid = EIGHT_CELLS | {"seed": [0, 2**32 - 1], "precision": ["bf16", "f
 
 
 def lines(results: Results, width: int = 80, height: int = 24, **options: Any) -> list[str]:
-    """What stands on a screen of that size."""
+    """The lines on a screen of that size."""
     return live_view(results, width, height, now=NOW, **options).plain.split("\n")
 
 

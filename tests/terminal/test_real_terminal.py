@@ -42,7 +42,7 @@ def shows_the_view(screen: list[str]) -> bool:
 
 
 def assert_is_whole(screen: list[str], width: int, height: int) -> None:
-    """The view with nothing missing and nothing left of an earlier drawing."""
+    """Wait for the view, complete and without remains of an earlier drawing."""
     assert len(screen) == height
     assert max(map(len, screen)) <= width
     assert re.fullmatch(r"tiny +[━╸─]+ +\d/8 cells( +(ETA .*|waiting for workers))?", screen[0])

@@ -1,4 +1,4 @@
-"""What `status` prints fits a terminal of 80 columns and shows what matters, however long the study is."""
+"""The output of `status` fits 80 columns and shows what matters, however long the study is."""
 
 from __future__ import annotations
 

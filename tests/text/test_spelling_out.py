@@ -1,4 +1,4 @@
-"""How each character that would not be seen is spelt out, and which lines an error has."""
+"""How each invisible character is escaped, and which lines an error has."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ ZONES = ["Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Asia/Kathma
 
 
 def study_of(folder: Path, times: tuple[datetime, datetime], url: str | None = None) -> OpenStudy:
-    """A study of one cell that was trained from the one time to the other."""
+    """A study of one cell that was trained between the two times."""
     study = new_study(folder, ONE_CELL, url)
     queue = study.queue()
     queue.complete(take(queue), 90.0)

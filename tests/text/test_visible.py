@@ -1,4 +1,4 @@
-"""Stored and typed text reaches a terminal or a page only with what it would obey, or hide, spelt out."""
+"""Stored and typed text reaches a terminal or a page only with its control and hidden characters escaped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.specs import TWO_CELLS, write_spec
 from tests.support.studies import new_study, take
 
 OSC = "\x1b]52;c;ZXZpbA==\x07"
-"""Has a terminal write its clipboard."""
+"""A sequence that has a terminal write its clipboard."""
 HOSTILE = f"[bold]{OSC}\x9b31m\x7f\u202e\u2066evil\u200b\u2060\ufeff\u00ad\u2028\u0085\u3164\r[/bold]:smile:"
 SHOWN = (
     r"[bold]\x1b]52;c;ZXZpbA==\x07\x9b31m\x7f\u202e\u2066evil"

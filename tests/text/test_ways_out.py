@@ -1,4 +1,4 @@
-"""Text leaves the program through a few modules alone."""
+"""Only a few modules write text to the outside."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRINTERS = {
     "mnist_tune/cli/options.py",
     "mnist_tune/launch/remote_worker.py",
 }
-"""Where the ways out are; everybody else uses these."""
+"""The modules that may write text to the outside; all others use them."""
 
 
 def test_there_is_no_other_way_out() -> None:

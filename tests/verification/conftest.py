@@ -1,4 +1,4 @@
-"""A grid and a sampled search with everything that can become of a cell."""
+"""A grid and a sampled search with cells in every state."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from tests.support.verified_studies import PATIENT_SPEC, SAMPLED_SPEC
 
 @pytest.fixture(scope="session")
 def grid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid with everything that can become of a cell: trial 0 was lost and is complete as trial 8, 1 is a
-    hole, 2 to 4 are complete, 5 is so by another job, 6 was stopped and waits as trial 9, 7 runs.
+    """A grid with cells in every state.
+
+    Trial 0 was lost and is complete as trial 8, 1 failed for good, 2 to 4 are complete, 5 is complete by
+    another job, 6 was stopped and waits as trial 9, 7 runs.
     """
     folder = tmp_path_factory.mktemp("grid")
     build = CellsByHand(folder, PATIENT_SPEC)
@@ -56,11 +58,11 @@ def sampled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def grid(grid_folder: Path, tmp_path: Path) -> Path:
-    """A copy of that grid."""
+    """A copy of the folder of the grid."""
     return shutil.copytree(grid_folder, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
 def sampled(sampled_folder: Path, tmp_path: Path) -> Path:
-    """A copy of that search."""
+    """A copy of the folder of the sampled search."""
     return shutil.copytree(sampled_folder, tmp_path / "sampled")

@@ -1,4 +1,4 @@
-"""What is worth knowing of a study, but breaks no promise."""
+"""Remarks: worth knowing about a study, but no broken promise."""
 
 from __future__ import annotations
 

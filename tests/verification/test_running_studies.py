@@ -20,7 +20,7 @@ from tests.support.verified_studies import findings_by_check
 
 
 def verified_while_it_runs(study: OpenStudy, folder: Path) -> int:
-    """Verify while toy workers, one of which is killed, run the study; how many states were seen."""
+    """Verify while toy workers run the study and one is killed; returns how many states were seen."""
 
     def verdict() -> str:
         verification = verify(study.storage, "tiny", folder / "artifacts", folder / "checkpoints")

@@ -1,4 +1,4 @@
-"""What cannot be read is a finding, and hides no other."""
+"""A value that cannot be read is a finding, and hides no other finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`verify`: what is said of each check, the exit codes, and that nothing is written."""
+"""`verify`: the output for each check, the exit codes, and that nothing is written."""
 
 from __future__ import annotations
 

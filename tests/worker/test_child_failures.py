@@ -1,4 +1,4 @@
-"""How a training process fails, hangs, is killed, or cannot start, and what is said of it."""
+"""A training process that fails, hangs, is killed, or cannot start, and the messages about it."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_device_that_is_not_there_is_the_users_mistake(tmp_path: Path, mnist_d
 
 
 def put_in_torchs_place(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Have the next training process find this in torch's place, the fork server being gone."""
+    """Have the next training process, started without a fork server, import this text as torch."""
     (folder / "torch.py").write_text(script, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(fork_server, "start_method", lambda: "spawn")

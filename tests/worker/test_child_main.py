@@ -1,4 +1,4 @@
-"""What the training process tells of a trial that failed, and what it keeps of it."""
+"""The training process's message about a failed trial, and the memory that it keeps afterwards."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RUN = Run(TrainingConfig(epochs=1), None, 0, "token", 10.0)
 
 
 class Large:
-    """What a trial holds: stands for weights, moments, images."""
+    """Stands for the memory of a trial: weights, moments, images."""
 
 
 class FailingJob(Job):
-    """Fails in mid-trial, with all of it in its hands."""
+    """Fails in the middle of a trial, while it holds all of that memory."""
 
     held: list[weakref.ref[Large]]
 

@@ -1,4 +1,4 @@
-"""When a process is asked to stop, how often, and by whom it is not."""
+"""When and how often a process is asked to stop, and which signals it ignores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
 
 
 class Clock:
-    """The seconds that the signals come at."""
+    """The seconds at which the signals come."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0

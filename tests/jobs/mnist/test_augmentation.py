@@ -23,7 +23,7 @@ def augmentation(seed: int = 0, **strengths: float) -> Augmentation:
 
 
 def centers(images: Tensor) -> Tensor:
-    """Where the ink of each image lies, in pixels: (n, 2) of x and y."""
+    """The centre of each image's ink in pixels: (n, 2) of x and y."""
     ink = (images + 1).squeeze(1)
     places = torch.arange(28.0)
     total = ink.sum((1, 2))

@@ -40,7 +40,7 @@ def test_the_images_are_pages_of_their_file_which_all_workers_share(mnist_direct
 
 
 def pages_of(address: int) -> dict[str, int]:
-    """What Linux says of the mapping that holds the address, in KiB."""
+    """Linux's figures, in KiB, for the memory mapping that contains the address."""
     maps = Path("/proc/self/smaps").read_text(encoding="utf-8")
     for head, fields in re.findall(r"^(\w+-\w+) [rwxps-]{4} .*\n((?:[A-Z]\w+: .*\n)+)", maps, re.MULTILINE):
         first, end = (int(bound, 16) for bound in head.split("-"))

@@ -18,7 +18,7 @@ FP32 = Runtime("cpu", "a CPU", "fp32", 1)
 
 
 class SaysFirstPixel(nn.Module):
-    """Answers with the digit its first pixel holds, so that every right answer is known beforehand."""
+    """A model that answers with the digit in an image's first pixel, so that its answers are known."""
 
     def forward(self, images: Tensor) -> Tensor:
         digits = ((images[:, 0, 0, 0] + 1) / 2 * 255).round().long()

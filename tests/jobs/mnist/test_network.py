@@ -13,7 +13,7 @@ from mnist_tune.jobs.model_folder import MODEL_FILE
 
 
 class Bomb:
-    """Unpickling it writes a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target

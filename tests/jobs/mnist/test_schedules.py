@@ -6,7 +6,7 @@ from mnist_tune.jobs.mnist.schedules import Schedule, learning_rates
 
 
 def plain_rates(scheduler: Scheduler, n_steps: int) -> list[float]:
-    """What a plain script's scheduler gives, from the optimizer that it drives."""
+    """The learning rates that a scheduler in a plain script sets in its optimizer."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=0.01)
     driver: torch.optim.lr_scheduler.LRScheduler = torch.optim.lr_scheduler.CosineAnnealingLR(

@@ -20,7 +20,7 @@ def same_weights_every_time() -> None:
 
 
 class Recorded(LabeledImages):
-    """Tells which images were taken."""
+    """Images that record which of them were taken."""
 
     taken: list[list[int]]
 
