@@ -108,7 +108,7 @@ class _Placed:
 
 
 class RayPool:
-    """The workers of an order, from the request to Ray until their ends."""
+    """The workers of one request, from the call of Ray until their ends."""
 
     def __init__(self, order: LaunchRequest) -> None:
         self._order = order
