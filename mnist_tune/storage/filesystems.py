@@ -10,45 +10,13 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 # Types as in MOUNTS, without "fuse.". 9p and virtiofs are left out: they join a guest to its own host (WSL,
 # sandboxes, containers in a virtual machine), and some guests have no other file system.
-NETWORK = frozenset(
-    {
-        "afs",
-        "beegfs",
-        "blobfuse",
-        "blobfuse2",
-        "ceph",
-        "ceph-fuse",
-        "cifs",
-        "coda",
-        "curlftpfs",
-        "davfs",
-        "fhgfs",
-        "gcsfuse",
-        "glusterfs",
-        "goofys",
-        "gpfs",
-        "gvfsd-fuse",
-        "juicefs",
-        "lizardfs",
-        "lustre",
-        "mfs",
-        "mountpoint-s3",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "orangefs",
-        "panfs",
-        "pvfs2",
-        "rclone",
-        "s3fs",
-        "seaweedfs",
-        "smb3",
-        "smbfs",
-        "smbnetfs",
-        "sshfs",
-        "wekafs",
-    }
-)
+# fmt: off
+NETWORK = frozenset({
+    "afs", "beegfs", "blobfuse", "blobfuse2", "ceph", "ceph-fuse", "cifs", "coda", "curlftpfs", "davfs",
+    "fhgfs", "gcsfuse", "glusterfs", "goofys", "gpfs", "gvfsd-fuse", "juicefs", "lizardfs", "lustre",
+    "mfs", "mountpoint-s3", "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "rclone", "s3fs",
+    "seaweedfs", "smb3", "smbfs", "smbnetfs", "sshfs", "wekafs",
+})
 # fmt: on
 
 
