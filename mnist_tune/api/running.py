@@ -40,14 +40,14 @@ def run(
     artifacts: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Study:
-    """Create the study unless it is there, have local processes work on it, and return it when finished.
+    """Create the study unless it exists, have local processes work on it, and return it when finished.
 
-    A study that was begun goes on where it was, also after a crash. A cell that failed for good stays
-    missing: `status.cells.failed` counts these.
+    A study that was begun goes on where it stopped, also after a crash. Cells that failed for good stay
+    missing and are counted in `status.cells.failed`.
 
     Ctrl-C, or a notebook's 'interrupt kernel', has the workers finish their epochs and give their cells back.
-    A second one has them give the cells back at once, a third one kills them. Then KeyboardInterrupt comes.
-    Python tells only a main thread of Ctrl-C: from another one, `mnist-tune cancel` is the way to stop. If
+    A second one has them give the cells back at once, and a third one kills them. KeyboardInterrupt follows.
+    Only a main thread gets Ctrl-C from Python: a run in another thread is stopped by `mnist-tune cancel`. If
     this process is killed, its workers leave by themselves.
 
     A script needs no `if __name__ == "__main__"`: the workers do not run it again.
@@ -57,7 +57,7 @@ def run(
     device: auto, cpu, cuda, cuda:N or mps.
     threads: CPU threads of a worker; None is 1.
     data_dir: a folder with MNIST/raw/; None is $MNIST_TUNE_DATA, else the user's cache, filled at first use.
-    checkpoints, artifacts: folders for states to go on from, and for weights and logs; None is beside the
+    checkpoints, artifacts: folders for training states, and for weights and logs; None is beside the
         SQLite file.
     progress: whether to print a line for each thing that happens.
 

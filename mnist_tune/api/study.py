@@ -167,7 +167,7 @@ class Study:
 def create_study(
     spec: Named, storage: Storage = None, *, name: str | None = None, reuse: str | None = None
 ) -> Study:
-    """Store a study with all its cells, ready for workers. The very same study again is found, not made anew.
+    """Store a study with all its cells, ready for workers; if the same study exists, open it.
 
     spec: a TOML file's path, the name of a study that comes with mnist-tune ("quickstart"), or the tables of
         such a file as a dict.

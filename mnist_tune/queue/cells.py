@@ -32,7 +32,7 @@ INHERITED_OF = select(system_attributes).where(
 
 
 def lock_study(session: orm.Session, study_id: int) -> None:
-    """Serialise what changes the study's list of trials; on SQLite, take the write lock before any read."""
+    """Lock the study's list of trials against other changes; on SQLite, lock for writing before any read."""
     session.execute(studies.update().where(studies.c.study_id == study_id).values(study_id=study_id))
 
 

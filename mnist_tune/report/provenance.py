@@ -38,7 +38,7 @@ class Provenance:
 
 
 def provenance(results: Results, storage: str, now: datetime) -> Provenance:
-    """What is known of how the study was run."""
+    """The facts about how the study was run."""
     rows = [["study", results.name], ["storage", storage], *_times(results, now)]
     rows.append(["not run anew", taken_over(results)])
     rows += [[title, _values(results, key)] for key, title in TITLES.items()]

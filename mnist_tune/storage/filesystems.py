@@ -1,4 +1,4 @@
-"""Which file system a path lies on, and whether a network serves it."""
+"""Finds the file system of a path, and whether a network serves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names under which a study and its trials carry our data in Optuna's attributes."""
+"""The names of our data in the attributes of Optuna's studies and trials."""
 
 SPEC = "mnist_tune:spec"
 """Study, user: the whole spec. With it a worker needs only the storage and the study's name."""

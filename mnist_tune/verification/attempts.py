@@ -18,7 +18,7 @@ SLACK = timedelta(milliseconds=1)
 
 
 def accepted(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Each trial is one that Optuna takes: times, values and parameters fit its state and its search."""
+    """Optuna accepts each trial: times, values and parameters fit its state and its search."""
     try:
         check_consistency(attempt.trial)
     except ValueError as error:
@@ -26,7 +26,7 @@ def accepted(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def reasoned(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Each failed attempt has its reason, in one of the classes that budgets are counted in."""
+    """Each failed attempt has its reason, in one of the classes that have retry budgets."""
     failure = attempt.trial.user_attrs.get(FAILURE)
     if failure is None:
         yield "failed without a reason: not by a worker of ours; any worker puts the cell back"
@@ -37,7 +37,7 @@ def reasoned(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def claimed(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Each attempt that was begun has its claim, its worker and, once finished, the result that it left."""
+    """Each attempt that was begun has its claim, its worker and, once finished, its result."""
     trial = attempt.trial
     marks = {
         "claim": trial.system_attrs.get(CLAIM),

@@ -24,7 +24,7 @@ from mnist_tune.verification.stored import (
 
 
 def there(stored: Stored, cell: int) -> Iterator[str]:
-    """Every cell of the spec is there, and no other."""
+    """Every cell of the spec has a trial, and there is no other cell."""
     if cell not in stored.cells:
         if not stored.unreadable:  # an unreadable trial may be for any cell
             yield "no trial is for this cell"
@@ -33,7 +33,7 @@ def there(stored: Stored, cell: int) -> Iterator[str]:
 
 
 def controlled(stored: Stored, _: None) -> Iterator[str]:
-    """Workers know whether they may claim cells."""
+    """The stored control tells workers whether they may claim cells."""
     control = stored.study_attributes.get(CONTROL, Control.RUNNING)
     if control not in list(Control):
         yield f"the study's control is {control!r}; it should be one of {', '.join(Control)}"
@@ -81,7 +81,7 @@ def unchanged(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def one_at_a_time(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """A cell is tried again only after a failure: at most one attempt runs, and none follows the end."""
+    """A cell is tried again only after a failure: at most one attempt runs, and none follows a success."""
     previous = attempt.previous
     if previous is not None and previous.state != TrialState.FAIL:
         yield f"the attempt before it, trial {previous.number}, is {previous.state.name}"
@@ -123,7 +123,7 @@ def _is_spent(stored: Stored, trial: FrozenTrial, kind: str) -> list[bool]:
 
 
 def foreign(_: Stored, trial: FrozenTrial) -> Iterator[str]:
-    """Every trial is one of a cell."""
+    """Every trial belongs to a cell."""
     if cell_of(trial) is None:
         yield "is not a trial of ours: no worker runs it, no report counts it"
 

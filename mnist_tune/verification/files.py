@@ -20,7 +20,7 @@ from mnist_tune.verification.stored import Stored, StoredAttempt, host_of
 
 
 def kept_here(stored: Stored, _: None) -> Iterator[str]:
-    """The folder of the files that were kept is on this machine."""
+    """The folder of artifacts is on this machine."""
     listed = any(attempt.artifacts for attempt in stored.attempts)
     if listed and not stored.artifacts.is_dir():
         yield f"{stored.artifacts} is not here: no file was checked; name its place with --artifacts"
@@ -36,7 +36,7 @@ def kept(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def whole(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Every file that was kept of an attempt is there, and every model can be read to its end."""
+    """Every kept file of an attempt exists, and every model can be read to its end."""
     for artifact, path in _files(stored, attempt):
         try:
             length = _length(path)
@@ -58,7 +58,7 @@ def whole(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def here(stored: Stored, _: None) -> Iterator[str]:
-    """The files that were kept lie in one folder, on this machine."""
+    """All kept files are in one folder, on this machine."""
     if not stored.artifacts.is_dir():  # `kept_here` reports it
         return
     absent = [
@@ -80,7 +80,7 @@ def here(stored: Stored, _: None) -> Iterator[str]:
 
 
 def named(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Every name of a file is one that we give, and leads to no other."""
+    """Every stored name of a file is a valid one, and leads to no other file."""
     attributes = attempt.trial.system_attrs
     for key in attributes:
         if key.startswith(ARTIFACTS_ATTR_PREFIX) and attributes[key] != "null":

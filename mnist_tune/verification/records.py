@@ -35,7 +35,7 @@ def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Only a study with a pruner has pruned attempts, each after an epoch that was not to be its last."""
+    """Only a study with a pruner has pruned attempts, each ended before its last epoch."""
     if stored.spec.pruner is None:
         yield "was pruned, but the spec has no [pruner]"
     done = len(_history(stored, attempt.trial))
@@ -47,7 +47,7 @@ def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Each history has every epoch once, from the first, and all of them once the trial is complete."""
+    """Each history has every epoch once, from the first; that of a complete trial has all."""
     epochs = [metrics["epoch"] for metrics in _history(stored, attempt.trial)]
     if _was_copied_without(stored, attempt.trial):  # `came_along` reports it
         return
@@ -60,13 +60,13 @@ def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def came_along(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """The epochs of each attempt came along when the study was copied."""
+    """The epochs of each attempt were copied with the study."""
     if _was_copied_without(stored, attempt.trial):
         yield "another program copied it without its epochs; only their accuracies came along"
 
 
 def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """What Optuna's plots show of each epoch is what the history has."""
+    """Optuna's plots show the same accuracy for each epoch as the history."""
     history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(stored, attempt.trial)}
     if not history and HISTORY not in attempt.trial.user_attrs:  # not the MNIST job, or `gapless` reports it
         return
