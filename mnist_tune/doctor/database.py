@@ -97,11 +97,18 @@ def _tables(engine: Engine) -> Iterator[CheckResult]:
     storage = open_storage(engine.url)  # it refuses another version's tables
     try:
         count = len(study_names(storage))
+        is_up_to_date = storage.is_up_to_date()
     finally:
         storage.remove_session()
         storage.engine.dispose()
     studies = "study" if count == 1 else "studies"
     yield CheckResult("storage", Severity.OK, f"{shown(engine.url)}: {count} {studies}")
+    if not is_up_to_date:
+        says = (
+            "of an older version, which every command reads; a worker, or 'mnist-tune create-study SPEC', "
+            "brings them up to date, as a user who may make tables"
+        )
+        yield CheckResult("tables", Severity.WARNING, says)
 
 
 def _empty(engine: Engine) -> Iterator[CheckResult]:

@@ -27,10 +27,11 @@ SQLITE_REMEDIES = {
     sqlite3.SQLITE_READONLY: "let this user write to the file and its folder, or name another file",
 }
 TOO_MANY_CONNECTIONS = "53300"
+NOT_ALLOWED = "42501"
 POSTGRESQL_REMEDIES = {
     None: "see that the server runs, and that host, user and database are right",
     "25006": "name the primary server, or make the database writable",
-    "42501": "grant that to this user",
+    NOT_ALLOWED: "grant that to this user",
     "53100": "free some space on the server's disk and try again",
     "57P01": "it was ended on the server, or the server stops; try again",
     TOO_MANY_CONNECTIONS: "raise the server's max_connections, or run fewer workers",
@@ -67,7 +68,7 @@ def explain(error: DBAPIError) -> str:
             return "is not an SQLite database; name another file"
         remedy = SQLITE_REMEDIES.get(_code(error.orig), OTHERWISE)
     else:
-        remedy = POSTGRESQL_REMEDIES.get(_sqlstate(error.orig), OTHERWISE)
+        remedy = POSTGRESQL_REMEDIES.get(sqlstate(error.orig), OTHERWISE)
     return f"cannot be used: {first_line(str(error.orig).strip())}; {remedy}"
 
 
@@ -85,7 +86,8 @@ def opening_error(url: URL, error: DBAPIError) -> MnistTuneError:
     return (MnistTuneError if failed else UserError)(f"{shown(url)}: {explain(error)}")
 
 
-def _sqlstate(error: BaseException | None) -> str | None:
+def sqlstate(error: BaseException | None) -> str | None:
+    """What PostgreSQL calls an error; None if it says nothing, or is not asked."""
     state: str | None = getattr(error, "sqlstate", None)
     full = re.search("too many (clients|connections)", str(error))  # the driver gives no state for it
     return TOO_MANY_CONNECTIONS if state is None and full else state

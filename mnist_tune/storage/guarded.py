@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
-from mnist_tune.storage.migrations import MIGRATIONS, migrate, version_of
+from mnist_tune.storage.migrations import is_up_to_date, migrate
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
 from mnist_tune.storage.schema import prepare
 from mnist_tune.storage.statements import Notes, beat, changed, claimed_with, end, put, touch
@@ -108,14 +108,19 @@ class GuardedStorage(ReadableStorage):
             self._tables.add(table.name)
         return table.name in self._tables
 
+    def is_up_to_date(self) -> bool:
+        """Whether our tables are those of this version, with all that belongs to them."""
+        with self.transaction() as session:
+            return is_up_to_date(session.connection())
+
     def migrate(self) -> None:
         """Bring our tables up to date; must be called before anything is written to them.
 
         Raises:
-            UserError: a newer version has made them.
+            UserError: a newer version has made them, or the database's user may not do that.
         """
         with self.transaction() as session:
-            if version_of(session.connection()) < len(MIGRATIONS):
+            if not is_up_to_date(session.connection()):
                 lock(session.connection())
                 migrate(session.connection())
 

@@ -82,7 +82,7 @@ def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
         {"trial_id": trial_id, "epoch": epoch, "metrics": json.dumps(metrics)}
         for epoch, metrics in notes.get("epochs", {}).items()
     ]
-    upsert(session, epochs, ("trial_id", "epoch"), of_epochs, now=("stored",))
+    upsert(session, epochs, ("trial_id", "epoch"), of_epochs)
 
 
 def beat(session: orm.Session, trial_id: int) -> None:

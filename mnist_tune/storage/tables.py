@@ -45,7 +45,6 @@ epochs = sqlalchemy.Table(
     ),
     sqlalchemy.Column("epoch", sqlalchemy.Integer, primary_key=True, autoincrement=False),
     sqlalchemy.Column("metrics", sqlalchemy.Text, nullable=False),
-    sqlalchemy.Column("stored", UtcDateTime, nullable=False),
 )
 """One row for each epoch of a trial, counted from 1; `metrics` is a JSON object of numbers by name.
 

@@ -40,8 +40,9 @@ def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Fin
     the same study existed already.
 
     Raises:
-        UserError: another study has this name.
+        UserError: another study has this name, or our tables are old and cannot be brought up to date.
     """
+    storage.migrate()  # with --reuse the database may be an older version's, or a copy by stock Optuna
     with storage.transaction() as session:
         lock(session.connection())
         stored = _find(session, spec.study.name)

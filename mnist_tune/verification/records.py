@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_tune.errors import Damaged
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.trained import FINISHED
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, METRIC, RESULT
+from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt
 
@@ -28,8 +28,8 @@ def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
         return
     if len(values) != 1 or not math.isfinite(values[0]):
         yield f"its value is {values}"
-    elif history and values[0] != history[-1][METRIC]:
-        yield f"its value is {values[0]}, but its last epoch had {history[-1][METRIC]}"
+    elif history and values[0] != history[-1].validation_accuracy:
+        yield f"its value is {values[0]}, but its last epoch had {history[-1].validation_accuracy}"
     elif stored.trained.was_trained(attempt.trial) and not stored.trained.has_its_result(attempt.trial):
         yield f"its value is {values[0]}, but it ended with {attempt.trial.system_attrs.get(RESULT)}"
 
@@ -38,17 +38,22 @@ def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Only a study with a pruner has pruned attempts, each ended before its last epoch."""
     if stored.spec.pruner is None:
         yield "was pruned, but the spec has no [pruner]"
-    done = len(_history(stored, attempt.trial))
-    configured = stored.spec.training_config(attempt.trial.params).epochs
-    if _was_copied_without(stored, attempt.trial):  # `came_along` reports it
+    history = _history(stored, attempt.trial)
+    if history is None or _was_copied_without(stored, attempt.trial):  # `gapless` or `came_along` reports it
         return
+    done = len(history)
+    configured = stored.spec.training_config(attempt.trial.params).epochs
     if _ran_the_job(stored, attempt.trial) and not 0 < done < configured:
         yield f"was pruned after {done} epochs of {configured}"
 
 
 def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Each history has every epoch once, from the first; that of a complete trial has all."""
-    epochs = [metrics["epoch"] for metrics in _history(stored, attempt.trial)]
+    history = stored.histories[trial_id_of(attempt.trial)]
+    if isinstance(history, Damaged):
+        yield f"its history {history}"
+        return
+    epochs = [metrics.epoch for metrics in history]
     if _was_copied_without(stored, attempt.trial):  # `came_along` reports it
         return
     if epochs != list(range(1, len(epochs) + 1)):
@@ -67,9 +72,10 @@ def came_along(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Optuna's plots show the same accuracy for each epoch as the history."""
-    history = {metrics["epoch"]: metrics[METRIC] for metrics in _history(stored, attempt.trial)}
-    if not history and HISTORY not in attempt.trial.user_attrs:  # not the MNIST job, or `gapless` reports it
-        return
+    found = _history(stored, attempt.trial)
+    if found is None or not (found or HISTORY in attempt.trial.user_attrs):
+        return  # not the MNIST job, or `gapless` reports it
+    history = {metrics.epoch: metrics.validation_accuracy for metrics in found}
     reports = attempt.trial.intermediate_values
     if attempt.trial.state in FINISHED:
         agree = reports == history
@@ -92,17 +98,16 @@ def without_password(_: Stored, attribute: Attribute) -> Iterator[str]:
         yield f"'{attribute.key}' holds a URL with a password; change the password"
 
 
-def _history(stored: Stored, trial: FrozenTrial) -> list[dict[str, Any]]:
-    if rows := stored.epochs.get(trial_id_of(trial)):
-        return [{**json.loads(metrics), "epoch": epoch} for epoch, metrics in rows]
-    of_0_5_0: list[dict[str, Any]] = trial.user_attrs.get(HISTORY, [])
-    return of_0_5_0
+def _history(stored: Stored, trial: FrozenTrial) -> list[EpochMetrics] | None:
+    """Its epochs; None if they are damaged, as `gapless` says."""
+    history = stored.histories[trial_id_of(trial)]
+    return None if isinstance(history, Damaged) else history
 
 
 def _was_copied_without(stored: Stored, trial: FrozenTrial) -> bool:
     """Whether a copy by stock Optuna left the trial's epochs behind: it does not copy our tables."""
     ran_elsewhere = trial.state in FINISHED and trial_id_of(trial) not in stored.ran_here
-    return ran_elsewhere and bool(trial.intermediate_values) and not _history(stored, trial)
+    return ran_elsewhere and bool(trial.intermediate_values) and _history(stored, trial) == []
 
 
 def _ran_the_job(stored: Stored, trial: FrozenTrial) -> bool:

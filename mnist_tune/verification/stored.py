@@ -16,14 +16,17 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.failures import FailureClass
 from mnist_tune.files.stored_names import is_artifact_id
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.distributions import Waiting, waiting_cells
+from mnist_tune.records.epochs import history_of
 from mnist_tune.records.trained import TrainedTrials, trained_with
 from mnist_tune.records.trials import StoredTrials
+from mnist_tune.records.values import parse
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import Retry
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.keys import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, WORKER
-from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
+from mnist_tune.storage.keys import CELL, CLAIM, FAILURE, FAILURES, FORMER_RETRY, HISTORY, WORKER
+from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX, trial_id_of
 
 
 class Attribute(NamedTuple):
@@ -88,6 +91,19 @@ class Stored:
             for cell, trials in of_cell.items()
             for previous, trial, following in zip([None, *trials], trials, [*trials[1:], None], strict=False)
         ]
+
+    @cached_property
+    def histories(self) -> dict[int, list[EpochMetrics] | Damaged]:
+        """Id of a trial to its epochs, or to what is wrong with them."""
+        return {trial_id_of(trial): self._history(trial) for trial in self.trials}
+
+    def _history(self, trial: FrozenTrial) -> list[EpochMetrics] | Damaged:
+        rows, of_0_5_0 = self.epochs.get(trial_id_of(trial)), trial.user_attrs.get(HISTORY, [])
+        try:
+            history: list[EpochMetrics] = history_of(rows) if rows else parse(HISTORY, json.dumps(of_0_5_0))
+        except Damaged as problem:
+            return problem
+        return history
 
     @cached_property
     def attributes(self) -> list[Attribute]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import optuna
@@ -9,6 +10,11 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.storage import optuna_internals as internals
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
+from tests.support.commands import STORED
 
 
 @pytest.fixture
@@ -33,3 +39,23 @@ def optuna_study(optuna_storage: internals.ReadableStorage) -> optuna.Study:
         if state is not None:
             optuna_study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state)
     return optuna_study
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A database that version 0.5.0 made.
+
+    Trials 0 and 1 are complete, 2 was stopped after its first epoch and waits as 6, the worker of 3 died
+    after its first epoch, 4 and 5 wait.
+    """
+    path = tmp_path / STORED
+    connection = sqlite3.connect(path)
+    connection.executescript((Path(__file__).parent / "half_done_by_0.5.0.sql").read_text(encoding="utf-8"))
+    connection.close()
+    return path
+
+
+@pytest.fixture
+def of_0_5_0(file: Path) -> OpenStudy:
+    """Its only study."""
+    return open_study(open_storage(storage_url(f"sqlite:///{file}")), "half-done")

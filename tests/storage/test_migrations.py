@@ -18,7 +18,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import HISTORY
-from mnist_tune.storage.migrations import MIGRATIONS, version_of
+from mnist_tune.storage.migrations import VERSION, version_of
 from mnist_tune.storage.statements import put
 from mnist_tune.storage.tables import epochs, versions
 from mnist_tune.study.copy import copy_study
@@ -57,25 +57,6 @@ WRITES = {
     "delete-study": ["delete-study", NAME, "--yes"],
     "dashboard": ["dashboard"],
 }
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A database that version 0.5.0 made.
-
-    Trials 0 and 1 are complete, 2 was stopped after its first epoch and waits as 6, the worker of 3 died
-    after its first epoch, 4 and 5 wait.
-    """
-    path = tmp_path / STORED
-    connection = sqlite3.connect(path)
-    connection.executescript((Path(__file__).parent / "half_done_by_0.5.0.sql").read_text(encoding="utf-8"))
-    connection.close()
-    return path
-
-
-@pytest.fixture
-def of_0_5_0(file: Path) -> OpenStudy:
-    return open_study(open_storage(storage_url(f"sqlite:///{file}")), NAME)
 
 
 def dump(file: Path) -> list[str]:
@@ -192,7 +173,7 @@ def test_tables_of_a_later_version_are_refused_in_one_line_and_left_alone(
 def test_a_worker_that_finds_tables_of_a_later_version_writes_nothing(of_0_5_0: OpenStudy) -> None:
     of_0_5_0.storage.migrate()
     with of_0_5_0.storage.transaction() as session:
-        session.execute(versions.update().values(version=len(MIGRATIONS) + 1, program="1.0\x1b[31m"))
+        session.execute(versions.update().values(version=VERSION + 1, program="1.0\x1b[31m"))
     with pytest.raises(UserError, match=r"install mnist-tune 1\.0\\x1b\[31m or a later one"):
         work(of_0_5_0, one_epoch)
     assert histories(of_0_5_0) == BEFORE

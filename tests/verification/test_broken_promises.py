@@ -142,7 +142,7 @@ IN_THE_GRID = [
     ),
     (
         "histories",
-        "INSERT INTO mnist_tune_epochs SELECT 8, 3, '{\"validation_accuracy\": 93.0}', '2026-01-01'",
+        "INSERT INTO mnist_tune_epochs SELECT 8, 3, metrics FROM mnist_tune_epochs WHERE trial_id = 8",
         "trial 7, cell 7: its history has the epochs [1, 3]",
     ),
     ("histories", set_in_spec("training.epochs", "3"), "trial 8, cell 0: its history has 2 epochs of 3"),

@@ -25,10 +25,10 @@ def test_a_damaged_page_of_the_database_is_found(grid: Path) -> None:
 
 
 def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other(grid: Path) -> None:
-    change_database(grid, "UPDATE mnist_tune_epochs SET metrics = '\"none\"' WHERE trial_id = 4")
+    change_database(grid, set_system_attribute(8, "failures", "'[1]'"))
     change_database(grid, "DELETE FROM trial_heartbeats WHERE trial_id = 8")
     findings = findings_by_check(verify_folder(grid))
-    assert findings["histories"][0].startswith("trial 3, cell 3: cannot be checked: TypeError")
+    assert findings["failure counts"][0].startswith("trial 8, cell 0: ")
     assert findings["heartbeats"] == [
         "trial 7, cell 7: runs without a heartbeat: any worker puts the cell back"
     ]
