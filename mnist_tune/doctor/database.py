@@ -105,8 +105,8 @@ def _tables(engine: Engine) -> Iterator[CheckResult]:
     yield CheckResult("storage", Severity.OK, f"{shown(engine.url)}: {count} {studies}")
     if not is_up_to_date:
         says = (
-            "of an older version, which every command reads; a worker, or 'mnist-tune create-study SPEC', "
-            "brings them up to date, as a user who may make tables"
+            "of an older version, or not whole; every command reads them; a worker, "
+            "or 'mnist-tune create-study SPEC', brings them up to date, as a user who may make tables"
         )
         yield CheckResult("tables", Severity.WARNING, says)
 

@@ -177,7 +177,10 @@ def fit(kind: TypeAdapter[T], content: Any) -> T:
 
 
 def _damage(details: ErrorDetails) -> Damaged:
-    problem = details["ctx"]["error"] if details["type"] == "value_error" else complaint(details)
+    if details["type"] == "missing":
+        problem = "missing"
+    else:
+        problem = details["ctx"]["error"] if details["type"] == "value_error" else complaint(details)
     return Damaged(": ".join([*map(str, details["loc"]), str(problem)]))
 
 

@@ -10,6 +10,8 @@ import psycopg
 import pytest
 import sqlalchemy
 
+from mnist_tune.doctor.database import storage_checks
+from mnist_tune.doctor.machine import Severity
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import dump, format_of, write
 from mnist_tune.storage.engine import storage_url
@@ -20,6 +22,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.trial import Trial
 from tests.support.commands import STORED, Command
+from tests.support.doctor_findings import finding_of
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import write_spec
 from tests.support.studies import new_study, opened_again, work
@@ -65,6 +68,18 @@ def test_create_study_takes_over_results_in_a_copy_that_stock_optuna_made(
     answer = command("create-study", again, "--reuse", NAME, "--storage", copied, "--json")
     assert (answer.code, answer.err) == (0, "")
     assert answer.json["reused"] == 2
+
+
+def test_doctor_says_which_command_brings_an_older_database_up_to_date(
+    file: Path, again: str, command: Command
+) -> None:
+    before = file.read_bytes()
+    found = finding_of(storage_checks(f"sqlite:///{file}"), "tables")
+    assert found.verdict is Severity.WARNING
+    assert "; a worker, or 'mnist-tune create-study SPEC', brings them up to date" in found.says
+    assert file.read_bytes() == before
+    assert command("create-study", again).code == 0
+    assert "tables" not in {check.check for check in storage_checks(f"sqlite:///{file}")}
 
 
 def made(file: Path) -> set[str]:
