@@ -18,8 +18,8 @@ from optuna_dashboard._importance import param_importance_cache
 def use_clock(clock: type[datetime]) -> None:
     """Have Optuna's timeline and the dashboard's cache ask the class `clock` for the time.
 
-    Both ask for the local time without a zone: when clocks are set back, the page would show nothing new for
-    an hour.
+    Both ask for the local time without a zone: when clocks go back, the page would show nothing new for an
+    hour.
     """
     modules: tuple[Any, Any] = dashboard_storage, timeline
     modules[0].datetime = clock

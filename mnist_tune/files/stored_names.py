@@ -1,7 +1,7 @@
 """Checks names from a storage that become names of files.
 
-A database is data, and so are its names: each kind has a fixed form, is checked where it is read, and stays
-in its folder.
+A database is data, and so are its names: each kind has a fixed form, is checked when read, and stays in its
+folder.
 """
 
 from __future__ import annotations

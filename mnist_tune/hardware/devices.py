@@ -30,8 +30,7 @@ CUDA_VERSION: str | None = torch.version.cuda
 class Runtime:
     """What a process computes on.
 
-    `device` is "cpu", "cuda:0" or "mps"; `device_name` is its maker's name for it; `threads` counts CPU
-    threads.
+    `device` is "cpu", "cuda:0" or "mps"; `device_name` is its maker's name for it; `threads` are on the CPU.
     """
 
     device: str

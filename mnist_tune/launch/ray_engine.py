@@ -1,7 +1,6 @@
 """Workers as actors of a Ray cluster: Ray finds room for them and restarts them after a lost node.
 
-Ray only places workers; its queues, schedulers and samplers are not used. Whatever fails here, no cell is
-lost.
+Ray only places workers; its queues, schedulers and samplers are not used. No failure here loses a cell.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Keeps a process working when its standard output or error cannot be written.
 
-A terminal may be closed, the reader of a pipe may be gone, or a log's disk may be full: no trial may end by
-that.
+A terminal may be closed, the reader of a pipe may be gone, or a log's disk may be full: that ends no trial.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 A claim is one UPDATE from WAITING to RUNNING. A trial never returns to WAITING: a failed attempt is left as
 FAIL, with its reason, and its cell goes back as a new trial, both in one transaction.
 
-Every method may be called again after a storage error, even if the call had succeeded and only its answer was
-lost.
+Every method may be called again after a storage error, even if only the answer was lost.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Configurations are ranked by their mean over seeds. Those with all their seeds come first. The place of the
 others is provisional: a mean of the seeds that happened to end first cannot be compared with a mean of all. A
-configuration with a pruned seed has no place: the pruner judged it worse, and only its lucky seeds ran to the
+configuration with a pruned seed has no place: the pruner judged it worse, and only lucky seeds ran to the
 end.
 
 The first configuration is there partly by luck. So each other one is tested against it, and all that may be

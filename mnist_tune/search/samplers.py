@@ -33,8 +33,7 @@ class CellSampler(GridSampler):
 
 
 class CellGPSampler(GPSampler):
-    """Optuna's Gaussian process over the fields that every trial has; it also considers running trials
-    (qLogEI).
+    """Optuna's Gaussian process over the fields that every trial has, with running trials (qLogEI).
 
     Stock takes the fields that all complete trials have in common, which change during a search with
     conditions. It also ignores pruned trials: with a pruner that ends nine of ten, it would hardly ever start

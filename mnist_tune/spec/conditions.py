@@ -76,7 +76,6 @@ def wanted(
 ) -> Iterator[str]:
     """The fields that a trial with these parameters has or must still get, in the order of drawing.
 
-    The fields come one by one: the caller may add a field's value to `parameters` before it asks for the
-    next.
+    The fields come one by one, and the caller may add each one's value to `parameters` before the next.
     """
     return (field for field in in_order(fields, conditions) if holds(conditions.get(field), parameters))

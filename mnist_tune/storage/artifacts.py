@@ -1,8 +1,7 @@
 """Final files of a trial as Optuna artifacts, which optuna-dashboard lists with the trial.
 
 The files are written first. The attributes that point to them are stored with the end of the trial, in one
-transaction. Optuna's `upload_artifact` stores the pointer on its own, and a crash in between leaves a broken
-link.
+transaction. Optuna's `upload_artifact` stores the pointer on its own: a crash in between breaks the link.
 """
 
 from __future__ import annotations
@@ -67,8 +66,7 @@ class ArtifactFolder(FileSystemArtifactStore):
 
 
 def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Write files, given by name, for the attempt with this claim token; returns the attributes that point to
-    them.
+    """Write files, given by name, for the attempt with this claim token; returns attributes that list them.
 
     A second call replaces what the first one wrote. Raises OSError.
     """

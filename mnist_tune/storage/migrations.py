@@ -89,8 +89,7 @@ def is_up_to_date(connection: Connection) -> bool:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring our tables up to date, all or nothing, in the caller's transaction, which holds the database's
-    lock.
+    """Bring our tables up to date, all or nothing; the caller's transaction holds the database's lock.
 
     Raises:
         UserError: the database's user may not do that, or as `version_of`.

@@ -201,8 +201,7 @@ class WithPruned:
 
 
 class RetoldCmaEsSampler(CmaEsSampler):
-    """CMA-ES over given ranges; its distribution is computed anew for each trial from all finished
-    generations.
+    """CMA-ES over given ranges, with a distribution that is computed anew from all finished generations.
 
     Stock pickles the distribution into the storage and unpickles what it finds there: whoever can write to
     the database could have workers run their code. Trials are told in the order in which they ended, and

@@ -1,7 +1,6 @@
 """Copies the files of a study for a copy of it, so that neither study depends on the other's files.
 
-The copies have names of their own, so that both may be in one folder. They take no room on file systems with
-hard links.
+The copies have names of their own, so that both may be in one folder. With hard links they take no room.
 """
 
 from __future__ import annotations

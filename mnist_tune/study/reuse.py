@@ -18,8 +18,7 @@ from mnist_tune.study.store import create_study, open_study, study_names
 
 
 def create_study_reusing(storage: GuardedStorage, spec: Spec, name: str) -> tuple[bool, int]:
-    """Create a study with the results of the study `name`; returns whether it was created, and how many
-    results.
+    """Create a study with results of the study `name`; returns whether it was created, and how many.
 
     Raises:
         UserError: see `create_study` and `finished_cells`.

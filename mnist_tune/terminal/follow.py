@@ -62,7 +62,7 @@ def follow(
 ) -> Results:
     """Start the workers, show their progress until the last has left, and return the final results.
 
-    `results` is the study before they start. Requests to stop are passed on to the workers; the third kills
+    `results` is the study before they start. Stop requests are passed on to the workers; the third kills
     them.
     """
     passed_on = 0

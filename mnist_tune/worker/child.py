@@ -35,8 +35,7 @@ class ProcessDied(Exception):  # noqa: N818 - an outcome of an attempt more than
 class TrainingProcess:
     """The training process of a worker, one at a time. As a context manager it ends with the worker.
 
-    `set_up` may follow after the start, so that torch is loaded while the worker looks up the data and
-    folders.
+    `set_up` may follow after the start, so that torch loads while the worker looks up data and folders.
     """
 
     def __init__(self, setup: SetUp | None = None) -> None:
@@ -66,8 +65,7 @@ class TrainingProcess:
         self.send(setup)
 
     def wait_until_ready(self, check: Callable[[], None]) -> Ready:
-        """Wait until the data is loaded; returns the device in use. `check` is called meanwhile and may
-        raise.
+        """Wait until the data is loaded; returns the device. `check` is called meanwhile and may raise.
 
         Raises:
             MnistTuneError: the process cannot begin; the message is its own.

@@ -43,8 +43,8 @@ class Refused:
 class Run:
     """To the training process: train this configuration, from the checkpoint if there is one.
 
-    The state is saved at the end of an epoch once `checkpoint_interval` seconds have passed since the last
-    save.
+    At the end of an epoch the state is saved if `checkpoint_interval` seconds have passed since the last
+    time.
     """
 
     config: TrainingConfig

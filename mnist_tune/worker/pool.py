@@ -65,8 +65,7 @@ class Pool:
     def stop(self, times: int) -> None:
         """Ask every worker to leave: at the end of its epoch or, the second time, at once.
 
-        `times` is how often it was asked by now. It is sent through a pipe, since a worker may get signals
-        too.
+        `times` is how often it was asked by now; it is sent through a pipe, not by signals.
         """
         with self._lock:
             self._stops = max(self._stops, times)

@@ -111,8 +111,7 @@ class Objective:
             self._process.kill()  # its memory or device may be in a bad state
 
     def _abandon(self, trial: Trial) -> None:
-        """Tell the process to stop the trial, and wait until it is free for the next; kill it if it is
-        silent.
+        """Tell the process to stop the trial, and wait until it is free; kill it if it is silent.
 
         Its messages are about this trial until it answers.
         """

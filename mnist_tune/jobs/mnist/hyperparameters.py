@@ -20,8 +20,7 @@ MOST_EPOCHS = 2**31 - 1
 class TrainingConfig(Hyperparameters):
     """[training]: the recipe of one run. Everything else is PyTorch's default.
 
-    From `weight_decay` on, each default means 'off': such a run is the same, to the bit, as one without the
-    field.
+    From `weight_decay` on, each default means 'off': a run with it is the same, to the bit, as one without.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
