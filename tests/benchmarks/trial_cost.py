@@ -64,7 +64,7 @@ def run(folder: Path, name: str, data: DataConfig, n_trials: int) -> list[TrialR
         "study": {"name": name},
         "search": {"grid": {"seed": list(range(n_trials))}},
         "training": {"epochs": 1},
-        "data": asdict(data),
+        "data": data.model_dump(),
         "limits": {"checkpoint_interval": 0.0},
     }
     spec.write_text(tomli_w.dumps(content), encoding="utf-8")
