@@ -127,7 +127,7 @@ def complete_at_once(url: str) -> None:
             for row in rows
             for epoch, metrics in went.items()
         ]
-        session.execute(epochs.insert().values(stored=utc_now()), of_each)
+        session.execute(epochs.insert(), of_each)
         ours = [(row.trial_id, {CLAIM: f"{row.trial_id:032x}", RESULT: [row.number, result]}) for row in rows]
         insert_attributes(session, system_attributes, ours)
     storage.remove_session()
