@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -127,8 +128,9 @@ def test_a_clock_that_differs_is_a_warning(server: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(time, "time", lambda: ours() - 3600)
     finding = finding_of(storage_checks(server), "server")
     assert finding.verdict is Severity.WARNING
-    assert "its clock 3600.0" in finding.says
-    assert " s ahead of ours; " in finding.says
+    ahead = re.search(r"its clock ([0-9.]+) s ahead of ours; ", finding.says)
+    assert ahead is not None
+    assert 3540 < float(ahead[1]) < 3660  # a busy machine is slow to ask
 
 
 @pytest.mark.postgres
