@@ -30,7 +30,7 @@ from mnist_tune.queue.trial_rows import insert_attributes
 from mnist_tune.spec.documents import dump
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, RESULT
+from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
 from mnist_tune.storage.optuna_internals import objective_values, system_attributes, trials, user_attributes
 from mnist_tune.storage.tables import epochs
 from tests.benchmarks.spread import Spread, spread
@@ -118,7 +118,9 @@ def complete_at_once(url: str) -> None:
         session.execute(trials.update().values(state=TrialState.COMPLETE, **ended))
         names = ["trial_id", "objective", "value", "value_type"]
         session.execute(objective_values.insert().from_select(names, values))
-        notes = {ENVIRONMENT: RUN_ON}
+        has_epochs = storage.has(session, epochs)
+        history = [{"epoch": epoch} | metrics for epoch, metrics in went.items()]
+        notes = {ENVIRONMENT: RUN_ON} | ({} if has_epochs else {HISTORY: history})  # as up to version 0.5
         rows = session.execute(select(trials.c.trial_id, trials.c.number)).all()
         insert_attributes(session, user_attributes, [(row.trial_id, notes) for row in rows])
         result = went[EPOCHS]["validation_accuracy"]
@@ -127,7 +129,8 @@ def complete_at_once(url: str) -> None:
             for row in rows
             for epoch, metrics in went.items()
         ]
-        session.execute(epochs.insert(), of_each)
+        if has_epochs:
+            session.execute(epochs.insert(), of_each)
         ours = [(row.trial_id, {CLAIM: f"{row.trial_id:032x}", RESULT: [row.number, result]}) for row in rows]
         insert_attributes(session, system_attributes, ours)
     storage.remove_session()
