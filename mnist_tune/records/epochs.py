@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class _Numbers:
 
 
 NUMBERS = TypeAdapter(_Numbers)
+ALL_NUMBERS = TypeAdapter(list[_Numbers])
 FINISHED_NAMES = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
 
 
@@ -84,25 +86,37 @@ def reported(reports: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
 
 def history_of(rows: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
     """The epochs in rows of number and metrics (a JSON text). Raises Damaged for the first bad one."""
-    history = []
-    for epoch, text in rows:
+    for epoch, _ in rows:
         if not isinstance(epoch, int):  # SQLite lets a column hold values of any type
             raise Damaged(f"has the epoch {epoch!r}")
+    history = [
+        EpochMetrics(
+            epoch,
+            numbers.training_loss,
+            numbers.validation_loss,
+            numbers.validation_accuracy,
+            numbers.images_per_second,
+            numbers.seconds,
+        )
+        for (epoch, _), numbers in zip(rows, _numbers_of(rows), strict=True)
+    ]
+    return _possible(history)
+
+
+def _numbers_of(rows: Sequence[tuple[Any, Any]]) -> list[_Numbers]:
+    """The metrics of each row. Raises Damaged for the first that are damaged."""
+    with suppress(Damaged, TypeError):  # a damaged row is looked for below
+        # All at once: that takes half the time of one after the other.
+        found: list[_Numbers] = parse_as(ALL_NUMBERS, f"[{','.join(text for _, text in rows)}]")
+        if len(found) == len(rows):
+            return found
+    each = []
+    for epoch, text in rows:
         try:
-            numbers: _Numbers = parse_as(NUMBERS, text)
+            each.append(parse_as(NUMBERS, text))
         except Damaged as problem:
             raise Damaged(f"is damaged in epoch {epoch}: {problem}") from None
-        history.append(
-            EpochMetrics(
-                epoch,
-                numbers.training_loss,
-                numbers.validation_loss,
-                numbers.validation_accuracy,
-                numbers.images_per_second,
-                numbers.seconds,
-            )
-        )
-    return _possible(history)
+    return each
 
 
 def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
