@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
-from mnist_tune.queue.trial_rows import delete_rows
+from mnist_tune.queue.trial_rows import delete_study_rows
 from mnist_tune.records.columns import raw
 from mnist_tune.records.trained import FINISHED, TrainedTrials, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
@@ -123,9 +123,7 @@ class SnapshotStorage(CachedStorage):
 
     def delete_study(self, study_id: int) -> None:
         self.guarded.get_study_name_from_id(study_id)  # KeyError if there is none
-        # Optuna's own function loads everything first, and deletes nothing if a row is added meanwhile.
-        with self.guarded.transaction() as session:
-            delete_rows(session, study_id)
+        delete_study_rows(self.guarded, study_id)
         self._forget(study_id)
 
     def _read(self, study_id: int) -> dict[int, FrozenTrial]:

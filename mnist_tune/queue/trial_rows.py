@@ -11,9 +11,10 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
+from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.records.distributions import Waiting
-from mnist_tune.records.values import MOST
+from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import TABLES, parameters, system_attributes, trials
 from mnist_tune.storage.statements import hold
 from mnist_tune.storage.tables import epochs, has_table, workers
@@ -89,18 +90,42 @@ def insert_attributes(
         session.execute(table.insert(), rows)
 
 
-def delete_rows(session: orm.Session, study_id: int) -> None:
-    """Delete a study's rows from Optuna's tables and ours, child rows first."""
-    lock_study(session, study_id)
-    in_study = trials.c.study_id == study_id
-    # A writer locks its trial's row first, so that no row can be added while these are deleted.
-    hold(session, in_study)
-    trial_ids = select(trials.c.trial_id).where(in_study)
+def delete_study_rows(storage: GuardedStorage, study_id: int) -> None:
+    """Delete a study's rows from Optuna's tables and ours, child rows first, in one transaction.
+
+    Optuna's own function loads everything first, and deletes nothing if a row is added meanwhile.
+    """
+    storage.mend()
+    with storage.transaction() as session:
+        lock_study(session, study_id)
+        in_study = trials.c.study_id == study_id
+        # A writer locks its trial's row first, so that no row can be added while these are deleted.
+        hold(session, in_study)
+        tables = _children_first(session)
+        _delete_of_trials(session, tables, lambda of: of.in_(select(trials.c.trial_id).where(in_study)))
+        for table in tables:
+            if "study_id" in table.c:
+                session.execute(table.delete().where(table.c.study_id == study_id))
+
+
+def delete_orphans(session: orm.Session) -> None:
+    """Delete rows that belong to deleted trials: SQLite gives their ids to new trials."""
+    gone = select(trials.c.trial_id)
+    _delete_of_trials(session, _children_first(session), lambda of: of.not_in(gone))
+
+
+def _children_first(session: orm.Session) -> list[sqlalchemy.Table]:
+    """Optuna's tables and those of ours that the database has, each before the tables that it refers to."""
     ours = [table for table in (epochs, workers) if has_table(session.connection(), table)]
-    tables = [*ours, *reversed(TABLES.sorted_tables)]
+    return [*ours, *reversed(TABLES.sorted_tables)]
+
+
+def _delete_of_trials(
+    session: orm.Session,
+    tables: Sequence[sqlalchemy.Table],
+    which: Callable[[sqlalchemy.Column[Any]], sqlalchemy.ColumnElement[bool]],
+) -> None:
+    """Delete the rows that refer to trials whose ids meet the condition, but no trials."""
     for table in tables:
         if "trial_id" in table.c and table is not trials:
-            session.execute(table.delete().where(table.c.trial_id.in_(trial_ids)))
-    for table in tables:
-        if "study_id" in table.c:
-            session.execute(table.delete().where(table.c.study_id == study_id))
+            session.execute(table.delete().where(which(table.c.trial_id)))

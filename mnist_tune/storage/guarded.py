@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
-from mnist_tune.storage.migrations import is_up_to_date, migrate
+from mnist_tune.storage.migrations import VERSION, is_up_to_date, migrate, version_of
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
 from mnist_tune.storage.schema import prepare
 from mnist_tune.storage.statements import Notes, beat, changed, claimed_with, end, put, touch
@@ -123,6 +123,16 @@ class GuardedStorage(ReadableStorage):
             if not is_up_to_date(session.connection()):
                 lock(session.connection())
                 migrate(session.connection())
+
+    def mend(self) -> None:
+        """Make what is missing of our tables, in a database that is of this version and of no older one.
+
+        Without the table of epochs, our trigger in SQLite would let nobody delete a trial.
+        """
+        with self.transaction() as session:
+            is_ours = version_of(session.connection()) == VERSION
+        if is_ours:
+            self.migrate()
 
     def frozen(self, session: orm.Session, trial_id: int) -> FrozenTrial:
         """A trial as Optuna's own object, read in the caller's transaction.

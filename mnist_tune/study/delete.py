@@ -11,11 +11,10 @@ from sqlalchemy import orm, select
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
-from mnist_tune.queue.trial_rows import delete_rows
+from mnist_tune.queue.trial_rows import delete_study_rows
 from mnist_tune.storage.artifacts import REMOVED, ArtifactFolder, owned_ids
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import LEFT_BEHIND
-from mnist_tune.storage.migrations import VERSION, version_of
 from mnist_tune.storage.optuna_internals import (
     ARTIFACTS_ATTR_PREFIX,
     study_system_attributes,
@@ -37,13 +36,7 @@ class Deleted:
 
 def delete_study(study: OpenStudy | UnreadableStudy) -> None:
     """Delete a study with all its trials. Workers that still write to it find that their leases are lost."""
-    with study.storage.transaction() as session:
-        is_ours = version_of(session.connection()) == VERSION
-    if is_ours:  # without our table, our trigger would let nobody delete a trial
-        study.storage.migrate()
-    # Optuna's own function loads everything first, and deletes nothing if a row is added meanwhile.
-    with study.storage.transaction() as session:
-        delete_rows(session, study.study_id)
+    delete_study_rows(study.storage, study.study_id)
 
 
 def delete_study_and_files(study: OpenStudy | UnreadableStudy, folders: Folders) -> Deleted:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from optuna.trial import TrialState
-from sqlalchemy import orm, select
+from sqlalchemy import orm
 
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.cells import is_last, lock_study
 from mnist_tune.queue.retries import failures_of, next_attempt
-from mnist_tune.queue.trial_rows import insert_waiting
+from mnist_tune.queue.trial_rows import delete_orphans, insert_waiting
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import read_trials
 from mnist_tune.storage.keys import FAILURE
-from mnist_tune.storage.optuna_internals import TABLES, objective_values, trials
+from mnist_tune.storage.optuna_internals import objective_values
 from mnist_tune.storage.statements import SET_STATE, put
 from mnist_tune.study.open_study import OpenStudy
 
@@ -74,17 +74,10 @@ def make_deleted_cells(study: OpenStudy) -> list[int]:
         lock_study(session, study.study_id)
         deleted = read_trials(session, study.study_id, study.spec).deleted
         if deleted:
-            _delete_what_is_left(session)
+            delete_orphans(session)
             cells = waiting_cells(study.spec)
             insert_waiting(session, study.study_id, [cells[cell] for cell in deleted])
     return deleted
-
-
-def _delete_what_is_left(session: orm.Session) -> None:
-    """Delete rows that belong to deleted trials: SQLite gives their ids to new trials."""
-    for table in reversed(TABLES.sorted_tables):
-        if "trial_id" in table.c and table is not trials:
-            session.execute(table.delete().where(table.c.trial_id.not_in(select(trials.c.trial_id))))
 
 
 def _put_back(session: orm.Session, study: OpenStudy, trial: StoredTrial) -> None:

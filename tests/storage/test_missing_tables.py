@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy
 
+from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.doctor.database import storage_checks
 from mnist_tune.doctor.machine import Severity
 from mnist_tune.results.reading import read_results
@@ -17,9 +18,10 @@ from mnist_tune.spec.documents import dump, format_of, write
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.migrations import version_of
+from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.storage.tables import epochs, versions
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.study.store import open_study
+from mnist_tune.study.store import open_study, study_names
 from mnist_tune.worker.trial import Trial
 from tests.support.commands import STORED, Command
 from tests.support.doctor_findings import finding_of
@@ -107,6 +109,27 @@ def test_what_is_missing_of_our_tables_is_made_anew(
     answer = command(*line)
     assert (answer.code, answer.err) == (0, "")
     assert made(file) == whole
+
+
+def test_the_dashboard_deletes_a_study_though_our_table_is_missing(of_0_5_0: OpenStudy) -> None:
+    storage = of_0_5_0.storage
+    storage.migrate()
+    with storage.transaction() as session:
+        session.connection().exec_driver_sql(MISSING["our table"])
+    SnapshotStorage(storage).delete_study(of_0_5_0.study_id)
+    assert study_names(storage) == []
+
+
+def test_cells_that_are_made_anew_have_no_epochs_of_deleted_trials(tmp_path: Path, command: Command) -> None:
+    study = new_study(tmp_path)
+    work(study, one_epoch, max_trials=1)
+    with study.storage.transaction() as session:
+        (deleted,) = session.execute(sqlalchemy.select(epochs.c.trial_id)).scalars()
+        session.connection().exec_driver_sql(MISSING["our trigger"])
+        session.execute(trials.delete().where(trials.c.trial_id == deleted))
+    assert command("retry", "tiny").code == 0
+    with study.storage.transaction() as session:
+        assert session.execute(sqlalchemy.select(epochs.c.trial_id)).all() == []
 
 
 def test_epochs_of_trials_that_were_deleted_without_our_trigger_become_no_others(
