@@ -9,21 +9,16 @@ from typing import TYPE_CHECKING, Any
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.eta import own_epochs
+from mnist_tune.results.reading import STATES
 from mnist_tune.results.study_results import Results
-from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.text.visible import visible
 from mnist_tune.text.wording import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OPTUNA_STATES = {
-    State.WAITING: "WAITING",
-    State.RUNNING: "RUNNING",
-    State.COMPLETE: "COMPLETE",
-    State.PRUNED: "PRUNED",
-    State.FAILED: "FAIL",
-}
+OPTUNA_STATES = {ours: optunas.name for optunas, ours in STATES.items()}
 """Optuna's names for our states of an attempt, as in Optuna's own `trials_dataframe`."""
 
 

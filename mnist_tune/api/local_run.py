@@ -28,7 +28,7 @@ from mnist_tune.worker.signals import StopRequest
 
 
 @dataclass(frozen=True)
-class Equipment:
+class LocalWorkers:
     """How many workers to start, and their devices, data and folders."""
 
     workers: int | None = None
@@ -74,7 +74,7 @@ class LocalRun:
         return follow(self.study, self.before, self.pool, start, stop, display)
 
 
-def prepare(url: URL, spec: Spec, equipment: Equipment) -> LocalRun:
+def prepare(url: URL, spec: Spec, wanted: LocalWorkers) -> LocalRun:
     """Check that workers can work here, then find or create the study.
 
     Raises:
@@ -82,20 +82,18 @@ def prepare(url: URL, spec: Spec, equipment: Equipment) -> LocalRun:
         MnistTuneError: the images cannot be had.
     """
     fork_server.begin(fork_server.WORKERS)  # it loads during all that follows
-    check_device(equipment.device)
-    prepare_data(equipment.data_dir)
-    folders = Folders.of(url, equipment.checkpoints, equipment.artifacts)
+    check_device(wanted.device)
+    prepare_data(wanted.data_dir)
+    folders = Folders.of(url, wanted.checkpoints, wanted.artifacts)
     warnings = check_folders(*(folder.path for folder in folders))
     creation = find_or_create(open_storage(url, create=True), spec)
     before = read_results(creation.study)
-    arguments = worker_arguments(
-        equipment.threads, equipment.data_dir, equipment.checkpoints, equipment.artifacts
-    )
+    arguments = worker_arguments(wanted.threads, wanted.data_dir, wanted.checkpoints, wanted.artifacts)
     places = local_places(
         before.cells.waiting + before.cells.running,
-        equipment.device,
-        equipment.workers,
-        equipment.per_gpu,
-        equipment.threads,
+        wanted.device,
+        wanted.workers,
+        wanted.per_gpu,
+        wanted.threads,
     )
     return LocalRun(creation, before, Pool(spec.study.name, url, arguments), places, warnings)

@@ -15,7 +15,7 @@ from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.events import conclusion, totals
 from mnist_tune.text.visible import visible
-from mnist_tune.text.wording import counted, parameter
+from mnist_tune.text.wording import counted, parameter, percent
 
 MOST_RANKED = 20
 LEFT = "text-align: left"
@@ -56,7 +56,7 @@ def _place(results: Results, place: Place, names: Iterable[str]) -> list[str]:
     return [
         str(place.rank),
         *(parameter(candidate.parameters.get(name, "")) for name in names),
-        f"{candidate.mean:.2f} %",
+        percent(candidate.mean),
         "" if error is None else f"{error:.2f}",
         seeds_of(candidate),
         results.verdict(place),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mnist_tune.api.arguments import check_count, check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
-from mnist_tune.api.local_run import Equipment, LocalRun, prepare
+from mnist_tune.api.local_run import LocalRun, LocalWorkers, prepare
 from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.study import Study
 from mnist_tune.errors import MnistTuneError
@@ -73,7 +73,7 @@ def run(
     check_text("device", device)
     if name is not None:
         check_text("name", name)
-    equipment = Equipment(
+    wanted = LocalWorkers(
         workers,
         per_gpu,
         device,
@@ -82,7 +82,7 @@ def run(
         _folder("checkpoints", checkpoints),
         _folder("artifacts", artifacts),
     )
-    prepared = prepare(storage_at(storage), read_spec(spec, name), equipment)
+    prepared = prepare(storage_at(storage), read_spec(spec, name), wanted)
     for note in prepared.creation.notes:
         warn_at_caller(visible(note))
     # Rich would show HTML, which the logs of notebooks do not keep.

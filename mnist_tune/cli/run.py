@@ -57,7 +57,7 @@ def run(
     from mnist_tune.processes import fork_server, standard_streams
 
     fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while this process loads Optuna
-    from mnist_tune.api.local_run import Equipment, prepare
+    from mnist_tune.api.local_run import LocalWorkers, prepare
     from mnist_tune.storage.engine import storage_url
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.ending import tell_the_end
@@ -66,8 +66,8 @@ def run(
     standard_streams.work_on()
     options.tame_optuna()
     loaded = options.spec(spec, name)
-    equipment = Equipment(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
-    prepared = prepare(storage_url(storage), loaded, equipment)
+    wanted = LocalWorkers(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
+    prepared = prepare(storage_url(storage), loaded, wanted)
     out = options.console(to_stderr=as_json)
     out.print(prepared.opening())
     options.say_notes(prepared.creation.notes)

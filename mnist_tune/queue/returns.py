@@ -51,6 +51,23 @@ class Returns:
             put(session, trial_id, system=system or {})
             return self._put_back(session, trial_id, failure.kind)
 
+    def put_back_stale(self) -> dict[int, str]:
+        """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.
+
+        Cells whose attempt another program has ended as failed are put back too. Returns what has happened,
+        by trial number.
+        """
+        of_others = self._put_back_unexplained() if self._watch.is_due else {}
+        failure = Failure(
+            "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
+        )
+        lost = {
+            trial.number: f"its worker is gone; {its_cell}"
+            for trial in self._watch.silent()
+            if (its_cell := self.fail(trial.trial_id, failure, trial.still())) is not None
+        }
+        return of_others | lost
+
     def _put_back(self, session: orm.Session, trial_id: int, failed_as: FailureClass) -> str:
         """Put the cell of a failed attempt back if its budget allows; says in words what became of it."""
         try:
@@ -82,20 +99,3 @@ class Returns:
             if not is_last(session, self._study_id, trial_id):
                 return "its cell was put back before"
             return self._put_back(session, trial_id, UNEXPLAINED.kind)
-
-    def put_back_stale(self) -> dict[int, str]:
-        """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.
-
-        Cells whose attempt another program has ended as failed are put back too. Returns what has happened,
-        by trial number.
-        """
-        of_others = self._put_back_unexplained() if self._watch.is_due else {}
-        failure = Failure(
-            "lost", f"no heartbeat for {self._grace_period:g} s: the worker or its machine died"
-        )
-        lost = {
-            trial.number: f"its worker is gone; {its_cell}"
-            for trial in self._watch.silent()
-            if (its_cell := self.fail(trial.trial_id, failure, trial.still())) is not None
-        }
-        return of_others | lost

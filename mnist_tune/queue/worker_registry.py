@@ -19,11 +19,12 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import Damaged, UserError
+from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.control import Control, read_control
 from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
-from mnist_tune.records.values import Count, Moment, StoredModel, fit
+from mnist_tune.records.values import Moment, StoredModel, fit
 from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage

@@ -9,12 +9,13 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
 from mnist_tune.errors import Damaged
+from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.records.columns import OWN, TrialColumns
 from mnist_tune.records.epochs import history_of, reported
 from mnist_tune.records.parameters import distribution, external, one_of
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import FINISHED, UNREADABLE, EndedTrial, TrainedTrials
-from mnist_tune.records.values import MOST, Text, accuracy, moment, parse
+from mnist_tune.records.values import Text, accuracy, moment, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX

@@ -28,6 +28,7 @@ from mnist_tune.errors import Damaged
 from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.hyperparameters import MOST, Count
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.spec.documents import complaint
 from mnist_tune.storage import keys
@@ -35,14 +36,11 @@ from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 
 T = TypeVar("T")
 
-MOST = 2**31 - 1
-"""The largest count that is accepted."""
 MOST_SECONDS = 1e9
 """The most seconds that an epoch can take."""
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """All times of a study lie between these two."""
 
-Count: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
 Scalar: TypeAlias = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 Text: TypeAlias = str | bytes | None
 """A JSON text as a column holds it; SQLite lets a column hold values of any type."""

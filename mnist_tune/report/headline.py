@@ -91,13 +91,7 @@ def _standing(results: Results) -> str:
     parts = [f"{cells.complete:,} of {counted(cells.total, 'cell')} complete"]
     parts += [
         f"{count:,} {state}"
-        for count, state in (
-            (cells.pruned, State.PRUNED),
-            (cells.running, State.RUNNING),
-            (cells.waiting, State.WAITING),
-            (cells.failed, State.FAILED),
-        )
-        if count
+        for state, count in cells.in_states(State.PRUNED, State.RUNNING, State.WAITING, State.FAILED)
     ]
     return f"Not finished: {', '.join(parts)}."
 

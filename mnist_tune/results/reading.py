@@ -31,6 +31,7 @@ STATES = {
     TrialState.PRUNED: State.PRUNED,
     TrialState.FAIL: State.FAILED,
 }
+"""Optuna's states with our names for them."""
 
 
 def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:

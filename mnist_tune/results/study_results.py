@@ -33,6 +33,11 @@ class Cells:
     pruned: int
     failed: int
 
+    def in_states(self, *states: State) -> list[tuple[State, int]]:
+        """How many cells are in each of these states, in this order, without states that no cell is in."""
+        counts = asdict(self)
+        return [(state, counts[state]) for state in states if counts[state]]
+
 
 @dataclass(frozen=True)
 class Results:

@@ -9,6 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
+from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.records.trained import TrainedTrials, trained_in
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CELL
@@ -21,7 +22,7 @@ Failed attempts are left out: their cell is tried again, and would be compared w
 """
 MOST_AT_ONCE = 500
 """How many trials one statement asks for: databases bound the number of its parameters."""
-ABOVE_ALL = 2**31 - 1
+ABOVE_ALL = MOST
 """The highest id that the column can hold, so that no trial is above it."""
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.spec.documents import KeyedError, Section, describe, did_you_mean, short_value
-from mnist_tune.spec.sections import AtLeast1, Count
+from mnist_tune.spec.sections import AtLeast1
 
 AtLeast2 = Annotated[Count, Field(ge=2)]
 

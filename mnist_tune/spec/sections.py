@@ -6,14 +6,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from mnist_tune.jobs.hyperparameters import MOST, Count
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.log_handler import FormerName
 
-MOST = 2**31 - 1
-"""The largest count: every database and library can hold it."""
-Count = Annotated[int, Field(ge=0, le=MOST)]
 AtLeast1 = Annotated[Count, Field(ge=1)]
 Budget = Annotated[int, Field(ge=-1, le=MOST)]
 Seconds = Annotated[float, Field(le=1e9)]
@@ -38,13 +36,15 @@ def is_number(field: str) -> bool:
 
 
 FORMER_NAMES = {"patience": "storage_timeout"}
-"""Names of fields in [lease] up to version 0.5, with their new names. Version 0.7 rejects the old ones."""
+"""Names of fields in [lease] up to version 0.5, with their new names. Stored specs of that time keep the old
+names; in files that people write, version 0.7 rejects them.
+"""
 
 
-def current_name(former: str, prefix: str = "") -> str:
+def current_name(former: str) -> str:
     """The new name of a renamed field in [lease]; warns the user of it."""
     name = FORMER_NAMES[former]
-    warn_at_caller(f"{prefix}{former} is called {prefix}{name} now; write that", FormerName)
+    warn_at_caller(f"lease.{former} is called lease.{name} now; write that", FormerName)
     return name
 
 
@@ -64,9 +64,7 @@ class LeaseSettings(Section):
     @classmethod
     def _take_former_names(cls, content: Any) -> Any:
         if isinstance(content, dict) and not content.keys() & set(FORMER_NAMES.values()):
-            return {
-                current_name(key, "lease.") if key in FORMER_NAMES else key: content[key] for key in content
-            }
+            return {current_name(key) if key in FORMER_NAMES else key: content[key] for key in content}
         return content
 
     @model_validator(mode="after")

@@ -55,7 +55,7 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
                 "Only fields of [lease], [retry] and [limits] can"
             )
         if table == "lease" and field in FORMER_NAMES:
-            key = f"{table}.{current_name(field, 'lease.')}"
+            key = f"{table}.{current_name(field)}"
         try:
             changes[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

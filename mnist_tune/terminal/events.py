@@ -27,13 +27,7 @@ def totals(results: Results) -> str:
     parts = [f"{cells.complete + cells.pruned}/{cells.total} {'cell' if cells.total == 1 else 'cells'}"]
     parts += [
         f"{count} {state}"
-        for state, count in (
-            (State.PRUNED, cells.pruned),
-            (State.RUNNING, cells.running),
-            (State.WAITING, cells.waiting),
-            (State.FAILED, cells.failed),
-        )
-        if count
+        for state, count in cells.in_states(State.PRUNED, State.RUNNING, State.WAITING, State.FAILED)
     ]
     if results.control is not Control.RUNNING:
         parts.append(results.control)

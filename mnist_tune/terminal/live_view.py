@@ -62,13 +62,7 @@ def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
     bar = [pen.bar(_share_done(results), spare, "cyan")] if spare >= SHORTEST_BAR else []
     states = [
         f"{number:,} {state}"
-        for state, number in (
-            (State.RUNNING, cells.running),
-            (State.WAITING, cells.waiting),
-            (State.PRUNED, cells.pruned),
-            (State.FAILED, cells.failed),
-        )
-        if number
+        for state, number in cells.in_states(State.RUNNING, State.WAITING, State.PRUNED, State.FAILED)
     ]
     best = f"{results.best_word} {accuracy(results.best)}" if results.best is not None else ""
     return [

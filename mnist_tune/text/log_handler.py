@@ -25,15 +25,16 @@ class StandardError(logging.Handler):
 def log_to_standard_error() -> None:
     """Have all loggers of this process, and warnings, write to standard error."""
     root = logging.getLogger()
+    if any(isinstance(handler, StandardError) for handler in root.handlers):
+        return
     shown = warnings.formatwarning
 
     def formatted(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
         # The message names what the user has written; the place in our code would not help the user.
-        return (
-            f"mnist-tune: {message}" if category is FormerName else shown(message, category, *place, **line)
-        )
+        if category is FormerName:
+            return f"mnist-tune: {message}"
+        return shown(message, category, *place, **line)
 
     warnings.formatwarning = formatted
-    if not any(isinstance(handler, StandardError) for handler in root.handlers):
-        root.addHandler(StandardError(logging.WARNING))
-        logging.captureWarnings(True)
+    root.addHandler(StandardError(logging.WARNING))
+    logging.captureWarnings(True)

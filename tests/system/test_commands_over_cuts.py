@@ -13,7 +13,6 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration, worker_name
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage import retrying
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.study.store import create_study, open_study, study_names
@@ -35,12 +34,7 @@ from tests.system.connection_cuts import (
     train_three_epochs,
 )
 
-pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("short_pauses")]
 
 
 @pytest.fixture(scope="module")

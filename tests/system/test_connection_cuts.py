@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.storage import retrying
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
@@ -22,12 +21,7 @@ from tests.system.connection_cuts import (
     train_three_epochs,
 )
 
-pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("short_pauses")]
 
 
 @POINTS

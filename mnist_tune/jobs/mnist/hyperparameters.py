@@ -6,15 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mnist_tune.jobs.hyperparameters import Hyperparameters, Seed
+from mnist_tune.jobs.hyperparameters import MOST, Hyperparameters, Seed
 
 Optimizer = Literal["Adam", "SGD"]
 Precision = Literal["auto", "fp32", "bf16"]
 Scheduler = Literal["none", "cosine", "one_cycle"]
 N_IMAGES = 60_000
 """The MNIST images for training and validation."""
-MOST_EPOCHS = 2**31 - 1
-"""The largest number of an epoch that a database can store."""
 
 
 class TrainingConfig(Hyperparameters):
@@ -26,7 +24,7 @@ class TrainingConfig(Hyperparameters):
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     batch_size: Annotated[int, Field(ge=1, le=N_IMAGES)] = 64
     optimizer: Optimizer = "Adam"
-    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 10
+    epochs: Annotated[int, Field(ge=1, le=MOST)] = 10
     seed: Seed = 0
     precision: Precision = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
