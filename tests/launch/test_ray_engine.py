@@ -19,6 +19,7 @@ import pytest
 import mnist_tune.launch
 from mnist_tune.errors import UserError
 from mnist_tune.launch.request import LaunchRequest
+from mnist_tune.queue.control import Control, set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url
@@ -90,18 +91,23 @@ def test_a_lost_node_and_a_killed_launcher_cost_nothing(
         line = LAUNCH_ON_RAY.replace("--workers 8", "--workers 3").replace("auto", cluster.address)
         return start_command(*shlex.split(line)[1:], *folders, folder=tmp_path, url=secret)
 
-    def at_work() -> int:
-        return sum(worker.state == "working" for worker in read_results(study).workers)
-
     doomed = cluster.add_node(**NODE)
     first = launch()
-    wait_until(lambda: at_work() == 2 and any(attempt.history for attempt in read_results(study).attempts))
-    assert at_work() == 2  # the third waits: there are two CPUs
+    wait_until(
+        lambda: (
+            states_of_workers(study)["working"] == 2
+            and any(attempt.history for attempt in read_results(study).attempts)
+        )
+    )
+    assert states_of_workers(study) == {"working": 2}  # the third waits: there are two CPUs
     pull_the_plug(doomed)
+    set_control(study.storage, study.study_id, Control.PAUSED)  # cells are left until the new nodes work
     wait_until(lambda: any(failed(study, "lost")))
     for _ in range(2):
         cluster.add_node(**NODE)  # what an autoscaler does when workers wait for room
-    wait_until(lambda: at_work() == 3)
+    wait_until(lambda: states_of_workers(study) == {"idle": 3, "silent": 1})
+    set_control(study.storage, study.study_id, Control.RUNNING)
+    wait_until(lambda: states_of_workers(study)["working"] == 3)
     first.kill()
     out, _ = first.communicate()
     assert PASSWORD not in out
@@ -129,6 +135,10 @@ def test_a_lost_node_and_a_killed_launcher_cost_nothing(
     written = [path for path in ray_home.rglob("*") if path.is_file() and not path.is_symlink()]
     assert any("trial" in path.read_text(errors="replace") for path in written if path.suffix == ".out")
     assert not [path for path in written if PASSWORD.encode() in path.read_bytes()]
+
+
+def states_of_workers(study: OpenStudy) -> Counter[str]:
+    return Counter(worker.state for worker in read_results(study).workers)
 
 
 def failed(study: OpenStudy, kind: str) -> Iterator[str]:

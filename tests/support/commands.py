@@ -62,7 +62,6 @@ class Forked(subprocess.Popen[str]):
         self.stdout, self.stderr = (os.fdopen(pipe[0], encoding="utf-8") for pipe in (out, err))
         self.returncode = None
         self.text_mode = True
-        self._child_created = True
         self._communication_started = False
         self._input: Any = None
 
