@@ -15,7 +15,7 @@ from mnist_tune.jobs.mnist.provision import prepare_data
 from mnist_tune.processes import fork_server
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.spec.study_spec import Spec
+from mnist_tune.spec.reading import GivenSpec
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.creation import Creation, find_or_create
@@ -74,7 +74,7 @@ class LocalRun:
         return follow(self.study, self.before, self.pool, start, stop, display)
 
 
-def prepare(url: URL, spec: Spec, wanted: LocalWorkers) -> LocalRun:
+def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
     """Check that workers can work here, then find or create the study.
 
     Raises:
@@ -86,7 +86,7 @@ def prepare(url: URL, spec: Spec, wanted: LocalWorkers) -> LocalRun:
     prepare_data(wanted.data_dir)
     folders = Folders.of(url, wanted.checkpoints, wanted.artifacts)
     warnings = check_folders(*(folder.path for folder in folders))
-    creation = find_or_create(open_storage(url, create=True), spec)
+    creation = find_or_create(open_storage(url, create=True), given)
     before = read_results(creation.study)
     arguments = worker_arguments(wanted.threads, wanted.data_dir, wanted.checkpoints, wanted.artifacts)
     places = local_places(
@@ -96,4 +96,4 @@ def prepare(url: URL, spec: Spec, wanted: LocalWorkers) -> LocalRun:
         wanted.per_gpu,
         wanted.threads,
     )
-    return LocalRun(creation, before, Pool(spec.study.name, url, arguments), places, warnings)
+    return LocalRun(creation, before, Pool(given.spec.study.name, url, arguments), places, warnings)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mnist_tune.files.locations import Folders
-    from mnist_tune.spec.study_spec import Spec
+    from mnist_tune.spec.reading import GivenSpec
     from mnist_tune.storage.guarded import GuardedStorage
     from mnist_tune.study.open_study import OpenStudy
 
@@ -173,7 +173,7 @@ def study(name: str, url: str | None) -> OpenStudy:
     return open_study(storage(url), name)
 
 
-def spec(named: Path, name: str | None) -> Spec:
+def spec(named: Path, name: str | None) -> GivenSpec:
     """The spec in a file, or of a study that comes with mnist-tune; `name` gives it another study name."""
     from mnist_tune.spec.reading import read_spec
 

@@ -51,12 +51,12 @@ def create_study(
     loaded = options.spec(spec, name)
     created = find_or_create(options.storage(storage, create=reuse is None), loaded, reuse)
     where = shown(storage_url(storage))
-    study = loaded.study.name
+    study = created.study.name
     options.say_notes(created.notes)
     if as_json:
         told = {
             "study": study,
-            "cells": loaded.n_cells,
+            "cells": created.study.spec.n_cells,
             "reused": created.n_reused,
             "created": created.is_new,
             "storage": where,
@@ -65,7 +65,9 @@ def create_study(
         options.print_json(told)
     elif created.is_new:
         done = f", {created.n_reused} of them taken over from '{reuse}'," if created.n_reused else ""
-        options.say(f"created study '{study}' with {counted(loaded.n_cells, 'cell')}{done} in {where}")
+        options.say(
+            f"created study '{study}' with {counted(created.study.spec.n_cells, 'cell')}{done} in {where}"
+        )
         same = " and the same --storage" if storage else ""
         options.say(f"start workers with: mnist-tune worker {study}{same}")
     else:

@@ -11,10 +11,30 @@ STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=Fals
 MOST = 2**31 - 1
 """The largest count: every database and library can hold it."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
+Epochs = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class Hyperparameters(BaseModel):
-    """The fields of a job. Each default and each range is written here and nowhere else."""
+class DataOptions(BaseModel):
+    """The fields of a job's table [data]. Each default and each range is written here and nowhere else."""
 
     model_config = STRICT
+
+
+class Hyperparameters(BaseModel):
+    """The fields of a job's table [training], any of which a study may search.
+
+    A subclass adds fields, each with its type, its range and its default:
+
+        class Settings(Hyperparameters):
+            learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+            optimizer: Literal["Adam", "SGD"] = "Adam"
+
+    Fields of the types int, float, bool, str and Literal can be searched. Values of a wrong type, unknown
+    fields, inf and nan are errors.
+    """
+
+    model_config = STRICT
+
+    epochs: Epochs = 10
+    seed: Seed = 0

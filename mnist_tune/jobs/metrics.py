@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from mnist_tune.jobs.description import SECONDS, JobDescription, words
 
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """The metrics of one epoch, counted from 1.
+    """The numbers of one epoch by name, counted from 1.
 
-    Losses are mean cross entropies, the accuracy is in percent; both are None without validation. `seconds`
-    is wall-clock time with validation; `images_per_second` counts training images in that time. Stock Optuna
-    copies only the accuracies of a trial's epochs: in such a copy the other fields are None.
+    They are the metrics that the job has reported; the `seconds` of wall-clock that the epoch took with its
+    validation; and, for a job that counts rows, `rows_per_second` in that time. Stock Optuna copies only the
+    objective of a trial's epochs: in such a copy there is nothing else.
     """
 
     epoch: int
-    training_loss: float | None
-    validation_loss: float | None
-    validation_accuracy: float | None
-    images_per_second: float | None
-    seconds: float | None
+    numbers: Mapping[str, float | None]
 
-    def numbers(self) -> dict[str, float | None]:
-        """The metrics by name, as they are stored, without the epoch's number."""
-        numbers = asdict(self)
-        del numbers["epoch"]
-        return numbers
+    def __getitem__(self, name: str) -> float | None:
+        """The number of this name, None if the epoch has none."""
+        return self.numbers.get(name)
 
-    def line(self, epochs: int) -> str:
+    @property
+    def seconds(self) -> float | None:
+        """How long the epoch took."""
+        return self[SECONDS]
+
+    def as_json(self) -> dict[str, Any]:
+        """The epoch as plain data."""
+        return {"epoch": self.epoch, **self.numbers}
+
+    def line(self, epochs: int, job: JobDescription) -> str:
         """The epoch in words, for a log."""
-        parts = []
-        if self.training_loss is not None:
-            parts.append(f"training loss {self.training_loss:.4f}")
-        if self.validation_loss is not None:
-            parts.append(f"validation loss {self.validation_loss:.4f}")
-        if self.validation_accuracy is not None:
-            parts.append(f"validation accuracy {self.validation_accuracy:.2f} %")
-        if self.images_per_second is not None:
-            parts.append(f"{self.images_per_second:,.0f} images/s")
+        found = ((name, self[name]) for name in job.shown(self.numbers))
+        parts = [
+            f"{words(name)} {job.metric(name).text(value)}" for name, value in found if value is not None
+        ]
+        if job.rate is not None and (speed := self[job.rate]) is not None:
+            parts.append(f"{speed:,.0f} {job.unit}/s")
         return f"epoch {self.epoch}/{epochs}: {', '.join(parts)}"
+
+
+def epoch_from(content: Mapping[str, Any]) -> EpochMetrics:
+    """The epoch in plain data, as `as_json` writes it. Raises KeyError."""
+    numbers = dict(content)
+    return EpochMetrics(numbers.pop("epoch"), numbers)
 
 
 @dataclass(frozen=True)

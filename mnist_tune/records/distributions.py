@@ -17,7 +17,6 @@ from optuna.trial import Trial
 
 from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
-from mnist_tune.spec.sections import is_integer
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import grid_points
@@ -25,7 +24,10 @@ from mnist_tune.storage.optuna_internals import grid_points
 
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:
     """The distribution of each searched field; the axes of a grid are categorical."""
-    return {name: _distribution(name, axis) for name, axis in spec.search.axes.items()}
+    return {
+        name: _distribution(axis, is_integer=spec.description.fields[name].is_integer)
+        for name, axis in spec.search.axes.items()
+    }
 
 
 def suggest(trial: Trial, name: str, axis: BaseDistribution) -> Any:
@@ -71,12 +73,12 @@ def waiting_cells(spec: Spec) -> list[Waiting]:
     return cells
 
 
-def _distribution(name: str, axis: list[Value] | Interval) -> BaseDistribution:
+def _distribution(axis: list[Value] | Interval, *, is_integer: bool) -> BaseDistribution:
     if isinstance(axis, list):
         return CategoricalDistribution(axis)
     with warnings.catch_warnings():
         # Where the steps do not reach `high`, Optuna lowers it; a user is told so when the study is made.
         warnings.filterwarnings("ignore", "The distribution is specified by")
-        if is_integer(name):
+        if is_integer:
             return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
         return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, orm, select
 
 from mnist_tune.errors import Damaged
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.columns import TrialColumns, epoch_rows, rows_of
 from mnist_tune.records.values import parse_as, possible
@@ -19,20 +19,8 @@ from mnist_tune.storage.keys import CLAIM, HISTORY
 from mnist_tune.storage.optuna_internals import heartbeats, intermediate_values, trials
 from mnist_tune.storage.tables import epochs
 
-
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """The stored metrics of one epoch. Keys that a later version adds are ignored."""
-
-    training_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    images_per_second: float
-    seconds: float
-
-
-NUMBERS = TypeAdapter(_Numbers)
-ALL_NUMBERS = TypeAdapter(list[_Numbers])
+NUMBERS: TypeAdapter[dict[str, float | None]] = TypeAdapter(dict[str, float | None])
+ALL_NUMBERS: TypeAdapter[list[dict[str, float | None]]] = TypeAdapter(list[dict[str, float | None]])
 FINISHED_NAMES = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
 
 
@@ -47,7 +35,7 @@ def last_epochs(session: orm.Session, study_id: int) -> dict[int, tuple[Any, Any
 def copied_reports(
     session: orm.Session, study_id: int, columns: Sequence[TrialColumns]
 ) -> dict[int, list[tuple[Any, Any]]]:
-    """Number and accuracy of the epochs of finished trials that stock Optuna copied, by trial id.
+    """Number and objective of the epochs of finished trials that stock Optuna copied, by trial id.
 
     Stock Optuna copies the values that a trial reported, but not our table of epochs. A trial that ran in
     this storage has a heartbeat, and no copy brings one along.
@@ -74,40 +62,34 @@ def copied_reports(
     return found
 
 
-def reported(reports: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
-    """The epochs of a copied trial, of which only number and accuracy are known. Raises Damaged."""
+def reported(reports: Sequence[tuple[Any, Any]], job: JobDescription) -> list[EpochMetrics]:
+    """The epochs of a copied trial, of which only the objective is known. Raises Damaged."""
     history = []
-    for epoch, accuracy in reports:
-        if not (isinstance(epoch, int) and isinstance(accuracy, int | float)):
-            raise Damaged(f"has {accuracy!r} for the epoch {epoch!r}")
-        history.append(EpochMetrics(epoch, None, None, accuracy, None, None))
-    return _possible(sorted(history, key=lambda each: each.epoch))
+    for epoch, value in reports:
+        if not (isinstance(epoch, int) and isinstance(value, int | float)):
+            raise Damaged(f"has {value!r} for the epoch {epoch!r}")
+        history.append(EpochMetrics(epoch, {job.objective: value}))
+    return _possible(sorted(history, key=lambda each: each.epoch), job)
 
 
-def history_of(rows: Sequence[tuple[Any, Any]]) -> list[EpochMetrics]:
+def history_of(rows: Sequence[tuple[Any, Any]], job: JobDescription) -> list[EpochMetrics]:
     """The epochs in rows of number and metrics (a JSON text). Raises Damaged for the first bad one."""
     for epoch, _ in rows:
         if not isinstance(epoch, int):  # SQLite lets a column hold values of any type
             raise Damaged(f"has the epoch {epoch!r}")
-    history = [
-        EpochMetrics(
-            epoch,
-            numbers.training_loss,
-            numbers.validation_loss,
-            numbers.validation_accuracy,
-            numbers.images_per_second,
-            numbers.seconds,
-        )
-        for (epoch, _), numbers in zip(rows, _numbers_of(rows), strict=True)
-    ]
-    return _possible(history)
+    numbers = _numbers_of(rows)
+    return _possible(
+        [EpochMetrics(epoch, found) for (epoch, _), found in zip(rows, numbers, strict=True)], job
+    )
 
 
-def _numbers_of(rows: Sequence[tuple[Any, Any]]) -> list[_Numbers]:
+def _numbers_of(rows: Sequence[tuple[Any, Any]]) -> list[dict[str, float | None]]:
     """The metrics of each row. Raises Damaged for the first that are damaged."""
     with suppress(Damaged, TypeError):  # a damaged row is looked for below
         # All at once: that takes half the time of one after the other.
-        found: list[_Numbers] = parse_as(ALL_NUMBERS, f"[{','.join(text for _, text in rows)}]")
+        found: list[dict[str, float | None]] = parse_as(
+            ALL_NUMBERS, f"[{','.join(text for _, text in rows)}]"
+        )
         if len(found) == len(rows):
             return found
     each = []
@@ -119,8 +101,8 @@ def _numbers_of(rows: Sequence[tuple[Any, Any]]) -> list[_Numbers]:
     return each
 
 
-def _possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
+def _possible(history: list[EpochMetrics], job: JobDescription) -> list[EpochMetrics]:
     try:
-        return possible(history)
+        return possible(history, job)
     except ValueError as problem:
         raise Damaged(f"is damaged: {problem}") from None

@@ -7,10 +7,13 @@ from typing import Any
 import sqlalchemy
 
 from mnist_tune.errors import Damaged, UserError
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.loading import built_in_description
+from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import Section, validate
 from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, Limits, Retry
-from mnist_tune.spec.study_spec import Spec
+from mnist_tune.spec.study_spec import Spec, spec_class
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 
@@ -31,9 +34,21 @@ def stored_spec(text: Text) -> Spec:
 def as_stored_spec(document: Any) -> Spec:
     """The spec in stored plain data. Raises Damaged."""
     try:
-        return validate(Spec, _within_bounds(document), "")
+        if not isinstance(document, dict):
+            return validate(spec_class(built_in_description()), document, "")
+        table = validate(JobTable, document.get("job", {"name": BUILT_IN}), "job")
+        job = table.description or _description(table)
+        bare = {**document, "job": table.document()}
+        return validate(spec_class(job), _within_bounds(bare), "")
     except UserError as error:
         raise Damaged(str(error)) from None
+
+
+def _description(table: JobTable) -> JobDescription:
+    """The description of a job that was stored without one: before version 0.6 there was one job only."""
+    if table.name != BUILT_IN:
+        raise Damaged("job.description: missing")
+    return built_in_description()
 
 
 def _within_bounds(document: Any) -> Any:

@@ -69,9 +69,9 @@ class TrainedTrials:
             return False
         if history is UNREADABLE:
             return True
-        epochs = ended.parameters.get("epochs", spec.training.epochs)
+        epochs = spec.epochs(dict(ended.parameters))
         is_whole = spec.pruner is not None if ended.state is TrialState.PRUNED else len(history) == epochs
-        return is_whole and ended.values == [history[-1].validation_accuracy]
+        return is_whole and ended.values == [history[-1][spec.description.objective]]
 
     def was_trained(self, trial: FrozenTrial) -> bool:
         """Whether a worker trained the trial, given as Optuna's object, whose attributes may be damaged."""

@@ -15,7 +15,7 @@ from mnist_tune.records.epochs import history_of, reported
 from mnist_tune.records.parameters import distribution, external, one_of
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import FINISHED, UNREADABLE, EndedTrial, TrainedTrials
-from mnist_tune.records.values import Text, accuracy, moment, parse
+from mnist_tune.records.values import Text, moment, objective, parse
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
@@ -55,12 +55,13 @@ class TrialReader:
 
     def __init__(self, spec: Spec, axes: Mapping[str, BaseDistribution], trained: TrainedTrials) -> None:
         self._spec = spec
+        self._job = spec.description
         self._axes = axes
         self._trained = trained
         self._parsed: dict[tuple[str, Text], Any] = {}
 
     def read(self, columns: TrialColumns, reports: Sequence[tuple[Any, Any]]) -> StoredTrial:
-        """Read one trial; `reports` are its epochs if only their numbers and accuracies are known.
+        """Read one trial; `reports` are its epochs if only their numbers and objectives are known.
 
         Raises:
             Damaged: its number, state or cell cannot be read.
@@ -91,7 +92,7 @@ class TrialReader:
         history = typed.get(keys.HISTORY, [])
         if columns.epochs or reports:
             read_epochs = history_of if columns.epochs else reported
-            history = known("its history", read_epochs, columns.epochs or reports) or []
+            history = known("its history", read_epochs, columns.epochs or reports, self._job) or []
         value = None
         ended_with = _ended(columns, number, state, parameters, typed)
         is_trained = state not in FINISHED or self._trained.is_result(ended_with)
@@ -99,7 +100,7 @@ class TrialReader:
         if is_former and ended_with.history is UNREADABLE:
             is_sound = False  # no other value tells its result
         elif state is TrialState.COMPLETE and is_trained:
-            value = known("its value", accuracy, columns.values)
+            value = known("its value", objective, columns.values, self._job)
             _, result = typed.get(keys.RESULT, (number, value))
             if value is not None and value != result:
                 problems.append(f"its value is {value}, but it ended with {result}")

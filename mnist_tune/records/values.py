@@ -28,8 +28,10 @@ from mnist_tune.errors import Damaged
 from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.description import JobDescription, words
 from mnist_tune.jobs.hyperparameters import MOST, Count
-from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.loading import built_in_description
+from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
 from mnist_tune.spec.documents import complaint
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
@@ -95,20 +97,32 @@ class Artifact(StoredModel):
     filename: str
 
 
-def possible(history: list[EpochMetrics]) -> list[EpochMetrics]:
+def possible(history: list[EpochMetrics], job: JobDescription) -> list[EpochMetrics]:
     """Return the epochs if their numbers are possible ones. Raises ValueError if they are not."""
-    # A loss may be infinite or nan: training can go on from it. The other numbers are measured.
+    # A metric without limits may be infinite or nan: training can go on from it. Speeds are measured.
     for epoch in history:
-        accuracy = 0.0 if epoch.validation_accuracy is None else epoch.validation_accuracy
         if not 1 <= epoch.epoch <= MOST:
             raise ValueError(f"there is no epoch {epoch.epoch}")
-        if not 0 <= accuracy <= 100:
-            raise ValueError(f"epoch {epoch.epoch} has a validation accuracy of {accuracy} %")
-        seconds, rate = epoch.seconds or 0.0, epoch.images_per_second or 0.0
+        for name, value in epoch.numbers.items():
+            if value is not None and not job.metric(name).holds(value):
+                raise ValueError(f"epoch {epoch.epoch} has a {words(name)} of {job.metric(name).text(value)}")
+        seconds, rate = epoch.seconds or 0.0, (epoch[job.rate] if job.rate else None) or 0.0
         if not (0 <= seconds <= MOST_SECONDS and 0 <= rate < math.inf):
-            speed = f"{epoch.seconds} s, {epoch.images_per_second} images/s"
-            raise ValueError(f"epoch {epoch.epoch} cannot have taken {speed}")
+            speed = f", {rate} {job.unit}/s" if job.rate else ""
+            raise ValueError(f"epoch {epoch.epoch} cannot have taken {epoch.seconds} s{speed}")
     return history
+
+
+def _of_0_5_0(epochs: list[dict[str, float | None]]) -> list[EpochMetrics]:
+    """The epochs as version 0.5.0 stored them, which had one job."""
+    try:
+        history = [epoch_from(epoch) for epoch in epochs]
+    except KeyError:
+        raise ValueError("an epoch has no number") from None
+    for epoch in history:
+        if not isinstance(epoch.epoch, int):
+            raise ValueError(f"there is no epoch {epoch.epoch}")  # noqa: TRY004 - pydantic takes a ValueError
+    return possible(history, built_in_description())
 
 
 def _with_a_key_of_ours(pointer: Checkpoint) -> Checkpoint:
@@ -118,7 +132,7 @@ def _with_a_key_of_ours(pointer: Checkpoint) -> Checkpoint:
 
 Pointer: TypeAlias = Annotated[Checkpoint, AfterValidator(_with_a_key_of_ours)]
 Uid: TypeAlias = Annotated[str, AfterValidator(stored_names.study_uid)]
-History: TypeAlias = Annotated[list[EpochMetrics], AfterValidator(possible)]
+History: TypeAlias = Annotated[list[dict[str, int | float | None]], AfterValidator(_of_0_5_0)]
 TYPES: dict[str, TypeAdapter[Any]] = {
     key: TypeAdapter(kind)
     for key, kind in {
@@ -219,9 +233,10 @@ Moment: TypeAlias = Annotated[datetime, BeforeValidator(moment)]
 """A time from a column of type DateTime."""
 
 
-def accuracy(values: Mapping[Any, Any]) -> float:
-    """The accuracy in percent of a finished trial, from its values by objective. Raises Damaged."""
-    value = values.get(0)
-    if len(values) == 1 and isinstance(value, int | float) and 0 <= value <= 100:
+def objective(values: Mapping[Any, Any], job: JobDescription) -> float:
+    """The value of a finished trial, from its values by the number of their objective. Raises Damaged."""
+    value, metric = values.get(0), job.of_objective
+    if len(values) == 1 and isinstance(value, int | float) and math.isfinite(value) and metric.holds(value):
         return float(value)
-    raise Damaged(f"should be one number from 0 to 100, not {', '.join(map(repr, values.values())) or None}")
+    ends = "" if metric.low is None or metric.high is None else f" from {metric.low:g} to {metric.high:g}"
+    raise Damaged(f"should be one number{ends}, not {', '.join(map(repr, values.values())) or None}")

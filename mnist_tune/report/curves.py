@@ -238,7 +238,7 @@ def _caution(results: Results) -> str:
 
 def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
     names = searched(results)
-    ranked = sorted(drawn, key=lambda attempt: attempt.accuracies[-1:], reverse=True)
+    ranked = sorted(drawn, key=lambda attempt: attempt.objective_values[-1:], reverse=True)
     rows = [
         [
             str(attempt.number),

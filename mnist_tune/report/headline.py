@@ -58,7 +58,7 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
             f"mnist-tune worker {results.name}", None,
         )  # fmt: skip
     document = best_configuration(results, storage).model_dump(mode="json")
-    validation = read(list(best.accuracies.values()), results.spec.data.validation_size)
+    validation = read(list(best.values.values()), results.spec.data.validation_size)
     numbers = [_validation(validation)]
     if models:
         numbers.append(_test(models))

@@ -113,7 +113,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
     lines = [trace for trace in plotted.data if trace.mode == "lines"]
     # Optuna may reorder the trials, so they are sorted by their height on the first axis, the accuracy.
     lines.sort(key=lambda trace: trace.y[0])
-    low, high = ends(attempt.accuracy for attempt in results.complete)
+    low, high = ends(attempt.final_value for attempt in results.complete)
     winning = [attempt for attempt in results.complete if is_winner(results, attempt)]
     n_bands = min(BANDS, len(lines))
     is_few = len(lines) <= FEW
@@ -137,7 +137,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
         trace
         for trace in lines
         if any(
-            math.isclose(low + (high - low) * trace.y[0], attempt.accuracy, abs_tol=1e-9)
+            math.isclose(low + (high - low) * trace.y[0], attempt.final_value, abs_tol=1e-9)
             and _goes_through(trace, results, attempt)
             for attempt in winning
         )
@@ -194,7 +194,7 @@ def _joined(lines: Sequence[Any]) -> dict[str, list[Any]]:
 
 def _common(results: Results, names: Sequence[str]) -> str:
     """The values that the best tenth shares, unless all cells share them."""
-    ranked = sorted(results.complete, key=lambda attempt: -attempt.accuracy)
+    ranked = sorted(results.complete, key=lambda attempt: -attempt.final_value)
     top = ranked[: max(2, len(ranked) // 10)]
     in_common = {
         name: top[0].parameters[name]
@@ -209,11 +209,11 @@ def _common(results: Results, names: Sequence[str]) -> str:
 
 
 def _cells(results: Results, names: Sequence[str]) -> Any:
-    ranked = sorted(results.complete, key=lambda attempt: (-attempt.accuracy, attempt.number))
+    ranked = sorted(results.complete, key=lambda attempt: (-attempt.final_value, attempt.number))
     rows = [
         [
             str(attempt.number),
-            percent(attempt.accuracy),
+            percent(attempt.final_value),
             *(of_field(results, attempt.parameters, name) for name in names),
         ]
         for attempt in ranked
@@ -226,4 +226,4 @@ def _shown(value: Any, field: object) -> Any:
 
 
 def _rounded(attempt: TrialResult) -> float:
-    return round(attempt.accuracy, 4)
+    return round(attempt.final_value, 4)

@@ -18,7 +18,7 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One configuration with its completed trials, one for each seed. Accuracies are in percent."""
+    """One configuration with its completed trials, one for each seed."""
 
     parameters: dict[str, Any]
     """The searched fields, without the seed."""
@@ -29,8 +29,8 @@ class Candidate:
 
     @cached_property
     def mean(self) -> float:
-        """The mean over seeds of the validation accuracy after the last epoch."""
-        return statistics.fmean(self.accuracies.values())
+        """The mean over seeds of the values with which the trials ended."""
+        return statistics.fmean(self.values.values())
 
     @property
     def n(self) -> int:
@@ -45,12 +45,12 @@ class Candidate:
     @property
     def standard_error(self) -> float | None:
         """The standard error of the mean; None for a single seed, from which it cannot be computed."""
-        return statistics.stdev(self.accuracies.values()) / math.sqrt(self.n) if self.n > 1 else None
+        return statistics.stdev(self.values.values()) / math.sqrt(self.n) if self.n > 1 else None
 
     @property
-    def accuracies(self) -> dict[int, float]:
-        """The accuracies by seed."""
-        return {seed: attempt.accuracy for seed, attempt in self.attempts.items()}
+    def values(self) -> dict[int, float]:
+        """The values by seed."""
+        return {seed: attempt.final_value for seed, attempt in self.attempts.items()}
 
     @property
     def first(self) -> TrialResult:
@@ -76,9 +76,9 @@ class EndedEarly:
         return min((len(attempt.history) for attempt in self.pruned), default=0)
 
     @property
-    def accuracy(self) -> float | None:
-        """The mean accuracy of the pruned seeds, each after its last epoch; None if it is not known."""
-        last = [attempt.accuracies[-1] for attempt in self.pruned if attempt.accuracies]
+    def mean(self) -> float | None:
+        """The mean objective of the pruned seeds, each after its last epoch; None if it is not known."""
+        last = [attempt.objective_values[-1] for attempt in self.pruned if attempt.objective_values]
         return statistics.fmean(last) if last else None
 
     def as_json(self) -> dict[str, Any]:
@@ -86,16 +86,17 @@ class EndedEarly:
         return {
             "parameters": self.parameters,
             "epochs": self.epochs,
-            "mean": self.accuracy,
+            "mean": self.mean,
             "complete": [attempt.number for attempt in self.complete],
             "pruned": [attempt.number for attempt in self.pruned],
         }
 
 
-def ended_early(finished: Sequence[TrialResult], default_seed: int) -> list[EndedEarly]:
+def ended_early(finished: Sequence[TrialResult], default_seed: int, sign: int = 1) -> list[EndedEarly]:
     """The configurations of finished trials with a seed that was pruned and never completed.
 
-    Those that were ended after the most epochs come first.
+    Those that were ended after the most epochs come first, and of these the best. `sign` is -1 if lower
+    values are better.
     """
     found = []
     for group in by_configuration(finished):
@@ -105,11 +106,11 @@ def ended_early(finished: Sequence[TrialResult], default_seed: int) -> list[Ende
         pruned = [one for one in pruned if one.parameters.get(SEED, default_seed) not in seeds]
         if pruned:
             found.append(EndedEarly(searched_fields(group[0]), complete, pruned))
-    return sorted(found, key=_how_far)
 
+    def how_far(one: EndedEarly) -> tuple[int, float, int]:
+        return -one.epochs, math.inf if one.mean is None else -sign * one.mean, one.pruned[0].number
 
-def _how_far(one: EndedEarly) -> tuple[int, float, int]:
-    return -one.epochs, math.inf if one.accuracy is None else -one.accuracy, one.pruned[0].number
+    return sorted(found, key=how_far)
 
 
 def by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]:

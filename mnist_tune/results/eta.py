@@ -119,4 +119,4 @@ def seconds_of(attempt: TrialResult) -> list[float]:
 
 def epochs_of(results: Results, attempt: TrialResult) -> int:
     """How many epochs the attempt is to have."""
-    return int(attempt.parameters.get("epochs", results.spec.training.epochs))
+    return int(results.spec.epochs(attempt.parameters))

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mnist_tune.jobs.description import Binomial
 from mnist_tune.results.candidates import SEED, Candidate
 from mnist_tune.results.ranking import Place, Verdict
-from mnist_tune.results.significance import LEVEL, noise_margin
+from mnist_tune.results.significance import LEVEL, measure_of, noise_margin
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import configuration, counted, parameter, parameters_text
 
@@ -62,30 +63,45 @@ def reservations(places: Sequence[Place], spec: Spec, n_open: int) -> Iterator[s
 
 def _comparison(places: Sequence[Place], spec: Spec, yet: str) -> Iterator[str]:
     best = places[0].candidate
-    compared = [place for place in places[1:] if place.shared]
+    compared = [place for place in places[1:] if place.p_value is not None]
     tied = [place for place in compared if place.is_tied]
     if compared:
         seeds = _seeds(tied or compared)
         yield from _sentences(best, [place.candidate for place in tied], seeds)
         if not tied:
-            yield _ahead(best, compared, seeds, len(compared) == len(places) - 1)
+            yield _ahead(best, compared, seeds, spec, are_all=len(compared) == len(places) - 1)
     if best.n < 2:
-        margin = noise_margin(best, len(tied), spec.data.validation_size)
-        yield (
-            f"one seed: differences below {margin:.2f} points are within the noise of "
-            f"{spec.data.validation_size:,} validation images and are no evidence{_advice(spec)}"
-        )
+        yield f"one seed: {_one_seed(best, len(tied), spec)}{_advice(spec)}"
     if unknown := [place.candidate for place in places[1:] if not place.shared]:
         whose = _named([configuration(one.parameters) for one in unknown])
         yield f"no common seed{yet} with the best, so nothing is known of how they compare: {whose}"
 
 
-def _ahead(best: Candidate, compared: Sequence[Place], seeds: str, are_all: bool) -> str:
+def _one_seed(best: Candidate, n_tied: int, spec: Spec) -> str:
+    """What one seed tells: it depends on what the job says of the noise of one measurement."""
+    margin, noise = noise_margin(best, n_tied, measure_of(spec)), spec.description.noise
+    if margin is None or noise is None:
+        return (
+            "how much another seed would change is not known, so that no configuration is told from another"
+        )
+    if isinstance(noise, Binomial):
+        of = f"the noise of {spec.n_cases:,} validation {noise.cases}"
+        return f"differences below {margin:.2f} points are within {of} and are no evidence"
+    metric = spec.description.of_objective
+    return f"differences below {metric.text(margin)} are within the noise of one run and are no evidence"
+
+
+def _whose(spec: Spec) -> str:
+    noise = spec.description.noise
+    return f"the {noise.cases}'" if isinstance(noise, Binomial) else "one run's"
+
+
+def _ahead(best: Candidate, compared: Sequence[Place], seeds: str, spec: Spec, *, are_all: bool) -> str:
     others = "the other" if len(compared) == 1 else f"all {len(compared)} others"
     if not are_all:
         others = f"the {'one' if len(compared) == 1 else f'{len(compared):,}'} it has a seed in common with"
     is_sure = min(place.shared for place in compared) > 1
-    better = "better than" if is_sure else "ahead, by more than the images' noise, of"
+    better = "better than" if is_sure else f"ahead, by more than {_whose(spec)} noise, of"
     sure = f" ({100 * (1 - LEVEL):.0f} % confidence)" if is_sure else ""
     return f"{configuration(best.parameters)} is {better} {others} {seeds}{sure}"
 

@@ -1,4 +1,4 @@
-"""Ranks the configurations by validation accuracy, and says which may be as good as the best.
+"""Ranks the configurations by the objective, and says which may be as good as the best.
 
 Configurations are ranked by their mean over seeds. Those with all their seeds come first. The place of the
 others is provisional: a mean of the seeds that happened to end first cannot be compared with a mean of all. A
@@ -9,8 +9,9 @@ The first configuration is there partly by luck. So each other one is tested aga
 the truly best form the tied set:
 
 - With two or more common seeds: a one-sided paired t-test over the seeds.
-- With one common seed: the difference against the binomial noise of two accuracies on the validation images.
-  This ignores the luck of the seed, and no level is claimed for it.
+- With one common seed: the difference against the noise of two measurements, as the job describes it: that
+  of a percentage is binomial. This ignores the luck of the seed, and no level is claimed for it. If the job
+  says nothing of its noise, nothing is claimed.
 - Without a common seed nothing is known, and nothing is claimed.
 
 Holm's correction (1979) keeps the chance of wrongly leaving out any configuration below 5 %. It does not
@@ -33,7 +34,7 @@ from mnist_tune.results.candidates import (
     key_of,
     searched_fields,
 )
-from mnist_tune.results.significance import LEVEL, holm, p_value
+from mnist_tune.results.significance import LEVEL, Measure, holm, p_value
 from mnist_tune.results.trial_result import State, TrialResult
 
 
@@ -44,6 +45,8 @@ class Verdict(StrEnum):
     TIED = "tied"
     BEHIND = "behind"
     NOT_COMPARED = "no common seed"
+    ONE_SEED = "one seed"
+    """Nothing is known of the noise of one measurement, so that one seed tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Place:
     p_value: float | None
     """The probability that the first is ahead by luck alone, corrected for all comparisons.
 
-    None for the first, and without a common seed.
+    None for the first, without a common seed, and where nothing is known of the noise of one seed.
     """
 
     @property
@@ -71,7 +74,7 @@ class Place:
         if self.rank == 1:
             return Verdict.BEST
         if self.p_value is None:
-            return Verdict.NOT_COMPARED
+            return Verdict.ONE_SEED if self.shared else Verdict.NOT_COMPARED
         return Verdict.TIED if self.p_value >= LEVEL else Verdict.BEHIND
 
     def as_json(self) -> dict[str, Any]:
@@ -91,15 +94,14 @@ class Place:
 
 
 def rank(
-    finished: Sequence[TrialResult], default_seed: int, validation_size: int, n_seeds: int = 1
+    finished: Sequence[TrialResult], default_seed: int, measure: Measure, n_seeds: int = 1
 ) -> list[Place]:
     """Rank the configurations of finished attempts: those with all their seeds first, then by mean.
 
     Of equals, the earlier comes first. Configurations with a pruned seed have no place. `default_seed` is the
-    seed of attempts whose search has no axis of seeds; `validation_size` counts images; `n_seeds` is how many
-    seeds each is to have.
+    seed of attempts whose search has no axis of seeds; `n_seeds` is how many seeds each is to have.
     """
-    unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed)}
+    unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed, measure.sign)}
     ranked = []
     for group in by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
         candidate = Candidate(searched_fields(group[0]), {}, n_seeds)
@@ -107,11 +109,14 @@ def rank(
             candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
         if key_of(candidate.parameters) not in unranked:
             ranked.append(candidate)
-    candidates = sorted(ranked, key=lambda one: (one.is_provisional, -one.mean, one.first.number))
+    candidates = sorted(
+        ranked, key=lambda one: (one.is_provisional, -measure.sign * one.mean, one.first.number)
+    )
     shared = [len(candidates[0].attempts.keys() & other.attempts.keys()) for other in candidates]
     compared = [place for place in range(1, len(candidates)) if shared[place]]
-    raw = [p_value(candidates[0], candidates[place], validation_size) for place in compared]
-    chances = dict(zip(compared, holm(raw), strict=True))
+    found = {place: p_value(candidates[0], candidates[place], measure) for place in compared}
+    known = {place: chance for place, chance in found.items() if chance is not None}
+    chances = dict(zip(known, holm(list(known.values())), strict=True))
     return [
         Place(place + 1, candidate, shared[place], chances.get(place))
         for place, candidate in enumerate(candidates)

@@ -56,7 +56,7 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         if isinstance(age, Damaged):
             trial = replace(trial, problems=(*trial.problems, f"its heartbeat {age}"))
         stale = isinstance(age, float) and age > study.spec.lease.grace_period
-        attempts.append(_trial_result(trial, tries[trial.cell], stale))
+        attempts.append(_trial_result(trial, tries[trial.cell], stale, study.spec.description.objective))
     registry = read_registry(storage, study.study_id, study.spec.lease.grace_period)
     lost = [*stored.lost, *registry.lost]
     control = Control.RUNNING
@@ -67,7 +67,7 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
     return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
 
 
-def _trial_result(trial: StoredTrial, attempt: int, stale: bool) -> TrialResult:
+def _trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) -> TrialResult:
     known = trial.attributes
     failure = _plain(known.get(FAILURE))
     if not trial.is_explained:
@@ -95,6 +95,7 @@ def _trial_result(trial: StoredTrial, attempt: int, stale: bool) -> TrialResult:
         log=known.get(LOG),
         problems=trial.problems,
         is_sound=trial.is_sound,
+        objective=objective,
         comes_back=not trial.is_explained,
     )
 

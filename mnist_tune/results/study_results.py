@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mnist_tune.jobs.description import JobDescription, words
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import Place, Verdict, rank
+from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import WEIGHTS
@@ -58,6 +60,16 @@ class Results:
     def name(self) -> str:
         return self.spec.study.name
 
+    @property
+    def job(self) -> JobDescription:
+        """What is known of the study's job."""
+        return self.spec.description
+
+    @property
+    def measure(self) -> Measure:
+        """How the objective is compared."""
+        return measure_of(self.spec)
+
     @cached_property
     def latest(self) -> list[TrialResult]:
         """The last attempt of each cell, which determines the cell's state."""
@@ -76,15 +88,14 @@ class Results:
 
     @cached_property
     def ranking(self) -> list[Place]:
-        """The configurations of the completed cells, ordered by mean validation accuracy over seeds."""
+        """The configurations of the completed cells, ordered by their mean objective over seeds."""
         axis = self.spec.search.grid and self.spec.search.grid.get(SEED)
-        data = self.spec.data
-        return rank(self.finished, self.spec.training.seed, data.validation_size, len(axis) if axis else 1)
+        return rank(self.finished, self.spec.training.seed, self.measure, len(axis) if axis else 1)
 
     @cached_property
     def ended_early(self) -> list[EndedEarly]:
         """The configurations that the pruner has judged worse, which are not ranked."""
-        return ended_early(self.finished, self.spec.training.seed)
+        return ended_early(self.finished, self.spec.training.seed, self.job.sign)
 
     @cached_property
     def evidence(self) -> list[str]:
@@ -181,8 +192,8 @@ class Results:
     @property
     def _copied_in_part(self) -> list[str]:
         in_part = sum(bool(one.history) and one.history[0].seconds is None for one in self.attempts)
-        why = "another program has copied the study without their losses and times"
-        known = f"of the epochs of {counted(in_part, 'trial')} only the accuracies are known"
+        why = "another program has copied the study without their other metrics and times"
+        known = f"of the epochs of {counted(in_part, 'trial')} only the {words(self.job.objective)} is known"
         return [f"{known}: {why}"] if in_part else []
 
     def as_json(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One trial: an attempt at a cell. Times are in UTC; accuracies in percent."""
+    """One trial: an attempt at a cell. Times are in UTC."""
 
     number: int
     cell: int
@@ -30,6 +30,7 @@ class TrialResult:
     state: State
     parameters: dict[str, Any]
     value: float | None
+    """The objective's value with which it ended."""
     history: list[EpochMetrics]
     worker: str | None
     environment: dict[str, Any]
@@ -51,25 +52,28 @@ class TrialResult:
     """What is stored of the trial and cannot be read, and why."""
     is_sound: bool = True
     """Whether its parameters are known and, if it is complete, its result too."""
+    objective: str = ""
+    """The name of the metric by which trials are compared."""
     comes_back: bool = False
     """Whether another program ended it as failed, so that any worker will put its cell back."""
 
     @property
-    def accuracy(self) -> float:
-        """The validation accuracy with which the trial ended. Raises ValueError if it has no value."""
+    def final_value(self) -> float:
+        """The value with which the trial ended. Raises ValueError if it has none."""
         if self.value is None:
             raise ValueError(f"trial {self.number} has no value")
         return self.value
 
     @property
-    def accuracies(self) -> list[float]:
-        """The validation accuracies after its epochs, without epochs that have none."""
-        found = (epoch.validation_accuracy for epoch in self.history)
-        return [accuracy for accuracy in found if accuracy is not None]
+    def objective_values(self) -> list[float]:
+        """The objective's values after its epochs, without epochs that have none."""
+        found = (epoch[self.objective] for epoch in self.history)
+        return [value for value in found if value is not None]
 
     def as_json(self) -> dict[str, Any]:
         """The trial as plain data without the log; times are in ISO 8601, in UTC."""
         plain = asdict(self)
-        del plain["log"], plain["is_sound"], plain["comes_back"]
+        del plain["log"], plain["is_sound"], plain["comes_back"], plain["objective"]
+        plain["history"] = [epoch.as_json() for epoch in self.history]
         times = {key: getattr(self, key) for key in ("started", "ended")}
         return plain | {key: time and time.isoformat() for key, time in times.items()}

@@ -50,8 +50,17 @@ def load(path: Path, model: type[Model]) -> Model:
     Raises:
         UserError: the file cannot be read, is not in its suffix's format, or does not fit the model.
     """
+    return validate(model, content_of(path), str(path))
+
+
+def content_of(path: Path) -> Any:
+    """The plain data in the file at `path`.
+
+    Raises:
+        UserError: the file cannot be read, or is not in its suffix's format.
+    """
     try:
-        content = parse(read_text(path), format_of(path))
+        return parse(read_text(path), format_of(path))
     except NotPlainError as error:
         raise UserError(f"{path}: {error}") from None
     except FileNotFoundError:
@@ -60,7 +69,6 @@ def load(path: Path, model: type[Model]) -> Model:
         raise UserError(f"{path}: is a folder; name a file in it") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    return validate(model, content, str(path))
 
 
 def validate(model: type[Model], content: Any, source: str) -> Model:

@@ -11,8 +11,7 @@ from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
 
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.search_space import Interval
-from mnist_tune.spec.sections import is_integer
-from mnist_tune.spec.study_spec import OF_SGD, Spec
+from mnist_tune.spec.study_spec import Spec
 
 LEARNING: dict[str, type[Any]] = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler}
 HIGHEST_ACCURACY = 100
@@ -21,9 +20,7 @@ HIGHEST_ACCURACY = 100
 def idle_settings(spec: Spec) -> list[str]:
     """One line for each setting without effect: its key, and why it changes nothing."""
     return [
-        f"{key}: {why}"
-        for part in (_axes, _points, _learning, _of_sgd, _batches, _pruner, _limits)
-        for key, why in part(spec)
+        f"{key}: {why}" for part in (_axes, _points, _learning, _pruner, _limits) for key, why in part(spec)
     ]
 
 
@@ -38,7 +35,7 @@ def _axes(spec: Spec) -> Found:
     for name, axis in spec.search.axes.items():
         key = f"{_table(spec)}.{name}"
         if isinstance(axis, Interval):
-            yield from _steps(name, key, axis)
+            yield from _steps(key, axis, is_integer=spec.description.fields[name].is_integer)
     for name, condition in spec.search.conditions.items():
         for field, values in condition.items():
             possible = spec.search.axes[field]
@@ -47,8 +44,8 @@ def _axes(spec: Spec) -> Found:
                 yield f"search.space.{name}.when.{field}", "names every value there is, and always holds"
 
 
-def _steps(name: str, key: str, axis: Interval) -> Found:
-    step = axis.step or (1 if is_integer(name) else None)
+def _steps(key: str, axis: Interval, *, is_integer: bool) -> Found:
+    step = axis.step or (1 if is_integer else None)
     if step is None:
         return
     values = _on_steps(axis.low, axis.high, step)
@@ -72,7 +69,7 @@ def _points(spec: Spec) -> Found:
     for name, axis in spec.search.axes.items():
         if isinstance(axis, list):
             n_points *= len(axis)
-        elif step := axis.step or is_integer(name):
+        elif step := axis.step or spec.description.fields[name].is_integer:
             n_points *= _on_steps(axis.low, axis.high, float(step))
         else:
             return
@@ -105,39 +102,6 @@ def _generation(spec: Spec) -> int:
     ranges = [name for name, axis in spec.search.axes.items() if isinstance(axis, Interval)]
     n_shared = sum(name not in spec.search.conditions for name in ranges)
     return int(CMA(mean=zeros(n_shared), sigma=1.0).population_size)
-
-
-def _of_sgd(spec: Spec) -> Found:
-    search, training = spec.search, spec.training
-    optimizers = search.axes.get("optimizer", [training.optimizer])
-    assert isinstance(optimizers, list)
-    for name in OF_SGD:
-        key = f"{_table(spec)}.{name}" if name in search.axes else f"training.{name}"
-        if name not in search.axes and not getattr(training, name):
-            continue
-        if "SGD" not in optimizers:
-            yield key, 'is a field of SGD, and the optimizer is never "SGD"'
-        elif (
-            name in search.axes
-            and "Adam" in optimizers
-            and "optimizer" not in search.conditions.get(name, ())
-        ):
-            yield key, 'is a field of SGD: trials with "Adam" that differ in it alone train the same'
-    nesterov = f"{_table(spec)}.nesterov" if "nesterov" in search.axes else "training.nesterov"
-    if "nesterov" in search.axes or training.nesterov:
-        momentum = search.axes.get("momentum", [training.momentum])
-        if isinstance(momentum, list) and not any(momentum) and "SGD" in optimizers:
-            yield nesterov, "without momentum it is the same as none; write momentum = 0.9 as well"
-
-
-def _batches(spec: Spec) -> Found:
-    axis = spec.search.axes.get("batch_size")
-    largest: Any = spec.training.batch_size
-    if axis is not None:
-        largest = max(axis, key=int) if isinstance(axis, list) else axis.high
-    if largest > spec.data.train_size:
-        key = f"{_table(spec)}.batch_size" if axis else "training.batch_size"
-        yield key, f"{largest:,} is the same as {spec.data.train_size:,}: there are no more training images"
 
 
 def _pruner(spec: Spec) -> Found:

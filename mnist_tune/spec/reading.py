@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.spec.documents import short_value, validate
+from mnist_tune.jobs.describing import described
+from mnist_tune.jobs.reference import BUILT_IN, JobFile, JobTable, job_file
+from mnist_tune.spec.documents import content_of, short_value, validate
 from mnist_tune.spec.parsing import plain
 from mnist_tune.spec.plain_data import NotPlainError
 from mnist_tune.spec.shipped import find_spec
-from mnist_tune.spec.study_spec import Spec, load_spec
+from mnist_tune.spec.study_spec import Spec, spec_class
 
 Named = str | os.PathLike[str] | Mapping[str, Any]
 """A TOML file, the name of a study that comes with mnist-tune, or the tables of such a file."""
 
 
-def read_spec(named: Named, name: str | None = None) -> Spec:
+@dataclass(frozen=True)
+class GivenSpec:
+    """A spec as its author has given it."""
+
+    spec: Spec
+    remarks: list[str] = field(default_factory=list)
+    """Settings that, as the job says, have no effect; a line each."""
+    job: JobFile | None = None
+    """The job's file, if it is not installed. Who names the spec vouches for this file."""
+
+
+def read_spec(named: Named, name: str | None = None) -> GivenSpec:
     """The spec that `named` stands for; `name` gives it another study name.
 
     Raises:
@@ -26,14 +40,39 @@ def read_spec(named: Named, name: str | None = None) -> Spec:
     """
     if isinstance(named, Mapping):
         try:
-            spec = validate(Spec, plain(named), "spec")
+            given = _given(plain(named), "spec", Path())
         except NotPlainError as error:
             raise UserError(f"spec: {error}") from None
     elif isinstance(named, str | os.PathLike):
-        spec = load_spec(find_spec(Path(named)))
+        path = find_spec(Path(named))
+        given = _given(content_of(path), str(path), path.parent)
     else:
         raise UserError(
             f"spec: {short_value(named)} is none; name a file or a study that comes with mnist-tune, "
             "or write the tables of such a file as a dict"
         )
-    return spec.named(name)
+    return replace(given, spec=given.spec.named(name))
+
+
+def load_spec(path: Path) -> Spec:
+    """The spec in a TOML file.
+
+    Raises:
+        UserError: one line that names the file, the key and the remedy.
+    """
+    return _given(content_of(path), str(path), path.parent).spec
+
+
+def _given(content: Any, source: str, folder: Path) -> GivenSpec:
+    table = content.get("job", {"name": BUILT_IN}) if isinstance(content, dict) else {"name": BUILT_IN}
+    reference = validate(JobTable, table, f"{source}: job")
+    if reference.description is not None:
+        raise UserError(f"{source}: job.description: is made when a study is created; remove it")
+    file = None if reference.file is None else job_file(reference.file, folder)
+    with described(file or reference.label) as job:
+        spec = validate(spec_class(job.description), content, source)
+        remarks = job.remarks(spec.plan)
+    mistakes = [f"{source}: {remark.key}: {remark.text}" for remark in remarks if remark.is_mistake]
+    if mistakes:
+        raise UserError(mistakes[0] + (f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""))
+    return GivenSpec(spec, [f"{remark.key}: {remark.text}" for remark in remarks], file)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from mnist_tune.jobs.fields import Fields, JobField
 from mnist_tune.jobs.hyperparameters import Seed
-from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.conditions import Condition, Value, as_condition, check_conditions
 from mnist_tune.spec.documents import KeyedError, Section, complaint, describe, did_you_mean, short_value
-from mnist_tune.spec.sections import AtLeast1, is_integer, is_number
+from mnist_tune.spec.sections import AtLeast1
 
 Table = TypeVar("Table", bound=Section)
 MAX_CELLS = 100_000
@@ -29,16 +29,16 @@ class Conditional(Section):
     @field_validator("when", mode="before")
     @classmethod
     def _is_a_condition(cls, when: Any) -> Any:
-        condition = as_condition(when)
-        if not isinstance(condition, dict):
-            return condition
-        return {field: [_as_field(field, value) for value in values] for field, values in condition.items()}
+        return as_condition(when)
 
 
 class Choices(Conditional):
     """A list of values with a condition, e.g. {choices = [true, false], when = {optimizer = "SGD"}}."""
 
     choices: list[Any]  # checked against its field
+
+
+AnyConditional = TypeVar("AnyConditional", bound=Conditional)
 
 
 class Interval(Conditional):
@@ -67,6 +67,9 @@ class Interval(Conditional):
 class Search(Section):
     """[search]: which points are tried. A grid tries all of them; the other samplers try `n_trials`."""
 
+    fields: ClassVar[Fields]
+    """The fields of the job; each job has a class of its own."""
+
     sampler: Literal["grid", "random", "tpe", "gp", "cmaes"] = "grid"
     grid: dict[str, list[Value]] | None = None
     space: dict[str, list[Value] | Choices | Interval] | None = None
@@ -82,9 +85,8 @@ class Search(Section):
             return grid
         if not grid:
             raise ValueError("has no axis; write e.g. learning_rate = [0.001, 0.0001]")
-        for name in grid:
-            _check_name(name)
-        checked = {name: _check_choices(name, values) for name, values in grid.items()}
+        fields = {name: _field(cls.fields, name) for name in grid}
+        checked = {name: _check_choices(fields[name], values) for name, values in grid.items()}
         cells = math.prod(len(values) for values in checked.values())
         if cells > MAX_CELLS:
             raise ValueError(f'has {cells:,} cells, more than {MAX_CELLS:,}; use sampler = "random" or "tpe"')
@@ -97,7 +99,7 @@ class Search(Section):
             return space
         if not space:
             raise ValueError("is empty; write e.g. learning_rate = {low = 1e-5, high = 1e-2, log = true}")
-        checked = {name: _check_axis(name, entry) for name, entry in space.items()}
+        checked = {name: _check_axis(cls.fields, name, entry) for name, entry in space.items()}
         check_conditions(_conditions(checked), {name: _choices(axis) for name, axis in checked.items()})
         return checked
 
@@ -143,40 +145,48 @@ class Search(Section):
         return _conditions(self.space or {})
 
 
-def _check_name(name: str) -> None:
-    if name not in TrainingConfig.model_fields:
-        raise KeyedError(name, f"unknown training field; {did_you_mean(name, TrainingConfig.model_fields)}")
+def _field(fields: Fields, name: str) -> JobField:
+    if name not in fields:
+        raise KeyedError(name, f"unknown training field; {did_you_mean(name, fields)}")
+    if not fields[name].is_searchable:
+        raise KeyedError(
+            name, "can only be fixed in [training]: its type is none of int, float, bool and text"
+        )
+    return fields[name]
 
 
-def _check_value(name: str, value: Any, key: str | None = None) -> Value:
+def _check_value(field: JobField, value: Any, key: str | None = None) -> Value:
     try:
-        return _of_field(name, value)
+        checked: Value = field.check(value)
     except ValidationError as error:
-        raise KeyedError(key or name, complaint(error.errors()[0])) from None
-
-
-def _of_field(name: str, value: Any) -> Value:
-    checked: Value = getattr(TrainingConfig.model_validate({name: value}), name)
+        raise KeyedError(key or field.name, complaint(error.errors()[0])) from None
     return checked
 
 
-def _as_field(name: str, value: Any) -> Any:
+def _as_field(fields: Fields, name: str, value: Any) -> Any:
     """A condition's value in its field's type, such as 0.0 for 0; an impossible value stays as it is."""
     try:
-        return _of_field(name, value)
-    except (ValidationError, AttributeError):
+        return fields[name].check(value)
+    except (ValidationError, KeyError):
         return value
 
 
-def _check_axis(name: str, entry: Any) -> list[Value] | Choices | Interval:
-    _check_name(name)
+def _check_axis(fields: Fields, name: str, entry: Any) -> list[Value] | Choices | Interval:
+    field = _field(fields, name)
     if not isinstance(entry, dict):
-        return _check_choices(name, entry)
+        return _check_choices(field, entry)
     if "choices" not in entry:
-        return _check_interval(name, entry)
-    choices = _check_table(name, entry, Choices)
-    checked = _check_choices(name, choices.choices)
+        return _with_typed_condition(fields, _check_interval(field, entry))
+    choices = _with_typed_condition(fields, _check_table(name, entry, Choices))
+    checked = _check_choices(field, choices.choices)
     return checked if choices.when is None else choices.model_copy(update={"choices": checked})
+
+
+def _with_typed_condition(fields: Fields, axis: AnyConditional) -> AnyConditional:
+    if axis.when is None:
+        return axis
+    typed = {name: [_as_field(fields, name, one) for one in values] for name, values in axis.when.items()}
+    return axis.model_copy(update={"when": typed})
 
 
 def _conditions(space: dict[str, list[Value] | Choices | Interval]) -> dict[str, Condition]:
@@ -187,7 +197,8 @@ def _choices(axis: list[Value] | Choices | Interval) -> list[Value] | None:
     return None if isinstance(axis, Interval) else axis.choices if isinstance(axis, Choices) else axis
 
 
-def _check_choices(name: str, values: Any) -> list[Value]:
+def _check_choices(field: JobField, values: Any) -> list[Value]:
+    name = field.name
     if isinstance(values, dict):
         raise KeyedError(name, "a grid takes lists of values; ranges and conditions belong in [search.space]")
     if not isinstance(values, list):
@@ -201,19 +212,20 @@ def _check_choices(name: str, values: Any) -> list[Value]:
         raise KeyedError(
             name, f'has {len(values):,} values, more than {MAX_VALUES:,}; sample them with sampler = "random"'
         )
-    checked = [_check_value(name, value) for value in values]
+    checked = [_check_value(field, value) for value in values]
     for value in checked:
         if checked.count(value) > 1:
             raise KeyedError(name, f"has the value {value!r} twice; remove one")
     return checked
 
 
-def _check_interval(name: str, entry: dict[str, Any]) -> Interval:
-    if not is_number(name):
+def _check_interval(field: JobField, entry: dict[str, Any]) -> Interval:
+    name = field.name
+    if not field.is_number:
         raise KeyedError(name, "has no range, as it is no number; write a list of its values")
-    ends = {end: _check_value(name, entry[end], f"{name}.{end}") for end in ("low", "high") if end in entry}
+    ends = {end: _check_value(field, entry[end], f"{name}.{end}") for end in ("low", "high") if end in entry}
     interval = _check_table(name, entry | ends, Interval)
-    if is_integer(name) and not (interval.step or 1.0).is_integer():
+    if field.is_integer and not (interval.step or 1.0).is_integer():
         raise KeyedError(f"{name}.step", f"should be a whole number, not {interval.step!r}, as {name} is one")
     return interval
 

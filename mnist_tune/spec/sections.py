@@ -7,7 +7,6 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from mnist_tune.jobs.hyperparameters import MOST, Count
-from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.log_handler import FormerName
@@ -22,17 +21,6 @@ class Study(Section):
     """[study]"""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-
-
-def is_integer(field: str) -> bool:
-    """Whether a field of [training] takes whole numbers."""
-    return TrainingConfig.model_fields[field].annotation is int
-
-
-def is_number(field: str) -> bool:
-    """Whether a field of [training] takes numbers, so that it can have a range."""
-    default = TrainingConfig.model_fields[field].default
-    return isinstance(default, int | float) and not isinstance(default, bool)
 
 
 FORMER_NAMES = {"patience": "storage_timeout"}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, ClassVar, Self
 
-from pydantic import SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, create_model, field_validator, model_validator
 
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
-from mnist_tune.spec.documents import KeyedError, Section, load, validate
+from mnist_tune.jobs.description import Binomial, JobDescription
+from mnist_tune.jobs.plan import Plan, Range
+from mnist_tune.jobs.reference import BUILT_IN, JobTable
+from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.search_space import Search
 from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
@@ -18,18 +20,20 @@ from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
 """The tables that do not affect results: they may be changed while a study runs."""
-OF_SGD = ("momentum", "nesterov")
-"""Fields that Adam does not use."""
 
 
 class Spec(Section):
-    """A whole study, as its TOML file describes it."""
+    """A whole study, as its TOML file describes it. Each job has a class of its own: see `spec_class`."""
+
+    description: ClassVar[JobDescription]
+    """What is known of the job."""
 
     study: Study
+    job: JobTable = JobTable(name=BUILT_IN)
     search: Search
     pruner: SerializeAsAny[Pruner] | None = None
-    training: TrainingConfig = TrainingConfig()
-    data: DataConfig = DataConfig()
+    training: Any
+    data: Any
     lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()
@@ -50,17 +54,13 @@ class Spec(Section):
         return self
 
     @model_validator(mode="after")
-    def _adam_has_no_field_of_sgd(self) -> Self:
-        if "optimizer" in self.search.axes or self.training.optimizer == "SGD":
-            return self
-        table = "grid" if self.search.grid else "space"
-        # A stored spec has its defaults written out, so only values that are not 0 count.
-        fixed = [f"training.{name}" for name in OF_SGD if getattr(self.training, name)]
-        searched = [f"search.{table}.{name}" for name in OF_SGD if name in self.search.axes]
-        for key in fixed + searched:
-            raise KeyedError(
-                key, 'is a field of SGD and the optimizer is Adam; remove it, or write optimizer = "SGD"'
-            )
+    def _has_what_the_job_needs(self) -> Self:
+        for name, field in self.description.fields.items():
+            if field.is_required and name not in {*self.search.axes, *self.training.model_fields_set}:
+                raise KeyedError(f"training.{name}", "missing: the job has no default for it")
+        for name, field in self.description.options.items():
+            if field.is_required and name not in self.data.model_fields_set:
+                raise KeyedError(f"data.{name}", "missing: the job has no default for it")
         return self
 
     @model_validator(mode="after")
@@ -97,23 +97,71 @@ class Spec(Section):
     def document(self) -> dict[str, Any]:
         """This spec with its defaults written out, as plain data that reads back as the same spec."""
         # A searched field has no value of its own in [training].
-        exclude = {"training": set(self.search.axes)}
+        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": {"description"}}
         if self.search.grid is not None:
             exclude["search"] = {"seed"}  # a grid has no seed
+        if self.job.name == BUILT_IN:
+            exclude["job"] = True
+        if not self.description.options:
+            exclude["data"] = True
         return self.model_dump(mode="json", exclude=exclude, exclude_none=True)
 
-    def training_config(self, parameters: dict[str, Any]) -> TrainingConfig:
-        """The training configuration of the cell with these parameters."""
-        return TrainingConfig(**(self.training.model_dump() | parameters))
+    def stored(self) -> dict[str, Any]:
+        """This spec as it is stored: with the job's description, so that no reader needs the job's code."""
+        described = self.description.model_dump(mode="json", exclude_none=True)
+        return self.document() | {"job": self.job.document() | {"description": described}}
+
+    def configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The hyperparameters of the cell with these parameters, without those that nobody has set."""
+        fields = self.training.model_dump() | parameters
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def epochs(self, parameters: dict[str, Any]) -> int:
+        """How many epochs a cell with these parameters has."""
+        return int(parameters.get("epochs", self.training.epochs))
+
+    @property
+    def plan(self) -> Plan:
+        """The part of this spec that its job may look at."""
+        return Plan(
+            table="search.space" if self.search.grid is None else "search.grid",
+            searched={
+                name: list(axis) if isinstance(axis, list) else Range(low=axis.low, high=axis.high)
+                for name, axis in self.search.axes.items()
+            },
+            conditions=self.search.conditions,
+            training=self.training.model_dump(include=self.training.model_fields_set),
+            data=self.data.model_dump(include=self.data.model_fields_set),
+        )
+
+    @property
+    def n_cases(self) -> int | None:
+        """How many cases the objective is a percentage of; None if it is none, or if that is not known."""
+        noise = self.description.noise
+        if not isinstance(noise, Binomial):
+            return None
+        return noise.of if isinstance(noise.of, int) else getattr(self.data, noise.of)
 
 
-def load_spec(path: Path) -> Spec:
-    """Read a study's TOML file.
+@lru_cache(64)
+def _class_of(description: str) -> type[Spec]:
+    job = JobDescription.model_validate_json(description)
+    training, data = job.fields.model("training"), job.options.model("data")
+    search = create_model("Search", __base__=Search)
+    search.fields = job.fields
+    tables: dict[str, Any] = {
+        "search": (search, ...),
+        "training": (training, Field(default_factory=training)),
+        "data": (data, Field(default_factory=data)),
+    }
+    made: type[Spec] = create_model("Spec", __base__=Spec, **tables)
+    made.description = job
+    return made
 
-    Raises:
-        UserError: one line that names the file, the key and the remedy.
-    """
-    return load(path, Spec)
+
+def spec_class(job: JobDescription) -> type[Spec]:
+    """The class of the specs for a job, whose tables [training] and [data] have the job's fields."""
+    return _class_of(job.model_dump_json(exclude_none=True))
 
 
 def changed_settings(spec: Spec) -> str:

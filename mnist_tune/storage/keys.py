@@ -10,8 +10,6 @@ CONTROL = "mnist_tune:control"
 """Study, user: "paused" or "cancelled" while workers may claim nothing; otherwise missing or "running"."""
 FORMER_RETRY = "mnist_tune:former_retry"
 """Study, user: the tables [retry] that held before 'mnist-tune set' changed them, oldest first."""
-METRIC = "validation_accuracy"
-"""The name of the objective in Optuna's plots and dashboard."""
 
 CELL = "mnist_tune:cell"
 """Trial, system: the index of the cell that the attempt works on."""

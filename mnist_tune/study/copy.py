@@ -95,7 +95,7 @@ def copy_study(
             if study.study_id not in ids["study_id"]:
                 raise MnistTuneError(f"study '{study.name}' was deleted before it could be copied")
             study_id = ids["study_id"][study.study_id]
-            renamed = {} if spec == study.spec else {SPEC: spec.document()}
+            renamed = {} if spec == study.spec else {SPEC: spec.stored()}
             _make_its_own(copy, study_id, {UID: files.uid, **renamed})
             with _values_of(study):
                 put_back = _put_back_running(copy, study_id, spec)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mnist_tune.spec.idle_settings import idle_settings
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.reading import GivenSpec
+from mnist_tune.spec.study_spec import differences
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing
@@ -25,7 +26,7 @@ class Creation:
     """Settings of the spec without effect, and settings that the study keeps though the spec differs."""
 
 
-def find_or_create(storage: GuardedStorage, spec: Spec, reuse: str | None = None) -> Creation:
+def find_or_create(storage: GuardedStorage, given: GivenSpec, reuse: str | None = None) -> Creation:
     """The study of this spec; it is made with all its cells unless it exists.
 
     A new study takes over the results that the study `reuse` has for its cells.
@@ -33,12 +34,13 @@ def find_or_create(storage: GuardedStorage, spec: Spec, reuse: str | None = None
     Raises:
         UserError: another study has this name, or `reuse` has no result that can be taken over.
     """
+    spec = given.spec
     if reuse is None:
         is_new, n_reused = create_study(storage, spec), 0
     else:
         is_new, n_reused = create_study_reusing(storage, spec, reuse)
     study = open_study(storage, spec.study.name)
-    notes = idle_settings(spec)
+    notes = [*idle_settings(spec), *given.remarks]
     if kept := differences(study.spec, spec, in_settings=True):
         notes.append(f"the study keeps its own settings: {'; '.join(kept)}; change them with mnist-tune set")
     return Creation(study, is_new, n_reused, notes)

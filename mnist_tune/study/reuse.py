@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from optuna.trial import TrialState
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trials import read_trials
@@ -44,16 +46,17 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
     with old.storage.transaction() as session:
         stored = read_trials(session, old.study_id, old.spec)
     complete = [trial for trial in stored.trials if trial.state is TrialState.COMPLETE]
-    trained: dict[TrainingConfig, StoredTrial] = {}
-    for trial in complete if old.spec.data == spec.data else []:
+    trained: dict[str, StoredTrial] = {}
+    for trial in complete if _trains_alike(old.spec, spec) else []:
         # A trial with damage is run anew; its damage would be copied too.
         if trial.is_trained and not trial.problems:
-            config = old.spec.training_config(trial.parameters)
-            ran_in = trial.attributes.get(ENVIRONMENT, {}).get("precision", config.precision)
+            config = old.spec.configuration(trial.parameters)
+            trained.setdefault(_key(config), trial)
             # "auto" may take over the precision that it stood for, but not the other way round.
-            for precision in (config.precision, ran_in):
-                trained.setdefault(config.model_copy(update={"precision": precision}), trial)
-    points = (spec.training_config(dict(cell.params)) for cell in waiting_cells(spec))
+            ran_in = trial.attributes.get(ENVIRONMENT, {}).get("precision")
+            if ran_in is not None and "precision" in config:
+                trained.setdefault(_key(config | {"precision": ran_in}), trial)
+    points = (_key(spec.configuration(dict(cell.params))) for cell in waiting_cells(spec))
     found = {cell: trained[config] for cell, config in enumerate(points) if config in trained}
     if not found:
         why = _differing(old.spec, spec) if complete else "none of its cells has finished"
@@ -62,6 +65,21 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
         cell: Finished(old.name, trial.number, trial.trial_id, trial.attributes[CLAIM])
         for cell, trial in found.items()
     }
+
+
+def _trains_alike(old: Spec, new: Spec) -> bool:
+    """Whether two specs have the same job, with the same code, and the same data."""
+    jobs = old.description.source, new.description.source
+    return (
+        old.job.label == new.job.label
+        and jobs[0].sha256 == jobs[1].sha256
+        and old.data.model_dump() == new.data.model_dump()
+    )
+
+
+def _key(configuration: dict[str, Any]) -> str:
+    """A text that is the same for equal configurations."""
+    return json.dumps(configuration, sort_keys=True)
 
 
 def _differing(old: Spec, new: Spec) -> str:

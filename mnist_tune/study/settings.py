@@ -77,13 +77,13 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
         for key, value in changes.items():
             table, _, field = key.partition(".")
             document[table] = {**document.get(table, {}), field: value}
-        spec = validate(Spec, document, "set")
+        spec = validate(type(before), document, "set")
         if spec.lease != before.lease:
             # A worker that registers from now on waits for the lock, and then reads the new lease.
             registry = registry_in(session, study.storage, study.study_id, before.lease.grace_period)
             here = [worker for worker in registry.workers if worker.state in HERE]
             _check_lease(study.name, len(here), before.lease, spec.lease)
-        rows: dict[str, Any] = {SPEC: document}
+        rows: dict[str, Any] = {SPEC: spec.stored()}
         if spec.retry != before.retry:
             rows[FORMER_RETRY] = [*former_retry(session, study.study_id), before.retry.model_dump()]
         stored = [

@@ -20,7 +20,7 @@ from mnist_tune.spec.documents import did_you_mean
 from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.keys import METRIC, SPEC, UID, VERSION
+from mnist_tune.storage.keys import SPEC, UID, VERSION
 from mnist_tune.storage.optuna_internals import (
     studies,
     study_attributes,
@@ -152,13 +152,13 @@ def _foreign(name: str) -> str:
 
 
 def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finished]) -> None:
-    attributes = {SPEC: spec.document(), VERSION: __version__, UID: secrets.token_hex(16)}
+    attributes = {SPEC: spec.stored(), VERSION: __version__, UID: secrets.token_hex(16)}
     # Optuna's own key: dashboards and plots label the objective with it.
-    system_attributes = {"study:metric_names": [METRIC]}
+    system_attributes = {"study:metric_names": [spec.description.objective]}
     new = studies.insert().values(study_name=spec.study.name).returning(studies.c.study_id)
     study_id = session.execute(new).scalar_one()
     of_study = {"study_id": study_id}
-    direction = of_study | {"objective": 0, "direction": StudyDirection.MAXIMIZE}
+    direction = of_study | {"objective": 0, "direction": StudyDirection[spec.description.direction.upper()]}
     session.execute(study_directions.insert(), [direction])
     for table, entries in ((study_attributes, attributes), (study_system_attributes, system_attributes)):
         rows = [of_study | {"key": key, "value_json": json.dumps(value)} for key, value in entries.items()]

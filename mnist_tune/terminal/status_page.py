@@ -104,7 +104,7 @@ def _rank(item: Ranked, _: int) -> str:
 
 
 def _accuracy(item: Ranked, _: int) -> str:
-    return percent(item.candidate.mean if isinstance(item, Place) else item.accuracy)
+    return percent(item.candidate.mean if isinstance(item, Place) else item.mean)
 
 
 def _error(item: Ranked, _: int) -> str:

@@ -54,7 +54,7 @@ def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
     return {
         "trial": str(one.pruned[0].number),
         **{name: parameter(one.parameters.get(name, "")) for name in fields},
-        "validation accuracy": percent(one.accuracy),
+        "validation accuracy": percent(one.mean),
         "seeds": str(n),
         "time": _time(one.pruned),
         "verdict": f"pruned after epoch {one.epochs}{seeds}",

@@ -78,7 +78,7 @@ class _Drawings:
         self._pen = pen
         axes = results.spec.search.axes
         self._most_epochs = int(max(_ends(axes.get("epochs", [results.spec.training.epochs]))))
-        accuracies = [accuracy for attempt in results.latest for accuracy in attempt.accuracies]
+        accuracies = [accuracy for attempt in results.latest for accuracy in attempt.objective_values]
         self._scale = min(accuracies, default=0.0), max(accuracies, default=0.0)
 
     def columns(self) -> list[Column[TrialResult]]:
@@ -130,7 +130,7 @@ class _Drawings:
         return f"{len(attempt.history)}/{epochs_of(self._results, attempt)}"
 
     def _sparkline(self, attempt: TrialResult, width: int) -> Text:
-        drawn = self._pen.sparkline(attempt.accuracies, *self._scale, width, self._most_epochs)
+        drawn = self._pen.sparkline(attempt.objective_values, *self._scale, width, self._most_epochs)
         return Text(drawn, style="dim")
 
     def _left(self, attempt: TrialResult, _width: int) -> str:

@@ -21,15 +21,16 @@ PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://(?:(?!\w://
 
 
 def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Each complete or pruned attempt has one finite value: the validation accuracy after its last epoch."""
+    """Each complete or pruned attempt has one finite value: the objective after the epoch that counts."""
     values = attempt.trial.values
     history = _history(stored, attempt.trial)
     if values is None:  # `accepted` reports it
         return
     if len(values) != 1 or not math.isfinite(values[0]):
         yield f"its value is {values}"
-    elif history and values[0] != history[-1].validation_accuracy:
-        yield f"its value is {values[0]}, but its last epoch had {history[-1].validation_accuracy}"
+    elif history and values[0] != (counted := _counted(stored, history)):
+        which = stored.spec.description.objective_epoch
+        yield f"its value is {values[0]}, but its {which} epoch had {counted}"
     elif stored.trained.was_trained(attempt.trial) and not stored.trained.has_its_result(attempt.trial):
         yield f"its value is {values[0]}, but it ended with {attempt.trial.system_attrs.get(RESULT)}"
 
@@ -42,7 +43,7 @@ def pruned(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     if history is None or _was_copied_without(stored, attempt.trial):  # `gapless` or `came_along` reports it
         return
     done = len(history)
-    configured = stored.spec.training_config(attempt.trial.params).epochs
+    configured = stored.spec.epochs(attempt.trial.params)
     if _ran_the_job(stored, attempt.trial) and not 0 < done < configured:
         yield f"was pruned after {done} epochs of {configured}"
 
@@ -59,7 +60,7 @@ def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     if epochs != list(range(1, len(epochs) + 1)):
         yield f"its history has the epochs {epochs}"
     elif attempt.trial.state == TrialState.COMPLETE and _ran_the_job(stored, attempt.trial):
-        configured = stored.spec.training_config(attempt.trial.params).epochs
+        configured = stored.spec.epochs(attempt.trial.params)
         if len(epochs) != configured:
             yield f"its history has {len(epochs)} epochs of {configured}"
 
@@ -67,15 +68,15 @@ def gapless(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def came_along(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """The epochs of each attempt were copied with the study."""
     if _was_copied_without(stored, attempt.trial):
-        yield "another program copied it without its epochs; only their accuracies came along"
+        yield "another program copied it without its epochs; only their objective came along"
 
 
 def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Optuna's plots show the same accuracy for each epoch as the history."""
+    """Optuna's plots show the same objective for each epoch as the history."""
     found = _history(stored, attempt.trial)
     if found is None or not (found or HISTORY in attempt.trial.user_attrs):
-        return  # not the MNIST job, or `gapless` reports it
-    history = {metrics.epoch: metrics.validation_accuracy for metrics in found}
+        return  # not a job with epochs, or `gapless` reports it
+    history = {metrics.epoch: metrics[stored.spec.description.objective] for metrics in found}
     reports = attempt.trial.intermediate_values
     if attempt.trial.state in FINISHED:
         agree = reports == history
@@ -104,6 +105,13 @@ def _history(stored: Stored, trial: FrozenTrial) -> list[EpochMetrics] | None:
     return None if isinstance(history, Damaged) else history
 
 
+def _counted(stored: Stored, history: list[EpochMetrics]) -> float | None:
+    """The value with which a trial of these epochs ends; None if an epoch has no objective."""
+    values = [epoch[stored.spec.description.objective] for epoch in history]
+    known = [value for value in values if value is not None]
+    return stored.spec.description.counted_value(known) if len(known) == len(values) else None
+
+
 def _was_copied_without(stored: Stored, trial: FrozenTrial) -> bool:
     """Whether a copy by stock Optuna left the trial's epochs behind: it does not copy our tables."""
     ran_elsewhere = trial.state in FINISHED and trial_id_of(trial) not in stored.ran_here
@@ -111,5 +119,5 @@ def _was_copied_without(stored: Stored, trial: FrozenTrial) -> bool:
 
 
 def _ran_the_job(stored: Stored, trial: FrozenTrial) -> bool:
-    """Whether the trial ran the MNIST job; another objective need not have epochs."""
+    """Whether a worker of ours ran the trial; another program's objective need not have epochs."""
     return bool(_history(stored, trial)) or HISTORY in trial.user_attrs or ENVIRONMENT in trial.user_attrs

@@ -100,7 +100,9 @@ class Stored:
     def _history(self, trial: FrozenTrial) -> list[EpochMetrics] | Damaged:
         rows, of_0_5_0 = self.epochs.get(trial_id_of(trial)), trial.user_attrs.get(HISTORY, [])
         try:
-            history: list[EpochMetrics] = history_of(rows) if rows else parse(HISTORY, json.dumps(of_0_5_0))
+            history: list[EpochMetrics] = (
+                history_of(rows, self.spec.description) if rows else parse(HISTORY, json.dumps(of_0_5_0))
+            )
         except Damaged as problem:
             return problem
         return history

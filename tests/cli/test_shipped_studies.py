@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.spec.reading import load_spec
 from mnist_tune.spec.shipped import find_spec, shipped_specs
-from mnist_tune.spec.study_spec import load_spec
 from mnist_tune.study.store import open_study
 from tests.support.commands import STORED, Command
 from tests.support.specs import STUDIES

@@ -8,7 +8,7 @@ from scipy import stats
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import rank
 from tests.support.made_studies.results import completed_attempt, grid_spec
-from tests.support.ranked_attempts import IMAGES, LUCKY, ranked_by_accuracies
+from tests.support.ranked_attempts import LUCKY, MEASURE, ranked_by_accuracies
 
 
 def test_a_lucky_seed_does_not_win() -> None:
@@ -46,7 +46,7 @@ def test_configurations_that_differ_in_more_than_one_field_are_named_in_full() -
         for seed, value in enumerate(values)
     ]
     grid = grid_spec(learning_rate=[0.001, 0.0001], batch_size=[64, 128], seed=[0, 1])
-    assert list(evidence(rank(attempts, 0, IMAGES), grid)) == [
+    assert list(evidence(rank(attempts, 0, MEASURE), grid)) == [
         "batch_size 64 and 128 are tied on these 2 seeds (at learning_rate=0.001)",
         "learning_rate=0.0001, batch_size=128 is tied with the best on these 2 seeds",
     ]
@@ -55,6 +55,6 @@ def test_configurations_that_differ_in_more_than_one_field_are_named_in_full() -
 def test_the_same_training_twice_counts_once() -> None:
     """A sampled search may draw a point twice; with the same seed it gets the same result."""
     (place,) = rank(
-        [completed_attempt(0, 98.7, batch_size=64), completed_attempt(1, 98.7, batch_size=64)], 0, IMAGES
+        [completed_attempt(0, 98.7, batch_size=64), completed_attempt(1, 98.7, batch_size=64)], 0, MEASURE
     )
     assert (place.candidate.n, place.candidate.first.number) == (1, 0)

@@ -15,7 +15,7 @@ from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.events import totals
 from mnist_tune.terminal.tables import ranking
 from tests.support.made_studies.results import completed_attempt, grid_spec
-from tests.support.ranked_attempts import IMAGES, ranked_by_accuracies
+from tests.support.ranked_attempts import MEASURE, ranked_by_accuracies
 
 
 def test_a_configuration_that_lacks_seeds_is_named() -> None:
@@ -88,7 +88,7 @@ def test_one_common_seed_is_compared_at_that_seed() -> None:
     places = ranked_by_accuracies({64: [98.0, 99.5, 99.5], 128: [98.3]})
     assert places[0].candidate.parameters == {"batch_size": 64}
     assert places[1].verdict == "tied"
-    assert p_value(places[0].candidate, places[1].candidate, IMAGES) > 0.5
+    assert p_value(places[0].candidate, places[1].candidate, MEASURE) > 0.5
 
 
 def test_without_a_common_seed_nothing_is_known() -> None:
@@ -97,14 +97,14 @@ def test_without_a_common_seed_nothing_is_known() -> None:
         completed_attempt(1, 50.0, batch_size=128, seed=1),
         completed_attempt(2, 90.0, batch_size=256, seed=0),
     ]
-    places = rank(attempts, 0, IMAGES, 2)
+    places = rank(attempts, 0, MEASURE, 2)
     assert [(place.candidate.parameters["batch_size"], place.verdict) for place in places] == [
         (64, "best"),
         (256, "behind"),
         (128, "no common seed"),
     ]
     assert places[2].p_value is None
-    assert places[1].p_value == p_value(places[0].candidate, places[1].candidate, IMAGES)  # one comparison
+    assert places[1].p_value == p_value(places[0].candidate, places[1].candidate, MEASURE)  # one comparison
     stated = list(evidence(places, grid_spec(batch_size=[64, 128, 256], seed=[0, 1])))
     assert stated[1] == (
         "batch_size=64 is ahead, by more than the images' noise, of the one it has a seed in common with on "

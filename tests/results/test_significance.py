@@ -10,9 +10,8 @@ from scipy import stats
 
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.significance import LEVEL, binomial_noise, holm, p_value
-from mnist_tune.spec.study_spec import Spec
 from tests.support.made_studies.results import grid_spec
-from tests.support.ranked_attempts import IMAGES, LUCKY, ranked_by_accuracies
+from tests.support.ranked_attempts import IMAGES, LUCKY, MEASURE, ranked_by_accuracies
 
 
 def test_the_paired_test_is_scipys() -> None:
@@ -21,7 +20,7 @@ def test_the_paired_test_is_scipys() -> None:
     for place in places[1:]:
         theirs = LUCKY[place.candidate.parameters["batch_size"]]
         expected = stats.ttest_rel(LUCKY[64], theirs, alternative="greater").pvalue
-        assert p_value(best, place.candidate, IMAGES) == pytest.approx(expected, rel=1e-9)
+        assert p_value(best, place.candidate, MEASURE) == pytest.approx(expected, rel=1e-9)
 
 
 def test_p_values_are_corrected_as_holm_does() -> None:
@@ -29,7 +28,7 @@ def test_p_values_are_corrected_as_holm_does() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.6]) == [1.0, 1.0]
     places = ranked_by_accuracies(LUCKY)
-    raw = [p_value(places[0].candidate, place.candidate, IMAGES) for place in places[1:]]
+    raw = [p_value(places[0].candidate, place.candidate, MEASURE) for place in places[1:]]
     assert [place.p_value for place in places[1:]] == holm(raw)
 
 
@@ -44,7 +43,7 @@ def test_pairing_sees_what_the_spread_of_the_seeds_hides() -> None:
 def test_the_same_difference_on_two_seeds_is_no_certainty() -> None:
     places = ranked_by_accuracies({64: [98.51, 98.61], 128: [98.50, 98.60]})
     assert places[1].verdict == "tied"
-    assert 0.1 < p_value(places[0].candidate, places[1].candidate, IMAGES) < 0.5
+    assert 0.1 < p_value(places[0].candidate, places[1].candidate, MEASURE) < 0.5
 
 
 def test_one_seed_is_judged_by_the_noise_of_the_images() -> None:
@@ -98,7 +97,7 @@ def test_one_seed_claims_no_confidence_and_advises_seeds_only_where_they_would_h
     assert second.endswith("add seed = [0, 1, 2] to [search.grid]")
     assert list(evidence(places, grid_spec(batch_size=[64, 128], seed=[0, 1])))[1].endswith("are no evidence")
     search = {"sampler": "random", "n_trials": 2, "space": {"batch_size": [64, 128]}}
-    sampled = Spec.model_validate({"study": {"name": "study"}, "search": search})
+    sampled = mnist_spec({"study": {"name": "study"}, "search": search})
     assert list(evidence(places, sampled))[1].endswith("are no evidence")
 
 

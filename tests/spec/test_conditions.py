@@ -45,7 +45,7 @@ def test_a_trial_has_only_the_fields_whose_conditions_hold(tmp_path: Path) -> No
 
 def test_a_field_that_a_trial_does_not_have_is_at_its_default(tmp_path: Path) -> None:
     spec = tiny_spec(tmp_path, SPACE)
-    assert spec.training_config({"optimizer": "Adam"}) == TrainingConfig(optimizer="Adam")
+    assert TrainingConfig(**spec.configuration({"optimizer": "Adam"})) == TrainingConfig(optimizer="Adam")
     study = new_study(tmp_path, SPACE)
     work(study, lambda attempt: 90.0 if attempt.parameters == {"optimizer": "Adam"} else 10.0)
     best = best_configuration(read_results(study), "sqlite:///studies.db")

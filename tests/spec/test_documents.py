@@ -12,7 +12,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.results.exports import Configuration, load_configuration
 from mnist_tune.spec.documents import dump, load
 from mnist_tune.spec.parsing import DEEPEST
-from mnist_tune.spec.study_spec import load_spec
+from mnist_tune.spec.reading import load_spec
 from tests.support.commands import Command
 from tests.support.documents import EACH_FORMAT, TOML, learning_rate_in, what_is_said_of
 from tests.support.specs import TINY_SPEC

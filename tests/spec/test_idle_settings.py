@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.spec.idle_settings import idle_settings
-from mnist_tune.spec.study_spec import load_spec
+from mnist_tune.spec.reading import load_spec
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mnist_tune.results.ranking import Place, rank
+from mnist_tune.results.significance import Measure
 from tests.support.made_studies.results import completed_attempt
 
 IMAGES = 10_000
+MEASURE = Measure(n_cases=IMAGES)
 
 
 def ranked_by_accuracies(accuracies: dict[int, list[float]], n_seeds: int = 1) -> list[Place]:
@@ -16,7 +18,7 @@ def ranked_by_accuracies(accuracies: dict[int, list[float]], n_seeds: int = 1) -
         for size, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
-    return rank(attempts, 0, IMAGES, n_seeds)
+    return rank(attempts, 0, MEASURE, n_seeds)
 
 
 # 128 has the luckiest seed of all, but 64 the better mean.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnist_tune.spec.study_spec import Spec, load_spec
+from mnist_tune.spec.reading import load_spec
+from mnist_tune.spec.study_spec import Spec
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

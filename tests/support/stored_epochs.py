@@ -17,7 +17,7 @@ Numbers = dict[int, dict[str, float | None]]
 
 def numbers(history: Sequence[EpochMetrics]) -> Numbers:
     """These epochs in the form in which a worker stores them."""
-    return {epoch.epoch: epoch.numbers() for epoch in history}
+    return {epoch.epoch: dict(epoch.numbers) for epoch in history}
 
 
 def stored_numbers(storage: GuardedStorage, trial_id: int) -> Numbers:

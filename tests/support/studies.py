@@ -91,5 +91,6 @@ def fail_behind_its_back(url: str, trial_id: int) -> None:
 def without_times(history: Sequence[EpochMetrics]) -> list[tuple[Any, ...]]:
     """The results of training, without the times."""
     return [
-        (each.epoch, each.training_loss, each.validation_loss, each.validation_accuracy) for each in history
+        (each.epoch, each["training_loss"], each["validation_loss"], each["validation_accuracy"])
+        for each in history
     ]

@@ -27,7 +27,7 @@ def are_the_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 def numbers_of(metrics: EpochMetrics) -> tuple[int, float | None, float | None, float | None]:
     """What must be equal in every run: everything but the times."""
-    return metrics.epoch, metrics.training_loss, metrics.validation_loss, metrics.validation_accuracy
+    return metrics.epoch, metrics["training_loss"], metrics["validation_loss"], metrics["validation_accuracy"]
 
 
 def start_python(code: str) -> subprocess.Popen[str]:

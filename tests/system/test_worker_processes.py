@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import epoch_from
 from mnist_tune.results.study_results import Results
 from tests.support.commands import finish, run_command, start_command, start_toy_worker
 from tests.support.specs import LONG_TRIAL, write_spec
@@ -98,6 +98,6 @@ def test_the_same_study_gives_the_same_numbers_with_any_number_of_workers(tmp_pa
         assert answer.returncode == 0, answer.stderr
         trials = json.loads(answer.stdout)["trials"]
         assert sorted(trial["cell"] for trial in trials) == list(range(8))  # exactly once
-        epochs = {trial["cell"]: [EpochMetrics(**epoch) for epoch in trial["history"]] for trial in trials}
+        epochs = {trial["cell"]: [epoch_from(epoch) for epoch in trial["history"]] for trial in trials}
         histories.append({cell: without_times(history) for cell, history in epochs.items()})
     assert histories[0] == histories[1]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mnist_tune.jobs.hyperparameters import MOST, Hyperparameters, Seed
+from mnist_tune.jobs.hyperparameters import DataOptions, Epochs, Hyperparameters, Seed
 
 Optimizer = Literal["Adam", "SGD"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -24,7 +24,7 @@ class TrainingConfig(Hyperparameters):
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     batch_size: Annotated[int, Field(ge=1, le=N_IMAGES)] = 64
     optimizer: Optimizer = "Adam"
-    epochs: Annotated[int, Field(ge=1, le=MOST)] = 10
+    epochs: Epochs = 10
     seed: Seed = 0
     precision: Precision = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -49,7 +49,7 @@ class TrainingConfig(Hyperparameters):
     """The decay per step of the weights' moving average, which then is the model; 0 means no average."""
 
 
-class DataConfig(Hyperparameters):
+class DataConfig(DataOptions):
     """[data]: how the 60,000 training images are divided; the test images are not part of it."""
 
     train_size: Annotated[int, Field(ge=10, le=N_IMAGES)] = 50_000

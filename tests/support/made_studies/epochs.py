@@ -15,7 +15,16 @@ def made_epoch(
     number: int, accuracy: float, seconds: float = 0.1, images_per_second: float = 1_234.5
 ) -> EpochMetrics:
     """The metrics of an epoch; its losses differ from those of other epochs."""
-    return EpochMetrics(number, 2.0 / number, 1.5 / number, accuracy, images_per_second, seconds)
+    return EpochMetrics(
+        number,
+        {
+            "training_loss": 2.0 / number,
+            "validation_loss": 1.5 / number,
+            "validation_accuracy": accuracy,
+            "images_per_second": images_per_second,
+            "seconds": seconds,
+        },
+    )
 
 
 def made_epochs(accuracies: Sequence[float]) -> Numbers:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.study_spec import Spec
+from mnist_tune.spec.study_spec import Spec, spec_class
 from tests.support.made_studies.epochs import EPOCH_SECONDS, made_epoch
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -20,6 +21,11 @@ Grid = dict[str, list[Any]]
 EIGHT_CELLS: Grid = {"learning_rate": [0.001, 0.0001], "batch_size": [64, 128], "optimizer": ["Adam", "SGD"]}
 THOUSAND_CELLS: Grid = EIGHT_CELLS | {"seed": list(range(125))}
 HOST = "gpu-1.example"
+
+
+def mnist_spec(content: dict[str, Any]) -> Spec:
+    """The spec of a study of the MNIST job."""
+    return spec_class(built_in_description()).model_validate(content)
 
 
 def made_results(
@@ -36,7 +42,7 @@ def made_results(
 ) -> Results:
     """A study whose first cells are done, the next have failed, the next run, and the others wait."""
     training = {} if "epochs" in grid else {"epochs": epochs}
-    spec = Spec.model_validate({"study": {"name": name}, "search": {"grid": grid}, "training": training})
+    spec = mnist_spec({"study": {"name": name}, "search": {"grid": grid}, "training": training})
     axes = spec.search.axes
     states = ["complete"] * done + ["failed"] * failed + ["running"] * running
     points = itertools.product(*axes.values())
@@ -72,7 +78,7 @@ def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_don
         attempt=1,
         state=State(state),
         parameters=parameters,
-        value=history[-1].validation_accuracy if history and state == "complete" else None,
+        value=history[-1]["validation_accuracy"] if history and state == "complete" else None,
         history=history,
         worker=None if state == "waiting" else f"{HOST}:{1000 + number}",
         environment={},
@@ -81,6 +87,7 @@ def made_attempt(number: int, state: str, parameters: dict[str, Any], epochs_don
         started=None if state == "waiting" else NOW - timedelta(seconds=EPOCH_SECONDS * epochs_done),
         ended=NOW - timedelta(seconds=1_000 - number) if is_over else None,
         stale=False,
+        objective="validation_accuracy",
     )
 
 
@@ -97,4 +104,4 @@ def completed_attempt(number: int, value: float, **parameters: Any) -> TrialResu
 
 def grid_spec(**grid: list[Any]) -> Spec:
     """The spec of a grid over these values."""
-    return Spec.model_validate({"study": {"name": "study"}, "search": {"grid": grid}})
+    return mnist_spec({"study": {"name": "study"}, "search": {"grid": grid}})

@@ -1,0 +1,201 @@
+"""What a job is, as plain data: all that a study, a reader and a report know of it without its code."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from mnist_tune.jobs.fields import Described, Fields, fields_of
+
+Direction = Literal["minimize", "maximize"]
+ObjectiveEpoch = Literal["last", "best"]
+SECONDS = "seconds"
+"""The name of the number that says how long an epoch took."""
+OF_THE_HOST = ("epoch", SECONDS)
+"""Names that an epoch has without the job; no metric may have them."""
+NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
+WORD = r"^[a-z][a-z0-9_]{0,29}$"
+MOST_METRICS = 50
+
+
+def _is_free(name: str) -> str:
+    if name in OF_THE_HOST or name.endswith("_per_second"):
+        raise ValueError(f"'{name}' is measured for every job; give the metric another name")
+    return name
+
+
+MetricName = Annotated[str, Field(pattern=NAME), AfterValidator(_is_free)]
+
+
+class Metric(Described):
+    """How people read a metric: `unit` follows the number, which has `digits` after the point."""
+
+    unit: Annotated[str, Field(max_length=10)] = ""
+    digits: Annotated[int, Field(ge=0, le=12)] = 4
+    low: float | None = None
+    """The lowest possible value; None means that there is none."""
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low = {self.low:g} must be less than high = {self.high:g}")
+        return self
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is a possible one. nan is, unless the metric has a limit."""
+        return not (
+            (self.low is not None and not value >= self.low)
+            or (self.high is not None and not value <= self.high)
+        )
+
+    def text(self, value: float | None) -> str:
+        """The value with its unit, its number in at most 8 characters and a sign; empty for None."""
+        if value is None:
+            return ""
+        return f"{self._number(value)} {self.unit}" if self.unit else self._number(value)
+
+    def _number(self, value: float) -> str:
+        if value == 0 or not math.isfinite(value):
+            return f"{value:.{self.digits}f}"
+        size = math.floor(math.log10(abs(value)))
+        if size >= 7 or (size < -self.digits + 1 and not self.unit):
+            return f"{value:.2e}"
+        return f"{value:.{min(self.digits, max(0, 6 - max(size, 0)))}f}"
+
+
+class Binomial(Described):
+    """The noise of an objective that is a percentage of `of` cases: a number, or the field of [data] with it."""
+
+    kind: Literal["binomial"] = "binomial"
+    of: str | Annotated[int, Field(ge=1)]
+    cases: Annotated[str, Field(pattern=WORD)] = "cases"
+    """What is counted, in the plural."""
+
+
+class Normal(Described):
+    """The noise of an objective whose one measurement has this standard deviation, from whatever cause."""
+
+    kind: Literal["normal"] = "normal"
+    deviation: Annotated[float, Field(gt=0)]
+
+
+Noise = Annotated[Binomial | Normal, Field(discriminator="kind")]
+
+
+class Source(Described):
+    """The code of a job: whoever compares two of these learns whether two trials ran the same code."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """The hash of the file that defines the job; files that it imports are not part of it."""
+    distribution: Annotated[str, Field(max_length=200)] | None = None
+    """The installed distribution that brings the job, and its version."""
+    git_commit: Annotated[str, Field(pattern="^[0-9a-f]{7,64}$")] | None = None
+    is_modified: bool | None = None
+    """Whether files differ from that commit; None without git."""
+
+
+class JobDescription(Described):
+    """A job without its code. It is made in a process of its own, and is stored with each study."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    objective: MetricName
+    direction: Direction
+    objective_epoch: ObjectiveEpoch = "last"
+    """Whether the objective's value after the last epoch counts, or the best of all epochs."""
+    metrics: dict[MetricName, Metric] = Field(default_factory=dict, max_length=MOST_METRICS)
+    """The metrics that were declared, in the order in which people see them; others may be reported."""
+    only_declared: bool = False
+    """Whether a job that reports a metric that was not declared is wrong."""
+    unit: Annotated[str, Field(pattern=WORD)] | None = None
+    """What an epoch goes through, in the plural, such as `rows`; None if the job does not count it."""
+    hyperparameters: dict[str, Any]
+    """The JSON schema of the table [training]."""
+    data_options: dict[str, Any] = Field(default_factory=dict)
+    """The JSON schema of the table [data]; empty if the job has none."""
+    noise: Noise | None = None
+    evaluates: bool = False
+    """Whether the job can measure a model on test data."""
+    report_sections: list[str] = Field(default_factory=list)
+    """Parts of the report that are made for this job alone."""
+    source: Source = Source()
+
+    @field_validator("hyperparameters", "data_options")
+    @classmethod
+    def _can_be_read(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        fields_of(json.dumps(schema, sort_keys=False))
+        return schema
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        missing = [name for name in ("epochs", "seed") if name not in self.fields]
+        if missing:
+            raise ValueError(f"its hyperparameters have no {missing[0]}; derive them from Hyperparameters")
+        if isinstance(self.noise, Binomial) and isinstance(self.noise.of, str):
+            field = self.options.get(self.noise.of)
+            if field is None or not field.is_integer:
+                raise ValueError(f"its noise is of '{self.noise.of}', which is no whole number in [data]")
+        return self
+
+    @functools.cached_property
+    def fields(self) -> Fields:
+        """The fields of [training], as they are described."""
+        return fields_of(json.dumps(self.hyperparameters, sort_keys=False))
+
+    @functools.cached_property
+    def options(self) -> Fields:
+        """The fields of [data]."""
+        return fields_of(json.dumps(self.data_options, sort_keys=False))
+
+    @property
+    def sign(self) -> int:
+        """1 if larger values of the objective are better, else -1."""
+        return 1 if self.direction == "maximize" else -1
+
+    @property
+    def rate(self) -> str | None:
+        """The name of the number that says how fast an epoch was, such as `rows_per_second`."""
+        return None if self.unit is None else f"{self.unit}_per_second"
+
+    def shown(self, reported: Iterable[str] = ()) -> list[str]:
+        """The names of the metrics in the order in which people see them; the objective comes last.
+
+        Declared ones come first, then others that were reported.
+        """
+        names = dict.fromkeys([*self.metrics, *reported])
+        return [
+            *(name for name in names if name not in (self.objective, self.rate, SECONDS)),
+            self.objective,
+        ]
+
+    def metric(self, name: str) -> Metric:
+        """How a metric is read; one that was not declared has no unit and no limits."""
+        return self.metrics.get(name, Metric())
+
+    @property
+    def of_objective(self) -> Metric:
+        """How the objective is read."""
+        return self.metric(self.objective)
+
+    def text(self, value: float | None) -> str:
+        """A value of the objective as people read it; empty for None."""
+        return self.of_objective.text(value)
+
+    def best(self, values: list[float]) -> float:
+        """The best of some values of the objective."""
+        return max(values) if self.sign > 0 else min(values)
+
+    def counted_value(self, values: list[float]) -> float:
+        """The value with which a trial ends, from the objective's values after its epochs, at least one."""
+        return values[-1] if self.objective_epoch == "last" else self.best(values)
+
+
+def words(name: str) -> str:
+    """A metric's name as people say it: validation_loss is 'validation loss'."""
+    return re.sub("_+", " ", name).strip()

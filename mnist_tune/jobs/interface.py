@@ -1,0 +1,222 @@
+"""What a job is written with: `@job` marks the function that trains, and `Trial` is what it is given."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from mnist_tune.errors import UserError
+from mnist_tune.jobs.description import (
+    Binomial,
+    Direction,
+    JobDescription,
+    Metric,
+    Normal,
+    ObjectiveEpoch,
+    Source,
+)
+from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
+from mnist_tune.jobs.plan import Plan, Remark
+
+
+class CannotResume(Exception):  # noqa: N818 - an outcome more than an error
+    """A kept object cannot go on from the state that it was given; the message says why.
+
+    An object's `load_state_dict` may raise it. The trial then begins at its first epoch.
+    """
+
+
+class Trial(Protocol):
+    """One run of a job: what it runs on, and what it reports. A job gets it as its second argument."""
+
+    @property
+    def device(self) -> str:
+        """The device to compute on, such as `cpu` or `cuda:0`."""
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads torch was told to use; None if torch decides."""
+
+    @property
+    def settings(self) -> Any:
+        """The hyperparameters of this trial, the same as the job's first argument."""
+
+    @property
+    def data(self) -> Any:
+        """The options of the table [data], if the job has any."""
+
+    @property
+    def data_directory(self) -> Path | None:
+        """The folder that `--data-dir` names; None if nothing was named."""
+
+    def keep(self, **objects: Any) -> None:
+        """Name the objects whose `state_dict` is saved after epochs, before the first epoch begins.
+
+        If an earlier attempt has saved their states, each gets its own by `load_state_dict`. The states of
+        the random number generators are saved too. A job that keeps nothing starts anew after a loss.
+        """
+
+    def epochs(self) -> Iterator[int]:
+        """The numbers of the epochs to run, from 1 to `settings.epochs`, without those that are done."""
+
+    def check(self) -> None:
+        """End the trial here if it must stop at once. Calling it for every batch is cheap."""
+
+    def report(self, **metrics: float) -> None:
+        """Report an epoch's metrics by name, once an epoch; numbers only.
+
+        The count of the job's unit, such as `rows=20_000`, says how much was trained, and gives the speed.
+        The trial ends here if it was pruned, has lost its lease, or its worker was asked to leave.
+        """
+
+    def save(self, name: str, content: Any) -> None:
+        """Keep a file with the trial when it is complete: bytes, or tensors by name, or a module."""
+
+    def note(self, **facts: str | float | None) -> None:
+        """Store facts on which the numbers depend, such as the hash of the data, before the first epoch."""
+
+    def log(self, line: str) -> None:
+        """Write a line to the trial's log."""
+
+
+@dataclass
+class Job:
+    """A function that trains, with all that its author has said about it. It is called as the function is."""
+
+    train: Callable[..., None]
+    objective: str
+    direction: Direction
+    settings: type[Hyperparameters]
+    objective_epoch: ObjectiveEpoch = "last"
+    unit: str | None = None
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    only_declared: bool = False
+    data_options: type[DataOptions] | None = None
+    noise: Binomial | Normal | None = None
+    check: Callable[[Plan, Any, Any], Iterable[Remark]] | None = None
+    evaluate: Callable[..., Any] | None = None
+    report_sections: list[str] = field(default_factory=list)
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        self.train(*arguments, **named)
+
+    def describe(self, name: str, source: Source) -> JobDescription:
+        """The job as plain data. Raises UserError."""
+        try:
+            return JobDescription(
+                name=name,
+                objective=self.objective,
+                direction=self.direction,
+                objective_epoch=self.objective_epoch,
+                metrics=self.metrics,
+                only_declared=self.only_declared,
+                unit=self.unit,
+                hyperparameters=self.settings.model_json_schema(),
+                data_options=self.data_options.model_json_schema() if self.data_options else {},
+                noise=self.noise,
+                evaluates=self.evaluate is not None,
+                report_sections=self.report_sections,
+                source=source,
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError(f"job {name}: {f'{where}: ' if where else ''}{first['msg']}") from None
+
+    def remarks(self, plan: Plan) -> list[Remark]:
+        """What is wrong with a plan; if nothing is, which of its settings have no effect."""
+        mistakes = [*_mistakes(self.settings, "training", plan.training)]
+        if self.data_options is not None:
+            mistakes += _mistakes(self.data_options, "data", plan.data)
+        if mistakes or self.check is None:
+            return mistakes
+        settings = self.settings.model_construct(**plan.training)
+        data = self.data_options(**plan.data) if self.data_options is not None else None
+        return list(self.check(plan, settings, data))
+
+
+def job(
+    *,
+    objective: str,
+    direction: Direction,
+    objective_epoch: ObjectiveEpoch = "last",
+    unit: str | None = None,
+    metrics: Mapping[str, Metric] | Iterable[str] = (),
+    data_options: type[DataOptions] | None = None,
+    noise: Binomial | Normal | None = None,
+    check: Callable[[Plan, Any, Any], Iterable[Remark]] | None = None,
+    evaluate: Callable[..., Any] | None = None,
+    report_sections: Iterable[str] = (),
+) -> Callable[[Callable[..., None]], Job]:
+    """Make a training function a job.
+
+    Args:
+        objective: The metric by which trials are compared. The function must report it in every epoch.
+        direction: "minimize" or "maximize".
+        objective_epoch: Whether a trial's value is that of its last epoch or the best of its epochs. The
+            best of many noisy values is too good by chance.
+        unit: What an epoch goes through, in the plural, such as "rows"; the speed is shown in it.
+        metrics: The names of all metrics, or the names with the way in which each is shown. A metric that
+            is reported and not named here is then an error. Without it, any name may be reported.
+        data_options: The class of the fields of the spec's table [data].
+        noise: How uncertain one measurement of the objective is. Without it, nothing is said about
+            configurations that were run with one seed.
+        check: Looks at a study before it is made, given its plan, its fixed settings and its data options.
+        evaluate: Measures a model on test data, given the model's folder and a device.
+        report_sections: Parts of the report that are made for this job alone.
+
+    Raises:
+        TypeError: the function does not take (settings, trial), or its settings are no Hyperparameters.
+    """
+
+    def mark(function: Callable[..., None]) -> Job:
+        named = dict(metrics) if isinstance(metrics, Mapping) else {name: Metric() for name in metrics}
+        return Job(
+            train=function,
+            objective=objective,
+            direction=direction,
+            settings=_settings_of(function),
+            objective_epoch=objective_epoch,
+            unit=unit,
+            metrics=named,
+            only_declared=bool(named),
+            data_options=data_options,
+            noise=noise,
+            check=check,
+            evaluate=evaluate,
+            report_sections=list(report_sections),
+        )
+
+    return mark
+
+
+def _mistakes(model: type[BaseModel], table: str, given: dict[str, Any]) -> Iterator[Remark]:
+    """The mistakes in a table that only the job's own class can see: those of its validators."""
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] == "missing":  # it may be searched
+                continue
+            problem = one.get("ctx", {}).get("error")
+            text = str(problem) if one["type"] == "value_error" else one["msg"]
+            yield Remark(key=".".join([table, *map(str, one["loc"])]), text=text, is_mistake=True)
+
+
+def _settings_of(function: Callable[..., None]) -> type[Hyperparameters]:
+    name = getattr(function, "__name__", "the job")
+    parameters = list(inspect.signature(function).parameters)
+    if len(parameters) != 2:
+        raise TypeError(f"{name} must take two arguments: its settings and the trial")
+    found = typing.get_type_hints(function).get(parameters[0])
+    if not (isinstance(found, type) and issubclass(found, Hyperparameters)):
+        raise TypeError(
+            f"{name}: annotate its argument '{parameters[0]}' with a class that is derived from Hyperparameters"
+        )
+    return found

@@ -1,0 +1,105 @@
+"""Finds and imports a job's code: installed ones by name, others from a file that a person has named.
+
+No name that a database holds comes here: see `worker/consent.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+
+from mnist_tune.errors import UserError
+from mnist_tune.jobs.description import JobDescription, Source
+from mnist_tune.jobs.fingerprint import source_of
+from mnist_tune.jobs.interface import Job
+from mnist_tune.jobs.reference import BUILT_IN, JobFile
+from mnist_tune.text.wording import first_line
+
+GROUP = "mnist_tune.jobs"
+"""The group of entry points by which a distribution brings jobs."""
+OWN = {BUILT_IN: "mnist_tune.jobs.mnist.job:train"}
+"""The jobs of this package."""
+
+
+def installed() -> dict[str, EntryPoint]:
+    """The jobs that are installed, by name; ours come first and cannot be replaced."""
+    others = {point.name: point for point in entry_points(group=GROUP)}
+    ours = {name: EntryPoint(name, where, GROUP) for name, where in OWN.items()}
+    return {**others, **ours}
+
+
+def is_installed(name: str) -> bool:
+    """Whether a job of this name is installed here."""
+    return name in OWN or name in installed()
+
+
+def load_installed(name: str) -> tuple[Job, JobDescription]:
+    """The installed job of this name.
+
+    Raises:
+        UserError: there is none, or it cannot be imported.
+    """
+    point = installed().get(name)
+    if point is None:
+        raise UserError(f"job {name}: not installed here; installed are: {', '.join(installed())}")
+    try:
+        job = point.load()
+    except Exception as error:
+        raise UserError(f"job {name}: cannot be imported: {_said(error)}") from error
+    if not isinstance(job, Job):
+        raise UserError(f"job {name}: {point.value} is no job; decorate the function with @job(...)")
+    if name in OWN:
+        source = Source()  # each trial has the version of mnist-tune with it
+    else:
+        module = sys.modules[point.module]
+        source = source_of(module.__file__, f"{point.dist.name} {point.dist.version}" if point.dist else None)
+    return job, job.describe(name, source)
+
+
+@functools.cache
+def built_in_description() -> JobDescription:
+    """The description of the built-in job."""
+    return load_installed(BUILT_IN)[1]
+
+
+def load_file(file: JobFile) -> tuple[Job, JobDescription]:
+    """The job in a file, which is run as a module of its own; its folder is searched for what it imports.
+
+    Raises:
+        UserError: it cannot be imported, has no such function, or the function is no job.
+    """
+    module = _module(file)
+    if not hasattr(module, file.function):
+        jobs = [name for name, value in vars(module).items() if isinstance(value, Job)]
+        has = f"its jobs are {', '.join(jobs)}" if jobs else "it has no function with @job(...)"
+        raise UserError(f"job {file}: there is no '{file.function}' in it; {has}")
+    job = getattr(module, file.function)
+    if not isinstance(job, Job):
+        raise UserError(f"job {file}: '{file.function}' is no job; decorate it with @job(objective=..., ...)")
+    return job, job.describe(file.name, source_of(str(file.path)))
+
+
+def _module(file: JobFile) -> ModuleType:
+    folder = str(file.path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(file.name, file.path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as left:
+        raise UserError(f"job {file}: it leaves with sys.exit({left.code!r}) when it is imported") from None
+    except Exception as error:
+        raise UserError(f"job {file}: cannot be imported: {_said(error)}") from error
+    return module
+
+
+def _said(error: Exception) -> str:
+    return first_line(f"{type(error).__name__}: {error}")

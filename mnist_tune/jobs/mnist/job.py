@@ -1,0 +1,54 @@
+"""The built-in job: the MNIST digit classifier, written with the same names as a user's job.
+
+Reading it loads no torch: a study is described without it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_tune.jobs.description import Binomial, Metric
+from mnist_tune.jobs.interface import Trial, job
+from mnist_tune.jobs.metrics import Evaluation
+from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
+from mnist_tune.jobs.mnist.remarks import check
+
+METRICS = {
+    "training_loss": Metric(),
+    "validation_loss": Metric(),
+    "validation_accuracy": Metric(unit="%", digits=2, low=0, high=100),
+}
+"""Losses are mean cross entropies, the accuracy is in percent."""
+
+
+def evaluate(model: Path, device: str) -> Evaluation:
+    """Measure a model's folder on the 10,000 test images, in fp32: the numbers are the same everywhere."""
+    from mnist_tune.hardware.devices import resolve_runtime
+    from mnist_tune.jobs.mnist import evaluation
+    from mnist_tune.jobs.mnist.dataset import load_test_images
+    from mnist_tune.jobs.mnist.network import load_model
+
+    runtime = resolve_runtime(device, "fp32")
+    return evaluation.evaluate(load_model(model), load_test_images(None, runtime.device), runtime)
+
+
+@job(
+    objective="validation_accuracy",
+    direction="maximize",
+    unit="images",
+    metrics=METRICS,
+    data_options=DataConfig,
+    noise=Binomial(of="validation_size", cases="images"),
+    check=check,
+    evaluate=evaluate,
+    report_sections=("reference", "digits"),
+)
+def train(settings: TrainingConfig, trial: Trial) -> None:
+    """Train the CNN on MNIST and keep its weights."""
+    from mnist_tune.jobs.mnist.training import Training
+
+    training = Training(settings, trial)
+    trial.keep(trainer=training.trainer)
+    for _ in trial.epochs():
+        trial.report(**training.epoch())
+    trial.save("model.safetensors", training.trainer.model.state_dict())
