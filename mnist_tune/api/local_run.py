@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import WORKERS_PER_GPU, Placement, check_device, local_places
-from mnist_tune.jobs.mnist.provision import prepare_data
+from mnist_tune.jobs.loading import provision
 from mnist_tune.processes import fork_server
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
@@ -83,12 +83,14 @@ def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
     """
     fork_server.begin(fork_server.WORKERS)  # it loads during all that follows
     check_device(wanted.device)
-    prepare_data(wanted.data_dir)
+    provision(given.spec.job.name, wanted.data_dir)
     folders = Folders.of(url, wanted.checkpoints, wanted.artifacts)
     warnings = check_folders(*(folder.path for folder in folders))
     creation = find_or_create(open_storage(url, create=True), given)
     before = read_results(creation.study)
-    arguments = worker_arguments(wanted.threads, wanted.data_dir, wanted.checkpoints, wanted.artifacts)
+    arguments = worker_arguments(
+        wanted.threads, wanted.data_dir, wanted.checkpoints, wanted.artifacts, given.job
+    )
     places = local_places(
         before.cells.waiting + before.cells.running,
         wanted.device,

@@ -104,6 +104,15 @@ NameOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
 ]
+JobOption = Annotated[
+    str | None,
+    typer.Option(
+        "--job",
+        metavar="FILE.py:FUNCTION",
+        help="The study's job on this machine, if it is a file. Its code is run. Default: $MNIST_TUNE_JOB.",
+        show_default=False,
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False),

@@ -14,6 +14,7 @@ from mnist_tune.cli.options import (
     CheckpointsOption,
     DataOption,
     DeviceOption,
+    JobOption,
     StorageOption,
     StudyArgument,
     ThreadsOption,
@@ -34,6 +35,7 @@ def worker(
     data_dir: DataOption = None,
     checkpoints: CheckpointsOption = None,
     artifacts: ArtifactsOption = None,
+    job: JobOption = None,
     pooled: Annotated[
         str | None,
         typer.Option(
@@ -73,10 +75,11 @@ def worker(
         opened = options.study(study, storage)
         from mnist_tune.results.reading import read_results
         from mnist_tune.worker.assembly import Equipment, run_worker
+        from mnist_tune.worker.consent import job_at_hand
         from mnist_tune.worker.loop import Ended
 
         folders = options.folders(storage, checkpoints, artifacts)
-        equipment = Equipment(device, threads, data_dir, *folders)
+        equipment = Equipment(device, threads, data_dir, *folders, job_at_hand(job))
         ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)

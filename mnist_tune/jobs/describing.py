@@ -91,7 +91,8 @@ class _Conversation:
             self._process.stdin.close()
 
     def remarks(self, plan: Plan) -> list[Remark]:
-        return self._ask(REMARKS, plan.model_dump())
+        found: list[Remark] = self._ask(REMARKS, plan.model_dump())
+        return found
 
     def _ask(self, kind: Any, question: Any) -> Any:
         assert self._process.stdin is not None

@@ -32,6 +32,14 @@ class CannotResume(Exception):  # noqa: N818 - an outcome more than an error
     """
 
 
+class NonFiniteMetric(Exception):  # noqa: N818 - an outcome of a trial more than an error
+    """A metric became inf or nan; the message says which, and in which epoch."""
+
+
+class JobMistake(Exception):  # noqa: N818 - like UserError, for who writes a job
+    """A job uses its trial in a way that cannot work; the message says how it is used."""
+
+
 class Trial(Protocol):
     """One run of a job: what it runs on, and what it reports. A job gets it as its second argument."""
 
@@ -100,6 +108,7 @@ class Job:
     data_options: type[DataOptions] | None = None
     noise: Binomial | Normal | None = None
     check: Callable[[Plan, Any, Any], Iterable[Remark]] | None = None
+    prepare: Callable[[Any, str, Path | None], None] | None = None
     evaluate: Callable[..., Any] | None = None
     report_sections: list[str] = field(default_factory=list)
 
@@ -151,6 +160,7 @@ def job(
     data_options: type[DataOptions] | None = None,
     noise: Binomial | Normal | None = None,
     check: Callable[[Plan, Any, Any], Iterable[Remark]] | None = None,
+    prepare: Callable[[Any, str, Path | None], None] | None = None,
     evaluate: Callable[..., Any] | None = None,
     report_sections: Iterable[str] = (),
 ) -> Callable[[Callable[..., None]], Job]:
@@ -168,6 +178,9 @@ def job(
         noise: How uncertain one measurement of the objective is. Without it, nothing is said about
             configurations that were run with one seed.
         check: Looks at a study before it is made, given its plan, its fixed settings and its data options.
+        prepare: Loads the data, given its options, the device and the folder of `--data-dir`. It is called
+            in each training process before the first trial, so that data that is missing ends the worker and
+            no trial. What it raises as a MnistTuneError is shown as it is.
         evaluate: Measures a model on test data, given the model's folder and a device.
         report_sections: Parts of the report that are made for this job alone.
 
@@ -189,6 +202,7 @@ def job(
             data_options=data_options,
             noise=noise,
             check=check,
+            prepare=prepare,
             evaluate=evaluate,
             report_sections=list(report_sections),
         )

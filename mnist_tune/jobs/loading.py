@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 
 from mnist_tune.errors import UserError
@@ -64,6 +65,16 @@ def load_installed(name: str) -> tuple[Job, JobDescription]:
 def built_in_description() -> JobDescription:
     """The description of the built-in job."""
     return load_installed(BUILT_IN)[1]
+
+
+def provision(name: str | None, directory: Path | None) -> None:
+    """Have one of our own jobs make its data ready before processes are started that need it.
+
+    Raises:
+        MnistTuneError: the data cannot be had.
+    """
+    if name in OWN:
+        importlib.import_module(OWN[name].partition(":")[0]).provision(directory)
 
 
 def load_file(file: JobFile) -> tuple[Job, JobDescription]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.atomic_write import make_folder, write_whole
 from mnist_tune.hardware.devices import resolve_runtime
+from mnist_tune.jobs.description import Source
+from mnist_tune.jobs.interface import NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.mnist.dataset import load_test_images, load_training_images, split
 from mnist_tune.jobs.mnist.evaluation import evaluate
 from mnist_tune.jobs.mnist.network import load_model, save_model
-from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
+from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
+from mnist_tune.jobs.mnist.trainer import Trainer
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.models.evaluation_file import Measured, sha256_of
 from mnist_tune.results.exports import Configuration
@@ -55,16 +57,17 @@ def retrain(
         history = []
         try:
             for metrics in trainer.epochs(on_batch):
-                history.append(asdict(metrics))
+                history.append(metrics.as_json())
                 on_epoch(metrics)
-        except NonFiniteLoss as error:
+        except NonFiniteMetric as error:
             raise MnistTuneError(f"training diverged: {error}; lower the learning rate") from None
         used = configuration.model_copy(
             update={"training": configuration.training.model_copy(update={"seed": config.seed})}
         )
         metrics_document = {
             "images": len(training),
-            "environment": environment(runtime, data),
+            "environment": environment(runtime, Source())
+            | {"precision": runtime.precision, "data_sha256": data_fingerprint(data_directory(data))},
             "history": history,
         }
         write_whole(output / CONFIGURATION_FILE, dump(used.model_dump(mode="json"), "toml").encode())

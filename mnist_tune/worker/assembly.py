@@ -10,11 +10,13 @@ from pathlib import Path
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, checkpoints_of
 from mnist_tune.files.writable import check_folders
+from mnist_tune.jobs.reference import JobFile
 from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.child import TrainingProcess
+from mnist_tune.worker.consent import job_arguments
 from mnist_tune.worker.loop import LEAVES, Ended, Worker
 from mnist_tune.worker.messages import SetUp
 from mnist_tune.worker.runner import Objective
@@ -30,6 +32,8 @@ class Equipment:
     data_directory: Path | None
     checkpoints: Folder
     artifacts: Folder
+    job: JobFile | None = None
+    """The job's file, for which who starts the worker vouches."""
 
 
 def run_worker(
@@ -61,8 +65,9 @@ def run_worker(
         equipment.device,
         equipment.threads,
         equipment.data_directory,
-        study.spec.data,
+        study.spec.data.model_dump(exclude_none=True),
         states.path,
+        **job_arguments(study.spec.job, equipment.job),
     )
     process.set_up(setup)
     try:

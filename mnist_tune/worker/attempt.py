@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import CheckpointStore
+from mnist_tune.jobs.description import JobDescription, words
 from mnist_tune.queue.claim import Claim
 from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.queue.queue import Queue
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import StorageRetry
-from mnist_tune.text.wording import first_line, percent
+from mnist_tune.text.wording import first_line
 from mnist_tune.worker.attempt_record import AttemptRecord
 from mnist_tune.worker.signals import StopRequest
 from mnist_tune.worker.trial import Trial
@@ -30,12 +31,14 @@ class Attempt:
         log: Callable[[str], None],
         checkpoints: CheckpointStore,
         artifacts: ArtifactFolder,
+        job: JobDescription,
         decide: Callable[[int], Decision] | None = None,
     ) -> None:
         self.claim = claim
         self._queue = queue
-        self._record = AttemptRecord(queue, claim, lease, log, checkpoints, artifacts)
-        self.trial = Trial(self._record, stop, decide)
+        self._job = job
+        self._record = AttemptRecord(queue, claim, lease, log, checkpoints, artifacts, job)
+        self.trial = Trial(self._record, stop, job, decide)
         """The view of this attempt that a job gets."""
 
     def say(self, line: str) -> None:
@@ -53,20 +56,20 @@ class Attempt:
         Raises:
             LeaseLost: another worker has the cell.
         """
-        self.say(f"complete: validation accuracy {percent(value)}")
+        self.say(f"complete: {words(self._job.objective)} {self._job.text(value)}")
         self._record.finish(self._queue.complete, value, ask, self.trial.files, {})
 
     def prune(self, ask: StorageRetry) -> None:
-        """End the trial and its cell as pruned; as in Optuna, its value is the accuracy of its last epoch.
+        """End the trial and its cell as pruned; its value is that of the epochs that it had.
 
         Raises:
             LeaseLost: another worker has the cell.
         """
         last = self._record.last_epoch
         assert last is not None  # the pruner is asked after an epoch only
-        assert last.validation_accuracy is not None
-        self.say(f"pruned after epoch {last.epoch}: validation accuracy {percent(last.validation_accuracy)}")
-        self._record.finish(self._queue.prune, last.validation_accuracy, ask, {}, self.trial.decided)
+        value = self._job.counted_value(self._record.values)
+        self.say(f"pruned after epoch {last.epoch}: {words(self._job.objective)} {self._job.text(value)}")
+        self._record.finish(self._queue.prune, value, ask, {}, self.trial.decided)
 
     def give_back(self, failure: Failure, ask: StorageRetry) -> None:
         """End the trial as failed, and put its cell back if its budget allows.

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.claim import Claim
 from mnist_tune.queue.lease import Lease
@@ -39,13 +40,17 @@ class AttemptRecord:
         log: Callable[[str], None],
         checkpoints: CheckpointStore,
         artifacts: ArtifactFolder,
+        job: JobDescription,
     ) -> None:
         self.claim = claim
         self.lease = lease
         self.last_epoch: EpochMetrics | None = None
         """The last epoch that was completed."""
+        self.values: list[float] = []
+        """The objective's values after all epochs of the trial."""
         self.not_kept: dict[str, str] = {}
         """Why its weights, or the state for a next attempt, could not be written, by kind of file."""
+        self._job = job
         self._queue = queue
         self._log = log
         self._checkpoints = checkpoints
@@ -82,9 +87,10 @@ class AttemptRecord:
         with self._lock:
             for metrics in epochs:
                 self.last_epoch = metrics
-                self._unstored.epochs[metrics.epoch] = metrics.numbers()
-                if metrics.validation_accuracy is not None:
-                    self._unstored.reports[metrics.epoch] = metrics.validation_accuracy
+                self._unstored.epochs[metrics.epoch] = dict(metrics.numbers)
+                if (value := metrics[self._job.objective]) is not None:
+                    self._unstored.reports[metrics.epoch] = value
+                    self.values.append(value)
             self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
 
     def store(self) -> None:

@@ -15,7 +15,7 @@ from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
 from mnist_tune.processes.last_words import LastWords
-from mnist_tune.worker.messages import Ready, Refused, SetUp
+from mnist_tune.worker.messages import Ready, Refused, SetUp, receive, send
 
 LOOK_SECONDS = 0.1
 """How many seconds to wait for a message before looking at everything else."""
@@ -96,7 +96,7 @@ class TrainingProcess:
         """Send a message. If the process is dead, only `receive` tells."""
         assert self._connection is not None
         with suppress(OSError):
-            self._connection.send(message)
+            send(self._connection, message)
 
     def receive(self, seconds: float) -> Any:
         """The next message of the process, or None after so many seconds.
@@ -106,8 +106,8 @@ class TrainingProcess:
         """
         assert self._connection is not None
         try:
-            return self._connection.recv() if self._connection.poll(seconds) else None
-        except (EOFError, OSError):
+            return receive(self._connection) if self._connection.poll(seconds) else None
+        except (EOFError, OSError, ValueError):  # ValueError: a job has written to our connection
             raise self._bury() from None
 
     def kill(self) -> None:

@@ -6,7 +6,6 @@ killer ends the trial and not the worker, and so that training goes on while the
 
 from __future__ import annotations
 
-import io
 import os
 import queue
 import re
@@ -14,9 +13,11 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 
@@ -31,10 +32,13 @@ from mnist_tune.files.checkpoints import (
     save,
 )
 from mnist_tune.hardware.devices import Runtime, resolve_runtime
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.host import Abandoned, Drained, HostedTrial, run_job
+from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
+from mnist_tune.jobs.loading import load_file, load_installed
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.jobs.mnist.dataset import LabeledImages, load_training_images, split
-from mnist_tune.jobs.mnist.network import model_bytes
-from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
+from mnist_tune.jobs.reference import JobFile
+from mnist_tune.jobs.states import KeptStates, seed_everything
 from mnist_tune.processes import standard_streams
 from mnist_tune.worker.messages import (
     Abandon,
@@ -45,17 +49,16 @@ from mnist_tune.worker.messages import (
     Ready,
     Refused,
     Run,
+    Said,
     SetUp,
     Stopped,
     Trained,
+    receive,
+    send,
 )
 from mnist_tune.worker.provenance import environment
 
 SHORTAGES = "can't allocate memory|out of memory|ALLOC_FAILED"
-
-
-class Abandoned(Exception):  # noqa: N818 - a request more than an error
-    """The worker has given this trial up."""
 
 
 class WorkerMessages:
@@ -80,7 +83,7 @@ class WorkerMessages:
     def _read(self) -> None:
         while True:
             try:
-                order = self._connection.recv()
+                order = receive(self._connection)
             except (EOFError, OSError):
                 os._exit(0)  # the worker is gone; this also ends a step that hangs
             except Exception:  # an unreadable message: the worker would wait for an answer for ever
@@ -94,85 +97,109 @@ class WorkerMessages:
 
 
 @dataclass
-class Job:
-    """Trains trials on data that was loaded once, and sends the worker their results."""
+class Trainings:
+    """Runs the job for one trial after another, and sends the worker their results."""
 
     setup: SetUp
     connection: Connection
     orders: WorkerMessages
-    training: LabeledImages
-    validation: LabeledImages
+    runtime: Runtime
+    job: Job
+    description: JobDescription
 
     def run(self, run: Run) -> None:
-        """Train one configuration and tell the worker how it ended."""
+        """Run the job with one configuration and tell the worker how it ended."""
+        attempt = RunningAttempt(self, run)
         try:
-            self._train(run)
+            trial = run_job(self.job, attempt.trial)
+            send(self.connection, Trained(trial.files))
         except Abandoned:
-            self.connection.send(Stopped(0))
-        except NonFiniteLoss as error:
-            self.connection.send(Failed(Failure("non_finite", str(error))))
+            send(self.connection, Stopped(0))
+        except Drained:
+            send(self.connection, Stopped(attempt.epoch))
+        except NonFiniteMetric as error:
+            send(self.connection, Failed(Failure("non_finite", str(error))))
+        except SystemExit as left:
+            send(self.connection, Failed(Failure("exception", f"the job called sys.exit({left.code!r})")))
+        except JobMistake as mistake:
+            send(self.connection, Failed(Failure("exception", f"the job's mistake: {mistake}")))
         except Exception as error:
-            self.connection.send(Failed(_failure(error)))
+            send(self.connection, Failed(_failure(error)))
         with suppress(RuntimeError):  # a broken GPU raises here again
             torch.cuda.empty_cache()  # other processes may share the GPU; without one this does nothing
 
-    def _train(self, run: Run) -> None:
-        runtime = resolve_runtime(self.setup.device, run.config.precision, self.setup.threads)
-        trainer = Trainer(run.config, runtime, self.training, self.validation)
-        states = States(CheckpointFolder(self.setup.checkpoints), run)
-        history, problem = states.resume(trainer, runtime)
-        self.connection.send(Began(environment(runtime, self.setup.data_directory), history, problem))
-        for metrics in trainer.epochs(self.orders.check):
-            history.append(metrics)
-            drain = self.orders.drain and metrics.epoch < run.config.epochs
-            self.connection.send(states.after_epoch(trainer, runtime, history, now=drain))
-            if drain:
-                self.connection.send(Stopped(metrics.epoch))
-                return
-        self.connection.send(Trained(model_bytes(trainer.model)))
 
+class RunningAttempt:
+    """One attempt in this process: where its states are, and what its worker is told."""
 
-class States:
-    """The checkpoints of one attempt: model, optimizer, epoch, and the metrics so far."""
-
-    def __init__(self, store: CheckpointFolder, run: Run) -> None:
-        self._store = store
+    def __init__(self, of: Trainings, run: Run) -> None:
+        self.epoch = 0
+        """The last epoch that was done."""
+        self._of = of
         self._run = run
+        self._store = CheckpointFolder(of.setup.checkpoints)
         self._saved = time.monotonic()
+        self._states_used: KeptStates | None = None
 
-    def resume(self, trainer: Trainer, runtime: Runtime) -> tuple[list[EpochMetrics], str | None]:
-        """Load the last attempt's state into the trainer; returns its epochs, or none and the reason."""
-        if self._run.checkpoint is None:
-            return [], None
-        try:
-            content = load(self._store, self._run.checkpoint)
-        except CheckpointUnusable as unusable:
-            return [], str(unusable)
-        stored = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-        if stored["precision"] != runtime.precision:
-            return [], f"the checkpoint was trained in {stored['precision']}, this is {runtime.precision}"
-        trainer.load_state_dict(stored["trainer"])
-        return [EpochMetrics(**epoch) for epoch in stored["history"]], None
-
-    def after_epoch(
-        self, trainer: Trainer, runtime: Runtime, history: list[EpochMetrics], *, now: bool
-    ) -> EpochDone:
-        """Save the state if its interval has passed or `now` is set; returns the message about the epoch."""
-        metrics = history[-1]
-        if not now and time.monotonic() - self._saved < self._run.checkpoint_interval:
-            return EpochDone(metrics)
-        self._saved = time.monotonic()
-        content = io.BytesIO()
-        epochs = [asdict(epoch) for epoch in history]
-        torch.save(
-            {"trainer": trainer.state_dict(), "history": epochs, "precision": runtime.precision}, content
+    def trial(self, may_resume: bool) -> HostedTrial:
+        """The trial that the job is given. Each call seeds the random number generators."""
+        job, setup = self._of.job, self._of.setup
+        settings = job.settings(**self._run.settings)
+        seed_everything(settings.seed)
+        self._of.runtime.apply()
+        return HostedTrial(
+            settings,
+            job.data_options(**setup.data) if job.data_options is not None else None,
+            self._of.runtime.device,
+            setup.threads,
+            setup.data_directory,
+            self._of.description,
+            self,
+            self._states(may_resume=may_resume),
         )
-        try:
-            return EpochDone(metrics, self._save(metrics.epoch, content.getbuffer()))
-        except OSError as error:
-            return EpochDone(metrics, problem=error.strerror or str(error))
 
-    def _save(self, epoch: int, content: memoryview) -> Checkpoint:
+    def began(self, facts: dict[str, Any], history: list[EpochMetrics], problem: str | None) -> None:
+        self.epoch = len(history)
+        known = environment(self._of.runtime, self._of.description.source) | facts
+        self._tell(Began(known, history, problem))
+
+    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes] | None, *, is_last: bool) -> bool:
+        self.epoch = metrics.epoch
+        drains = self._of.orders.drain and not is_last
+        is_due = drains or time.monotonic() - self._saved >= self._run.checkpoint_interval
+        if state is None or not is_due:
+            self._tell(EpochDone(metrics))
+            return drains
+        self._saved = time.monotonic()
+        try:
+            self._tell(EpochDone(metrics, self._save(metrics.epoch, state())))
+        except OSError as error:
+            self._tell(EpochDone(metrics, problem=error.strerror or str(error)))
+        return drains
+
+    def check(self) -> None:
+        self._of.orders.check()
+
+    def say(self, line: str) -> None:
+        self._tell(Said(line))
+
+    def _tell(self, message: Any) -> None:
+        send(self._of.connection, message)
+
+    def _states(self, *, may_resume: bool) -> KeptStates:
+        checkpoint = self._run.checkpoint
+        if checkpoint is None:
+            return KeptStates(None)
+        if self._states_used is not None and not may_resume:
+            return KeptStates(None, self._states_used.problem)
+        try:
+            content = load(self._store, checkpoint)
+        except CheckpointUnusable as unusable:
+            return KeptStates(None, str(unusable))
+        self._states_used = KeptStates(lambda: content)
+        return self._states_used
+
+    def _save(self, epoch: int, content: bytes) -> Checkpoint:
         name = checkpoint_key(self._run.trial_id, self._run.token, epoch)
         return save(self._store, name, epoch, content)
 
@@ -195,19 +222,27 @@ def main(connection: Connection) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker gets these signals too, and decides
     try:
-        setup: SetUp = connection.recv()
+        setup: SetUp = receive(connection)
     except (EOFError, OSError):  # the worker ended before it needed this process
         return
     orders = WorkerMessages(connection)
     try:
         runtime = resolve_runtime(setup.device, threads=setup.threads)
         runtime.apply()
-        images = load_training_images(setup.data_directory, runtime.device)
-        training, validation = split(images, **setup.data.model_dump())
+        job, description = _load(setup)
+        if job.prepare is not None:
+            data = job.data_options(**setup.data) if job.data_options is not None else None
+            job.prepare(data, runtime.device, setup.data_directory)
     except MnistTuneError as error:
-        connection.send(Refused(str(error), error.exit_code))
+        send(connection, Refused(str(error), error.exit_code))
         return
-    connection.send(Ready(runtime.device, runtime.device_name))
-    job = Job(setup, connection, orders, training, validation)
+    send(connection, Ready(runtime.device, runtime.device_name))
+    trainings = Trainings(setup, connection, orders, runtime, job, description)
     while True:
-        job.run(orders.next_run())
+        trainings.run(orders.next_run())
+
+
+def _load(setup: SetUp) -> tuple[Job, JobDescription]:
+    if setup.job_file is None:
+        return load_installed(setup.job_name)
+    return load_file(JobFile(setup.job_file, setup.job_function))

@@ -130,6 +130,7 @@ class Worker:
             self._log,
             self._checkpoints,
             self._artifacts,
+            self._study.spec.description,
             self._guide.decide if self._guide.prunes else None,
         )
         self._in_hand = attempt
@@ -185,7 +186,7 @@ class Worker:
         if attempt is None:
             orders = self._registration.beat(None, None)
         else:
-            orders = self._registration.beat(attempt.claim.number, attempt.trial.images_per_second)
+            orders = self._registration.beat(attempt.claim.number, attempt.trial.units_per_second)
         if orders.drain and not self._stop.requested:
             self._stop.request("the worker was drained by 'mnist-tune drain'")
         if orders.control is Control.CANCELLED and not self._stop.requested:

@@ -1,26 +1,39 @@
-"""The messages between a worker and its training process: plain values without torch or Optuna."""
+"""The messages between a worker and its training process, as lines of JSON.
+
+A job's code runs in the training process, so the worker unpickles nothing that comes from there.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
+from mnist_tune.jobs.reference import BUILT_IN
 
 
 @dataclass(frozen=True)
 class SetUp:
-    """To the training process, once: the device, data and folder that it must use."""
+    """To the training process, once: the job, and the device, data and folder that it must use.
+
+    `job_name` is that of an installed job; a job in a file has `job_file` and `job_function` instead.
+    """
 
     device: str
     threads: int | None
     data_directory: Path | None
-    data: DataConfig
+    data: dict[str, Any]
     checkpoints: Path
+    job_name: str = BUILT_IN
+    job_file: Path | None = None
+    job_function: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,13 +54,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Run:
-    """To the training process: train this configuration, from the checkpoint if there is one.
+    """To the training process: train with these settings, from the checkpoint if there is one.
 
     At the end of an epoch the state is saved if `checkpoint_interval` seconds have passed since the last
     time.
     """
 
-    config: TrainingConfig
+    settings: dict[str, Any]
     checkpoint: Checkpoint | None
     trial_id: int
     token: str
@@ -86,10 +99,17 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """From the training process: all epochs are done; the weights as a safetensors file."""
+class Said:
+    """From the training process: a line for the trial's log."""
 
-    weights: bytes
+    line: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """From the training process: the job is done, with these files by name."""
+
+    files: dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -104,3 +124,30 @@ class Failed:
     """From the training process: the trial failed, and the process is free for another."""
 
     failure: Failure
+
+
+KINDS: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind)
+    for kind in (
+        *(SetUp, Run, Drain, Abandon),
+        *(Ready, Refused, Began, EpochDone, Said, Trained, Stopped, Failed),
+    )
+}
+
+
+def send(connection: Connection, message: Any) -> None:
+    """Send a message; files follow it as they are. Raises OSError."""
+    name = type(message).__name__
+    files = message.files if isinstance(message, Trained) else {}
+    content = {"files": {}} if files else KINDS[name].dump_python(message, mode="json")
+    connection.send_bytes(json.dumps([name, content, list(files)]).encode())
+    for one in files.values():
+        connection.send_bytes(one)
+
+
+def receive(connection: Connection) -> Any:
+    """The next message. Raises EOFError, OSError, and ValueError for what is no message."""
+    name, content, files = json.loads(connection.recv_bytes())
+    if files:
+        return Trained({file: connection.recv_bytes() for file in files})
+    return KINDS[name].validate_json(json.dumps(content))

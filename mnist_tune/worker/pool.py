@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from mnist_tune import __version__
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.hardware.placement import Placement
+from mnist_tune.jobs.reference import JobFile
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
@@ -143,12 +144,16 @@ def pooled_worker(study: str) -> list[str]:
 
 
 def worker_arguments(
-    threads: int | None, data_dir: Path | None, checkpoints: Path | None, artifacts: Path | None
+    threads: int | None,
+    data_dir: Path | None,
+    checkpoints: Path | None,
+    artifacts: Path | None,
+    job: JobFile | None = None,
 ) -> list[str]:
     """The arguments of every worker in a pool, except its study and device."""
-    folders = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts}
+    given = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts, "--job": job}
     arguments = [] if threads is None else ["--threads", str(threads)]
-    named = ((option, str(folder)) for option, folder in folders.items() if folder is not None)
+    named = ((option, str(value)) for option, value in given.items() if value is not None)
     return [*arguments, *(argument for pair in named for argument in pair)]
 
 

@@ -7,9 +7,10 @@ import time
 
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.spec.study_spec import Spec
+from mnist_tune.text.wording import counted
 from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import (
     Abandon,
@@ -19,6 +20,7 @@ from mnist_tune.worker.messages import (
     Failed,
     Refused,
     Run,
+    Said,
     Stopped,
     Trained,
 )
@@ -27,7 +29,7 @@ from mnist_tune.worker.trial import Trial
 
 
 class Objective:
-    """The job's objective: the validation accuracy, in percent, after the last epoch."""
+    """The job's objective, as its function reports it."""
 
     def __init__(self, spec: Spec, process: TrainingProcess) -> None:
         self._spec = spec
@@ -61,12 +63,13 @@ class Objective:
 
     def _follow(self, trial: Trial) -> float:
         claim, limits = trial.claim, trial.claim.limits
-        config = self._spec.training_config(trial.parameters)
+        job, epochs = self._spec.description, self._spec.epochs(trial.parameters)
         began = time.monotonic()
+        settings = self._spec.configuration(trial.parameters)
         self._process.send(
-            Run(config, claim.checkpoint, claim.trial_id, claim.token, limits.checkpoint_interval)
+            Run(settings, claim.checkpoint, claim.trial_id, claim.token, limits.checkpoint_interval)
         )
-        accuracy: float | None = None
+        values: list[float] = []
         told_to_drain = False
         while True:
             trial.check()
@@ -84,21 +87,24 @@ class Objective:
                     self._process.kill()  # it is ending, so the next trial cannot use it
                     raise AttemptFailed(Failure("exception", message))
                 case Began() as message:
-                    _note_beginning(trial, message, config.epochs)
-                    if message.history:
-                        accuracy = _accuracy(message.history[-1])
+                    _note_beginning(trial, message, epochs)
+                    values = [_value(done, job) for done in message.history]
                 case EpochDone(metrics, checkpoint, problem):
-                    accuracy = _accuracy(metrics)
-                    trial.say(metrics.line(config.epochs))
+                    values.append(_value(metrics, job))
+                    trial.say(metrics.line(epochs, job))
                     if problem:
                         trial.no_checkpoint(problem)
-                    trial.epoch_done(metrics, checkpoint, last=metrics.epoch == config.epochs)
-                case Trained(weights):
-                    if accuracy is None:
+                    trial.epoch_done(metrics, checkpoint, last=metrics.epoch == epochs)
+                case Said(line):
+                    trial.say(line)
+                case Trained(files):
+                    if len(values) != epochs:
                         self._process.kill()
-                        raise AttemptFailed(Failure("exception", "the training ended before its first epoch"))
-                    trial.keep_file(MODEL_FILE, weights)
-                    return accuracy
+                        done = f"after {counted(len(values), 'epoch')} of {epochs}"
+                        raise AttemptFailed(Failure("exception", f"the job's function returned {done}"))
+                    for name, content in files.items():
+                        trial.keep_file(name, content)
+                    return job.counted_value(values)
                 case Stopped(epoch):
                     reason = f"{trial.stop_reason}; stopped after epoch {epoch}"
                     raise AttemptFailed(Failure("preempted", reason))
@@ -146,9 +152,10 @@ def _note_beginning(trial: Trial, message: Began, epochs: int) -> None:
         trial.resumed(message.history, note, last=len(message.history) == epochs)
 
 
-def _accuracy(metrics: EpochMetrics) -> float:
-    assert metrics.validation_accuracy is not None  # a study has validation images
-    return metrics.validation_accuracy
+def _value(metrics: EpochMetrics, job: JobDescription) -> float:
+    value = metrics[job.objective]
+    assert value is not None  # the host refuses a report without it
+    return value
 
 
 def _of_death(death: ProcessDied) -> Failure:

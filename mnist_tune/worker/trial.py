@@ -7,6 +7,7 @@ from typing import Any
 
 from mnist_tune.failures import Pruned
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.claim import Claim
 from mnist_tune.search.pruners import Decision
@@ -20,17 +21,22 @@ class Trial:
     """The calls of a job. While the storage is away, reports are kept and stored later."""
 
     def __init__(
-        self, record: AttemptRecord, stop: StopRequest, decide: Callable[[int], Decision] | None = None
+        self,
+        record: AttemptRecord,
+        stop: StopRequest,
+        job: JobDescription,
+        decide: Callable[[int], Decision] | None = None,
     ) -> None:
         self.claim: Claim = record.claim
         self.parameters: dict[str, Any] = {}
-        self.images_per_second: float | None = None
+        self.units_per_second: float | None = None
         self.files: dict[str, bytes] = {}
         """The final files by name; they become artifacts of the trial when it is complete."""
         self.decided: dict[str, Any] = {}
         """System attributes that the pruner wants kept with a trial that it has ended."""
         self._record = record
         self._stop = stop
+        self._job = job
         self._decide = decide
 
     def say(self, line: str) -> None:
@@ -84,7 +90,7 @@ class Trial:
             LeaseLost: another worker has the cell.
             Pruned: the study's pruner ends the trial here; it is not asked after the last epoch.
         """
-        self.images_per_second = metrics.images_per_second
+        self.units_per_second = metrics[self._job.rate] if self._job.rate else None
         if checkpoint is not None and STATE in self._record.not_kept:
             self._record.note_unsaved(STATE, None)
         self._record.add([metrics], checkpoint)

@@ -12,6 +12,7 @@ from mnist_tune.jobs.interface import Trial, job
 from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 from mnist_tune.jobs.mnist.remarks import check
+from mnist_tune.jobs.model_folder import MODEL_FILE
 
 METRICS = {
     "training_loss": Metric(),
@@ -32,6 +33,20 @@ def evaluate(model: Path, device: str) -> Evaluation:
     return evaluation.evaluate(load_model(model), load_test_images(None, runtime.device), runtime)
 
 
+def provision(directory: Path | None) -> None:
+    """Check that MNIST is there and whole; torch is loaded only if MNIST must be downloaded."""
+    from mnist_tune.jobs.mnist.provision import prepare_data
+
+    prepare_data(directory)
+
+
+def prepare(data: DataConfig, device: str, directory: Path | None) -> None:
+    """Load the images."""
+    from mnist_tune.jobs.mnist.training import load
+
+    load(data, device, directory)
+
+
 @job(
     objective="validation_accuracy",
     direction="maximize",
@@ -40,8 +55,9 @@ def evaluate(model: Path, device: str) -> Evaluation:
     data_options=DataConfig,
     noise=Binomial(of="validation_size", cases="images"),
     check=check,
+    prepare=prepare,
     evaluate=evaluate,
-    report_sections=("reference", "digits"),
+    report_sections=["reference", "digits"],
 )
 def train(settings: TrainingConfig, trial: Trial) -> None:
     """Train the CNN on MNIST and keep its weights."""
@@ -51,4 +67,4 @@ def train(settings: TrainingConfig, trial: Trial) -> None:
     trial.keep(trainer=training.trainer)
     for _ in trial.epochs():
         trial.report(**training.epoch())
-    trial.save("model.safetensors", training.trainer.model.state_dict())
+    trial.save(MODEL_FILE, training.trainer.model)

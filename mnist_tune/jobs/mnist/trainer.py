@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from mnist_tune.hardware.devices import Runtime
+from mnist_tune.jobs.description import SECONDS
+from mnist_tune.jobs.interface import CannotResume, NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.mnist.augmentation import Augmentation, is_augmented
 from mnist_tune.jobs.mnist.dataset import LabeledImages
@@ -22,10 +24,6 @@ from mnist_tune.jobs.mnist.optimizers import new_optimizer
 from mnist_tune.jobs.mnist.schedules import Schedule
 from mnist_tune.jobs.mnist.steps import Steps
 from mnist_tune.jobs.mnist.weight_average import AveragedWeights
-
-
-class NonFiniteLoss(Exception):  # noqa: N818 - an outcome of a trial more than an error
-    """The loss became inf or nan; the message says which loss and in which epoch."""
 
 
 class Trainer:
@@ -85,27 +83,33 @@ class Trainer:
         middle of an epoch: only `load_state_dict` may then be called.
 
         Raises:
-            NonFiniteLoss: a loss is inf or nan.
+            NonFiniteMetric: a loss is inf or nan.
         """
         while self.epoch < self.config.epochs:
             start = time.perf_counter()
-            training_loss = self._train_epoch(self.epoch + 1, on_batch)
-            self._require_finite("training", training_loss)
-            validation_loss = validation_accuracy = None
-            if self.validation is not None:
-                with self._working.evaluating(self._weights_in_use):
-                    logits = predict(self._working, self.validation)
-                validation_loss, validation_accuracy = score(logits, self.validation.labels)
-                self._require_finite("validation", validation_loss)
+            metrics = self.run_epoch(on_batch)
             seconds = time.perf_counter() - start
-            self.epoch += 1
             speed = len(self.training) / seconds
-            yield EpochMetrics(
-                self.epoch, training_loss, validation_loss, validation_accuracy, speed, seconds
-            )
+            yield EpochMetrics(self.epoch, {**metrics, "images_per_second": speed, SECONDS: seconds})
+
+    def run_epoch(self, on_batch: Callable[[], None] | None = None) -> dict[str, float]:
+        """Train one epoch; returns the mean training loss and, with validation, its loss and accuracy.
+
+        Errors: see `epochs`.
+        """
+        metrics = {"training_loss": self._train_epoch(self.epoch + 1, on_batch)}
+        self._require_finite("training", metrics["training_loss"])
+        if self.validation is not None:
+            with self._working.evaluating(self._weights_in_use):
+                logits = predict(self._working, self.validation)
+            loss, accuracy = score(logits, self.validation.labels)
+            self._require_finite("validation", loss)
+            metrics |= {"validation_loss": loss, "validation_accuracy": accuracy}
+        self.epoch += 1
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """Model, optimizer and epoch; everything else in an epoch follows from (seed, epoch).
+        """Model, optimizer, epoch and precision; everything else in an epoch follows from (seed, epoch).
 
         Weights and moments are in ConvNet's layout. The tensors may be those in training: save or copy them
         before training goes on.
@@ -116,13 +120,21 @@ class Trainer:
             "model": self._working.state_dict(),
             "optimizer": optimizer | {"state": moments},
             "epoch": self.epoch,
+            "precision": self.runtime.precision,
         }
         if self._averaged is not None:
             state["averaged"] = self._working.state_dict(self._averaged.weights)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume from a `state_dict()` of the same config. Raises KeyError, ValueError, RuntimeError."""
+        """Resume from a `state_dict()` of the same config. Raises KeyError, ValueError, RuntimeError.
+
+        Raises:
+            CannotResume: it was trained in another precision.
+        """
+        ours = self.runtime.precision
+        if (theirs := state.get("precision", ours)) != ours:
+            raise CannotResume(f"the checkpoint was trained in {theirs}, this is {ours}")
         self._working.load_state_dict(state["model"])
         if self._averaged is not None:
             self._working.load_state_dict(state["averaged"], into=self._averaged.weights)
@@ -168,7 +180,7 @@ class Trainer:
 
     def _require_finite(self, which: str, loss: float) -> None:
         if not math.isfinite(loss):
-            raise NonFiniteLoss(f"{which} loss is {loss} in epoch {self.epoch + 1}")
+            raise NonFiniteMetric(f"{which} loss is {loss} in epoch {self.epoch + 1}")
 
 
 def _new_model(seed: int) -> ConvNet:
