@@ -56,7 +56,9 @@ def at_once(job: str) -> None:
 
     wait_until(lambda: node_states() == {"idle"})
     time.sleep(3)  # its processes are gone a little later than Slurm says
-    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=True)
+    started = subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
+    # On a slow machine the two minutes are over, and the job runs or has ended.
+    assert started.returncode == 0 or job_states().get(job, ("ENDED", 0))[0] != "PENDING"
 
 
 @pytest.mark.slow
@@ -88,7 +90,7 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
     assert more.returncode == 0, more.stderr
     (other,) = json.loads(more.stdout)["jobs"]
     wait_until(lambda: read_results(study).is_finished, 480)
-    wait_until(lambda: job_states().keys() == {job})
+    wait_until(lambda: other not in job_states())
     at_once(job)
     wait_until(lambda: not job_states())  # it found the study finished
     *drained, complete = read_results(study).attempts
