@@ -71,7 +71,7 @@ class Metric(Described):
 
 
 class Binomial(Described):
-    """The noise of an objective that is a percentage of `of` cases: a number, or the field of [data] with it."""
+    """The noise of a percentage of `of` cases: their number, or the field of [data] that has it."""
 
     kind: Literal["binomial"] = "binomial"
     of: str | Annotated[int, Field(ge=1)]

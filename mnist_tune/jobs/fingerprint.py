@@ -12,7 +12,7 @@ GIT_SECONDS = 10
 
 
 def source_of(file: str | None, distribution: str | None = None) -> Source:
-    """The source of a job that is defined in a file. Without git, or outside a repository, it has no commit."""
+    """The source of a job that is defined in a file; it has no commit outside a repository."""
     if file is None:
         return Source(distribution=distribution)
     path = Path(file)

@@ -231,6 +231,6 @@ def _settings_of(function: Callable[..., None]) -> type[Hyperparameters]:
     found = typing.get_type_hints(function).get(parameters[0])
     if not (isinstance(found, type) and issubclass(found, Hyperparameters)):
         raise TypeError(
-            f"{name}: annotate its argument '{parameters[0]}' with a class that is derived from Hyperparameters"
+            f"{name}: annotate its argument '{parameters[0]}' with a class derived from Hyperparameters"
         )
     return found

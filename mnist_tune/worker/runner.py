@@ -10,7 +10,6 @@ from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.text.wording import counted
 from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import (
     Abandon,
@@ -100,8 +99,10 @@ class Objective:
                 case Trained(files):
                     if len(values) != epochs:
                         self._process.kill()
-                        done = f"after {counted(len(values), 'epoch')} of {epochs}"
-                        raise AttemptFailed(Failure("exception", f"the job's function returned {done}"))
+                        when = (
+                            f"after epoch {len(values)} of {epochs}" if values else "before its first epoch"
+                        )
+                        raise AttemptFailed(Failure("exception", f"the training ended {when}"))
                     for name, content in files.items():
                         trial.keep_file(name, content)
                     return job.counted_value(values)

@@ -29,7 +29,6 @@ from optuna.storages._rdb import models
 from sqlalchemy import distinct, func, select
 
 from mnist_tune.jobs.mnist import raw_files
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
@@ -125,7 +124,7 @@ def turn(way: str, workers: int, data: Path, before: Path | None = None) -> Turn
             results = read_results(study)
             own = sum(map(_own_bytes, _workers_and_training(results)))
         study.storage.engine.dispose()
-    losses = {attempt.cell: attempt.history[0].training_loss or 0.0 for attempt in results.attempts}
+    losses = {attempt.cell: attempt.history[0]["training_loss"] or 0.0 for attempt in results.attempts}
     return Turn(seconds, own / workers / 1e6, losses)
 
 
@@ -136,7 +135,7 @@ def fresh_training_process(way: str, data: Path) -> float:
         patch("mnist_tune.processes.fork_server.start_method", lambda: method),
         tempfile.TemporaryDirectory() as states,
         TrainingProcess(
-            SetUp("cpu", None, data, DataConfig(train_size=128, validation_size=10), Path(states))
+            SetUp("cpu", None, data, {"train_size": 128, "validation_size": 10}, Path(states))
         ) as process,
     ):
         process.start()

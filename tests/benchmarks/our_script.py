@@ -22,8 +22,8 @@ def main() -> None:
         first_epoch = accuracy = 0.0
         trainer = Trainer(TrainingConfig(**asdict(cell), epochs=task.epochs), runtime, *parts)
         for metrics in trainer.epochs():
-            assert metrics.validation_accuracy is not None
-            accuracy = metrics.validation_accuracy
+            assert metrics["validation_accuracy"] is not None
+            accuracy = metrics["validation_accuracy"]
             first_epoch = first_epoch or time.monotonic()
         answer(cell, began, first_epoch, accuracy)
 

@@ -35,6 +35,7 @@ from statistics import median
 import optuna
 from sqlalchemy.engine import URL
 
+from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.worker.child import LOOK_SECONDS
 from mnist_tune.worker.loop import RunTrial
 from mnist_tune.worker.trial import Trial
@@ -109,7 +110,7 @@ def sleeping(seconds: float, epochs: int) -> RunTrial:
                 trial.check()
             metrics = made_epoch(number, ACCURACY)
             trial.epoch_done(metrics, last=number == epochs)
-            trial.say(metrics.line(epochs))
+            trial.say(metrics.line(epochs, built_in_description()))
         return ACCURACY
 
     return run_trial

@@ -8,12 +8,12 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.spec.idle_settings import idle_settings
-from mnist_tune.spec.reading import load_spec
+from mnist_tune.spec.reading import load_spec, read_spec
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.trial import Trial
 from tests.support.commands import Command
 from tests.support.made_studies.epochs import made_epoch
-from tests.support.specs import STUDIES, TINY_SPEC, tiny_spec, write_spec
+from tests.support.specs import STUDIES, TINY_SPEC, write_spec
 from tests.support.studies import new_study, open_file, states, work
 
 GRID = """
@@ -42,7 +42,8 @@ optimizer = ["Adam", "SGD"]
 
 
 def notes(folder: Path, text: str) -> list[str]:
-    return idle_settings(tiny_spec(folder, text))
+    given = read_spec(write_spec(folder, text))
+    return [*idle_settings(given.spec), *given.remarks]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(STUDIES.glob("*.toml"))])

@@ -9,7 +9,8 @@ import pytest
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.spec.documents import validate
-from mnist_tune.spec.study_spec import Spec, differences, load_spec
+from mnist_tune.spec.reading import load_spec
+from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.text.log_handler import FormerName
 from tests.support.specs import STUDIES, TINY_SPEC, tiny_spec, write_spec
 

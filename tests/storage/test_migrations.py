@@ -72,7 +72,7 @@ def version(study: OpenStudy) -> int:
 def histories(study: OpenStudy) -> dict[int, list[float | None]]:
     """The accuracies of each trial, by epoch."""
     attempts = read_results(study).attempts
-    return {each.number: [epoch.validation_accuracy for epoch in each.history] for each in attempts}
+    return {each.number: [epoch["validation_accuracy"] for epoch in each.history] for each in attempts}
 
 
 NOT_FINISHED = "warning: not finished: 4 of 6 cells have not ended; the best so far may change\n"
@@ -123,7 +123,7 @@ def test_a_worker_of_0_5_0_loses_nothing_in_a_database_that_was_brought_up_to_da
     of_0_5_0.storage.migrate()
     history = [made_epoch(number, 50.0 + number) for number in (1, 2)]
     for n_epochs in (1, 2):  # it writes the attribute anew after each epoch
-        written = [{"epoch": each.epoch, **each.numbers()} for each in history[:n_epochs]]
+        written = [each.as_json() for each in history[:n_epochs]]
         reports = {each.epoch: 50.0 + each.epoch for each in history[:n_epochs]}
         with of_0_5_0.storage.guarded(older.trial_id) as session:
             put(session, older.trial_id, user={HISTORY: written, "environment": {}}, reports=reports)
@@ -146,7 +146,7 @@ def test_a_study_of_0_5_0_is_copied_and_its_cells_are_taken_over(of_0_5_0: OpenS
     again = open_storage(url, create=True)
     assert create_study_reusing(again, of_0_5_0.spec.named("again"), NAME) == (True, 2)
     taken = read_results(open_study(again, "again")).complete
-    assert sorted([epoch.validation_accuracy for epoch in each.history] for each in taken) == [
+    assert sorted([epoch["validation_accuracy"] for epoch in each.history] for each in taken) == [
         [13.0, 13.0],
         [30.0, 41.0],
     ]

@@ -56,7 +56,7 @@ def test_create_study_takes_over_what_0_5_0_has_finished(
     with of_0_5_0.storage.transaction() as session:
         assert version_of(session.connection()) == 1
     taken = read_results(open_study(of_0_5_0.storage, "again")).complete
-    accuracies = [[epoch.validation_accuracy for epoch in each.history] for each in taken]
+    accuracies = [[epoch["validation_accuracy"] for epoch in each.history] for each in taken]
     assert sorted(accuracies) == [[13.0, 13.0], [30.0, 41.0]]
     verified = command("verify", "again")
     assert (verified.code, verified.err) == (0, "")

@@ -115,8 +115,8 @@ def test_a_copy_that_stock_optuna_made_shows_the_accuracies_alone_and_says_so(
     assert results.warnings == [warning]
     assert warning in " ".join(command("status", name, "--storage", url).out.split())
     complete = results.complete[0]
-    assert {each.epoch: each.validation_accuracy for each in complete.history} == ACCURACIES
-    assert {(each.training_loss, each.seconds) for each in complete.history} == {(None, None)}
+    assert {each.epoch: each["validation_accuracy"] for each in complete.history} == ACCURACIES
+    assert {(each["training_loss"], each.seconds) for each in complete.history} == {(None, None)}
 
     def finish(trial: Trial) -> float:
         for each in TWO_EPOCHS:

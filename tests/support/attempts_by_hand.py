@@ -48,6 +48,7 @@ class AttemptsByHand:
             self.lines.append,
             self.checkpoints,
             self.artifacts,
+            self.study.spec.description,
             self.decide,
         )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mnist_tune.failures import AttemptFailed
 from mnist_tune.files.checkpoints import CheckpointFolder
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.queue.lease import Lease
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
@@ -26,9 +25,7 @@ FIVE_EPOCHS = TINY_SPEC.replace("epochs = 2", "epochs = 5") + "\n[limits]\ncheck
 
 
 def start_training_process(folder: Path) -> TrainingProcess:
-    process = TrainingProcess(
-        SetUp("cpu", None, None, DataConfig(train_size=200, validation_size=100), folder)
-    )
+    process = TrainingProcess(SetUp("cpu", None, None, {"train_size": 200, "validation_size": 100}, folder))
     process.start()
     process.wait_until_ready(lambda: None)
     return process
@@ -55,8 +52,9 @@ class TrainedAttempts:
         claim = self.queue.claim("bench")
         assert claim is not None
         lease = Lease(60.0)
+        job = self.study.spec.description
         say = log or self.lines.append
-        attempt = Attempt(self.queue, claim, lease, self.stop, say, self.states, self.artifacts, decide)
+        attempt = Attempt(self.queue, claim, lease, self.stop, say, self.states, self.artifacts, job, decide)
         attempt.trial.parameters = claim.parameters
         return attempt
 

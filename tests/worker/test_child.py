@@ -10,6 +10,7 @@ import pytest
 from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.mnist.dataset import load_training_images, split
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.jobs.mnist.trainer import Trainer
 from mnist_tune.jobs.model_folder import MODEL_FILE
 from mnist_tune.queue.lease import Lease, LeaseLost
@@ -35,7 +36,9 @@ def test_a_trial_ends_with_its_value_history_log_and_weights(attempts_of: Attemp
     assert [epoch.epoch for epoch in stored.history] == [1, 2]
     assert stored.environment["precision"] == "fp32"
     trial = this.study.optuna_study().trials[0]
-    assert trial.intermediate_values == {epoch.epoch: epoch.validation_accuracy for epoch in stored.history}
+    assert trial.intermediate_values == {
+        epoch.epoch: epoch["validation_accuracy"] for epoch in stored.history
+    }
     kept = {meta.filename: meta for meta in get_all_artifact_meta(trial, storage=this.study.storage)}
     assert set(kept) == {"log.txt", MODEL_FILE}
     for name, meta in kept.items():
@@ -73,7 +76,7 @@ def test_a_drained_trial_goes_on_to_the_same_bits(attempts_of: AttemptsOf) -> No
     assert without_times(resumed.history) == without_times(expected.history)
     assert resumed.value == expected.value
     assert again.study.optuna_study().trials[second.claim.number].intermediate_values == {
-        epoch.epoch: epoch.validation_accuracy for epoch in expected.history
+        epoch.epoch: epoch["validation_accuracy"] for epoch in expected.history
     }
     assert again.states.keys() == []
 
@@ -143,12 +146,12 @@ def test_a_pruned_trial_leaves_nothing_to_the_next_though_the_process_is_an_epoc
     assert set(this.states.keys()) == others  # neither the epoch's state nor one from ahead
     assert [metrics.epoch for metrics in second.history] == [1, 2, 3, 4, 5]
     alone = Trainer(
-        this.study.spec.training_config(second.parameters),
+        TrainingConfig(**this.study.spec.configuration(second.parameters)),
         Runtime("cpu", "a CPU", "fp32", 1),
         *split(load_training_images(), 200, 100),
     )
-    assert [metrics.training_loss for metrics in alone.epochs()] == [
-        metrics.training_loss for metrics in second.history
+    assert [metrics["training_loss"] for metrics in alone.epochs()] == [
+        metrics["training_loss"] for metrics in second.history
     ]
 
 

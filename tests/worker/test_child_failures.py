@@ -12,7 +12,6 @@ import pytest
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import AttemptFailed
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.worker.child import ProcessDied, TrainingProcess
@@ -107,7 +106,7 @@ def config_of_300_epochs() -> Any:
 
 def test_a_device_that_is_not_there_is_the_users_mistake(tmp_path: Path, mnist_directory: Path) -> None:
     with TrainingProcess(
-        SetUp("cuda:7", None, None, DataConfig(train_size=200, validation_size=100), tmp_path)
+        SetUp("cuda:7", None, None, {"train_size": 200, "validation_size": 100}, tmp_path)
     ) as process:
         process.start()
         with pytest.raises(UserError, match="device 'cuda:7' is not there"):
@@ -126,7 +125,7 @@ def test_why_a_training_process_cannot_start_is_said(tmp_path: Path, monkeypatch
         tmp_path, monkeypatch, "raise OSError('libgomp.so.1: cannot open shared object file')"
     )
     with TrainingProcess(
-        SetUp("cpu", None, None, DataConfig(train_size=200, validation_size=100), tmp_path)
+        SetUp("cpu", None, None, {"train_size": 200, "validation_size": 100}, tmp_path)
     ) as process:
         process.start()
         with pytest.raises(MnistTuneError) as refused:
@@ -163,9 +162,7 @@ def test_a_process_that_refuses_after_a_restart_makes_room_for_the_next(
         this = attempts_in(tmp_path, process, tmp_path / "states", TINY_SPEC)
         good = process._setup
         process.kill()
-        process._setup = SetUp(
-            "cuda:7", None, None, DataConfig(train_size=200, validation_size=100), tmp_path
-        )
+        process._setup = SetUp("cuda:7", None, None, {"train_size": 200, "validation_size": 100}, tmp_path)
         with pytest.raises(AttemptFailed, match="device 'cuda:7' is not there"):
             this.run(this.attempt())
         assert not process.is_running
@@ -175,7 +172,7 @@ def test_a_process_that_refuses_after_a_restart_makes_room_for_the_next(
 
 def test_a_training_that_ends_before_its_first_epoch_is_no_result(tmp_path: Path) -> None:
     process = TrainingProcess()
-    messages = iter([Began({}), Trained(b"")])
+    messages = iter([Began({}), Trained({})])
     process.start()
     process.receive = lambda _: next(messages)  # type: ignore[method-assign,assignment]
     with process:

@@ -11,27 +11,29 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_tune.jobs.mnist.dataset import load_training_images, split
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
-from mnist_tune.worker.child_main import Job, WorkerMessages, _failure
-from mnist_tune.worker.messages import Failed, Run, SetUp
+from mnist_tune.hardware.devices import Runtime
+from mnist_tune.jobs.description import Source
+from mnist_tune.jobs.hyperparameters import Hyperparameters
+from mnist_tune.jobs.interface import Trial, job
+from mnist_tune.worker.child_main import Trainings, WorkerMessages, _failure
+from mnist_tune.worker.messages import Failed, Run, SetUp, receive
 
-RUN = Run(TrainingConfig(epochs=1), None, 0, "token", 10.0)
+RUN = Run({"epochs": 1}, None, 0, "token", 10.0)
 
 
 class Large:
     """Stands for the memory of a trial: weights, moments, images."""
 
 
-class FailingJob(Job):
+HELD: list[weakref.ref[Large]] = []
+
+
+@job(objective="error", direction="minimize")
+def fail(settings: Hyperparameters, trial: Trial) -> None:
     """Fails in the middle of a trial, while it holds all of that memory."""
-
-    held: list[weakref.ref[Large]]
-
-    def _train(self, _: Run) -> None:
-        large = Large()
-        self.held = [weakref.ref(large)]
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+    large = Large()
+    HELD.append(weakref.ref(large))
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
 
 @pytest.fixture
@@ -41,20 +43,20 @@ def pipe() -> tuple[Connection, Connection]:
 
 
 def test_nothing_of_a_trial_that_ran_out_of_memory_is_kept_for_the_next(
-    mnist_directory: Path, tmp_path: Path, pipe: tuple[Connection, Connection]
+    tmp_path: Path, pipe: tuple[Connection, Connection]
 ) -> None:
     ours, theirs = pipe
-    parts = split(load_training_images(mnist_directory), 100, 100)
-    setup = SetUp("cpu", None, mnist_directory, DataConfig(), tmp_path)
+    setup = SetUp("cpu", None, None, {}, tmp_path)
     unheard = object.__new__(WorkerMessages)  # one that listens would end this process with the pipe
-    job = FailingJob(setup, theirs, unheard, *parts)
+    runtime, description = Runtime("cpu", "a CPU", "fp32", 1), fail.describe("fail", Source())
+    trainings = Trainings(setup, theirs, unheard, runtime, fail, description)
     gc.disable()
     try:
-        job.run(RUN)
-        assert job.held[0]() is None
+        trainings.run(RUN)
+        assert HELD[-1]() is None
     finally:
         gc.enable()
-    answer = ours.recv()
+    answer = receive(ours)
     assert isinstance(answer, Failed)
     assert answer.failure.kind == "out_of_memory"
     assert "Tried to allocate 20 GiB" in answer.failure.reason

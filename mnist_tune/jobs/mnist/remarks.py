@@ -1,4 +1,4 @@
-"""Looks at a study of the MNIST job before it is made: fields of another optimizer, batches that are too large."""
+"""Looks at a study of the MNIST job before it is made, for fields that have no effect in it."""
 
 from __future__ import annotations
 

@@ -104,9 +104,9 @@ def test_a_recorded_step_follows_schedule_augmentation_and_average() -> None:
         trainer = Trainer(config, cuda, images(640), images(100))
         if not recorded:
             trainer._steps._run_whole = lambda step: step()
-        losses.append([metrics.validation_loss for metrics in trainer.epochs()])
+        losses.append([metrics["validation_loss"] for metrics in trainer.epochs()])
     assert losses[0] == pytest.approx(losses[1], rel=1e-2)
     dropping = config.model_copy(update={"dropout": 0.5})
     first, again = (Trainer(dropping, cuda, images(640), images(100)) for _ in range(2))
     for one, other in zip(first.epochs(), again.epochs(), strict=True):
-        assert one.validation_loss == other.validation_loss
+        assert one["validation_loss"] == other["validation_loss"]

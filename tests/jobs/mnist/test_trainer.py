@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mnist_tune.hardware.devices import Precision
+from mnist_tune.jobs.interface import NonFiniteMetric
 from mnist_tune.jobs.mnist.dataset import LabeledImages
 from mnist_tune.jobs.mnist.evaluation import evaluate
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.jobs.mnist.network import load_model, save_model
-from mnist_tune.jobs.mnist.trainer import NonFiniteLoss, Trainer
+from mnist_tune.jobs.mnist.trainer import Trainer
 from tests.support.training_runs import BF16, FP32, are_the_same, start_python, weights_of
 
 BOTH_PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -25,13 +26,13 @@ class AbandonedError(Exception):
 def test_training_learns_and_counts(images: tuple[LabeledImages, LabeledImages]) -> None:
     metrics = list(Trainer(TrainingConfig(epochs=3, batch_size=16), BF16, *images).epochs())
     assert [epoch.epoch for epoch in metrics] == [1, 2, 3]
-    first, second, third = (epoch.training_loss for epoch in metrics if epoch.training_loss is not None)
+    first, second, third = (epoch["training_loss"] for epoch in metrics if epoch["training_loss"] is not None)
     assert first > second > third
     last = metrics[-1]
-    assert last.validation_accuracy is not None
+    assert last["validation_accuracy"] is not None
     assert last.seconds is not None
-    assert last.validation_accuracy > 60
-    assert last.images_per_second == pytest.approx(200 / last.seconds)
+    assert last["validation_accuracy"] > 60
+    assert last["images_per_second"] == pytest.approx(200 / last.seconds)
 
 
 def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
@@ -57,7 +58,7 @@ def test_an_epoch_is_that_of_a_plain_script_on_the_same_batches(
         torch.autograd.backward(loss)
         optimizer.step()
         total += loss.item() * len(rows)
-    assert metrics.training_loss == pytest.approx(total / 200, rel=1e-4)
+    assert metrics["training_loss"] == pytest.approx(total / 200, rel=1e-4)
 
 
 def test_without_validation_images_there_are_no_validation_numbers(
@@ -66,7 +67,7 @@ def test_without_validation_images_there_are_no_validation_numbers(
     none = images[0].take(torch.tensor([], dtype=torch.int64))
     for validation in (None, none):
         metrics = next(Trainer(TrainingConfig(epochs=1), BF16, images[1], validation).epochs())
-        assert (metrics.validation_loss, metrics.validation_accuracy) == (None, None)
+        assert (metrics["validation_loss"], metrics["validation_accuracy"]) == (None, None)
 
 
 @BOTH_PRECISIONS
@@ -77,10 +78,10 @@ def test_an_averaged_model_is_what_validation_measures_and_what_is_kept(
     averaged = Trainer(TrainingConfig(epochs=3, ema_decay=0.8), runtime, *images)
     plain = Trainer(TrainingConfig(epochs=3), runtime, *images)
     for ours, theirs in zip(averaged.epochs(), plain.epochs(), strict=True):
-        assert ours.training_loss == theirs.training_loss  # the weights that are trained are the same
-        assert ours.validation_loss != theirs.validation_loss
+        assert ours["training_loss"] == theirs["training_loss"]  # the weights that are trained are the same
+        assert ours["validation_loss"] != theirs["validation_loss"]
         measured = evaluate(averaged.model, images[1], runtime)
-        assert measured.loss == pytest.approx(ours.validation_loss, rel=0.01)
+        assert measured.loss == pytest.approx(ours["validation_loss"], rel=0.01)
     assert not are_the_same(weights_of(averaged), weights_of(plain))
 
 
@@ -90,14 +91,14 @@ def test_dropout_is_off_in_validation_and_in_the_model_that_is_kept(
     trainer = Trainer(TrainingConfig(epochs=1, dropout=0.9), FP32, *images)
     metrics = next(trainer.epochs())
     measured = evaluate(trainer.model.train(), images[1], FP32)
-    assert measured.loss == pytest.approx(metrics.validation_loss, rel=1e-3)
+    assert measured.loss == pytest.approx(metrics["validation_loss"], rel=1e-3)
 
 
 def test_a_loss_that_becomes_infinite_or_nan_ends_the_training(
     images: tuple[LabeledImages, LabeledImages],
 ) -> None:
     trainer = Trainer(TrainingConfig(learning_rate=1e9, optimizer="SGD"), FP32, *images)
-    with pytest.raises(NonFiniteLoss, match=r"^training loss is (nan|inf) in epoch 1$"):
+    with pytest.raises(NonFiniteMetric, match=r"^training loss is (nan|inf) in epoch 1$"):
         list(trainer.epochs())
     assert trainer.epoch == 0
 
@@ -107,7 +108,7 @@ def test_a_validation_loss_that_is_not_finite_ends_the_training_too(
 ) -> None:
     # One batch: its loss comes before the step that spoils the weights, so only validation can tell.
     one_batch = TrainingConfig(learning_rate=1e38, optimizer="SGD", batch_size=200)
-    with pytest.raises(NonFiniteLoss, match=r"^validation loss is (nan|inf) in epoch 1$"):
+    with pytest.raises(NonFiniteMetric, match=r"^validation loss is (nan|inf) in epoch 1$"):
         list(Trainer(one_batch, FP32, *images).epochs())
 
 
@@ -143,7 +144,7 @@ def test_a_trained_model_loads_without_the_tricks_and_scores_the_same(
     save_model(trainer.model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path)
     result = evaluate(loaded, validation, BF16)
-    assert (result.loss, result.accuracy) == (metrics.validation_loss, metrics.validation_accuracy)
+    assert (result.loss, result.accuracy) == (metrics["validation_loss"], metrics["validation_accuracy"])
     with torch.no_grad():  # plain PyTorch, fp32, contiguous: bf16 rounding apart the same answers
         plain = nn.functional.cross_entropy(loaded(validation.images), validation.labels)
     assert plain.item() == pytest.approx(result.loss, rel=0.05)
