@@ -19,6 +19,7 @@ TORCH = ("jobs.", "hardware.", "worker.child_main")
 """Where something is computed."""
 BY_NAME = {
     "": "public names, when they are first asked for",
+    "jobs.loading": "jobs: installed ones, and the file that a person has named",
     "jobs.mnist.torchvision_import": "torchvision, with one line for an installation that is broken",
     "processes.new_process": "what a process was started for",
     "processes.preload": "what a fork server loads",

@@ -78,6 +78,9 @@ def history_of(rows: Sequence[tuple[Any, Any]], job: JobDescription) -> list[Epo
         if not isinstance(epoch, int):  # SQLite lets a column hold values of any type
             raise Damaged(f"has the epoch {epoch!r}")
     numbers = _numbers_of(rows)
+    for (epoch, _), found in zip(rows, numbers, strict=True):
+        if found.get(job.objective) is None:
+            raise Damaged(f"is damaged in epoch {epoch}: {job.objective}: missing")
     return _possible(
         [EpochMetrics(epoch, found) for (epoch, _), found in zip(rows, numbers, strict=True)], job
     )

@@ -18,7 +18,7 @@ from mnist_tune.spec.documents import validate
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.sections import LeaseSettings, Limits, Retry
-from mnist_tune.spec.study_spec import Spec
+from tests.support.specs import MnistSpec
 
 NUMBERS = [0, 1, -1, 2, 3, 300, 2**31, 2**63, 10**30, -(10**30), 10**5000, True, 0.0, 0.1, 0.5, 1e-300, 1e300]
 VALUES: list[Any] = [
@@ -81,7 +81,7 @@ def test_any_values_are_a_spec_that_works_or_one_line(seed: int) -> None:
         for _ in range(1_500):
             document = any_spec(draw)
             try:
-                spec = validate(Spec, document, "any.toml")
+                spec = validate(MnistSpec, document, "any.toml")
             except UserError as error:
                 message = str(error)
                 assert message.isprintable(), repr(message)
@@ -92,5 +92,5 @@ def test_any_values_are_a_spec_that_works_or_one_line(seed: int) -> None:
             distributions(spec)
             pruner(spec)
             sampler(spec, 0)
-            assert validate(Spec, spec.document(), "stored") == spec
+            assert validate(MnistSpec, spec.document(), "stored") == spec
     assert 150 < n_good < 1_350, "a fuzz that meets both"

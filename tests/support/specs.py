@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.spec.reading import load_spec
-from mnist_tune.spec.study_spec import Spec
+from mnist_tune.spec.study_spec import Spec, spec_class
 
+MnistSpec = spec_class(built_in_description())
+"""The specs of studies of the MNIST job."""
 STUDIES = Path(__file__).parents[2] / "studies"
 
 # The reference grid, on so few images that a trial takes a moment.

@@ -42,7 +42,7 @@ def test_what_has_a_shape_that_nobody_thought_of_is_a_finding_and_hides_no_other
         ("{bad", "is damaged in epoch 1: is invalid JSON: key must be a string at line 1 column 2"),
         ("[1,2]", "is damaged in epoch 1: should be an object, not a list"),
         ('"none"', "is damaged in epoch 1: should be an object, not 'none'"),
-        ("{}", "is damaged in epoch 1: training_loss: missing"),
+        ("{}", "is damaged in epoch 1: validation_accuracy: missing"),
     ],
 )
 def test_epochs_that_are_damaged_are_one_finding_in_the_words_of_status(

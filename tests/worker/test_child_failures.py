@@ -82,7 +82,7 @@ def test_a_training_process_that_cannot_read_its_orders_says_so_and_ends(
     with start_training_process(tmp_path) as process:
         assert process._connection is not None
         process._connection.send_bytes(b"no message of ours")
-        with pytest.raises(ProcessDied, match=r"exited with 1: .*UnpicklingError"):
+        with pytest.raises(ProcessDied, match=r"exited with 1: .*JSONDecodeError"):
             process.receive(60)
 
 

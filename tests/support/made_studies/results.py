@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.study_spec import Spec, spec_class
+from mnist_tune.spec.study_spec import Spec
 from tests.support.made_studies.epochs import EPOCH_SECONDS, made_epoch
+from tests.support.specs import MnistSpec
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Grid = dict[str, list[Any]]
@@ -25,7 +25,7 @@ HOST = "gpu-1.example"
 
 def mnist_spec(content: dict[str, Any]) -> Spec:
     """The spec of a study of the MNIST job."""
-    return spec_class(built_in_description()).model_validate(content)
+    return MnistSpec.model_validate(content)
 
 
 def made_results(
