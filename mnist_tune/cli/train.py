@@ -42,6 +42,7 @@ def train(
 
     configuration = load_configuration(config)  # before torch is loaded: a mistake is told at once
 
+    from mnist_tune.jobs.loading import built_in_description
     from mnist_tune.jobs.metrics import EpochMetrics
     from mnist_tune.models.train import retrain
     from mnist_tune.worker.signals import Interrupted, StopRequest
@@ -52,7 +53,7 @@ def train(
     stop.listen()
 
     def on_epoch(metrics: EpochMetrics) -> None:
-        options.say(metrics.line(configuration.training.epochs))
+        options.say(metrics.line(configuration.training.epochs, built_in_description()))
 
     try:
         model = retrain(

@@ -37,6 +37,8 @@ class Metric(Described):
     """How people read a metric: `unit` follows the number, which has `digits` after the point."""
 
     unit: Annotated[str, Field(max_length=10)] = ""
+    title: Annotated[str, Field(max_length=20)] = ""
+    """A short name for narrow columns; without it, the metric's name is taken."""
     digits: Annotated[int, Field(ge=0, le=12)] = 4
     low: float | None = None
     """The lowest possible value; None means that there is none."""
@@ -59,9 +61,12 @@ class Metric(Described):
         """The value with its unit, its number in at most 8 characters and a sign; empty for None."""
         if value is None:
             return ""
-        return f"{self._number(value)} {self.unit}" if self.unit else self._number(value)
+        return f"{self.number(value)} {self.unit}" if self.unit else self.number(value)
 
-    def _number(self, value: float) -> str:
+    def number(self, value: float | None) -> str:
+        """The value without its unit; empty for None."""
+        if value is None:
+            return ""
         if value == 0 or not math.isfinite(value):
             return f"{value:.{self.digits}f}"
         size = math.floor(math.log10(abs(value)))

@@ -77,14 +77,17 @@ class WorkerRow:
     started: datetime
     seconds_since_beat: float
     trial: int | None
-    images_per_second: float | None
+    units_per_second: float | None
+    """How fast it trains, in the job's unit."""
     state: WorkerState
     departure: str | None
     """Why the worker left; None while it has not."""
 
-    def as_json(self) -> dict[str, Any]:
-        """The row as plain data for JSON; the start is in ISO 8601."""
-        return asdict(self) | {"started": self.started.isoformat()}
+    def as_json(self, rate: str | None) -> dict[str, Any]:
+        """The row as plain data for JSON; the start is in ISO 8601, the speed has the job's name for it."""
+        plain = asdict(self) | {"started": self.started.isoformat()}
+        named = {rate if key == "units_per_second" else key: value for key, value in plain.items()}
+        return {key: value for key, value in named.items() if key is not None}
 
 
 class Registry(NamedTuple):
@@ -138,7 +141,7 @@ def _worker(row: _Row, grace_period: float) -> WorkerRow:
         started=row.started,
         seconds_since_beat=silent,
         trial=row.trial,
-        images_per_second=row.images_per_second,
+        units_per_second=row.images_per_second,
         state=state,
         departure=row.departure,
     )
@@ -216,9 +219,9 @@ class Registration:
             return stored_spec(spec).lease
         return None
 
-    def beat(self, trial: int | None, images_per_second: float | None) -> Orders:
+    def beat(self, trial: int | None, units_per_second: float | None) -> Orders:
         """Store that the worker lives and what it does; returns what it is asked to do."""
-        told = {"last_beat": utc_now(), "trial": trial, "images_per_second": images_per_second}
+        told = {"last_beat": utc_now(), "trial": trial, "images_per_second": units_per_second}
         with self._storage.transaction() as session:
             beaten = workers.update().where(self._mine).values(told).returning(workers.c.drain)
             drain = session.execute(beaten).scalar()

@@ -65,6 +65,12 @@ class Results:
         """What is known of the study's job."""
         return self.spec.description
 
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The names of the metrics that the job declares or has reported; the objective comes last."""
+        last = (epoch for attempt in self.latest for epoch in attempt.history[-1:])
+        return self.job.shown(dict.fromkeys(name for epoch in last for name in epoch.numbers))
+
     @property
     def measure(self) -> Measure:
         """How the objective is compared."""
@@ -209,7 +215,7 @@ class Results:
             "ended_early": [one.as_json() for one in self.ended_early],
             "evidence": self.evidence,
             "trials": [attempt.as_json() for attempt in self.attempts],
-            "workers": [worker.as_json() for worker in self.workers],
+            "workers": [worker.as_json(self.job.rate) for worker in self.workers],
             "settings": {table: getattr(self.spec, table).model_dump() for table in SETTINGS},
             "warnings": self.warnings,
             "problems": self.problems,

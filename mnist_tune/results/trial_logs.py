@@ -44,7 +44,7 @@ def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[
         # The line above says the same, and names the worker too.
         yield from (retold(line) for line in said if not BEGINNING.match(line))
     else:
-        yield from (epoch.line(epochs_of(results, attempt)) for epoch in own_epochs(attempt))
+        yield from (epoch.line(epochs_of(results, attempt), results.job) for epoch in own_epochs(attempt))
         if attempt.state != State.RUNNING:
             reason = f": {visible(attempt.failure['class'])}" if attempt.failure else ""
             yield f"{_time(attempt.ended)} {attempt.state}{reason}"

@@ -28,6 +28,7 @@ workers = sqlalchemy.Table(
     sqlalchemy.Column("started", UtcDateTime, nullable=False),
     sqlalchemy.Column("last_beat", UtcDateTime, nullable=False),
     sqlalchemy.Column("trial", sqlalchemy.Integer),
+    # Its name is that of versions with one job; it holds the speed in the unit of any job.
     sqlalchemy.Column("images_per_second", sqlalchemy.Float),
     sqlalchemy.Column("drain", sqlalchemy.Boolean, nullable=False),
     sqlalchemy.Column("departure", sqlalchemy.Text),

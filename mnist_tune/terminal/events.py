@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results import unsaved_files
@@ -13,7 +14,7 @@ from mnist_tune.results.eta import Pace, epochs_of, own_epochs
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text, percent
+from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text
 
 MOST_MISSING = 10
 """How many cells that failed for good are named one by one."""
@@ -32,7 +33,7 @@ def totals(results: Results) -> str:
     if results.control is not Control.RUNNING:
         parts.append(results.control)
     if results.best is not None:
-        parts.append(f"{results.best_word} {accuracy(results.best)}")
+        parts.append(f"{results.best_word} {objective(results.best, results.job)}")
     seconds = Pace(results, datetime.now(UTC)).seconds_left()
     if seconds is not None:
         parts.append(f"ETA {duration(seconds)}")
@@ -71,7 +72,7 @@ def attempt_events(
         yield f"trial {attempt.number} begins: {parameters_text(attempt.parameters)}"
     told = len(own_epochs(old)) if old else 0
     for epoch in own_epochs(attempt)[told:]:
-        yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt))}"
+        yield f"trial {attempt.number} {epoch.line(epochs_of(now, attempt), now.job)}"
     yield from unsaved_files.events(old, attempt)
     if attempt.stale and not (old and old.stale):
         yield f"trial {attempt.number} is stale: its worker has fallen silent"
@@ -111,16 +112,18 @@ def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[st
     if results.is_finished and best is None and results.ended_early:
         yield "no configuration is ranked: the pruner has ended at least one trial of each"
     if best is not None:
-        yield f"{results.best_word}: {configuration(best.parameters)} with {accuracy(best)}"
+        yield f"{results.best_word}: {configuration(best.parameters)} with {objective(best, results.job)}"
         yield from results.evidence
     if results.is_finished and best is not None:
         yield f"export it with: mnist-tune export {results.name} --output best.toml"
 
 
-def accuracy(candidate: Candidate) -> str:
-    """The mean validation accuracy of a configuration, with its standard error and seeds, or its trial."""
+def objective(candidate: Candidate, job: JobDescription) -> str:
+    """The mean objective of a configuration, with its standard error and seeds, or its trial."""
     n = seeds_of(candidate)
     if candidate.standard_error is not None:
-        return f"{candidate.mean:.2f} ± {candidate.standard_error:.2f} % ({n} seeds)"
+        metric = job.of_objective
+        mean, unit = metric.number(candidate.mean), f" {metric.unit}" if metric.unit else ""
+        return f"{mean} ± {metric.number(candidate.standard_error)}{unit} ({n} seeds)"
     seeds = f", {n} seeds" if candidate.is_provisional else ""
-    return f"{percent(candidate.mean)} (trial {candidate.first.number}{seeds})"
+    return f"{job.text(candidate.mean)} (trial {candidate.first.number}{seeds})"

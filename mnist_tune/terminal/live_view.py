@@ -12,7 +12,7 @@ from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.column_layout import aside
-from mnist_tune.terminal.events import accuracy
+from mnist_tune.terminal.events import objective
 from mnist_tune.terminal.glyphs import ASCII, UNICODE, Pen
 from mnist_tune.terminal.trial_table import cell_lines
 from mnist_tune.terminal.worker_table import worker_lines
@@ -64,7 +64,7 @@ def _head(results: Results, pace: Pace, pen: Pen, width: int) -> list[Text]:
         f"{number:,} {state}"
         for state, number in cells.in_states(State.RUNNING, State.WAITING, State.PRUNED, State.FAILED)
     ]
-    best = f"{results.best_word} {accuracy(results.best)}" if results.best is not None else ""
+    best = f"{results.best_word} {objective(results.best, results.job)}" if results.best is not None else ""
     return [
         aside(Text("  ").join([name, *bar, count]), outlook, width),
         aside(Text(", ".join(states)), Text(pen.text(best)), width),

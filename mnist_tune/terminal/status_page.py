@@ -18,7 +18,7 @@ from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion, totals
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.terminal.trial_table import attempt_lines, axis_column
-from mnist_tune.text.wording import counted, first_line, percent
+from mnist_tune.text.wording import counted, first_line
 
 MOST_CELLS = 20
 """The most lines of cells, unless every attempt is asked for."""
@@ -78,11 +78,19 @@ def _ranking(results: Results, pen: Pen, width: int, most: int | None) -> Iterat
     several = max((place.candidate.n for place in results.ranking), default=1) > 1 or n_wanted > 1
     axes = {name: axis for name, axis in results.spec.search.axes.items() if name != SEED}
     ranked: Sequence[Ranked] = [*results.ranking, *results.ended_early]
+    metric = results.job.of_objective
+
+    def value(item: Ranked, _: int) -> str:
+        return metric.text(_mean(item))
+
+    def error(item: Ranked, _: int) -> str:
+        return metric.number(_error(item))
+
     columns: list[Column[Ranked]] = [
         Column("rank", 0, len(str(len(results.ranking))), _rank, right=True),
         *(axis_column(name, axis, _parameters) for name, axis in axes.items()),
-        Column("validation\naccuracy", 1, 8, _accuracy, right=True),
-        *([Column("standard\nerror", 6, 5, _error, right=True)] if several else []),
+        Column(heading(results.job.objective), 1, 8, value, right=True),
+        *([Column("standard\nerror", 6, 5, error, right=True)] if several else []),
         *([Column("seeds", 3, len(f"{n_wanted} of {n_wanted}"), _seeds, right=True)] if several else []),
         *([Column("trial", 5, len(str(results.spec.n_cells)), _trial, right=True)] if not several else []),
         Column("verdict", 2, 22, lambda item, _: pen.text(_verdict(results, item))),
@@ -103,13 +111,12 @@ def _rank(item: Ranked, _: int) -> str:
     return str(item.rank) if isinstance(item, Place) else ""
 
 
-def _accuracy(item: Ranked, _: int) -> str:
-    return percent(item.candidate.mean if isinstance(item, Place) else item.mean)
+def _mean(item: Ranked) -> float | None:
+    return item.candidate.mean if isinstance(item, Place) else item.mean
 
 
-def _error(item: Ranked, _: int) -> str:
-    error = item.candidate.standard_error if isinstance(item, Place) else None
-    return "" if error is None else f"{error:.2f}"
+def _error(item: Ranked) -> float | None:
+    return item.candidate.standard_error if isinstance(item, Place) else None
 
 
 def _seeds(item: Ranked, _: int) -> str:

@@ -11,50 +11,53 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.text.wording import clock, duration, first_line, loss, parameter, percent
+from mnist_tune.text.wording import clock, duration, first_line, parameter, percent
 
 if TYPE_CHECKING:
-    from mnist_tune.jobs.metrics import Evaluation
+    from mnist_tune.jobs.description import Metric, words
+from mnist_tune.jobs.metrics import Evaluation
     from mnist_tune.verification import Verification
 
 SYMBOLS = {State.RUNNING: "▶", State.FAILED: "✗", State.COMPLETE: "✓", State.PRUNED: "✂", State.WAITING: "·"}
 """The symbol of each state of an attempt."""
-NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "images/s", "checked", "seeds"}
+NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "checked", "seeds"}
 """Columns that are easier to compare when aligned to the right."""
 MOST_ENDED_EARLY = 10
 """How many pruned configurations are listed below the ranking: those with the most epochs."""
-ROOM_FOR_LOSSES = 100
-"""The least width of a terminal, in columns, for a ranking with losses."""
+ROOM_FOR_METRICS = 100
+"""The least width of a terminal, in columns, for a ranking with all metrics."""
 
 
-def ranking(results: Results, width: int = ROOM_FOR_LOSSES) -> RenderableType:
-    """The configurations of the completed cells, best first; losses and times are means over seeds.
+def ranking(results: Results, width: int = ROOM_FOR_METRICS) -> RenderableType:
+    """The configurations of the completed cells, best first; metrics and times are means over seeds.
 
-    Below them are those that were pruned, with their accuracy at that time.
+    Below them are those that were pruned, with their objective at that time.
     """
     has_seeds = any(max(place.candidate.n, place.candidate.n_wanted) > 1 for place in results.ranking)
     fields = [name for name in results.spec.search.axes if name != SEED]
     rows = [_place(results, place, fields, has_seeds) for place in results.ranking]
-    columns = [name for name in rows[0] if width >= ROOM_FOR_LOSSES or not name.endswith("loss")]
-    rows += [_ended_early(one, fields) for one in results.ended_early[:MOST_ENDED_EARLY]]
+    hidden = set() if width >= ROOM_FOR_METRICS else set(map(words, _others(results)))
+    columns = [name for name in rows[0] if name not in hidden]
+    rows += [_ended_early(results, one, fields) for one in results.ended_early[:MOST_ENDED_EARLY]]
     table = compact_table(*columns)
     for row in rows:
         table.add_row(*(row.get(name, "") for name in columns))
     return table
 
 
-def _ended_early(one: EndedEarly, fields: list[str]) -> dict[str, str]:
+def _ended_early(results: Results, one: EndedEarly, fields: list[str]) -> dict[str, str]:
     n = len(one.complete) + len(one.pruned)
     seeds = f", {len(one.pruned)} of {n} seeds" if n > 1 else ""
     return {
         "trial": str(one.pruned[0].number),
         **{name: parameter(one.parameters.get(name, "")) for name in fields},
-        "validation accuracy": percent(one.mean),
+        words(results.job.objective): results.job.text(one.mean),
         "seeds": str(n),
         "time": _time(one.pruned),
         "verdict": f"pruned after epoch {one.epochs}{seeds}",
@@ -68,26 +71,33 @@ def _time(attempts: Sequence[TrialResult]) -> str:
     return clock(fmean(map(sum, known))) if known == times else ""
 
 
-def _mean_loss(losses: Iterable[float | None]) -> str:
-    known = [each for each in losses if each is not None]
-    return loss(fmean(known)) if known else ""
+def _others(results: Results) -> list[str]:
+    """The metrics besides the objective, the last ones first."""
+    return results.metrics[-2::-1]
+
+
+def _mean(metric: Metric, values: Iterable[float | None]) -> str:
+    known = [each for each in values if each is not None]
+    return metric.text(fmean(known)) if known else ""
 
 
 def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
-    candidate = place.candidate
+    candidate, job = place.candidate, results.job
     attempts = list(candidate.attempts.values())
     last = [attempt.history[-1] for attempt in attempts if attempt.history]
     error = candidate.standard_error
     one = {} if has_seeds else {"trial": str(candidate.first.number)}
-    several = {"seeds": seeds_of(candidate), "standard error": "" if error is None else f"{error:.2f}"}
+    several = {"seeds": seeds_of(candidate), "standard error": job.of_objective.number(error)}
+    others = {
+        words(name): _mean(job.metric(name), [each[name] for each in last]) for name in _others(results)
+    }
     return {
         "rank": str(place.rank),
         **one,
         **{name: parameter(candidate.parameters.get(name, "")) for name in fields},
-        "validation accuracy": percent(candidate.mean),
+        words(job.objective): job.text(candidate.mean),
         **(several if has_seeds else {}),
-        "validation loss": _mean_loss(each.validation_loss for each in last),
-        "training loss": _mean_loss(each.training_loss for each in last),
+        **others,
         "time": _time(attempts),
         "verdict": results.verdict(place),
     }
@@ -95,17 +105,22 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
 
 def workers_table(results: Results) -> RenderableType:
     """All workers: name, device, state, trial, speed, and when each was last heard of."""
-    table = compact_table("worker", "device", "state", "trial", "images/s", "last beat")
+    speed = [f"{results.job.unit}/s"] if results.job.unit else []
+    table = compact_table("worker", "device", "state", "trial", *speed, "last beat")
     for worker in results.workers:
         table.add_row(
             first_line(worker.name),
             first_line(worker.device),
             f"{worker.state}: {first_line(worker.departure)}" if worker.departure else worker.state,
             "" if worker.trial is None else str(worker.trial),
-            "" if worker.images_per_second is None else f"{worker.images_per_second:,.0f}",
+            *(_speed(worker) for _ in speed),
             f"{duration(worker.seconds_since_beat)} ago",
         )
     return table
+
+
+def _speed(worker: WorkerRow) -> str:
+    return "" if worker.units_per_second is None else f"{worker.units_per_second:,.0f}"
 
 
 def evaluation_tables(evaluation: Evaluation) -> RenderableType:
@@ -137,11 +152,11 @@ def compact_table(*columns: str) -> Table:
     # Gaps are narrow and headers break between words, so that the table fits into 80 columns.
     table = Table(box=box.SIMPLE_HEAD, padding=0)
     for column in columns:
-        words = column.replace("_", " ").split()
+        parts = column.replace("_", " ").split()
         table.add_column(
-            " ".join(words),
-            justify="right" if column in NUMBERS else "left",
-            no_wrap=len(words) == 1,
-            min_width=max(map(len, words)),
+            " ".join(parts),
+            justify="right" if column in NUMBERS or column.endswith("/s") else "left",
+            no_wrap=len(parts) == 1,
+            min_width=max(map(len, parts)),
         )
     return table

@@ -18,7 +18,7 @@ from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import clock, loss, parameter, percent, shortened
+from mnist_tune.text.wording import clock, parameter, shortened
 
 STYLES = {State.RUNNING: "cyan", "stale": "yellow", State.FAILED: "red", State.COMPLETE: "green"}
 """Colours repeat what the symbol and the word beside them say."""
@@ -78,8 +78,8 @@ class _Drawings:
         self._pen = pen
         axes = results.spec.search.axes
         self._most_epochs = int(max(_ends(axes.get("epochs", [results.spec.training.epochs]))))
-        accuracies = [accuracy for attempt in results.latest for accuracy in attempt.objective_values]
-        self._scale = min(accuracies, default=0.0), max(accuracies, default=0.0)
+        values = [value for attempt in results.latest for value in self._upward(attempt)]
+        self._scale = min(values, default=0.0), max(values, default=0.0)
 
     def columns(self) -> list[Column[TrialResult]]:
         """All columns, in their order."""
@@ -93,11 +93,9 @@ class _Drawings:
             Column("attempt", 9, 3, self._attempt, right=True),
             Column("", 6, 6, self._bar, most=LONGEST_SKETCH),
             Column("epoch", 2, 2 * len(str(most)) + 1, self._epoch, right=True),
-            Column("training\nloss", 8, 8, _last(lambda epoch: loss(epoch.training_loss)), right=True),
-            Column("validation\nloss", 8, 8, _last(lambda epoch: loss(epoch.validation_loss)), right=True),
-            Column("accuracy", 3, 8, _last(_accuracy), right=True),
+            *(self._metric(name) for name in self._results.metrics),
             Column("", 7, min(most, 5), self._sparkline, most=sketch),
-            Column("images/s", 10, 9, _last(_images_per_second), right=True),
+            *self._speed(),
             Column("ETA", 5, 7, self._left, right=True),
             Column("worker", 11, 16, self._worker, most=32),
         ]
@@ -130,8 +128,31 @@ class _Drawings:
         return f"{len(attempt.history)}/{epochs_of(self._results, attempt)}"
 
     def _sparkline(self, attempt: TrialResult, width: int) -> Text:
-        drawn = self._pen.sparkline(attempt.objective_values, *self._scale, width, self._most_epochs)
+        drawn = self._pen.sparkline(self._upward(attempt), *self._scale, width, self._most_epochs)
         return Text(drawn, style="dim")
+
+    def _upward(self, attempt: TrialResult) -> list[float]:
+        """The objective's values so that better ones are higher."""
+        return [self._results.job.sign * value for value in attempt.objective_values]
+
+    def _metric(self, name: str) -> Column[TrialResult]:
+        job = self._results.job
+        metric, is_objective = job.metric(name), name == job.objective
+        title = metric.title or heading(name)
+        rank = 3 if is_objective else 8
+        return Column(title, rank, 8, _last(lambda epoch: metric.text(epoch[name])), right=True)
+
+    def _speed(self) -> list[Column[TrialResult]]:
+        job = self._results.job
+        if job.rate is None:
+            return []
+        rate = job.rate
+
+        def speed(epoch: EpochMetrics) -> str:
+            value = epoch[rate]
+            return "" if value is None else f"{value:,.0f}"
+
+        return [Column(f"{job.unit}/s", 10, 9, _last(speed), right=True)]
 
     def _left(self, attempt: TrialResult, _width: int) -> str:
         seconds = self._pace.seconds_left_of(attempt)
@@ -159,7 +180,7 @@ def axis_column(
     if isinstance(axis, Interval) and not (isinstance(axis.low, int) and isinstance(axis.high, int)):
         width = len(parameter(1 / 3000))
     rank = 4 if name != "epochs" else 8  # the epoch column shows these too
-    return Column("\n".join(name.split("_", 1)), rank, width, value, right=is_number)
+    return Column(heading(name), rank, width, value, right=is_number)
 
 
 def _ends(axis: list[Value] | Interval) -> list[Value]:
@@ -171,9 +192,6 @@ def _last(text: Callable[[EpochMetrics], str]) -> Draw[TrialResult]:
     return lambda attempt, _: text(attempt.history[-1]) if attempt.history else ""
 
 
-def _images_per_second(epoch: EpochMetrics) -> str:
-    return "" if epoch.images_per_second is None else f"{epoch.images_per_second:,.0f}"
-
-
-def _accuracy(epoch: EpochMetrics) -> str:
-    return percent(epoch.validation_accuracy)
+def heading(name: str) -> str:
+    """A name as the title of a column, one word of it in each of two lines."""
+    return "\n".join(name.split("_", 1))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.queue.worker_registry import WorkerRow, WorkerState
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
@@ -25,9 +26,13 @@ STYLES = {WorkerState.SILENT: "yellow", WorkerState.DRAINING: "yellow", WorkerSt
 def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Text]:
     """The present workers in at most `height` lines; those that do not fit are counted."""
     in_hand = {attempt.worker: attempt for attempt in results.latest if attempt.state == State.RUNNING}
-    here = [_now(each, in_hand.get(each.name)) for each in results.workers if each.state in STATES]
+    here = [
+        _now(each, in_hand.get(each.name), results.job.rate)
+        for each in results.workers
+        if each.state in STATES
+    ]
     here.sort(key=lambda worker: STATES.index(worker.state))
-    layout = fit(_columns(pen), width)
+    layout = fit(_columns(pen, results.job), width)
     head = layout.head()
     free = height - len(head)
     if not here or free < LEAST:
@@ -40,16 +45,16 @@ def worker_lines(results: Results, pen: Pen, width: int, height: int) -> list[Te
     return lines
 
 
-def _now(worker: WorkerRow, attempt: TrialResult | None) -> WorkerRow:
+def _now(worker: WorkerRow, attempt: TrialResult | None, rate: str | None) -> WorkerRow:
     """The worker with the trial that names it, since its own row is as old as its last heartbeat."""
     if attempt is None:
         return worker
-    last = attempt.history[-1].images_per_second if attempt.history else worker.images_per_second
+    last = attempt.history[-1][rate] if attempt.history and rate else worker.units_per_second
     state = WorkerState.WORKING if worker.state == WorkerState.IDLE else worker.state
-    return replace(worker, trial=attempt.number, images_per_second=last, state=state)
+    return replace(worker, trial=attempt.number, units_per_second=last, state=state)
 
 
-def _columns(pen: Pen) -> list[Column[WorkerRow]]:
+def _columns(pen: Pen, job: JobDescription) -> list[Column[WorkerRow]]:
     def name(worker: WorkerRow, width: int) -> str:
         return pen.text(shortened(worker.name, width, pen.ellipsis))
 
@@ -58,7 +63,7 @@ def _columns(pen: Pen) -> list[Column[WorkerRow]]:
         return pen.text(text if cell_len(text) <= width else chop_cells(text, width - 1)[0] + pen.ellipsis)
 
     def speed(worker: WorkerRow, _width: int) -> str:
-        return "" if worker.images_per_second is None else f"{worker.images_per_second:,.0f}"
+        return "" if worker.units_per_second is None else f"{worker.units_per_second:,.0f}"
 
     return [
         Column("worker", 0, 16, name, most=32),
@@ -66,7 +71,7 @@ def _columns(pen: Pen) -> list[Column[WorkerRow]]:
         Column(
             "trial", 2, 6, lambda worker, _: "" if worker.trial is None else str(worker.trial), right=True
         ),
-        Column("images/s", 3, 9, speed, right=True),
+        *([Column(f"{job.unit}/s", 3, 9, speed, right=True)] if job.unit else []),
         Column(
             "last beat", 5, 15, lambda worker, _: f"{duration(worker.seconds_since_beat)} ago", right=True
         ),

@@ -17,7 +17,7 @@ from mnist_tune.jobs.model_folder import MODEL_FILE
 METRICS = {
     "training_loss": Metric(),
     "validation_loss": Metric(),
-    "validation_accuracy": Metric(unit="%", digits=2, low=0, high=100),
+    "validation_accuracy": Metric(unit="%", title="accuracy", digits=2, low=0, high=100),
 }
 """Losses are mean cross entropies, the accuracy is in percent."""
 
