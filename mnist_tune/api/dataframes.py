@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.description import SECONDS
 from mnist_tune.results.eta import own_epochs
 from mnist_tune.results.reading import STATES
 from mnist_tune.results.study_results import Results
@@ -66,11 +65,12 @@ def history_dataframe(results: Results) -> pd.DataFrame:
     import_pandas("history_dataframe")
     import pandas as pd
 
-    metrics = [field.name for field in fields(EpochMetrics)]
+    rate = [results.job.rate] if results.job.rate else []
+    metrics = ["epoch", *results.metrics, *rate, SECONDS]
     parameters = _parameter_columns(results)
     rows = [
         {"number": attempt.number, "cell": attempt.cell, **_parameters(attempt)}
-        | asdict(epoch)
+        | epoch.as_json()
         | {"inherited": index < len(attempt.history) - len(own_epochs(attempt))}
         for attempt in results.attempts
         for index, epoch in enumerate(attempt.history)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from mnist_tune.jobs.description import words
 from mnist_tune.results.candidates import SEED
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.events import conclusion, totals
 from mnist_tune.text.visible import visible
-from mnist_tune.text.wording import counted, parameter, percent
+from mnist_tune.text.wording import counted, parameter
 
 MOST_RANKED = 20
 LEFT = "text-align: left"
@@ -42,7 +43,7 @@ def problem_html(name: str, problem: str) -> str:
 
 def _ranking(results: Results) -> Iterator[str]:
     names = [name for name in results.spec.search.axes if name != SEED]
-    head = ["rank", *names, "validation accuracy", "standard error", "seeds", "verdict"]
+    head = ["rank", *names, words(results.job.objective), "standard error", "seeds", "verdict"]
     places = results.ranking[:MOST_RANKED]
     rows = "".join(f"<tr>{_cells('td', _place(results, place, names))}</tr>" for place in places)
     yield f"<table><thead><tr>{_cells('th', head)}</tr></thead><tbody>{rows}</tbody></table>"
@@ -56,8 +57,8 @@ def _place(results: Results, place: Place, names: Iterable[str]) -> list[str]:
     return [
         str(place.rank),
         *(parameter(candidate.parameters.get(name, "")) for name in names),
-        percent(candidate.mean),
-        "" if error is None else f"{error:.2f}",
+        results.job.text(candidate.mean),
+        results.job.of_objective.number(error),
         seeds_of(candidate),
         results.verdict(place),
     ]

@@ -93,9 +93,9 @@ class Study:
     def history_dataframe(self) -> pd.DataFrame:
         """One row for each epoch of an attempt, with losses, accuracy and speed. Needs pandas.
 
-        The columns are number (of the trial), cell, params_..., epoch, training_loss, validation_loss,
-        validation_accuracy, images_per_second, seconds, and inherited. An attempt that went on from another
-        one's state also has that one's epochs, so that its curve is whole; for these, inherited is True.
+        The columns are number (of the trial), cell, params_..., epoch, the job's metrics
+        (training_loss, ...), its speed (images_per_second), seconds, and inherited. An attempt that went on
+        from another one's state also has that one's epochs, so that its curve is whole; for these, inherited is True.
 
         Raises:
             UserError: pandas is not installed.

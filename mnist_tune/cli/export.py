@@ -25,7 +25,7 @@ def export(
 ) -> None:
     """Write the best configuration, which 'mnist-tune train' runs unchanged.
 
-    The best is the one with the highest mean validation accuracy over its seeds; what is tied with it is
+    The best is the one with the best mean objective over its seeds; what is tied with it is
     named, and written beside it, as is that the study is not finished yet.
 
     Example: mnist-tune export quickstart --output best.toml
@@ -37,7 +37,7 @@ def export(
 
     results = read_results(options.study(study, storage))
     configuration = best_configuration(results, shown(storage_url(storage)))
-    document = dump(configuration.model_dump(mode="json"), format_ or format_of(output))
+    document = dump(configuration.document(), format_ or format_of(output))
     for line in results.reservations:
         options.say(f"warning: {line}", err=True)
     if output is None:

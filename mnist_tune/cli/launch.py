@@ -12,6 +12,7 @@ from mnist_tune.cli.options import (
     CheckpointsOption,
     DataOption,
     DeviceOption,
+    JobOption,
     JsonOption,
     StorageOption,
     StudyArgument,
@@ -71,6 +72,7 @@ def launch(
     data_dir: DataOption = None,
     checkpoints: CheckpointsOption = None,
     artifacts: ArtifactsOption = None,
+    job: JobOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Have Ray or Slurm run workers of a study, on as many machines as they have.
@@ -84,6 +86,7 @@ def launch(
     from mnist_tune.launch.request import LaunchRequest, engine_options
     from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
+    from mnist_tune.worker.consent import job_at_hand
     from mnist_tune.worker.pool import worker_arguments
 
     url = storage_url(storage)
@@ -92,14 +95,14 @@ def launch(
     n_workers = min(workers, results.cells.waiting + results.cells.running)
     # A worker without a GPU of its own must not take one. Ray and Slurm tell a worker which GPU it has.
     chosen = "cpu" if device == "auto" and not gpus_per_worker else device
-    folders = (folder and folder.absolute() for folder in (data_dir, checkpoints, artifacts))
+    data, states, files = (folder and folder.absolute() for folder in (data_dir, checkpoints, artifacts))
     order = LaunchRequest(
         opened.name,
         url.set(database=_absolute(url.database)) if url.drivername == "sqlite" else url,
         n_workers,
         float(threads or 1) if cpus_per_worker is None else cpus_per_worker,
         gpus_per_worker,
-        ["--device", chosen, *worker_arguments(threads, *folders)],
+        ["--device", chosen, *worker_arguments(threads, data, states, files, job_at_hand(job))],
         engine_options(engine_option or []),
     )
     told = {"engine": on, "study": opened.name, "storage": shown(url), "workers": n_workers}

@@ -10,14 +10,15 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.description import JobDescription, words
+from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
 from mnist_tune.records.epochs import history_of
 from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.spec.documents import dump
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
 from mnist_tune.text.visible import visible, visible_lines
-from mnist_tune.text.wording import clock, counted, percent
+from mnist_tune.text.wording import clock, counted
 
 STATES = {
     TrialState.WAITING: "waits for a worker",
@@ -28,20 +29,21 @@ STATES = {
 }
 
 
-def trial_note(trial: FrozenTrial, attempt: int, epochs: int, last: tuple[Any, Any] | None = None) -> str:
+def trial_note(trial: FrozenTrial, attempt: int, spec: Spec, last: tuple[Any, Any] | None = None) -> str:
     """The note about a trial of ours: parameters, state, origin, and why it failed.
 
     `last` is its last epoch's number and metrics, as our table has them.
     """
-    lines = [_headline(trial), "", *_items(trial.params), ""]
+    job = spec.description
+    lines = [_headline(trial, job), "", *_items(trial.params), ""]
     which = f"Attempt {attempt} at cell {trial.system_attrs[CELL]}"
     if worker := trial.user_attrs.get(WORKER):
         which += f", by worker {code(worker)}"
     lines += [f"{which}.", ""]
     if resumed := trial.user_attrs.get(RESUMED):
         lines += [_origin(resumed), ""]
-    if epoch := _last_epoch(trial, last):
-        lines += [f"Last {epoch.line(epochs)}.", ""]
+    if epoch := _last_epoch(trial, last, job):
+        lines += [f"Last {epoch.line(spec.epochs(trial.params), job)}.", ""]
     if failure := trial.user_attrs.get(FAILURE):
         lines += [f"**Why it failed**: {code(failure['class'])}", "", block(failure["reason"]), ""]
     if environment := trial.user_attrs.get(ENVIRONMENT):
@@ -88,22 +90,22 @@ def block(text: str, language: str = "text") -> str:
     return f"{fence}{language}\n{safe}\n{fence}"
 
 
-def _headline(trial: FrozenTrial) -> str:
+def _headline(trial: FrozenTrial, job: JobDescription) -> str:
     line = f"Trial {trial.number} **{STATES[trial.state]}**"
     if trial.state == TrialState.COMPLETE and trial.value is not None:
-        line += f" with a validation accuracy of **{percent(trial.value)}**"
+        line += f" with a {words(job.objective)} of **{job.text(trial.value)}**"
     if trial.state == TrialState.PRUNED and trial.value is not None:
-        line += f" at a validation accuracy of **{percent(trial.value)}**"
+        line += f" at a {words(job.objective)} of **{job.text(trial.value)}**"
     if trial.duration is not None:
         line += f", after {clock(trial.duration.total_seconds())}"
     return f"{line}."
 
 
-def _last_epoch(trial: FrozenTrial, last: tuple[Any, Any] | None) -> EpochMetrics | None:
+def _last_epoch(trial: FrozenTrial, last: tuple[Any, Any] | None, job: JobDescription) -> EpochMetrics | None:
     if last is not None:
-        return history_of([last])[0]
+        return history_of([last], job)[0]
     of_0_5_0 = trial.user_attrs.get(HISTORY)
-    return EpochMetrics(**of_0_5_0[-1]) if of_0_5_0 else None
+    return epoch_from(of_0_5_0[-1]) if of_0_5_0 else None
 
 
 def _origin(resumed: dict[str, Any]) -> str:

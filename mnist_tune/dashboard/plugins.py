@@ -98,8 +98,7 @@ class TrialNotes(Plugin):
         about, note = self._written.get(trial_id_of(trial), (None, ""))
         if about is not trial:  # the trial was read again since
             try:
-                epochs = trial.params.get("epochs", spec.training.epochs)
-                note = trial_note(trial, attempt, epochs, last)
+                note = trial_note(trial, attempt, spec, last)
             except (KeyError, TypeError, ValueError, IndexError):  # damage hides one trial only
                 note = f"What is stored of trial {trial.number} is damaged; `mnist-tune verify` says how."
             self._written[trial_id_of(trial)] = trial, note

@@ -188,6 +188,11 @@ class JobDescription(Described):
         """How the objective is read."""
         return self.metric(self.objective)
 
+    @property
+    def short_name(self) -> str:
+        """What to call the objective where there is little room."""
+        return self.of_objective.title or words(self.objective)
+
     def text(self, value: float | None) -> str:
         """A value of the objective as people read it; empty for None."""
         return self.of_objective.text(value)

@@ -14,6 +14,7 @@ from mnist_tune.jobs.interface import NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.mnist.dataset import load_test_images, load_training_images, split
 from mnist_tune.jobs.mnist.evaluation import evaluate
+from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.jobs.mnist.network import load_model, save_model
 from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 from mnist_tune.jobs.mnist.trainer import Trainer
@@ -47,7 +48,7 @@ def retrain(
     model_file = output / MODEL_FILE
     if model_file.exists():
         raise UserError(f"{model_file}: exists; name another folder with --output")
-    config = configuration.training_config(seed)
+    config = TrainingConfig(**configuration.training_config(seed).model_dump())
     runtime = resolve_runtime(device, config.precision, threads)
     training, validation = load_training_images(data, runtime.device), None
     if not all_data:
@@ -70,7 +71,7 @@ def retrain(
             | {"precision": runtime.precision, "data_sha256": data_fingerprint(data_directory(data))},
             "history": history,
         }
-        write_whole(output / CONFIGURATION_FILE, dump(used.model_dump(mode="json"), "toml").encode())
+        write_whole(output / CONFIGURATION_FILE, dump(used.document(), "toml").encode())
         write_whole(output / METRICS_FILE, dump(metrics_document, "json").encode())
         save_model(trainer.model, model_file)
     return model_file

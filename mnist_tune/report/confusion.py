@@ -9,7 +9,7 @@ from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table
 from mnist_tune.report.theme import colour
-from mnist_tune.results.intervals import of_images
+from mnist_tune.results.intervals import of_cases
 from mnist_tune.text.wording import percent
 
 
@@ -58,7 +58,7 @@ def per_class(evaluation: Evaluation, whose: str) -> Picture:
     """The picture of how well each digit is read, and how certain that is."""
     totals = [sum(row) for row in evaluation.confusion_matrix]
     known = [
-        (digit, value, of_images(value, totals[digit]))
+        (digit, value, of_cases(value, totals[digit]))
         for digit, value in enumerate(evaluation.per_class_accuracy)
         if value is not None and not math.isnan(value) and totals[digit]
     ]

@@ -23,6 +23,9 @@ from mnist_tune.report.timeline import timeline
 from mnist_tune.results.optuna_view import stand_in
 from mnist_tune.results.study_results import Results
 
+DIGITS = "digits"
+"""The sections of the MNIST job about single digits."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -54,7 +57,7 @@ def contents(results: Results, models: Sequence[Evaluated], storage: str, now: d
         throughput(results),
     ]
     digits = None
-    if models:
+    if models and DIGITS in results.job.report_sections:
         whose = _whose(models)
         found += [picture(models[0].evaluation, whose) for picture in (confusion, per_class)]
         digits = gallery(models[0], whose)

@@ -1,12 +1,12 @@
-"""Losses and accuracy by epoch for every cell, with the winner highlighted."""
+"""All metrics by epoch for every cell, with the winner highlighted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.description import Binomial, words
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.section import (
     Picture,
@@ -21,10 +21,9 @@ from mnist_tune.report.section import (
 )
 from mnist_tune.report.theme import colour
 from mnist_tune.results.candidates import SEED
-from mnist_tune.results.significance import binomial_noise
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.text.wording import counted, loss, percent
+from mnist_tune.text.wording import counted
 
 MOST_NAMED = 12
 """How many configurations get a line and a name each; more are drawn as groups."""
@@ -32,21 +31,19 @@ SERIES = [f"series{number}" for number in range(1, 7)]
 DASHES = ["dash", "dot", "dashdot", "longdash", "longdashdot", "solid"]
 SYMBOLS = ["square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star", "pentagon"]
 
-Metric = Callable[[EpochMetrics], float | None]
-
 
 @dataclass(frozen=True)
 class _Panel:
     title: str
-    metric: Metric
+    metric: str
+    """The metric's name."""
     suffix: str = ""
 
 
-PANELS = (
-    _Panel("training loss", lambda epoch: epoch.training_loss),
-    _Panel("validation loss", lambda epoch: epoch.validation_loss),
-    _Panel("validation accuracy", lambda epoch: epoch.validation_accuracy, " %"),
-)
+def _panels(results: Results) -> list[_Panel]:
+    """A panel for each metric; the objective's is the last."""
+    units = ((name, results.job.metric(name).unit) for name in results.metrics)
+    return [_Panel(words(name), name, f" {unit}" if unit else "") for name, unit in units]
 
 
 @dataclass(frozen=True)
@@ -62,16 +59,16 @@ class _Group:
 
 
 def curves(results: Results) -> Picture:
-    """The picture of how losses and accuracy changed over epochs."""
+    """The picture of how the metrics changed over epochs."""
     drawn = [attempt for attempt in results.latest if attempt.history]
     question = "How did the cells learn?"
     if not drawn:
         return Picture("curves", question, "No epoch is done yet.")
     groups = _groups(results, drawn)
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
-    shown, close_up = list(PANELS), _close_up(drawn, results)
+    shown, close_up = _panels(results), _close_up(drawn, results)
     if close_up is not None:
-        shown.append(replace(PANELS[-1], title="validation accuracy, close up"))
+        shown.append(replace(shown[-1], title=f"{shown[-1].title}, close up"))
     figure = panels([panel.title for panel in shown], least_width=400, height=300, most=2 if close_up else 3)
     for index, panel in enumerate(shown):
         axis = "" if index == 0 else str(index + 1)
@@ -158,14 +155,14 @@ def _seeds(attempts: Sequence[TrialResult]) -> str:
     return f", {len(attempts)} seeds" if len(attempts) > 1 else ""
 
 
-def _points(attempts: Sequence[TrialResult], metric: Metric) -> dict[str, list[Any]]:
+def _points(attempts: Sequence[TrialResult], metric: str) -> dict[str, list[Any]]:
     """The points of all attempts as one trace, since many traces take a browser seconds."""
     x: list[int | None] = []
     y: list[float | None] = []
     trials: list[int | None] = []
     for attempt in attempts:
         for epoch in attempt.history:
-            value = metric(epoch)
+            value = epoch[metric]
             x.append(epoch.epoch)
             y.append(None if value is None else float(f"{value:.5g}"))
             trials.append(attempt.number)
@@ -181,29 +178,32 @@ def _hover(group: _Group, panel: _Panel) -> dict[str, str]:
     return {"hovertemplate": f"{words}<extra>{group.name}</extra>"}
 
 
-def _values(attempts: Sequence[TrialResult], metric: Metric) -> list[float]:
-    found = (metric(epoch) for attempt in attempts for epoch in attempt.history)
+def _values(attempts: Sequence[TrialResult], metric: str) -> list[float]:
+    found = (epoch[metric] for attempt in attempts for epoch in attempt.history)
     return [value for value in found if value is not None]
 
 
-def _spans_decades(drawn: Sequence[TrialResult], metric: Metric) -> bool:
+def _spans_decades(drawn: Sequence[TrialResult], metric: str) -> bool:
     values = _values(drawn, metric)
     return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
 
 
 def _close_up(drawn: Sequence[TrialResult], results: Results) -> list[float] | None:
     """The range of the winner's later epochs, or None if the range of all shows their differences too."""
-    metric = PANELS[-1].metric
+    metric = results.job.objective
     winner = [attempt for attempt in drawn if is_winner(results, attempt)]
     later = [replace(attempt, history=attempt.history[len(attempt.history) // 2 :]) for attempt in winner]
     if not later:
         return None
-    low, _ = ends(_values(later, metric))
-    least, high = ends(_values(drawn, metric))
-    room = max(high - low, 0.1)
-    if high - least < 5 * room:
+    near, far = ends(_values(later, metric)), ends(_values(drawn, metric))
+    if results.job.sign < 0:  # good values are below
+        least_room = 1e-3 * abs(far[0])
+        room = max(near[1] - far[0], least_room)
+        return None if far[1] - far[0] < 5 * room or not room else [far[0] - 0.2 * room, near[1] + room]
+    room = max(far[1] - near[0], 0.1 if results.job.of_objective.unit else 1e-3 * abs(far[1]))
+    if far[1] - far[0] < 5 * room or not room:
         return None
-    return [low - room, high + 0.2 * room]
+    return [near[0] - room, far[1] + 0.2 * room]
 
 
 def _answer(results: Results, drawn: Sequence[TrialResult]) -> str:
@@ -217,39 +217,44 @@ def _answer(results: Results, drawn: Sequence[TrialResult]) -> str:
     if best is None:
         return said
     first = best.first.history
-    if not first or first[0].validation_accuracy is None or first[-1].validation_accuracy is None:
+    job = results.job
+    began, ended = (first[0][job.objective], first[-1][job.objective]) if first else (None, None)
+    if began is None or ended is None:
         return said
-    began, ended = first[0].validation_accuracy, first[-1].validation_accuracy
     return (
-        f"{said} The {results.best_word} (thick line, round markers) went from {percent(began)} after "
-        f"epoch 1 to {percent(ended)} after epoch {first[-1].epoch} (trial {best.first.number})."
+        f"{said} The {results.best_word} (thick line, round markers) went from {job.text(began)} after "
+        f"epoch 1 to {job.text(ended)} after epoch {first[-1].epoch} (trial {best.first.number})."
     )
 
 
 def _caution(results: Results) -> str:
     assert results.best is not None  # without a winner there is no close-up
-    n_images = results.spec.data.validation_size
-    noise = 1.96 * binomial_noise(results.best.mean, n_images)
-    return (
-        f" The close-up magnifies: one reading of {n_images:,} validation images is uncertain by "
-        f"± {noise:.2f} points."
-    )
+    deviation, noise = results.measure.deviation(results.best.mean), results.job.noise
+    if deviation is None:
+        return " The close-up magnifies."
+    of = f" of {results.spec.n_cases:,} validation {noise.cases}" if isinstance(noise, Binomial) else ""
+    margin = results.job.of_objective.number(1.96 * deviation)
+    points = " points" if isinstance(noise, Binomial) else ""
+    return f" The close-up magnifies: one reading{of} is uncertain by ± {margin}{points}."
 
 
 def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
     names = searched(results)
-    ranked = sorted(drawn, key=lambda attempt: attempt.objective_values[-1:], reverse=True)
+    job = results.job
+
+    def goodness(attempt: TrialResult) -> list[float]:
+        return [job.sign * value for value in attempt.objective_values[-1:]]
+
+    ranked = sorted(drawn, key=goodness, reverse=True)
     rows = [
         [
             str(attempt.number),
             *(number(attempt.parameters.get(name, ""), choices(results, name)) for name in names),
             attempt.state,
             str(attempt.history[-1].epoch),
-            loss(attempt.history[-1].training_loss),
-            loss(attempt.history[-1].validation_loss),
-            percent(attempt.history[-1].validation_accuracy),
+            *(job.metric(name).text(attempt.history[-1][name]) for name in results.metrics),
         ]
         for attempt in ranked
     ]
-    columns = ["trial", *names, "state", "epochs", "training loss", "validation loss", "validation accuracy"]
+    columns = ["trial", *names, "state", "epochs", *map(words, results.metrics)]
     return table(columns, rows, "best")

@@ -1,34 +1,25 @@
-"""The winner in words: its configuration, its accuracies, and how certain they are."""
+"""The winner in words: its configuration, its values, and how certain they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mnist_tune.jobs.description import Binomial, words
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.section import Table, of_field, table, worded
-from mnist_tune.results.candidates import SEED
+from mnist_tune.report.test_data import Figure, reference_figure, seeds_in_words, test_figure
+from mnist_tune.results.candidates import SEED, Candidate
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.exports import best_configuration
-from mnist_tune.results.intervals import Reading, read
+from mnist_tune.results.intervals import read
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.spec.documents import dump
-from mnist_tune.text.wording import counted, percent
+from mnist_tune.text.wording import counted
 
-REFERENCE_TEST_ACCURACY = 98.94
-"""Percent, of one run of the reference configuration."""
-REFERENCE_RECIPE = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam", "epochs": 10}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One big number, with its interval and an explanation."""
-
-    label: str
-    value: str
-    interval: str
-    words: str
+REFERENCE = "reference"
+"""The section with the reference result of the MNIST job."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +48,19 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
             _standing(results), f"{why}: there is no winner.", "", [], results.evidence,
             f"mnist-tune worker {results.name}", None,
         )  # fmt: skip
-    document = best_configuration(results, storage).model_dump(mode="json")
-    validation = read(list(best.values.values()), results.spec.data.validation_size)
-    numbers = [_validation(validation)]
+    document = best_configuration(results, storage).document()
+    numbers = [_validation(results, best)]
     if models:
-        numbers.append(_test(models))
-    numbers.append(
-        Figure(
-            "reference, test accuracy",
-            percent(REFERENCE_TEST_ACCURACY),
-            "one run",
-            "Learning rate 0.001, batch size 64, Adam, 10 epochs: a single run, so the luck of its seed is "
-            "not known.",
-        )
-    )
+        numbers.append(test_figure(models))
+    if REFERENCE in results.job.report_sections:
+        numbers.append(reference_figure())
     return Headline(
         _standing(results),
         worded(results, best.parameters),
         dump(document, "toml"),
         numbers,
         results.evidence,
-        "" if models else _to_the_test_accuracy(results),
+        "" if models or not results.job.evaluates else _to_the_test_data(results),
         _ranking(results),
     )
 
@@ -96,54 +79,24 @@ def _standing(results: Results) -> str:
     return f"Not finished: {', '.join(parts)}."
 
 
-def _seeds(reading: Reading) -> str:
-    return f"mean of {reading.n_seeds} seeds" if reading.n_seeds > 1 else "one seed"
+def _validation(results: Results, best: Candidate) -> Figure:
+    job = results.job
+    cases = job.noise.cases if isinstance(job.noise, Binomial) else "validation data"
+    values = list(best.values.values())
+    reading = read(values, results.measure, cases)
+    name = f"{words(job.objective)}, {seeds_in_words(len(values))}"
+    if reading is None:
+        why = "How much another seed would change is not known: run more seeds."
+        return Figure(name, job.text(best.mean), "one run", why)
+    chosen = "these very images" if cases == "images" else "this very data"
+    fair = f"; the test {job.short_name} is the fair figure." if job.evaluates else "."
+    said = f"The interval covers {reading.covers}. The winner was chosen on {chosen}, so this is a "
+    maximum = " It is the best of its epochs, and so too good by chance." * (job.objective_epoch == "best")
+    interval = f"95 % interval {job.of_objective.number(reading.low)} to {job.text(reading.high)}"
+    return Figure(name, job.text(reading.value), interval, f"{said}little optimistic{fair}{maximum}")
 
 
-def _validation(reading: Reading) -> Figure:
-    return Figure(
-        f"validation accuracy, {_seeds(reading)}",
-        percent(reading.value),
-        _interval(reading),
-        f"The interval covers {reading.covers}. The winner was chosen on these very images, so this is a "
-        "little optimistic; the test accuracy is the fair figure.",
-    )
-
-
-def _test(models: Sequence[Evaluated]) -> Figure:
-    first = models[0]
-    reading = read([model.evaluation.accuracy for model in models], first.evaluation.n_images)
-    spread = ""
-    if reading.deviation is not None:
-        spread = f"Standard deviation {reading.deviation:.2f} points, n = {reading.n_seeds}. "
-    return Figure(
-        f"test accuracy, {_seeds(reading)}",
-        percent(reading.value),
-        _interval(reading),
-        f"{spread}Trained anew on {first.images_trained:,} images. The interval covers {reading.covers}."
-        + _beside_the_reference(models, reading),
-    )
-
-
-def _beside_the_reference(models: Sequence[Evaluated], reading: Reading) -> str:
-    """Compares a run with the interval for one more run, not with the mean; empty for other recipes."""
-    training = models[0].configuration.training
-    is_same = all(getattr(training, name) == value for name, value in REFERENCE_RECIPE.items())
-    if reading.next_run is None or not is_same:
-        return ""
-    low, high = reading.next_run
-    where = "within" if low <= REFERENCE_TEST_ACCURACY <= high else "outside"
-    return (
-        f" One more run of this configuration would fall between {low:.2f} and {percent(high)} (95 %); "
-        f"the reference, one run, is {where} that."
-    )
-
-
-def _interval(reading: Reading) -> str:
-    return f"95 % interval {reading.low:.2f} to {percent(reading.high)}"
-
-
-def _to_the_test_accuracy(results: Results) -> str:
+def _to_the_test_data(results: Results) -> str:
     return (
         f"mnist-tune export {results.name} --output best.toml\n"
         "mnist-tune train best.toml --output models/best\n"
@@ -158,12 +111,16 @@ def _ranking(results: Results) -> Table:
         [
             str(place.rank),
             *(of_field(results, place.candidate.parameters, name) for name in names),
-            percent(place.candidate.mean),
-            "" if place.candidate.standard_error is None else f"± {place.candidate.standard_error:.2f}",
+            results.job.text(place.candidate.mean),
+            _with_sign(results.job.of_objective.number(place.candidate.standard_error)),
             seeds_of(place.candidate),
             results.verdict(place),
         ]
         for place in results.ranking
     ]
-    columns = ["rank", *names, "validation accuracy", "standard error", "seeds", "verdict"]
+    columns = ["rank", *names, words(results.job.objective), "standard error", "seeds", "verdict"]
     return table(columns, rows, "best")
+
+
+def _with_sign(error: str) -> str:
+    return f"± {error}" if error else ""

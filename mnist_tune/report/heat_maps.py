@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
+from mnist_tune.jobs.description import Metric, words
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, short_name, table
+from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, rounded, short_name, table
 from mnist_tune.report.theme import colour, scale
 from mnist_tune.results.candidates import SEED, Candidate
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.study_results import Results
-from mnist_tune.text.wording import percent
 
 MOST_MAPS = 12
 MISSING = "\N{EN DASH}"
@@ -30,7 +31,8 @@ def heat_maps(results: Results) -> Picture | None:
     axes = {
         name: values for name, values in results.spec.search.grid.items() if name != SEED and len(values) > 1
     }
-    question = "Where in the grid is accuracy high?"
+    good = "high" if results.job.sign > 0 else "low"
+    question = f"Where in the grid is {results.job.short_name} {good}?"
     if not axes:
         return Picture("grid", question, "The grid has one configuration: there is nothing to compare.")
     if not results.ranking:
@@ -59,9 +61,10 @@ class _Map:
     down: _Axis
     cells: list[list[Candidate | None]]
 
-    @property
-    def best(self) -> float:
-        return max((cell.mean for row in self.cells for cell in row if cell is not None), default=0.0)
+    def goodness(self, sign: int) -> float:
+        """How good its best cell is; better maps have more."""
+        found = (sign * cell.mean for row in self.cells for cell in row if cell is not None)
+        return max(found, default=-math.inf)
 
 
 def _maps(results: Results, axes: dict[str, list[Any]]) -> list[_Map]:
@@ -83,7 +86,7 @@ def _maps(results: Results, axes: dict[str, list[Any]]) -> list[_Map]:
             for y in second.values
         ]
         maps.append(_Map(title, first, second, cells))
-    return sorted(maps, key=lambda each: -each.best) if len(maps) > MOST_MAPS else maps
+    return sorted(maps, key=lambda each: -each.goodness(results.job.sign)) if len(maps) > MOST_MAPS else maps
 
 
 def _key(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -95,28 +98,31 @@ def _figure(results: Results, maps: Sequence[_Map]) -> go.Figure:
     least = 300 if columns <= 4 else 480
     figure = panels([each.title for each in maps], least_width=least, height=max(90, min(60 * rows, 420)))
     for index, each in enumerate(maps):
-        _draw(figure, "" if index == 0 else str(index + 1), each)
+        _draw(figure, "" if index == 0 else str(index + 1), each, results.job.of_objective)
     low, high = ends(place.candidate.mean for place in results.ranking)
     room = 0.0 if low < high else 0.5
+    unit = results.job.of_objective.unit
+    suffix = f" {unit}" if unit else ""
     figure.update_layout(
         coloraxis={
             "colorscale": scale(),
+            "reversescale": results.job.sign < 0,
             "cmin": low - room,
             "cmax": high + room,
-            "colorbar": {"ticksuffix": " %", "thickness": 12, "len": 1, "outlinewidth": 0},
+            "colorbar": {"ticksuffix": suffix, "thickness": 12, "len": 1, "outlinewidth": 0},
         }
     )
     figure.layout.meta["margin"] = {"r": 84}
     return finish(figure)
 
 
-def _draw(figure: go.Figure, axis: str, shown: _Map) -> None:
+def _draw(figure: go.Figure, axis: str, shown: _Map, metric: Metric) -> None:
     across, down, cells = shown.across, shown.down, shown.cells
     figure.add_heatmap(
         x=across.labels,
         y=down.labels,
-        z=[[None if cell is None else round(cell.mean, 4) for cell in row] for row in cells],
-        text=[[_words(cell) for cell in row] for row in cells],
+        z=[[None if cell is None else rounded(cell.mean) for cell in row] for row in cells],
+        text=[[_words(cell, metric) for cell in row] for row in cells],
         texttemplate="%{text}" if len(across.values) <= MOST_ANNOTATED else "",
         hovertemplate=f"{across.name} %{{x}}<br>{down.name} %{{y}}<br>%{{text}}<extra>{shown.title}</extra>",
         hoverongaps=False,
@@ -145,25 +151,27 @@ def _draw(figure: go.Figure, axis: str, shown: _Map) -> None:
     )
 
 
-def _words(cell: Candidate | None) -> str:
+def _words(cell: Candidate | None, metric: Metric) -> str:
     if cell is None:
         return ""
     if cell.standard_error is None:
-        return f"{cell.mean:.2f}"
-    return f"{cell.mean:.2f}<br>± {cell.standard_error:.2f}, n={cell.n}"
+        return metric.number(cell.mean)
+    return f"{metric.number(cell.mean)}<br>± {metric.number(cell.standard_error)}, n={cell.n}"
 
 
 def _answer(results: Results, axes: dict[str, list[Any]], n_maps: int) -> str:
     # Not the first of the ranking: a configuration that lacks seeds is below it, however high its mean.
     means = sorted((place.candidate for place in results.ranking), key=lambda candidate: candidate.mean)
-    best = means[-1]
+    job = results.job
+    best = means[-1] if job.sign > 0 else means[0]
     seeds = " Means over the seeds, ± one standard error, of n seeds." if best.n > 1 else ""
     possible = len(list(itertools.product(*axes.values())))
     missing = possible - len(results.ranking)
     gaps = f" {missing:,} of {possible:,} configurations have no result yet ({MISSING})." if missing else ""
     left_out = f" The {MOST_MAPS} maps with the best results of {n_maps}." if n_maps > MOST_MAPS else ""
     return (
-        f"Validation accuracy is between {percent(means[0].mean)} and {percent(best.mean)}, highest at "
+        f"{words(job.objective).capitalize()} is between {job.text(means[0].mean)} and "
+        f"{job.text(means[-1].mean)}, {'highest' if job.sign > 0 else 'lowest'} at "
         f"{short_name(results, best.parameters)}; lighter is better.{seeds}{gaps}{left_out}"
     )
 
@@ -173,8 +181,8 @@ def _table(results: Results) -> Table:
         [
             str(place.rank),
             *(number(value, choices(results, name)) for name, value in place.candidate.parameters.items()),
-            percent(place.candidate.mean),
-            "" if place.candidate.standard_error is None else f"{place.candidate.standard_error:.2f}",
+            results.job.text(place.candidate.mean),
+            results.job.of_objective.number(place.candidate.standard_error),
             seeds_of(place.candidate),
             results.verdict(place),
         ]
@@ -182,7 +190,7 @@ def _table(results: Results) -> Table:
     ]
     parameters = list(results.ranking[0].candidate.parameters)
     return table(
-        ["rank", *parameters, "validation accuracy", "standard error", "seeds", "verdict"],
+        ["rank", *parameters, words(results.job.objective), "standard error", "seeds", "verdict"],
         rows,
         "best",
     )

@@ -52,8 +52,8 @@ def _answer(results: Results, shares: Mapping[str, float]) -> str:
     first = max(shares, key=shares.__getitem__)
     said = (
         f"Over all {n:,} cells, {first} has the largest share ({shares[first]:.0%}): of the variance of "
-        f"accuracy, what a field explains in a random forest, by Optuna's {EVALUATOR}. The dashboard shows "
-        "the same. It does not say which value is good."
+        f"{results.job.short_name}, what a field explains in a random forest, by Optuna's {EVALUATOR}. "
+        "The dashboard shows the same. It does not say which value is good."
     )
     if SEED in shares:
         said += " What the seed gets is luck: a field with no more than that shows no effect."

@@ -1,4 +1,4 @@
-"""Pictures of how accuracy depends on the searched fields."""
+"""Pictures of how the objective depends on the searched fields."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna.visualization import plot_parallel_coordinate
 
+from mnist_tune.jobs.description import words
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.section import (
     Picture,
@@ -19,6 +20,7 @@ from mnist_tune.report.section import (
     left_out,
     number,
     of_field,
+    rounded,
     searched,
     shared,
     table,
@@ -27,9 +29,7 @@ from mnist_tune.report.theme import colour
 from mnist_tune.results.candidates import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
-from mnist_tune.text.wording import percent
 
-ACCURACY = "validation accuracy"
 FEWEST = 2
 """The fewest completed cells that can be compared."""
 BANDS = 5
@@ -43,24 +43,25 @@ def parallel_coordinates(results: Results, study: optuna.Study) -> Picture:
     names = shared(results)
     if (why := _nothing_to_compare(results, names)) is not None:
         return Picture("parallel", question, why)
-    plotted = plot_parallel_coordinate(study, params=names, target_name=ACCURACY)
+    plotted = plot_parallel_coordinate(study, params=names, target_name=words(results.job.objective))
     figure = _in_bands(results, plotted)
     answer = (
-        "Each line is a cell, from its accuracy on the left through its values. The thick line is the "
-        f"{results.best_word}; darker and thicker lines are better (in the dark theme, lighter ones). "
-        + _common(results, names)
-        + left_out(results)
+        f"Each line is a cell, from its {results.job.short_name} on the left through its values. The "
+        f"thick line is the {results.best_word}; darker and thicker lines are better (in the dark theme, "
+        "lighter ones). " + _common(results, names) + left_out(results)
     )
     return Picture("parallel", question, answer, figure, [_cells(results, names)])
 
 
 def slices(results: Results) -> Picture:
-    """The picture of accuracy by each field alone."""
+    """The picture of the objective by each field alone."""
     question = "What does each field do by itself?"
     names = searched(results)
     if (why := _nothing_to_compare(results, names)) is not None:
         return Picture("slices", question, why)
     figure = panels(names, least_width=260, height=280)
+    unit = results.job.of_objective.unit
+    suffix = f" {unit}" if unit else ""
     for index, name in enumerate(names):
         axis = "" if index == 0 else str(index + 1)
         field = results.spec.search.axes[name]
@@ -80,19 +81,19 @@ def slices(results: Results) -> Picture:
             ]
             figure.add_scatter(
                 x=[_shown(attempt.parameters[name], field) for attempt in shown],
-                y=[_rounded(attempt) for attempt in shown],
+                y=[rounded(attempt.final_value) for attempt in shown],
                 customdata=[attempt.number for attempt in shown],
                 mode="markers",
                 marker=style,
                 name=label,
                 legendgroup=label,
                 showlegend=index == 0 and bool(shown),
-                hovertemplate=f"trial %{{customdata}}<br>{name} %{{x}}: %{{y}} %<extra>{label}</extra>",
+                hovertemplate=f"trial %{{customdata}}<br>{name} %{{x}}: %{{y}}{suffix}<extra>{label}</extra>",
                 xaxis=f"x{axis}",
                 yaxis=f"y{axis}",
             )
         figure.layout[f"xaxis{axis}"].title = {"text": name}
-        figure.layout[f"yaxis{axis}"].ticksuffix = " %"
+        figure.layout[f"yaxis{axis}"].ticksuffix = suffix
     answer = "Each circle is a cell; what looks like the effect of one field may be that of another."
     if SEED in names:
         answer += " The spread along the seed is luck: it shows how far two cells may differ for no reason."
@@ -111,12 +112,13 @@ def _nothing_to_compare(results: Results, names: Sequence[str]) -> str | None:
 def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
     """Draw a trace for each band of trials: Optuna draws one a trial, which takes a browser seconds."""
     lines = [trace for trace in plotted.data if trace.mode == "lines"]
-    # Optuna may reorder the trials, so they are sorted by their height on the first axis, the accuracy.
-    lines.sort(key=lambda trace: trace.y[0])
+    # Optuna may reorder the trials, so they are sorted by their height on the first axis, the objective.
+    lines.sort(key=lambda trace: results.job.sign * trace.y[0])
     low, high = ends(attempt.final_value for attempt in results.complete)
     winning = [attempt for attempt in results.complete if is_winner(results, attempt)]
     n_bands = min(BANDS, len(lines))
     is_few = len(lines) <= FEW
+    metric = results.job.of_objective
     figure = panels([""], height=360)
     for band in range(n_bands):
         ours = lines[band * len(lines) // n_bands : (band + 1) * len(lines) // n_bands]
@@ -129,7 +131,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
             mode="lines",
             opacity=1 if is_few else 0.6,
             line={"color": colour(f"level{level}"), "width": (0.8 + 0.35 * level) * (1 if is_few else 0.35)},
-            name=percent(best) if len(ours) == 1 else f"{worst:.2f} to {percent(best)}",
+            name=metric.text(best) if len(ours) == 1 else f"{metric.number(worst)} to {metric.text(best)}",
             showlegend=True,
             hovertemplate="%{customdata[0]}: %{customdata[1]}<extra></extra>",
         )
@@ -194,7 +196,7 @@ def _joined(lines: Sequence[Any]) -> dict[str, list[Any]]:
 
 def _common(results: Results, names: Sequence[str]) -> str:
     """The values that the best tenth shares, unless all cells share them."""
-    ranked = sorted(results.complete, key=lambda attempt: -attempt.final_value)
+    ranked = sorted(results.complete, key=lambda attempt: -results.job.sign * attempt.final_value)
     top = ranked[: max(2, len(ranked) // 10)]
     in_common = {
         name: top[0].parameters[name]
@@ -209,21 +211,19 @@ def _common(results: Results, names: Sequence[str]) -> str:
 
 
 def _cells(results: Results, names: Sequence[str]) -> Any:
-    ranked = sorted(results.complete, key=lambda attempt: (-attempt.final_value, attempt.number))
+    ranked = sorted(
+        results.complete, key=lambda attempt: (-results.job.sign * attempt.final_value, attempt.number)
+    )
     rows = [
         [
             str(attempt.number),
-            percent(attempt.final_value),
+            results.job.text(attempt.final_value),
             *(of_field(results, attempt.parameters, name) for name in names),
         ]
         for attempt in ranked
     ]
-    return table(["trial", ACCURACY, *names], rows, "best")
+    return table(["trial", words(results.job.objective), *names], rows, "best")
 
 
 def _shown(value: Any, field: object) -> Any:
     return number(value, field) if isinstance(field, list) else value
-
-
-def _rounded(attempt: TrialResult) -> float:
-    return round(attempt.final_value, 4)

@@ -57,6 +57,11 @@ def plain(stored: object) -> str:
     return html.escape(shortened(str(stored), LONGEST_TEXT))
 
 
+def rounded(value: float) -> float:
+    """A value for a figure, with as many digits as can be seen."""
+    return round(value, 4) if abs(value) >= 1 else float(f"{value:.6g}")
+
+
 def searched(results: Results) -> list[str]:
     """The fields that differ between cells, seeds last."""
     axes = results.spec.search.axes

@@ -1,4 +1,4 @@
-"""The images per second on which all workers together trained, over time."""
+"""How much all workers together trained per second, over time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from mnist_tune.text.wording import duration
 
 BINS = 200
 Span = tuple[float, float, float]
-"""Begin and end of an epoch, in seconds after the first start, and its images per second."""
+"""Begin and end of an epoch, in seconds after the first start, and its units per second."""
 
 
 def throughput(results: Results) -> Picture:
-    """The picture of images per second, summed over workers."""
+    """The picture of the job's units per second, summed over workers."""
     question = "How fast did it go?"
+    unit, rate = results.job.unit, results.job.rate
+    if unit is None or rate is None:
+        return Picture("throughput", question, "The job does not count what it trains on (unit).")
     attempts = ran_here(results)
     first = min((attempt.started for attempt in attempts if attempt.started), default=None)
-    spans = [] if first is None else [span for attempt in attempts for span in _spans(attempt, first)]
+    spans = [] if first is None else [span for attempt in attempts for span in _spans(attempt, first, rate)]
     if first is None or not spans:
         return Picture("throughput", question, "No epoch is done yet.")
     begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
@@ -43,47 +46,44 @@ def throughput(results: Results) -> Picture:
         fill="tozeroy",
         fillcolor=colour("raised"),
         showlegend=False,
-        hovertemplate="%{x}: %{y:,.0f} images/s<extra></extra>",
+        hovertemplate=f"%{{x}}: %{{y:,.0f}} {unit}/s<extra></extra>",
     )
     figure.layout.xaxis.update(type="date", nticks=4, tickangle=0, title={"text": str(zone)})
-    figure.layout.yaxis.update(rangemode="tozero", title={"text": "images/s, all workers"})
-    images = sum((until - since) * rate for since, until, rate in spans)
+    figure.layout.yaxis.update(rangemode="tozero", title={"text": f"{unit}/s, all workers"})
+    total = sum((until - since) * speed for since, until, speed in spans)
     answer = (
-        f"{images:,.0f} training images in {duration(end - begin)}: {images / (end - begin or 1):,.0f} "
-        "images/s on average, all workers together, validation included. "
+        f"{total:,.0f} training {unit} in {duration(end - begin)}: {total / (end - begin or 1):,.0f} "
+        f"{unit}/s on average, all workers together, validation included. "
         "Epochs that were begun and lost are not in it."
     )
-    return Picture("throughput", question, answer, finish(figure), [_by_worker(attempts)])
+    return Picture("throughput", question, answer, finish(figure), [_by_worker(attempts, unit, rate)])
 
 
-def _spans(attempt: TrialResult, first: datetime) -> Iterator[Span]:
+def _spans(attempt: TrialResult, first: datetime, rate: str) -> Iterator[Span]:
     """The epochs that the attempt ran itself, without those of an earlier attempt in its history.
 
     Only the lengths of epochs are stored. A finished attempt ended with its last epoch; for any other, the
     epochs are counted from its start.
     """
-    epochs = _timed(attempt)
+    epochs = _timed(attempt, rate)
     if not epochs or attempt.started is None:
         return
     at = (attempt.started - first).total_seconds()
     if attempt.state in (State.COMPLETE, State.PRUNED) and attempt.ended is not None:
         at = (attempt.ended - first).total_seconds() - sum(seconds for seconds, _ in epochs)
-    for seconds, rate in epochs:
-        yield at, at + seconds, rate
+    for seconds, speed in epochs:
+        yield at, at + seconds, speed
         at += seconds
 
 
-def _timed(attempt: TrialResult) -> list[tuple[float, float]]:
-    """Seconds and images per second of the epochs that the attempt ran itself, where they are known."""
-    return [
-        (epoch.seconds, epoch.images_per_second)
-        for epoch in own_epochs(attempt)
-        if epoch.seconds is not None and epoch.images_per_second is not None
-    ]
+def _timed(attempt: TrialResult, rate: str) -> list[tuple[float, float]]:
+    """Seconds and speeds of the epochs that the attempt ran itself, where they are known."""
+    found = ((epoch.seconds, epoch[rate]) for epoch in own_epochs(attempt))
+    return [(seconds, speed) for seconds, speed in found if seconds is not None and speed is not None]
 
 
 def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
-    """The mean rate of each bin: the area under the curve is the number of images."""
+    """The mean rate of each bin: the area under the curve is the number of units."""
     edges = [begin + width * index for index in range(BINS + 1)]
     rates = [0.0] * BINS
     bins = list(pairwise(edges))
@@ -96,21 +96,21 @@ def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
     return rates
 
 
-def _by_worker(attempts: Sequence[TrialResult]) -> Table:
-    images: dict[str, float] = {}
+def _by_worker(attempts: Sequence[TrialResult], unit: str, rate: str) -> Table:
+    trained: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for attempt in attempts:
         worker = attempt.worker or "unknown"
-        for took, rate in _timed(attempt):
-            images[worker] = images.get(worker, 0.0) + rate * took
+        for took, speed in _timed(attempt, rate):
+            trained[worker] = trained.get(worker, 0.0) + speed * took
             seconds[worker] = seconds.get(worker, 0.0) + took
     rows = [
         [
             worker,
-            f"{images[worker]:,.0f}",
+            f"{trained[worker]:,.0f}",
             duration(seconds[worker]),
-            f"{images[worker] / (seconds[worker] or 1):,.0f}",
+            f"{trained[worker] / (seconds[worker] or 1):,.0f}",
         ]
-        for worker in sorted(images, key=lambda worker: -images[worker])
+        for worker in sorted(trained, key=lambda worker: -trained[worker])
     ]
-    return table(["worker", "images", "time in epochs", "images/s"], rows, "busiest")
+    return table(["worker", unit, "time in epochs", f"{unit}/s"], rows, "busiest")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from mnist_tune import __version__
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.loading import built_in_description
+from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.results.study_results import Results
-from mnist_tune.spec.documents import Section, load, validate
+from mnist_tune.spec.documents import Section, content_of, validate
 
 
 class Configuration(Section):
-    """The document that `export` writes and `train` reads."""
+    """The document that `export` writes and `train` reads. Each job has a class of its own."""
 
-    training: TrainingConfig
-    data: DataConfig = DataConfig()
+    job: JobTable = JobTable(name=BUILT_IN)
+    training: Any
+    data: Any
     origin: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -30,24 +34,54 @@ class Configuration(Section):
             )
         return content
 
-    def training_config(self, seed: int | None = None) -> TrainingConfig:
-        """The recipe, with another seed if one is given.
+    def document(self) -> dict[str, Any]:
+        """The configuration as plain data; the built-in job is not named."""
+        exclude = {
+            name
+            for name, is_left_out in (
+                ("job", self.job.name == BUILT_IN),
+                ("data", not type(self.data).model_fields),
+            )
+            if is_left_out
+        }
+        return self.model_dump(mode="json", exclude=exclude, exclude_none=True)
+
+    def training_config(self, seed: int | None = None) -> Any:
+        """The hyperparameters, with another seed if one is given.
 
         Raises:
             UserError: `seed` is not a valid seed.
         """
         if seed is None:
             return self.training
-        return validate(TrainingConfig, self.training.model_dump() | {"seed": seed}, "--seed")
+        return validate(type(self.training), self.training.model_dump() | {"seed": seed}, "--seed")
+
+
+@functools.lru_cache(16)
+def _class_of(description: str) -> type[Configuration]:
+    job = JobDescription.model_validate_json(description)
+    training, data = job.fields.model("training"), job.options.model("data")
+    tables: dict[str, Any] = {"training": (training, ...), "data": (data, Field(default_factory=data))}
+    made: type[Configuration] = create_model("Configuration", __base__=Configuration, **tables)
+    return made
+
+
+def configuration_class(job: JobDescription) -> type[Configuration]:
+    """The class of the configurations of a job."""
+    return _class_of(job.model_dump_json(exclude_none=True))
 
 
 def load_configuration(path: Path) -> Configuration:
-    """Read a configuration in TOML, JSON or YAML, by the file's suffix.
+    """Read a configuration of the built-in job in TOML, JSON or YAML, by the file's suffix.
 
     Raises:
         UserError: one line that names the file, the key and the remedy.
     """
-    return load(path, Configuration)
+    content = content_of(path)
+    if isinstance(content, dict) and (other := content.get("job", {"name": BUILT_IN})) != {"name": BUILT_IN}:
+        which = validate(JobTable, other, f"{path}: job").label
+        raise UserError(f"{path}: is of the job {which}; only the built-in job's can be trained so")
+    return validate(configuration_class(built_in_description()), content, str(path))
 
 
 def best_configuration(results: Results, storage: str) -> Configuration:
@@ -67,11 +101,12 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         raise UserError(f"study '{results.name}' has no complete trial yet; run 'mnist-tune {remedy}' first")
     first = best.first
     fields = results.spec.training.model_dump() | first.parameters
-    fields["precision"] = first.environment.get("precision", fields["precision"])
+    if "precision" in fields:  # what "auto" stood for
+        fields["precision"] = first.environment.get("precision", fields["precision"])
     origin = {
         "study": results.name,
         "trial": first.number,
-        "validation_accuracy": best.mean,
+        results.job.objective: best.mean,
         "seeds": sorted(best.attempts),
         "provisional": best.is_provisional,
         "study_finished": results.is_finished,
@@ -80,4 +115,8 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         "exported_by": f"mnist-tune {__version__}",
         "environment": first.environment,
     }
-    return Configuration(training=TrainingConfig(**fields), data=results.spec.data, origin=origin)
+    data = results.spec.data.model_dump(exclude_none=True)
+    known = {name: value for name, value in fields.items() if value is not None}
+    return configuration_class(results.job).model_validate(
+        {"job": results.spec.job.document(), "training": known, "data": data, "origin": origin}
+    )

@@ -33,7 +33,7 @@ class Importances:
 
 
 def importances(results: Results, study: optuna.Study) -> Importances:
-    """The share of the variance of accuracy that each field explains in a random forest.
+    """The share of the variance of the objective that each field explains in a random forest.
 
     `study` is Optuna's object with the completed cells.
     """
@@ -48,6 +48,8 @@ def importances(results: Results, study: optuna.Study) -> Importances:
     if n < FEWEST:
         return Importances(reason=f"{n} complete cells are too few to tell: it takes {FEWEST}.")
     if len({attempt.value for attempt in results.complete}) == 1:
-        return Importances(reason="All cells have the same accuracy: no field makes a difference.")
+        return Importances(
+            reason=f"All cells have the same {results.job.short_name}: no field makes a difference."
+        )
     forest = FanovaImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=SEED_OF_THE_FOREST)
     return Importances(get_param_importances(study, evaluator=forest, params=names))

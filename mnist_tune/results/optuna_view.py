@@ -15,7 +15,7 @@ def stand_in(results: Results) -> optuna.Study:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # its log would tell of a study that does not exist
     try:
-        study = optuna.create_study(direction="maximize")
+        study = optuna.create_study(direction=results.job.direction)
     finally:
         optuna.logging.set_verbosity(verbosity)
     study.add_trials(

@@ -17,7 +17,7 @@ from mnist_tune.spec.study_spec import changed_settings
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion, totals
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.terminal.trial_table import attempt_lines, axis_column
+from mnist_tune.terminal.trial_table import attempt_lines, axis_column, heading
 from mnist_tune.text.wording import counted, first_line
 
 MOST_CELLS = 20

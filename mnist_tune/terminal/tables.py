@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnist_tune.jobs.description import Metric, words
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
@@ -20,8 +21,7 @@ from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import clock, duration, first_line, parameter, percent
 
 if TYPE_CHECKING:
-    from mnist_tune.jobs.description import Metric, words
-from mnist_tune.jobs.metrics import Evaluation
+    from mnist_tune.jobs.metrics import Evaluation
     from mnist_tune.verification import Verification
 
 SYMBOLS = {State.RUNNING: "▶", State.FAILED: "✗", State.COMPLETE: "✓", State.PRUNED: "✂", State.WAITING: "·"}
