@@ -95,7 +95,8 @@ class Study:
 
         The columns are number (of the trial), cell, params_..., epoch, the job's metrics
         (training_loss, ...), its speed (images_per_second), seconds, and inherited. An attempt that went on
-        from another one's state also has that one's epochs, so that its curve is whole; for these, inherited is True.
+        from another one's state also has that one's epochs, so that its curve is whole; for these, inherited
+        is True.
 
         Raises:
             UserError: pandas is not installed.
@@ -115,7 +116,7 @@ class Study:
             UserError: no trial is complete yet, or the file cannot be written.
         """
         configuration = best_configuration(self._read(), self.storage)
-        content = configuration.model_dump(mode="json")
+        content = configuration.document()
         if path is not None:
             file = path_of("path", path)
             write(file, dump(content, format_of(file)))

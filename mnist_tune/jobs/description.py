@@ -71,7 +71,7 @@ class Metric(Described):
             return f"{value:.{self.digits}f}"
         size = math.floor(math.log10(abs(value)))
         if size >= 7 or (size < -self.digits + 1 and not self.unit):
-            return f"{value:.2e}"
+            return f"{value:.2e}" if abs(size) < 100 else f"{value:.1e}"
         return f"{value:.{min(self.digits, max(0, 6 - max(size, 0)))}f}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def study(tmp_path: Path) -> OpenStudy:
     study = new_study(tmp_path)
     queue, files = study.queue(), ArtifactFolder(Folders.of(study.storage.engine.url).artifacts.path)
     complete = take(queue)
-    history = [replace(made_epoch(number, 70.0 + 10 * number), images_per_second=1234.5) for number in (1, 2)]
+    history = [made_epoch(number, 70.0 + 10 * number, images_per_second=1234.5) for number in (1, 2)]
     queue.complete(
         complete,
         90.0,

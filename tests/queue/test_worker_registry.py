@@ -64,7 +64,7 @@ def test_a_worker_that_has_registered_is_there_and_idle(study: OpenStudy, enter:
     enter("near")
     (row,) = rows(study)
     assert (row.name, row.host, row.pid, row.device) == (f"near:{os.getpid()}", "near", os.getpid(), "cpu")
-    assert (row.state, row.trial, row.images_per_second, row.departure) == ("idle", None, None, None)
+    assert (row.state, row.trial, row.units_per_second, row.departure) == ("idle", None, None, None)
     assert abs(row.started - datetime.now(UTC)) < ZONES_DIFFER_BY
 
 
@@ -75,7 +75,7 @@ def test_a_beat_tells_what_the_worker_does(study: OpenStudy, enter: Enter) -> No
     assert rows(study)[0].seconds_since_beat >= 3600
     assert worker.beat(3, 1234.5) == NOTHING
     (row,) = rows(study)
-    assert (row.state, row.trial, row.images_per_second) == ("working", 3, 1234.5)
+    assert (row.state, row.trial, row.units_per_second) == ("working", 3, 1234.5)
     assert row.seconds_since_beat < 3600
     worker.beat(None, None)
     assert rows(study)[0].state == "idle"

@@ -12,6 +12,7 @@ from mnist_tune.spec.documents import validate
 from mnist_tune.spec.reading import load_spec
 from mnist_tune.spec.study_spec import differences
 from mnist_tune.text.log_handler import FormerName
+from tests.support.made_studies.results import mnist_spec
 from tests.support.specs import STUDIES, TINY_SPEC, MnistSpec, tiny_spec, write_spec
 
 SAMPLED = """
@@ -46,7 +47,7 @@ def test_the_quickstart_has_the_same_eight_cells() -> None:
 
 def test_a_spec_that_says_nothing_of_training_has_the_recipe_of_the_reference() -> None:
     recipe = TrainingConfig(learning_rate=0.001, batch_size=64, optimizer="Adam", epochs=10, seed=0)
-    spec = MnistSpec(study={"name": "study"}, search={"grid": {"dropout": [0.1]}})
+    spec = mnist_spec({"study": {"name": "study"}, "search": {"grid": {"dropout": [0.1]}}})
     assert spec.training.model_dump() == recipe.model_dump()
 
 

@@ -18,7 +18,8 @@ EACH_FORMAT = pytest.mark.parametrize(
 
 
 def learning_rate_in(path: Path) -> float:
-    return load_configuration(path).training.learning_rate
+    learning_rate: float = load_configuration(path).training.learning_rate
+    return learning_rate
 
 
 def what_is_said_of(folder: Path, name: str, content: str | bytes) -> str:

@@ -12,6 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.control import Control
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.glyphs import UNICODE
@@ -183,7 +184,8 @@ def test_stored_text_cannot_steer_the_terminal() -> None:
 
 def test_a_loss_that_explodes_stays_in_its_column() -> None:
     results = made_results()
-    exploded = replace(made_epoch(1, 9.8), training_loss=1.5e300, validation_loss=float("nan"))
+    loss = {"training_loss": 1.5e300, "validation_loss": float("nan")}
+    exploded = EpochMetrics(1, {**made_epoch(1, 9.8).numbers, **loss})
     attempt = replace(results.attempts[4], history=[exploded])
     drawn = lines(replace(results, attempts=[*results.attempts[:4], attempt, *results.attempts[5:]]), 200)
     assert " 1.5e+300 " in row(drawn, 4)
