@@ -5,14 +5,16 @@ Stored text may be anybody's, so it is shown as code, where Markdown has no effe
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.jobs.description import JobDescription, words
-from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
+from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.epochs import history_of
+from mnist_tune.records.values import parse
 from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.spec.documents import dump
 from mnist_tune.spec.study_spec import Spec
@@ -105,7 +107,7 @@ def _last_epoch(trial: FrozenTrial, last: tuple[Any, Any] | None, job: JobDescri
     if last is not None:
         return history_of([last], job)[0]
     of_0_5_0 = trial.user_attrs.get(HISTORY)
-    return epoch_from(of_0_5_0[-1]) if of_0_5_0 else None
+    return parse(HISTORY, json.dumps(of_0_5_0[-1:]))[0] if of_0_5_0 else None
 
 
 def _origin(resumed: dict[str, Any]) -> str:

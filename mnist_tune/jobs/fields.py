@@ -114,9 +114,13 @@ class Fields(Mapping[str, JobField]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
 
+    def __hash__(self) -> int:
+        return id(self)
+
     def __len__(self) -> int:
         return len(self._fields)
 
+    @functools.cache  # noqa: B019 - `fields_of` keeps a few of these objects for ever
     def model(self, title: str) -> type[BaseModel]:
         """A pydantic model with these fields; fields without a default are None until they are given."""
         members: dict[str, tuple[Any, FieldInfo]] = {

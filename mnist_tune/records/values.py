@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -32,6 +33,7 @@ from mnist_tune.jobs.description import JobDescription, words
 from mnist_tune.jobs.hyperparameters import MOST, Count
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
+from mnist_tune.records.version_0_5_0 import EpochOf050
 from mnist_tune.spec.documents import complaint
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
@@ -113,16 +115,9 @@ def possible(history: list[EpochMetrics], job: JobDescription) -> list[EpochMetr
     return history
 
 
-def _of_0_5_0(epochs: list[dict[str, float | None]]) -> list[EpochMetrics]:
-    """The epochs as version 0.5.0 stored them, which had one job."""
-    try:
-        history = [epoch_from(epoch) for epoch in epochs]
-    except KeyError:
-        raise ValueError("an epoch has no number") from None
-    for epoch in history:
-        if not isinstance(epoch.epoch, int):
-            raise ValueError(f"there is no epoch {epoch.epoch}")  # noqa: TRY004 - pydantic takes a ValueError
-    return possible(history, built_in_description())
+def _of_0_5_0(epochs: list[EpochOf050]) -> list[EpochMetrics]:
+    """The epochs of a trial that version 0.5.0 ran."""
+    return possible([epoch_from(asdict(epoch)) for epoch in epochs], built_in_description())
 
 
 def _with_a_key_of_ours(pointer: Checkpoint) -> Checkpoint:
@@ -132,7 +127,7 @@ def _with_a_key_of_ours(pointer: Checkpoint) -> Checkpoint:
 
 Pointer: TypeAlias = Annotated[Checkpoint, AfterValidator(_with_a_key_of_ours)]
 Uid: TypeAlias = Annotated[str, AfterValidator(stored_names.study_uid)]
-History: TypeAlias = Annotated[list[dict[str, int | float | None]], AfterValidator(_of_0_5_0)]
+History: TypeAlias = Annotated[list[EpochOf050], AfterValidator(_of_0_5_0)]
 TYPES: dict[str, TypeAdapter[Any]] = {
     key: TypeAdapter(kind)
     for key, kind in {

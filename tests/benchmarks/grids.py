@@ -6,6 +6,7 @@ import math
 
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.study_spec import Spec
+from tests.support.specs import MnistSpec
 
 
 def balanced_grid(cells: int) -> Spec:
@@ -18,7 +19,7 @@ def balanced_grid(cells: int) -> Spec:
         "batch_size": [index + 1 for index in range(batch_sizes)],
         "seed": list(range(seeds)),
     }
-    spec = validate(Spec, {"study": {"name": f"grid-{cells}"}, "search": {"grid": grid}}, "grid")
+    spec = validate(MnistSpec, {"study": {"name": f"grid-{cells}"}, "search": {"grid": grid}}, "grid")
     assert spec.n_cells == cells
     return spec
 

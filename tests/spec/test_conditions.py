@@ -49,7 +49,7 @@ def test_a_field_that_a_trial_does_not_have_is_at_its_default(tmp_path: Path) ->
     study = new_study(tmp_path, SPACE)
     work(study, lambda attempt: 90.0 if attempt.parameters == {"optimizer": "Adam"} else 10.0)
     best = best_configuration(read_results(study), "sqlite:///studies.db")
-    assert best.training_config() == TrainingConfig(optimizer="Adam")
+    assert best.training_config().model_dump() == TrainingConfig(optimizer="Adam").model_dump()
 
 
 def test_configurations_with_other_fields_are_told_apart_in_full(tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ def test_a_copy_that_stock_optuna_made_shows_the_accuracies_alone_and_says_so(
     url = f"sqlite:///{tmp_path}/{file}"
     optuna.copy_study(from_study_name="tiny", from_storage=url_of(study), to_storage=url, to_study_name=name)
     warning = (
-        "of the epochs of 1 trial only the accuracies are known: "
-        "another program has copied the study without their losses and times"
+        "of the epochs of 1 trial only the validation accuracy is known: "
+        "another program has copied the study without their other metrics and times"
     )
     for line in ("status", "status --json", "report", "logs", "export"):
         asked, *options = line.split()
@@ -129,5 +129,5 @@ def test_a_copy_that_stock_optuna_made_shows_the_accuracies_alone_and_says_so(
     assert [outcome.check for outcome in verification.broken] == []
     (copied,) = (outcome for outcome in verification.outcomes if outcome.check == "copied epochs")
     assert [str(finding) for finding in copied.findings] == [
-        "trial 0, cell 0: another program copied it without its epochs; only their accuracies came along"
+        "trial 0, cell 0: another program copied it without its epochs; only their objective came along"
     ]

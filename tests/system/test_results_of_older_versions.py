@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -76,7 +75,7 @@ def test_a_result_of_version_0_5_0_whose_history_cannot_be_read_is_damaged_and_k
     study = new_study(tmp_path, GRID_SPEC)
     assert work(study, train_one_epoch) is Ended.FINISHED
     without_results(study)
-    impossible = [asdict(made_epoch(1, 50.0)) | {"images_per_second": float("inf")}]
+    impossible = [made_epoch(1, 50.0).as_json() | {"images_per_second": float("inf")}]
     with study.storage.transaction() as session:
         put(session, 1, user={"history": impossible})
     results = read_results(study)

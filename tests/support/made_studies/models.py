@@ -28,7 +28,7 @@ def made_model(
     """The study's winner, as if it had been trained with `seed` and evaluated on 1,000 test images."""
     configuration = best_configuration(read_results(study), "sqlite:///studies.db")
     fields = configuration.training.model_copy(update={"seed": seed, **training})
-    document = configuration.model_copy(update={"training": fields}).model_dump(mode="json")
+    document = configuration.model_copy(update={"training": fields}).document()
     folder.mkdir(parents=True)
     (folder / CONFIGURATION_FILE).write_text(dump(document, "toml"), encoding="utf-8")
     (folder / METRICS_FILE).write_text(json.dumps({"images": images}), encoding="utf-8")
