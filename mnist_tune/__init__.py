@@ -1,4 +1,4 @@
-"""A hyperparameter search service around a PyTorch MNIST classifier.
+"""A hyperparameter search service around a PyTorch job: the MNIST classifier, or your own training code.
 
 From Python it takes three lines:
 
@@ -8,8 +8,9 @@ From Python it takes three lines:
 
 `study.status`, `.ranking` and `.best` are plain values; `.trials_dataframe()` and `.history_dataframe()` are
 tables for pandas; `.report(path)` and `.export(path)` write files. `create_study` stores a study without
-working on it, and `open_study` finds one that others work on. An error is a `MnistTuneError` of one line; its
-subclass `UserError` also says what to write instead.
+working on it, and `open_study` finds one that others work on. A job is a function with `@job`, which takes
+`Hyperparameters` and a `Trial`; studies/own_jobs.md shows one. An error is a `MnistTuneError`
+of one line; its subclass `UserError` also says what to write instead.
 
 The wings, from top to bottom. Each imports only from those below it; tests/test_house.py checks that:
 
@@ -29,7 +30,7 @@ The wings, from top to bottom. Each imports only from those below it; tests/test
     queue/         each cell exactly once: claim, heartbeat, give back, put back
     records/       the stored rows of a study as typed values
     spec/          a study's TOML file: its tables, ranges and errors
-    jobs/          the code that is trained: the MNIST job
+    jobs/          the code that is trained: what a job is, how it is found and run, and the MNIST job
     storage/       the database: connections, schema, statements, Optuna's private parts
     files/         files that are written whole or not at all, and their folders
     hardware/      devices and cores, and which worker uses which
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from mnist_tune.api.study import Study, create_study, open_study, study_names
     from mnist_tune.api.values import RankedConfiguration, StudyStatus
     from mnist_tune.errors import MnistTuneError, UserError
+    from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
+    from mnist_tune.jobs.interface import Trial, job
     from mnist_tune.results.study_results import Cells
     from mnist_tune.spec.shipped import shipped_specs
 
@@ -56,13 +59,17 @@ __version__ = "0.6.0.dev0"
 
 __all__ = [
     "Cells",
+    "DataOptions",
+    "Hyperparameters",
     "MnistTuneError",
     "RankedConfiguration",
     "Study",
     "StudyStatus",
+    "Trial",
     "UserError",
     "__version__",
     "create_study",
+    "job",
     "open_study",
     "run",
     "shipped_specs",
@@ -71,12 +78,16 @@ __all__ = [
 
 _LIES_IN = {
     "Cells": "mnist_tune.results.study_results",
+    "DataOptions": "mnist_tune.jobs.hyperparameters",
+    "Hyperparameters": "mnist_tune.jobs.hyperparameters",
     "MnistTuneError": "mnist_tune.errors",
     "RankedConfiguration": "mnist_tune.api.values",
     "Study": "mnist_tune.api.study",
     "StudyStatus": "mnist_tune.api.values",
+    "Trial": "mnist_tune.jobs.interface",
     "UserError": "mnist_tune.errors",
     "create_study": "mnist_tune.api.study",
+    "job": "mnist_tune.jobs.interface",
     "open_study": "mnist_tune.api.study",
     "run": "mnist_tune.api.running",
     "shipped_specs": "mnist_tune.spec.shipped",

@@ -68,8 +68,9 @@ class _Conversation:
         named = job if isinstance(job, str) else {"path": str(job.path), "function": job.function}
         ours, theirs = os.pipe()
         command = [sys.executable, "-m", "mnist_tune.jobs.describing", str(theirs)]
+        errors = 2  # not `sys.stderr`, which is no file in a notebook
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=sys.stderr, pass_fds=(theirs,), text=True
+            command, stdin=subprocess.PIPE, stdout=errors, pass_fds=(theirs,), text=True
         )
         os.close(theirs)
         self._answers = os.fdopen(ours, encoding="utf-8")

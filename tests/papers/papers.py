@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GUIDE = ROOT / "mnist_tune" / "README.md"
 STUDIES_README = ROOT / "studies" / "README.md"
+OWN_JOBS = ROOT / "studies" / "own_jobs.md"
 TUTORIAL_PAPER = ROOT / "studies" / "tutorial.md"
 REFERENCE = ROOT / "mnist_tune" / "cli" / "README.md"
 WORKERS_README = ROOT / "mnist_tune" / "worker" / "README.md"

@@ -1,0 +1,112 @@
+"""A worker runs only the job that its own machine vouches for, whatever a database holds."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import Command, finish, start_command
+from tests.support.own_jobs import own_job
+
+EVIL = 'from pathlib import Path\nPath(__file__).with_name("was-run").touch()\n'
+
+
+def change_spec(database: Path, changes: dict[str, Any]) -> None:
+    """Change the table [job] of the stored spec, as whoever can write to the database may."""
+    connection = sqlite3.connect(database)
+    with connection:
+        (text,) = connection.execute(
+            "SELECT value_json FROM study_user_attributes WHERE key = 'mnist_tune:spec'"
+        ).fetchone()
+        spec = json.loads(text)
+        spec["job"] |= changes
+        connection.execute(
+            "UPDATE study_user_attributes SET value_json = ? WHERE key = 'mnist_tune:spec'",
+            [json.dumps(spec)],
+        )
+    connection.close()
+
+
+@pytest.fixture
+def study(tmp_path: Path, command: Command) -> Path:
+    """A folder with a study whose job is a file, and a file that must never be run."""
+    assert command("create-study", str(own_job(tmp_path))).code == 0
+    (tmp_path / "evil.py").write_text(EVIL, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_worker_asks_for_the_file_of_a_job(study: Path) -> None:
+    answer = finish(start_command("worker", "fit", folder=study))
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        "mnist-tune: the study's job is fit.py:train, a file; say where it is on this machine, if you trust "
+        "it: --job PATH/fit.py:train\n"
+    )
+
+
+def test_a_worker_takes_the_file_that_it_is_told(study: Path) -> None:
+    for options, environment in ((["--job", "fit.py:train"], {}), ([], {"MNIST_TUNE_JOB": "fit.py:train"})):
+        line = ["worker", "fit", *options, "--max-trials", "1"]
+        answer = finish(start_command(*line, folder=study, environment=environment or None))
+        assert answer.returncode == 0, answer.stderr
+        assert "complete: error " in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"file": "evil.py:train"},
+        {"file": "/etc/passwd.py:train"},
+        {"file": None, "name": "evil"},
+        {"file": None, "name": "os"},
+        {"file": None, "name": "evil:train"},
+        {"file": "evil.py:train", "command": ["touch", "was-run"]},
+    ],
+    ids=str,
+)
+def test_a_stored_name_makes_nothing_run(study: Path, command: Command, changes: dict[str, Any]) -> None:
+    change_spec(study / "studies.db", {key: value for key, value in changes.items() if value is not None})
+    if changes.get("file", "") is None:
+        connection = sqlite3.connect(study / "studies.db")
+        with connection:
+            connection.execute(
+                "UPDATE study_user_attributes SET value_json = json_remove(value_json, '$.job.file') "
+                "WHERE key = 'mnist_tune:spec'"
+            )
+        connection.close()
+    worker = finish(start_command("worker", "fit", folder=study))
+    assert worker.returncode in (1, 2)
+    assert worker.stderr.count("\n") == 1
+    for line in ("status fit", "report fit", "verify fit", "export fit"):
+        assert "a bug of mnist-tune" not in command(*line.split()).err, line
+    assert not list(study.rglob("was-run"))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        None,
+        5,
+        {},
+        {"name": "x"},
+        {"name": "x", "objective": "a b", "direction": "minimize", "hyperparameters": {}},
+        {"name": "x", "objective": "error", "direction": "minimize", "hyperparameters": {"properties": 5}},
+        {
+            "name": "x",
+            "objective": "error",
+            "direction": "minimize",
+            "hyperparameters": {"properties": {"__class__": {"type": "integer"}}},
+        },
+    ],
+    ids=str,
+)
+def test_a_damaged_description_is_one_line(study: Path, command: Command, description: Any) -> None:
+    change_spec(study / "studies.db", {"description": description})
+    answer = command("status", "fit")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("mnist-tune: the stored spec of study 'fit' is damaged: ")
+    assert answer.err.count("\n") == 1
