@@ -30,12 +30,12 @@ from pathlib import Path
 
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.spec.documents import validate
-from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import create_study
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread
+from tests.support.specs import MnistSpec
 
 STUDY = "one-step"
 DOCUMENT = {
@@ -110,7 +110,7 @@ def turn(data: Path) -> dict[str, float]:
     """The milliseconds of every start, each done once."""
     milliseconds: dict[str, float] = {}
     with fresh_database() as (url, _):
-        create_study(open_storage(url, create=True), validate(Spec, DOCUMENT, "start_up"))
+        create_study(open_storage(url, create=True), validate(MnistSpec, DOCUMENT, "start_up"))
         environment = _environment(url.render_as_string(), data)
         for name, arguments in STARTS.items():
             milliseconds |= _start(name, arguments, environment)
@@ -120,7 +120,7 @@ def turn(data: Path) -> dict[str, float]:
 def profile(data: Path) -> dict[str, list[Import]]:
     """All imports of each command's own process, the slowest first."""
     with fresh_database() as (url, _):
-        create_study(open_storage(url, create=True), validate(Spec, DOCUMENT, "start_up"))
+        create_study(open_storage(url, create=True), validate(MnistSpec, DOCUMENT, "start_up"))
         environment = _environment(url.render_as_string(), data)
         return {name: _imports(arguments, environment) for name, arguments in PROFILED.items()}
 

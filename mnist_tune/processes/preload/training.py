@@ -2,4 +2,4 @@
 
 from mnist_tune.processes.preload import load
 
-load("mnist_tune.worker.child_main")
+load("mnist_tune.worker.child_main", "mnist_tune.jobs.mnist.training")

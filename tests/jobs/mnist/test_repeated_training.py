@@ -118,7 +118,8 @@ from mnist_tune.jobs.mnist.trainer import Trainer
 runtime = Runtime("cpu", "a CPU", "bf16", 1)
 trainer = Trainer(TrainingConfig(epochs=2, seed=5), runtime, *split(load_training_images(), 200, 70))
 for m in trainer.epochs():
-    print(json.dumps([m.epoch, m.training_loss, m.validation_loss, m.validation_accuracy]))
+    losses = m["training_loss"], m["validation_loss"]
+    print(json.dumps([m.epoch, *losses, m["validation_accuracy"]]))
 """
     assert os.environ["MNIST_TUNE_DATA"] == str(mnist_directory)
     processes = [start_python(code), start_python(code)]
