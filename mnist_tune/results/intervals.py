@@ -39,8 +39,8 @@ def read(values: Sequence[float], measure: Measure, cases: str) -> Reading | Non
     n = len(values)
     # Percentages move in steps of one case: equal ones on a few seeds are luck, not certainty.
     spread = max(deviation, measure.step)
-    low, high = _around(mean, spread * math.sqrt(1 / n), n)
-    next_run = _around(mean, spread * math.sqrt(1 + 1 / n), n)
+    low, high = _around(mean, spread * math.sqrt(1 / n), n, measure)
+    next_run = _around(mean, spread * math.sqrt(1 + 1 / n), n, measure)
     of_cases = f"{measure.n_cases:,} {cases}" if measure.n_cases else cases
     covers = (
         f"the luck of the seed (Student's t over {n} seeds), not the luck of the "
@@ -74,9 +74,10 @@ def of_cases(percentage: float, n_cases: int) -> tuple[float, float]:
     return 100 * float(interval.low), 100 * float(interval.high)
 
 
-def _around(mean: float, error: float, n: int) -> tuple[float, float]:
+def _around(mean: float, error: float, n: int, measure: Measure) -> tuple[float, float]:
     """Student's interval from `n` seeds."""
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
-    return max(mean - half, 0.0), min(mean + half, 100.0)
+    low, high = mean - half, mean + half
+    return (max(low, 0.0), min(high, 100.0)) if measure.n_cases else (low, high)
