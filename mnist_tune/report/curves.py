@@ -8,10 +8,10 @@ from typing import Any
 
 from mnist_tune.jobs.description import Binomial, words
 from mnist_tune.report.panels import finish, logarithmic, panels
+from mnist_tune.report.ranges import close_up, is_logarithmic, values_of
 from mnist_tune.report.section import (
     Picture,
     choices,
-    ends,
     is_winner,
     number,
     plain,
@@ -38,6 +38,8 @@ class _Panel:
     metric: str
     """The metric's name."""
     suffix: str = ""
+    range: list[float] | None = None
+    """The part of the vertical axis that is shown; None for all of it."""
 
 
 def _panels(results: Results) -> list[_Panel]:
@@ -66,10 +68,10 @@ def curves(results: Results) -> Picture:
         return Picture("curves", question, "No epoch is done yet.")
     groups = _groups(results, drawn)
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
-    shown, close_up = _panels(results), _close_up(drawn, results)
-    if close_up is not None:
-        shown.append(replace(shown[-1], title=f"{shown[-1].title}, close up"))
-    figure = panels([panel.title for panel in shown], least_width=400, height=300, most=2 if close_up else 3)
+    shown, closer = _panels(results), close_up(drawn, results)
+    if closer is not None:
+        shown.append(replace(shown[-1], title=f"{shown[-1].title}, close up", range=closer))
+    figure = panels([panel.title for panel in shown], least_width=400, height=300, most=2 if closer else 3)
     for index, panel in enumerate(shown):
         axis = "" if index == 0 else str(index + 1)
         for group in groups:
@@ -85,16 +87,16 @@ def curves(results: Results) -> Picture:
                 yaxis=f"y{axis}",
                 **_hover(group, panel),
             )
-        vertical = figure.layout[f"yaxis{axis}"]
+        vertical, values = figure.layout[f"yaxis{axis}"], values_of(drawn, panel.metric)
         if panel.suffix:
             vertical.ticksuffix = panel.suffix
-        elif _spans_decades(drawn, panel.metric):
-            vertical.update(logarithmic(*ends(_values(drawn, panel.metric))))
+        if panel.range is not None:
+            vertical.range = panel.range
+        elif is_logarithmic(results.job.metric(panel.metric), values):
+            vertical.update(logarithmic(min(values), max(values), panel.suffix))
             figure.layout.annotations[index].text += " (logarithmic)"
         figure.layout[f"xaxis{axis}"].update(title={"text": "epoch"}, tick0=0, dtick=-(-epochs // 8))
-    if close_up is not None:
-        figure.layout[f"yaxis{len(shown)}"].range = close_up
-    answer = _answer(results, drawn) + (_caution(results) if close_up is not None else "")
+    answer = _answer(results, drawn) + (_caution(results) if closer is not None else "")
     return Picture("curves", question, answer, finish(figure), [_table(results, drawn)])
 
 
@@ -178,34 +180,6 @@ def _hover(group: _Group, panel: _Panel) -> dict[str, str]:
     return {"hovertemplate": f"{words}<extra>{group.name}</extra>"}
 
 
-def _values(attempts: Sequence[TrialResult], metric: str) -> list[float]:
-    found = (epoch[metric] for attempt in attempts for epoch in attempt.history)
-    return [value for value in found if value is not None]
-
-
-def _spans_decades(drawn: Sequence[TrialResult], metric: str) -> bool:
-    values = _values(drawn, metric)
-    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
-
-
-def _close_up(drawn: Sequence[TrialResult], results: Results) -> list[float] | None:
-    """The range of the winner's later epochs, or None if the range of all shows their differences too."""
-    metric = results.job.objective
-    winner = [attempt for attempt in drawn if is_winner(results, attempt)]
-    later = [replace(attempt, history=attempt.history[len(attempt.history) // 2 :]) for attempt in winner]
-    if not later:
-        return None
-    near, far = ends(_values(later, metric)), ends(_values(drawn, metric))
-    if results.job.sign < 0:  # good values are below
-        least_room = 1e-3 * abs(far[0])
-        room = max(near[1] - far[0], least_room)
-        return None if far[1] - far[0] < 5 * room or not room else [far[0] - 0.2 * room, near[1] + room]
-    room = max(far[1] - near[0], 0.1 if results.job.of_objective.unit else 1e-3 * abs(far[1]))
-    if far[1] - far[0] < 5 * room or not room:
-        return None
-    return [near[0] - room, far[1] + 0.2 * room]
-
-
 def _answer(results: Results, drawn: Sequence[TrialResult]) -> str:
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
     pruned = sum(attempt.state == State.PRUNED for attempt in drawn)
@@ -232,10 +206,13 @@ def _caution(results: Results) -> str:
     deviation, noise = results.measure.deviation(results.best.mean), results.job.noise
     if deviation is None:
         return " The close-up magnifies."
-    of = f" of {results.spec.n_cases:,} validation {noise.cases}" if isinstance(noise, Binomial) else ""
-    margin = results.job.of_objective.number(1.96 * deviation)
-    points = " points" if isinstance(noise, Binomial) else ""
-    return f" The close-up magnifies: one reading{of} is uncertain by ± {margin}{points}."
+    margin = 1.96 * deviation
+    if not isinstance(noise, Binomial):
+        return f" The close-up magnifies: one reading is uncertain by ± {results.job.text(margin)}."
+    return (
+        f" The close-up magnifies: one reading of {results.spec.n_cases:,} validation {noise.cases} is "
+        f"uncertain by ± {results.job.of_objective.number(margin)} points."
+    )
 
 
 def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:

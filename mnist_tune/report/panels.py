@@ -16,6 +16,10 @@ PNG_WIDTH = 1200
 MARGIN = {"l": 64, "r": 16, "t": 34, "b": 48}
 GAP = {"x": 70, "y": 84}
 LEGEND_LINE = 29
+MOST_POWERS = 10
+"""The most powers of ten that have a label on an axis, roughly."""
+HIGHEST_POWER = 307
+"""Of ten; the next ones times five are too large for a float."""
 
 
 def panels(titles: Sequence[str], *, least_width: int = 340, height: int = 280, most: int = 4) -> go.Figure:
@@ -87,12 +91,13 @@ def arrange(figure: go.Figure, width: int) -> None:
     )
 
 
-def logarithmic(low: float, high: float) -> dict[str, object]:
+def logarithmic(low: float, high: float, suffix: str = "") -> dict[str, object]:
     """A logarithmic axis for values from `low`, which must be above 0, to `high`."""
     digits = (1,) if high > 300 * low else (1, 2, 5)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    powers = range(first, min(last, HIGHEST_POWER) + 1, -(-(last - first) // MOST_POWERS) or 1)
     ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
-    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}{suffix}" for tick in ticks]}
 
 
 def _axis() -> dict[str, object]:
