@@ -89,11 +89,12 @@ def _validation(results: Results, best: Candidate) -> Figure:
         why = "How much another seed would change is not known: run more seeds."
         return Figure(name, job.text(best.mean), "one run", why)
     chosen = "these very images" if cases == "images" else "this very data"
-    fair = f"; the test {job.short_name} is the fair figure." if job.evaluates else "."
+    on_test_data = f"the test {title}" if (title := job.of_objective.title) else "its value on test data"
+    fair = f"; {on_test_data} is the fair figure." if job.evaluates else "."
     said = f"The interval covers {reading.covers}. The winner was chosen on {chosen}, so this is a "
-    maximum = " It is the best of its epochs, and so too good by chance." * (job.objective_epoch == "best")
+    of_epochs = " It is the best of its epochs, and so too good by chance." * (job.objective_epoch == "best")
     interval = f"95 % interval {job.of_objective.number(reading.low)} to {job.text(reading.high)}"
-    return Figure(name, job.text(reading.value), interval, f"{said}little optimistic{fair}{maximum}")
+    return Figure(name, job.text(reading.value), interval, f"{said}little optimistic{fair}{of_epochs}")
 
 
 def _to_the_test_data(results: Results) -> str:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from mnist_tune.jobs.description import Metric, words
 from mnist_tune.report.panels import finish, panels
+from mnist_tune.report.ranges import PERCENT
 from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, rounded, short_name, table
 from mnist_tune.report.theme import colour, scale
 from mnist_tune.results.candidates import SEED, Candidate
@@ -25,7 +26,7 @@ MOST_ANNOTATED = 12
 
 
 def heat_maps(results: Results) -> Picture | None:
-    """The picture of where accuracy is high; None if the search is no grid."""
+    """The picture of where the objective is good; None if the search is no grid."""
     if results.spec.search.grid is None:
         return None
     axes = {
@@ -100,8 +101,8 @@ def _figure(results: Results, maps: Sequence[_Map]) -> go.Figure:
     for index, each in enumerate(maps):
         _draw(figure, "" if index == 0 else str(index + 1), each, results.job.of_objective)
     low, high = ends(place.candidate.mean for place in results.ranking)
-    room = 0.0 if low < high else 0.5
     unit = results.job.of_objective.unit
+    room = 0.0 if low < high else 0.5 if unit == PERCENT else 0.01 * abs(low) or 0.5
     suffix = f" {unit}" if unit else ""
     figure.update_layout(
         coloraxis={

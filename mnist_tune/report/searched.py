@@ -139,7 +139,7 @@ def _in_bands(results: Results, plotted: go.Figure) -> go.Figure:
         trace
         for trace in lines
         if any(
-            math.isclose(low + (high - low) * trace.y[0], attempt.final_value, abs_tol=1e-9)
+            math.isclose(low + (high - low) * trace.y[0], attempt.final_value, abs_tol=1e-9 * (high - low))
             and _goes_through(trace, results, attempt)
             for attempt in winning
         )
