@@ -26,12 +26,15 @@ def throughput(results: Results) -> Picture:
     question = "How fast did it go?"
     unit, rate = results.job.unit, results.job.rate
     if unit is None or rate is None:
-        return Picture("throughput", question, "The job does not count what it trains on (unit).")
+        why = "The job does not say what an epoch goes through (its unit), so that no speed is known."
+        return Picture("throughput", question, why)
     attempts = ran_here(results)
     first = min((attempt.started for attempt in attempts if attempt.started), default=None)
     spans = [] if first is None else [span for attempt in attempts for span in _spans(attempt, first, rate)]
     if first is None or not spans:
-        return Picture("throughput", question, "No epoch is done yet.")
+        is_begun = any(own_epochs(attempt) for attempt in attempts)
+        why = f"The job has not reported how many {unit} its epochs went through." if is_begun else ""
+        return Picture("throughput", question, why or "No epoch is done yet.")
     begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
     width = max(end - begin, 1e-9) / BINS
     rates = _rates(spans, begin, width)
