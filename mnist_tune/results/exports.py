@@ -101,8 +101,8 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         raise UserError(f"study '{results.name}' has no complete trial yet; run 'mnist-tune {remedy}' first")
     first = best.first
     fields = results.spec.training.model_dump() | first.parameters
-    if "precision" in fields:  # what "auto" stood for
-        fields["precision"] = first.environment.get("precision", fields["precision"])
+    if fields.get("precision") == "auto":  # take what it stood for
+        fields["precision"] = first.environment.get("precision", "auto")
     origin = {
         "study": results.name,
         "trial": first.number,

@@ -1,0 +1,67 @@
+"""The document of one configuration of any job."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.errors import UserError
+from mnist_tune.results.exports import best_configuration, configuration_class, load_configuration
+from mnist_tune.results.reading import read_results
+from mnist_tune.spec.documents import dump, validate
+from mnist_tune.study.open_study import OpenStudy
+from tests.support.made_studies.cells import complete_cell
+from tests.support.regression import complete_with, regression_study
+from tests.support.studies import new_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> OpenStudy:
+    study = regression_study(tmp_path)
+    for error in (4.0, 2.0, 1.0, 3.0):
+        complete_with(study, error)
+    return study
+
+
+def test_a_configuration_names_its_job_and_its_objective(study: OpenStudy) -> None:
+    best = best_configuration(read_results(study), "sqlite:///studies.db")
+    document = best.document()
+    assert document["job"] == {"file": "regression.py:train"}
+    assert document["training"] == {"epochs": 3, "seed": 0, "learning_rate": 0.1, "width": 64}
+    assert document["origin"]["validation_error"] == 1.0
+    assert "data" not in document
+    read = tomllib.loads(dump(document, "toml"))
+    again = validate(configuration_class(study.spec.description), read, "best.toml")
+    assert again == best
+    assert again.training_config(seed=7).seed == 7
+
+
+def test_the_jobs_own_fields_are_checked(study: OpenStudy) -> None:
+    kind = configuration_class(study.spec.description)
+    with pytest.raises(UserError, match=r"best\.toml: training\.width"):
+        validate(kind, {"training": {"width": 0}}, "best.toml")
+    with pytest.raises(UserError, match=r"best\.toml: training\.optimizer"):
+        validate(kind, {"training": {"optimizer": "Adam"}}, "best.toml")
+    with pytest.raises(UserError, match=r"best\.toml: data\.train_size"):
+        validate(kind, {"training": {}, "data": {"train_size": 10}}, "best.toml")
+
+
+def test_a_configuration_of_another_job_is_not_trained_as_the_built_in_one(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    file = tmp_path / "best.toml"
+    file.write_text(
+        dump(best_configuration(read_results(study), "here").document(), "toml"), encoding="utf-8"
+    )
+    with pytest.raises(UserError, match=r"is of the job regression\.py:train; only the built-in job's can"):
+        load_configuration(file)
+
+
+def test_the_built_in_job_is_not_named(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    complete_cell(study, 90.0)
+    document = best_configuration(read_results(study), "here").document()
+    assert list(document) == ["training", "data", "origin"]
+    assert document["origin"]["validation_accuracy"] == 90.0
