@@ -64,6 +64,7 @@ def test_numbers_that_are_none_hide_no_curve(tmp_path: Path) -> None:
     study = regression_study(tmp_path)
     complete_with(study, 100.0, 10.0, 1.0, gradient=float("inf"))
     complete_with(study, 100.0, 10.0, 2.0, gradient=float("nan"))
+    complete_with(study, 100.0, 10.0, 3.0, gradient=1.0)
     assert titles(picture_of(report_of(study), "curves"))[:2] == ["training error (logarithmic)", "gradient"]
 
 

@@ -26,6 +26,7 @@ from mnist_tune.jobs.interface import Trial, job
 class Settings(Hyperparameters):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     width: Annotated[int, Field(ge=1)] = 64
+    precision: str = "double"
 
 
 @job(objective="validation_error", direction="minimize"{arguments})
