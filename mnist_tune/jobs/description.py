@@ -50,6 +50,11 @@ class Metric(Described):
             raise ValueError(f"low = {self.low:g} must be less than high = {self.high:g}")
         return self
 
+    @property
+    def width(self) -> float:
+        """The largest difference of two values; infinite without limits."""
+        return math.inf if self.low is None or self.high is None else self.high - self.low
+
     def holds(self, value: float) -> bool:
         """Whether a value is a possible one. nan is, unless the metric has a limit."""
         return not (

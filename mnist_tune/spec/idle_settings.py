@@ -14,7 +14,6 @@ from mnist_tune.spec.search_space import Interval
 from mnist_tune.spec.study_spec import Spec
 
 LEARNING: dict[str, type[Any]] = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler}
-HIGHEST_ACCURACY = 100
 
 
 def idle_settings(spec: Spec) -> list[str]:
@@ -127,8 +126,10 @@ def _pruner(spec: Spec) -> Found:
                 f"pruner.{key}",
                 f"ends no trial: {wanted:,} must be complete first, of {spec.n_cells:,} in all",
             )
-    if pruner.min_delta is not None and pruner.min_delta >= HIGHEST_ACCURACY:
-        yield "pruner.min_delta", f"ends no trial: no accuracy falls by {pruner.min_delta:g} points"
+    metric, name = spec.description.of_objective, spec.description.short_name
+    if pruner.min_delta is not None and pruner.min_delta >= metric.width:
+        points = " points" if metric.unit == "%" else ""
+        yield "pruner.min_delta", f"ends no trial: no {name} falls by {pruner.min_delta:g}{points}"
     if (bootstrap := getattr(pruner, "bootstrap_count", 0)) >= spec.n_cells:
         yield (
             "pruner.bootstrap_count",
