@@ -77,7 +77,7 @@ class Study:
     def trials_dataframe(self) -> pd.DataFrame:
         """One row for each attempt, like `optuna.Study.trials_dataframe`. Needs pandas.
 
-        The columns number, value (validation accuracy in percent), datetime_start, datetime_complete,
+        The columns number, value (the objective), datetime_start, datetime_complete,
         duration, params_... and state have Optuna's names and meanings, with times in UTC. Further columns
         are cell, attempt (1 is the first at its cell), epochs, worker, device_name, failure and
         failure_reason.
@@ -91,7 +91,7 @@ class Study:
             return trials_dataframe(self._read())
 
     def history_dataframe(self) -> pd.DataFrame:
-        """One row for each epoch of an attempt, with losses, accuracy and speed. Needs pandas.
+        """One row for each epoch of an attempt, with its metrics and speed. Needs pandas.
 
         The columns are number (of the trial), cell, params_..., epoch, the job's metrics
         (training_loss, ...), its speed (images_per_second), seconds, and inherited. An attempt that went on

@@ -30,13 +30,13 @@ class StudyStatus:
 
 @dataclass(frozen=True)
 class RankedConfiguration:
-    """One configuration in the ranking. Accuracies are in percent, of the validation images."""
+    """One configuration in the ranking."""
 
     rank: int
     parameters: dict[str, Any]
     """The searched fields, without the seed."""
     mean: float
-    """The accuracy after the last epoch, as the mean over the seeds."""
+    """The mean over the seeds of the values with which its trials ended."""
     standard_error: float | None
     """The standard error of the mean; None for a single seed, from which it cannot be computed."""
     seeds: tuple[int, ...]

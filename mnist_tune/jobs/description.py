@@ -17,16 +17,20 @@ Direction = Literal["minimize", "maximize"]
 ObjectiveEpoch = Literal["last", "best"]
 SECONDS = "seconds"
 """The name of the number that says how long an epoch took."""
-OF_THE_HOST = ("epoch", SECONDS)
-"""Names that an epoch has without the job; no metric may have them."""
+TAKEN = {
+    *("epoch", SECONDS, "number", "cell", "inherited"),
+    *("study", "trial", "seeds", "provisional", "study_finished", "evidence", "storage"),
+    *("exported_by", "environment"),
+}
+"""Names that stand beside metrics in tables of epochs and in exports; no metric may have them."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
 WORD = r"^[a-z][a-z0-9_]{0,29}$"
 MOST_METRICS = 50
 
 
 def _is_free(name: str) -> str:
-    if name in OF_THE_HOST or name.endswith("_per_second"):
-        raise ValueError(f"'{name}' is measured for every job; give the metric another name")
+    if name in TAKEN or name.endswith("_per_second") or name.startswith("params_"):
+        raise ValueError(f"'{name}' has another meaning in tables and exports; give the metric another name")
     return name
 
 

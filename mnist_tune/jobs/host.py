@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mnist_tune.jobs.description import SECONDS, JobDescription, words
+from mnist_tune.jobs.description import SECONDS, TAKEN, JobDescription, words
 from mnist_tune.jobs.hyperparameters import Hyperparameters
 from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
@@ -136,6 +136,8 @@ class HostedTrial:
             if name != self._job.unit and self._job.only_declared and name not in self._job.metrics:
                 known = ", ".join(self._job.metrics)
                 raise JobMistake(f"trial.report: '{name}' is none of the job's metrics, which are {known}")
+            if name in TAKEN or name.endswith("_per_second"):
+                raise JobMistake(f"trial.report: '{name}' has another meaning; give it another name")
             found[name] = _number(name, value)
             if not math.isfinite(found[name]):
                 raise NonFiniteMetric(f"{words(name)} is {found[name]} in epoch {epoch}")

@@ -22,7 +22,7 @@ class StoredTrial:
     started: datetime | None = None
     ended: datetime | None = None
     value: float | None = None
-    """The validation accuracy in percent; only complete trials have one."""
+    """The objective; only complete trials have one."""
     parameters: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     """The trial's readable attributes, typed, by key."""

@@ -33,7 +33,7 @@ SETTINGS = "    learning_rate: float = 0.1\n"
             "annotate its argument 'settings' with a class",
         ),
         ("settings: Settings, trial: Trial", "settings: Settings", "must take two arguments"),
-        ('objective="error"', 'objective="seconds"', "'seconds' is measured for every job"),
+        ('objective="error"', 'objective="seconds"', "'seconds' has another meaning in tables and exports"),
         ('direction="minimize"', 'direction="down"', "direction: Input should be 'minimize' or 'maximize'"),
         (
             SETTINGS,
