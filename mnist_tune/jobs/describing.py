@@ -67,7 +67,8 @@ class _Conversation:
         self._name = str(job)
         named = job if isinstance(job, str) else {"path": str(job.path), "function": job.function}
         ours, theirs = os.pipe()
-        command = [sys.executable, "-m", "mnist_tune.jobs.describing", str(theirs)]
+        # -P, so that nothing is imported from the current folder
+        command = [sys.executable, "-P", "-m", "mnist_tune.jobs.describing", str(theirs)]
         errors = 2  # not `sys.stderr`, which is no file in a notebook
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=errors, pass_fds=(theirs,), text=True

@@ -141,11 +141,12 @@ class HostedTrial:
             found[name] = _number(name, value)
             if not math.isfinite(found[name]):
                 raise NonFiniteMetric(f"{words(name)} is {found[name]} in epoch {epoch}")
+            if not self._job.metric(name).holds(found[name]):
+                raise JobMistake(
+                    f"trial.report: {name} = {found[name]:g} is outside the limits of the metric"
+                )
         if self._job.objective not in found:
             raise JobMistake(f"trial.report: '{self._job.objective}', the job's objective, is missing")
-        objective = found[self._job.objective]
-        if not self._job.of_objective.holds(objective):
-            raise JobMistake(f"trial.report: {self._job.objective} = {objective:g} is out of its range")
         return found
 
 

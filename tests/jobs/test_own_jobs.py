@@ -88,6 +88,23 @@ def test_a_job_that_is_killed_twice_in_every_epoch_ends_with_the_same_bits(tmp_p
         assert len({epoch.epoch for epoch in attempt.history}) == len(attempt.history)
 
 
+def test_trials_that_ran_different_code_are_told_apart(tmp_path: Path) -> None:
+    spec = own_job(tmp_path)
+    assert finish(start_command("create-study", str(spec), folder=tmp_path)).returncode == 0
+    worker = ["worker", "fit", "--job", "fit.py:train", "--max-trials", "1"]
+    assert finish(start_command(*worker, folder=tmp_path)).returncode == 0
+    own_job(tmp_path, FIT + "# changed\n")
+    assert finish(start_command(*worker, folder=tmp_path)).returncode == 0
+    assert any("cells differ in job_sha256" in warning for warning in results_in(tmp_path).warnings)
+
+
+def test_describing_a_job_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    spec = own_job(tmp_path / "there", FIT)
+    (tmp_path / "json.py").write_text("raise AssertionError\n", encoding="utf-8")
+    answer = finish(start_command("create-study", str(spec), folder=tmp_path))
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
 def test_a_job_that_keeps_nothing_begins_anew_and_says_so(tmp_path: Path) -> None:
     job = FIT.replace("    trial.keep(model=model, optimizer=optimizer)\n", "")
     spec = own_job(tmp_path, job, FIT_SPEC.replace("[0.1, 0.01]", "[0.1]"))
