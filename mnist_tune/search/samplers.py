@@ -84,6 +84,7 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
                 }
                 return RetoldCmaEsSampler(
                     ranges,
+                    spec.description.sign,
                     seed=seed,
                     warn_independent_sampling=False,
                     consider_pruned_trials=True,

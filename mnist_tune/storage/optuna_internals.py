@@ -208,22 +208,25 @@ class RetoldCmaEsSampler(CmaEsSampler):
     running ones are left out: the members of a generation are drawn independently from one distribution.
     """
 
-    def __init__(self, ranges: dict[str, BaseDistribution], **arguments: Any) -> None:
+    def __init__(self, ranges: dict[str, BaseDistribution], sign: int, **arguments: Any) -> None:
+        """`sign` is 1 if larger values are better, else -1."""
         super().__init__(**arguments)
         self._ranges = ranges
+        self._sign = sign
 
     def infer_relative_search_space(self, *_: Any) -> dict[str, BaseDistribution]:
         return self._ranges
 
     def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
         space = _SearchSpaceTransform(self._ranges, transform_0_1=True)
-        optimizer = self._init_optimizer(space, StudyDirection.MAXIMIZE)
+        direction = StudyDirection.MAXIMIZE if self._sign > 0 else StudyDirection.MINIMIZE
+        optimizer = self._init_optimizer(space, direction)
         ended = sorted(completed_trials, key=lambda trial: (trial.datetime_complete, trial.number))
         size = optimizer.population_size
         # Only whole generations, so that stock finds none left to tell, and nothing to store.
         while len(members := self._get_solution_trials(ended, optimizer.generation)) >= size:
             pairs = ((space.transform(trial.params), trial.values) for trial in members[:size])
-            optimizer.tell([(point, -values[0]) for point, values in pairs])
+            optimizer.tell([(point, -self._sign * values[0]) for point, values in pairs])  # it minimises
         return optimizer
 
 

@@ -87,7 +87,7 @@ def test_cma_es_neither_stores_nor_reads_a_pickle(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pickle, "loads", refuse)
     monkeypatch.setattr(pickle, "dumps", refuse)
     ranges: dict[str, Any] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
-    sampler = internals.RetoldCmaEsSampler(ranges, seed=0, n_startup_trials=1)
+    sampler = internals.RetoldCmaEsSampler(ranges, 1, seed=0, n_startup_trials=1)
     optuna_study = optuna.create_study(sampler=sampler, direction="maximize")
     optuna_study.optimize(
         lambda trial: sum(trial.suggest_float(name, 0.0, 1.0) for name in ranges), n_trials=15
