@@ -10,22 +10,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.interface import Job
-from mnist_tune.jobs.loading import OWN, load_file, load_installed
+from mnist_tune.jobs.loading import OWN, load_installed, load_job
 from mnist_tune.jobs.plan import Plan, Remark
 from mnist_tune.jobs.reference import JobFile
 from mnist_tune.text.wording import first_line
 
-REMARKS: TypeAdapter[list[Remark]] = TypeAdapter(list[Remark])
+JOB: TypeAdapter[str | JobFile] = TypeAdapter(str | JobFile)
+DESCRIPTION = TypeAdapter(JobDescription)
+REMARKS = TypeAdapter(list[Remark])
+Answer = TypeVar("Answer")
 
 
 class DescribedJob(Protocol):
@@ -65,7 +67,6 @@ class _Conversation:
 
     def __init__(self, job: str | JobFile) -> None:
         self._name = str(job)
-        named = job if isinstance(job, str) else {"path": str(job.path), "function": job.function}
         ours, theirs = os.pipe()
         # -P, so that nothing is imported from the current folder
         command = [sys.executable, "-P", "-m", "mnist_tune.jobs.describing", str(theirs)]
@@ -75,11 +76,11 @@ class _Conversation:
         )
         os.close(theirs)
         self._answers = os.fdopen(ours, encoding="utf-8")
-        self._named = named
+        self._job = job
 
     def __enter__(self) -> _Conversation:
         try:
-            self.description = self._ask(JobDescription, self._named)
+            self.description = self._ask(DESCRIPTION, JOB.dump_python(self._job, mode="json"))
         except BaseException:
             self.__exit__()
             raise
@@ -93,16 +94,13 @@ class _Conversation:
             self._process.stdin.close()
 
     def remarks(self, plan: Plan) -> list[Remark]:
-        found: list[Remark] = self._ask(REMARKS, plan.model_dump())
-        return found
+        return self._ask(REMARKS, plan.model_dump())
 
-    def _ask(self, kind: Any, question: Any) -> Any:
+    def _ask(self, kind: TypeAdapter[Answer], question: Any) -> Answer:
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # the answer that is missing tells it
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
         answer = self._answers.readline()
         if not answer:
             raise UserError(f"job {self._name}: its process ended while the job was described")
@@ -111,9 +109,7 @@ class _Conversation:
             is_mistake = content["exit_code"] == MISTAKE
             raise (UserError if is_mistake else MnistTuneError)(content["problem"])
         try:
-            if isinstance(kind, TypeAdapter):
-                return kind.validate_json(json.dumps(content["answer"]))
-            return kind.model_validate_json(json.dumps(content["answer"]))
+            return kind.validate_json(json.dumps(content["answer"]))
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
             raise UserError(f"job {self._name}: its description cannot be read: {problem}") from None
@@ -128,11 +124,7 @@ def main() -> None:
             answers.flush()
 
         try:
-            named = json.loads(sys.stdin.readline())
-            if isinstance(named, str):
-                job, description = load_installed(named)
-            else:
-                job, description = load_file(JobFile(Path(named["path"]), named["function"]))
+            job, description = load_job(JOB.validate_json(sys.stdin.readline()))
             answer({"answer": description.model_dump(mode="json")})
             for line in sys.stdin:
                 remarks = job.remarks(Plan.model_validate_json(line))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -28,8 +27,13 @@ WORD = r"^[a-z][a-z0-9_]{0,29}$"
 MOST_METRICS = 50
 
 
+def is_taken(name: str) -> bool:
+    """Whether a name stands beside metrics with another meaning."""
+    return name in TAKEN or name.endswith("_per_second") or name.startswith("params_")
+
+
 def _is_free(name: str) -> str:
-    if name in TAKEN or name.endswith("_per_second") or name.startswith("params_"):
+    if is_taken(name):
         raise ValueError(f"'{name}' has another meaning in tables and exports; give the metric another name")
     return name
 
@@ -143,7 +147,7 @@ class JobDescription(Described):
     @field_validator("hyperparameters", "data_options")
     @classmethod
     def _can_be_read(cls, schema: dict[str, Any]) -> dict[str, Any]:
-        fields_of(json.dumps(schema, sort_keys=False))
+        fields_of(schema)
         return schema
 
     @model_validator(mode="after")
@@ -160,12 +164,12 @@ class JobDescription(Described):
     @functools.cached_property
     def fields(self) -> Fields:
         """The fields of [training], as they are described."""
-        return fields_of(json.dumps(self.hyperparameters, sort_keys=False))
+        return fields_of(self.hyperparameters)
 
     @functools.cached_property
     def options(self) -> Fields:
         """The fields of [data]."""
-        return fields_of(json.dumps(self.data_options, sort_keys=False))
+        return fields_of(self.data_options)
 
     @property
     def sign(self) -> int:

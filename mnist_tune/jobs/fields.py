@@ -64,9 +64,7 @@ class JobField:
         self.is_required = is_required
         """Whether the job has no default for it."""
         known = _Property.model_validate(schema)
-        self.choices = known.enum if known.enum is not None else None
-        if known.const is not None:
-            self.choices = [known.const]
+        self.choices = known.enum if known.const is None else [known.const]
         simple = TYPES.get(known.type or "") if known.anyOf is None and known.ref is None else None
         self.is_searchable = self.choices is not None or simple is not None
         self.is_integer = self.choices is None and simple is int
@@ -130,11 +128,14 @@ class Fields(Mapping[str, JobField]):
         return made
 
 
+def fields_of(schema: Mapping[str, Any]) -> Fields:
+    """The fields in a JSON schema, the same object for equal schemas. Raises ValueError."""
+    return _fields_in(json.dumps(schema))
+
+
 @functools.lru_cache(64)
-def fields_of(schema: str) -> Fields:
-    """The fields in the text of a JSON schema. Raises ValueError."""
-    content = json.loads(schema)
-    return Fields(content)
+def _fields_in(schema: str) -> Fields:
+    return Fields(json.loads(schema))
 
 
 def _resolved(schema: dict[str, Any], shared: Any) -> dict[str, Any]:

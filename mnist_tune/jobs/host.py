@@ -7,10 +7,11 @@ import numbers
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from mnist_tune.jobs.description import SECONDS, TAKEN, JobDescription, words
+from mnist_tune.jobs.description import SECONDS, JobDescription, is_taken, words
 from mnist_tune.jobs.hyperparameters import Hyperparameters
 from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
@@ -115,14 +116,15 @@ class HostedTrial:
         if not epoch:
             raise JobMistake("trial.report comes once in each turn of the loop over trial.epochs()")
         numbers_by_name = self._checked(metrics, epoch)
-        if (unit := self._job.unit) is not None and unit in numbers_by_name:
+        unit, rate = self._job.unit, self._job.rate
+        if unit is not None and rate is not None and unit in numbers_by_name:
             count = numbers_by_name.pop(unit)
-            numbers_by_name[f"{unit}_per_second"] = count / seconds if seconds else 0.0
+            numbers_by_name[rate] = count / seconds if seconds else 0.0
         done = EpochMetrics(epoch, {**numbers_by_name, SECONDS: seconds})
         self.history.append(done)
         is_last = epoch == self.settings.epochs
-        state = self._states.content if self._states.is_kept else None
-        if self._worker.epoch_done(done, state and (lambda: state(self.history)), is_last=is_last):
+        state = partial(self._states.content, self.history) if self._states.is_kept else None
+        if self._worker.epoch_done(done, state, is_last=is_last):
             raise Drained
         if not is_last:
             self._worker.check()
@@ -136,7 +138,7 @@ class HostedTrial:
             if name != self._job.unit and self._job.only_declared and name not in self._job.metrics:
                 known = ", ".join(self._job.metrics)
                 raise JobMistake(f"trial.report: '{name}' is none of the job's metrics, which are {known}")
-            if name in TAKEN or name.endswith("_per_second"):
+            if is_taken(name):
                 raise JobMistake(f"trial.report: '{name}' has another meaning; give it another name")
             found[name] = _number(name, value)
             if not math.isfinite(found[name]):

@@ -80,7 +80,8 @@ class Trial(Protocol):
         """Report an epoch's metrics by name, once an epoch; numbers only.
 
         The count of the job's unit, such as `rows=20_000`, says how much was trained, and gives the speed.
-        The trial ends here if it was pruned, has lost its lease, or its worker was asked to leave.
+        The trial ends here if its worker was asked to leave; here or in a later call if it was pruned or has
+        lost its lease.
         """
 
     def save(self, name: str, content: Any) -> None:

@@ -22,20 +22,28 @@ from mnist_tune.text.wording import first_line
 
 GROUP = "mnist_tune.jobs"
 """The group of entry points by which a distribution brings jobs."""
-OWN = {BUILT_IN: "mnist_tune.jobs.mnist.job:train"}
+OWN = {BUILT_IN: EntryPoint(BUILT_IN, "mnist_tune.jobs.mnist.job:train", GROUP)}
 """The jobs of this package."""
 
 
 def installed() -> dict[str, EntryPoint]:
     """The jobs that are installed, by name; ours come first and cannot be replaced."""
     others = {point.name: point for point in entry_points(group=GROUP)}
-    ours = {name: EntryPoint(name, where, GROUP) for name, where in OWN.items()}
-    return {**others, **ours}
+    return {**others, **OWN}
 
 
 def is_installed(name: str) -> bool:
     """Whether a job of this name is installed here."""
     return name in OWN or name in installed()
+
+
+def load_job(job: str | JobFile) -> tuple[Job, JobDescription]:
+    """An installed job, given by its name, or the job in a file.
+
+    Raises:
+        UserError: see `load_installed` and `load_file`.
+    """
+    return load_installed(job) if isinstance(job, str) else load_file(job)
 
 
 def load_installed(name: str) -> tuple[Job, JobDescription]:
@@ -44,7 +52,7 @@ def load_installed(name: str) -> tuple[Job, JobDescription]:
     Raises:
         UserError: there is none, or it cannot be imported.
     """
-    point = installed().get(name)
+    point = OWN.get(name) or installed().get(name)  # only others must be searched for
     if point is None:
         raise UserError(f"job {name}: not installed here; installed are: {', '.join(installed())}")
     try:
@@ -74,7 +82,7 @@ def provision(name: str | None, directory: Path | None) -> None:
         MnistTuneError: the data cannot be had.
     """
     if name in OWN:
-        importlib.import_module(OWN[name].partition(":")[0]).provision(directory)
+        importlib.import_module(OWN[name].module).provision(directory)
 
 
 def load_file(file: JobFile) -> tuple[Job, JobDescription]:

@@ -83,11 +83,7 @@ class KeptStates:
         return [epoch_from(epoch) for epoch in stored["history"]]
 
     def content(self, history: list[EpochMetrics]) -> bytes:
-        """The state after the last of these epochs.
-
-        Raises:
-            JobMistake: a state holds something that cannot be read back safely.
-        """
+        """The state after the last of these epochs."""
         state = {
             "kept": {name: each.state_dict() for name, each in self._objects.items()},
             "random": _generators(),

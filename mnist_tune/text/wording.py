@@ -68,13 +68,6 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} %"
 
 
-def loss(value: float | None) -> str:
-    """A loss in at most 8 characters; empty for None."""
-    if value is None:
-        return ""
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1e}"
-
-
 def parameter(value: Any) -> str:
     """A searched value in about 10 characters: as it was written if that is short, else rounded."""
     written = visible(value)

@@ -16,7 +16,7 @@ from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.child import TrainingProcess
-from mnist_tune.worker.consent import job_arguments
+from mnist_tune.worker.consent import permitted_job
 from mnist_tune.worker.loop import LEAVES, Ended, Worker
 from mnist_tune.worker.messages import SetUp
 from mnist_tune.worker.runner import Objective
@@ -67,7 +67,7 @@ def run_worker(
         equipment.data_directory,
         study.spec.data.model_dump(exclude_none=True),
         states.path,
-        **job_arguments(study.spec.job, equipment.job),
+        permitted_job(study.spec.job, equipment.job),
     )
     process.set_up(setup)
     try:

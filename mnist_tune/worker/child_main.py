@@ -35,9 +35,8 @@ from mnist_tune.hardware.devices import Runtime, resolve_runtime
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.host import Abandoned, Drained, HostedTrial, run_job
 from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
-from mnist_tune.jobs.loading import load_file, load_installed
+from mnist_tune.jobs.loading import load_job
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.jobs.reference import JobFile
 from mnist_tune.jobs.states import KeptStates, seed_everything
 from mnist_tune.processes import standard_streams
 from mnist_tune.worker.messages import (
@@ -229,7 +228,7 @@ def main(connection: Connection) -> None:
     try:
         runtime = resolve_runtime(setup.device, threads=setup.threads)
         runtime.apply()
-        job, description = _load(setup)
+        job, description = load_job(setup.job)
         if job.prepare is not None:
             data = job.data_options(**setup.data) if job.data_options is not None else None
             job.prepare(data, runtime.device, setup.data_directory)
@@ -240,9 +239,3 @@ def main(connection: Connection) -> None:
     trainings = Trainings(setup, connection, orders, runtime, job, description)
     while True:
         trainings.run(orders.next_run())
-
-
-def _load(setup: SetUp) -> tuple[Job, JobDescription]:
-    if setup.job_file is None:
-        return load_installed(setup.job_name)
-    return load_file(JobFile(setup.job_file, setup.job_function))

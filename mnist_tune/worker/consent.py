@@ -6,7 +6,6 @@ A database names a job, and never more: no module and no path in it is imported.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.loading import is_installed
@@ -23,8 +22,8 @@ def job_at_hand(named: str | None) -> JobFile | None:
     return job_file(given) if given else None
 
 
-def job_arguments(job: JobTable, at_hand: JobFile | None) -> dict[str, Any]:
-    """The job that the training process loads, as arguments of its message.
+def permitted_job(job: JobTable, at_hand: JobFile | None) -> str | JobFile:
+    """The job that the training process loads: the name of an installed one, or the file at hand.
 
     Raises:
         UserError: the study's job is not installed here, and nobody vouches for a file.
@@ -34,10 +33,10 @@ def job_arguments(job: JobTable, at_hand: JobFile | None) -> dict[str, Any]:
             raise UserError(
                 f"the study's job '{job.name}' is not installed here; install the package that brings it"
             )
-        return {"job_name": job.name}
+        return job.name
     if at_hand is None:
         raise UserError(
             f"the study's job is {job.file}, a file; say where it is on this machine, if you trust it: "
             f"--job PATH/{job.file}"
         )
-    return {"job_file": at_hand.path, "job_function": at_hand.function}
+    return at_hand

@@ -16,14 +16,14 @@ from pydantic import TypeAdapter
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.jobs.reference import BUILT_IN
+from mnist_tune.jobs.reference import BUILT_IN, JobFile
 
 
 @dataclass(frozen=True)
 class SetUp:
     """To the training process, once: the job, and the device, data and folder that it must use.
 
-    `job_name` is that of an installed job; a job in a file has `job_file` and `job_function` instead.
+    `job` is the name of an installed job, or the file of another.
     """
 
     device: str
@@ -31,9 +31,7 @@ class SetUp:
     data_directory: Path | None
     data: dict[str, Any]
     checkpoints: Path
-    job_name: str = BUILT_IN
-    job_file: Path | None = None
-    job_function: str = ""
+    job: str | JobFile = BUILT_IN
 
 
 @dataclass(frozen=True)

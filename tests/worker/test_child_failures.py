@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -90,18 +89,12 @@ def test_a_training_process_does_not_outlive_its_worker(tmp_path: Path, mnist_di
     process = start_training_process(tmp_path)
     pid = process.pid
     assert process._connection is not None
-    process.send(Run(config_of_300_epochs(), None, 1, "ab" * 16, 0.0))
+    process.send(Run({"epochs": 300, "precision": "fp32"}, None, 1, "ab" * 16, 0.0))
     process._connection.close()  # as the kernel does when the worker is killed
     assert process._process is not None
     assert process._process.child.wait(30) == Ending(0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-
-
-def config_of_300_epochs() -> Any:
-    from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-
-    return TrainingConfig(epochs=300, precision="fp32")
 
 
 def test_a_device_that_is_not_there_is_the_users_mistake(tmp_path: Path, mnist_directory: Path) -> None:
