@@ -75,7 +75,8 @@ PROFILED = {
     "its training process": ("-c", "import mnist_tune.worker.child_main"),
 }
 PROFILED_IMPORTS = 15
-IMPORT = re.compile(r"import time: +\d+ \| +(?P<microseconds>\d+) \| *(?P<module>\S+)")
+IMPORT = re.compile(r"import time: +-?\d+ \| +(?P<microseconds>-?\d+) \| *(?P<module>\S+)")
+"""A line of `-X importtime`: its own time is negative where two threads import at once, as a worker's do."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from tests.benchmarks.start_up import (
     FIRST_STEP,
     FLOORS,
+    IMPORT,
     MILESTONES,
     NOTHING_TO_DO,
     READY,
@@ -109,6 +110,11 @@ def test_no_command_loads_what_it_has_no_use_for(mnist_directory: Path) -> None:
     assert "torch" in loaded["its training process"]
     assert not loaded["its training process"] & {"optuna", "sqlalchemy", "typer"}
     assert "status: " in profile_table(profiles)
+
+
+def test_an_import_whose_time_is_negative_is_read_too() -> None:
+    told = "import time: self [us] | cumulative | imported package\nimport time:     -1266 |     240816 |     optuna\n"
+    assert [(one["microseconds"], one["module"]) for one in IMPORT.finditer(told)] == [("240816", "optuna")]
 
 
 @pytest.mark.slow
