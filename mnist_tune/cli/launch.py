@@ -8,6 +8,7 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import (
+    AllowCommandOption,
     ArtifactsOption,
     CheckpointsOption,
     DataOption,
@@ -73,6 +74,7 @@ def launch(
     checkpoints: CheckpointsOption = None,
     artifacts: ArtifactsOption = None,
     job: JobOption = None,
+    allow_command: AllowCommandOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Have Ray or Slurm run workers of a study, on as many machines as they have.
@@ -83,6 +85,7 @@ def launch(
 
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
+    from mnist_tune.jobs.command.permitted import digest
     from mnist_tune.launch.request import LaunchRequest, engine_options
     from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
@@ -102,7 +105,13 @@ def launch(
         n_workers,
         float(threads or 1) if cpus_per_worker is None else cpus_per_worker,
         gpus_per_worker,
-        ["--device", chosen, *worker_arguments(threads, data, states, files, job_at_hand(job))],
+        [
+            "--device",
+            chosen,
+            *worker_arguments(
+                threads, data, states, files, job_at_hand(job, allow_command, digest(opened.spec.job))
+            ),
+        ],
         engine_options(engine_option or []),
     )
     told = {"engine": on, "study": opened.name, "storage": shown(url), "workers": n_workers}

@@ -113,6 +113,16 @@ JobOption = Annotated[
         show_default=False,
     ),
 ]
+AllowCommandOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--allow-command",
+        metavar="FOLDER",
+        help="Run the study's command, if its job is one, in this folder. Whoever can write to the storage "
+        "says what is run.",
+        show_default=False,
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False),

@@ -10,6 +10,7 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.cli.options import (
+    AllowCommandOption,
     ArtifactsOption,
     CheckpointsOption,
     DataOption,
@@ -36,6 +37,11 @@ def worker(
     checkpoints: CheckpointsOption = None,
     artifacts: ArtifactsOption = None,
     job: JobOption = None,
+    allow_command: AllowCommandOption = None,
+    command_digest: Annotated[
+        str | None,
+        typer.Option("--command-digest", hidden=True, help="Only the command with this SHA-256."),
+    ] = None,
     pooled: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +85,9 @@ def worker(
         from mnist_tune.worker.loop import Ended
 
         folders = options.folders(storage, checkpoints, artifacts)
-        equipment = Equipment(device, threads, data_dir, *folders, job_at_hand(job))
+        equipment = Equipment(
+            device, threads, data_dir, *folders, job_at_hand(job, allow_command, command_digest)
+        )
         ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from mnist_tune.jobs.description import SECONDS, JobDescription, is_taken, words
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.hyperparameters import Hyperparameters
-from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
+from mnist_tune.jobs.interface import Job, JobMistake
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.reported import reported_epoch
 from mnist_tune.jobs.saved_files import as_file, file_name
 from mnist_tune.jobs.states import KeptStates, StateUnusable
 
@@ -115,12 +114,7 @@ class HostedTrial:
         epoch, self._expected = self._expected, 0
         if not epoch:
             raise JobMistake("trial.report comes once in each turn of the loop over trial.epochs()")
-        numbers_by_name = self._checked(metrics, epoch)
-        unit, rate = self._job.unit, self._job.rate
-        if unit is not None and rate is not None and unit in numbers_by_name:
-            count = numbers_by_name.pop(unit)
-            numbers_by_name[rate] = count / seconds if seconds else 0.0
-        done = EpochMetrics(epoch, {**numbers_by_name, SECONDS: seconds})
+        done = reported_epoch(self._job, epoch, metrics, seconds)
         self.history.append(done)
         is_last = epoch == self.settings.epochs
         state = partial(self._states.content, self.history) if self._states.is_kept else None
@@ -131,37 +125,6 @@ class HostedTrial:
 
     def save(self, name: str, content: Any) -> None:
         self.files[file_name(name)] = as_file(content)
-
-    def _checked(self, metrics: Mapping[str, Any], epoch: int) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for name, value in metrics.items():
-            if name != self._job.unit and self._job.only_declared and name not in self._job.metrics:
-                known = ", ".join(self._job.metrics)
-                raise JobMistake(f"trial.report: '{name}' is none of the job's metrics, which are {known}")
-            if is_taken(name):
-                raise JobMistake(f"trial.report: '{name}' has another meaning; give it another name")
-            found[name] = _number(name, value)
-            if not math.isfinite(found[name]):
-                raise NonFiniteMetric(f"{words(name)} is {found[name]} in epoch {epoch}")
-            if not self._job.metric(name).holds(found[name]):
-                raise JobMistake(
-                    f"trial.report: {name} = {found[name]:g} is outside the limits of the metric"
-                )
-        if self._job.objective not in found:
-            raise JobMistake(f"trial.report: '{self._job.objective}', the job's objective, is missing")
-        return found
-
-
-def _number(name: str, value: Any) -> float:
-    """A metric as a float: any real number, or a tensor with one element."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return float(value)
-    if hasattr(value, "item") and getattr(value, "size", None) is not None:
-        try:
-            return float(value.item())
-        except (TypeError, ValueError, RuntimeError):
-            pass
-    raise JobMistake(f"trial.report: {name} should be a number, not {type(value).__name__}")
 
 
 def run_job(job: Job, make_trial: Callable[[bool], HostedTrial]) -> HostedTrial:

@@ -35,11 +35,15 @@ class JobTable(BaseModel):
 
     @model_validator(mode="after")
     def _names_one_job(self) -> Self:
+        self.check()
+        return self
+
+    def check(self) -> None:
+        """Raise ValueError if the table does not name one job."""
         if (self.name is None) == (self.file is None):
             raise ValueError('write either name = "..." or file = "FILE.py:FUNCTION"')
         if self.file is not None and not FUNCTION.fullmatch(self.file):
             raise ValueError(f"file = {self.file!r} should be FILE.py:FUNCTION, such as housing.py:train")
-        return self
 
     @property
     def label(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy
 
 from mnist_tune.errors import Damaged, UserError
+from mnist_tune.jobs.command.table import job_table
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
@@ -36,7 +37,8 @@ def as_stored_spec(document: Any) -> Spec:
     try:
         if not isinstance(document, dict):
             return validate(spec_class(built_in_description()), document, "")
-        table = validate(JobTable, document.get("job", {"name": BUILT_IN}), "job")
+        given = document.get("job", {"name": BUILT_IN})
+        table = validate(job_table(given), given, "job")
         job = table.description or _description(table)
         bare = {**document, "job": table.document()}
         return validate(spec_class(job), _within_bounds(bare), "")

@@ -10,6 +10,7 @@ from pydantic import Field, create_model, model_validator
 
 from mnist_tune import __version__
 from mnist_tune.errors import UserError
+from mnist_tune.jobs.command.table import AnyJobTable, job_table
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
@@ -20,7 +21,7 @@ from mnist_tune.spec.documents import Section, content_of, validate
 class Configuration(Section):
     """The document that `export` writes and `train` reads. Each job has a class of its own."""
 
-    job: JobTable = JobTable(name=BUILT_IN)
+    job: AnyJobTable = JobTable(name=BUILT_IN)
     training: Any
     data: Any
     origin: dict[str, Any] = Field(default_factory=dict)
@@ -36,15 +37,9 @@ class Configuration(Section):
 
     def document(self) -> dict[str, Any]:
         """The configuration as plain data; the built-in job is not named."""
-        exclude = {
-            name
-            for name, is_left_out in (
-                ("job", self.job.name == BUILT_IN),
-                ("data", not type(self.data).model_fields),
-            )
-            if is_left_out
-        }
-        return self.model_dump(mode="json", exclude=exclude, exclude_none=True)
+        exclude = {"job"} if type(self.data).model_fields else {"job", "data"}
+        tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
+        return tables if self.job.name == BUILT_IN else {"job": self.job.document(), **tables}
 
     def training_config(self, seed: int | None = None) -> Any:
         """The hyperparameters, with another seed if one is given.
@@ -79,7 +74,7 @@ def load_configuration(path: Path) -> Configuration:
     """
     content = content_of(path)
     if isinstance(content, dict) and (other := content.get("job", {"name": BUILT_IN})) != {"name": BUILT_IN}:
-        which = validate(JobTable, other, f"{path}: job").label
+        which = validate(job_table(other), other, f"{path}: job").label
         raise UserError(f"{path}: is of the job {which}; only the built-in job's can be trained so")
     return validate(configuration_class(built_in_description()), content, str(path))
 

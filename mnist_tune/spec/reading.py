@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.errors import UserError
+from mnist_tune.jobs.command.permitted import CommandConsent, digest
+from mnist_tune.jobs.command.table import CommandTable, job_table
 from mnist_tune.jobs.describing import described
-from mnist_tune.jobs.reference import BUILT_IN, JobFile, JobTable, job_file
+from mnist_tune.jobs.reference import BUILT_IN, JobFile, job_file
 from mnist_tune.spec.documents import content_of, short_value, validate
 from mnist_tune.spec.parsing import plain
 from mnist_tune.spec.plain_data import NotPlainError
@@ -28,8 +30,8 @@ class GivenSpec:
     spec: Spec
     remarks: list[str] = field(default_factory=list)
     """Settings that, as the job says, have no effect; a line each."""
-    job: JobFile | None = None
-    """The job's file, if it is not installed. Who names the spec vouches for this file."""
+    job: JobFile | CommandConsent | None = None
+    """The job's file or command, if it is not installed. Who names the spec vouches for it."""
 
 
 def read_spec(named: Named, name: str | None = None) -> GivenSpec:
@@ -65,14 +67,18 @@ def load_spec(path: Path) -> Spec:
 
 def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     table = content.get("job", {"name": BUILT_IN}) if isinstance(content, dict) else {"name": BUILT_IN}
-    reference = validate(JobTable, table, f"{source}: job")
+    reference = validate(job_table(table), table, f"{source}: job")
     if reference.description is not None:
         raise UserError(f"{source}: job.description: is made when a study is created; remove it")
-    file = None if reference.file is None else job_file(reference.file, folder)
-    with described(file or reference.label) as job:
+    at_hand: JobFile | CommandConsent | None = None
+    if isinstance(reference, CommandTable):
+        at_hand = CommandConsent(folder.absolute(), digest(reference))
+    elif reference.file is not None:
+        at_hand = job_file(reference.file, folder)
+    with described(reference, at_hand) as job:
         spec = validate(spec_class(job.description), content, source)
         remarks = job.remarks(spec.plan)
     mistakes = [f"{source}: {remark.key}: {remark.text}" for remark in remarks if remark.is_mistake]
     if mistakes:
         raise UserError(mistakes[0] + (f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""))
-    return GivenSpec(spec, [f"{remark.key}: {remark.text}" for remark in remarks], file)
+    return GivenSpec(spec, [f"{remark.key}: {remark.text}" for remark in remarks], at_hand)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, SerializeAsAny, create_model, field_validator, model_validator
 
+from mnist_tune.jobs.command.table import AnyJobTable
 from mnist_tune.jobs.description import Binomial, JobDescription
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
@@ -29,7 +30,7 @@ class Spec(Section):
     """What is known of the job."""
 
     study: Study
-    job: JobTable = JobTable(name=BUILT_IN)
+    job: AnyJobTable = JobTable(name=BUILT_IN)
     search: Search
     pruner: SerializeAsAny[Pruner] | None = None
     training: Any
@@ -97,14 +98,15 @@ class Spec(Section):
     def document(self) -> dict[str, Any]:
         """This spec with its defaults written out, as plain data that reads back as the same spec."""
         # A searched field has no value of its own in [training].
-        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": {"description"}}
+        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": True}
         if self.search.grid is not None:
             exclude["search"] = {"seed"}  # a grid has no seed
-        if self.job.name == BUILT_IN:
-            exclude["job"] = True
         if not self.description.options:
             exclude["data"] = True
-        return self.model_dump(mode="json", exclude=exclude, exclude_none=True)
+        tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
+        if self.job.name == BUILT_IN:
+            return tables
+        return {"study": tables.pop("study"), "job": self.job.document(), **tables}
 
     def stored(self) -> dict[str, Any]:
         """This spec as it is stored: with the job's description, so that no reader needs the job's code."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files.locations import Folder, checkpoints_of
 from mnist_tune.files.writable import check_folders
+from mnist_tune.jobs.command.permitted import CommandConsent, PermittedCommand
 from mnist_tune.jobs.reference import JobFile
 from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN, Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.text.wording import first_line
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.consent import permitted_job
 from mnist_tune.worker.loop import LEAVES, Ended, Worker
@@ -32,8 +34,8 @@ class Equipment:
     data_directory: Path | None
     checkpoints: Folder
     artifacts: Folder
-    job: JobFile | None = None
-    """The job's file, for which who starts the worker vouches."""
+    job: JobFile | CommandConsent | None = None
+    """The job's file or command, for which who starts the worker vouches."""
 
 
 def run_worker(
@@ -60,6 +62,9 @@ def run_worker(
         return LEAVES[standing]
     for warning in check_folders(equipment.checkpoints.path, equipment.artifacts.path):
         log(f"warning: {warning}")
+    job = permitted_job(study.spec.job, equipment.job)
+    if isinstance(job, PermittedCommand):
+        log(f"runs in {job.folder}: {first_line(job.table.label)}")
     states = checkpoints_of(study.uid, equipment.checkpoints)
     setup = SetUp(
         equipment.device,
@@ -67,7 +72,7 @@ def run_worker(
         equipment.data_directory,
         study.spec.data.model_dump(exclude_none=True),
         states.path,
-        permitted_job(study.spec.job, equipment.job),
+        job,
     )
     process.set_up(setup)
     try:

@@ -148,7 +148,7 @@ class AttemptRecord:
     def _store(self) -> None:
         with self._lock:
             record = self._unstored
-            if not (record.user or record.epochs or record.decided):
+            if not (record.user or record.epochs or record.decided or record.checkpoint):
                 return
             self._queue.record(self.claim, **record.notes)
             self._unstored = _Unstored()

@@ -11,51 +11,40 @@ import queue
 import re
 import signal
 import threading
-import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from mnist_tune.errors import FAILED, MnistTuneError
 from mnist_tune.failures import Failure
-from mnist_tune.files.checkpoints import (
-    Checkpoint,
-    CheckpointFolder,
-    CheckpointUnusable,
-    checkpoint_key,
-    load,
-    save,
-)
 from mnist_tune.hardware.devices import Runtime, resolve_runtime
-from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.command.host import CommandFailed
+from mnist_tune.jobs.command.hosted import HostedCommand
+from mnist_tune.jobs.command.permitted import PermittedCommand
+from mnist_tune.jobs.description import JobDescription, Source
 from mnist_tune.jobs.host import Abandoned, Drained, HostedTrial, run_job
 from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
 from mnist_tune.jobs.loading import load_job
-from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.states import KeptStates, seed_everything
 from mnist_tune.processes import standard_streams
 from mnist_tune.worker.messages import (
     Abandon,
-    Began,
     Drain,
-    EpochDone,
     Failed,
     Ready,
     Refused,
     Run,
-    Said,
     SetUp,
     Stopped,
     Trained,
     receive,
     send,
 )
-from mnist_tune.worker.provenance import environment
+from mnist_tune.worker.running_attempt import RunningAttempt
 
 SHORTAGES = "can't allocate memory|out of memory|ALLOC_FAILED"
 
@@ -95,6 +84,63 @@ class WorkerMessages:
             self.abandon |= isinstance(order, Abandon)
 
 
+class HostedJob(Protocol):
+    """A job that is loaded, and runs one attempt after another."""
+
+    @property
+    def source(self) -> Source:
+        """The code that runs."""
+
+    def run(self, attempt: RunningAttempt, settings: dict[str, Any]) -> dict[str, bytes]:
+        """Run the job for an attempt; returns the files to keep. Raises what ends the trial early."""
+
+
+@dataclass
+class HostedFunction:
+    """A job that is a function, run in this process."""
+
+    setup: SetUp
+    runtime: Runtime
+    job: Job
+    description: JobDescription
+
+    @property
+    def source(self) -> Source:
+        return self.description.source
+
+    def run(self, attempt: RunningAttempt, settings: dict[str, Any]) -> dict[str, bytes]:
+        saved, problem = attempt.saved_state()
+        states = KeptStates(None, problem) if saved is None else KeptStates(lambda: saved)
+
+        def trial(may_resume: bool) -> HostedTrial:
+            hyperparameters = self.job.settings(**settings)
+            seed_everything(hyperparameters.seed)
+            self.runtime.apply()
+            return HostedTrial(
+                hyperparameters,
+                self.job.data_options(**self.setup.data) if self.job.data_options is not None else None,
+                self.runtime.device,
+                self.setup.threads,
+                self.setup.data_directory,
+                self.description,
+                attempt,
+                states if may_resume else KeptStates(None, states.problem),
+            )
+
+        return run_job(self.job, trial).files
+
+
+def load(setup: SetUp, runtime: Runtime) -> HostedJob:
+    """Load the job and its data. Raises MnistTuneError."""
+    if isinstance(setup.job, PermittedCommand):
+        return HostedCommand(setup.job, runtime.device, runtime.threads)
+    job, description = load_job(setup.job)
+    if job.prepare is not None:
+        data = job.data_options(**setup.data) if job.data_options is not None else None
+        job.prepare(data, runtime.device, setup.data_directory)
+    return HostedFunction(setup, runtime, job, description)
+
+
 @dataclass
 class Trainings:
     """Runs the job for one trial after another, and sends the worker their results."""
@@ -103,104 +149,32 @@ class Trainings:
     connection: Connection
     orders: WorkerMessages
     runtime: Runtime
-    job: Job
-    description: JobDescription
+    job: HostedJob
 
     def run(self, run: Run) -> None:
         """Run the job with one configuration and tell the worker how it ended."""
-        attempt = RunningAttempt(self, run)
-        try:
-            trial = run_job(self.job, attempt.trial)
-            send(self.connection, Trained(trial.files))
-        except Abandoned:
-            send(self.connection, Stopped(0))
-        except Drained:
-            send(self.connection, Stopped(attempt.epoch))
-        except NonFiniteMetric as error:
-            send(self.connection, Failed(Failure("non_finite", str(error))))
-        except SystemExit as left:
-            send(self.connection, Failed(Failure("exception", f"the job called sys.exit({left.code!r})")))
-        except JobMistake as mistake:
-            send(self.connection, Failed(Failure("exception", f"the job's mistake: {mistake}")))
-        except Exception as error:
-            send(self.connection, Failed(_failure(error)))
+        attempt = RunningAttempt(run, self.setup, self.connection, self.orders, self.runtime, self.job.source)
+        send(self.connection, self._end(attempt, run.settings))
         with suppress(RuntimeError):  # a broken GPU raises here again
             torch.cuda.empty_cache()  # other processes may share the GPU; without one this does nothing
 
-
-class RunningAttempt:
-    """One attempt in this process: where its states are, and what its worker is told."""
-
-    def __init__(self, of: Trainings, run: Run) -> None:
-        self.epoch = 0
-        """The last epoch that was done."""
-        self._of = of
-        self._run = run
-        self._store = CheckpointFolder(of.setup.checkpoints)
-        self._saved = time.monotonic()
-        self._states_used: KeptStates | None = None
-
-    def trial(self, may_resume: bool) -> HostedTrial:
-        """The trial that the job is given. Each call seeds the random number generators."""
-        job, setup = self._of.job, self._of.setup
-        settings = job.settings(**self._run.settings)
-        seed_everything(settings.seed)
-        self._of.runtime.apply()
-        return HostedTrial(
-            settings,
-            job.data_options(**setup.data) if job.data_options is not None else None,
-            self._of.runtime.device,
-            setup.threads,
-            setup.data_directory,
-            self._of.description,
-            self,
-            self._states(may_resume=may_resume),
-        )
-
-    def began(self, facts: dict[str, Any], history: list[EpochMetrics], problem: str | None) -> None:
-        self.epoch = len(history)
-        known = environment(self._of.runtime, self._of.description.source) | facts
-        self._tell(Began(known, history, problem))
-
-    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes] | None, *, is_last: bool) -> bool:
-        self.epoch = metrics.epoch
-        drains = self._of.orders.drain and not is_last
-        is_due = drains or time.monotonic() - self._saved >= self._run.checkpoint_interval
-        if state is None or not is_due:
-            self._tell(EpochDone(metrics))
-            return drains
-        self._saved = time.monotonic()
+    def _end(self, attempt: RunningAttempt, settings: dict[str, Any]) -> Trained | Stopped | Failed:
         try:
-            self._tell(EpochDone(metrics, self._save(metrics.epoch, state())))
-        except OSError as error:
-            self._tell(EpochDone(metrics, problem=error.strerror or str(error)))
-        return drains
-
-    def check(self) -> None:
-        self._of.orders.check()
-
-    def say(self, line: str) -> None:
-        self._tell(Said(line))
-
-    def _tell(self, message: Any) -> None:
-        send(self._of.connection, message)
-
-    def _states(self, *, may_resume: bool) -> KeptStates:
-        checkpoint = self._run.checkpoint
-        if checkpoint is None:
-            return KeptStates(None)
-        if self._states_used is not None and not may_resume:
-            return KeptStates(None, self._states_used.problem)
-        try:
-            content = load(self._store, checkpoint)
-        except CheckpointUnusable as unusable:
-            return KeptStates(None, str(unusable))
-        self._states_used = KeptStates(lambda: content)
-        return self._states_used
-
-    def _save(self, epoch: int, content: bytes) -> Checkpoint:
-        name = checkpoint_key(self._run.trial_id, self._run.token, epoch)
-        return save(self._store, name, epoch, content)
+            return Trained(self.job.run(attempt, settings))
+        except Abandoned:
+            return Stopped(0)
+        except Drained:
+            return Stopped(attempt.epoch)
+        except CommandFailed as failed:
+            return Failed(failed.failure)
+        except NonFiniteMetric as error:
+            return Failed(Failure("non_finite", str(error)))
+        except SystemExit as left:
+            return Failed(Failure("exception", f"the job called sys.exit({left.code!r})"))
+        except JobMistake as mistake:
+            return Failed(Failure("exception", f"the job's mistake: {mistake}"))
+        except Exception as error:
+            return Failed(_failure(error))
 
 
 def _failure(error: Exception) -> Failure:
@@ -228,14 +202,11 @@ def main(connection: Connection) -> None:
     try:
         runtime = resolve_runtime(setup.device, threads=setup.threads)
         runtime.apply()
-        job, description = load_job(setup.job)
-        if job.prepare is not None:
-            data = job.data_options(**setup.data) if job.data_options is not None else None
-            job.prepare(data, runtime.device, setup.data_directory)
+        job = load(setup, runtime)
     except MnistTuneError as error:
         send(connection, Refused(str(error), error.exit_code))
         return
     send(connection, Ready(runtime.device, runtime.device_name))
-    trainings = Trainings(setup, connection, orders, runtime, job, description)
+    trainings = Trainings(setup, connection, orders, runtime, job)
     while True:
         trainings.run(orders.next_run())

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.command.permitted import PermittedCommand
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.reference import BUILT_IN, JobFile
 
@@ -23,7 +24,7 @@ from mnist_tune.jobs.reference import BUILT_IN, JobFile
 class SetUp:
     """To the training process, once: the job, and the device, data and folder that it must use.
 
-    `job` is the name of an installed job, or the file of another.
+    `job` is the name of an installed job, the file of another, or a command.
     """
 
     device: str
@@ -31,7 +32,7 @@ class SetUp:
     data_directory: Path | None
     data: dict[str, Any]
     checkpoints: Path
-    job: str | JobFile = BUILT_IN
+    job: str | JobFile | PermittedCommand = BUILT_IN
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,13 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class StateSaved:
+    """From the training process: the pointer to a state that was saved within an epoch."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
 class Said:
     """From the training process: a line for the trial's log."""
 
@@ -128,7 +136,7 @@ KINDS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
     for kind in (
         *(SetUp, Run, Drain, Abandon),
-        *(Ready, Refused, Began, EpochDone, Said, Trained, Stopped, Failed),
+        *(Ready, Refused, Began, EpochDone, StateSaved, Said, Trained, Stopped, Failed),
     )
 }
 

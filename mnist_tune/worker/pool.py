@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from mnist_tune import __version__
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
 from mnist_tune.hardware.placement import Placement
+from mnist_tune.jobs.command.permitted import CommandConsent
 from mnist_tune.jobs.reference import JobFile
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
@@ -148,10 +149,18 @@ def worker_arguments(
     data_dir: Path | None,
     checkpoints: Path | None,
     artifacts: Path | None,
-    job: JobFile | None = None,
+    job: JobFile | CommandConsent | None = None,
 ) -> list[str]:
     """The arguments of every worker in a pool, except its study and device."""
-    given = {"--data-dir": data_dir, "--checkpoints": checkpoints, "--artifacts": artifacts, "--job": job}
+    given: dict[str, object] = {
+        "--data-dir": data_dir,
+        "--checkpoints": checkpoints,
+        "--artifacts": artifacts,
+    }
+    if isinstance(job, CommandConsent):
+        given |= {"--allow-command": job.folder, "--command-digest": job.digest}
+    else:
+        given["--job"] = job
     arguments = [] if threads is None else ["--threads", str(threads)]
     named = ((option, str(value)) for option, value in given.items() if value is not None)
     return [*arguments, *(argument for pair in named for argument in pair)]

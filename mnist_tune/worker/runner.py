@@ -20,6 +20,7 @@ from mnist_tune.worker.messages import (
     Refused,
     Run,
     Said,
+    StateSaved,
     Stopped,
     Trained,
 )
@@ -94,6 +95,8 @@ class Objective:
                     if problem:
                         trial.no_checkpoint(problem)
                     trial.epoch_done(metrics, checkpoint, last=metrics.epoch == epochs)
+                case StateSaved(checkpoint):
+                    trial.state_saved(checkpoint)
                 case Said(line):
                     trial.say(line)
                 case Trained(files):
@@ -127,7 +130,8 @@ class Objective:
         try:
             while time.monotonic() < deadline:
                 match self._process.receive(LOOK_SECONDS):
-                    case EpochDone(checkpoint=Checkpoint() as checkpoint):  # it had completed an epoch more
+                    # It had completed an epoch more.
+                    case EpochDone(checkpoint=Checkpoint() as checkpoint) | StateSaved(checkpoint):
                         trial.discard(checkpoint)
                     case Stopped() | Trained():
                         return
@@ -148,8 +152,9 @@ def _note_beginning(trial: Trial, message: Began, epochs: int) -> None:
         trial.say(f"begins at the first epoch: {message.problem}")
         trial.resumed([], {"epoch": 0, "problem": message.problem})
     else:
-        trial.say(f"goes on after epoch {checkpoint.epoch}")
-        note = {"epoch": checkpoint.epoch, "checkpoint": checkpoint.key}
+        done = len(message.history)
+        trial.say(f"goes on after epoch {done}")
+        note = {"epoch": done, "checkpoint": checkpoint.key}
         trial.resumed(message.history, note, last=len(message.history) == epochs)
 
 

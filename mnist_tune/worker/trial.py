@@ -105,6 +105,11 @@ class Trial:
             self.say(f"no checkpoint was saved: {reason}")
             self._record.note_unsaved(STATE, reason)
 
+    def state_saved(self, checkpoint: Checkpoint) -> None:
+        """Store the pointer to a state that was saved within an epoch. Raises LeaseLost."""
+        self._record.add([], checkpoint)
+        self._record.store_now()
+
     def discard(self, checkpoint: Checkpoint) -> None:
         """Delete a state that was saved after the worker had given the trial up."""
         self._record.delete(checkpoint)

@@ -113,7 +113,9 @@ def test_no_command_loads_what_it_has_no_use_for(mnist_directory: Path) -> None:
 
 
 def test_an_import_whose_time_is_negative_is_read_too() -> None:
-    told = "import time: self [us] | cumulative | imported package\nimport time:     -1266 |     240816 |     optuna\n"
+    told = (
+        "import time: self [us] | cumulative | imported package\nimport time: -1266 | 240816 |     optuna\n"
+    )
     assert [(one["microseconds"], one["module"]) for one in IMPORT.finditer(told)] == [("240816", "optuna")]
 
 

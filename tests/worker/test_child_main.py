@@ -15,7 +15,7 @@ from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.description import Source
 from mnist_tune.jobs.hyperparameters import Hyperparameters
 from mnist_tune.jobs.interface import Trial, job
-from mnist_tune.worker.child_main import Trainings, WorkerMessages, _failure
+from mnist_tune.worker.child_main import HostedFunction, Trainings, WorkerMessages, _failure
 from mnist_tune.worker.messages import Failed, Run, SetUp, receive
 
 RUN = Run({"epochs": 1}, None, 0, "token", 10.0)
@@ -48,8 +48,9 @@ def test_nothing_of_a_trial_that_ran_out_of_memory_is_kept_for_the_next(
     ours, theirs = pipe
     setup = SetUp("cpu", None, None, {}, tmp_path)
     unheard = object.__new__(WorkerMessages)  # one that listens would end this process with the pipe
-    runtime, description = Runtime("cpu", "a CPU", "fp32", 1), fail.describe("fail", Source())
-    trainings = Trainings(setup, theirs, unheard, runtime, fail, description)
+    runtime = Runtime("cpu", "a CPU", "fp32", 1)
+    hosted = HostedFunction(setup, runtime, fail, fail.describe("fail", Source()))
+    trainings = Trainings(setup, theirs, unheard, runtime, hosted)
     gc.disable()
     try:
         trainings.run(RUN)

@@ -1,0 +1,288 @@
+"""Runs a command for one trial: its reports become epochs, and its folder becomes the trial's state."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mnist_tune.errors import UserError
+from mnist_tune.failures import Failure
+from mnist_tune.jobs.command.arguments import environment_of, filled_in
+from mnist_tune.jobs.command.process import CommandProcess
+from mnist_tune.jobs.command.reports import PatternReader, Report, json_report
+from mnist_tune.jobs.command.snapshot import SnapshotUnusable, pack, unpack
+from mnist_tune.jobs.command.table import CommandTable
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.host import Drained, TrialEnded, Worker
+from mnist_tune.jobs.interface import JobMistake
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.reported import reported_epoch
+from mnist_tune.jobs.saved_files import NAME as FILE_NAME
+from mnist_tune.processes.watchdog import Watchdog
+from mnist_tune.text.wording import first_line
+
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+KILLED = {code for number in FROM_OUTSIDE for code in (-number, 128 + number)}
+"""Exit codes of a command that was killed; 128 and more are what a shell or a container makes of it."""
+LOOK_SECONDS = 0.05
+TOLD_SECONDS = 1.0
+"""How long after a command's early end the worker may be asked to leave: Slurm signals both at once."""
+SHORTAGE = re.compile("out of memory|can't allocate memory|MemoryError|std::bad_alloc")
+
+
+class CommandFailed(Exception):  # noqa: N818 - an outcome of a trial
+    """The command ended in a way that fails its trial."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+class CommandWorker(Worker, Protocol):
+    """What the host of a command asks of the process that it is in."""
+
+    @property
+    def is_to_drain(self) -> bool:
+        """Whether the worker was asked to leave."""
+
+    def saved_state(self) -> tuple[bytes | None, str | None]:
+        """The state to go on from; or why there is none although there should be one."""
+
+    def state_saved(self, epoch: int, content: bytes) -> None:
+        """The state after `epoch` epochs, or within the one that follows, is this."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command runs."""
+
+    folder: Path
+    """Its current folder."""
+    device: str
+    threads: int
+
+
+@dataclass
+class CommandTrial:
+    """One trial of a command."""
+
+    table: CommandTable
+    description: JobDescription
+    place: Place
+    watchdog: Watchdog
+    worker: CommandWorker
+    settings: Mapping[str, Any]
+    """All hyperparameters, with `epochs`."""
+    saved: bytes | None = None
+    """The state to go on from."""
+    problem: str | None = None
+    """Why there is none, although an earlier attempt has saved one."""
+    history: list[EpochMetrics] = field(default_factory=list)
+    _earlier: list[EpochMetrics] = field(default_factory=list)
+    """The epochs that an earlier attempt has done."""
+    _has_begun: bool = False
+    _numbers_epochs: bool = False
+    """Whether the reports say which epoch they are of, so that a retry can tell where the command goes on."""
+    _is_saved: bool = True
+    """Whether the state after the last epoch is saved, as far as it is to be."""
+    _told_to_end: float | None = None
+    """When the command was told to leave."""
+
+    def run(self) -> dict[str, bytes]:
+        """Run the command to its end; returns the files that it has left to be kept.
+
+        Raises:
+            TrialEnded: the trial ended before the command did.
+            JobMistake, NonFiniteMetric, CommandFailed: what went wrong in it.
+        """
+        while True:
+            try:
+                return self._attempt()
+            except _BeginsAnew as reason:
+                self.saved, self.problem = None, str(reason)
+
+    def _attempt(self) -> dict[str, bytes]:
+        with _own_folder() as own:
+            paths = {name: own / name for name in ("report", "parameters", "checkpoints", "artifacts")}
+            for name in ("checkpoints", "artifacts"):
+                paths[name].mkdir()
+            paths["parameters"].write_text(json.dumps(dict(self.settings)), encoding="utf-8")
+            if self.saved is not None:
+                try:
+                    self._earlier = unpack(self.saved, paths["checkpoints"])
+                except SnapshotUnusable as unusable:
+                    raise _BeginsAnew(str(unusable)) from None
+            else:
+                self._begin([])
+            try:
+                command = filled_in(self.table.command, self.settings, paths)
+                environment = environment_of(paths, self.place.device, self.place.threads)
+                process = CommandProcess(
+                    command, self.place.folder, environment, paths["report"], self.watchdog, own
+                )
+            except UserError as mistake:
+                raise JobMistake(str(mistake)) from None
+            except OSError as error:
+                said = f"the command cannot be run: {error.strerror or error}"
+                raise CommandFailed(Failure("exception", said)) from None
+            try:
+                self._follow(process, paths["checkpoints"])
+                self._end(process, paths["checkpoints"])
+            except TrialEnded:
+                process.end()
+                raise
+            finally:
+                process.close()
+                self.watchdog.forget()
+            return self._files(paths["artifacts"])
+
+    def _begin(self, history: list[EpochMetrics], problem: str | None = None) -> None:
+        self._has_begun = True
+        self.history = list(history)
+        self.worker.began({}, history, problem or self.problem)
+
+    def _follow(self, process: CommandProcess, checkpoints: Path) -> None:
+        """Read reports and output until the command ends."""
+        patterns = PatternReader(
+            [re.compile(pattern) for pattern in self.table.pattern], self.description.objective
+        )
+        began = time.perf_counter()
+        is_running = True
+        while is_running:
+            is_running = process.wait()
+            found = [json_report(line) for line in process.reports() if line.strip()]
+            found += [report for line in process.output() if (report := patterns.read(line))]
+            for report in found:
+                now = time.perf_counter()
+                self._done(report, now - began, process, checkpoints)
+                began = now
+            self.worker.check()
+            if self.worker.is_to_drain and self._told_to_end is None and is_running:
+                if not self._is_saved:
+                    self._save(process, checkpoints)
+                self._told_to_end = time.monotonic()
+                process.terminate()
+
+    def _done(self, report: Report, seconds: float, process: CommandProcess, checkpoints: Path) -> None:
+        if not self._has_begun:
+            self._go_on(report)
+        epoch = len(self.history) + 1
+        if epoch > self.settings["epochs"]:
+            raise JobMistake(f"it reports more epochs than its epochs = {self.settings['epochs']}")
+        if report.epoch not in (None, epoch):
+            after = f"after epoch {epoch - 1}" if epoch > 1 else "first"
+            raise JobMistake(
+                f"it reports epoch {report.epoch} {after}; each epoch is reported once, in order"
+            )
+        self._numbers_epochs = report.epoch is not None
+        if epoch == 1 and not self._numbers_epochs:
+            self.worker.say("its reports have no number of the epoch: after a loss, a trial begins anew")
+        done = reported_epoch(self.description, epoch, report.metrics, seconds, "its report")
+        self.history.append(done)
+        is_last = epoch == self.settings["epochs"]
+        state = self._state(process, checkpoints)
+        self._is_saved = state is None
+        if self.worker.epoch_done(done, state, is_last=is_last):
+            raise Drained
+
+    def _go_on(self, report: Report) -> None:
+        """Take over the epochs before the first one that a command reports which found a saved state."""
+        done = (report.epoch or 1) - 1
+        if not 0 <= done <= len(self._earlier):
+            raise _BeginsAnew(
+                f"it goes on with epoch {report.epoch}, and {len(self._earlier)} are known; it should report "
+                "an epoch after it has saved its state"
+            )
+        self._begin(self._earlier[:done], None if done else "the command began at its first epoch")
+
+    def _state(self, process: CommandProcess, checkpoints: Path) -> Callable[[], bytes] | None:
+        """What makes the state after the last epoch; None if there is none to keep."""
+        if not self._numbers_epochs or not any(checkpoints.iterdir()):
+            return None
+
+        def packed() -> bytes:
+            with process.held():
+                content = pack(checkpoints, self.history)
+            self._is_saved = True
+            return content
+
+        return packed
+
+    def _save(self, process: CommandProcess, checkpoints: Path) -> None:
+        state = self._state(process, checkpoints)
+        if state is not None:
+            self.worker.state_saved(len(self.history), state())
+
+    def _end(self, process: CommandProcess, checkpoints: Path) -> None:
+        """Judge how the command ended."""
+        code, epochs = process.exit_code, self.settings["epochs"]
+        if code == 0 and not self._has_begun and len(self._earlier) == epochs:
+            self._begin(self._earlier)  # nothing was left to do
+        if code == 0 and len(self.history) == epochs:
+            return
+        if self._is_told_to_leave():
+            if code != -signal.SIGTERM and self._has_begun:  # it had time to save where it is
+                self._save(process, checkpoints)
+            raise Drained
+        failure = _failure(code, list(process.last_lines))
+        if not self._has_begun and failure.kind != "lost":
+            raise _BeginsAnew(f"with its saved state, {first_line(failure.reason)}")
+        if code:
+            raise CommandFailed(failure)
+
+    def _is_told_to_leave(self) -> bool:
+        """Whether the worker is asked to leave, or will be in a moment."""
+        deadline = time.monotonic() + TOLD_SECONDS
+        while not self.worker.is_to_drain and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        return self.worker.is_to_drain
+
+    def _files(self, folder: Path) -> dict[str, bytes]:
+        files = {}
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not path.is_symlink() and FILE_NAME.fullmatch(path.name):
+                files[path.name] = path.read_bytes()
+            else:
+                self.worker.say(
+                    f"not kept: {path.name!r} is no file, or has another name than a file may have"
+                )
+        return files
+
+
+class _BeginsAnew(Exception):  # noqa: N818 - an outcome
+    """The command must begin at its first epoch, without a saved state; the message says why."""
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="mnist-tune-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _failure(code: int, last_lines: list[str]) -> Failure:
+    how = f"was killed by {_signal(-code)}" if code < 0 else f"exited with {code}"
+    said = f"the command {how}: {last_lines[-1]}" if last_lines else f"the command {how}"
+    reason = "\n".join([said, *last_lines])
+    if code in KILLED:
+        return Failure("lost", reason)
+    is_short = any(SHORTAGE.search(line) for line in last_lines)
+    return Failure("out_of_memory" if is_short else "exception", reason)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

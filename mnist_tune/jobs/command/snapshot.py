@@ -1,0 +1,59 @@
+"""A command's checkpoint folder as one file, with the epochs after which it was taken."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
+
+HISTORY = "history.json"
+FOLDER = "checkpoints"
+
+
+class SnapshotUnusable(Exception):  # noqa: N818 - an outcome: the trial begins anew
+    """A snapshot cannot be unpacked; the message says why."""
+
+
+def pack(folder: Path, history: Sequence[EpochMetrics]) -> bytes:
+    """The folder's files, and the epochs until now. Raises OSError."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        epochs = json.dumps([epoch.as_json() for epoch in history]).encode()
+        head = tarfile.TarInfo(HISTORY)
+        head.size = len(epochs)
+        archive.addfile(head, io.BytesIO(epochs))
+        archive.add(folder, FOLDER, filter=_kept)
+    return written.getvalue()
+
+
+def unpack(content: bytes, folder: Path) -> list[EpochMetrics]:
+    """Put the files into the folder, which exists and is empty; returns the epochs.
+
+    Nothing is written outside the folder, whatever the names in the snapshot are.
+
+    Raises:
+        SnapshotUnusable: it cannot be read, or the files cannot be written.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            head = archive.next()
+            epochs = archive.extractfile(head) if head is not None and head.name == HISTORY else None
+            if epochs is None:
+                raise SnapshotUnusable("the saved state is none of a command")
+            history = [epoch_from(epoch) for epoch in json.load(epochs)]
+            files = [member for member in archive if member.name.startswith(f"{FOLDER}/")]
+            for member in files:
+                member.name = member.name.removeprefix(f"{FOLDER}/")
+            archive.extractall(folder, files, filter="data")
+    except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SnapshotUnusable(f"the saved state cannot be unpacked: {error}") from None
+    return history
+
+
+def _kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Files, folders and links; pipes and sockets are no state."""
+    return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None

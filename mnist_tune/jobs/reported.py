@@ -1,0 +1,66 @@
+"""Checks the metrics that a job reports after an epoch."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mnist_tune.jobs.description import MOST_METRICS, NAME, SECONDS, JobDescription, is_taken, words
+from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
+from mnist_tune.jobs.metrics import EpochMetrics
+
+
+def reported_epoch(
+    job: JobDescription, epoch: int, metrics: Mapping[str, Any], seconds: float, where: str = "trial.report"
+) -> EpochMetrics:
+    """The epoch with these metrics, which took so many seconds; `where` they were reported.
+
+    Raises:
+        JobMistake: a metric is no number, is not among those of the job, or the objective is missing.
+        NonFiniteMetric: a metric is inf or nan.
+    """
+    found = _checked(job, epoch, metrics, where)
+    if job.unit is not None and job.rate is not None and job.unit in found:
+        count = found.pop(job.unit)
+        found[job.rate] = count / seconds if seconds else 0.0
+    return EpochMetrics(epoch, {**found, SECONDS: seconds})
+
+
+def _checked(job: JobDescription, epoch: int, metrics: Mapping[str, Any], where: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if len(metrics) > MOST_METRICS:
+        raise JobMistake(f"{where}: has {len(metrics)} metrics, more than {MOST_METRICS}")
+    for name, value in metrics.items():
+        if not re.fullmatch(NAME, name):
+            raise JobMistake(f"{where}: {name[:60]!r} is no name of a metric; use letters, digits and '_'")
+        if name != job.unit and job.only_declared and name not in job.metrics:
+            known = ", ".join(job.metrics)
+            raise JobMistake(f"{where}: '{name}' is none of the job's metrics, which are {known}")
+        if is_taken(name):
+            raise JobMistake(f"{where}: '{name}' has another meaning; give it another name")
+        found[name] = _number(name, value, where)
+        if not math.isfinite(found[name]):
+            raise NonFiniteMetric(f"{words(name)} is {found[name]} in epoch {epoch}")
+        if not job.metric(name).holds(found[name]):
+            raise JobMistake(f"{where}: {name} = {found[name]:g} is outside the limits of the metric")
+    if job.objective not in found:
+        raise JobMistake(f"{where}: '{job.objective}', the job's objective, is missing")
+    return found
+
+
+def _number(name: str, value: Any, where: str) -> float:
+    """A metric as a float: any real number, or a tensor with one element."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    if hasattr(value, "item") and getattr(value, "size", None) is not None:
+        try:
+            return float(value.item())
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise JobMistake(f"{where}: {name} should be a number, not {type(value).__name__}")
