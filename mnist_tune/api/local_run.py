@@ -83,7 +83,7 @@ def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
     """
     fork_server.begin(fork_server.WORKERS)  # it loads during all that follows
     check_device(wanted.device)
-    provision(given.spec.job.name, wanted.data_dir)
+    provision(given.spec.job.name, given.spec.data, wanted.data_dir)
     folders = Folders.of(url, wanted.checkpoints, wanted.artifacts)
     warnings = check_folders(*(folder.path for folder in folders))
     creation = find_or_create(open_storage(url, create=True), given)

@@ -31,9 +31,9 @@ def evaluate(
 
     measured = evaluate_model(model, device=device, data=data_dir)
     if as_json:
-        options.print_json({"model": str(model), **measured.evaluation.as_json()})
+        options.print_json({"model": str(model), **measured.dataset, **measured.evaluation.as_json()})
     else:
-        options.console().print(evaluation_tables(measured.evaluation))
+        options.console().print(evaluation_tables(measured.evaluation, measured.images))
     try:
         kept = measured.keep()
     except OSError as error:

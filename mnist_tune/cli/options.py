@@ -132,7 +132,8 @@ DataOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="Folder with MNIST/raw/. Default: $MNIST_TUNE_DATA, else the user's cache, filled at first use.",
+        help="Folder with MNIST/raw/ and others. Default: $MNIST_TUNE_DATA, else the user's cache, filled at "
+        "first use.",
         show_default=False,
     ),
 ]

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
@@ -17,6 +18,9 @@ from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.writable import try_to_write
 from mnist_tune.text.wording import first_line
+
+if TYPE_CHECKING:
+    from mnist_tune.jobs.mnist.image_sets import ImageSet
 
 PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
@@ -58,13 +62,13 @@ def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> 
 
 
 def machine_checks(data: Path | None) -> Iterator[CheckResult]:
-    """Check this machine; `data` is the folder of the MNIST files if the user named one."""
+    """Check this machine; `data` is the folder of the images if the user named one."""
     return examine(
         ("python", _python),
         ("packages", _packages),
         ("torch", _torch),
         ("devices", _devices),
-        ("data", partial(_mnist, data)),
+        ("data", partial(_data, data)),
     )
 
 
@@ -146,31 +150,42 @@ def _device(device: str) -> Iterator[CheckResult]:
     yield CheckResult(device, Severity.OK, ", ".join(parts))
 
 
-def _mnist(data: Path | None) -> Iterator[CheckResult]:
-    from mnist_tune.jobs.mnist.raw_files import ENVIRONMENT_VARIABLE, MOVE, PACKED, check, data_directory
+def _data(data: Path | None) -> Iterator[CheckResult]:
+    from mnist_tune.jobs.mnist.image_sets import IMAGE_SETS, MNIST
+    from mnist_tune.jobs.mnist.raw_files import data_directory, raw_path
 
     directory = data_directory(data)
-    rows = check(directory)
-    missing = [row for row in rows if row.status == "missing"]
+    for images in IMAGE_SETS.values():
+        # Nobody need have the other sets.
+        if images is MNIST or raw_path(directory, images.files[0]).parent.is_dir():
+            yield from _image_set(directory, images)
+
+
+def _image_set(directory: Path, images: ImageSet) -> Iterator[CheckResult]:
+    from mnist_tune.jobs.mnist.image_sets import MNIST
+    from mnist_tune.jobs.mnist.raw_files import ENVIRONMENT_VARIABLE, at_first_use, check, remedy
+
+    rows = check(directory, images)
+    missing = [row for row in rows if row.is_missing]
     damaged = [row for row in rows if not row.ok and row not in missing]
     for row in damaged:
-        yield CheckResult("data", Severity.PROBLEM, f"{row.path}: {row.status}; {MOVE}")
+        yield CheckResult("data", Severity.PROBLEM, f"{row.path}: {row.status}; {remedy(images)}")
     if damaged:
         return
     if not missing:
-        yield CheckResult("data", Severity.OK, f"{directory}: MNIST, intact")
+        known = "intact" if images is MNIST else "in the right form"  # of the others no checksum is known
+        yield CheckResult("data", Severity.OK, f"{directory}: {images.name}, {known}")
     elif refusal := refused(directory):
         yield CheckResult(
             "data",
             Severity.PROBLEM,
-            f"{directory}: cannot keep the MNIST files here ({refusal}); "
+            f"{directory}: cannot keep the {images.name} files here ({refusal}); "
             f"set {ENVIRONMENT_VARIABLE} to a folder that can be written",
         )
     else:
-        packed = all((PACKED / f"{row.path.name}.xz").exists() for row in missing)
-        source = "unpacked from the package" if packed else "downloaded"
-        says = f"{directory}: {len(missing)} of {len(rows)} files are missing, and {source} at first use"
-        yield CheckResult("data", Severity.OK, says)
+        of = "" if images is MNIST else f"{images.name}, "
+        says = f"{directory}: {of}{len(missing)} of {len(rows)} files are missing, and "
+        yield CheckResult("data", Severity.OK, f"{says}{at_first_use(missing, images)} at first use")
 
 
 def gigabytes(size: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
@@ -48,6 +48,8 @@ class _Property(BaseModel):
     minLength: int | None = None  # noqa: N815
     maxLength: int | None = None  # noqa: N815
     pattern: str | None = None
+    added_later: bool = False
+    """See `hyperparameters.ADDED_LATER`."""
 
 
 class Described(BaseModel):
@@ -70,6 +72,7 @@ class JobField:
         self.is_integer = self.choices is None and simple is int
         self.is_number = self.choices is None and simple in (int, float)
         self.default = known.default
+        self.added_later = known.added_later
         limits = {ours: getattr(known, theirs) for theirs, ours in LIMITS.items()}
         limits = {name: limit for name, limit in limits.items() if limit is not None}
         if simple is int:
@@ -122,10 +125,16 @@ class Fields(Mapping[str, JobField]):
     def model(self, title: str) -> type[BaseModel]:
         """A pydantic model with these fields; fields without a default are None until they are given."""
         members: dict[str, tuple[Any, FieldInfo]] = {
-            name: (field.annotation, Field(field.default)) for name, field in self._fields.items()
+            name: (field.annotation, Field(field.default, exclude_if=_leaves_out(field)))
+            for name, field in self._fields.items()
         }
         made: type[BaseModel] = create_model(title, __base__=Described, **members)  # type: ignore[call-overload]
         return made
+
+
+def _leaves_out(field: JobField) -> Callable[[Any], bool] | None:
+    """Which values of a field are not written, so that it is as if there were no such field."""
+    return (lambda value: value == field.default) if field.added_later else None
 
 
 def fields_of(schema: Mapping[str, Any]) -> Fields:

@@ -13,6 +13,12 @@ MOST = 2**31 - 1
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Epochs = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+ADDED_LATER = {"added_later": True}
+"""The `json_schema_extra` of a field that came after studies had been stored.
+
+Its default stands for what was done before there was the field, and is never written out: a study that does
+not name the field, or gives it this value, is stored as it was before.
+"""
 
 
 class DataOptions(BaseModel):

@@ -12,6 +12,7 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.description import JobDescription, Source
@@ -75,14 +76,14 @@ def built_in_description() -> JobDescription:
     return load_installed(BUILT_IN)[1]
 
 
-def provision(name: str | None, directory: Path | None) -> None:
-    """Have one of our own jobs make its data ready before processes are started that need it.
+def provision(name: str | None, data: Any, directory: Path | None) -> None:
+    """Have one of our own jobs make the data that [data] names ready before processes are started.
 
     Raises:
         MnistTuneError: the data cannot be had.
     """
     if name in OWN:
-        importlib.import_module(OWN[name].module).provision(directory)
+        importlib.import_module(OWN[name].module).provision(data, directory)
 
 
 def load_file(file: JobFile) -> tuple[Job, JobDescription]:

@@ -12,6 +12,7 @@ from typing import Any
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.jobs.metrics import Evaluation, Misclassified
+from mnist_tune.jobs.mnist.image_sets import IMAGE_SETS, MNIST, ImageSet
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.results.exports import Configuration, load_configuration
 from mnist_tune.spec.documents import dump
@@ -25,15 +26,23 @@ class Evaluated:
     configuration: Configuration
     images_trained: int
     evaluation: Evaluation
+    images: ImageSet = MNIST
+    """The set on which it was measured."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An evaluation with the file of its model and the hash of that file."""
+    """An evaluation with its images, the file of its model and the hash of that file."""
 
     evaluation: Evaluation
     file: Path
     sha256: str
+    images: ImageSet = MNIST
+
+    @property
+    def dataset(self) -> dict[str, str]:
+        """What a document says of the images: their name, unless they are MNIST's."""
+        return {} if self.images is MNIST else {"dataset": self.images.name}
 
     def keep(self) -> Path | None:
         """Write it into the model's folder if `train` made that folder; returns the path. Raises OSError."""
@@ -41,7 +50,7 @@ class Measured:
         if self.file.name != MODEL_FILE or not (folder / CONFIGURATION_FILE).is_file():
             return None
         path = folder / EVALUATION_FILE
-        content = {"model_sha256": self.sha256, "evaluation": asdict(self.evaluation)}
+        content = {"model_sha256": self.sha256, **self.dataset, "evaluation": asdict(self.evaluation)}
         write_whole(path, dump(content, "json").encode())
         return path
 
@@ -61,6 +70,7 @@ def read_evaluated(folder: Path) -> Evaluated:
         images = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))["images"]
         if stored["model_sha256"] != sha256_of(folder / MODEL_FILE):
             raise UserError(f"{folder}: {EVALUATION_FILE} is of another model; {remedy}")
+        of = IMAGE_SETS[stored.get("dataset", MNIST.name)]
         fields = stored["evaluation"]
         evaluation = Evaluation(
             **fields
@@ -71,12 +81,15 @@ def read_evaluated(folder: Path) -> Evaluated:
                 "misclassified": tuple(map(_misclassified, fields["misclassified"])),
             }
         )
+        n = len(of.class_names)
+        if [*map(len, evaluation.confusion_matrix), len(evaluation.per_class_accuracy)] != [n] * (n + 1):
+            raise ValueError(f"is not of {n} classes")
     except FileNotFoundError:
         raise UserError(f"{folder}: has not been evaluated; {remedy}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder}: its evaluation cannot be read ({reason}); {remedy}") from None
-    return Evaluated(folder, load_configuration(folder / CONFIGURATION_FILE), images, evaluation)
+    return Evaluated(folder, load_configuration(folder / CONFIGURATION_FILE), images, evaluation, of)
 
 
 def _misclassified(fields: dict[str, Any]) -> Misclassified:

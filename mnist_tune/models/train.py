@@ -15,7 +15,8 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.mnist.dataset import load_test_images, load_training_images, split
 from mnist_tune.jobs.mnist.evaluation import evaluate
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
-from mnist_tune.jobs.mnist.network import load_model, save_model
+from mnist_tune.jobs.mnist.image_sets import image_set
+from mnist_tune.jobs.mnist.network import load_trained, save_model
 from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 from mnist_tune.jobs.mnist.trainer import Trainer
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
@@ -37,7 +38,7 @@ def retrain(
     on_batch: Callable[[], None],
     on_epoch: Callable[[EpochMetrics], None],
 ) -> Path:
-    """Train on all 60,000 images, or on the configuration's split, and write model, config and metrics.
+    """Train on all 60,000 images of the configuration's set, or on its split; write model, config, metrics.
 
     Returns the path of the model. It is written last: if it exists, the folder is complete.
 
@@ -50,9 +51,11 @@ def retrain(
         raise UserError(f"{model_file}: exists; name another folder with --output")
     config = TrainingConfig(**configuration.training_config(seed).model_dump())
     runtime = resolve_runtime(device, config.precision, threads)
-    training, validation = load_training_images(data, runtime.device), None
+    options, images = configuration.data, image_set(configuration.data)
+    training, validation = load_training_images(data, runtime.device, images), None
     if not all_data:
-        training, validation = split(training, **configuration.data.model_dump())
+        parts = options.train_size, options.validation_size, options.split_seed
+        training, validation = split(training, *parts)
     with _folder(output):
         trainer = Trainer(config, runtime, training, validation)
         history = []
@@ -68,12 +71,12 @@ def retrain(
         metrics_document = {
             "images": len(training),
             "environment": environment(runtime, Source())
-            | {"precision": runtime.precision, "data_sha256": data_fingerprint(data_directory(data))},
+            | {"precision": runtime.precision, "data_sha256": data_fingerprint(data_directory(data), images)},
             "history": history,
         }
         write_whole(output / CONFIGURATION_FILE, dump(used.document(), "toml").encode())
         write_whole(output / METRICS_FILE, dump(metrics_document, "json").encode())
-        save_model(trainer.model, model_file)
+        save_model(trainer.model, model_file, images)
     return model_file
 
 
@@ -94,14 +97,16 @@ def _folder(path: Path) -> Iterator[None]:
 
 
 def evaluate_model(model: Path, *, device: str, data: Path | None) -> Measured:
-    """Measure a saved model on the 10,000 test images, in fp32: the numbers are the same on any hardware.
+    """Measure a saved model on the 10,000 test images of the set on which it was trained.
+
+    It is measured in fp32: the numbers are the same on any hardware.
 
     Raises:
         UserError: there is no model, or not one of ours.
     """
     file = model / MODEL_FILE if model.is_dir() else model
-    loaded = load_model(file)
+    loaded, images = load_trained(file)
     sha256 = sha256_of(file)
     runtime = resolve_runtime(device, "fp32")
-    evaluation = evaluate(loaded, load_test_images(data, runtime.device), runtime)
-    return Measured(evaluation, file, sha256)
+    evaluation = evaluate(loaded, load_test_images(data, runtime.device, images), runtime)
+    return Measured(evaluation, file, sha256, images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mnist_tune.jobs.metrics import Evaluation
+from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table
 from mnist_tune.report.theme import colour
@@ -13,10 +13,9 @@ from mnist_tune.results.intervals import of_cases
 from mnist_tune.text.wording import percent
 
 
-def confusion(evaluation: Evaluation, whose: str) -> Picture:
-    """The picture of which digits are taken for which."""
-    matrix = evaluation.confusion_matrix
-    digits = [str(digit) for digit in range(len(matrix))]
+def confusion(model: Evaluated, whose: str) -> Picture:
+    """The picture of which classes are taken for which."""
+    matrix, names, one = model.evaluation.confusion_matrix, model.images.class_names, model.images.one_class
     n = range(len(matrix))
     # In two layers: beside the many right answers no mistake would have a colour.
     wrong = [[None if i == j else matrix[i][j] for j in n] for i in n]
@@ -28,8 +27,8 @@ def confusion(evaluation: Evaluation, whose: str) -> Picture:
         (right, [[0, colour("raised")], [1, colour("raised")]], {"color": colour("muted")}),
     ):
         figure.add_heatmap(
-            x=digits,
-            y=digits,
+            x=names,
+            y=names,
             z=counts,
             text=[[f"{count}" if count else "" for count in row] for row in counts],
             texttemplate="%{text}",
@@ -45,27 +44,28 @@ def confusion(evaluation: Evaluation, whose: str) -> Picture:
         )
     figure.layout.xaxis.update(type="category", title={"text": "read as"}, showgrid=False)
     figure.layout.yaxis.update(
-        type="category", title={"text": "true digit"}, showgrid=False, autorange="reversed"
+        type="category", title={"text": f"true {one}"}, showgrid=False, autorange="reversed"
     )
-    rows = [[digits[i], *(str(count) for count in row)] for i, row in enumerate(matrix)]
-    numbers = Table(["true digit", *(f"read as {digit}" for digit in digits)], rows)
-    return Picture(
-        "confusion", "Which digits are taken for which?", _mistakes(matrix, whose), finish(figure), [numbers]
-    )
+    rows = [[names[i], *(str(count) for count in row)] for i, row in enumerate(matrix)]
+    numbers = Table([f"true {one}", *(f"read as {name}" for name in names)], rows)
+    question = f"Which {model.images.classes} are taken for which?"
+    return Picture("confusion", question, _mistakes(matrix, names, whose), finish(figure), [numbers])
 
 
-def per_class(evaluation: Evaluation, whose: str) -> Picture:
-    """The picture of how well each digit is read, and how certain that is."""
-    totals = [sum(row) for row in evaluation.confusion_matrix]
+def per_class(model: Evaluated, whose: str) -> Picture:
+    """The picture of how well each class is read, and how certain that is."""
+    one = model.images.one_class
+    totals = dict(zip(model.images.class_names, map(sum, model.evaluation.confusion_matrix), strict=True))
+    accuracies = zip(totals, model.evaluation.per_class_accuracy, strict=True)
     known = [
-        (digit, value, of_cases(value, totals[digit]))
-        for digit, value in enumerate(evaluation.per_class_accuracy)
-        if value is not None and not math.isnan(value) and totals[digit]
+        (name, value, of_cases(value, totals[name]))
+        for name, value in accuracies
+        if value is not None and not math.isnan(value) and totals[name]
     ]
     figure = panels([""], height=max(120, 30 * len(known)))
     figure.add_scatter(
         x=[round(value, 3) for _, value, _ in known],
-        y=[str(digit) for digit, _, _ in known],
+        y=[name for name, _, _ in known],
         mode="markers",
         marker={"size": 10, "color": colour("tied")},
         error_x={
@@ -78,10 +78,10 @@ def per_class(evaluation: Evaluation, whose: str) -> Picture:
             "width": 5,
         },
         showlegend=False,
-        hovertemplate="digit %{y}: %{x} %<extra></extra>",
+        hovertemplate=f"{one} %{{y}}: %{{x}} %<extra></extra>",
     )
     figure.layout.xaxis.update(ticksuffix=" %", title={"text": "test accuracy, 95 % interval"})
-    figure.layout.yaxis.update(type="category", title={"text": "digit"}, autorange="reversed")
+    figure.layout.yaxis.update(type="category", title={"text": one}, autorange="reversed")
     worst = min(known, key=lambda one: one[1])
     best = max(known, key=lambda one: one[1])
     overlap = worst[2][1] >= best[2][0]
@@ -95,20 +95,21 @@ def per_class(evaluation: Evaluation, whose: str) -> Picture:
         + f" Wilson's intervals, {whose}."
     )
     rows = [
-        [str(digit), percent(value), f"{low:.2f} to {percent(high)}", f"{totals[digit]:,}"]
-        for digit, value, (low, high) in known
+        [name, percent(value), f"{low:.2f} to {percent(high)}", f"{totals[name]:,}"]
+        for name, value, (low, high) in known
     ]
-    numbers = Table(["digit", "test accuracy", "95 % interval", "images"], rows)
-    return Picture("digits", "Which digits are hard?", answer, finish(figure), [numbers])
+    numbers = Table([one, "test accuracy", "95 % interval", "images"], rows)
+    question = f"Which {model.images.classes} are hard?"
+    return Picture("digits", question, answer, finish(figure), [numbers])
 
 
-def _mistakes(matrix: Sequence[Sequence[int]], whose: str) -> str:
+def _mistakes(matrix: Sequence[Sequence[int]], names: Sequence[str], whose: str) -> str:
     pairs = sorted(
         ((count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count),
         key=lambda one: -one[0],
     )
     if not pairs:
         return f"No image was read wrong ({whose})."
-    named = ", ".join(f"{i} as {j} ({count})" for count, i, j in pairs[:3])
+    named = ", ".join(f"{names[i]} as {names[j]} ({count})" for count, i, j in pairs[:3])
     total = sum(count for count, _, _ in pairs)
     return f"{total:,} images were read wrong, most often {named} ({whose}). Grey: how many were read right."

@@ -59,7 +59,7 @@ def contents(results: Results, models: Sequence[Evaluated], storage: str, now: d
     digits = None
     if models and DIGITS in results.job.report_sections:
         whose = _whose(models)
-        found += [picture(models[0].evaluation, whose) for picture in (confusion, per_class)]
+        found += [picture(models[0], whose) for picture in (confusion, per_class)]
         digits = gallery(models[0], whose)
     return Report(
         results.name,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.jobs.description import Binomial, words
+from mnist_tune.jobs.mnist.image_sets import MNIST, set_name
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.section import Table, of_field, table, worded
 from mnist_tune.report.test_data import Figure, reference_figure, seeds_in_words, test_figure
@@ -52,7 +53,8 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
     numbers = [_validation(results, best)]
     if models:
         numbers.append(test_figure(models))
-    if REFERENCE in results.job.report_sections:
+    # The reference is a result on MNIST.
+    if REFERENCE in results.job.report_sections and set_name(results.spec.data) == MNIST.name:
         numbers.append(reference_figure())
     return Headline(
         _standing(results),

@@ -1,4 +1,4 @@
-"""The test digits that were read wrong, as images in the page."""
+"""The test images that were read wrong, as images in the page."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Digit:
 
     source: str
     alt: str
-    label: int
-    predicted: int
+    label: str
+    predicted: str
     confidence: float
 
 
@@ -44,8 +44,8 @@ def gallery(model: Evaluated, whose: str) -> Gallery:
     """
     wrong = sorted(model.evaluation.misclassified, key=lambda one: (-one.confidence, one.index))
     try:
-        digits = [_digit(one) for one in wrong[:MOST_SHOWN]]
-    except (ValueError, TypeError, binascii.Error):
+        digits = [_digit(one, model.images.class_names) for one in wrong[:MOST_SHOWN]]
+    except (ValueError, TypeError, IndexError, binascii.Error):
         raise UserError(
             f"{model.folder}: an image of its evaluation is damaged; run: mnist-tune evaluate {model.folder}"
         ) from None
@@ -60,13 +60,14 @@ def _answer(n_wrong: int, whose: str) -> str:
     return f"All {n_wrong:,} images that were read wrong, the most confident mistakes first ({whose})."
 
 
-def _digit(one: Misclassified) -> Digit:
+def _digit(one: Misclassified, names: Sequence[str]) -> Digit:
     pixels = base64.b64decode(one.pixels, validate=True)
     if len(pixels) != SIDE * SIDE:
         raise ValueError(len(pixels))
-    alt = f"test image {one.index}: a {one.label} read as {one.predicted} with {one.confidence:.0f} %"
+    label, predicted = names[one.label], names[one.predicted]
+    alt = f"test image {one.index}: a {label} read as {predicted} with {one.confidence:.0f} %"
     source = "data:image/png;base64," + base64.b64encode(png(pixels, SIDE)).decode()
-    return Digit(source, alt, one.label, one.predicted, one.confidence)
+    return Digit(source, alt, label, predicted, one.confidence)
 
 
 def png(pixels: bytes, width: int) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_tune.errors import UserError
+from mnist_tune.jobs.mnist.image_sets import set_name
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.results.candidates import SEED
 from mnist_tune.results.study_results import Results
@@ -16,7 +17,7 @@ NOT_THE_RECIPE = {SEED, "precision"}
 
 
 def check(models: Sequence[Evaluated], results: Results) -> None:
-    """Check that all models have the winner's configuration, and that they are replicates of each other.
+    """Check that all models have the winner's configuration and images, and are replicates of each other.
 
     Raises:
         UserError: a model is not the winner's, or not a replicate.
@@ -30,6 +31,11 @@ def check(models: Sequence[Evaluated], results: Results) -> None:
             came = f"study {study!r}" if isinstance(study, str) else "no study"
             raise UserError(
                 f"{model.folder}: was exported from {came}, not from '{results.name}'; {_remedy(results)}"
+            )
+        if (ours := model.images.name) != (theirs := set_name(results.spec.data)):
+            raise UserError(
+                f"{model.folder}: was evaluated on {ours}, and '{results.name}' is a study on {theirs}; "
+                + _remedy(results)
             )
         assert best is not None
         winner = _recipe(results.spec.training.model_dump() | best.parameters)

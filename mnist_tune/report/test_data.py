@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mnist_tune.jobs.mnist.image_sets import MNIST
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.results.intervals import Reading, read
 from mnist_tune.results.significance import Measure
@@ -60,10 +61,10 @@ def test_figure(models: Sequence[Evaluated]) -> Figure:
 
 
 def _beside_the_reference(models: Sequence[Evaluated], reading: Reading) -> str:
-    """Compares a run with the interval for one more run, not with the mean; empty for other recipes."""
+    """Compares a run with the interval for one more run, not with the mean; empty for others than its own."""
     training = models[0].configuration.training
     is_same = all(getattr(training, name) == value for name, value in REFERENCE_RECIPE.items())
-    if reading.next_run is None or not is_same:
+    if reading.next_run is None or not is_same or models[0].images is not MNIST:
         return ""
     low, high = reading.next_run
     where = "within" if low <= REFERENCE_TEST_ACCURACY <= high else "outside"

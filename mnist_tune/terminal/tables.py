@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_tune.jobs.description import Metric, words
+from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
@@ -123,13 +124,16 @@ def _speed(worker: WorkerRow) -> str:
     return "" if worker.units_per_second is None else f"{worker.units_per_second:,.0f}"
 
 
-def evaluation_tables(evaluation: Evaluation) -> RenderableType:
+def evaluation_tables(evaluation: Evaluation, images: ImageSet) -> RenderableType:
     """Test accuracy, accuracy per class, and the confusion matrix."""
-    table = compact_table("true digit", "accuracy", *(f"read as {digit}" for digit in range(10)))
-    for digit, counts in enumerate(evaluation.confusion_matrix):
-        table.add_row(str(digit), percent(evaluation.per_class_accuracy[digit]), *map(str, counts))
+    n = range(len(evaluation.confusion_matrix))
+    table = compact_table(f"true {images.one_class}", "accuracy", *(f"read as {number}" for number in n))
+    for number, counts in enumerate(evaluation.confusion_matrix):
+        accuracy = percent(evaluation.per_class_accuracy[number])
+        table.add_row(images.label(number), accuracy, *map(str, counts))
+    of = "" if images is MNIST else f" of {images.name}"
     headline = (
-        f"test accuracy {percent(evaluation.accuracy)} on {evaluation.n_images:,} images, "
+        f"test accuracy {percent(evaluation.accuracy)} on {evaluation.n_images:,} images{of}, "
         f"loss {evaluation.loss:.4f}"
     )
     return Group(table, Text(headline))

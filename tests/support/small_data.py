@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnist_tune.jobs.mnist import raw_files
+from mnist_tune.jobs.mnist.image_sets import MNIST
 
 CONFIGURATION = """
 [training]
@@ -21,7 +22,7 @@ def truncated_data(folder: Path, whole: Path) -> Path:
     """A folder with MNIST, in which the end of one file is missing."""
     raw = folder / "truncated" / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for file in raw_files.FILES:
+    for file in MNIST.files:
         source = raw_files.raw_path(whole, file)
         if file.name.startswith("train-labels"):
             (raw / file.name).write_bytes(source.read_bytes()[:-100])

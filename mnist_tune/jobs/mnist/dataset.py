@@ -1,20 +1,27 @@
-"""MNIST as tensors in memory, and the split into training and validation images."""
+"""A set of images as tensors in memory, and the split into training and validation images."""
 
 import functools
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.jobs.mnist.hyperparameters import DataConfig
-from mnist_tune.jobs.mnist.raw_files import FILES, MnistFile, data_directory, provide, raw_path
+from mnist_tune.jobs.mnist.hyperparameters import N_IMAGES, DataConfig
+from mnist_tune.jobs.mnist.image_sets import INTEGERS, MNIST, N_TEST_IMAGES, ImageSet, RawFile
+from mnist_tune.jobs.mnist.raw_files import data_directory, provide, raw_path
 from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 
 CLASSES = 10
 IMAGE = (1, 28, 28)  # channels, height, width
-IMAGES_HEADER, LABELS_HEADER = 16, 8  # bytes of an IDX file before its values
+SILENCE = 30
+"""Seconds without a byte after which a download has failed."""
 
 
 def normalize(pixels: Tensor) -> Tensor:
@@ -66,21 +73,25 @@ class LabeledImages:
         return LabeledImages(self.images.to(dtype), self.labels)
 
 
-def prepare(directory: Path | None = None) -> Path:
+def prepare(directory: Path | None = None, images: ImageSet = MNIST) -> Path:
     """The data directory, after all four files were found and checked. Errors: see `raw_files.provide`."""
     directory = data_directory(directory)
-    provide(directory, download=download)
+    provide(directory, partial(download, images=images), images=images)
     return directory
 
 
-def load_training_images(directory: Path | None = None, device: torch.device | str = "cpu") -> LabeledImages:
+def load_training_images(
+    directory: Path | None = None, device: torch.device | str = "cpu", images: ImageSet = MNIST
+) -> LabeledImages:
     """The 60,000 training images on `device`, read once a process. Errors: see `raw_files.provide`."""
-    return _load(data_directory(directory), True, str(device))
+    return _load(data_directory(directory), True, str(device), images)
 
 
-def load_test_images(directory: Path | None = None, device: torch.device | str = "cpu") -> LabeledImages:
+def load_test_images(
+    directory: Path | None = None, device: torch.device | str = "cpu", images: ImageSet = MNIST
+) -> LabeledImages:
     """The 10,000 test images on `device`, read once a process. Errors: see `raw_files.provide`."""
-    return _load(data_directory(directory), False, str(device))
+    return _load(data_directory(directory), False, str(device), images)
 
 
 def split(
@@ -126,25 +137,45 @@ def _shares(total: int, sizes: list[int]) -> list[int]:
 
 
 @functools.cache
-def _load(directory: Path, train: bool, device: str) -> LabeledImages:
-    prepare(directory)
-    pixels, labels = (_mapped(directory, file) for file in (FILES[:2] if train else FILES[2:]))
-    images = LabeledImages(pixels[IMAGES_HEADER:].view(-1, *IMAGE), labels[LABELS_HEADER:].to(torch.int64))
-    return images.to(device)
+def _load(directory: Path, train: bool, device: str, images: ImageSet) -> LabeledImages:
+    prepare(directory, images)
+    pixels, labels = images.files[:2] if train else images.files[2:]
+    n = N_IMAGES if train else N_TEST_IMAGES  # a file may have more
+    stored = _mapped(directory, pixels).view(-1, *IMAGE)[:n]
+    return LabeledImages(stored, _classes(directory, labels)[:n].to(torch.int64)).to(device)
 
 
-def _mapped(directory: Path, file: MnistFile) -> Tensor:
+def _classes(directory: Path, file: RawFile) -> Tensor:
+    values = _mapped(directory, file)
+    if file.values != INTEGERS:
+        return values
+    return values.view(*file.shape, -1)[:, 0, -1]  # of each image's integers the first, of that the last byte
+
+
+def _mapped(directory: Path, file: RawFile) -> Tensor:
+    """The bytes of a file after its header."""
     # Mapped, not read: all workers of a machine share the page cache, and none has a copy of its own.
-    return torch.from_file(str(raw_path(directory, file)), shared=False, size=file.size, dtype=torch.uint8)
+    path = str(raw_path(directory, file))
+    return torch.from_file(path, shared=False, size=file.size, dtype=torch.uint8)[len(file.header) :]
 
 
-def download(folder: Path) -> None:
+def download(folder: Path, images: ImageSet = MNIST) -> None:
     """Fetch the four files below `folder` as torchvision does. Raises MnistTuneError if that fails."""
+    of_torchvision = getattr(torchvision_module("datasets"), images.name)
     try:
-        torchvision_module("datasets").MNIST(folder, download=True)
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise MnistTuneError(
-            f"this installation carries no MNIST files and they cannot be downloaded ({reason}); "
-            "put them into MNIST/raw/ of the folder named by MNIST_TUNE_DATA, or reinstall mnist-tune"
-        ) from error
+        with _silence_ends():
+            for part in images.parts or (None,):
+                of_torchvision(folder, download=True, **({} if part is None else {"what": part}))
+    except (OSError, RuntimeError, HTTPException, EOFError) as error:
+        raise MnistTuneError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+@contextmanager
+def _silence_ends() -> Iterator[None]:
+    """Give up on a server that says nothing: torchvision itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

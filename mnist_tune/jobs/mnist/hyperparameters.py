@@ -6,13 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mnist_tune.jobs.hyperparameters import DataOptions, Epochs, Hyperparameters, Seed
+from mnist_tune.jobs.hyperparameters import ADDED_LATER, DataOptions, Epochs, Hyperparameters, Seed
 
+Dataset = Literal["MNIST", "FashionMNIST", "KMNIST", "QMNIST"]
+"""The sets of MNIST's shape, as torchvision calls them."""
 Optimizer = Literal["Adam", "SGD"]
 Precision = Literal["auto", "fp32", "bf16"]
 Scheduler = Literal["none", "cosine", "one_cycle"]
 N_IMAGES = 60_000
-"""The MNIST images for training and validation."""
+"""The images of each set for training and validation."""
 
 
 class TrainingConfig(Hyperparameters):
@@ -50,11 +52,12 @@ class TrainingConfig(Hyperparameters):
 
 
 class DataConfig(DataOptions):
-    """[data]: how the 60,000 training images are divided; the test images are not part of it."""
+    """[data]: which images, and how the 60,000 that are not for the test are divided."""
 
     train_size: Annotated[int, Field(ge=10, le=N_IMAGES)] = 50_000
     validation_size: Annotated[int, Field(ge=10, le=N_IMAGES)] = 10_000
     split_seed: Seed = 0
+    dataset: Annotated[Dataset, Field(json_schema_extra=ADDED_LATER)] = "MNIST"
 
     @model_validator(mode="after")
     def _fit_into_the_training_images(self) -> Self:

@@ -1,4 +1,4 @@
-"""The built-in job: the MNIST digit classifier, written with the same names as a user's job.
+"""The built-in job: the MNIST classifier, written with the same names as a user's job.
 
 Reading it loads no torch: a study is described without it.
 """
@@ -6,6 +6,7 @@ Reading it loads no torch: a study is described without it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mnist_tune.jobs.description import Binomial, Metric
 from mnist_tune.jobs.interface import Trial, job
@@ -23,21 +24,23 @@ METRICS = {
 
 
 def evaluate(model: Path, device: str) -> Evaluation:
-    """Measure a model's folder on the 10,000 test images, in fp32: the numbers are the same everywhere."""
+    """Measure a model's folder on 10,000 test images, in fp32: the numbers are the same everywhere."""
     from mnist_tune.hardware.devices import resolve_runtime
     from mnist_tune.jobs.mnist import evaluation
     from mnist_tune.jobs.mnist.dataset import load_test_images
-    from mnist_tune.jobs.mnist.network import load_model
+    from mnist_tune.jobs.mnist.network import load_trained
 
     runtime = resolve_runtime(device, "fp32")
-    return evaluation.evaluate(load_model(model), load_test_images(None, runtime.device), runtime)
+    trained, images = load_trained(model)
+    return evaluation.evaluate(trained, load_test_images(None, runtime.device, images), runtime)
 
 
-def provision(directory: Path | None) -> None:
-    """Check that MNIST is there and whole; torch is loaded only if MNIST must be downloaded."""
+def provision(data: Any, directory: Path | None) -> None:
+    """Check that the images are there and whole; torch is loaded only if they must be downloaded."""
+    from mnist_tune.jobs.mnist.image_sets import image_set
     from mnist_tune.jobs.mnist.provision import prepare_data
 
-    prepare_data(directory)
+    prepare_data(image_set(data), directory)
 
 
 def prepare(data: DataConfig, device: str, directory: Path | None) -> None:
@@ -60,11 +63,13 @@ def prepare(data: DataConfig, device: str, directory: Path | None) -> None:
     report_sections=["reference", "digits"],
 )
 def train(settings: TrainingConfig, trial: Trial) -> None:
-    """Train the CNN on MNIST and keep its weights."""
+    """Train the CNN and keep its weights."""
+    from mnist_tune.jobs.mnist.image_sets import image_set
+    from mnist_tune.jobs.mnist.network import model_bytes
     from mnist_tune.jobs.mnist.training import Training
 
     training = Training(settings, trial)
     trial.keep(trainer=training.trainer)
     for _ in trial.epochs():
         trial.report(**training.epoch())
-    trial.save(MODEL_FILE, training.trainer.model)
+    trial.save(MODEL_FILE, model_bytes(training.trainer.model, image_set(trial.data)))

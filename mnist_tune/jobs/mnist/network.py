@@ -12,7 +12,11 @@ from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import write_whole
+from mnist_tune.jobs.mnist.image_sets import IMAGE_SETS, MNIST, ImageSet
 from mnist_tune.jobs.model_folder import MODEL_FILE
+
+TRAINED_ON = "dataset"
+"""The key under which a model's file names the images on which it was trained, unless they are MNIST."""
 
 
 class ConvNet(nn.Module):
@@ -48,28 +52,42 @@ class ConvNet(nn.Module):
         return pooled.flatten(1)
 
 
-def model_bytes(model: nn.Module) -> bytes:
-    """The weights as the content of a safetensors file, contiguous in ConvNet's layout."""
+def model_bytes(model: nn.Module, images: ImageSet = MNIST) -> bytes:
+    """The weights as the content of a safetensors file, contiguous in ConvNet's layout.
+
+    The file says on which images it was trained, unless on MNIST.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    return safetensors.torch.save(tensors)
+    return safetensors.torch.save(tensors, None if images is MNIST else {TRAINED_ON: images.name})
 
 
-def save_model(model: nn.Module, path: Path) -> None:
+def save_model(model: nn.Module, path: Path, images: ImageSet = MNIST) -> None:
     """Write the weights to `path`, whole or not at all. Raises OSError."""
-    write_whole(path, model_bytes(model))
+    write_whole(path, model_bytes(model, images))
 
 
 def load_model(path: Path) -> ConvNet:
     """The model in the file `path`, or in `model.safetensors` in the folder `path`; on the CPU, in float32.
 
     Raises:
-        UserError: the file is missing, is not safetensors (a pickle is recognised, never loaded), or holds
-            another model's tensors.
+        UserError: see `load_trained`.
+    """
+    return load_trained(path)[0]
+
+
+def load_trained(path: Path) -> tuple[ConvNet, ImageSet]:
+    """The model in a file or a folder, see `load_model`, and the images on which it was trained.
+
+    Raises:
+        UserError: the file is missing, is not safetensors (a pickle is recognised, never loaded), holds
+            another model's tensors, or was trained on images that are not known here.
     """
     if path.is_dir():
         path = path / MODEL_FILE
     try:
         tensors = safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, "pt") as content:
+            name = (content.metadata() or {}).get(TRAINED_ON, MNIST.name)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; name a {MODEL_FILE} or the folder that holds one") from error
     except OSError as error:
@@ -78,7 +96,10 @@ def load_model(path: Path) -> ConvNet:
         raise UserError(f"{path}: {_what_it_is(path)}; only safetensors files are loaded") from error
     with torch.device("meta"):
         _require_same_tensors(path, tensors, ConvNet().state_dict())
-    return ConvNet.of(tensors)
+    if name not in IMAGE_SETS:
+        known = ", ".join(IMAGE_SETS)
+        raise UserError(f"{path}: was trained on {name!r:.60}; this version knows {known}")
+    return ConvNet.of(tensors), IMAGE_SETS[name]
 
 
 def _what_it_is(path: Path) -> str:

@@ -8,6 +8,7 @@ from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.interface import Trial
 from mnist_tune.jobs.mnist.dataset import LabeledImages, load_training_images, split
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
+from mnist_tune.jobs.mnist.image_sets import image_set
 from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 from mnist_tune.jobs.mnist.trainer import Trainer
 
@@ -21,7 +22,7 @@ class Training:
         trial.note(
             precision=runtime.precision,
             torchvision=metadata.version("torchvision"),
-            data_sha256=data_fingerprint(data_directory(trial.data_directory)),
+            data_sha256=data_fingerprint(data_directory(trial.data_directory), image_set(trial.data)),
         )
         self.trainer = Trainer(settings, runtime, training, validation)
         self._trial = trial
@@ -37,4 +38,5 @@ def load(data: DataConfig, device: str, directory: Path | None) -> tuple[Labeled
 
     Errors: see `raw_files.provide`.
     """
-    return split(load_training_images(directory, device), **data.model_dump())
+    every = load_training_images(directory, device, image_set(data))
+    return split(every, data.train_size, data.validation_size, data.split_seed)

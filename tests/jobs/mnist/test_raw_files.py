@@ -11,9 +11,10 @@ import torch
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.jobs.mnist import dataset, raw_files
+from mnist_tune.jobs.mnist.image_sets import MNIST
 
 ROOT = Path(raw_files.__file__).parents[3]
-TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS = raw_files.FILES
+TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS = MNIST.files
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def run(code: str, *arguments: object, **environment: str) -> subprocess.Complet
 def test_the_sums_in_the_code_are_those_in_the_package() -> None:
     lines = (raw_files.PACKED / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
-    for file in raw_files.FILES:
+    for file in MNIST.files:
         packed = (raw_files.PACKED / f"{file.name}.xz").read_bytes()
         assert sums[file.name] == file.sha256
         assert sums[f"{file.name}.xz"] == hashlib.sha256(packed).hexdigest()
@@ -76,7 +77,7 @@ def test_thirty_two_processes_can_unpack_into_one_empty_directory_at_once(tmp_pa
     assert [process.returncode for process in processes] == [0] * 32
     assert all(row.ok for row in raw_files.check(directory))
     names = sorted(path.name for path in (directory / "MNIST" / "raw").iterdir())
-    assert names == sorted(file.name for file in raw_files.FILES)
+    assert names == sorted(file.name for file in MNIST.files)
 
 
 def test_unpacking_needs_neither_torch_nor_platformdirs(tmp_path: Path) -> None:
