@@ -150,8 +150,8 @@ def _cannot_be_had(
         names = ", ".join(f"{file.name}.gz" for file in missing)
         tried = f", and cannot be downloaded ({reason})" if reason else ""
         return UserError(
-            f"{raw_path(directory, missing[0]).parent}: {images.name} is not here{tried}; put {names} into "
-            "this folder, unpacked or not, or name another one with --data-dir or "
+            f"{raw_path(directory, missing[0]).parent}: {images.name} is not here whole{tried}; put "
+            f"{names} into this folder, unpacked or not, or name another one with --data-dir or "
             f"${ENVIRONMENT_VARIABLE} that has {images.name}/raw/"
         )
     if not reason:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.jobs.metrics import Evaluation, Misclassified
+from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated, sha256_of
 from mnist_tune.results.exports import best_configuration
@@ -23,6 +24,7 @@ def made_model(
     seed: int = 0,
     accuracy: float = 98.0,
     images: int = 60_000,
+    of: ImageSet = MNIST,
     **training: Any,
 ) -> Evaluated:
     """The study's winner, as if it had been trained with `seed` and evaluated on 1,000 test images."""
@@ -34,7 +36,7 @@ def made_model(
     (folder / METRICS_FILE).write_text(json.dumps({"images": images}), encoding="utf-8")
     (folder / MODEL_FILE).write_bytes(b"weights")
     file = folder / MODEL_FILE
-    assert Measured(made_evaluation(accuracy), file, sha256_of(file)).keep() is not None
+    assert Measured(made_evaluation(accuracy), file, sha256_of(file), of).keep() is not None
     return read_evaluated(folder)
 
 
