@@ -9,8 +9,8 @@ From Python it takes three lines:
 `study.status`, `.ranking` and `.best` are plain values; `.trials_dataframe()` and `.history_dataframe()` are
 tables for pandas; `.report(path)` and `.export(path)` write files. `create_study` stores a study without
 working on it, and `open_study` finds one that others work on. A job is a function with `@job`, which takes
-`Hyperparameters` and a `Trial`; studies/own_jobs.md shows one. An error is a `MnistTuneError`
-of one line; its subclass `UserError` also says what to write instead.
+`Hyperparameters` and a `Trial`; studies/own_jobs.md shows one, and `try_job` runs one without a study. An
+error is a `MnistTuneError` of one line; its subclass `UserError` also says what to write instead.
 
 The wings, from top to bottom. Each imports only from those below it; tests/test_house.py checks that:
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from mnist_tune.errors import MnistTuneError, UserError
     from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
     from mnist_tune.jobs.interface import Trial, job
+    from mnist_tune.jobs.trying import try_job
     from mnist_tune.results.study_results import Cells
     from mnist_tune.spec.shipped import shipped_specs
 
@@ -74,6 +75,7 @@ __all__ = [
     "run",
     "shipped_specs",
     "study_names",
+    "try_job",
 ]
 
 _LIES_IN = {
@@ -92,6 +94,7 @@ _LIES_IN = {
     "run": "mnist_tune.api.running",
     "shipped_specs": "mnist_tune.spec.shipped",
     "study_names": "mnist_tune.api.study",
+    "try_job": "mnist_tune.jobs.trying",
 }
 """The module of each public name. It is imported at first use, since commands must not wait for others."""
 

@@ -15,9 +15,11 @@ from mnist_tune.cli import (
     control,
     dashboard,
     data,
+    describe,
     doctor,
     evaluate,
     export,
+    init,
     launch,
     logs,
     report,
@@ -25,6 +27,7 @@ from mnist_tune.cli import (
     status,
     studies,
     train,
+    try_,
     verify,
     worker,
 )
@@ -67,7 +70,11 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "create-study": studies.create_study,
         "worker": worker.worker,
         "launch": launch.launch,
-        "init": studies.init,
+    },
+    "Bring your own": {
+        "init": init.init,
+        "try": try_.try_,
+        "describe": describe.describe,
     },
     "Look at it": {
         "status": status.status,

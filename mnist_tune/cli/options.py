@@ -123,6 +123,14 @@ AllowCommandOption = Annotated[
         show_default=False,
     ),
 ]
+JobArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="FILE.py:FUNCTION, whose code is run, or the name of an installed job.",
+        show_default=False,
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of a worker. Default: 1.", show_default=False),

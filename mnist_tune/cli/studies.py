@@ -1,4 +1,4 @@
-"""The commands create-study, init, studies, copy-study and delete-study."""
+"""The commands create-study, studies, copy-study and delete-study."""
 
 from __future__ import annotations
 
@@ -73,23 +73,6 @@ def create_study(
     else:
         more = "; nothing was taken over" if reuse else ""
         options.say(f"study '{study}' is in {where} already, with the same spec{more}")
-
-
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to copy them.")] = Path("studies"),
-) -> None:
-    """Copy the studies that come with mnist-tune into a folder, studies/ if none is named, to be changed.
-
-    A file that is there already stays as it is.
-
-    Example: mnist-tune init studies
-    """
-    from mnist_tune.spec.shipped import copy_specs
-
-    copied = copy_specs(folder)
-    for path, became in copied.items():
-        options.say(f"{path}: {'copied' if became == 'new' else f'{became}, left as it is'}")
-    options.say(f"run one with: mnist-tune run {folder / 'quickstart.toml'}")
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:

@@ -17,13 +17,13 @@ from typing import Any, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
-from mnist_tune.jobs.command.permitted import CommandConsent, source_in
+from mnist_tune.jobs.command.permitted import PermittedCommand, source_in
 from mnist_tune.jobs.command.table import CommandTable
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.interface import Job
 from mnist_tune.jobs.loading import OWN, load_installed, load_job
 from mnist_tune.jobs.plan import Plan, Remark
-from mnist_tune.jobs.reference import JobFile, JobTable
+from mnist_tune.jobs.reference import JobFile
 from mnist_tune.text.wording import first_line
 
 JOB: TypeAdapter[str | JobFile] = TypeAdapter(str | JobFile)
@@ -42,19 +42,18 @@ class DescribedJob(Protocol):
 
 
 @contextmanager
-def described(table: JobTable, at_hand: JobFile | CommandConsent | None) -> Iterator[DescribedJob]:
-    """Describe a command, an installed job, or the job in the file at hand.
+def described(job: str | JobFile | PermittedCommand) -> Iterator[DescribedJob]:
+    """Describe an installed job, given by its name, the job in a file, or a command.
 
     Raises:
         UserError: the job cannot be found or imported, or is not written as a job is.
     """
-    if isinstance(table, CommandTable):
-        source = source_in(table, at_hand.folder) if isinstance(at_hand, CommandConsent) else None
-        yield _AtHand(table, table.describe(source))
-    elif table.name in OWN:
-        yield _AtHand(*load_installed(table.name))
+    if isinstance(job, PermittedCommand):
+        yield _AtHand(job.table, job.table.describe(source_in(job.table, job.folder)))
+    elif isinstance(job, str) and job in OWN:
+        yield _AtHand(*load_installed(job))
     else:
-        with _Conversation(at_hand if isinstance(at_hand, JobFile) else table.label) as conversation:
+        with _Conversation(job) as conversation:
             yield conversation
 
 

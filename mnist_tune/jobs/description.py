@@ -171,6 +171,10 @@ class JobDescription(Described):
         """The fields of [data]."""
         return fields_of(self.data_options)
 
+    def stored(self) -> dict[str, Any]:
+        """The description as it is stored with a study."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     @property
     def sign(self) -> int:
         """1 if larger values of the objective are better, else -1."""

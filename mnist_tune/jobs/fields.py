@@ -71,12 +71,17 @@ class JobField:
         self.is_searchable = self.choices is not None or simple is not None
         self.is_integer = self.choices is None and simple is int
         self.is_number = self.choices is None and simple in (int, float)
+        self.is_text = self.choices is None and simple is str
+        self.type_name = None if simple is None else simple.__name__
+        """Python's name of the type; None for a type that the job alone checks."""
         self.default = known.default
         self.added_later = known.added_later
         limits = {ours: getattr(known, theirs) for theirs, ours in LIMITS.items()}
         limits = {name: limit for name, limit in limits.items() if limit is not None}
         if simple is int:
             limits = {name: int(limit) for name, limit in limits.items()}
+        self.limits: dict[str, Any] = limits
+        """The limits by pydantic's names."""
         kind: Any = Any
         if self.choices is not None:
             kind = Literal[tuple(self.choices)]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.hyperparameters import Hyperparameters
-from mnist_tune.jobs.interface import Job, JobMistake
+from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.reported import reported_epoch
 from mnist_tune.jobs.saved_files import as_file, file_name
-from mnist_tune.jobs.states import KeptStates, StateUnusable
+from mnist_tune.jobs.states import KeptStates, StateUnusable, seed_everything
 
 
 class TrialEnded(BaseException):
@@ -125,6 +126,41 @@ class HostedTrial:
 
     def save(self, name: str, content: Any) -> None:
         self.files[file_name(name)] = as_file(content)
+
+
+def hosted_trial(
+    job: Job,
+    description: JobDescription,
+    runtime: Runtime,
+    worker: Worker,
+    states: KeptStates,
+    *,
+    settings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    threads: int | None,
+    data_directory: Path | None,
+) -> HostedTrial:
+    """The trial that a job is given. Each call seeds the random number generators, and sets up the device."""
+    given = job.settings(**settings)
+    seed_everything(given.seed)
+    runtime.apply()
+    return HostedTrial(
+        given,
+        job.options(data),
+        runtime.device,
+        threads,
+        data_directory,
+        description,
+        worker,
+        states,
+    )
+
+
+def in_one_line(error: JobMistake | NonFiniteMetric | SystemExit) -> str:
+    """Why a job's function has ended, where its author needs no traceback."""
+    if isinstance(error, SystemExit):
+        return f"the job called sys.exit({error.code!r})"
+    return f"the job's mistake: {error}" if isinstance(error, JobMistake) else str(error)
 
 
 def run_job(job: Job, make_trial: Callable[[bool], HostedTrial]) -> HostedTrial:

@@ -139,6 +139,10 @@ class Job:
             where = ".".join(map(str, first["loc"]))
             raise UserError(f"job {name}: {f'{where}: ' if where else ''}{first['msg']}") from None
 
+    def options(self, given: Mapping[str, Any]) -> DataOptions | None:
+        """The table [data] in the job's own class; None for a job that has no such table."""
+        return None if self.data_options is None else self.data_options(**given)
+
     def remarks(self, plan: Plan) -> list[Remark]:
         """What is wrong with a plan; if nothing is, which of its settings have no effect."""
         mistakes = [*_mistakes(self.settings, "training", plan.training)]
@@ -147,8 +151,7 @@ class Job:
         if mistakes or self.check is None:
             return mistakes
         settings = self.settings.model_construct(**plan.training)
-        data = self.data_options(**plan.data) if self.data_options is not None else None
-        return list(self.check(plan, settings, data))
+        return list(self.check(plan, settings, self.options(plan.data)))
 
 
 def job(

@@ -52,6 +52,13 @@ def epoch_from(content: Mapping[str, Any]) -> EpochMetrics:
     return EpochMetrics(numbers.pop("epoch"), numbers)
 
 
+def unfinished(done: int, epochs: int) -> str | None:
+    """What is wrong with a training that has ended after so many of its epochs; None if it had all."""
+    if done == epochs:
+        return None
+    return f"the training ended {f'after epoch {done} of {epochs}' if done else 'before its first epoch'}"
+
+
 @dataclass(frozen=True)
 class Misclassified:
     """An image whose predicted digit is wrong.

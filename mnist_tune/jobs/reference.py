@@ -71,6 +71,16 @@ class JobFile:
         return f"{self.path}:{self.function}"
 
 
+def job_named(named: str) -> str | JobFile:
+    """The job that a person names: FILE.py:FUNCTION, or the name of one that is installed.
+
+    Raises:
+        UserError: it is meant as a file, but written differently, or there is no such file.
+    """
+    is_file = ":" in named or "/" in named or named.endswith(".py")
+    return job_file(named) if is_file else named
+
+
 def job_file(named: str, folder: Path | None = None) -> JobFile:
     """Read FILE.py:FUNCTION; a relative path is taken from `folder`, or else from the current one.
 

@@ -96,16 +96,31 @@ class KeptStates:
     def _load(self) -> dict[str, Any] | None:
         if self._stored is None and self._read is not None and self.problem is None:
             try:
-                self._stored = _upgraded(
-                    torch.load(io.BytesIO(self._read()), weights_only=True, map_location="cpu")
-                )
+                self._stored = _loaded(self._read())
             except Exception as error:  # a file that is not ours can raise anything
-                self._refuse(f"the saved state cannot be read: {error}")
+                self._refuse(_unreadable(error))
         return self._stored
 
     def _refuse(self, problem: str) -> None:
         self.problem = problem
         raise StateUnusable(problem)
+
+
+def problem_of(content: bytes) -> str | None:
+    """Why no retry could go on from this state; None if it can be read."""
+    try:
+        _loaded(content)
+    except Exception as error:  # what a job keeps can raise anything
+        return _unreadable(error)
+    return None
+
+
+def _loaded(content: bytes) -> dict[str, Any]:
+    return _upgraded(torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
+
+
+def _unreadable(error: Exception) -> str:
+    return f"the saved state cannot be read: {error}"
 
 
 def _upgraded(stored: dict[str, Any]) -> dict[str, Any]:

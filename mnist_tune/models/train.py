@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.files.atomic_write import make_folder, write_whole
+from mnist_tune.files.atomic_write import write_whole
+from mnist_tune.files.output_folder import output_folder
 from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.description import Source
 from mnist_tune.jobs.interface import NonFiniteMetric
@@ -56,7 +56,7 @@ def retrain(
     if not all_data:
         parts = options.train_size, options.validation_size, options.split_seed
         training, validation = split(training, *parts)
-    with _folder(output):
+    with output_folder(output, "name another with --output"):
         trainer = Trainer(config, runtime, training, validation)
         history = []
         try:
@@ -78,22 +78,6 @@ def retrain(
         write_whole(output / METRICS_FILE, dump(metrics_document, "json").encode())
         save_model(trainer.model, model_file, images)
     return model_file
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make the folder before hours of training; if training fails, remove the folders that were made."""
-    try:
-        made = make_folder(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be made: {error.strerror}; name another with --output") from None
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # it is not empty, and its files may be the user's
-            for folder in made:
-                folder.rmdir()
-        raise
 
 
 def evaluate_model(model: Path, *, device: str, data: Path | None) -> Measured:

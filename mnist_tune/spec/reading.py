@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.command.permitted import CommandConsent, digest
+from mnist_tune.jobs.command.permitted import CommandConsent, PermittedCommand, digest
 from mnist_tune.jobs.command.table import CommandTable, job_table
 from mnist_tune.jobs.describing import described
 from mnist_tune.jobs.reference import BUILT_IN, JobFile, job_file
@@ -71,11 +71,13 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     if reference.description is not None:
         raise UserError(f"{source}: job.description: is made when a study is created; remove it")
     at_hand: JobFile | CommandConsent | None = None
+    named: str | JobFile | PermittedCommand = reference.label
     if isinstance(reference, CommandTable):
         at_hand = CommandConsent(folder.absolute(), digest(reference))
+        named = PermittedCommand(reference, at_hand.folder)
     elif reference.file is not None:
-        at_hand = job_file(reference.file, folder)
-    with described(reference, at_hand) as job:
+        named = at_hand = job_file(reference.file, folder)
+    with described(named) as job:
         spec = validate(spec_class(job.description), content, source)
         remarks = job.remarks(spec.plan)
     mistakes = [f"{source}: {remark.key}: {remark.text}" for remark in remarks if remark.is_mistake]

@@ -33,7 +33,7 @@ def find_spec(named: Path) -> Path:
     if named.stem in at_hand:
         raise UserError(
             f"{named}: no such file; write '{named.stem}' for the one that comes with mnist-tune, "
-            "or copy it with 'mnist-tune init'"
+            "or copy it with 'mnist-tune init studies'"
         )
     if len(named.parts) == 1 and not named.suffix:
         raise UserError(

@@ -110,8 +110,7 @@ class Spec(Section):
 
     def stored(self) -> dict[str, Any]:
         """This spec as it is stored: with the job's description, so that no reader needs the job's code."""
-        described = self.description.model_dump(mode="json", exclude_none=True)
-        return self.document() | {"job": self.job.document() | {"description": described}}
+        return self.document() | {"job": self.job.document() | {"description": self.description.stored()}}
 
     def configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of the cell with these parameters, without those that nobody has set."""

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from mnist_tune.jobs.description import Metric, words
@@ -19,6 +17,7 @@ from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.terminal.compact_table import compact_table
 from mnist_tune.text.wording import clock, duration, first_line, parameter, percent
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 SYMBOLS = {State.RUNNING: "▶", State.FAILED: "✗", State.COMPLETE: "✓", State.PRUNED: "✂", State.WAITING: "·"}
 """The symbol of each state of an attempt."""
-NUMBERS = {"rank", "trial", "attempt", "epoch", "loss", "accuracy", "checked", "seeds"}
-"""Columns that are easier to compare when aligned to the right."""
 MOST_ENDED_EARLY = 10
 """How many pruned configurations are listed below the ranking: those with the most epochs."""
 ROOM_FOR_METRICS = 100
@@ -149,18 +146,3 @@ def verification_report(verification: Verification) -> RenderableType:
         for finding in outcome.findings:
             lines.append(f"{outcome.kind}: {outcome.check}: {first_line(str(finding))}")
     return Group(table, *map(Text, lines), Text(verification.verdict))
-
-
-def compact_table(*columns: str) -> Table:
-    """A table without vertical lines; columns of numbers are aligned to the right."""
-    # Gaps are narrow and headers break between words, so that the table fits into 80 columns.
-    table = Table(box=box.SIMPLE_HEAD, padding=0)
-    for column in columns:
-        parts = column.replace("_", " ").split()
-        table.add_column(
-            " ".join(parts),
-            justify="right" if column in NUMBERS or column.endswith("/s") else "left",
-            no_wrap=len(parts) == 1,
-            min_width=max(map(len, parts)),
-        )
-    return table

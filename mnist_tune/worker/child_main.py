@@ -26,10 +26,10 @@ from mnist_tune.jobs.command.host import CommandFailed
 from mnist_tune.jobs.command.hosted import HostedCommand
 from mnist_tune.jobs.command.permitted import PermittedCommand
 from mnist_tune.jobs.description import JobDescription, Source
-from mnist_tune.jobs.host import Abandoned, Drained, HostedTrial, run_job
+from mnist_tune.jobs.host import Abandoned, Drained, HostedTrial, hosted_trial, in_one_line, run_job
 from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
 from mnist_tune.jobs.loading import load_job
-from mnist_tune.jobs.states import KeptStates, seed_everything
+from mnist_tune.jobs.states import KeptStates
 from mnist_tune.processes import standard_streams
 from mnist_tune.worker.messages import (
     Abandon,
@@ -113,18 +113,16 @@ class HostedFunction:
         states = KeptStates(None, problem) if saved is None else KeptStates(lambda: saved)
 
         def trial(may_resume: bool) -> HostedTrial:
-            hyperparameters = self.job.settings(**settings)
-            seed_everything(hyperparameters.seed)
-            self.runtime.apply()
-            return HostedTrial(
-                hyperparameters,
-                self.job.data_options(**self.setup.data) if self.job.data_options is not None else None,
-                self.runtime.device,
-                self.setup.threads,
-                self.setup.data_directory,
+            return hosted_trial(
+                self.job,
                 self.description,
+                self.runtime,
                 attempt,
                 states if may_resume else KeptStates(None, states.problem),
+                settings=settings,
+                data=self.setup.data,
+                threads=self.setup.threads,
+                data_directory=self.setup.data_directory,
             )
 
         return run_job(self.job, trial).files
@@ -136,8 +134,7 @@ def load(setup: SetUp, runtime: Runtime) -> HostedJob:
         return HostedCommand(setup.job, runtime.device, runtime.threads)
     job, description = load_job(setup.job)
     if job.prepare is not None:
-        data = job.data_options(**setup.data) if job.data_options is not None else None
-        job.prepare(data, runtime.device, setup.data_directory)
+        job.prepare(job.options(setup.data), runtime.device, setup.data_directory)
     return HostedFunction(setup, runtime, job, description)
 
 
@@ -168,11 +165,9 @@ class Trainings:
         except CommandFailed as failed:
             return Failed(failed.failure)
         except NonFiniteMetric as error:
-            return Failed(Failure("non_finite", str(error)))
-        except SystemExit as left:
-            return Failed(Failure("exception", f"the job called sys.exit({left.code!r})"))
-        except JobMistake as mistake:
-            return Failed(Failure("exception", f"the job's mistake: {mistake}"))
+            return Failed(Failure("non_finite", in_one_line(error)))
+        except (SystemExit, JobMistake) as error:
+            return Failed(Failure("exception", in_one_line(error)))
         except Exception as error:
             return Failed(_failure(error))
 

@@ -8,7 +8,7 @@ import time
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
-from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.metrics import EpochMetrics, unfinished
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import (
@@ -100,12 +100,9 @@ class Objective:
                 case Said(line):
                     trial.say(line)
                 case Trained(files):
-                    if len(values) != epochs:
+                    if early := unfinished(len(values), epochs):
                         self._process.kill()
-                        when = (
-                            f"after epoch {len(values)} of {epochs}" if values else "before its first epoch"
-                        )
-                        raise AttemptFailed(Failure("exception", f"the training ended {when}"))
+                        raise AttemptFailed(Failure("exception", early))
                     for name, content in files.items():
                         trial.keep_file(name, content)
                     return job.counted_value(values)

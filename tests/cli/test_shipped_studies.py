@@ -70,6 +70,6 @@ def test_init_copies_the_studies_and_keeps_what_is_there(tmp_path: Path, command
 
 def test_init_into_what_is_no_folder_is_refused(tmp_path: Path, command: Command) -> None:
     (tmp_path / "file").write_text("")
-    answer = command("init", "file")
+    answer = command("init", "studies", "file")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("mnist-tune: file: cannot be written: ")

@@ -59,6 +59,13 @@ lost = -1
 """
 
 
+def with_line(line: str) -> str:
+    """The job with one line more at the beginning of each epoch."""
+    loop = "    for epoch in trial.epochs():\n"
+    assert loop in FIT
+    return FIT.replace(loop, f"{loop}        {line}\n")
+
+
 def own_job(folder: Path, job: str = FIT, spec: str = FIT_SPEC, name: str = "fit") -> Path:
     """Write a job and its spec into a folder; returns the spec's path."""
     folder.mkdir(exist_ok=True)

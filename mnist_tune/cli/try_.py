@@ -1,0 +1,125 @@
+"""The command `try`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from bdb import BdbQuit
+from collections.abc import Iterator
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import DataOption, DeviceOption, JobArgument, JsonOption, ThreadsOption
+from mnist_tune.errors import FAILED, STOPPED, MnistTuneError
+from mnist_tune.processes import standard_streams
+
+if TYPE_CHECKING:
+    from mnist_tune.jobs.trying import Tried
+
+
+def try_(
+    job: JobArgument,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A field of [training]; may be repeated. Default: the job's.",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", metavar="N", help="The same as --set epochs=N.", show_default=False),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="KEY=VALUE",
+            help="A field of [data]; may be repeated. Default: the job's.",
+            show_default=False,
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            metavar="DIR",
+            help="A new folder for the files that the job saves. Without it none is written.",
+            show_default=False,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a job once, in this very process: breakpoint(), print() and profilers work. Nothing is stored.
+
+    It has the numbers that a trial of a study has with the same settings and seed. An error in the job shows
+    its traceback. Exit code 1 if the job fails, 3 if it was stopped by Ctrl-C.
+
+    Example: mnist-tune try job.py:train --set learning_rate=0.01 --epochs 3
+    """
+    from mnist_tune.jobs.loading import load_job
+    from mnist_tune.jobs.reference import job_named
+    from mnist_tune.jobs.trying import traceback_of_job, try_job
+    from mnist_tune.spec.assignments import typed_fields
+
+    standard_streams.work_on()
+    typed = [*(fixed or []), *([] if epochs is None else [f"epochs={epochs}"])]
+    try:
+        # With --json, standard output is for the document alone.
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            loaded, description = load_job(job_named(job))
+            settings, chosen_data = typed_fields(description, typed, data or [])
+            total = settings.get("epochs", description.fields["epochs"].default)
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the job may have something to tidy up
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            tried = try_job(
+                loaded,
+                settings,
+                chosen_data,
+                device=device,
+                threads=threads,
+                data_directory=data_dir,
+                save=save,
+                on_epoch=lambda metrics: options.say(metrics.line(total, description)),
+                on_line=options.say,
+            )
+    except (KeyboardInterrupt, BdbQuit):
+        options.say("stopped before the last epoch", err=True)
+        raise typer.Exit(STOPPED) from None
+    except Exception as error:
+        from_the_job = error.__cause__ if isinstance(error, MnistTuneError) else error
+        if from_the_job is not None:
+            its_part = traceback_of_job(from_the_job)
+            sys.excepthook(type(from_the_job), from_the_job.with_traceback(its_part), its_part)
+        if isinstance(error, MnistTuneError):
+            raise
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        options.print_json(tried.as_json())
+    else:
+        for line in _ending(tried, save):
+            options.say(line)
+
+
+def _ending(tried: Tried, save: Path | None) -> Iterator[str]:
+    from mnist_tune.jobs.description import words
+
+    yield f"complete: {words(tried.job.objective)} {tried.job.text(tried.value)}"
+    for name, fact in tried.facts.items():
+        yield f"noted: {name} = {fact}"
+    where = "not written without --save DIR" if save is None else f"in {save}"
+    for name, content in tried.files.items():
+        yield f"file: {name}, {len(content):,} bytes, {where}"
+    if tried.state_problem is not None:
+        yield f"state: a retry would begin anew: {tried.state_problem}"
+    elif tried.state_bytes is not None:
+        yield f"state: {tried.state_bytes:,} bytes, from which a retry goes on"

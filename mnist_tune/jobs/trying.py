@@ -1,0 +1,186 @@
+"""Runs a job once in this very process, without a worker, a storage or a study: to try it, or to test it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import ValidationError
+
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.files.atomic_write import write_whole
+from mnist_tune.files.output_folder import output_folder
+from mnist_tune.hardware.devices import resolve_runtime
+from mnist_tune.jobs.description import JobDescription, Source
+from mnist_tune.jobs.host import hosted_trial, in_one_line, run_job
+from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
+from mnist_tune.jobs.metrics import EpochMetrics, unfinished
+from mnist_tune.jobs.plan import Plan
+from mnist_tune.jobs.states import KeptStates, problem_of
+
+OURS = ("mnist_tune", "importlib")
+"""The packages that call a job: their part of a traceback says nothing about it."""
+
+
+@dataclass
+class Tried:
+    """What one run of a job has come to."""
+
+    job: JobDescription
+    settings: dict[str, Any] = field(default_factory=dict)
+    """All hyperparameters, with those that have their defaults."""
+    epochs: list[EpochMetrics] = field(default_factory=list)
+    """The numbers of each epoch: `epochs[0]["error"]` is the first one's error."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the job has noted (trial.note)."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """The files that a worker would keep with the trial (trial.save), by name."""
+    state_bytes: int | None = None
+    """How large a state is that a retry would go on from (trial.keep); None if the job keeps none."""
+    state_problem: str | None = None
+    """Why no retry could go on from it; None if one can."""
+
+    @property
+    def value(self) -> float:
+        """The objective's value, as a study would rank it."""
+        values = (epoch[self.job.objective] for epoch in self.epochs)
+        return self.job.counted_value([value for value in values if value is not None])
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as plain data, with the sizes of its files in bytes."""
+        return {
+            "objective": self.job.objective,
+            "value": self.value,
+            "settings": self.settings,
+            "epochs": [epoch.as_json() for epoch in self.epochs],
+            "facts": self.facts,
+            "files": {name: len(content) for name, content in self.files.items()},
+            "state_bytes": self.state_bytes,
+            "state_problem": self.state_problem,
+        }
+
+
+@dataclass
+class _Alone:
+    """Stands where a host has its worker: nothing is stored, and nobody asks the trial to stop."""
+
+    tried: Tried
+    on_epoch: Callable[[EpochMetrics], None]
+    on_line: Callable[[str], None]
+
+    def began(self, facts: dict[str, Any], _history: list[EpochMetrics], _problem: str | None) -> None:
+        self.tried.facts = dict(facts)
+
+    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes] | None, **_: bool) -> bool:
+        self.tried.epochs.append(metrics)
+        self.on_epoch(metrics)
+        if state is not None and self.tried.state_bytes is None:  # one shows whether states can be saved
+            content = state()
+            self.tried.state_bytes, self.tried.state_problem = len(content), problem_of(content)
+        return False
+
+    def check(self) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        self.on_line(line)
+
+
+def try_job(
+    job: Job,
+    settings: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    data_directory: Path | None = None,
+    save: Path | None = None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
+    on_line: Callable[[str], None] = lambda _: None,
+) -> Tried:
+    """Run a job once, here and now, with the numbers that a trial of a study has with these settings.
+
+    Args:
+        job: The function with `@job`.
+        settings: The fields of [training] that differ from their defaults.
+        data: The fields of [data], likewise.
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: As a worker's: 1 unless it is given.
+        data_directory: What the job gets as `trial.data_directory`.
+        save: A new or empty folder for the files that the job saves; without it none is written.
+        on_epoch: Is told each epoch when it is done.
+        on_line: Is told each line of the trial's log.
+
+    Raises:
+        UserError: a setting is wrong, the device is not there, or the folder is not empty.
+        MnistTuneError: the job uses its trial wrongly, leaves early, or a metric became inf or nan.
+        Exception: what the job has raised.
+    """
+    settings, data = dict(settings or {}), dict(data or {})
+    tried = Tried(job.describe("job", Source()))
+    _check(job, settings, data, on_line)
+    runtime = resolve_runtime(device, threads=threads)
+    runtime.apply()
+    folder = nullcontext() if save is None else output_folder(save, "name a new folder", must_be_empty=True)
+    with folder:
+        if job.prepare is not None:
+            job.prepare(job.options(data), runtime.device, data_directory)
+        begin = partial(
+            hosted_trial,
+            job,
+            tried.job,
+            runtime,
+            _Alone(tried, on_epoch, on_line),
+            KeptStates(None),
+            settings=settings,
+            data=data,
+            threads=threads,
+            data_directory=data_directory,
+        )
+        try:
+            trial = run_job(job, lambda _: begin())
+        except (JobMistake, NonFiniteMetric, SystemExit) as error:
+            raise MnistTuneError(in_one_line(error)) from None
+        tried.settings, tried.files = trial.settings.model_dump(mode="json"), trial.files
+        if early := unfinished(len(tried.epochs), trial.settings.epochs):
+            raise MnistTuneError(early)
+        if save is not None:
+            _write(tried.files, save)
+    return tried
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        try:
+            write_whole(folder / name, content)
+        except OSError as error:
+            raise MnistTuneError(f"{folder / name}: cannot be written: {error.strerror}") from None
+
+
+def _check(job: Job, settings: dict[str, Any], data: dict[str, Any], on_line: Callable[[str], None]) -> None:
+    remarks = job.remarks(Plan(table="search.grid", searched={}, training=settings, data=data))
+    for remark in remarks:
+        if remark.is_mistake:
+            raise UserError(f"{remark.key}: {remark.text}")
+    for table, fields, given in (("training", job.settings, settings), ("data", job.data_options, data)):
+        try:
+            if fields is not None:
+                fields(**given)
+        except ValidationError as error:  # all other mistakes are among the remarks
+            name = error.errors()[0]["loc"][0]
+            raise UserError(f"{table}.{name}: missing: the job has no default for it") from None
+    for remark in remarks:
+        on_line(f"note: {remark.key}: {remark.text}")
+
+
+def traceback_of_job(error: BaseException) -> TracebackType | None:
+    """An error's traceback from the first line of the job's own code on; whole if there is none."""
+    part = error.__traceback__
+    while part is not None and str(part.tb_frame.f_globals.get("__name__")).split(".")[0] in OURS:
+        part = part.tb_next
+    return part or error.__traceback__
