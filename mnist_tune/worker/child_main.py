@@ -22,7 +22,7 @@ import torch
 from mnist_tune.errors import FAILED, MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.devices import Runtime, resolve_runtime
-from mnist_tune.jobs.command.host import CommandFailed
+from mnist_tune.jobs.command.ending import CommandFailed
 from mnist_tune.jobs.command.hosted import HostedCommand
 from mnist_tune.jobs.command.permitted import PermittedCommand
 from mnist_tune.jobs.description import JobDescription, Source

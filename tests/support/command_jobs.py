@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from mnist_tune.results.eta import own_epochs
+from mnist_tune.results.reading import read_results
+from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import State
+from mnist_tune.study.store import open_study
+from tests.support.commands import finish, start_command
+from tests.support.studies import open_file
 
 DECAY = '''
 import argparse, json, os, random, signal, sys, time
@@ -75,3 +84,39 @@ def command_job(folder: Path, script: str = DECAY, spec: str = DECAY_SPEC, name:
     path = folder / f"{name}.toml"
     path.write_text(spec, encoding="utf-8")
     return path
+
+
+def results_in(folder: Path, name: str = "decay") -> Results:
+    """The results of a command's study in this folder."""
+    return read_results(open_study(open_file(folder), name))
+
+
+def run(spec: Path, folder: Path, *options: str, environment: dict[str, str] | None = None) -> str:
+    """Run a study with one worker; returns what it printed."""
+    line = ["run", str(spec), "--workers", "1", *options]
+    answer = finish(start_command(*line, folder=folder, environment=environment))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def numbers_of(results: Results) -> dict[float, list[dict[str, Any]]]:
+    """The epochs of each cell, without times."""
+    return {
+        attempt.parameters["learning_rate"]: [
+            {name: value for name, value in epoch.numbers.items() if name in ("error", "luck")}
+            for epoch in attempt.history
+        ]
+        for attempt in results.complete
+    }
+
+
+def one_cell(spec: str = DECAY_SPEC) -> str:
+    """The spec with only one of its cells."""
+    return spec.replace("[0.1, 0.5]", "[0.5]")
+
+
+def has_an_epoch(folder: Path) -> bool:
+    """Whether a trial runs and has done an epoch of its own."""
+    return any(
+        attempt.state == State.RUNNING and own_epochs(attempt) for attempt in results_in(folder).attempts
+    )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,34 +13,23 @@ from typing import Any, Protocol
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.command.arguments import environment_of, filled_in
+from mnist_tune.jobs.command.ending import CommandFailed, failure_of
 from mnist_tune.jobs.command.process import CommandProcess
 from mnist_tune.jobs.command.reports import PatternReader, Report, json_report
 from mnist_tune.jobs.command.snapshot import SnapshotUnusable, pack, unpack
 from mnist_tune.jobs.command.table import CommandTable
+from mnist_tune.jobs.command.trial_folder import TrialFolder, trial_folder
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.host import Drained, TrialEnded, Worker
 from mnist_tune.jobs.interface import JobMistake
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.reported import reported_epoch
-from mnist_tune.jobs.saved_files import NAME as FILE_NAME
 from mnist_tune.processes.watchdog import Watchdog
 from mnist_tune.text.wording import first_line
 
-FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-KILLED = {code for number in FROM_OUTSIDE for code in (-number, 128 + number)}
-"""Exit codes of a command that was killed; 128 and more are what a shell or a container makes of it."""
 LOOK_SECONDS = 0.05
 TOLD_SECONDS = 1.0
 """How long after a command's early end the worker may be asked to leave: Slurm signals both at once."""
-SHORTAGE = re.compile("out of memory|can't allocate memory|MemoryError|std::bad_alloc")
-
-
-class CommandFailed(Exception):  # noqa: N818 - an outcome of a trial
-    """The command ended in a way that fails its trial."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.reason)
-        self.failure = failure
 
 
 class CommandWorker(Worker, Protocol):
@@ -111,46 +96,45 @@ class CommandTrial:
                 self.saved, self.problem = None, str(reason)
 
     def _attempt(self) -> dict[str, bytes]:
-        with _own_folder() as own:
-            paths = {name: own / name for name in ("report", "parameters", "checkpoints", "artifacts")}
-            for name in ("checkpoints", "artifacts"):
-                paths[name].mkdir()
-            paths["parameters"].write_text(json.dumps(dict(self.settings)), encoding="utf-8")
-            if self.saved is not None:
+        with trial_folder(self.settings) as own:
+            if self.saved is None:
+                self._begin([])
+            else:
                 try:
-                    self._earlier = unpack(self.saved, paths["checkpoints"])
+                    self._earlier = unpack(self.saved, own.checkpoints)
                 except SnapshotUnusable as unusable:
                     raise _BeginsAnew(str(unusable)) from None
-            else:
-                self._begin([])
+            process = self._started(own)
             try:
-                command = filled_in(self.table.command, self.settings, paths)
-                environment = environment_of(paths, self.place.device, self.place.threads)
-                process = CommandProcess(
-                    command, self.place.folder, environment, paths["report"], self.watchdog, own
-                )
-            except UserError as mistake:
-                raise JobMistake(str(mistake)) from None
-            except OSError as error:
-                said = f"the command cannot be run: {error.strerror or error}"
-                raise CommandFailed(Failure("exception", said)) from None
-            try:
-                self._follow(process, paths["checkpoints"])
-                self._end(process, paths["checkpoints"])
+                self._follow(process, own)
+                self._end(process, own)
             except TrialEnded:
                 process.end()
                 raise
             finally:
                 process.close()
                 self.watchdog.forget()
-            return self._files(paths["artifacts"])
+            return own.files(self.worker.say)
+
+    def _started(self, own: TrialFolder) -> CommandProcess:
+        environment = environment_of(own.paths, self.place.device, self.place.threads)
+        try:
+            command = filled_in(self.table.command, self.settings, own.paths)
+            return CommandProcess(
+                command, self.place.folder, environment, own.report, self.watchdog, own.folder
+            )
+        except UserError as mistake:
+            raise JobMistake(str(mistake)) from None
+        except OSError as error:
+            said = f"the command cannot be run: {error.strerror or error}"
+            raise CommandFailed(Failure("exception", said)) from None
 
     def _begin(self, history: list[EpochMetrics], problem: str | None = None) -> None:
         self._has_begun = True
         self.history = list(history)
         self.worker.began({}, history, problem or self.problem)
 
-    def _follow(self, process: CommandProcess, checkpoints: Path) -> None:
+    def _follow(self, process: CommandProcess, own: TrialFolder) -> None:
         """Read reports and output until the command ends."""
         patterns = PatternReader(
             [re.compile(pattern) for pattern in self.table.pattern], self.description.objective
@@ -163,16 +147,16 @@ class CommandTrial:
             found += [report for line in process.output() if (report := patterns.read(line))]
             for report in found:
                 now = time.perf_counter()
-                self._done(report, now - began, process, checkpoints)
+                self._done(report, now - began, process, own)
                 began = now
             self.worker.check()
             if self.worker.is_to_drain and self._told_to_end is None and is_running:
                 if not self._is_saved:
-                    self._save(process, checkpoints)
+                    self._save(process, own)
                 self._told_to_end = time.monotonic()
                 process.terminate()
 
-    def _done(self, report: Report, seconds: float, process: CommandProcess, checkpoints: Path) -> None:
+    def _done(self, report: Report, seconds: float, process: CommandProcess, own: TrialFolder) -> None:
         if not self._has_begun:
             self._go_on(report)
         epoch = len(self.history) + 1
@@ -189,7 +173,7 @@ class CommandTrial:
         done = reported_epoch(self.description, epoch, report.metrics, seconds, "its report")
         self.history.append(done)
         is_last = epoch == self.settings["epochs"]
-        state = self._state(process, checkpoints)
+        state = self._state(process, own)
         self._is_saved = state is None
         if self.worker.epoch_done(done, state, is_last=is_last):
             raise Drained
@@ -204,25 +188,25 @@ class CommandTrial:
             )
         self._begin(self._earlier[:done], None if done else "the command began at its first epoch")
 
-    def _state(self, process: CommandProcess, checkpoints: Path) -> Callable[[], bytes] | None:
+    def _state(self, process: CommandProcess, own: TrialFolder) -> Callable[[], bytes] | None:
         """What makes the state after the last epoch; None if there is none to keep."""
-        if not self._numbers_epochs or not any(checkpoints.iterdir()):
+        if not self._numbers_epochs or not own.has_state:
             return None
 
         def packed() -> bytes:
             with process.held():
-                content = pack(checkpoints, self.history)
+                content = pack(own.checkpoints, self.history)
             self._is_saved = True
             return content
 
         return packed
 
-    def _save(self, process: CommandProcess, checkpoints: Path) -> None:
-        state = self._state(process, checkpoints)
+    def _save(self, process: CommandProcess, own: TrialFolder) -> None:
+        state = self._state(process, own)
         if state is not None:
             self.worker.state_saved(len(self.history), state())
 
-    def _end(self, process: CommandProcess, checkpoints: Path) -> None:
+    def _end(self, process: CommandProcess, own: TrialFolder) -> None:
         """Judge how the command ended."""
         code, epochs = process.exit_code, self.settings["epochs"]
         if code == 0 and not self._has_begun and len(self._earlier) == epochs:
@@ -231,9 +215,9 @@ class CommandTrial:
             return
         if self._is_told_to_leave():
             if code != -signal.SIGTERM and self._has_begun:  # it had time to save where it is
-                self._save(process, checkpoints)
+                self._save(process, own)
             raise Drained
-        failure = _failure(code, list(process.last_lines))
+        failure = failure_of(code, list(process.last_lines))
         if not self._has_begun and failure.kind != "lost":
             raise _BeginsAnew(f"with its saved state, {first_line(failure.reason)}")
         if code:
@@ -246,43 +230,6 @@ class CommandTrial:
             time.sleep(LOOK_SECONDS)
         return self.worker.is_to_drain
 
-    def _files(self, folder: Path) -> dict[str, bytes]:
-        files = {}
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and not path.is_symlink() and FILE_NAME.fullmatch(path.name):
-                files[path.name] = path.read_bytes()
-            else:
-                self.worker.say(
-                    f"not kept: {path.name!r} is no file, or has another name than a file may have"
-                )
-        return files
-
 
 class _BeginsAnew(Exception):  # noqa: N818 - an outcome
     """The command must begin at its first epoch, without a saved state; the message says why."""
-
-
-@contextmanager
-def _own_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="mnist-tune-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _failure(code: int, last_lines: list[str]) -> Failure:
-    how = f"was killed by {_signal(-code)}" if code < 0 else f"exited with {code}"
-    said = f"the command {how}: {last_lines[-1]}" if last_lines else f"the command {how}"
-    reason = "\n".join([said, *last_lines])
-    if code in KILLED:
-        return Failure("lost", reason)
-    is_short = any(SHORTAGE.search(line) for line in last_lines)
-    return Failure("out_of_memory" if is_short else "exception", reason)
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -1,0 +1,59 @@
+"""The temporary folder of a command's trial: its parameters, its reports, its state and its files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mnist_tune.jobs.saved_files import NAME
+
+
+class TrialFolder:
+    """The folder and what is in it; `paths` has the names that a command's placeholders use."""
+
+    def __init__(self, folder: Path, parameters: Mapping[str, Any]) -> None:
+        """Make all but the pipe of the reports in a folder that is empty."""
+        self.folder = folder
+        self.report, self.checkpoints, self.artifacts = (
+            folder / name for name in ("report", "checkpoints", "artifacts")
+        )
+        given = folder / "parameters.json"
+        self.paths = {
+            "report": self.report,
+            "parameters": given,
+            "checkpoints": self.checkpoints,
+            "artifacts": self.artifacts,
+        }
+        self.checkpoints.mkdir()
+        self.artifacts.mkdir()
+        given.write_text(json.dumps(dict(parameters)), encoding="utf-8")
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the command has saved anything to go on from."""
+        return any(self.checkpoints.iterdir())
+
+    def files(self, say: Callable[[str], None]) -> dict[str, bytes]:
+        """The files that the command has left to be kept with its trial, by name."""
+        files = {}
+        for path in sorted(self.artifacts.iterdir()):
+            if path.is_file() and not path.is_symlink() and NAME.fullmatch(path.name):
+                files[path.name] = path.read_bytes()
+            else:
+                say(f"not kept: {path.name!r} is no file, or has another name than a file may have")
+        return files
+
+
+@contextmanager
+def trial_folder(parameters: Mapping[str, Any]) -> Iterator[TrialFolder]:
+    """A folder for one run of a command; it is removed at the end of the block."""
+    folder = Path(tempfile.mkdtemp(prefix="mnist-tune-"))
+    try:
+        yield TrialFolder(folder, parameters)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,45 @@
+"""A command runs only where somebody has allowed it, whatever a database holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_tune.jobs.command.permitted import digest
+from mnist_tune.spec.reading import load_spec
+from tests.jobs.test_trust import change_spec
+from tests.support.command_jobs import command_job
+from tests.support.commands import Command, finish, start_command
+
+
+def test_a_command_runs_only_where_it_is_allowed(tmp_path: Path, command: Command) -> None:
+    assert command("create-study", str(command_job(tmp_path))).code == 0
+    answer = finish(start_command("worker", "decay", folder=tmp_path))
+    assert (answer.returncode, answer.stderr) == (
+        2,
+        "mnist-tune: the study's job is a command: python decay.py {args}; if you trust it, say in which "
+        "folder it is to be run: --allow-command FOLDER\n",
+    )
+    answer = finish(start_command("worker", "decay", "--job", "decay.py:train", folder=tmp_path))
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    allowed = finish(start_command("worker", "decay", "--allow-command", str(tmp_path), folder=tmp_path))
+    assert allowed.returncode == 0, allowed.stderr
+    assert f"runs in {tmp_path}: python decay.py {{args}}" in allowed.stdout
+
+
+def test_a_run_does_not_run_a_command_that_was_changed_in_its_database(
+    tmp_path: Path, command: Command
+) -> None:
+    spec = command_job(tmp_path)
+    assert command("create-study", str(spec)).code == 0
+    known = digest(load_spec(spec).job)
+    assert known is not None
+    change_spec(tmp_path / "studies.db", {"command": ["touch", "was-run"]})
+    line = ["worker", "decay", "--allow-command", ".", "--command-digest", known]
+    answer = finish(start_command(*line, folder=tmp_path))
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        "mnist-tune: the study's command is not the one of its spec any more: touch was-run; create the "
+        "study anew, under another name\n"
+    )
+    assert finish(start_command("run", str(spec), folder=tmp_path)).returncode == 2
+    assert not list(tmp_path.rglob("was-run"))

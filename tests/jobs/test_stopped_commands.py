@@ -1,0 +1,84 @@
+"""A command that is drained or pruned while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.results.trial_result import State
+from tests.support.command_jobs import (
+    DECAY,
+    DECAY_SPEC,
+    command_job,
+    has_an_epoch,
+    numbers_of,
+    one_cell,
+    results_in,
+    run,
+)
+from tests.support.commands import finish, start_command
+from tests.support.waiting import wait_until
+
+SAVES_WHEN_TOLD = DECAY.replace(
+    "state = Path(",
+    """
+def leave(*_: object) -> None:
+    print("saves within an epoch")
+    state.write_text(json.dumps([error, luck + 1, epoch + 1]))
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, leave)
+state = Path(""",
+)
+
+
+@pytest.mark.parametrize(("script", "luck"), [(DECAY, 0), (SAVES_WHEN_TOLD, 1)], ids=["unaware", "saves"])
+def test_a_drained_command_goes_on_from_what_it_has_saved(tmp_path: Path, script: str, luck: int) -> None:
+    whole, drained = tmp_path / "whole", tmp_path / "drained"
+    run(command_job(whole, spec=one_cell()), whole)
+    spec = command_job(drained, script, one_cell().replace("checkpoint_interval = 0", ""))
+    finish(start_command("create-study", str(spec), folder=drained))
+    line = ["worker", "decay", "--allow-command", "."]
+    worker = start_command(*line, folder=drained, environment={"PAUSE": "600"})
+    wait_until(lambda: has_an_epoch(drained))
+    worker.terminate()
+    answer = finish(worker)
+    assert answer.returncode == 3, answer.stdout + answer.stderr
+    assert finish(start_command(*line, folder=drained)).returncode == 0
+    results = results_in(drained)
+    first, second = results.attempts
+    assert (first.failure or {})["class"] == "preempted"
+    assert (second.resumed or {})["epoch"] == 1
+    expected = numbers_of(results_in(whole))[0.5]
+    found = numbers_of(results)[0.5]
+    assert [one["error"] for one in found] == [one["error"] for one in expected]
+    # The script that saves when it is told to leave has written another state than after the epoch.
+    assert (found[1]["luck"] != expected[1]["luck"]) == bool(luck)
+    assert finish(start_command("verify", "decay", folder=drained)).returncode == 0
+
+
+def test_a_pruned_command_is_ended(tmp_path: Path) -> None:
+    pruner = '\n[pruner]\nname = "median"\nn_startup_trials = 1\nn_warmup_steps = 1\n'
+    becomes_worse = (
+        DECAY.replace("error, luck, first = 1.0", "error, luck, first = worse(), options.seed, 1")
+        .replace(
+            "state = Path(",
+            """
+def worse() -> float:
+    runs = here / "runs"
+    runs.touch()
+    runs.write_text(runs.read_text() + "x")
+    return float(10 ** len(runs.read_text()))
+
+state = Path(""",
+        )
+        .replace("worse(), options.seed, 1, options.seed, 1", "worse(), options.seed, 1")
+    )
+    spec = command_job(tmp_path, becomes_worse, DECAY_SPEC + pruner)
+    finish(start_command("create-study", str(spec), folder=tmp_path))
+    line = ["worker", "decay", "--allow-command", ".", "--max-trials", "1"]
+    finish(start_command(*line, folder=tmp_path))
+    answer = finish(start_command(*line, folder=tmp_path, environment={"PAUSE": "1"}))
+    assert answer.returncode == 0, answer.stderr
+    assert [attempt.state for attempt in results_in(tmp_path).attempts] == [State.COMPLETE, State.PRUNED]
