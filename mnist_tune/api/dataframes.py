@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.description import SECONDS
+from mnist_tune.jobs.metric import SECONDS
 from mnist_tune.results.eta import own_epochs
 from mnist_tune.results.reading import STATES
 from mnist_tune.results.study_results import Results

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from mnist_tune.jobs.description import words
+from mnist_tune.jobs.metric import words
 from mnist_tune.results.candidates import SEED
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place

@@ -111,7 +111,7 @@ def try_(
 
 
 def _ending(tried: Tried, save: Path | None) -> Iterator[str]:
-    from mnist_tune.jobs.description import words
+    from mnist_tune.jobs.metric import words
 
     yield f"complete: {words(tried.job.objective)} {tried.job.text(tried.value)}"
     for name, fact in tried.facts.items():

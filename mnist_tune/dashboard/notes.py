@@ -11,7 +11,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.jobs.description import JobDescription, words
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.epochs import history_of
 from mnist_tune.records.values import parse

@@ -12,16 +12,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.description import (
-    Binomial,
-    Direction,
-    JobDescription,
-    Metric,
-    Normal,
-    ObjectiveEpoch,
-    Source,
-)
+from mnist_tune.jobs.description import Binomial, Direction, JobDescription, Normal, ObjectiveEpoch, Source
 from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
+from mnist_tune.jobs.metric import Metric
 from mnist_tune.jobs.plan import Plan, Remark
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mnist_tune.jobs.description import SECONDS, JobDescription, words
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.metric import SECONDS, words
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mnist_tune.jobs.description import MOST_METRICS, NAME, SECONDS, JobDescription, is_taken, words
+from mnist_tune.jobs.description import MOST_METRICS, JobDescription
 from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
+from mnist_tune.jobs.metric import NAME, SECONDS, is_taken, words
 from mnist_tune.jobs.metrics import EpochMetrics
 
 

@@ -29,9 +29,10 @@ from mnist_tune.errors import Damaged
 from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
-from mnist_tune.jobs.description import JobDescription, words
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.hyperparameters import MOST, Count
 from mnist_tune.jobs.loading import built_in_description
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
 from mnist_tune.records.version_0_5_0 import EpochOf050
 from mnist_tune.spec.documents import complaint

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mnist_tune.jobs.description import Binomial, words
+from mnist_tune.jobs.description import Binomial
+from mnist_tune.jobs.metric import words
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.ranges import close_up, is_logarithmic, values_of
 from mnist_tune.report.section import (

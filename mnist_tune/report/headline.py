@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mnist_tune.jobs.description import Binomial, words
+from mnist_tune.jobs.description import Binomial
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.mnist.image_sets import MNIST, set_name
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.section import Table, of_field, table, worded

@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mnist_tune.jobs.description import Metric, words
+from mnist_tune.jobs.metric import Metric, words
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.ranges import PERCENT
 from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, rounded, short_name, table

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mnist_tune.jobs.description import Metric
+from mnist_tune.jobs.metric import Metric
 from mnist_tune.report.section import ends, is_winner
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult

@@ -10,7 +10,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna.visualization import plot_parallel_coordinate
 
-from mnist_tune.jobs.description import words
+from mnist_tune.jobs.metric import words
 from mnist_tune.report.panels import finish, logarithmic, panels
 from mnist_tune.report.section import (
     Picture,

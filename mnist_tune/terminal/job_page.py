@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from mnist_tune.jobs.description import Binomial, JobDescription, Metric, Normal, Source
+from mnist_tune.jobs.description import Binomial, JobDescription, Normal, Source
 from mnist_tune.jobs.fields import Fields, JobField
+from mnist_tune.jobs.metric import Metric
 from mnist_tune.terminal.compact_table import compact_table
 from mnist_tune.text.wording import first_line
 

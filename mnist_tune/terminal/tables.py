@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnist_tune.jobs.description import Metric, words
+from mnist_tune.jobs.metric import Metric, words
 from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.candidates import SEED, EndedEarly

@@ -18,7 +18,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mnist_tune.jobs.description import Metric, Normal
+from mnist_tune.jobs.description import Normal
+from mnist_tune.jobs.metric import Metric
 from mnist_tune.jobs.hyperparameters import Hyperparameters
 from mnist_tune.jobs.interface import Trial, job
 

@@ -17,18 +17,10 @@ from pydantic import (
 )
 
 from mnist_tune.jobs.command.arguments import ALL_ARGUMENTS, FOLDERS, placeholders
-from mnist_tune.jobs.description import (
-    Binomial,
-    Direction,
-    JobDescription,
-    Metric,
-    MetricName,
-    Normal,
-    ObjectiveEpoch,
-    Source,
-)
+from mnist_tune.jobs.description import Binomial, Direction, JobDescription, Normal, ObjectiveEpoch, Source
 from mnist_tune.jobs.fields import TYPES, JobField
 from mnist_tune.jobs.hyperparameters import STRICT, Hyperparameters
+from mnist_tune.jobs.metric import Metric, MetricName
 from mnist_tune.jobs.plan import Plan, Remark
 from mnist_tune.jobs.reference import JobTable
 

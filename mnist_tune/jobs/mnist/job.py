@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.jobs.description import Binomial, Metric
+from mnist_tune.jobs.description import Binomial
 from mnist_tune.jobs.interface import Trial, job
+from mnist_tune.jobs.metric import Metric
 from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
 from mnist_tune.jobs.mnist.remarks import check

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.jobs.description import SECONDS
 from mnist_tune.jobs.interface import CannotResume, NonFiniteMetric
+from mnist_tune.jobs.metric import SECONDS
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.mnist.augmentation import Augmentation, is_augmented
 from mnist_tune.jobs.mnist.dataset import LabeledImages

@@ -1,0 +1,87 @@
+"""A metric: how it may be called, and how people read its values."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from mnist_tune.jobs.fields import Described
+
+SECONDS = "seconds"
+"""The name of the number that says how long an epoch took."""
+TAKEN = {
+    *("epoch", SECONDS, "number", "cell", "inherited"),
+    *("study", "trial", "seeds", "provisional", "study_finished", "evidence", "storage"),
+    *("exported_by", "environment"),
+}
+"""Names that stand beside metrics in tables of epochs and in exports; no metric may have them."""
+NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
+
+
+def is_taken(name: str) -> bool:
+    """Whether a name stands beside metrics with another meaning."""
+    return name in TAKEN or name.endswith("_per_second") or name.startswith("params_")
+
+
+def _is_free(name: str) -> str:
+    if is_taken(name):
+        raise ValueError(f"'{name}' has another meaning in tables and exports; give the metric another name")
+    return name
+
+
+MetricName = Annotated[str, Field(pattern=NAME), AfterValidator(_is_free)]
+
+
+class Metric(Described):
+    """How people read a metric: `unit` follows the number, which has `digits` after the point."""
+
+    unit: Annotated[str, Field(max_length=10)] = ""
+    title: Annotated[str, Field(max_length=20)] = ""
+    """A short name for narrow columns; without it, the metric's name is taken."""
+    digits: Annotated[int, Field(ge=0, le=12)] = 4
+    low: float | None = None
+    """The lowest possible value; None means that there is none."""
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low = {self.low:g} must be less than high = {self.high:g}")
+        return self
+
+    @property
+    def width(self) -> float:
+        """The largest difference of two values; infinite without limits."""
+        return math.inf if self.low is None or self.high is None else self.high - self.low
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is a possible one. nan is, unless the metric has a limit."""
+        return not (
+            (self.low is not None and not value >= self.low)
+            or (self.high is not None and not value <= self.high)
+        )
+
+    def text(self, value: float | None) -> str:
+        """The value with its unit, its number in at most 8 characters and a sign; empty for None."""
+        if value is None:
+            return ""
+        return f"{self.number(value)} {self.unit}" if self.unit else self.number(value)
+
+    def number(self, value: float | None) -> str:
+        """The value without its unit; empty for None."""
+        if value is None:
+            return ""
+        if value == 0 or not math.isfinite(value):
+            return f"{value:.{self.digits}f}"
+        size = math.floor(math.log10(abs(value)))
+        if size >= 7 or (size < -self.digits + 1 and not self.unit):
+            return f"{value:.2e}" if abs(size) < 100 else f"{value:.1e}"
+        return f"{value:.{min(self.digits, max(0, 6 - max(size, 0)))}f}"
+
+
+def words(name: str) -> str:
+    """A metric's name as people say it: validation_loss is 'validation loss'."""
+    return re.sub("_+", " ", name).strip()
