@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mnist_tune.jobs.fields import Described, Fields, fields_of
 from mnist_tune.jobs.metric import SECONDS, Metric, MetricName, words
+from mnist_tune.text.wording import speed
 
 Direction = Literal["minimize", "maximize"]
 ObjectiveEpoch = Literal["last", "best"]
@@ -113,6 +114,15 @@ class JobDescription(Described):
     def rate(self) -> str | None:
         """The name of the number that says how fast an epoch was, such as `rows_per_second`."""
         return None if self.unit is None else f"{self.unit}_per_second"
+
+    @property
+    def speed_unit(self) -> str:
+        """The unit of a speed, such as `rows/s`; empty if the job does not count what it goes through."""
+        return "" if self.unit is None else f"{self.unit}/s"
+
+    def speed(self, value: float | None) -> str:
+        """A speed as people read it, with its unit; empty for None."""
+        return "" if value is None else f"{speed(value)} {self.speed_unit}"
 
     def shown(self, reported: Iterable[str] = ()) -> list[str]:
         """The names of the metrics in the order in which people see them; the objective comes last.

@@ -42,8 +42,8 @@ class EpochMetrics:
         parts = [
             f"{words(name)} {job.metric(name).text(value)}" for name, value in found if value is not None
         ]
-        if job.rate is not None and (speed := self[job.rate]) is not None:
-            parts.append(f"{speed:,.0f} {job.unit}/s")
+        if job.rate is not None and self[job.rate] is not None:
+            parts.append(job.speed(self[job.rate]))
         return f"epoch {self.epoch}/{epochs}: {', '.join(parts)}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from mnist_tune.jobs.description import JobDescription
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, table
 from mnist_tune.report.taken_over import ran_here
@@ -14,7 +15,7 @@ from mnist_tune.results.eta import own_epochs
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.times import on_axis, zone_at
-from mnist_tune.text.wording import duration
+from mnist_tune.text.wording import duration, speed
 
 BINS = 200
 Span = tuple[float, float, float]
@@ -24,7 +25,8 @@ Span = tuple[float, float, float]
 def throughput(results: Results) -> Picture:
     """The picture of the job's units per second, summed over workers."""
     question = "How fast did it go?"
-    unit, rate = results.job.unit, results.job.rate
+    job = results.job
+    unit, rate = job.unit, job.rate
     if unit is None or rate is None:
         why = "The job does not say what an epoch goes through (its unit), so that no speed is known."
         return Picture("throughput", question, why)
@@ -43,23 +45,24 @@ def throughput(results: Results) -> Picture:
     figure = panels([""], height=240)
     figure.add_scatter(
         x=[on_axis(time, zone) for time in times],
-        y=[round(rate, 1) for rate in [*rates, rates[-1]]],
+        y=[float(f"{rate:.6g}") for rate in [*rates, rates[-1]]],
+        text=[job.speed(rate) for rate in [*rates, rates[-1]]],
         mode="lines",
         line={"shape": "hv", "color": colour("tied"), "width": 2},
         fill="tozeroy",
         fillcolor=colour("raised"),
         showlegend=False,
-        hovertemplate=f"%{{x}}: %{{y:,.0f}} {unit}/s<extra></extra>",
+        hovertemplate="%{x}: %{text}<extra></extra>",
     )
     figure.layout.xaxis.update(type="date", nticks=4, tickangle=0, title={"text": str(zone)})
-    figure.layout.yaxis.update(rangemode="tozero", title={"text": f"{unit}/s, all workers"})
-    total = sum((until - since) * speed for since, until, speed in spans)
+    figure.layout.yaxis.update(rangemode="tozero", title={"text": f"{job.speed_unit}, all workers"})
+    total = sum((until - since) * per_second for since, until, per_second in spans)
     answer = (
-        f"{total:,.0f} training {unit} in {duration(end - begin)}: {total / (end - begin or 1):,.0f} "
-        f"{unit}/s on average, all workers together, validation included. "
+        f"{total:,.0f} training {unit} in {duration(end - begin)}: {job.speed(total / (end - begin or 1))} "
+        "on average, all workers together, validation included. "
         "Epochs that were begun and lost are not in it."
     )
-    return Picture("throughput", question, answer, finish(figure), [_by_worker(attempts, unit, rate)])
+    return Picture("throughput", question, answer, finish(figure), [_by_worker(attempts, job, rate)])
 
 
 def _spans(attempt: TrialResult, first: datetime, rate: str) -> Iterator[Span]:
@@ -74,15 +77,15 @@ def _spans(attempt: TrialResult, first: datetime, rate: str) -> Iterator[Span]:
     at = (attempt.started - first).total_seconds()
     if attempt.state in (State.COMPLETE, State.PRUNED) and attempt.ended is not None:
         at = (attempt.ended - first).total_seconds() - sum(seconds for seconds, _ in epochs)
-    for seconds, speed in epochs:
-        yield at, at + seconds, speed
+    for seconds, per_second in epochs:
+        yield at, at + seconds, per_second
         at += seconds
 
 
 def _timed(attempt: TrialResult, rate: str) -> list[tuple[float, float]]:
     """Seconds and speeds of the epochs that the attempt ran itself, where they are known."""
     found = ((epoch.seconds, epoch[rate]) for epoch in own_epochs(attempt))
-    return [(seconds, speed) for seconds, speed in found if seconds is not None and speed is not None]
+    return [(took, fast) for took, fast in found if took is not None and fast is not None]
 
 
 def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
@@ -99,21 +102,21 @@ def _rates(spans: list[Span], begin: float, width: float) -> list[float]:
     return rates
 
 
-def _by_worker(attempts: Sequence[TrialResult], unit: str, rate: str) -> Table:
+def _by_worker(attempts: Sequence[TrialResult], job: JobDescription, rate: str) -> Table:
     trained: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for attempt in attempts:
         worker = attempt.worker or "unknown"
-        for took, speed in _timed(attempt, rate):
-            trained[worker] = trained.get(worker, 0.0) + speed * took
+        for took, per_second in _timed(attempt, rate):
+            trained[worker] = trained.get(worker, 0.0) + per_second * took
             seconds[worker] = seconds.get(worker, 0.0) + took
     rows = [
         [
             worker,
             f"{trained[worker]:,.0f}",
             duration(seconds[worker]),
-            f"{trained[worker] / (seconds[worker] or 1):,.0f}",
+            speed(trained[worker] / (seconds[worker] or 1)),
         ]
         for worker in sorted(trained, key=lambda worker: -trained[worker])
     ]
-    return table(["worker", unit, "time in epochs", f"{unit}/s"], rows, "busiest")
+    return table(["worker", job.unit or "", "time in epochs", job.speed_unit], rows, "busiest")

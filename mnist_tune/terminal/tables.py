@@ -11,14 +11,13 @@ from rich.text import Text
 
 from mnist_tune.jobs.metric import Metric, words
 from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
-from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.compact_table import compact_table
-from mnist_tune.text.wording import clock, duration, first_line, parameter, percent
+from mnist_tune.text.wording import clock, duration, first_line, parameter, percent, speed
 
 if TYPE_CHECKING:
     from mnist_tune.jobs.metrics import Evaluation
@@ -103,22 +102,18 @@ def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -
 
 def workers_table(results: Results) -> RenderableType:
     """All workers: name, device, state, trial, speed, and when each was last heard of."""
-    speed = [f"{results.job.unit}/s"] if results.job.unit else []
-    table = compact_table("worker", "device", "state", "trial", *speed, "last beat")
+    unit = [results.job.speed_unit] if results.job.unit else []
+    table = compact_table("worker", "device", "state", "trial", *unit, "last beat")
     for worker in results.workers:
         table.add_row(
             first_line(worker.name),
             first_line(worker.device),
             f"{worker.state}: {first_line(worker.departure)}" if worker.departure else worker.state,
             "" if worker.trial is None else str(worker.trial),
-            *(_speed(worker) for _ in speed),
+            *(speed(worker.units_per_second) for _ in unit),
             f"{duration(worker.seconds_since_beat)} ago",
         )
     return table
-
-
-def _speed(worker: WorkerRow) -> str:
-    return "" if worker.units_per_second is None else f"{worker.units_per_second:,.0f}"
 
 
 def evaluation_tables(evaluation: Evaluation, images: ImageSet) -> RenderableType:

@@ -18,7 +18,7 @@ from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import clock, parameter, shortened
+from mnist_tune.text.wording import clock, parameter, shortened, speed
 
 STYLES = {State.RUNNING: "cyan", "stale": "yellow", State.FAILED: "red", State.COMPLETE: "green"}
 """Colours repeat what the symbol and the word beside them say."""
@@ -147,12 +147,7 @@ class _Drawings:
         if job.rate is None:
             return []
         rate = job.rate
-
-        def speed(epoch: EpochMetrics) -> str:
-            value = epoch[rate]
-            return "" if value is None else f"{value:,.0f}"
-
-        return [Column(f"{job.unit}/s", 10, 9, _last(speed), right=True)]
+        return [Column(job.speed_unit, 10, 9, _last(lambda epoch: speed(epoch[rate])), right=True)]
 
     def _left(self, attempt: TrialResult, _width: int) -> str:
         seconds = self._pace.seconds_left_of(attempt)

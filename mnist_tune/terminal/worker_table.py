@@ -14,7 +14,7 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.column_layout import Column, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import duration, first_line, shortened
+from mnist_tune.text.wording import duration, first_line, shortened, speed
 
 STATES = (WorkerState.WORKING, WorkerState.DRAINING, WorkerState.IDLE, WorkerState.SILENT)
 """The states of the workers that are shown, in this order; workers that left are not shown."""
@@ -62,8 +62,8 @@ def _columns(pen: Pen, job: JobDescription) -> list[Column[WorkerRow]]:
         text = first_line(worker.device)
         return pen.text(text if cell_len(text) <= width else chop_cells(text, width - 1)[0] + pen.ellipsis)
 
-    def speed(worker: WorkerRow, _width: int) -> str:
-        return "" if worker.units_per_second is None else f"{worker.units_per_second:,.0f}"
+    def rate(worker: WorkerRow, _width: int) -> str:
+        return speed(worker.units_per_second)
 
     return [
         Column("worker", 0, 16, name, most=32),
@@ -71,7 +71,7 @@ def _columns(pen: Pen, job: JobDescription) -> list[Column[WorkerRow]]:
         Column(
             "trial", 2, 6, lambda worker, _: "" if worker.trial is None else str(worker.trial), right=True
         ),
-        *([Column(f"{job.unit}/s", 3, 9, speed, right=True)] if job.unit else []),
+        *([Column(job.speed_unit, 3, 9, rate, right=True)] if job.unit else []),
         Column(
             "last beat", 5, 15, lambda worker, _: f"{duration(worker.seconds_since_beat)} ago", right=True
         ),

@@ -176,3 +176,14 @@ def test_nothing_of_the_built_in_job_is_in_the_report_of_another(study: OpenStud
     for word in ("accuracy", "image", "digit", "MNIST", "98.94", " %", "points"):
         assert not [text for text in said if word in text]
     assert "98.94" not in page(report)
+
+
+def test_the_report_shows_the_speed_of_a_slow_job(tmp_path: Path) -> None:
+    study = regression_study(tmp_path)
+    complete_with(study, 1.0, 1.0, rate=False, rows_per_second=0.37)
+    speed = picture_of(report_of(study), "throughput")
+    assert ": 0.37 rows/s on average" in speed.answer
+    assert speed.tables[0].rows[0][-1] == "0.37"
+    (line,) = traces_of(speed)
+    assert max(line["y"]) == pytest.approx(0.37, rel=1e-3)
+    assert "0.37 rows/s" in line["text"]
