@@ -20,6 +20,7 @@ from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
 from mnist_tune.jobs.command.permitted import PermittedCommand, source_in
 from mnist_tune.jobs.command.table import CommandTable
 from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.interface import Job
 from mnist_tune.jobs.loading import OWN, load_installed, load_job
 from mnist_tune.jobs.plan import Plan, Remark
@@ -115,7 +116,7 @@ class _Conversation:
         try:
             return kind.validate_json(json.dumps(content["answer"]))
         except ValidationError as error:
-            problem = error.errors()[0]["msg"]
+            problem = first_mistake(error)
             raise UserError(f"job {self._name}: its description cannot be read: {problem}") from None
 
 

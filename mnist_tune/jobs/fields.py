@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from mnist_tune.jobs.hyperparameters import STRICT
+from mnist_tune.text.visible import visible
 
 MOST_FIELDS = 200
 LIMITS = {
@@ -56,6 +57,13 @@ class Described(BaseModel):
     """The base of what is described: strict, and the same whenever it is written as JSON."""
 
     model_config = STRICT
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first of pydantic's complaints on one line, with the place of what is wrong."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return visible((f"{where}: " if where else "") + first["msg"].removeprefix("Value error, "))
 
 
 class JobField:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.description import Binomial, Direction, JobDescription, Normal, ObjectiveEpoch, Source
+from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
 from mnist_tune.jobs.metric import Metric
 from mnist_tune.jobs.plan import Plan, Remark
@@ -128,9 +129,7 @@ class Job:
                 source=source,
             )
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UserError(f"job {name}: {f'{where}: ' if where else ''}{first['msg']}") from None
+            raise UserError(f"job {name}: {first_mistake(error)}") from None
 
     def options(self, given: Mapping[str, Any]) -> DataOptions | None:
         """The table [data] in the job's own class; None for a job that has no such table."""

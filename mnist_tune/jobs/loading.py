@@ -14,8 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.description import JobDescription, Source
+from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.fingerprint import source_of
 from mnist_tune.jobs.interface import Job
 from mnist_tune.jobs.reference import BUILT_IN, JobFile
@@ -122,4 +125,6 @@ def _module(file: JobFile) -> ModuleType:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # pydantic's own text has several lines
+        return f"{error.title}: {first_mistake(error)}"
     return first_line(f"{type(error).__name__}: {error}")

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from mnist_tune.jobs.fields import Described
+from mnist_tune.text.visible import visible
 
 SECONDS = "seconds"
 """The name of the number that says how long an epoch took."""
@@ -19,6 +20,11 @@ TAKEN = {
 }
 """Names that stand beside metrics in tables of epochs and in exports; no metric may have them."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
+
+
+def is_name(name: str) -> bool:
+    """Whether a metric may be called so: letters, digits and underscores."""
+    return re.fullmatch(NAME, name) is not None
 
 
 def is_taken(name: str) -> bool:
@@ -32,14 +38,31 @@ def _is_free(name: str) -> str:
     return name
 
 
+def _fits_a_line(text: str) -> str:
+    if visible(text) != text or text != text.strip():
+        raise ValueError(
+            f"'{visible(text)}' is shown within a line: leave out line breaks, other control characters, and "
+            "spaces around it"
+        )
+    return text
+
+
+def _is_no_markup(unit: str) -> str:
+    if found := set(unit) & set("<>&{}"):
+        raise ValueError(f"'{unit}' has a {min(found)}, which means something else in figures; leave it out")
+    return unit
+
+
 MetricName = Annotated[str, Field(pattern=NAME), AfterValidator(_is_free)]
 
 
 class Metric(Described):
     """How people read a metric: `unit` follows the number, which has `digits` after the point."""
 
-    unit: Annotated[str, Field(max_length=10)] = ""
-    title: Annotated[str, Field(max_length=20)] = ""
+    unit: Annotated[
+        str, Field(max_length=10), AfterValidator(_fits_a_line), AfterValidator(_is_no_markup)
+    ] = ""
+    title: Annotated[str, Field(max_length=20), AfterValidator(_fits_a_line)] = ""
     """A short name for narrow columns; without it, the metric's name is taken."""
     digits: Annotated[int, Field(ge=0, le=12)] = 4
     low: float | None = None

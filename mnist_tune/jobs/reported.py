@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from mnist_tune.jobs.description import MOST_METRICS, JobDescription
 from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
-from mnist_tune.jobs.metric import NAME, SECONDS, is_taken, words
+from mnist_tune.jobs.metric import SECONDS, is_name, is_taken, words
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.text.visible import visible
 
 
 def reported_epoch(
@@ -35,8 +35,11 @@ def _checked(job: JobDescription, epoch: int, metrics: Mapping[str, Any], where:
     if len(metrics) > MOST_METRICS:
         raise JobMistake(f"{where}: has {len(metrics)} metrics, more than {MOST_METRICS}")
     for name, value in metrics.items():
-        if not re.fullmatch(NAME, name):
-            raise JobMistake(f"{where}: {name[:60]!r} is no name of a metric; use letters, digits and '_'")
+        if not is_name(name):
+            raise JobMistake(
+                f"{where}: '{visible(name[:60])}' is no name of a metric; take letters, digits and "
+                "underscores, 60 at most"
+            )
         if name != job.unit and job.only_declared and name not in job.metrics:
             known = ", ".join(job.metrics)
             raise JobMistake(f"{where}: '{name}' is none of the job's metrics, which are {known}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from optuna.trial import TrialState
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from sqlalchemy import func, orm, select
 
 from mnist_tune.errors import Damaged
 from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.metric import NAME
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.columns import TrialColumns, epoch_rows, rows_of
 from mnist_tune.records.values import parse_as, possible
@@ -19,8 +20,10 @@ from mnist_tune.storage.keys import CLAIM, HISTORY
 from mnist_tune.storage.optuna_internals import heartbeats, intermediate_values, trials
 from mnist_tune.storage.tables import epochs
 
-NUMBERS: TypeAdapter[dict[str, float | None]] = TypeAdapter(dict[str, float | None])
-ALL_NUMBERS: TypeAdapter[list[dict[str, float | None]]] = TypeAdapter(list[dict[str, float | None]])
+Numbers: TypeAlias = dict[Annotated[str, Field(pattern=NAME)], float | None]
+"""The metrics of an epoch; their names stand in tables."""
+NUMBERS: TypeAdapter[Numbers] = TypeAdapter(Numbers)
+ALL_NUMBERS: TypeAdapter[list[Numbers]] = TypeAdapter(list[Numbers])
 FINISHED_NAMES = (TrialState.COMPLETE.name, TrialState.PRUNED.name)
 
 

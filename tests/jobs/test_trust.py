@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from mnist_tune.errors import Damaged
+from mnist_tune.jobs.loading import built_in_description
+from mnist_tune.records.epochs import history_of
+from mnist_tune.text.visible import visible
 from tests.support.commands import Command, finish, start_command
 from tests.support.own_jobs import own_job
 
@@ -29,6 +33,15 @@ def change_spec(database: Path, changes: dict[str, Any]) -> None:
             [json.dumps(spec)],
         )
     connection.close()
+
+
+FIT_WITH: dict[str, Any] = {
+    "name": "x",
+    "objective": "error",
+    "direction": "minimize",
+    "hyperparameters": {"properties": {name: {"type": "integer"} for name in ("epochs", "seed")}},
+}
+"""A description that is right, to be changed."""
 
 
 @pytest.fixture
@@ -95,6 +108,10 @@ def test_a_stored_name_makes_nothing_run(study: Path, command: Command, changes:
         {"name": "x"},
         {"name": "x", "objective": "a b", "direction": "minimize", "hyperparameters": {}},
         {"name": "x", "objective": "error", "direction": "minimize", "hyperparameters": {"properties": 5}},
+        FIT_WITH | {"metrics": {"error": {"unit": "m\n"}}},
+        FIT_WITH | {"metrics": {"error": {"title": "\x1b[2J"}}},
+        FIT_WITH | {"metrics": {"luck\n\x1b[2J": {}}},
+        FIT_WITH | {"unit": "rows\n\x1b[2J"},
         {
             "name": "x",
             "objective": "error",
@@ -110,3 +127,11 @@ def test_a_damaged_description_is_one_line(study: Path, command: Command, descri
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("mnist-tune: the stored spec of study 'fit' is damaged: ")
     assert answer.err.count("\n") == 1
+    assert "\x1b" not in answer.err
+
+
+def test_a_stored_name_of_a_metric_that_is_none_is_damage() -> None:
+    named = json.dumps({"validation_accuracy": 90.0, "luck\n\x1b[2J": 1.0, "seconds": 1.0})
+    with pytest.raises(Damaged, match=r"^is damaged in epoch 1: .* is not allowed") as told:
+        history_of([(1, named)], built_in_description())
+    assert "\n" not in visible(told.value)

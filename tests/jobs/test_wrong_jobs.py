@@ -34,6 +34,23 @@ SETTINGS = "    learning_rate: float = 0.1\n"
         ),
         ("settings: Settings, trial: Trial", "settings: Settings", "must take two arguments"),
         ('objective="error"', 'objective="seconds"', "'seconds' has another meaning in tables and exports"),
+        (
+            "import random",
+            "import random\nfrom mnist_tune.jobs.metric import Metric\nMetric(unit='m\\n')",
+            r"cannot be imported: Metric: unit: 'm\n' is shown within a line: leave out line breaks",
+        ),
+        (
+            "import random",
+            "import random\nfrom mnist_tune.jobs.metric import Metric\nMetric(title='\\x1b[31mred')",
+            r"Metric: title: '\x1b[31mred' is shown within a line",
+        ),
+        (
+            "import random",
+            "import random\nfrom mnist_tune.jobs.metric import Metric\nMetric(unit='%{x}')",
+            "Metric: unit: '%{x}' has a {, which means something else in figures; leave it out",
+        ),
+        (JOB, JOB[:-1] + ', metrics=["error", "a\\nb"])', r"metrics.a\nb.[key]: String should match pattern"),
+        ('unit="rows"', 'unit="rows\\n"', "unit: String should match pattern"),
         ('direction="minimize"', 'direction="down"', "direction: Input should be 'minimize' or 'maximize'"),
         (
             SETTINGS,
@@ -87,6 +104,7 @@ def test_a_job_that_cannot_be_found_is_one_line(
 
 MISTAKES = {
     "undeclared": ("trial.report(error=1.0, typo=2.0)", "'typo' is none of the job's metrics"),
+    "misnamed": ("trial.report(**{'a\\n': 1.0})", r"'a\n' is no name of a metric"),
     "text": ('trial.report(error="low")', "error should be a number, not str"),
     "truth": ("trial.report(error=True)", "error should be a number, not bool"),
     "without": ("trial.report(loss=1.0)", "'error', the job's objective, is missing"),
