@@ -161,7 +161,7 @@ def _words(cell: Candidate | None, metric: Metric) -> str:
 
 
 def _answer(results: Results, axes: dict[str, list[Any]], n_maps: int) -> str:
-    # Not the first of the ranking: a configuration that lacks seeds is below it, however high its mean.
+    # Not the first of the ranking: a configuration that lacks seeds is below it, however good its mean.
     means = sorted((place.candidate for place in results.ranking), key=lambda candidate: candidate.mean)
     job = results.job
     best = means[-1] if job.sign > 0 else means[0]

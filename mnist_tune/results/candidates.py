@@ -54,7 +54,7 @@ class Candidate:
 
     @property
     def first(self) -> TrialResult:
-        """The earliest trial. The one with the highest value would be the luckiest seed."""
+        """The earliest trial. The one with the best value would be the luckiest seed."""
         return min(self.attempts.values(), key=lambda attempt: attempt.number)
 
 

@@ -128,8 +128,9 @@ def _pruner(spec: Spec) -> Found:
             )
     metric, name = spec.description.of_objective, spec.description.short_name
     if pruner.min_delta is not None and pruner.min_delta >= metric.width:
-        points = " points" if metric.unit == "%" else ""
-        yield "pruner.min_delta", f"ends no trial: no {name} falls by {pruner.min_delta:g}{points}"
+        by = f"{pruner.min_delta:g} {'points' if metric.unit == '%' else metric.unit}".rstrip()
+        verb = "falls" if spec.description.sign > 0 else "rises"
+        yield "pruner.min_delta", f"ends no trial: no {name} {verb} by {by}"
     if (bootstrap := getattr(pruner, "bootstrap_count", 0)) >= spec.n_cells:
         yield (
             "pruner.bootstrap_count",

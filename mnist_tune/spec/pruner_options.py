@@ -21,7 +21,7 @@ class Pruner(Section):
 
     patience: Count | None = None
     min_delta: Annotated[float, Field(ge=0)] | None = None
-    """How many points below its best those epochs must be; None stands for 0."""
+    """By how much those epochs must be worse than its best one; None stands for 0."""
 
     @model_validator(mode="after")
     def _tolerance_is_of_patience(self) -> Self:
@@ -31,7 +31,7 @@ class Pruner(Section):
 
 
 class Median(Pruner):
-    """Ends a trial whose best epoch is below the median of the complete trials at the same epoch."""
+    """Ends a trial whose best epoch is worse than the median of the complete trials at the same epoch."""
 
     name: Literal["median"]
     n_startup_trials: Count = 5
