@@ -56,8 +56,8 @@ def run(
     workers: how many; None is `per_gpu` on every GPU, else one on every core.
     device: auto, cpu, cuda, cuda:N or mps.
     threads: CPU threads of a worker; None is 1.
-    data_dir: a folder with MNIST/raw/ and others; None is $MNIST_TUNE_DATA, else the user's cache, filled
-        at first use.
+    data_dir: the folder of the job's data. MNIST's has MNIST/raw/ in it, and is filled at first use; None is
+        $MNIST_TUNE_DATA for it, else the user's cache.
     checkpoints, artifacts: folders for training states, and for weights and logs; None is beside the
         SQLite file.
     progress: whether to print a line for each thing that happens.

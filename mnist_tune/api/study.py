@@ -110,7 +110,8 @@ class Study:
     def export(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
         """The best configuration as plain data, with its origin and how certain it is.
 
-        path: a file to write it to as well, as TOML, JSON or YAML by its suffix; `mnist-tune train` runs it.
+        path: a file to write it to as well, as TOML, JSON or YAML by its suffix. `mnist-tune train`
+            runs it if the job is the built-in one.
 
         Raises:
             UserError: no trial is complete yet, or the file cannot be written.

@@ -23,7 +23,7 @@ def export(
         Path | None, typer.Option("--output", help="Default: standard output.", show_default=False)
     ] = None,
 ) -> None:
-    """Write the best configuration, which 'mnist-tune train' runs unchanged.
+    """Write the best configuration. 'mnist-tune train' runs that of the built-in job unchanged.
 
     The best is the one with the best mean objective over its seeds; what is tied with it is
     named, and written beside it, as is that the study is not finished yet.
@@ -48,4 +48,5 @@ def export(
         for line in results.evidence:
             if line not in results.reservations:
                 options.say(line)
-        options.say(f"wrote {output}; train it with: mnist-tune train {output}")
+        train = f"; train it with: mnist-tune train {output}" if configuration.is_trainable else ""
+        options.say(f"wrote {output}{train}")

@@ -140,8 +140,8 @@ DataOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="Folder with MNIST/raw/ and others. Default: $MNIST_TUNE_DATA, else the user's cache, filled at "
-        "first use.",
+        help="Folder of the job's data. MNIST's has MNIST/raw/ in it, and is filled at first use; its "
+        "default is $MNIST_TUNE_DATA, else the user's cache.",
         show_default=False,
     ),
 ]

@@ -31,6 +31,8 @@ class Headline:
     standing: str
     winner: str
     configuration: str
+    is_trainable: bool
+    """Whether `mnist-tune train` takes the configuration."""
     numbers: Sequence[Figure]
     evidence: Sequence[str]
     next_step: str
@@ -47,10 +49,11 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
             else "No cell is complete yet"
         )
         return Headline(
-            _standing(results), f"{why}: there is no winner.", "", [], results.evidence,
+            _standing(results), f"{why}: there is no winner.", "", False, [], results.evidence,
             f"mnist-tune worker {results.name}", None,
         )  # fmt: skip
-    document = best_configuration(results, storage).document()
+    configuration = best_configuration(results, storage)
+    can_be_measured = configuration.is_trainable and results.job.evaluates
     numbers = [_validation(results, best)]
     if models:
         numbers.append(test_figure(models))
@@ -60,10 +63,11 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
     return Headline(
         _standing(results),
         worded(results, best.parameters),
-        dump(document, "toml"),
+        dump(configuration.document(), "toml"),
+        configuration.is_trainable,
         numbers,
         results.evidence,
-        "" if models or not results.job.evaluates else _to_the_test_data(results),
+        "" if models or not can_be_measured else _to_the_test_data(results),
         _ranking(results),
     )
 

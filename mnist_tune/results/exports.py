@@ -41,6 +41,11 @@ class Configuration(Section):
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
         return tables if self.job.name == BUILT_IN else {"job": self.job.document(), **tables}
 
+    @property
+    def is_trainable(self) -> bool:
+        """Whether `train` takes it: the command saves a network of the built-in job."""
+        return self.job.name == BUILT_IN
+
     def training_config(self, seed: int | None = None) -> Any:
         """The hyperparameters, with another seed if one is given.
 

@@ -187,3 +187,11 @@ def test_the_report_shows_the_speed_of_a_slow_job(tmp_path: Path) -> None:
     (line,) = traces_of(speed)
     assert max(line["y"]) == pytest.approx(0.37, rel=1e-3)
     assert "0.37 rows/s" in line["text"]
+
+
+def test_the_report_says_to_train_only_what_train_takes(tmp_path: Path) -> None:
+    study = regression_study(tmp_path, ", evaluate=print")
+    complete_with(study, 1.0)
+    report = report_of(study)
+    assert (report.headline.is_trainable, report.headline.next_step) == (False, "")
+    assert "mnist-tune train" not in page(report)
