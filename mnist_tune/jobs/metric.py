@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
+from rich.cells import cell_len
 
 from mnist_tune.jobs.fields import Described
 from mnist_tune.text.visible import visible
@@ -19,6 +20,10 @@ TAKEN = {
     *("exported_by", "environment"),
 }
 """Names that stand beside metrics in tables of epochs and in exports; no metric may have them."""
+PERCENT = "%"
+"""A unit whose numbers have few digits: less than one in the last place is nothing."""
+WIDEST = 8
+"""The most characters of a value, besides its sign and its unit."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
 
 
@@ -88,7 +93,7 @@ class Metric(Described):
         )
 
     def text(self, value: float | None) -> str:
-        """The value with its unit, its number in at most 8 characters and a sign; empty for None."""
+        """The value with its unit, its number in at most `WIDEST` characters and a sign; empty for None."""
         if value is None:
             return ""
         return f"{self.number(value)} {self.unit}" if self.unit else self.number(value)
@@ -97,12 +102,24 @@ class Metric(Described):
         """The value without its unit; empty for None."""
         if value is None:
             return ""
+        digits = min(self.digits, WIDEST - len("0."))
         if value == 0 or not math.isfinite(value):
-            return f"{value:.{self.digits}f}"
-        size = math.floor(math.log10(abs(value)))
-        if size >= 7 or (size < -self.digits + 1 and not self.unit):
-            return f"{value:.2e}" if abs(size) < 100 else f"{value:.1e}"
-        return f"{value:.{min(self.digits, max(0, 6 - max(size, 0)))}f}"
+            return f"{value:.{digits}f}"
+        size = int(f"{value:.6e}".partition("e")[2])  # of the value as it is rounded below
+        least = 1 - digits if digits > 1 else -digits
+        if size >= WIDEST - 1 or (size < least and self.unit != PERCENT):
+            short = f"{value:.2e}"
+            return short if len(short.lstrip("-")) <= WIDEST else f"{value:.1e}"
+        return f"{value:.{min(digits, WIDEST - 2 - max(size, 0))}f}"
+
+    @property
+    def room(self) -> int:
+        """The columns of a terminal that the longest text of a value takes."""
+        if self.unit == PERCENT and self.low is not None and self.high is not None:
+            number = max(len(self.number(end)) for end in (self.low, self.high))
+        else:
+            number = WIDEST + (self.low is None or self.low < 0)
+        return number + (1 + cell_len(self.unit) if self.unit else 0)
 
 
 def words(name: str) -> str:

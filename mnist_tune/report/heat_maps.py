@@ -10,9 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mnist_tune.jobs.metric import Metric, words
+from mnist_tune.jobs.metric import PERCENT, Metric, words
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.ranges import PERCENT
 from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, rounded, short_name, table
 from mnist_tune.report.theme import colour, scale
 from mnist_tune.results.candidates import SEED, Candidate

@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mnist_tune.jobs.metric import Metric
+from mnist_tune.jobs.metric import PERCENT, Metric
 from mnist_tune.report.section import ends, is_winner
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
-
-PERCENT = "%"
 
 
 def values_of(attempts: Sequence[TrialResult], metric: str) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
 
+from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.spec.study_spec import Spec
@@ -128,7 +129,7 @@ def _pruner(spec: Spec) -> Found:
             )
     metric, name = spec.description.of_objective, spec.description.short_name
     if pruner.min_delta is not None and pruner.min_delta >= metric.width:
-        by = f"{pruner.min_delta:g} {'points' if metric.unit == '%' else metric.unit}".rstrip()
+        by = f"{pruner.min_delta:g} {'points' if metric.unit == PERCENT else metric.unit}".rstrip()
         verb = "falls" if spec.description.sign > 0 else "rises"
         yield "pruner.min_delta", f"ends no trial: no {name} {verb} by {by}"
     if (bootstrap := getattr(pruner, "bootstrap_count", 0)) >= spec.n_cells:

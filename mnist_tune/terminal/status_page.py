@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
+from mnist_tune.jobs.metric import WIDEST
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
@@ -81,7 +82,7 @@ def _ranking(results: Results, pen: Pen, width: int, most: int | None) -> Iterat
     metric = results.job.of_objective
 
     def value(item: Ranked, _: int) -> str:
-        return metric.text(_mean(item))
+        return pen.text(metric.text(_mean(item)))
 
     def error(item: Ranked, _: int) -> str:
         return metric.number(_error(item))
@@ -89,8 +90,8 @@ def _ranking(results: Results, pen: Pen, width: int, most: int | None) -> Iterat
     columns: list[Column[Ranked]] = [
         Column("rank", 0, len(str(len(results.ranking))), _rank, right=True),
         *(axis_column(name, axis, _parameters) for name, axis in axes.items()),
-        Column(heading(results.job.objective), 1, 8, value, right=True),
-        *([Column("standard\nerror", 6, 5, error, right=True)] if several else []),
+        Column(heading(results.job.objective), 1, metric.room, value, right=True),
+        *([Column("standard\nerror", 6, WIDEST, error, right=True)] if several else []),
         *([Column("seeds", 3, len(f"{n_wanted} of {n_wanted}"), _seeds, right=True)] if several else []),
         *([Column("trial", 5, len(str(results.spec.n_cells)), _trial, right=True)] if not several else []),
         Column("verdict", 2, 22, lambda item, _: pen.text(_verdict(results, item))),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -16,6 +18,8 @@ from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.compact_table import compact_table
 from mnist_tune.text.wording import clock, duration, first_line, parameter, percent, speed
 
@@ -31,34 +35,95 @@ ROOM_FOR_METRICS = 100
 """The least width of a terminal, in columns, for a ranking with all metrics."""
 
 
+@dataclass(frozen=True)
+class _Column:
+    """A column of the ranking: its title, and its cell in a row.
+
+    No two columns are told apart by their titles: a metric may have the name of a field.
+    """
+
+    title: str
+    of_place: Callable[[Place], str]
+    of_ended: Callable[[EndedEarly], str] = lambda _: ""
+    is_detail: bool = False
+    """Whether it is left out where there is little room."""
+    is_text: bool = False
+    """Whether its cells may be broken into lines; numbers are never cut."""
+
+
 def ranking(results: Results, width: int = ROOM_FOR_METRICS) -> RenderableType:
     """The configurations of the completed cells, best first; metrics and times are means over seeds.
 
     Below them are those that were pruned, with their objective at that time.
     """
-    has_seeds = any(max(place.candidate.n, place.candidate.n_wanted) > 1 for place in results.ranking)
-    fields = [name for name in results.spec.search.axes if name != SEED]
-    rows = [_place(results, place, fields, has_seeds) for place in results.ranking]
-    hidden = set() if width >= ROOM_FOR_METRICS else set(map(words, _others(results)))
-    columns = [name for name in rows[0] if name not in hidden]
-    rows += [_ended_early(results, one, fields) for one in results.ended_early[:MOST_ENDED_EARLY]]
-    table = compact_table(*columns)
+    columns = [each for each in _columns(results) if width >= ROOM_FOR_METRICS or not each.is_detail]
+    rows = [[column.of_place(place) for column in columns] for place in results.ranking]
+    pruned = results.ended_early[:MOST_ENDED_EARLY]
+    rows += [[column.of_ended(one) for column in columns] for one in pruned]
+    table = compact_table(*(column.title for column in columns))
+    for drawn, column, cells in zip(table.columns, columns, zip(*rows, strict=True), strict=True):
+        if not column.is_text:
+            drawn.min_width = max(drawn.min_width or 0, *map(cell_len, cells))
     for row in rows:
-        table.add_row(*(row.get(name, "") for name in columns))
+        table.add_row(*row)
     return table
 
 
-def _ended_early(results: Results, one: EndedEarly, fields: list[str]) -> dict[str, str]:
+def _columns(results: Results) -> Iterator[_Column]:
+    """The columns of the ranking in their order."""
+    job = results.job
+    has_seeds = any(max(place.candidate.n, place.candidate.n_wanted) > 1 for place in results.ranking)
+    yield _Column("rank", lambda place: str(place.rank))
+    if not has_seeds:
+        yield _Column(
+            "trial", lambda place: str(place.candidate.first.number), lambda one: str(one.pruned[0].number)
+        )
+    yield from (_field(name, axis) for name, axis in results.spec.search.axes.items() if name != SEED)
+    yield _Column(
+        words(job.objective), lambda place: job.text(place.candidate.mean), lambda one: job.text(one.mean)
+    )
+    if has_seeds:
+        yield _Column(
+            "seeds",
+            lambda place: seeds_of(place.candidate),
+            lambda one: str(len(one.complete) + len(one.pruned)),
+        )
+        yield _Column("standard error", lambda place: job.of_objective.number(place.candidate.standard_error))
+    yield from (_other(job.metric(name), name) for name in results.metrics[-2::-1])
+    yield _Column(
+        "time",
+        lambda place: _time(list(place.candidate.attempts.values())),
+        lambda one: _time(one.pruned),
+    )
+    yield _Column("verdict", results.verdict, _pruned, is_text=True)
+
+
+def _field(name: str, axis: list[Value] | Interval) -> _Column:
+    """The column of a searched field."""
+    return _Column(
+        name,
+        lambda place: parameter(place.candidate.parameters.get(name, "")),
+        lambda one: parameter(one.parameters.get(name, "")),
+        is_text=isinstance(axis, list) and any(isinstance(value, str) for value in axis),
+    )
+
+
+def _other(metric: Metric, name: str) -> _Column:
+    """The column of a metric besides the objective: its mean over seeds after the last epoch."""
+
+    def mean(place: Place) -> str:
+        attempts = place.candidate.attempts.values()
+        found = [attempt.history[-1][name] for attempt in attempts if attempt.history]
+        known = [each for each in found if each is not None]
+        return metric.text(fmean(known)) if known else ""
+
+    return _Column(words(name), mean, is_detail=True)
+
+
+def _pruned(one: EndedEarly) -> str:
     n = len(one.complete) + len(one.pruned)
     seeds = f", {len(one.pruned)} of {n} seeds" if n > 1 else ""
-    return {
-        "trial": str(one.pruned[0].number),
-        **{name: parameter(one.parameters.get(name, "")) for name in fields},
-        words(results.job.objective): results.job.text(one.mean),
-        "seeds": str(n),
-        "time": _time(one.pruned),
-        "verdict": f"pruned after epoch {one.epochs}{seeds}",
-    }
+    return f"pruned after epoch {one.epochs}{seeds}"
 
 
 def _time(attempts: Sequence[TrialResult]) -> str:
@@ -66,38 +131,6 @@ def _time(attempts: Sequence[TrialResult]) -> str:
     times = [[epoch.seconds for epoch in attempt.history] for attempt in attempts]
     known = [[seconds for seconds in each if seconds is not None] for each in times]
     return clock(fmean(map(sum, known))) if known == times else ""
-
-
-def _others(results: Results) -> list[str]:
-    """The metrics besides the objective, the last ones first."""
-    return results.metrics[-2::-1]
-
-
-def _mean(metric: Metric, values: Iterable[float | None]) -> str:
-    known = [each for each in values if each is not None]
-    return metric.text(fmean(known)) if known else ""
-
-
-def _place(results: Results, place: Place, fields: list[str], has_seeds: bool) -> dict[str, str]:
-    candidate, job = place.candidate, results.job
-    attempts = list(candidate.attempts.values())
-    last = [attempt.history[-1] for attempt in attempts if attempt.history]
-    error = candidate.standard_error
-    one = {} if has_seeds else {"trial": str(candidate.first.number)}
-    several = {"seeds": seeds_of(candidate), "standard error": job.of_objective.number(error)}
-    others = {
-        words(name): _mean(job.metric(name), [each[name] for each in last]) for name in _others(results)
-    }
-    return {
-        "rank": str(place.rank),
-        **one,
-        **{name: parameter(candidate.parameters.get(name, "")) for name in fields},
-        words(job.objective): job.text(candidate.mean),
-        **(several if has_seeds else {}),
-        **others,
-        "time": _time(attempts),
-        "verdict": results.verdict(place),
-    }
 
 
 def workers_table(results: Results) -> RenderableType:

@@ -18,13 +18,15 @@ from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import clock, parameter, shortened, speed
+from mnist_tune.text.wording import PARAMETER_WIDTH, clock, parameter, shortened, speed
 
 STYLES = {State.RUNNING: "cyan", "stale": "yellow", State.FAILED: "red", State.COMPLETE: "green"}
 """Colours repeat what the symbol and the word beside them say."""
 FOLDED = (State.RUNNING, State.FAILED, State.COMPLETE, State.PRUNED, State.WAITING)
 """The states in the order in which hidden cells are counted."""
 LONGEST_SKETCH = 20
+LONGEST_HEADING = 20
+"""The most characters of a line of a title: a longer name would push the column off the screen."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -138,9 +140,10 @@ class _Drawings:
     def _metric(self, name: str) -> Column[TrialResult]:
         job = self._results.job
         metric, is_objective = job.metric(name), name == job.objective
-        title = metric.title or heading(name)
+        title = self._pen.text(metric.title or heading(name))
         rank = 3 if is_objective else 8
-        return Column(title, rank, 8, _last(lambda epoch: metric.text(epoch[name])), right=True)
+        last = _last(lambda epoch: self._pen.text(metric.text(epoch[name])))
+        return Column(title, rank, metric.room, last, right=True)
 
     def _speed(self) -> list[Column[TrialResult]]:
         job = self._results.job
@@ -173,7 +176,7 @@ def axis_column(
 
     width = max(len(parameter(end)) for end in (axis if isinstance(axis, list) else _ends(axis)))
     if isinstance(axis, Interval) and not (isinstance(axis.low, int) and isinstance(axis.high, int)):
-        width = len(parameter(1 / 3000))
+        width = PARAMETER_WIDTH + (axis.low < 0)
     rank = 4 if name != "epochs" else 8  # the epoch column shows these too
     return Column(heading(name), rank, width, value, right=is_number)
 
@@ -189,4 +192,4 @@ def _last(text: Callable[[EpochMetrics], str]) -> Draw[TrialResult]:
 
 def heading(name: str) -> str:
     """A name as the title of a column, one word of it in each of two lines."""
-    return "\n".join(name.split("_", 1))
+    return "\n".join(shortened(part, LONGEST_HEADING, "..") for part in name.split("_", 1))
