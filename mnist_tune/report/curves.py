@@ -9,7 +9,7 @@ from typing import Any
 from mnist_tune.jobs.description import Binomial
 from mnist_tune.jobs.metric import words
 from mnist_tune.report.panels import finish, logarithmic, panels
-from mnist_tune.report.ranges import close_up, is_logarithmic, values_of
+from mnist_tune.report.ranges import close_up, values_of
 from mnist_tune.report.section import (
     Picture,
     choices,
@@ -22,6 +22,7 @@ from mnist_tune.report.section import (
 )
 from mnist_tune.report.theme import colour
 from mnist_tune.results.candidates import SEED
+from mnist_tune.results.scales import OF_AN_AXIS, is_logarithmic
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.text.wording import counted
@@ -93,7 +94,7 @@ def curves(results: Results) -> Picture:
             vertical.ticksuffix = panel.suffix
         if panel.range is not None:
             vertical.range = panel.range
-        elif is_logarithmic(results.job.metric(panel.metric), values):
+        elif is_logarithmic(results.job, panel.metric, values, OF_AN_AXIS):
             vertical.update(logarithmic(min(values), max(values), panel.suffix))
             figure.layout.annotations[index].text += " (logarithmic)"
         figure.layout[f"xaxis{axis}"].update(title={"text": "epoch"}, tick0=0, dtick=-(-epochs // 8))

@@ -1,4 +1,4 @@
-"""Which scale and which part of an axis show how the attempts differ."""
+"""Which part of an axis shows how the attempts differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mnist_tune.jobs.metric import PERCENT, Metric
+from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.report.section import ends, is_winner
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
@@ -16,17 +16,6 @@ def values_of(attempts: Sequence[TrialResult], metric: str) -> list[float]:
     """The values of a metric in all epochs, without infinite ones and those that are no numbers."""
     found = (epoch[metric] for attempt in attempts for epoch in attempt.history)
     return [value for value in found if value is not None and math.isfinite(value)]
-
-
-def is_logarithmic(metric: Metric, values: Sequence[float]) -> bool:
-    """Whether only a logarithmic axis shows the small values too.
-
-    A metric with a highest value is good near that one: there, a logarithmic axis would show nothing.
-    """
-    if metric.high is not None or metric.unit == PERCENT or not values:
-        return False
-    low, high = ends(values)
-    return low > 0 and high > 10 * low
 
 
 def close_up(drawn: Sequence[TrialResult], results: Results) -> list[float] | None:

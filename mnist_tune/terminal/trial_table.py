@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.eta import Pace, epochs_of
+from mnist_tune.results.scales import height_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.conditions import Value
@@ -80,8 +81,10 @@ class _Drawings:
         self._pen = pen
         axes = results.spec.search.axes
         self._most_epochs = int(max(_ends(axes.get("epochs", [results.spec.training.epochs]))))
-        values = [value for attempt in results.latest for value in self._upward(attempt)]
-        self._scale = min(values, default=0.0), max(values, default=0.0)
+        values = [value for attempt in results.latest for value in attempt.objective_values]
+        self._height = height_of(results.job, values)
+        heights = [self._height(value) for value in values]
+        self._scale = min(heights, default=0.0), max(heights, default=0.0)
 
     def columns(self) -> list[Column[TrialResult]]:
         """All columns, in their order."""
@@ -130,12 +133,9 @@ class _Drawings:
         return f"{len(attempt.history)}/{epochs_of(self._results, attempt)}"
 
     def _sparkline(self, attempt: TrialResult, width: int) -> Text:
-        drawn = self._pen.sparkline(self._upward(attempt), *self._scale, width, self._most_epochs)
+        heights = [self._height(value) for value in attempt.objective_values]
+        drawn = self._pen.sparkline(heights, *self._scale, width, self._most_epochs)
         return Text(drawn, style="dim")
-
-    def _upward(self, attempt: TrialResult) -> list[float]:
-        """The objective's values so that better ones are higher."""
-        return [self._results.job.sign * value for value in attempt.objective_values]
 
     def _metric(self, name: str) -> Column[TrialResult]:
         job = self._results.job

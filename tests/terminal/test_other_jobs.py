@@ -109,3 +109,17 @@ def test_units_are_in_characters_that_the_terminal_has(tmp_path: Path) -> None:
     results = read_results(study)
     assert live_view(results, 120, 24, now=NOW, ascii_only=True).plain.isascii()
     assert "".join(line.plain for line in status_page(results, ASCII, 120)).isascii()
+
+
+def test_the_sketch_of_an_error_shows_each_order_of_magnitude(study: OpenStudy) -> None:
+    complete_with(study, 1_000.0, 10.0, 0.1, rate=False)
+    complete_with(study, 0.01, 0.001, 0.0001, rate=False)
+    first, second = (line for line in page(read_results(study)) if "complete" in line)
+    assert "▁▃▅" in first
+    assert "▆▇█" in second
+
+
+def test_a_sketch_has_a_place_for_values_that_are_no_numbers(study: OpenStudy) -> None:
+    complete_with(study, float("inf"), 2.0, 1.0, rate=False)
+    (line,) = [line for line in page(read_results(study)) if "complete" in line]
+    assert "▁▁█" in line
