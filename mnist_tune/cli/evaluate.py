@@ -27,7 +27,7 @@ def evaluate(
     Example: mnist-tune evaluate models/best
     """
     from mnist_tune.models.train import evaluate_model
-    from mnist_tune.terminal.tables import evaluation_tables
+    from mnist_tune.terminal.evaluation_table import evaluation_tables
 
     measured = evaluate_model(model, device=device, data=data_dir)
     if as_json:

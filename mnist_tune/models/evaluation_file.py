@@ -11,8 +11,8 @@ from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import write_whole
-from mnist_tune.jobs.metrics import Evaluation, Misclassified
 from mnist_tune.jobs.mnist.image_sets import IMAGE_SETS, MNIST, ImageSet
+from mnist_tune.jobs.mnist.measured import Evaluation, Misclassified
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.results.exports import Configuration, load_configuration
 from mnist_tune.spec.documents import dump

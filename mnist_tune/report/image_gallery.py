@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.metrics import Misclassified
+from mnist_tune.jobs.mnist.measured import Misclassified
 from mnist_tune.models.evaluation_file import Evaluated
 
 SIDE = 28

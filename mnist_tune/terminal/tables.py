@@ -1,4 +1,4 @@
-"""A study, a model and a verification as tables for the terminal."""
+"""A study and a verification as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnist_tune.jobs.metric import Metric, words
-from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
@@ -21,10 +20,9 @@ from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.compact_table import compact_table
-from mnist_tune.text.wording import clock, duration, first_line, parameter, percent, speed
+from mnist_tune.text.wording import clock, duration, first_line, parameter, speed
 
 if TYPE_CHECKING:
-    from mnist_tune.jobs.metrics import Evaluation
     from mnist_tune.verification import Verification
 
 SYMBOLS = {State.RUNNING: "▶", State.FAILED: "✗", State.COMPLETE: "✓", State.PRUNED: "✂", State.WAITING: "·"}
@@ -147,21 +145,6 @@ def workers_table(results: Results) -> RenderableType:
             f"{duration(worker.seconds_since_beat)} ago",
         )
     return table
-
-
-def evaluation_tables(evaluation: Evaluation, images: ImageSet) -> RenderableType:
-    """Test accuracy, accuracy per class, and the confusion matrix."""
-    n = range(len(evaluation.confusion_matrix))
-    table = compact_table(f"true {images.one_class}", "accuracy", *(f"read as {number}" for number in n))
-    for number, counts in enumerate(evaluation.confusion_matrix):
-        accuracy = percent(evaluation.per_class_accuracy[number])
-        table.add_row(images.label(number), accuracy, *map(str, counts))
-    of = "" if images is MNIST else f" of {images.name}"
-    headline = (
-        f"test accuracy {percent(evaluation.accuracy)} on {evaluation.n_images:,} images{of}, "
-        f"loss {evaluation.loss:.4f}"
-    )
-    return Group(table, Text(headline))
 
 
 def verification_report(verification: Verification) -> RenderableType:

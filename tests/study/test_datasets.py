@@ -20,7 +20,7 @@ from mnist_tune.storage.keys import SPEC
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells
 from mnist_tune.study.store import create_study, open_study
-from mnist_tune.terminal.tables import evaluation_tables
+from mnist_tune.terminal.evaluation_table import evaluation_tables
 from tests.support.commands import Command
 from tests.support.image_files import write_set
 from tests.support.made_studies.cells import complete_cell

@@ -10,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mnist_tune.hardware.devices import Runtime
-from mnist_tune.jobs.metrics import Evaluation, Misclassified
 from mnist_tune.jobs.mnist.dataset import CLASSES, LabeledImages
+from mnist_tune.jobs.mnist.measured import Evaluation, Misclassified
 
 CPU_BATCH_SIZE = 125  # fits the cache: twice as fast on a CPU thread as 250 and more
 BATCH_SIZE = 2_500  # for accelerators: few launches

@@ -11,8 +11,8 @@ from typing import Any
 from mnist_tune.jobs.description import Binomial
 from mnist_tune.jobs.interface import Trial, job
 from mnist_tune.jobs.metric import Metric
-from mnist_tune.jobs.metrics import Evaluation
 from mnist_tune.jobs.mnist.hyperparameters import DataConfig, TrainingConfig
+from mnist_tune.jobs.mnist.measured import Evaluation
 from mnist_tune.jobs.mnist.remarks import check
 from mnist_tune.jobs.model_folder import MODEL_FILE
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.jobs.metrics import Evaluation, Misclassified
 from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
+from mnist_tune.jobs.mnist.measured import Evaluation, Misclassified
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated, sha256_of
 from mnist_tune.results.exports import best_configuration
