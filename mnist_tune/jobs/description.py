@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mnist_tune.jobs.fields import Described, Fields, fields_of
 from mnist_tune.jobs.metric import SECONDS, Metric, MetricName, words
-from mnist_tune.text.wording import speed
+from mnist_tune.text.speeds import speed
 
 Direction = Literal["minimize", "maximize"]
 ObjectiveEpoch = Literal["last", "best"]

@@ -7,7 +7,6 @@ import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from rich.cells import cell_len
 
 from mnist_tune.jobs.fields import Described
 from mnist_tune.text.visible import visible
@@ -115,6 +114,8 @@ class Metric(Described):
     @property
     def room(self) -> int:
         """The columns of a terminal that the longest text of a value takes."""
+        from rich.cells import cell_len  # a training process has no terminal
+
         if self.unit == PERCENT and self.low is not None and self.high is not None:
             number = max(len(self.number(end)) for end in (self.low, self.high))
         else:

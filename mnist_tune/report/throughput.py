@@ -14,8 +14,9 @@ from mnist_tune.report.theme import colour
 from mnist_tune.results.eta import own_epochs
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.text.speeds import speed
 from mnist_tune.text.times import on_axis, zone_at
-from mnist_tune.text.wording import duration, speed
+from mnist_tune.text.wording import duration
 
 BINS = 200
 Span = tuple[float, float, float]

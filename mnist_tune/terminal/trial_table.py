@@ -19,7 +19,8 @@ from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import PARAMETER_WIDTH, clock, parameter, shortened, speed
+from mnist_tune.text.speeds import speed
+from mnist_tune.text.wording import PARAMETER_WIDTH, clock, parameter, shortened
 
 STYLES = {State.RUNNING: "cyan", "stale": "yellow", State.FAILED: "red", State.COMPLETE: "green"}
 """Colours repeat what the symbol and the word beside them say."""

@@ -14,7 +14,8 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.terminal.column_layout import Column, fit, folded
 from mnist_tune.terminal.glyphs import Pen
-from mnist_tune.text.wording import duration, first_line, shortened, speed
+from mnist_tune.text.speeds import speed
+from mnist_tune.text.wording import duration, first_line, shortened
 
 STATES = (WorkerState.WORKING, WorkerState.DRAINING, WorkerState.IDLE, WorkerState.SILENT)
 """The states of the workers that are shown, in this order; workers that left are not shown."""

@@ -1,10 +1,10 @@
-"""Numbers in the words that people read."""
+"""Speeds as people read them."""
 
 from __future__ import annotations
 
 import pytest
 
-from mnist_tune.text.wording import speed
+from mnist_tune.text.speeds import speed
 
 
 @pytest.mark.parametrize(
