@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from mnist_tune.api.study import Study, create_study, open_study, study_names
     from mnist_tune.api.values import RankedConfiguration, StudyStatus
     from mnist_tune.errors import MnistTuneError, UserError
+    from mnist_tune.jobs.description import Binomial, Normal
     from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
     from mnist_tune.jobs.interface import Trial, job
+    from mnist_tune.jobs.metric import Metric
     from mnist_tune.jobs.trying import try_job
     from mnist_tune.results.study_results import Cells
     from mnist_tune.spec.shipped import shipped_specs
@@ -59,10 +61,13 @@ if TYPE_CHECKING:
 __version__ = "0.6.0.dev0"
 
 __all__ = [
+    "Binomial",
     "Cells",
     "DataOptions",
     "Hyperparameters",
+    "Metric",
     "MnistTuneError",
+    "Normal",
     "RankedConfiguration",
     "Study",
     "StudyStatus",
@@ -79,10 +84,13 @@ __all__ = [
 ]
 
 _LIES_IN = {
+    "Binomial": "mnist_tune.jobs.description",
     "Cells": "mnist_tune.results.study_results",
     "DataOptions": "mnist_tune.jobs.hyperparameters",
     "Hyperparameters": "mnist_tune.jobs.hyperparameters",
+    "Metric": "mnist_tune.jobs.metric",
     "MnistTuneError": "mnist_tune.errors",
+    "Normal": "mnist_tune.jobs.description",
     "RankedConfiguration": "mnist_tune.api.values",
     "Study": "mnist_tune.api.study",
     "StudyStatus": "mnist_tune.api.values",

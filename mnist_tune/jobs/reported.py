@@ -26,6 +26,8 @@ def reported_epoch(
     found = _checked(job, epoch, metrics, where)
     if job.unit is not None and job.rate is not None and job.unit in found:
         count = found.pop(job.unit)
+        if count < 0:
+            raise JobMistake(f"{where}: {job.unit} = {count:g} is a count, which is not negative")
         found[job.rate] = count / seconds if seconds else 0.0
     return EpochMetrics(epoch, {**found, SECONDS: seconds})
 

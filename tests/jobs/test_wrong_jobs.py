@@ -110,6 +110,7 @@ MISTAKES = {
     "without": ("trial.report(loss=1.0)", "'error', the job's objective, is missing"),
     "nan": ("trial.report(error=float('nan'))", "error is nan in epoch 1"),
     "twice": ("trial.report(error=1.0); trial.report(error=1.0)", "comes once in each turn of the loop"),
+    "a negative count": ("trial.report(error=1.0, rows=-5)", "rows = -5 is a count, which is not negative"),
     "never": ("pass", "epoch 1 ended without trial.report"),
     "keeps late": ("trial.keep(this=1)", "trial.keep comes before trial.epochs"),
     "raises": ("raise ValueError('of the user')", "ValueError: of the user"),
@@ -128,7 +129,7 @@ from mnist_tune import Hyperparameters, Trial, job
 class Settings(Hyperparameters):
     mistake: Literal[{", ".join(map(repr, MISTAKES))}] = "text"
 
-@job(objective="error", direction="minimize", metrics=["error", "loss"])
+@job(objective="error", direction="minimize", unit="rows", metrics=["error", "loss"])
 def train(settings: Settings, trial: Trial) -> None:
     for _ in trial.epochs():
 {BODY}
