@@ -15,10 +15,10 @@ def describe(job: JobArgument, as_json: JsonOption = False) -> None:
     Example: mnist-tune describe mnist
     """
     from mnist_tune.jobs.describing import described
-    from mnist_tune.jobs.reference import job_named
+    from mnist_tune.spec.reading import chosen_job
     from mnist_tune.terminal.job_page import job_page
 
-    with described(job_named(job)) as found:
+    with described(chosen_job(job).job) as found:
         description = found.description
     if as_json:
         options.print_json(description.stored())

@@ -127,7 +127,7 @@ JobArgument = Annotated[
     str,
     typer.Argument(
         metavar="JOB",
-        help="FILE.py:FUNCTION, whose code is run, or the name of an installed job.",
+        help="FILE.py:FUNCTION, whose code is run; the name of an installed job; or a spec, whose job it is.",
         show_default=False,
     ),
 ]

@@ -8,7 +8,7 @@ from bdb import BdbQuit
 from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,36 +62,45 @@ def try_(
     """Run a job once, in this very process: breakpoint(), print() and profilers work. Nothing is stored.
 
     It has the numbers that a trial of a study has with the same settings and seed. An error in the job shows
-    its traceback. Exit code 1 if the job fails, 3 if it was stopped by Ctrl-C.
+    its traceback. Of a spec, the fields of [training] and [data] are taken; a command runs as a worker runs
+    it. Exit code 1 if the job fails, 3 if it was stopped by Ctrl-C.
 
     Example: mnist-tune try job.py:train --set learning_rate=0.01 --epochs 3
     """
+    from mnist_tune.jobs.command.permitted import PermittedCommand
+    from mnist_tune.jobs.command.trying import try_command
     from mnist_tune.jobs.loading import load_job
-    from mnist_tune.jobs.reference import job_named
     from mnist_tune.jobs.trying import traceback_of_job, try_job
     from mnist_tune.spec.assignments import typed_fields
+    from mnist_tune.spec.reading import chosen_job
 
     standard_streams.work_on()
     typed = [*(fixed or []), *([] if epochs is None else [f"epochs={epochs}"])]
     try:
         # With --json, standard output is for the document alone.
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            loaded, description = load_job(job_named(job))
-            settings, chosen_data = typed_fields(description, typed, data or [])
+            chosen = chosen_job(job)
+            if isinstance(chosen.job, PermittedCommand):
+                description = chosen.job.table.describe()
+            else:
+                loaded, description = load_job(chosen.job)
+            settings, chosen_data = typed_fields(
+                description, typed, data or [], training_table=chosen.training, data_table=chosen.data
+            )
             total = settings.get("epochs", description.fields["epochs"].default)
             if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the job may have something to tidy up
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            tried = try_job(
-                loaded,
-                settings,
-                chosen_data,
-                device=device,
-                threads=threads,
-                data_directory=data_dir,
-                save=save,
-                on_epoch=lambda metrics: options.say(metrics.line(total, description)),
-                on_line=options.say,
-            )
+            how: dict[str, Any] = {
+                "device": device,
+                "threads": threads,
+                "save": save,
+                "on_epoch": lambda metrics: options.say(metrics.line(total, description)),
+                "on_line": options.say,
+            }
+            if isinstance(chosen.job, PermittedCommand):
+                tried = try_command(chosen.job, settings, **how)
+            else:
+                tried = try_job(loaded, settings, chosen_data, data_directory=data_dir, **how)
     except (KeyboardInterrupt, BdbQuit):
         options.say("stopped before the last epoch", err=True)
         raise typer.Exit(STOPPED) from None

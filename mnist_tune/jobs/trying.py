@@ -66,12 +66,14 @@ class Tried:
 
 
 @dataclass
-class _Alone:
+class Alone:
     """Stands where a host has its worker: nothing is stored, and nobody asks the trial to stop."""
 
     tried: Tried
     on_epoch: Callable[[EpochMetrics], None]
     on_line: Callable[[str], None]
+    problem_of: Callable[[bytes], str | None] = lambda _: None
+    """Why no retry could go on from a state."""
 
     def began(self, facts: dict[str, Any], _history: list[EpochMetrics], _problem: str | None) -> None:
         self.tried.facts = dict(facts)
@@ -81,8 +83,16 @@ class _Alone:
         self.on_epoch(metrics)
         if state is not None and self.tried.state_bytes is None:  # one shows whether states can be saved
             content = state()
-            self.tried.state_bytes, self.tried.state_problem = len(content), problem_of(content)
+            self.tried.state_bytes, self.tried.state_problem = len(content), self.problem_of(content)
         return False
+
+    is_to_drain = False
+
+    def saved_state(self) -> tuple[bytes | None, str | None]:
+        return None, None
+
+    def state_saved(self, _epoch: int, _content: bytes) -> None:
+        pass
 
     def check(self) -> None:
         pass
@@ -135,7 +145,7 @@ def try_job(
             job,
             tried.job,
             runtime,
-            _Alone(tried, on_epoch, on_line),
+            Alone(tried, on_epoch, on_line, problem_of),
             KeptStates(None),
             settings=settings,
             data=data,
@@ -150,11 +160,12 @@ def try_job(
         if early := unfinished(len(tried.epochs), trial.settings.epochs):
             raise MnistTuneError(early)
         if save is not None:
-            _write(tried.files, save)
+            write_files(tried.files, save)
     return tried
 
 
-def _write(files: Mapping[str, bytes], folder: Path) -> None:
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files that a job has saved. Raises MnistTuneError."""
     for name, content in files.items():
         try:
             write_whole(folder / name, content)

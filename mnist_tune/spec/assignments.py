@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,21 +15,28 @@ from mnist_tune.spec.documents import complaint, did_you_mean
 
 
 def typed_fields(
-    job: JobDescription, settings: Sequence[str], data: Sequence[str]
+    job: JobDescription,
+    settings: Sequence[str],
+    data: Sequence[str],
+    *,
+    training_table: Mapping[str, Any] | None = None,
+    data_table: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of [training] and of [data] that were typed after --set and --data.
+    """The fields of [training] and [data]: those of a spec's tables, and those typed after --set and --data.
 
     Raises:
         UserError: a text has another form, names no field or one twice, its value does not fit the field, or
             a field has neither a value nor a default.
     """
     return (
-        _assigned(job.fields, settings, "--set", "training field"),
-        _assigned(job.options, data, "--data", "data field"),
+        _assigned(job.fields, training_table or {}, settings, "--set", "training field"),
+        _assigned(job.options, data_table or {}, data, "--data", "data field"),
     )
 
 
-def _assigned(fields: Fields, assignments: Sequence[str], option: str, what: str) -> dict[str, Any]:
+def _assigned(
+    fields: Fields, table: Mapping[str, Any], assignments: Sequence[str], option: str, what: str
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -45,9 +52,9 @@ def _assigned(fields: Fields, assignments: Sequence[str], option: str, what: str
         except ValidationError as error:
             raise UserError(f"{option} {name}: {complaint(error.errors()[0])}") from None
     for name, field in fields.items():
-        if field.is_required and name not in values:
+        if field.is_required and name not in {**table, **values}:
             raise UserError(f"{option} {name}: missing: the job has no default for it; write {name}=VALUE")
-    return values
+    return {**table, **values}
 
 
 def _read(field: JobField, text: str) -> Any:

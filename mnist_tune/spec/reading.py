@@ -12,13 +12,14 @@ from mnist_tune.errors import UserError
 from mnist_tune.jobs.command.permitted import CommandConsent, PermittedCommand, digest
 from mnist_tune.jobs.command.table import CommandTable, job_table
 from mnist_tune.jobs.describing import described
-from mnist_tune.jobs.reference import BUILT_IN, JobFile, job_file
+from mnist_tune.jobs.reference import BUILT_IN, JobFile, job_file, job_named
 from mnist_tune.spec.documents import content_of, short_value, validate
 from mnist_tune.spec.parsing import plain
 from mnist_tune.spec.plain_data import NotPlainError
 from mnist_tune.spec.shipped import find_spec
 from mnist_tune.spec.study_spec import Spec, spec_class
 
+SPEC_SUFFIXES = (".toml", ".json", ".yaml", ".yml")
 Named = str | os.PathLike[str] | Mapping[str, Any]
 """A TOML file, the name of a study that comes with mnist-tune, or the tables of such a file."""
 
@@ -54,6 +55,33 @@ def read_spec(named: Named, name: str | None = None) -> GivenSpec:
             "or write the tables of such a file as a dict"
         )
     return replace(given, spec=given.spec.named(name))
+
+
+@dataclass(frozen=True)
+class ChosenJob:
+    """A job that a person has named, and the fields that are set with it."""
+
+    job: str | JobFile | PermittedCommand
+    training: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def chosen_job(named: str) -> ChosenJob:
+    """The job that is meant by FILE.py:FUNCTION, by an installed job's name, or by a spec in a file.
+
+    Raises:
+        UserError: there is no such file or job, or the spec is wrong.
+    """
+    if Path(named).suffix.lower() not in SPEC_SUFFIXES:
+        return ChosenJob(job_named(named))
+    given = read_spec(named)
+    table, at_hand = given.spec.job, given.job
+    job: str | JobFile | PermittedCommand = table.label
+    if isinstance(table, CommandTable) and isinstance(at_hand, CommandConsent):
+        job = PermittedCommand(table, at_hand.folder)
+    elif isinstance(at_hand, JobFile):
+        job = at_hand
+    return ChosenJob(job, given.spec.plan.training, given.spec.plan.data)
 
 
 def load_spec(path: Path) -> Spec:

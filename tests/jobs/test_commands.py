@@ -178,3 +178,26 @@ with open(os.environ["MNIST_TUNE_REPORT"], "w") as report:
     spec = one_cell().replace(', "{args}"', "").replace("epochs = 3", "epochs = 1")
     run(command_job(tmp_path, script, spec), tmp_path)
     assert [attempt.value for attempt in results_in(tmp_path).complete] == [0.0]
+
+
+def test_a_command_can_be_tried_without_a_study(tmp_path: Path, command: Command) -> None:
+    spec = str(command_job(tmp_path))
+    tried = finish(start_command("try", spec, "--set", "learning_rate=0.5", "--json", folder=tmp_path))
+    assert tried.returncode == 0, tried.stderr
+    found = json.loads(tried.stdout)
+    assert [epoch["error"] for epoch in found["epochs"]] == EXPECTED[0.5]
+    assert found["settings"] == {"epochs": 3, "seed": 0, "learning_rate": 0.5}
+    assert found["files"] == {"model.txt": 5}
+    assert "in epoch 1" in tried.stderr
+    lines = finish(start_command("try", spec, "--epochs", "1", folder=tmp_path)).stdout.splitlines()
+    assert lines[0].startswith("epoch 1/1: luck 864.0000, error 0.9000, ")
+    assert lines[1] == "complete: error 0.9000"
+    described = command("describe", spec, "--json").json
+    assert (described["name"], described["objective"]) == ("decay", "error")
+    command_job(tmp_path, "print('no data'); raise SystemExit(3)")
+    wrong = finish(start_command("try", spec, folder=tmp_path))
+    assert (wrong.returncode, wrong.stderr) == (
+        1,
+        "no data\nmnist-tune: the command exited with 3: no data\n",
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"decay.py", "decay.toml"}
