@@ -31,7 +31,8 @@ def logs(
     """Print what the workers said of a study's trials, with the traceback of one that failed.
 
     A worker stores its log at the end of a trial, wherever it runs. Of one that runs, or whose worker was
-    lost, you see what the storage knows: its epochs and its end.
+    lost, you see what the storage knows: its epochs and its end. Lines that the job has printed are marked
+    with |; the newest megabyte of them is kept.
 
     Example: mnist-tune logs quickstart --trial 5 --follow
     """

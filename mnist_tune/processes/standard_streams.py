@@ -17,6 +17,10 @@ STREAMS = ("stdin", "stdout", "stderr")
 """The names of the standard streams, by their descriptors 0, 1 and 2."""
 
 
+LINE_BUFFERED = 1
+"""C's _IOLBF."""
+
+
 class _Output(io.FileIO):
     """Standard output or error. While it is `forgiving`, failed writes are dropped and raise nothing."""
 
@@ -63,6 +67,24 @@ def work_on() -> None:
     _forgive(sys.stdout)
 
 
+def have_c_print_lines() -> None:
+    """Have C code print line by line, as on a terminal, so that nothing is lost if the process is killed."""
+    library, stream = _c_output()
+    if stream:
+        library.setvbuf(stream, None, LINE_BUFFERED, 0)
+
+
+def flush() -> None:
+    """Write out what is printed and has no line's end yet: by Python, whoever has replaced it, and by C."""
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__)
+    for stream in streams:
+        with suppress(Exception):  # it is closed, or no stream
+            stream.flush()
+    library, c_stream = _c_output()
+    if c_stream:
+        library.fflush(c_stream)
+
+
 def is_screen(stream: IO[str]) -> bool:
     """Whether a person watches the stream, whatever the environment says of colours.
 
@@ -90,6 +112,17 @@ def lost() -> str | None:
         return None
     is_gone = output.failure.errno in (errno.EPIPE, errno.EIO)  # the pipe's reader, or the terminal
     return None if is_gone else output.failure.strerror
+
+
+def _c_output() -> tuple[Any, Any]:
+    """The C library, and its standard output; None where it has another name."""
+    import ctypes  # few commands need it
+
+    library = ctypes.CDLL(None)
+    for name in ("stdout", "__stdoutp"):  # Linux, macOS
+        with suppress(ValueError):
+            return library, ctypes.c_void_p.in_dll(library, name)
+    return library, None
 
 
 def _wrapped(stream: io.TextIOWrapper) -> io.TextIOWrapper:

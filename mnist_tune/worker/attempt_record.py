@@ -18,8 +18,8 @@ from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, WEIGHTS
 from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
 from mnist_tune.storage.statements import Notes
-from mnist_tune.text.times import log_stamp
 from mnist_tune.text.wording import last_lines
+from mnist_tune.worker.attempt_log import AttemptLog
 
 LOG_FILE = "log.txt"
 MAX_LOG_LENGTH = 32_000
@@ -29,7 +29,8 @@ MAX_LOG_LENGTH = 32_000
 class AttemptRecord:
     """The numbers, notes, log lines and files of an attempt.
 
-    The heartbeat's thread calls `store`; all other methods belong to the thread that runs the trial.
+    The heartbeat's thread calls `store`, and any may call `printed`; all other methods belong to the thread
+    that runs the trial.
     """
 
     def __init__(
@@ -58,12 +59,16 @@ class AttemptRecord:
         self._lock = threading.Lock()
         self._unstored = _Unstored()
         self._stored_checkpoint = claim.checkpoint
-        self._lines: list[str] = []
+        self._lines = AttemptLog()
 
     def say(self, line: str) -> None:
         """Write a line to the worker's log and to the trial's own log."""
-        self._lines.append(f"{log_stamp()} {line}")
+        self._lines.say(line)
         self._log(f"trial {self.claim.number}: {line}")
+
+    def printed(self, content: bytes) -> None:
+        """Write what the job has printed to the trial's own log alone."""
+        self._lines.printed(content)
 
     def note(self, key: str, value: Any) -> None:
         """Set an attribute of the trial; `store` stores it."""
@@ -134,10 +139,12 @@ class AttemptRecord:
         if problem:
             self.say(f"its weights could not be kept as an artifact: {problem}")
             self.note_unsaved(WEIGHTS, problem)
-        of_the_log, problem = self._write({LOG_FILE: "".join(f"{line}\n" for line in self._lines).encode()})
+        whole = "".join(f"{line}\n" for line in self._lines.lines())
+        of_the_log, problem = self._write({LOG_FILE: whole.encode()})
         if problem:
             self.say(f"its log could not be kept as an artifact: {problem}")
-        return pointers | of_the_log | {LOG: last_lines(self._lines, MAX_LOG_LENGTH)}
+        end = last_lines(self._lines.lines(MAX_LOG_LENGTH // 2), MAX_LOG_LENGTH)
+        return pointers | of_the_log | {LOG: end}
 
     def delete(self, *checkpoints: Checkpoint | None) -> None:
         """Delete states to which nothing points any more; None is skipped."""

@@ -14,7 +14,7 @@ from typing import Any, Self
 from mnist_tune.errors import MISTAKE, MnistTuneError, UserError
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, Ending, NotStarted
-from mnist_tune.processes.last_words import LastWords
+from mnist_tune.processes.last_words import LastWords, Sink
 from mnist_tune.worker.messages import Ready, Refused, SetUp, receive, send
 
 LOOK_SECONDS = 0.1
@@ -42,6 +42,8 @@ class TrainingProcess:
         self._setup = setup
         self._process: _Started | None = None
         self._connection: Connection | None = None
+        self.is_ready = False
+        """Whether the running process has loaded the job, so that what it prints from now on is a trial's."""
 
     def __enter__(self) -> Self:
         return self
@@ -54,6 +56,7 @@ class TrainingProcess:
     def start(self) -> None:
         """Start the process, which then loads torch and, after `set_up`, the data."""
         fork_server.begin(fork_server.TRAINING)
+        self.is_ready = False
         self._connection, theirs = multiprocessing.Pipe()
         self._process = _Started(theirs)
         if self._setup is not None:
@@ -92,6 +95,11 @@ class TrainingProcess:
         """The id of the running process; 0 while it is being started."""
         return self._process.child.pid if self._process is not None else 0
 
+    def prints_to(self, sink: Sink | None) -> None:
+        """From now on hand what the process prints to `sink` too, until it ends; a thread calls it."""
+        if self._process is not None:
+            self._process.output.hand_to(sink)
+
     def send(self, message: Any) -> None:
         """Send a message. If the process is dead, only `receive` tells."""
         assert self._connection is not None
@@ -101,12 +109,20 @@ class TrainingProcess:
     def receive(self, seconds: float) -> Any:
         """The next message of the process, or None after so many seconds.
 
+        What the process has printed before the message is handed on.
+
         Raises:
             ProcessDied: the process has ended, and no message is left.
         """
+        assert self._process is not None
         assert self._connection is not None
         try:
-            return receive(self._connection) if self._connection.poll(seconds) else None
+            if not self._connection.poll(seconds):
+                return None
+            message = receive(self._connection)
+            self._process.output.catch_up()
+            self.is_ready |= isinstance(message, Ready)
+            return message
         except (EOFError, OSError, ValueError):  # ValueError: a job has written to our connection
             raise self._bury() from None
 
@@ -132,7 +148,7 @@ class _Started:
     """One training process from its request on: the fork server may still be loading."""
 
     def __init__(self, connection: Connection) -> None:
-        self._last_words = LastWords()
+        self.output = LastWords()
         self._connection = connection
         self._problem = ""
         self._is_wanted = True
@@ -141,7 +157,8 @@ class _Started:
             "mnist_tune.worker.child_main:main",
             [connection],
             argv=["mnist-tune", "training", "of", str(os.getpid())],
-            stderr=self._last_words.descriptor,
+            stdout=self.output.descriptor,
+            stderr=self.output.descriptor,
         )
         threading.Thread(target=self._start, name="start-training", daemon=True).start()
 
@@ -153,11 +170,14 @@ class _Started:
         if begun:
             self.child.kill()
             self.child.wait()
+        self.output.hand_to(None)
 
     def death(self) -> ProcessDied:
         """How the process ended; call it when the other end of the connection is closed."""
         ending = self.child.wait() if self.child.pid else None
-        return ProcessDied(ending or self._problem, self._last_words.lines())
+        lines = self.output.lines()
+        self.output.hand_to(None)
+        return ProcessDied(ending or self._problem, lines)
 
     def _start(self) -> None:
         try:
@@ -170,5 +190,5 @@ class _Started:
         except NotStarted as problem:
             self._problem = str(problem)
         finally:
-            self._last_words.close_ours()
+            self.output.close_ours()
             self._connection.close()

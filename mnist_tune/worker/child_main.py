@@ -151,11 +151,13 @@ class Trainings:
     def run(self, run: Run) -> None:
         """Run the job with one configuration and tell the worker how it ended."""
         attempt = RunningAttempt(run, self.setup, self.connection, self.orders, self.runtime, self.job.source)
-        send(self.connection, self._end(attempt, run.settings))
+        ending = self._ending(attempt, run.settings)
+        standard_streams.flush()  # what the job has printed is this trial's
+        send(self.connection, ending)
         with suppress(RuntimeError):  # a broken GPU raises here again
             torch.cuda.empty_cache()  # other processes may share the GPU; without one this does nothing
 
-    def _end(self, attempt: RunningAttempt, settings: dict[str, Any]) -> Trained | Stopped | Failed:
+    def _ending(self, attempt: RunningAttempt, settings: dict[str, Any]) -> Trained | Stopped | Failed:
         try:
             return Trained(self.job.run(attempt, settings))
         except Abandoned:
@@ -187,6 +189,7 @@ def main(connection: Connection) -> None:
     """Load the data, then run trials until the worker at the other end is gone."""
     standard_streams.take_over()
     standard_streams.work_on()
+    standard_streams.have_c_print_lines()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker gets these signals too, and decides
     try:

@@ -17,6 +17,7 @@ from mnist_tune.worker.messages import (
     Drain,
     EpochDone,
     Failed,
+    Ready,
     Refused,
     Run,
     Said,
@@ -49,8 +50,9 @@ class Objective:
         try:
             return self._follow(trial)
         except ProcessDied as death:
-            for line in death.last_words:
-                trial.say(f"the training process said: {line}")
+            if not self._process.is_ready:  # else the trial's log has what was printed
+                for line in death.last_words:
+                    trial.say(f"the training process said: {line}")
             raise AttemptFailed(_of_death(death)) from None
         except Interrupted:
             self._process.kill()  # a second request should not wait for the end of a batch
@@ -60,15 +62,15 @@ class Objective:
         except BaseException:
             self._abandon(trial)
             raise
+        finally:
+            self._process.prints_to(None)
 
     def _follow(self, trial: Trial) -> float:
-        claim, limits = trial.claim, trial.claim.limits
+        limits = trial.claim.limits
         job, epochs = self._spec.description, self._spec.epochs(trial.parameters)
         began = time.monotonic()
-        settings = self._spec.configuration(trial.parameters)
-        self._process.send(
-            Run(settings, claim.checkpoint, claim.trial_id, claim.token, limits.checkpoint_interval)
-        )
+        if self._process.is_ready:
+            self._run(trial)
         values: list[float] = []
         told_to_drain = False
         while True:
@@ -83,6 +85,10 @@ class Objective:
                     Failure("timeout", f"took longer than limits.timeout, {limits.timeout:g} s")
                 )
             match self._process.receive(LOOK_SECONDS):
+                case Ready():
+                    self._run(trial)
+                    if told_to_drain:
+                        self._process.send(Drain())
                 case Refused(message):
                     self._process.kill()  # it is ending, so the next trial cannot use it
                     raise AttemptFailed(Failure("exception", message))
@@ -113,6 +119,13 @@ class Objective:
                     self._bury_if_broken(failure)
                     raise AttemptFailed(failure)
 
+    def _run(self, trial: Trial) -> None:
+        """Have the process run the trial. What it has printed by now, as it loaded the job, is no trial's."""
+        claim = trial.claim
+        self._process.prints_to(trial.printed)
+        settings, interval = self._spec.configuration(trial.parameters), claim.limits.checkpoint_interval
+        self._process.send(Run(settings, claim.checkpoint, claim.trial_id, claim.token, interval))
+
     def _bury_if_broken(self, failure: Failure) -> None:
         if failure.kind != "non_finite":
             self._process.kill()  # its memory or device may be in a bad state
@@ -130,7 +143,7 @@ class Objective:
                     # It had completed an epoch more.
                     case EpochDone(checkpoint=Checkpoint() as checkpoint) | StateSaved(checkpoint):
                         trial.discard(checkpoint)
-                    case Stopped() | Trained():
+                    case Ready() | Stopped() | Trained():
                         return
                     case Failed(failure):
                         self._bury_if_broken(failure)

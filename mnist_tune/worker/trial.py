@@ -43,6 +43,10 @@ class Trial:
         """Write a line to the worker's log and to the trial's own log."""
         self._record.say(line)
 
+    def printed(self, content: bytes) -> None:
+        """Write what the job has printed to the trial's own log; any thread may call this."""
+        self._record.printed(content)
+
     def check(self) -> None:
         """Raise if the trial must stop now; call it between batches, or more often.
 
