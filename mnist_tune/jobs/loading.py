@@ -61,6 +61,8 @@ def load_installed(name: str) -> tuple[Job, JobDescription]:
         raise UserError(f"job {name}: not installed here; installed are: {', '.join(installed())}")
     try:
         job = point.load()
+    except SystemExit as left:
+        raise UserError(f"job {name}: {_leaves(left)}") from None
     except Exception as error:
         raise UserError(f"job {name}: cannot be imported: {_said(error)}") from error
     if not isinstance(job, Job):
@@ -118,10 +120,14 @@ def _module(file: JobFile) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SystemExit as left:
-        raise UserError(f"job {file}: it leaves with sys.exit({left.code!r}) when it is imported") from None
+        raise UserError(f"job {file}: {_leaves(left)}") from None
     except Exception as error:
         raise UserError(f"job {file}: cannot be imported: {_said(error)}") from error
     return module
+
+
+def _leaves(left: SystemExit) -> str:
+    return f"it leaves with sys.exit({left.code!r}) when it is imported"
 
 
 def _said(error: Exception) -> str:

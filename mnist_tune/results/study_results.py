@@ -21,7 +21,10 @@ from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.text.wording import counted, shortened
 
-COMPARED = ("device_name", "precision", "threads", "data_sha256", "job_sha256", "mnist_tune", "torch")
+COMPARED = (
+    *("device_name", "precision", "threads", "data_sha256"),
+    *("job_sha256", "job_distribution", "mnist_tune", "torch"),
+)
 """Parts of the environment that change the numbers, so that differing cells cannot be compared directly."""
 
 
