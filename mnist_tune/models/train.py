@@ -21,9 +21,12 @@ from mnist_tune.jobs.mnist.raw_files import data_directory, data_fingerprint
 from mnist_tune.jobs.mnist.trainer import Trainer
 from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
 from mnist_tune.models.evaluation_file import Measured, sha256_of
-from mnist_tune.results.exports import Configuration
+from mnist_tune.results.exports import Configuration, load_configuration
 from mnist_tune.spec.documents import dump
 from mnist_tune.worker.provenance import environment
+
+CONFIGURATION_SUFFIXES = {".toml", ".json", ".yaml", ".yml"}
+"""Of what `export` writes."""
 
 
 def retrain(
@@ -89,6 +92,9 @@ def evaluate_model(model: Path, *, device: str, data: Path | None) -> Measured:
         UserError: there is no model, or not one of ours.
     """
     file = model / MODEL_FILE if model.is_dir() else model
+    if file.suffix in CONFIGURATION_SUFFIXES and file.is_file():
+        load_configuration(file)  # one of another job has nothing to be measured here
+        raise UserError(f"{file}: is a configuration, not a model; train it first: mnist-tune train {file}")
     loaded, images = load_trained(file)
     sha256 = sha256_of(file)
     runtime = resolve_runtime(device, "fp32")

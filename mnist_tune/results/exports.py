@@ -80,7 +80,10 @@ def load_configuration(path: Path) -> Configuration:
     content = content_of(path)
     if isinstance(content, dict) and (other := content.get("job", {"name": BUILT_IN})) != {"name": BUILT_IN}:
         which = validate(job_table(other), other, f"{path}: job").label
-        raise UserError(f"{path}: is of the job {which}; only the built-in job's can be trained so")
+        raise UserError(
+            f"{path}: is of the job {which}; only the built-in job's can be trained and evaluated so; run it "
+            "as a study: write its tables [job] and [training] into a spec"
+        )
     return validate(configuration_class(built_in_description()), content, str(path))
 
 

@@ -10,8 +10,9 @@ import pytest
 from mnist_tune.errors import UserError
 from mnist_tune.results.exports import best_configuration, configuration_class, load_configuration
 from mnist_tune.results.reading import read_results
-from mnist_tune.spec.documents import dump, validate
+from mnist_tune.spec.documents import content_of, dump, validate
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.commands import Command
 from tests.support.made_studies.cells import complete_cell
 from tests.support.regression import complete_with, regression_study
 from tests.support.studies import new_study
@@ -59,6 +60,36 @@ def test_a_configuration_of_another_job_is_not_trained_as_the_built_in_one(
     )
     with pytest.raises(UserError, match=r"is of the job regression\.py:train; only the built-in job's can"):
         load_configuration(file)
+
+
+@pytest.mark.parametrize("format_", ["toml", "json", "yaml"])
+@pytest.mark.usefixtures("study")
+def test_train_and_evaluate_refuse_an_export_of_another_job_in_one_line(
+    tmp_path: Path, command: Command, format_: str
+) -> None:
+    written = command("export", "regression", "--output", f"best.{format_}")
+    assert written.code == 0, written.err
+    assert written.out.splitlines()[-1] == f"wrote best.{format_}", "it is not said to be trained so"
+    content = content_of(tmp_path / f"best.{format_}")
+    assert content["job"] == {"file": "regression.py:train"}
+    assert content["training"]["learning_rate"] == 0.1
+    for name in ("train", "evaluate"):
+        answer = command(name, f"best.{format_}")
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err == (
+            f"mnist-tune: best.{format_}: is of the job regression.py:train; only the built-in job's can be "
+            "trained and evaluated so; run it as a study: write its tables [job] and [training] into a spec\n"
+        )
+    assert not (tmp_path / "models").exists()
+
+
+def test_evaluate_takes_a_model_and_no_configuration(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "best.toml").write_text("[training]\nlearning_rate = 0.01\n", encoding="utf-8")
+    answer = command("evaluate", "best.toml")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        "mnist-tune: best.toml: is a configuration, not a model; train it first: mnist-tune train best.toml\n"
+    )
 
 
 def test_the_built_in_job_is_not_named(tmp_path: Path) -> None:
