@@ -31,6 +31,7 @@ def test_a_command_is_searched_as_a_function_is(tmp_path: Path, command: Command
     assert all("model.txt" in attempt.artifacts for attempt in results.complete)
     assert all(attempt.environment["job_sha256"] for attempt in results.complete)
     assert "rows/s" in command("status", "decay").out
+    assert "in epoch 2" in command("logs", "decay", "--trial", "0").out
     assert command("verify", "decay").code == 0
     exported = command("export", "decay").out
     assert 'command = [\n    "python",\n    "decay.py"' in exported
