@@ -81,7 +81,7 @@ def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
         UserError: no such device, a folder that cannot keep files, or another study of this name.
         MnistTuneError: the images cannot be had.
     """
-    fork_server.begin(fork_server.WORKERS)  # it loads during all that follows
+    fork_server.begin(fork_server.WORKERS, given.spec.job.preload)  # it loads during all that follows
     check_device(wanted.device)
     provision(given.spec.job.name, given.spec.data, wanted.data_dir)
     folders = Folders.of(url, wanted.checkpoints, wanted.artifacts)

@@ -20,6 +20,11 @@ from mnist_tune.cli.options import (
 )
 from mnist_tune.hardware.placement import WORKERS_PER_GPU
 
+NOT_PRELOADED = (
+    "job.preload: one of its modules starts threads or a GPU when it is imported, so that each process "
+    "imports them itself; leave that one out"
+)
+
 
 def run(
     spec: SpecArgument,
@@ -55,8 +60,10 @@ def run(
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """
     from mnist_tune.processes import fork_server, standard_streams
+    from mnist_tune.spec.preloading import modules_to_preload
 
-    fork_server.begin(fork_server.WORKERS)  # it loads torch and Optuna while this process loads Optuna
+    # It loads torch and Optuna, and what the job needs, while this process loads Optuna.
+    fork_server.begin(fork_server.WORKERS, modules_to_preload(spec))
     from mnist_tune.api.local_run import LocalWorkers, prepare
     from mnist_tune.storage.engine import storage_url
     from mnist_tune.terminal.display import Display
@@ -76,6 +83,8 @@ def run(
     stop = StopRequest()
     stop.listen()
     results = prepared.work(stop, Display(prepared.before, out))
+    if loaded.spec.job.preload and fork_server.is_vain():
+        options.say(f"note: {NOT_PRELOADED}", err=True)
     if as_json:
         options.print_json(results.as_json())
     tell_the_end(results, prepared.pool, stop, out)

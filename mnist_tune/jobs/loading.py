@@ -41,6 +41,11 @@ def is_installed(name: str) -> bool:
     return name in OWN or name in installed()
 
 
+def can_be_imported(package: str) -> bool:
+    """Whether a package, or a module that is in none, is installed here. It is not imported."""
+    return importlib.util.find_spec(package) is not None
+
+
 def load_job(job: str | JobFile) -> tuple[Job, JobDescription]:
     """An installed job, given by its name, or the job in a file.
 

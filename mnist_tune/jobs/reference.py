@@ -19,6 +19,7 @@ BUILT_IN = "mnist"
 FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_][A-Za-z0-9_]*)")
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_JOB"
 """Names the job that a worker may run, as `--job` does."""
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=100)]
 
 
 class JobTable(BaseModel):
@@ -30,6 +31,8 @@ class JobTable(BaseModel):
     """The name of an installed job."""
     file: Annotated[str, Field(max_length=500)] | None = None
     """A file beside the spec and the function in it: housing.py:train."""
+    preload: Annotated[list[Module], Field(max_length=50)] = Field(default_factory=list)
+    """Modules that `run` imports once for all training processes; it is no part of the study."""
     description: JobDescription | None = None
     """Only in stored specs: the job as it was when the study was made."""
 

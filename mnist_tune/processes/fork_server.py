@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker, spawn
 from pathlib import Path
@@ -29,6 +29,8 @@ HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
 """Signals that terminals and service managers send to all processes; the server must not end by them."""
 STARTER = "_MNIST_TUNE_STARTER"
 """Environment variable of a fork server: the process with which it must end while it is loading."""
+MODULES = "_MNIST_TUNE_PRELOAD"
+"""Environment variable of a fork server: further modules that it imports."""
 OURS = "mnist-tune"
 """The name by which multiprocessing knows our processes."""
 
@@ -40,6 +42,7 @@ _starter: int | None = None
 """The id of the process that started the server; None if this module did not start it."""
 _has_served = False
 """Whether a server has ever started a process for this one."""
+_modules = ""
 _is_vain = False
 """Whether a server ends after loading on this machine, so that waiting for one is useless."""
 
@@ -55,12 +58,15 @@ def start_method() -> str:
     return "forkserver" if has_server and sys.platform != "darwin" and not _is_vain else "spawn"
 
 
-def begin(preload: str) -> None:
+def begin(preload: str, modules: Sequence[str] = ()) -> None:
     """Start a fork server that loads the module `preload`, unless there is one. Returns at once.
 
+    It imports these modules too, as far as it can.
     Whoever then asks it for a process waits until it has loaded, or uses exec if it could not be started.
     """
+    global _modules
     if start_method() == "forkserver":
+        _modules = ",".join(modules)
         forkserver.set_forkserver_preload([preload])
         with suppress(OSError):  # too many processes, or $TMPDIR is full or too long for a socket
             _ensure_running()
@@ -113,7 +119,7 @@ def _ensure_running() -> None:
         if _starter == os.getpid() and not _has_served and _has_ended():
             do_without()
             raise ChildProcessError("no fork server can be had here")
-        with fresh_interpreter():
+        with fresh_interpreter(), in_environment({MODULES: _modules}):
             _start_unless_running()
         _starter = os.getpid()
 

@@ -106,6 +106,8 @@ class CommandTable(JobTable):
         }
 
     def check(self) -> None:
+        if self.preload:
+            raise ValueError("preload: is for jobs in Python that are functions; remove it")
         if (self.name, self.file) != (None, None):
             raise ValueError("write either command = [...], or name, or file")
 

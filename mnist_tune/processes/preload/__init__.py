@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
-from mnist_tune.processes.fork_server import STARTER
+from mnist_tune.processes.fork_server import MODULES, STARTER
 from mnist_tune.processes.title import set_title
 
 LOOK_SECONDS = 0.2
@@ -37,6 +37,9 @@ def load(*modules: str) -> None:
     try:
         for module in modules:
             importlib.import_module(module)
+        for module in filter(None, os.environ.pop(MODULES, "").split(",")):
+            with suppress(Exception):  # a job that needs it fails with the reason
+                importlib.import_module(module)
     except BaseException:
         _end(with_folder=False)  # a client that then starts by exec sees the error
     if _has_threads() or _has_touched_a_gpu():
