@@ -79,7 +79,7 @@ def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
 
     Raises:
         UserError: no such device, a folder that cannot keep files, or another study of this name.
-        MnistTuneError: the images cannot be had.
+        MnistTuneError: the job's data cannot be had.
     """
     fork_server.begin(fork_server.WORKERS, given.spec.job.preload)  # it loads during all that follows
     check_device(wanted.device)

@@ -57,7 +57,7 @@ def main(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Search hyperparameters of an MNIST classifier with many workers over one database.
+    """Search the hyperparameters of a training job, MNIST's or your own, with many workers over one database.
 
     Example: mnist-tune run quickstart
     """

@@ -55,7 +55,7 @@ class Runtime:
 
     @property
     def is_cpu(self) -> bool:
-        """Whether the images are in the machine's own memory, which other workers use too."""
+        """Whether data are in the machine's own memory, which other workers use too."""
         return torch.device(self.device).type == "cpu"
 
     @property
