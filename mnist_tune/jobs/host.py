@@ -41,8 +41,13 @@ class Worker(Protocol):
     def began(self, facts: dict[str, Any], history: list[EpochMetrics], problem: str | None) -> None:
         """The first epoch is about to begin, after those in `history`."""
 
-    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes] | None, *, is_last: bool) -> bool:
-        """An epoch is done, with a function that makes its state; returns whether to stop here."""
+    def epoch_done(
+        self, metrics: EpochMetrics, state: Callable[[], bytes | None] | None, *, is_last: bool
+    ) -> bool:
+        """An epoch is done, with a function that makes its state; returns whether to stop here.
+
+        The function returns None if the next epoch is done too, and that state is the one to save.
+        """
 
     def check(self) -> None:
         """Raise Abandoned if the trial must stop at once."""

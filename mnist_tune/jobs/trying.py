@@ -78,11 +78,11 @@ class Alone:
     def began(self, facts: dict[str, Any], _history: list[EpochMetrics], _problem: str | None) -> None:
         self.tried.facts = dict(facts)
 
-    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes] | None, **_: bool) -> bool:
+    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes | None] | None, **_: bool) -> bool:
         self.tried.epochs.append(metrics)
         self.on_epoch(metrics)
         if state is not None and self.tried.state_bytes is None:  # one shows whether states can be saved
-            content = state()
+            content = state() or b""
             self.tried.state_bytes, self.tried.state_problem = len(content), self.problem_of(content)
         return False
 

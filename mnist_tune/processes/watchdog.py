@@ -1,18 +1,21 @@
-"""Kills a process group and removes its folder when the process that started them is gone.
+"""Removes a folder, and kills the process group that works in it, when the process that made them is gone.
 
 It runs as a script of its own, since whoever is killed by SIGKILL can clear up nothing. It reads lines from
-its starter: a process group and a folder, each of which replaces the one before; an empty line forgets it.
+its starter: a process group (0 for none) and a folder, each of which replaces the one before; an empty line
+forgets it. It imports little before it reads: what it is told while it starts is done when it has.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
 
 
 class Watchdog:
@@ -20,26 +23,36 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._process = _start()
+        self._told = ""
 
-    def watch(self, group: int, folder: Path) -> None:
-        """From now on, kill this group and remove this folder when we are gone."""
+    def watch(self, folder: Path, group: int = 0) -> None:
+        """From now on, remove this folder and kill this group when we are gone. Both need not be there."""
         self._tell(f"{group} {folder}")
 
     def forget(self) -> None:
         """From now on, do nothing when we are gone."""
         self._tell("")
 
+    def look(self) -> None:
+        """Start the process anew if somebody has killed it. Call this often."""
+        if self._process.poll() is not None:
+            self._process = _start()
+            self._tell(self._told)
+
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
+        self._told = line
         try:
             self._process.stdin.write(os.fsencode(f"{line}\n"))
             self._process.stdin.flush()
-        except BrokenPipeError:  # somebody has killed it
-            self._process = _start()
-            self._tell(line)
+        except BrokenPipeError:
+            self._process.wait()
+            self.look()
 
 
 def _start() -> subprocess.Popen[bytes]:
+    import subprocess
+
     return subprocess.Popen(
         [sys.executable, "-I", "-S", __file__],
         stdin=subprocess.PIPE,
@@ -56,9 +69,12 @@ def main() -> None:
         last = line.rstrip(b"\n")
     if not last:
         return
-    group, _, folder = last.partition(b" ")
-    with suppress(ProcessLookupError, PermissionError):  # it has ended
-        os.killpg(int(group), signal.SIGKILL)
+    number, _, folder = last.partition(b" ")
+    if group := int(number):
+        with suppress(ProcessLookupError, PermissionError):  # it has ended
+            os.killpg(group, signal.SIGKILL)
+    import shutil
+
     shutil.rmtree(os.fsdecode(folder), ignore_errors=True)
 
 

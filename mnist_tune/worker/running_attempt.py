@@ -65,17 +65,24 @@ class RunningAttempt:
         self.epoch = len(history)
         self._tell(Began(environment(self._runtime, self._source) | facts, history, problem))
 
-    def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes] | None, *, is_last: bool) -> bool:
+    def epoch_done(
+        self, metrics: EpochMetrics, state: Callable[[], bytes | None] | None, *, is_last: bool
+    ) -> bool:
         self.epoch = metrics.epoch
         drains = self._orders.drain and not is_last
         is_due = drains or time.monotonic() - self._saved >= self._run.checkpoint_interval
         if state is None or not is_due:
             self._tell(EpochDone(metrics))
             return drains
-        self._saved = time.monotonic()
         try:
-            self._tell(EpochDone(metrics, self._save(metrics.epoch, state())))
+            content = state()
+            if content is None:
+                self._tell(EpochDone(metrics))
+                return False
+            self._saved = time.monotonic()
+            self._tell(EpochDone(metrics, self._save(metrics.epoch, content)))
         except OSError as error:
+            self._saved = time.monotonic()
             self._tell(EpochDone(metrics, problem=error.strerror or str(error)))
         return drains
 

@@ -37,12 +37,31 @@ def training_processes(worker: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> list[str]:
+    """The words of a process's command line; none if it has ended."""
+    try:
+        shown = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return shown.rstrip("\0").split("\0")
+
+
 def started_with(variable: str, value: str) -> list[int]:
     """All processes with this variable in their environment."""
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             if f"{variable}={value}".encode() in environment.read_bytes().split(b"\0"):
+                found.append(int(environment.parent.name))
+    return found
+
+
+def started_with_prefix(variable: str, beginning: str) -> list[int]:
+    """All processes in whose environment this variable's value begins so."""
+    sought, found = f"{variable}={beginning}".encode(), []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if any(one.startswith(sought) for one in environment.read_bytes().split(b"\0")):
                 found.append(int(environment.parent.name))
     return found
 

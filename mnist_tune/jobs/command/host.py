@@ -15,7 +15,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.jobs.command.arguments import environment_of, filled_in
 from mnist_tune.jobs.command.ending import CommandFailed, failure_of
 from mnist_tune.jobs.command.process import CommandProcess
-from mnist_tune.jobs.command.reports import PatternReader, Report, json_report
+from mnist_tune.jobs.command.reports import PatternReader, Report, Reports
 from mnist_tune.jobs.command.snapshot import SnapshotUnusable, pack, unpack
 from mnist_tune.jobs.command.table import CommandTable
 from mnist_tune.jobs.command.trial_folder import TrialFolder, trial_folder
@@ -54,6 +54,15 @@ class Place:
     """Its current folder."""
     device: str
     threads: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A command that runs."""
+
+    process: CommandProcess
+    own: TrialFolder
+    reports: Reports
 
 
 @dataclass
@@ -96,7 +105,7 @@ class CommandTrial:
                 self.saved, self.problem = None, str(reason)
 
     def _attempt(self) -> dict[str, bytes]:
-        with trial_folder(self.settings) as own:
+        with trial_folder(self.settings, self.watchdog) as own:
             if self.saved is None:
                 self._begin([])
             else:
@@ -106,14 +115,17 @@ class CommandTrial:
                     raise _BeginsAnew(str(unusable)) from None
             process = self._started(own)
             try:
-                self._follow(process, own)
-                self._end(process, own)
+                patterns = [re.compile(pattern) for pattern in self.table.pattern]
+                reader = PatternReader(patterns, self.description.objective)
+                run = _Run(process, own, Reports(process, reader))
+                self._follow(run)
+                self._end(run)
             except TrialEnded:
                 process.end()
                 raise
             finally:
                 process.close()
-                self.watchdog.forget()
+                self.watchdog.watch(own.folder)  # the number of the group may be another's from now on
             return own.files(self.worker.say)
 
     def _started(self, own: TrialFolder) -> CommandProcess:
@@ -134,29 +146,25 @@ class CommandTrial:
         self.history = list(history)
         self.worker.began({}, history, problem or self.problem)
 
-    def _follow(self, process: CommandProcess, own: TrialFolder) -> None:
+    def _follow(self, run: _Run) -> None:
         """Read reports and output until the command ends."""
-        patterns = PatternReader(
-            [re.compile(pattern) for pattern in self.table.pattern], self.description.objective
-        )
         began = time.perf_counter()
         is_running = True
         while is_running:
-            is_running = process.wait()
-            found = [json_report(line) for line in process.reports() if line.strip()]
-            found += [report for line in process.output() if (report := patterns.read(line))]
-            for report in found:
+            is_running = run.process.wait()
+            self.watchdog.look()
+            while (report := run.reports.next()) is not None:
                 now = time.perf_counter()
-                self._done(report, now - began, process, own)
+                self._done(report, now - began, run)
                 began = now
             self.worker.check()
             if self.worker.is_to_drain and self._told_to_end is None and is_running:
                 if not self._is_saved:
-                    self._save(process, own)
+                    self._save(run)
                 self._told_to_end = time.monotonic()
-                process.terminate()
+                run.process.terminate()
 
-    def _done(self, report: Report, seconds: float, process: CommandProcess, own: TrialFolder) -> None:
+    def _done(self, report: Report, seconds: float, run: _Run) -> None:
         if not self._has_begun:
             self._go_on(report)
         epoch = len(self.history) + 1
@@ -173,7 +181,7 @@ class CommandTrial:
         done = reported_epoch(self.description, epoch, report.metrics, seconds, "its report")
         self.history.append(done)
         is_last = epoch == self.settings["epochs"]
-        state = self._state(process, own)
+        state = self._state(run)
         self._is_saved = state is None
         if self.worker.epoch_done(done, state, is_last=is_last):
             raise Drained
@@ -188,36 +196,38 @@ class CommandTrial:
             )
         self._begin(self._earlier[:done], None if done else "the command began at its first epoch")
 
-    def _state(self, process: CommandProcess, own: TrialFolder) -> Callable[[], bytes] | None:
+    def _state(self, run: _Run) -> Callable[[], bytes | None] | None:
         """What makes the state after the last epoch; None if there is none to keep."""
-        if not self._numbers_epochs or not own.has_state:
+        if not self._numbers_epochs or not run.own.has_state:
             return None
 
-        def packed() -> bytes:
-            with process.held():
-                content = pack(own.checkpoints, self.history)
+        def packed() -> bytes | None:
+            with run.process.held():
+                if run.reports.has_next():  # we are slow: the command has saved a later epoch by now
+                    return None
+                content = pack(run.own.checkpoints, self.history)
             self._is_saved = True
             return content
 
         return packed
 
-    def _save(self, process: CommandProcess, own: TrialFolder) -> None:
-        state = self._state(process, own)
-        if state is not None:
-            self.worker.state_saved(len(self.history), state())
+    def _save(self, run: _Run) -> None:
+        state = self._state(run)
+        if state is not None and (content := state()) is not None:
+            self.worker.state_saved(len(self.history), content)
 
-    def _end(self, process: CommandProcess, own: TrialFolder) -> None:
+    def _end(self, run: _Run) -> None:
         """Judge how the command ended."""
-        code, epochs = process.exit_code, self.settings["epochs"]
+        code, epochs = run.process.exit_code, self.settings["epochs"]
         if code == 0 and not self._has_begun and len(self._earlier) == epochs:
             self._begin(self._earlier)  # nothing was left to do
         if code == 0 and len(self.history) == epochs:
             return
         if self._is_told_to_leave():
             if code != -signal.SIGTERM and self._has_begun:  # it had time to save where it is
-                self._save(process, own)
+                self._save(run)
             raise Drained
-        failure = failure_of(code, list(process.last_lines))
+        failure = failure_of(code, list(run.process.last_lines))
         if not self._has_begun and failure.kind != "lost":
             raise _BeginsAnew(f"with its saved state, {first_line(failure.reason)}")
         if code:

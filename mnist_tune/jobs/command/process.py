@@ -60,7 +60,7 @@ class CommandProcess:
         watchdog: Watchdog,
         own_folder: Path,
     ) -> None:
-        """Start the command in `folder`; `own_folder` is removed if we die. Raises OSError."""
+        """Start the command in `folder`; if we die, it is killed and `own_folder` removed. Raises OSError."""
         os.mkfifo(report, 0o600)
         # Open for writing too: so opening it never waits, and it never ends while we read.
         self._report = os.open(report, os.O_RDWR | os.O_NONBLOCK)
@@ -76,7 +76,7 @@ class CommandProcess:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        watchdog.watch(self._process.pid, own_folder)
+        watchdog.watch(own_folder, self._process.pid)
         with suppress(BrokenPipeError), self._process.stdin as gate:
             gate.write(b"go\n")
         self._output = self._process.stdout.fileno()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mnist_tune.jobs.command.process import CommandProcess
 from mnist_tune.jobs.interface import JobMistake
 from mnist_tune.text.wording import first_line
 
@@ -62,6 +64,25 @@ class PatternReader:
         return Report(
             {name: _number(name, text) for name, text in found.items()}, None if epoch is None else int(epoch)
         )
+
+
+class Reports:
+    """The reports of a command that runs, one after the other."""
+
+    def __init__(self, process: CommandProcess, patterns: PatternReader) -> None:
+        self._process, self._patterns = process, patterns
+        self._waiting: deque[Report] = deque()
+
+    def next(self) -> Report | None:
+        """The next report that has come; None if all that have come are read. Raises JobMistake."""
+        return self._waiting.popleft() if self.has_next() else None
+
+    def has_next(self) -> bool:
+        """Whether a report has come that is not read. Raises JobMistake."""
+        self._waiting += [json_report(line) for line in self._process.reports() if line.strip()]
+        printed = (self._patterns.read(line) for line in self._process.output())
+        self._waiting += [report for report in printed if report is not None]
+        return bool(self._waiting)
 
 
 def _number(name: str, text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.jobs.saved_files import NAME
+from mnist_tune.processes.watchdog import Watchdog
 
 
 class TrialFolder:
@@ -50,10 +52,13 @@ class TrialFolder:
 
 
 @contextmanager
-def trial_folder(parameters: Mapping[str, Any]) -> Iterator[TrialFolder]:
-    """A folder for one run of a command; it is removed at the end of the block."""
-    folder = Path(tempfile.mkdtemp(prefix="mnist-tune-"))
+def trial_folder(parameters: Mapping[str, Any], watchdog: Watchdog) -> Iterator[TrialFolder]:
+    """A folder for one run of a command; it is removed at the end of the block, or when we are killed."""
+    folder = Path(tempfile.gettempdir()) / f"mnist-tune-{secrets.token_hex(8)}"
+    watchdog.watch(folder)  # before it is there, so that it is never left
+    folder.mkdir(mode=0o700)
     try:
         yield TrialFolder(folder, parameters)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        watchdog.forget()
