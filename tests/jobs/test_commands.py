@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tomllib
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 
 from mnist_tune.jobs.command.arguments import environment_of, filled_in
 from mnist_tune.results.eta import own_epochs
+from mnist_tune.study.store import open_study
 from tests.support.command_jobs import DECAY, DECAY_SPEC, command_job, numbers_of, one_cell, results_in, run
 from tests.support.commands import BY_EXEC, Command, finish, start_command
 from tests.support.process_tree import descendants
+from tests.support.studies import open_file
 from tests.support.waiting import wait_until
 
 EXPECTED = {0.1: [0.9, 0.81, 0.729], 0.5: [0.5, 0.25, 0.125]}
@@ -119,6 +122,23 @@ def test_metrics_are_found_in_what_a_script_prints_that_knows_nothing(tmp_path: 
         (0.5, 1.0),
         (0.333, 0.667),
     ]
+
+
+@pytest.mark.parametrize(
+    "noise", ['{kind = "binomial", of = 360, cases = "images"}', '{kind = "normal", deviation = 0.1}']
+)
+def test_the_noise_of_a_commands_objective_is_stored_and_exported(
+    tmp_path: Path, command: Command, noise: str
+) -> None:
+    spec = DECAY_SPEC.replace('unit = "rows"', f'unit = "rows"\nnoise = {noise}')
+    assert command("create-study", str(command_job(tmp_path, spec=spec))).code == 0
+    stored = open_study(open_file(tmp_path), "decay").spec
+    (kept,) = tomllib.loads(f"noise = {noise}").values()
+    assert stored.job.document()["noise"] == kept
+    described = stored.description.noise
+    assert described is not None
+    assert described.model_dump() == kept
+    assert command("status", "decay").code == 0
 
 
 def test_a_command_whose_reports_have_no_epoch_begins_anew_after_a_loss(tmp_path: Path) -> None:

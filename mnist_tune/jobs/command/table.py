@@ -189,7 +189,10 @@ class CommandTable(JobTable):
 
     def document(self) -> dict[str, Any]:
         """The table as a user writes it."""
-        return self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
+        table = self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
+        if self.noise is not None:
+            table["noise"] = self.noise.model_dump(mode="json")  # its kind, a default, tells which it is
+        return table
 
 
 def job_table(content: Any) -> type[JobTable]:
