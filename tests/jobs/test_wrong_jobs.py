@@ -191,3 +191,16 @@ def test_a_job_that_prints_forks_and_leaves_threads_completes(tmp_path: Path) ->
     answer = finish(start_command("run", str(spec), "--workers", "1", folder=tmp_path))
     assert answer.returncode == 0, answer.stderr
     assert read_results(open_study(open_file(tmp_path), "fit")).cells.complete == 2
+
+
+@pytest.mark.slow
+def test_a_job_that_is_imported_slowly_is_waited_for(tmp_path: Path) -> None:
+    seconds = 30  # longer than a worker waits for an answer, and than a lease's grace period below
+    job = f"import time\ntime.sleep({seconds})\n{FIT}"
+    spec = FIT_SPEC.replace("[0.1, 0.01]", "[0.1]")
+    lease = "[lease]\nheartbeat_interval = 1.0\ngrace_period = 10.0\n"
+    path = own_job(tmp_path, job, spec + lease)
+    answer = finish(start_command("run", str(path), "--workers", "1", folder=tmp_path))
+    assert answer.returncode == 0, answer.stderr
+    results = read_results(open_study(open_file(tmp_path), "fit"))
+    assert (len(results.attempts), results.cells.complete) == (1, 1)
