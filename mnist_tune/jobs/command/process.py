@@ -18,7 +18,11 @@ GATE = ("/bin/sh", "-c", 'IFS= read -r go && exec "$@" </dev/null', "mnist-tune"
 """Begins the command only when it is told to, and never if its starter has died before that."""
 READ_BYTES = 1 << 16
 MOST_READS = 16
-"""How many times to read from a command that never stops printing before looking at everything else."""
+"""How many times to read from a command that never stops printing before looking at everything else.
+
+They are enough for all that a pipe holds: what a command has left when it ends is read, and no more, since
+another process may go on writing.
+"""
 LOOK_SECONDS = 0.05
 """How long to wait for output before looking at everything else."""
 LAST_LINES = 20
@@ -29,14 +33,14 @@ AFTER_TERM_SECONDS = 2.0
 
 
 class Lines:
-    """Cuts what comes from a pipe into lines."""
+    """Cuts what comes from a pipe into lines; a carriage return, as progress bars print it, ends one too."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def add(self, content: bytes) -> Iterator[str]:
         """The lines that are whole now."""
-        *whole, self._rest = (self._rest + content).split(b"\n")
+        *whole, self._rest = (self._rest + content.replace(b"\r", b"\n")).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             whole, self._rest = [*whole, self._rest], b""
         yield from (line.decode(errors="replace") for line in whole)
@@ -64,16 +68,20 @@ class CommandProcess:
         os.mkfifo(report, 0o600)
         # Open for writing too: so opening it never waits, and it never ends while we read.
         self._report = os.open(report, os.O_RDWR | os.O_NONBLOCK)
-        self._process = subprocess.Popen(
-            [*GATE, *command],
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*GATE, *command],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._report)
+            raise
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         watchdog.watch(own_folder, self._process.pid)
@@ -99,15 +107,29 @@ class CommandProcess:
         return self._process.wait()
 
     def reports(self) -> Iterator[str]:
-        """The lines that the command has reported; when it has ended, also a last one without an end."""
+        """The lines that the command has reported.
+
+        A last one without an end counts if all went well; else the command died while it wrote the line.
+        """
+        has_ended = self._has_ended
         yield from self._lines(self._report, self._reported)
+        if has_ended and self.exit_code == 0:
+            yield from self._reported.rest()
 
     def output(self) -> Iterator[str]:
-        """The lines that the command has printed. Each is passed on to our own standard error."""
+        """The lines that the command has printed, the last one as in `reports`.
+
+        Each is passed on to our own standard error.
+        """
+        has_ended = self._has_ended
         for line in self._lines(self._output, self._said):
-            if line.strip():
-                self.last_lines.append(line.rstrip("\r"))
+            self._remember(line)
             yield line
+        if has_ended:
+            for line in self._said.rest():
+                self._remember(line)
+                if self.exit_code == 0:
+                    yield line
 
     def terminate(self) -> None:
         """Send SIGTERM to the command itself; whether its own children get it is its affair."""
@@ -148,17 +170,23 @@ class CommandProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the command has ended; ask before reading what it has written until then."""
+        return self._process.poll() is not None
+
+    def _remember(self, line: str) -> None:
+        if line.strip():
+            self.last_lines.append(line)
+
     def _lines(self, descriptor: int, lines: Lines) -> Iterator[str]:
-        has_ended = self._process.poll() is not None  # asked first: nothing is printed after this
-        reads = 0
-        while (has_ended or reads < MOST_READS) and (content := self._available(descriptor)):
-            reads += 1
+        for _ in range(MOST_READS):
+            if not (content := self._available(descriptor)):
+                break
             if descriptor == self._output:
                 with suppress(OSError):
                     os.write(2, content)
             yield from lines.add(content)
-        if has_ended:
-            yield from lines.rest()
 
     def _available(self, descriptor: int) -> bytes:
         try:
