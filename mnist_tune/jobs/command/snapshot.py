@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
 
@@ -14,19 +15,37 @@ HISTORY = "history.json"
 FOLDER = "checkpoints"
 
 
+UNREADABLE = (
+    *(tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError),
+    *(KeyError, TypeError, AttributeError),
+)
+"""What reading a damaged snapshot raises."""
+
+
 class SnapshotUnusable(Exception):  # noqa: N818 - an outcome: the trial begins anew
     """A snapshot cannot be unpacked; the message says why."""
 
 
 def pack(folder: Path, history: Sequence[EpochMetrics]) -> bytes:
-    """The folder's files, and the epochs until now. Raises OSError."""
+    """The folder's files, and the epochs until now.
+
+    Raises:
+        OSError: a file cannot be read, or a link leads out of the folder.
+    """
+
+    def kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if member.issym():
+            member.linkname = _inner_link(folder, member)
+        # Pipes and sockets are no state.
+        return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
+
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
         epochs = json.dumps([epoch.as_json() for epoch in history]).encode()
         head = tarfile.TarInfo(HISTORY)
         head.size = len(epochs)
         archive.addfile(head, io.BytesIO(epochs))
-        archive.add(folder, FOLDER, filter=_kept)
+        archive.add(folder, FOLDER, filter=kept)
     return written.getvalue()
 
 
@@ -39,7 +58,7 @@ def unpack(content: bytes, folder: Path) -> list[EpochMetrics]:
         SnapshotUnusable: it cannot be read, or the files cannot be written.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:  # it is not compressed
             head = archive.next()
             epochs = archive.extractfile(head) if head is not None and head.name == HISTORY else None
             if epochs is None:
@@ -48,12 +67,18 @@ def unpack(content: bytes, folder: Path) -> list[EpochMetrics]:
             files = [member for member in archive if member.name.startswith(f"{FOLDER}/")]
             for member in files:
                 member.name = member.name.removeprefix(f"{FOLDER}/")
+                if member.islnk():  # a file with two names; the link is the other one
+                    member.linkname = member.linkname.removeprefix(f"{FOLDER}/")
             archive.extractall(folder, files, filter="data")
-    except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise SnapshotUnusable(f"the saved state cannot be unpacked: {error}") from None
     return history
 
 
-def _kept(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Files, folders and links; pipes and sockets are no state."""
-    return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
+def _inner_link(folder: Path, member: tarfile.TarInfo) -> str:
+    """Where a link leads, from its own place, so that it does so in another folder too. Raises OSError."""
+    name = PurePath(member.name).relative_to(FOLDER)
+    leads_to = os.path.normpath(folder / name.parent / member.linkname)
+    if not Path(leads_to).is_relative_to(folder):
+        raise OSError(f"the link '{name}' leads out of the folder of checkpoints")
+    return os.path.relpath(leads_to, folder / name.parent)

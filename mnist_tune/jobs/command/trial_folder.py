@@ -54,7 +54,8 @@ class TrialFolder:
 @contextmanager
 def trial_folder(parameters: Mapping[str, Any], watchdog: Watchdog) -> Iterator[TrialFolder]:
     """A folder for one run of a command; it is removed at the end of the block, or when we are killed."""
-    folder = Path(tempfile.gettempdir()) / f"mnist-tune-{secrets.token_hex(8)}"
+    # Resolved, so that links which a command makes lead into the folder by the path that it was told.
+    folder = Path(tempfile.gettempdir()).resolve() / f"mnist-tune-{secrets.token_hex(8)}"
     watchdog.watch(folder)  # before it is there, so that it is never left
     folder.mkdir(mode=0o700)
     try:
