@@ -8,6 +8,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from mnist_tune.errors import UserError
+from mnist_tune.jobs.reference import JobTable
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trials import read_trials
@@ -71,10 +72,15 @@ def _trains_alike(old: Spec, new: Spec) -> bool:
     """Whether two specs have the same job, with the same code, and the same data."""
     jobs = old.description.source, new.description.source
     return (
-        old.job.label == new.job.label
+        _read_alike(old.job) == _read_alike(new.job)
         and jobs[0].sha256 == jobs[1].sha256
         and old.data.model_dump() == new.data.model_dump()
     )
+
+
+def _read_alike(job: JobTable) -> dict[str, Any]:
+    """What makes the results of two commands comparable: not their hyperparameters, which cells compare."""
+    return {key: value for key, value in job.document().items() if key != "hyperparameters"}
 
 
 def _key(configuration: dict[str, Any]) -> str:
@@ -88,6 +94,8 @@ def _differing(old: Spec, new: Spec) -> str:
     phrases = [
         phrase
         for phrase in differences(old, new)
-        if phrase.startswith(("training.", "data.")) and phrase.split(" ")[0] not in searched
+        if phrase.startswith(("job.", "training.", "data."))
+        and not phrase.startswith("job.hyperparameters.")
+        and phrase.split(" ")[0] not in searched
     ]
     return "; ".join(phrases) or "it has searched other values"

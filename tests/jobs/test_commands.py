@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import sys
 import tomllib
 from contextlib import suppress
 from functools import partial
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.jobs.command.arguments import environment_of, filled_in
+from mnist_tune.jobs.command.permitted import source_in
+from mnist_tune.jobs.command.table import CommandTable
 from mnist_tune.results.eta import own_epochs
 from mnist_tune.study.store import open_study
 from tests.support.command_jobs import DECAY, DECAY_SPEC, command_job, numbers_of, one_cell, results_in, run
@@ -186,6 +190,39 @@ def test_the_command_gets_its_parameters_its_paths_and_no_password(
     assert environment["MNIST_TUNE_REPORT"] == str(tmp_path / "report")
     assert (environment["CUDA_VISIBLE_DEVICES"], environment["MNIST_TUNE_DEVICE"]) == ("7", "cuda")
     assert environment_of(paths, "cpu", 2)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_the_source_of_a_command_is_its_script(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "train.py").write_text(f"# {folder.name}", encoding="utf-8")
+    (inside / "run.sh").write_text("#!/bin/sh", encoding="utf-8")
+
+    def source(*command: str) -> str | None:
+        table = CommandTable(command=list(command), objective="error", direction="minimize")
+        return source_in(table, inside).sha256
+
+    script = hashlib.sha256(b"# inside").hexdigest()
+    assert source("python", "train.py", "{args}") == script
+    assert source(sys.executable, "-u", "train.py") == script
+    assert source("python", "../outside/train.py") == hashlib.sha256(b"# outside").hexdigest()
+    assert source("./run.sh", "train.py") == hashlib.sha256(b"#!/bin/sh").hexdigest()
+    assert source("bash", "-c", "x" * 1_000) is None  # longer than a file's name
+
+
+def test_another_reading_of_a_command_takes_over_no_cells(tmp_path: Path, command: Command) -> None:
+    run(command_job(tmp_path), tmp_path)
+    of_luck = DECAY_SPEC.replace('objective = "error"', 'objective = "luck"').replace('"decay"', '"luck"')
+    (tmp_path / "luck.toml").write_text(of_luck, encoding="utf-8")
+    answer = command("create-study", str(tmp_path / "luck.toml"), "--reuse", "decay")
+    assert (answer.code, "job.objective is error there and luck here" in answer.err) == (2, True), answer.err
+    same = DECAY_SPEC.replace('name = "decay"', 'name = "same"').replace("[0.1, 0.5]", "[0.1, 0.2]")
+    (tmp_path / "same.toml").write_text(same, encoding="utf-8")
+    assert command("create-study", str(tmp_path / "same.toml"), "--reuse", "decay").code == 0
+    assert [attempt.parameters for attempt in results_in(tmp_path, "same").complete] == [
+        {"learning_rate": 0.1}
+    ]
 
 
 def test_the_command_does_not_ignore_signals(tmp_path: Path) -> None:

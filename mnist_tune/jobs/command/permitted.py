@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +41,15 @@ def digest(table: JobTable) -> str | None:
 
 
 def source_in(table: CommandTable, folder: Path) -> Source:
-    """The source of a command: of the first of its words that names a file in the folder."""
-    for word in table.command:
-        path = folder / word
-        if "{" not in word and path.is_file():
-            return source_of(str(path))
+    """The source of a command: of the first of its words that names a file, as seen from the folder.
+
+    A program from elsewhere is most often an interpreter, and counts last.
+    """
+    program, *words = table.command
+    is_own = Path(os.path.realpath(folder / program)).is_relative_to(os.path.realpath(folder))
+    for word in (program, *words) if is_own else (*words, program):
+        path = str(folder / word)
+        # Not `Path.is_file`, which raises an error if a word, such as a whole script, is too long for a name.
+        if "{" not in word and os.path.isfile(path):  # noqa: PTH113
+            return source_of(path)
     return Source()
