@@ -80,6 +80,7 @@ def test_each_way_to_end_wrongly_has_its_class_and_one_clear_reason(tmp_path: Pa
         ('unit = "rows"', 'unti = "rows"', "job: unti: unknown key; did you mean 'unit'?"),
         ('unit = "rows"', 'name = "mnist"', "write either command = [...], or name, or file"),
         ('unit = "rows"', 'pattern = "("', "is no regular expression"),
+        ('unit = "rows"', 'pattern = "(?P<error>a{99999999999})"', "the repetition number is too large"),
         ('unit = "rows"', 'pattern = "(?P<loss>.)"', "has no group (?P<error>...) for the objective"),
         ("learning_rate = 0.1\n", "epochs = 3\nlearning_rate = 0.1\n", "comes with every job; set it in"),
         ("learning_rate = 0.1\n", "report = 3\nlearning_rate = 0.1\n", "has another meaning; rename it"),

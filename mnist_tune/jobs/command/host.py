@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -115,8 +114,7 @@ class CommandTrial:
                     raise _BeginsAnew(str(unusable)) from None
             process = self._started(own)
             try:
-                patterns = [re.compile(pattern) for pattern in self.table.pattern]
-                reader = PatternReader(patterns, self.description.objective)
+                reader = PatternReader(self.table.patterns, self.description.objective)
                 run = _Run(process, own, Reports(process, reader))
                 self._follow(run)
                 self._end(run)

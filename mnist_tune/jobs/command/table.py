@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
@@ -116,8 +117,8 @@ class CommandTable(JobTable):
         found: set[str] = set()
         for pattern in self.pattern:
             try:
-                found |= re.compile(pattern).groupindex.keys()
-            except re.error as error:
+                found |= _compiled(pattern).groupindex.keys()
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"pattern {pattern!r}: is no regular expression: {error}") from None
         if self.pattern and self.objective not in found:
             raise ValueError(f"pattern: has no group (?P<{self.objective}>...) for the objective")
@@ -187,12 +188,22 @@ class CommandTable(JobTable):
         why = "is not in the command, which must read it from $MNIST_TUNE_PARAMETERS"
         return [Remark(key=plan.key(name), text=why) for name in plan.searched if name not in given]
 
+    @property
+    def patterns(self) -> list[re.Pattern[str]]:
+        """The patterns, compiled."""
+        return [_compiled(pattern) for pattern in self.pattern]
+
     def document(self) -> dict[str, Any]:
         """The table as a user writes it."""
         table = self.model_dump(mode="json", exclude={"description"}, exclude_defaults=True)
         if self.noise is not None:
             table["noise"] = self.noise.model_dump(mode="json")  # its kind, a default, tells which it is
         return table
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    with warnings.catch_warnings(action="ignore"):  # of what may change in another version of Python
+        return re.compile(pattern)
 
 
 def job_table(content: Any) -> type[JobTable]:
