@@ -40,7 +40,7 @@ def metrics_of(results: Results) -> dict[int, list[dict[str, Any]]]:
 
 def test_the_job_of_the_papers_runs_as_it_stands(tmp_path: Path) -> None:
     python = [block for block in blocks(OWN_JOBS, "python") if "@job" in block]
-    toml = [block for block in blocks(OWN_JOBS, "toml") if "[job]" in block]
+    toml = [block for block in blocks(OWN_JOBS, "toml") if "\nfile = " in block]
     assert (len(python), len(toml)) == (1, 1)
     run(own_job(tmp_path, python[0], toml[0]), tmp_path)
     results = results_in(tmp_path)

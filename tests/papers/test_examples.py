@@ -16,7 +16,7 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.study.store import open_study
-from tests.papers.papers import OWN_JOBS, text_of
+from tests.papers.papers import OWN_JOBS, blocks, text_of
 from tests.support.commands import BY_EXEC, finish, start_command
 from tests.support.process_tree import descendants
 from tests.support.specs import STUDIES
@@ -24,7 +24,7 @@ from tests.support.studies import open_file
 from tests.support.waiting import wait_until
 
 EXAMPLES = STUDIES / "examples"
-CELLS = {"diabetes": 12, "digits": 12}
+CELLS = {"diabetes": 12, "digits": 12, "tumours": 12, "manual": 4}
 """How many cells each example has."""
 
 
@@ -44,6 +44,15 @@ def test_every_example_is_run_here_and_stands_in_the_paper() -> None:
         names = {path.stem for path in EXAMPLES.glob(f"*{kind}")}
         assert names == set(CELLS)
         assert {name for name in names if f"(examples/{name}{kind})" in text_of(OWN_JOBS)} == names
+
+
+def test_what_the_paper_shows_of_the_examples_stands_in_them() -> None:
+    (spec,) = (block for block in blocks(OWN_JOBS, "toml") if "\ncommand = " in block)
+    assert tomllib.loads(spec) == tomllib.loads((EXAMPLES / "tumours.toml").read_text("utf-8"))
+    (lines,) = (block for block in blocks(OWN_JOBS, "python") if "checkpoint" in block)
+    script = [line.strip() for line in (EXAMPLES / "manual.py").read_text("utf-8").splitlines()]
+    shown = [line.strip() for line in lines.splitlines() if line.strip() != "..."]
+    assert [line for line in script if line in shown] == shown
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,7 @@ def processes_named(word: str, ancestor: int) -> list[int]:
     ("name", "killed", "consent"),
     [
         ("digits", "training", ["--job", "digits.py:train"]),
+        ("manual", "manual.py", ["--allow-command", "."]),
     ],
 )
 def test_an_example_that_is_killed_goes_on_and_ends_with_the_same_numbers(
