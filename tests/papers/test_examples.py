@@ -24,7 +24,7 @@ from tests.support.studies import open_file
 from tests.support.waiting import wait_until
 
 EXAMPLES = STUDIES / "examples"
-CELLS = {"diabetes": 12, "digits": 12, "tumours": 12, "manual": 4}
+CELLS = {"diabetes": 12, "digits": 12, "tumours": 12, "manual": 4, "lightning_digits": 4}
 """How many cells each example has."""
 
 
@@ -115,6 +115,7 @@ def processes_named(word: str, ancestor: int) -> list[int]:
     [
         ("digits", "training", ["--job", "digits.py:train"]),
         ("manual", "manual.py", ["--allow-command", "."]),
+        ("lightning_digits", "lightning_digits.py", ["--allow-command", "."]),
     ],
 )
 def test_an_example_that_is_killed_goes_on_and_ends_with_the_same_numbers(
