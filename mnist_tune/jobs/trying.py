@@ -91,7 +91,7 @@ class Alone:
     def saved_state(self) -> tuple[bytes | None, str | None]:
         return None, None
 
-    def state_saved(self, _epoch: int, _content: bytes) -> None:
+    def save_state(self, _epoch: int, _state: Callable[[], bytes | None]) -> None:
         pass
 
     def check(self) -> None:

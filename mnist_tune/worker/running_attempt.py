@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -86,10 +85,13 @@ class RunningAttempt:
             self._tell(EpochDone(metrics, problem=error.strerror or str(error)))
         return drains
 
-    def state_saved(self, epoch: int, content: bytes) -> None:
-        """Keep a state that was saved after `epoch` epochs, or within the one that follows."""
-        with suppress(OSError):  # the state before it is still there
-            self._tell(StateSaved(self._save(epoch, content)))
+    def save_state(self, epoch: int, state: Callable[[], bytes | None]) -> None:
+        """Keep a state that was made after `epoch` epochs, or within the one that follows."""
+        try:
+            if (content := state()) is not None:
+                self._tell(StateSaved(self._save(epoch, content)))
+        except OSError as error:  # the state before it is still there
+            self.say(f"no checkpoint was saved: {error.strerror or error}")
 
     @property
     def is_to_drain(self) -> bool:

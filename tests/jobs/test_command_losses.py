@@ -44,7 +44,7 @@ class SlowWorker:
     def saved_state(self) -> tuple[bytes | None, str | None]:
         return None, None
 
-    def state_saved(self, *_: object) -> None:
+    def save_state(self, *_: object) -> None:
         raise AssertionError("nobody is asked to leave")
 
     def check(self) -> None:

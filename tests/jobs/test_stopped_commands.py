@@ -17,7 +17,7 @@ from tests.support.command_jobs import (
     results_in,
     run,
 )
-from tests.support.commands import finish, start_command
+from tests.support.commands import finish, run_python, start_command
 from tests.support.waiting import wait_until
 
 SAVES_WHEN_TOLD = DECAY.replace(
@@ -82,3 +82,48 @@ state = Path(""",
     answer = finish(start_command(*line, folder=tmp_path, environment={"PAUSE": "1"}))
     assert answer.returncode == 0, answer.stderr
     assert [attempt.state for attempt in results_in(tmp_path).attempts] == [State.COMPLETE, State.PRUNED]
+
+
+def test_a_drained_command_whose_state_cannot_be_saved_is_preempted(tmp_path: Path) -> None:
+    leads_out = '(state.with_name("link")).is_symlink() or state.with_name("link").symlink_to("/elsewhere")\n'
+    script = DECAY.replace("error, luck, first = 1.0", f"{leads_out}error, luck, first = 1.0")
+    spec = one_cell().replace("checkpoint_interval = 0", "")
+    finish(start_command("create-study", str(command_job(tmp_path, script, spec)), folder=tmp_path))
+    line = ["worker", "decay", "--allow-command", "."]
+    worker = start_command(*line, folder=tmp_path, environment={"PAUSE": "600"})
+    wait_until(lambda: has_an_epoch(tmp_path))
+    worker.terminate()
+    answer = finish(worker)
+    assert answer.returncode == 3, answer.stdout + answer.stderr
+    assert "no checkpoint was saved: the link 'link' leads out of the folder of checkpoints" in answer.stdout
+    failures = [attempt.failure for attempt in results_in(tmp_path).attempts if attempt.failure]
+    assert [failure["class"] for failure in failures] == ["preempted"]
+
+
+def test_a_process_that_is_killed_without_a_command_leaves_no_folder(tmp_path: Path) -> None:
+    script = """
+import os, signal, tempfile
+from mnist_tune.jobs.command.trial_folder import trial_folder
+from mnist_tune.processes.watchdog import Watchdog
+tempfile.tempdir = os.getcwd()
+with trial_folder({"epochs": 1}, Watchdog()) as own:
+    print(own.folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    made = Path(run_python(script, tmp_path).stdout.strip())
+    assert made.parent == tmp_path
+    wait_until(lambda: not made.exists())
+
+
+def test_a_command_may_remove_its_folders(tmp_path: Path) -> None:
+    removes = """
+import shutil
+shutil.rmtree(os.environ["MNIST_TUNE_ARTIFACTS"])
+shutil.rmtree(state.parent)
+for epoch in range(1, options.epochs + 1):
+    with open(os.environ["MNIST_TUNE_REPORT"], "a") as report:
+        print(json.dumps({"epoch": epoch, "error": 1.0}), file=report)
+"""
+    script = DECAY[: DECAY.index("error, luck, first")] + removes
+    run(command_job(tmp_path, script, one_cell()), tmp_path)
+    assert [attempt.value for attempt in results_in(tmp_path).complete] == [1.0]

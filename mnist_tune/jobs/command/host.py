@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,8 +42,8 @@ class CommandWorker(Worker, Protocol):
     def saved_state(self) -> tuple[bytes | None, str | None]:
         """The state to go on from; or why there is none although there should be one."""
 
-    def state_saved(self, epoch: int, content: bytes) -> None:
-        """The state after `epoch` epochs, or within the one that follows, is this."""
+    def save_state(self, epoch: int, state: Callable[[], bytes | None]) -> None:
+        """Keep the state after `epoch` epochs, or within the one that follows, if it can be made and kept."""
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,11 @@ class CommandTrial:
 
     def _state(self, run: _Run) -> Callable[[], bytes | None] | None:
         """What makes the state after the last epoch; None if there is none to keep."""
-        if not self._numbers_epochs or not run.own.has_state:
+        if not self._numbers_epochs:
             return None
+        with suppress(OSError):  # one that cannot be read is told when it is to be saved
+            if not run.own.has_state:
+                return None
 
         def packed() -> bytes | None:
             with run.process.held():
@@ -211,8 +215,8 @@ class CommandTrial:
 
     def _save(self, run: _Run) -> None:
         state = self._state(run)
-        if state is not None and (content := state()) is not None:
-            self.worker.state_saved(len(self.history), content)
+        if state is not None:
+            self.worker.save_state(len(self.history), state)
 
     def _end(self, run: _Run) -> None:
         """Judge how the command ended."""

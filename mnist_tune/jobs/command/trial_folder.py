@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,17 @@ class TrialFolder:
 
     @property
     def has_state(self) -> bool:
-        """Whether the command has saved anything to go on from."""
-        return any(self.checkpoints.iterdir())
+        """Whether the command has saved anything to go on from. Raises OSError."""
+        with suppress(FileNotFoundError):  # the command has removed the folder, perhaps to make it anew
+            return any(self.checkpoints.iterdir())
+        return False
 
     def files(self, say: Callable[[str], None]) -> dict[str, bytes]:
-        """The files that the command has left to be kept with its trial, by name."""
-        files = {}
+        """The files that the command has left to be kept with its trial, by name. Raises OSError."""
+        files: dict[str, bytes] = {}
+        if not self.artifacts.is_dir():
+            say("no file is kept: the command has removed the folder of its files")
+            return files
         for path in sorted(self.artifacts.iterdir()):
             if path.is_file() and not path.is_symlink() and NAME.fullmatch(path.name):
                 files[path.name] = path.read_bytes()
