@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from mnist_tune.jobs.command.permitted import digest
 from mnist_tune.spec.reading import load_spec
@@ -43,3 +46,30 @@ def test_a_run_does_not_run_a_command_that_was_changed_in_its_database(
     )
     assert finish(start_command("run", str(spec), folder=tmp_path)).returncode == 2
     assert not list(tmp_path.rglob("was-run"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": "loss"},
+        {"unit": "images"},
+        {"metrics": {"loss": {}}},
+        {"command": 5},
+        {"command": ["python", "{gone}"]},
+        {"command": ["x"] * 501},
+        {"pattern": "("},
+        {"pattern": ["(?P<error>a{99999999999})"]},
+        {"hyperparameters": 7},
+        {"description": None},
+    ],
+    ids=str,
+)
+def test_a_table_in_a_database_that_no_worker_could_go_by_is_one_line(
+    tmp_path: Path, command: Command, changes: dict[str, Any]
+) -> None:
+    assert command("create-study", str(command_job(tmp_path))).code == 0
+    change_spec(tmp_path / "studies.db", changes)
+    for line in (["status", "decay"], ["worker", "decay", "--allow-command", str(tmp_path)]):
+        answer = command(*line)
+        assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1), answer.err
+        assert "job" in answer.err

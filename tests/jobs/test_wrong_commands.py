@@ -90,6 +90,19 @@ def test_each_way_to_end_wrongly_has_its_class_and_one_clear_reason(tmp_path: Pa
             'learning_rate = {type = "float", high = 0.2}\n',
             "less than or equal to 0.2",
         ),
+        *(
+            (
+                "learning_rate = 0.1\n",
+                f"learning_rate = 0.1\nother = {{{given}}}\n",
+                f"hyperparameters.other: {says}",
+            )
+            for given, says in {
+                'type = "str", low = 1': "low and high are for numbers, not for type = 'str'",
+                'type = "int", low = 0.5': "low and high of an int should be whole numbers",
+                'type = "int", low = 5, high = 1': "low = 5 is above high = 1",
+                'type = "int", choices = [1, "a"]': "choices: 'a' is no int",
+            }.items()
+        ),
         ('command = ["python", "decay.py", "{args}"]', "command = []", "job: command: "),
         ('command = ["python", "decay.py", "{args}"]', 'command = "python"', "job: command: "),
     ],

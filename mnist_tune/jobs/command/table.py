@@ -25,8 +25,10 @@ from mnist_tune.jobs.metric import Metric, MetricName
 from mnist_tune.jobs.plan import Plan, Remark
 from mnist_tune.jobs.reference import JobTable
 
-JSON_TYPES = {kind: name for name, kind in TYPES.items()}
-"""The names of types in a JSON schema."""
+JSON_NAMES = {kind.__name__: name for name, kind in TYPES.items()}
+"""The names of types in a JSON schema, by Python's names."""
+READ = ("objective", "direction", "objective_epoch", "metrics", "only_declared", "unit", "noise")
+"""What a table says of how a command's reports are read."""
 Argument = Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")]
 
 
@@ -45,8 +47,16 @@ class CommandHyperparameter(BaseModel):
 
     @model_validator(mode="after")
     def _default_is_possible(self) -> Self:
-        if self.choices is not None and (not self.choices or (self.low, self.high) != (None, None)):
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if self.choices is not None and (not self.choices or bounds):
             raise ValueError("choices should be a list of values, without low and high")
+        if bounds and self.type not in ("int", "float"):
+            raise ValueError(f"low and high are for numbers, not for type = '{self.type}'")
+        if self.type == "int" and any(bound != int(bound) for bound in bounds):
+            raise ValueError("low and high of an int should be whole numbers")
+        if bounds != sorted(bounds):
+            raise ValueError(f"low = {self.low} is above high = {self.high}")
+        self._check_choices()
         if self.default is None:
             return self
         try:
@@ -55,11 +65,19 @@ class CommandHyperparameter(BaseModel):
             raise ValueError(f"default = {self.default!r}: {error.errors()[0]['msg']}") from None
         return self
 
+    def _check_choices(self) -> None:
+        of_type = JobField("choices", {"type": JSON_NAMES[self.type]}, is_required=False)
+        for choice in self.choices or ():
+            try:
+                of_type.check(choice)
+            except ValidationError:
+                raise ValueError(f"choices: {choice!r} is no {self.type}") from None
+
     @property
     def schema_(self) -> dict[str, Any]:
         """The hyperparameter as JSON schema."""
         known = {
-            "type": JSON_TYPES[{"float": float, "int": int, "bool": bool, "str": str}[self.type]],
+            "type": JSON_NAMES[self.type],
             "default": self.default,
             "minimum": self.low,
             "maximum": self.high,
@@ -127,7 +145,7 @@ class CommandTable(JobTable):
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Self:
         known = {*self.hyperparameters, *Hyperparameters.model_fields, *FOLDERS, ALL_ARGUMENTS}
-        for name in (*self.hyperparameters,):
+        for name in self.hyperparameters:
             if name in Hyperparameters.model_fields:
                 raise ValueError(f"hyperparameters.{name}: comes with every job; set it in [training]")
             if name in (*FOLDERS, ALL_ARGUMENTS):
@@ -148,6 +166,18 @@ class CommandTable(JobTable):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise ValueError(f"{f'{where}: ' if where else ''}{first['msg']}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _is_what_is_described(self) -> Self:
+        """A stored description is what readers go by, and the table what a worker goes by."""
+        if self.description is not None:
+            ours, stored = (
+                each.model_dump(include=set(READ)) for each in (self.describe(), self.description)
+            )
+            for key in READ:
+                if ours[key] != stored[key]:
+                    raise ValueError(f"description.{key}: differs from what the table says of the command")
         return self
 
     @property
