@@ -155,6 +155,24 @@ def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) ->
     wait_until(lambda: not list(tmp_path.iterdir()))
 
 
+def test_a_server_that_ended_because_a_client_was_killed_while_it_asked_is_replaced(tmp_path: Path) -> None:
+    script = f"""
+import os, socket, time
+from multiprocessing import forkserver
+{START_ONE}
+server = forkserver._forkserver
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect(server._forkserver_address)  # and asks for nothing
+while os.waitid(os.P_PID, server._forkserver_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+    time.sleep(0.05)
+child = ChildProcess("sys:exit", [7])
+child.start()
+print(child.wait(60), type(child._process).__name__)
+"""
+    answer = run_python_in(tmp_path, "-c", script, TMPDIR=str(tmp_path))
+    assert answer.stdout.splitlines() == ["exited with 7", "exited with 7 ForkServerProcess"], answer.stderr
+
+
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(fork_server_pid: int) -> None:
     def count() -> int:
         gc.collect()

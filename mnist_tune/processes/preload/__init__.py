@@ -31,8 +31,9 @@ def load(*modules: str) -> None:
     # Without it OpenBLAS starts threads when NumPy is imported. Children get their starter's environment.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _socket_file()  # found now and cached, while its descriptor is open
-    atexit.register(_clear_up)
-    _end_with(int(os.environ.pop(STARTER, os.getppid())))
+    starter = int(os.environ.pop(STARTER, os.getppid()))
+    atexit.register(lambda: _clear_up(with_folder=os.getppid() != starter))
+    _end_with(starter)
     gc.disable()  # it would scan the modules that are being loaded again and again: a seventh of the time
     try:
         for module in modules:
@@ -78,8 +79,11 @@ def _end(*, with_folder: bool) -> NoReturn:
     os._exit(1)
 
 
-def _clear_up(*, with_folder: bool = True) -> None:
-    """Remove the server's socket and its folder. The starter removes the folder too, unless it is killed."""
+def _clear_up(*, with_folder: bool) -> None:
+    """Remove the server's socket and, when the starter is gone, its folder.
+
+    The starter removes the folder itself unless it is killed; while it lives, its next server needs it.
+    """
     socket_file = _socket_file()
     if socket_file is None or os.getpid() != SERVER:  # a child that was forked from the server
         return
