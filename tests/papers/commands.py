@@ -96,6 +96,8 @@ CHECKS = [
 CAMPAIGNS = [
     "python -m tests.system.chaos --kills 10000 --harsh",
     "python -m tests.system.chaos --seeds 20 --postgres",
+    "python -m tests.system.chaos --job function --kills 500",
+    "python -m tests.system.chaos --job command --kills 500 --postgres",
     "python -m tests.system.crash_points",
     "python -m tests.system.crash_points --postgres --every 3",
 ]

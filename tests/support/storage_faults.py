@@ -19,7 +19,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 def away(storage: GuardedStorage) -> Iterator[None]:
     """Within the block nobody can write: an SQLite file is locked, PostgreSQL disconnects its clients."""
     url = storage.engine.url
-    with _locked(storage) if url.drivername == "sqlite" else _closed(url):
+    with _locked(storage) if url.drivername == "sqlite" else closed(url):
         yield
 
 
@@ -64,7 +64,8 @@ def _locked(storage: GuardedStorage) -> Iterator[None]:
 
 
 @contextmanager
-def _closed(url: URL) -> Iterator[None]:
+def closed(url: URL) -> Iterator[None]:
+    """Within the block PostgreSQL lets nobody into this database; whoever is in it is put out."""
     server = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")

@@ -2,9 +2,11 @@
 
     python -m tests.system.chaos --kills 10000 --harsh
     python -m tests.system.chaos --seeds 20 --postgres
+    python -m tests.system.chaos --seeds 2 --job command
 
 Every campaign has a study of its own. Its workers are forked from a loaded process without threads and open
-databases, so that a new one works a few milliseconds after another was killed.
+databases, so that a new one works a few milliseconds after another was killed. With `--job` they are the real
+ones, and run a user's own job: see `own_job_chaos`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from tests.support.logged_job import Job, LoggedStorage, StepLog
 from tests.support.postgres_server import postgres_server
 from tests.support.specs import tiny_spec
 from tests.support.studies import work
+from tests.system.own_job_chaos import own_job_campaigns
 from tests.system.process_pool import ProcessPool, Treatment
 from tests.system.promise_checks import STEPS, broken_promises
 
@@ -190,6 +193,7 @@ def main() -> None:
     parser.add_argument("--sampled", action="store_true", help="TPE and ASHA instead of a grid")
     parser.add_argument("--workers", type=int, help="how many at any time")
     parser.add_argument("--postgres", action="store_true", help="on a server, started for this")
+    parser.add_argument("--job", choices=["function", "command"], help="a user's job instead of the toy")
     options = parser.parse_args()
     settings: dict[str, Any] = {"cells": options.cells} | (HARSH if options.harsh else {})
     settings["sampled"] = options.sampled
@@ -202,7 +206,11 @@ def main() -> None:
         url = stack.enter_context(postgres_server(folder)) if options.postgres else None
         while waged < options.seeds or total < options.kills:
             seeds = range(options.first + waged, options.first + waged + options.at_once)
-            for report in run_each(run_campaign, campaigns(url, folder, seeds, **settings), options.at_once):
+            for report in (
+                own_job_campaigns(options.job, folder, seeds, url, options.cells)
+                if options.job
+                else run_each(run_campaign, campaigns(url, folder, seeds, **settings), options.at_once)
+            ):
                 print(report, flush=True)
                 total, waged = total + report.kills, waged + 1
                 if report.problems:

@@ -1,0 +1,227 @@
+"""Real workers, kept at a number, and what is done to them and to all processes that they start."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mnist_tune.processes import fork_server
+from mnist_tune.processes.child_process import ChildProcess
+from tests.support.process_tree import command_line, descendants, training_processes
+
+Victim = Literal["worker", "training process", "command", "watchdog", "fork server", "storage"]
+Act = Literal["kill", "stall", "drain", "cut"]
+
+
+@dataclass
+class Deed:
+    """Something that was done to a process, or to the storage. Times are in nanoseconds, monotonic."""
+
+    act: Act
+    victim: Victim
+    pid: int
+    began: int = field(default_factory=time.monotonic_ns)
+    ended: int | None = None
+    """When a stall or a cut was over."""
+    keepers: tuple[int, ...] = ()
+    """The worker of a training process; the worker and the training process of a command or a watchdog."""
+
+
+@dataclass(frozen=True)
+class Cruelty:
+    """What is done how often. Times are in seconds; `every` is a mean."""
+
+    victims: Mapping[Victim, float]
+    """Each victim's weight."""
+    workers: int = 4
+    every: float = 0.25
+    stall: float = 0.12
+    """The share of stalls; the rest are kills, but for drains and cuts."""
+    drain: float = 0.08
+    cut: float = 0.02
+    limit: float = 1200.0
+
+
+class WorkerFleet:
+    """Workers that run one command line. A new one is started for each that was killed or drained."""
+
+    def __init__(
+        self,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        output: Path,
+        cut: Callable[[], ExitStack],
+        cruelty: Cruelty,
+        seed: int,
+    ) -> None:
+        """`cut` cuts the storage until what it returns is closed. `output` gets all that is printed."""
+        self.deeds: list[Deed] = []
+        self.problems: list[str] = []
+        self._arguments, self._environment = arguments, dict(environment)
+        self._output = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._cut_storage = cut
+        self._cruelty = cruelty
+        self._random = random.Random(seed)
+        self._deadline = time.monotonic() + cruelty.limit
+        self._workers: list[ChildProcess] = []
+        self._started: dict[int, int] = {}
+        self._drained: set[int] = set()
+        self._condemned: set[int] = set()
+        """The workers that were killed or asked to leave."""
+        self._lasting: list[tuple[float, Callable[[], object], Deed]] = []
+        """When each stall and cut is to end, and how."""
+        self._is_finished = False
+
+    def torment(self, grace: float) -> None:
+        """Do all this, with stalls and cuts of about the grace period, until a worker says it is finished."""
+        while not self._is_finished:
+            if time.monotonic() > self._deadline:
+                self.problems.append(f"not finished after {self._cruelty.limit:g} s")
+                break
+            self._end_what_lasts(time.monotonic())
+            self._fill()
+            time.sleep(self._random.uniform(0, 2 * self._cruelty.every))
+            self._bury()
+            self._do_something(grace)
+        self._end_what_lasts(float("inf"))
+
+    def let_all_leave(self) -> None:
+        """Wait until every worker has left by itself."""
+        for worker in self._workers:
+            if worker.wait(max(1.0, self._deadline - time.monotonic())) is None:
+                self.problems.append(f"worker {worker.pid} does not leave")
+                worker.kill()
+                worker.wait(10)
+        self._bury()
+        os.close(self._output)
+
+    def count(self, act: Act) -> Counter[str]:
+        """How often this was done to which victims."""
+        return Counter(deed.victim for deed in self.deeds if deed.act == act)
+
+    def _do_something(self, grace: float) -> None:
+        cruelty, dice = self._cruelty, self._random.random()
+        may_last = not self._lasting
+        if may_last and dice < cruelty.cut:
+            self._cut(grace)
+        elif dice < cruelty.cut + cruelty.drain:
+            self._drain()
+        elif (found := self._victim()) is not None:
+            if may_last and dice < cruelty.cut + cruelty.drain + cruelty.stall:
+                self._stall(found, grace)
+            else:
+                self._kill(found)
+
+    def _victim(self) -> Deed | None:
+        names, weights = zip(*self._cruelty.victims.items(), strict=True)
+        (name,) = self._random.choices(names, weights)
+        found = list(self._processes(name))
+        return self._random.choice(found) if found else None
+
+    def _processes(self, name: Victim) -> Iterator[Deed]:
+        """Who could be that victim now, as what would be done to it."""
+        if name == "fork server":
+            for pid in descendants(os.getpid()):
+                if command_line(pid)[:2] == ["mnist-tune", "fork-server"]:
+                    yield Deed("kill", name, pid)
+            return
+        for worker in self._workers:
+            if name == "worker":
+                yield Deed("kill", name, worker.pid)
+                continue
+            for training in training_processes(worker.pid):
+                if name == "training process":
+                    yield Deed("kill", name, training, keepers=(worker.pid,))
+                    continue
+                for pid in descendants(training):
+                    is_watchdog = command_line(pid)[-1:] != [] and "watchdog.py" in command_line(pid)[-1]
+                    if is_watchdog == (name == "watchdog"):
+                        yield Deed("kill", name, pid, keepers=(worker.pid, training))
+
+    def _kill(self, deed: Deed) -> None:
+        if deed.victim == "fork server" and self._is_stalled("fork server"):
+            return
+        deed.began = time.monotonic_ns()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(deed.pid, signal.SIGKILL)
+            self.deeds.append(deed)
+            self._condemned.add(deed.pid)
+            if deed.victim == "training process":  # a worker whose first one dies while it loads leaves
+                self._condemned |= set(deed.keepers)
+
+    def _stall(self, deed: Deed, grace: float) -> None:
+        deed.act, deed.began = "stall", time.monotonic_ns()
+        with suppress(ProcessLookupError):
+            os.kill(deed.pid, signal.SIGSTOP)
+            self._let_last(deed, grace, lambda: os.kill(deed.pid, signal.SIGCONT))
+
+    def _cut(self, grace: float) -> None:
+        deed = Deed("cut", "storage", 0)
+        self._let_last(deed, grace, self._cut_storage().close)
+
+    def _let_last(self, deed: Deed, grace: float, end: Callable[[], object]) -> None:
+        self.deeds.append(deed)
+        self._lasting.append((time.monotonic() + grace * self._random.uniform(0.8, 2.0), end, deed))
+
+    def _drain(self) -> None:
+        able = [worker for worker in self._workers if worker.pid not in self._drained]
+        if able:
+            worker = self._random.choice(able)
+            self._drained.add(worker.pid)
+            self._condemned.add(worker.pid)
+            self.deeds.append(Deed("drain", "worker", worker.pid))
+            worker.send_signal(signal.SIGTERM)
+
+    def _end_what_lasts(self, now: float) -> None:
+        for until, end, deed in list(self._lasting):
+            if until <= now:
+                self._lasting.remove((until, end, deed))
+                with suppress(ProcessLookupError):  # it was killed meanwhile
+                    end()
+                deed.ended = time.monotonic_ns()
+
+    def _is_stalled(self, victim: Victim) -> bool:
+        return any(deed.victim == victim for _, _, deed in self._lasting)
+
+    def _fill(self) -> None:
+        # A worker that starts needs both: without a storage it leaves with an error.
+        if self._is_stalled("fork server") or self._is_stalled("storage"):
+            return
+        fork_server.begin(fork_server.WORKERS)
+        while len(self._workers) < self._cruelty.workers:
+            worker = ChildProcess(
+                "mnist_tune.__main__:main",
+                argv=["mnist-tune", *self._arguments],
+                stdout=self._output,
+                stderr=self._output,
+                environment=fork_server.environment() | self._environment,
+                own_session=True,
+            )
+            started = time.monotonic_ns()
+            worker.start()
+            self._workers.append(worker)
+            self._started[worker.pid] = started
+
+    def _bury(self) -> None:
+        """Take note of the workers that have ended."""
+        for worker in list(self._workers):
+            ending = worker.poll()
+            if ending is None:
+                continue
+            self._workers.remove(worker)
+            self._is_finished |= ending.code == 0
+            if ending.code != 0 and not (worker.pid in self._condemned or self._was_cut_off(worker.pid)):
+                self.problems.append(f"worker {worker.pid} {ending}")
+
+    def _was_cut_off(self, worker: int) -> bool:
+        """Whether the storage was away while it started, so that it has left with an error."""
+        ends = [deed.ended or time.monotonic_ns() for deed in self.deeds if deed.act == "cut"]
+        return any(end > self._started[worker] for end in ends)
