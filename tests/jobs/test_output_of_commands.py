@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.command_jobs import command_job, one_cell, results_in, run
+from tests.support.commands import finish, start_command
 
 SHORT = one_cell().replace(', "{args}"', "").replace("epochs = 3", "epochs = 1")
 
@@ -67,3 +68,15 @@ print("error=0.5")
     script = script.replace('print("error', 'print("\\r", end="", file=sys.stderr)\nprint("error')
     run(command_job(tmp_path, script, SHORT.replace("[job.hyperparameters]", pattern)), tmp_path)
     assert [attempt.value for attempt in results_in(tmp_path).complete] == [0.5]
+
+
+def test_a_pattern_that_would_take_years_fails_the_trial(tmp_path: Path) -> None:
+    pattern = "pattern = '(?P<error>(a+)+)$'\n[job.hyperparameters]"
+    spec = SHORT.replace("[job.hyperparameters]", pattern).replace("[retry]", "[retry]\nexception = 0")
+    path = command_job(tmp_path, "print('a' * 60 + 'b')", spec)
+    answer = finish(start_command("run", str(path), "--workers", "1", folder=tmp_path))
+    assert answer.returncode == 1, answer.stderr
+    (failure,) = [attempt.failure or {} for attempt in results_in(tmp_path).attempts]
+    assert failure["reason"].startswith(
+        "the job's mistake: pattern '(?P<error>(a+)+)$': takes more than 5 s for the line 'aaaa"
+    )

@@ -25,6 +25,7 @@ ENDS = {
     "a traceback": ("1 / 0", "exception", "the command exited with 1: ZeroDivisionError: division by zero"),
     "no memory": ("sys.exit('CUDA out of memory')", "out_of_memory", "the command exited with 1: CUDA out"),
     "a signal": ("os.kill(os.getpid(), 9)", "lost", "the command was killed by SIGKILL"),
+    "a null\0": ("pass", "exception", "the command cannot be run: embedded null byte"),
     "a crash": ("os.abort()", "exception", "the command was killed by SIGABRT"),
 }
 ENDING = """

@@ -136,8 +136,8 @@ class CommandTrial:
             )
         except UserError as mistake:
             raise JobMistake(str(mistake)) from None
-        except OSError as error:
-            said = f"the command cannot be run: {error.strerror or error}"
+        except (OSError, ValueError) as error:  # ValueError: an argument has a null character
+            said = f"the command cannot be run: {getattr(error, 'strerror', None) or error}"
             raise CommandFailed(Failure("exception", said)) from None
 
     def _begin(self, history: list[EpochMetrics], problem: str | None = None) -> None:

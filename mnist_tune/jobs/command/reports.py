@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ EPOCH = "epoch"
 """The name of an epoch's number in a report."""
 LONGEST_LINE = 100_000
 """The most characters of a line in which metrics are looked for."""
+
+PATTERN_SECONDS = 5.0
+"""How long the search for a pattern in a line may take: some patterns would take years."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,23 @@ def json_report(line: str) -> Report:
 
 @dataclass
 class PatternReader:
-    """Finds metrics in lines of output; the line with the objective ends an epoch."""
+    """Finds metrics in lines of output; the line with the objective ends an epoch.
+
+    Make and use it in the main thread: nothing but a signal interrupts the search for a pattern, not even the
+    end of our worker, which another thread would see.
+    """
 
     patterns: Sequence[re.Pattern[str]]
     objective: str
     _found: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.patterns:
+            signal.signal(signal.SIGALRM, _takes_too_long)
+
     def read(self, line: str) -> Report | None:
         """The report of the epoch that ends with this line; None if none does. Raises JobMistake."""
-        matches = [match for pattern in self.patterns if (match := pattern.search(line[:LONGEST_LINE]))]
+        matches = [match for pattern in self.patterns if (match := _search(pattern, line[:LONGEST_LINE]))]
         for match in matches:
             self._found |= {name: text for name, text in match.groupdict().items() if text is not None}
         if not any(match.groupdict().get(self.objective) is not None for match in matches):
@@ -83,6 +95,23 @@ class Reports:
         printed = (self._patterns.read(line) for line in self._process.output())
         self._waiting += [report for report in printed if report is not None]
         return bool(self._waiting)
+
+
+def _search(pattern: re.Pattern[str], line: str) -> re.Match[str] | None:
+    signal.setitimer(signal.ITIMER_REAL, PATTERN_SECONDS)
+    try:
+        return pattern.search(line)
+    except TimeoutError:
+        raise JobMistake(
+            f"pattern {pattern.pattern!r}: takes more than {PATTERN_SECONDS:g} s for the line "
+            f"{first_line(line)[:80]!r}; write it with fewer repetitions within repetitions"
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _takes_too_long(*_: object) -> None:
+    raise TimeoutError
 
 
 def _number(name: str, text: str) -> float:
