@@ -118,6 +118,29 @@ def test_a_mistake_in_the_spec_of_a_command_is_one_line(
     assert answer.err.count("\n") == 1
 
 
+def test_a_placeholder_that_some_trials_have_no_value_for_is_refused(
+    tmp_path: Path, command: Command
+) -> None:
+    search = """[search]
+sampler = "random"
+n_trials = 2
+[search.space]
+optimizer = ["sgd", "adam"]
+[search.space.momentum]
+low = 0.1
+high = 0.9
+when = {optimizer = ["sgd"]}
+[training]"""
+    own = '[job.hyperparameters]\noptimizer = {type = "str"}\nmomentum = {type = "float"}\n'
+    spec = DECAY_SPEC.replace("[search.grid]\nlearning_rate = [0.1, 0.5]\n\n[training]", search)
+    spec = spec.replace("[job.hyperparameters]\n", own)
+    asks = command_job(tmp_path, spec=spec.replace('"{args}"', '"{optimizer}", "{momentum}"'))
+    answer = command("create-study", str(asks))
+    assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
+    assert "search.space.momentum: stands in the command, and some trials do not have it" in answer.err
+    assert command("create-study", str(command_job(tmp_path, spec=spec))).code == 0
+
+
 def test_a_program_that_is_missing_fails_no_trial(tmp_path: Path) -> None:
     spec = command_job(tmp_path, spec=DECAY_SPEC.replace('"python"', '"no-such-program"'))
     answer = finish(start_command("run", str(spec), "--workers", "1", folder=tmp_path))

@@ -211,8 +211,12 @@ class CommandTable(JobTable):
         )
 
     def remarks(self, plan: Plan) -> list[Remark]:
-        """The searched hyperparameters that stand nowhere in the command."""
+        """The searched hyperparameters that the command needs in trials without them, or has nowhere."""
         given = set(placeholders(self.command))
+        lacking = "stands in the command, and some trials do not have it; give it a default"
+        required = {name for name, field in self.hyperparameters.items() if field.default is None}
+        if absent := [name for name in plan.conditions if name in given & required]:
+            return [Remark(key=plan.key(name), text=lacking, is_mistake=True) for name in absent]
         if not given - {*FOLDERS} or ALL_ARGUMENTS in given:
             return []
         why = "is not in the command, which must read it from $MNIST_TUNE_PARAMETERS"
