@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -19,6 +20,12 @@ from tests.support.process_tree import command_line, descendants, training_proce
 
 Victim = Literal["worker", "training process", "command", "watchdog", "fork server", "storage"]
 Act = Literal["kill", "stall", "drain", "cut"]
+
+
+ROUND: dict[Act, int] = {"kill": 10, "stall": 2, "drain": 1}
+"""What is done, in a new order each time, so that also a short campaign has some of each."""
+A_CUT_EVERY = 3
+"""In how many rounds the storage is cut once."""
 
 
 @dataclass
@@ -43,10 +50,6 @@ class Cruelty:
     """Each victim's weight."""
     workers: int = 4
     every: float = 0.25
-    stall: float = 0.12
-    """The share of stalls; the rest are kills, but for drains and cuts."""
-    drain: float = 0.08
-    cut: float = 0.02
     limit: float = 1200.0
 
 
@@ -79,6 +82,7 @@ class WorkerFleet:
         self._lasting: list[tuple[float, Callable[[], object], Deed]] = []
         """When each stall and cut is to end, and how."""
         self._is_finished = False
+        self._acts = self._in_rounds()
 
     def torment(self, grace: float) -> None:
         """Do all this, with stalls and cuts of about the grace period, until a worker says it is finished."""
@@ -108,17 +112,23 @@ class WorkerFleet:
         return Counter(deed.victim for deed in self.deeds if deed.act == act)
 
     def _do_something(self, grace: float) -> None:
-        cruelty, dice = self._cruelty, self._random.random()
-        may_last = not self._lasting
-        if may_last and dice < cruelty.cut:
+        act, may_last = next(self._acts), not self._lasting
+        if act == "cut" and may_last:
             self._cut(grace)
-        elif dice < cruelty.cut + cruelty.drain:
+        elif act == "drain":
             self._drain()
         elif (found := self._victim()) is not None:
-            if may_last and dice < cruelty.cut + cruelty.drain + cruelty.stall:
+            if act == "stall" and may_last:
                 self._stall(found, grace)
             else:
                 self._kill(found)
+
+    def _in_rounds(self) -> Iterator[Act]:
+        for number in itertools.count(1):
+            acts = list(Counter(ROUND).elements())
+            if number % A_CUT_EVERY == 0:
+                acts.append("cut")
+            yield from self._random.sample(acts, len(acts))
 
     def _victim(self) -> Deed | None:
         names, weights = zip(*self._cruelty.victims.items(), strict=True)
