@@ -89,11 +89,14 @@ def launch(
     from mnist_tune.launch.request import LaunchRequest, engine_options
     from mnist_tune.results.reading import read_results
     from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.worker.consent import job_at_hand
+    from mnist_tune.worker.consent import job_at_hand, permitted_job
     from mnist_tune.worker.pool import worker_arguments
 
     url = storage_url(storage)
     opened = options.study(study, storage)
+    at_hand = job_at_hand(job, allow_command, digest(opened.spec.job))
+    if opened.spec.job.name is None:
+        permitted_job(opened.spec.job, at_hand)  # else each worker would refuse it
     results = read_results(opened)
     n_workers = min(workers, results.cells.waiting + results.cells.running)
     # A worker without a GPU of its own must not take one. Ray and Slurm tell a worker which GPU it has.
@@ -108,9 +111,7 @@ def launch(
         [
             "--device",
             chosen,
-            *worker_arguments(
-                threads, data, states, files, job_at_hand(job, allow_command, digest(opened.spec.job))
-            ),
+            *worker_arguments(threads, data, states, files, at_hand),
         ],
         engine_options(engine_option or []),
     )

@@ -69,7 +69,7 @@ def create_study(
             f"created study '{study}' with {counted(created.study.spec.n_cells, 'cell')}{done} in {where}"
         )
         same = " and the same --storage" if storage else ""
-        options.say(f"start workers with: mnist-tune worker {study}{same}")
+        options.say(f"start workers with: mnist-tune worker {study}{loaded.worker_options}{same}")
     else:
         more = "; nothing was taken over" if reuse else ""
         options.say(f"study '{study}' is in {where} already, with the same spec{more}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mnist_tune.errors import UserError
@@ -34,6 +35,23 @@ class GivenSpec:
     """Settings that, as the job says, have no effect; a line each."""
     job: JobFile | CommandConsent | None = None
     """The job's file or command, if it is not installed. Who names the spec vouches for it."""
+
+    @property
+    def worker_options(self) -> str:
+        """What else to type after `mnist-tune worker STUDY`, so that a worker may run the job."""
+        if self.job is None:
+            return ""
+        if isinstance(self.job, CommandConsent):
+            return f" --allow-command {quote(shown_path(self.job.folder))}"
+        return f" --job {quote(f'{shown_path(self.job.path)}:{self.job.function}')}"
+
+
+def shown_path(path: Path) -> str:
+    """A path as short as it can be typed in the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):  # it is elsewhere, or the current folder is gone
+        return str(path)
 
 
 def read_spec(named: Named, name: str | None = None) -> GivenSpec:

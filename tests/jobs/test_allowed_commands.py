@@ -16,12 +16,14 @@ from tests.support.commands import Command, finish, start_command
 
 def test_a_command_runs_only_where_it_is_allowed(tmp_path: Path, command: Command) -> None:
     assert command("create-study", str(command_job(tmp_path))).code == 0
-    answer = finish(start_command("worker", "decay", folder=tmp_path))
-    assert (answer.returncode, answer.stderr) == (
-        2,
+    refusal = (
         "mnist-tune: the study's job is a command: python decay.py {args}; if you trust it, say in which "
-        "folder it is to be run: --allow-command FOLDER\n",
+        "folder it is to be run: --allow-command FOLDER\n"
     )
+    answer = finish(start_command("worker", "decay", folder=tmp_path))
+    assert (answer.returncode, answer.stderr) == (2, refusal)
+    launched = command("launch", "decay", "--on", "slurm", "--workers", "1", "--address", "local")
+    assert (launched.code, launched.err) == (2, refusal)
     answer = finish(start_command("worker", "decay", "--job", "decay.py:train", folder=tmp_path))
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
     allowed = finish(start_command("worker", "decay", "--allow-command", str(tmp_path), folder=tmp_path))

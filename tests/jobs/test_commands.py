@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import sys
 import tomllib
 from contextlib import suppress
 from functools import partial
@@ -14,9 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.jobs.command.arguments import environment_of, filled_in
-from mnist_tune.jobs.command.permitted import source_in
-from mnist_tune.jobs.command.table import CommandTable
 from mnist_tune.results.eta import own_epochs
 from mnist_tune.study.store import open_study
 from tests.support.command_jobs import DECAY, DECAY_SPEC, command_job, numbers_of, one_cell, results_in, run
@@ -169,48 +164,6 @@ def test_a_saved_state_with_which_the_command_fails_is_given_up(tmp_path: Path) 
     assert problem.startswith("with its saved state, the command exited with 1: json.decoder.JSONDecodeError")
 
 
-def test_the_command_gets_its_parameters_its_paths_and_no_password(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MNIST_TUNE_STORAGE", "postgresql://me:secret@host/studies")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    paths = {"report": tmp_path / "report", "checkpoints": tmp_path / "checkpoints"}
-    known = {"rate": 1e-05, "name": "a b", "nesterov": True, "epochs": 3}
-    assert filled_in(["{args}", "--x={rate}", '{"a": {"b": 1}}', "{checkpoints}/x"], known, paths) == [
-        "--rate=1e-05",
-        "--name=a b",
-        "--nesterov=true",
-        "--epochs=3",
-        "--x=1e-05",
-        '{"a": {"b": 1}}',
-        f"{tmp_path}/checkpoints/x",
-    ]
-    environment = environment_of(paths, "cuda:1", 2)
-    assert "secret" not in json.dumps(environment)
-    assert environment["MNIST_TUNE_REPORT"] == str(tmp_path / "report")
-    assert (environment["CUDA_VISIBLE_DEVICES"], environment["MNIST_TUNE_DEVICE"]) == ("7", "cuda")
-    assert environment_of(paths, "cpu", 2)["CUDA_VISIBLE_DEVICES"] == ""
-
-
-def test_the_source_of_a_command_is_its_script(tmp_path: Path) -> None:
-    inside, outside = tmp_path / "inside", tmp_path / "outside"
-    for folder in (inside, outside):
-        folder.mkdir()
-        (folder / "train.py").write_text(f"# {folder.name}", encoding="utf-8")
-    (inside / "run.sh").write_text("#!/bin/sh", encoding="utf-8")
-
-    def source(*command: str) -> str | None:
-        table = CommandTable(command=list(command), objective="error", direction="minimize")
-        return source_in(table, inside).sha256
-
-    script = hashlib.sha256(b"# inside").hexdigest()
-    assert source("python", "train.py", "{args}") == script
-    assert source(sys.executable, "-u", "train.py") == script
-    assert source("python", "../outside/train.py") == hashlib.sha256(b"# outside").hexdigest()
-    assert source("./run.sh", "train.py") == hashlib.sha256(b"#!/bin/sh").hexdigest()
-    assert source("bash", "-c", "x" * 1_000) is None  # longer than a file's name
-
-
 def test_another_reading_of_a_command_takes_over_no_cells(tmp_path: Path, command: Command) -> None:
     run(command_job(tmp_path), tmp_path)
     of_luck = DECAY_SPEC.replace('objective = "error"', 'objective = "luck"').replace('"decay"', '"luck"')
@@ -223,19 +176,6 @@ def test_another_reading_of_a_command_takes_over_no_cells(tmp_path: Path, comman
     assert [attempt.parameters for attempt in results_in(tmp_path, "same").complete] == [
         {"learning_rate": 0.1}
     ]
-
-
-def test_the_command_does_not_ignore_signals(tmp_path: Path) -> None:
-    script = """
-import json, os
-status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
-masks = {name: int(status[name], 16) & 0x4003 for name in ("SigIgn", "SigBlk")}
-with open(os.environ["MNIST_TUNE_REPORT"], "w") as report:
-    print(json.dumps({"error": sum(masks.values())}), file=report)
-"""
-    spec = one_cell().replace(', "{args}"', "").replace("epochs = 3", "epochs = 1")
-    run(command_job(tmp_path, script, spec), tmp_path)
-    assert [attempt.value for attempt in results_in(tmp_path).complete] == [0.0]
 
 
 def test_a_command_can_be_tried_without_a_study(tmp_path: Path, command: Command) -> None:
@@ -259,3 +199,34 @@ def test_a_command_can_be_tried_without_a_study(tmp_path: Path, command: Command
         "no data\nmnist-tune: the command exited with 3: no data\n",
     )
     assert {path.name for path in tmp_path.iterdir()} == {"decay.py", "decay.toml"}
+
+
+def test_epochs_may_be_counted_from_zero(tmp_path: Path) -> None:
+    script = DECAY.replace('{"epoch": epoch,', '{"epoch": epoch - 1,')
+    spec = command_job(tmp_path, script, one_cell())
+    (tmp_path / "kill").touch()
+    run(spec, tmp_path)
+    results = results_in(tmp_path)
+    assert [(epoch.epoch, epoch["error"]) for epoch in results.complete[0].history] == [
+        (1, 0.5),
+        (2, 0.25),
+        (3, 0.125),
+    ]
+    assert [(attempt.resumed or {}).get("epoch") for attempt in results.attempts][-1] == 3
+
+
+def test_output_without_a_metric_is_told_with_its_last_line(tmp_path: Path) -> None:
+    spec = one_cell(DECAY_SPEC.replace('objective = "error"\n', PATTERNS)).replace(', "{args}"', "")
+    path = command_job(tmp_path, "print('Epoch 1 has error 0.5')", spec + "exception = 0\n")
+    answer = finish(start_command("run", str(path), "--workers", "1", folder=tmp_path))
+    assert answer.returncode == 1
+    failure = results_in(tmp_path).attempts[0].failure or {}
+    assert failure["reason"] == (
+        "the command reported no epoch: no line of its output fits the pattern; its last line: "
+        "Epoch 1 has error 0.5"
+    )
+
+
+def test_the_way_to_start_workers_is_told_with_what_they_may_run(tmp_path: Path, command: Command) -> None:
+    made = command("create-study", str(command_job(tmp_path))).out
+    assert made.endswith(f"start workers with: mnist-tune worker decay --allow-command {tmp_path}\n")

@@ -20,7 +20,11 @@ ENDS = {
     "a bad name": ('report(\'{"error": 1, "a b": 1}\')', "exception", "'a b' is no name of a metric"),
     "nan": ("report('{\"error\": NaN}')", "non_finite", "error is nan in epoch 1"),
     "a huge number": ("report('{\"error\": 1' + '0' * 400 + '}')", "non_finite", "error is inf in epoch 1"),
-    "no report": ("pass", "exception", "the training ended before its first epoch"),
+    "no report": (
+        "pass",
+        "exception",
+        "the command reported no epoch: it wrote nothing to $MNIST_TUNE_REPORT",
+    ),
     "an exit code": ("print('no data'); sys.exit(3)", "exception", "the command exited with 3: no data"),
     "a traceback": ("1 / 0", "exception", "the command exited with 1: ZeroDivisionError: division by zero"),
     "no memory": ("sys.exit('CUDA out of memory')", "out_of_memory", "the command exited with 1: CUDA out"),

@@ -24,8 +24,8 @@ FOLDERS = {
 }
 """Placeholders for a trial's files and folders, with the environment variables that name them too."""
 DEVICE = "MNIST_TUNE_DEVICE"
-HIDDEN = ("MNIST_TUNE_STORAGE",)
-"""Variables that a command does not get: a storage's URL may have a password in it."""
+HIDDEN = ("MNIST_TUNE_STORAGE", "PGPASSWORD")
+"""Variables that a command does not get: they may have the storage's password in them."""
 
 
 def placeholders(command: Sequence[str]) -> Iterator[str]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 
 from mnist_tune.failures import Failure
 
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILLED = {code for number in FROM_OUTSIDE for code in (-number, 128 + number)}
 """Exit codes of a command that was killed; 128 and more are what a shell or a container makes of it."""
+ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit codes of a command that ended by SIGTERM at once, and so may have been writing its state."""
 SHORTAGE = re.compile("out of memory|can't allocate memory|MemoryError|std::bad_alloc")
+
+
+class BeginsAnew(Exception):  # noqa: N818 - an outcome
+    """The command must begin at its first epoch, without a saved state; the message says why."""
 
 
 class CommandFailed(Exception):  # noqa: N818 - an outcome of a trial
@@ -37,3 +44,12 @@ def _signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def nothing_reported(last_lines: Sequence[str], patterns: Sequence[str]) -> Failure:
+    """The failure of a command that ended well, and has reported no epoch."""
+    why = "it wrote nothing to $MNIST_TUNE_REPORT"
+    if patterns:
+        last = f"; its last line: {last_lines[-1]}" if last_lines else ": it printed nothing"
+        why = f"no line of its output fits the pattern{last}"
+    return Failure("exception", f"the command reported no epoch: {why}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,7 +12,13 @@ from typing import Any, Protocol
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.command.arguments import environment_of, filled_in
-from mnist_tune.jobs.command.ending import CommandFailed, failure_of
+from mnist_tune.jobs.command.ending import (
+    ENDED_BY_SIGTERM,
+    BeginsAnew,
+    CommandFailed,
+    failure_of,
+    nothing_reported,
+)
 from mnist_tune.jobs.command.process import CommandProcess
 from mnist_tune.jobs.command.reports import PatternReader, Report, Reports
 from mnist_tune.jobs.command.snapshot import SnapshotUnusable, pack, unpack
@@ -83,6 +88,8 @@ class CommandTrial:
     history: list[EpochMetrics] = field(default_factory=list)
     _earlier: list[EpochMetrics] = field(default_factory=list)
     """The epochs that an earlier attempt has done."""
+    _first: int = 1
+    """The number that the command gives to its first epoch: 1, or 0 if it begins with that."""
     _has_begun: bool = False
     _numbers_epochs: bool = False
     """Whether the reports say which epoch they are of, so that a retry can tell where the command goes on."""
@@ -101,7 +108,9 @@ class CommandTrial:
         while True:
             try:
                 return self._attempt()
-            except _BeginsAnew as reason:
+            except BeginsAnew as reason:
+                if self.worker.is_to_drain:
+                    raise Drained from None
                 self.saved, self.problem = None, str(reason)
 
     def _attempt(self) -> dict[str, bytes]:
@@ -110,9 +119,9 @@ class CommandTrial:
                 self._begin([])
             else:
                 try:
-                    self._earlier = unpack(self.saved, own.checkpoints)
+                    self._earlier, self._first = unpack(self.saved, own.checkpoints)
                 except SnapshotUnusable as unusable:
-                    raise _BeginsAnew(str(unusable)) from None
+                    raise BeginsAnew(str(unusable)) from None
             process = self._started(own)
             try:
                 reader = PatternReader(self.table.patterns, self.description.objective)
@@ -169,8 +178,11 @@ class CommandTrial:
         epoch = len(self.history) + 1
         if epoch > self.settings["epochs"]:
             raise JobMistake(f"it reports more epochs than its epochs = {self.settings['epochs']}")
-        if report.epoch not in (None, epoch):
-            after = f"after epoch {epoch - 1}" if epoch > 1 else "first"
+        if epoch == 1:
+            self._first = 0 if report.epoch == 0 else 1
+        expected = epoch - 1 + self._first
+        if report.epoch not in (None, expected):
+            after = f"after epoch {expected - 1}" if epoch > 1 else "first"
             raise JobMistake(
                 f"it reports epoch {report.epoch} {after}; each epoch is reported once, in order"
             )
@@ -187,9 +199,9 @@ class CommandTrial:
 
     def _go_on(self, report: Report) -> None:
         """Take over the epochs before the first one that a command reports which found a saved state."""
-        done = (report.epoch or 1) - 1
+        done = 0 if report.epoch is None else report.epoch - self._first
         if not 0 <= done <= len(self._earlier):
-            raise _BeginsAnew(
+            raise BeginsAnew(
                 f"it goes on with epoch {report.epoch}, and {len(self._earlier)} are known; it should report "
                 "an epoch after it has saved its state"
             )
@@ -207,7 +219,7 @@ class CommandTrial:
             with run.process.held():
                 if run.reports.has_next():  # we are slow: the command has saved a later epoch by now
                     return None
-                content = pack(run.own.checkpoints, self.history)
+                content = pack(run.own.checkpoints, self.history, self._first)
             self._is_saved = True
             return content
 
@@ -226,14 +238,16 @@ class CommandTrial:
         if code == 0 and len(self.history) == epochs:
             return
         if self._is_told_to_leave():
-            if code != -signal.SIGTERM and self._has_begun:  # it had time to save where it is
+            if code not in ENDED_BY_SIGTERM and self._has_begun:  # it had time to save where it is
                 self._save(run)
             raise Drained
         failure = failure_of(code, list(run.process.last_lines))
         if not self._has_begun and failure.kind != "lost":
-            raise _BeginsAnew(f"with its saved state, {first_line(failure.reason)}")
+            raise BeginsAnew(f"with its saved state, {first_line(failure.reason)}")
         if code:
             raise CommandFailed(failure)
+        if not self.history:
+            raise CommandFailed(nothing_reported(list(run.process.last_lines), self.table.pattern))
 
     def _is_told_to_leave(self) -> bool:
         """Whether the worker is asked to leave, or will be in a moment."""
@@ -241,7 +255,3 @@ class CommandTrial:
         while not self.worker.is_to_drain and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         return self.worker.is_to_drain
-
-
-class _BeginsAnew(Exception):  # noqa: N818 - an outcome
-    """The command must begin at its first epoch, without a saved state; the message says why."""

@@ -26,8 +26,8 @@ class SnapshotUnusable(Exception):  # noqa: N818 - an outcome: the trial begins 
     """A snapshot cannot be unpacked; the message says why."""
 
 
-def pack(folder: Path, history: Sequence[EpochMetrics]) -> bytes:
-    """The folder's files, and the epochs until now.
+def pack(folder: Path, history: Sequence[EpochMetrics], first: int) -> bytes:
+    """The folder's files, the epochs until now, and the number that the command gives to its first epoch.
 
     Raises:
         OSError: a file cannot be read, or a link leads out of the folder.
@@ -41,7 +41,7 @@ def pack(folder: Path, history: Sequence[EpochMetrics]) -> bytes:
 
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        epochs = json.dumps([epoch.as_json() for epoch in history]).encode()
+        epochs = json.dumps({"first": first, "epochs": [epoch.as_json() for epoch in history]}).encode()
         head = tarfile.TarInfo(HISTORY)
         head.size = len(epochs)
         archive.addfile(head, io.BytesIO(epochs))
@@ -49,8 +49,8 @@ def pack(folder: Path, history: Sequence[EpochMetrics]) -> bytes:
     return written.getvalue()
 
 
-def unpack(content: bytes, folder: Path) -> list[EpochMetrics]:
-    """Put the files into the folder, which exists and is empty; returns the epochs.
+def unpack(content: bytes, folder: Path) -> tuple[list[EpochMetrics], int]:
+    """Put the files into the folder, which exists and is empty; returns the epochs and the first's number.
 
     Nothing is written outside the folder, whatever the names in the snapshot are.
 
@@ -63,7 +63,8 @@ def unpack(content: bytes, folder: Path) -> list[EpochMetrics]:
             epochs = archive.extractfile(head) if head is not None and head.name == HISTORY else None
             if epochs is None:
                 raise SnapshotUnusable("the saved state is none of a command")
-            history = [epoch_from(epoch) for epoch in json.load(epochs)]
+            known = json.load(epochs)
+            history, first = [epoch_from(epoch) for epoch in known["epochs"]], int(known["first"])
             files = [member for member in archive if member.name.startswith(f"{FOLDER}/")]
             for member in files:
                 member.name = member.name.removeprefix(f"{FOLDER}/")
@@ -72,7 +73,7 @@ def unpack(content: bytes, folder: Path) -> list[EpochMetrics]:
             archive.extractall(folder, files, filter="data")
     except UNREADABLE as error:
         raise SnapshotUnusable(f"the saved state cannot be unpacked: {error}") from None
-    return history
+    return history, first
 
 
 def _inner_link(folder: Path, member: tarfile.TarInfo) -> str:
