@@ -65,7 +65,8 @@ def test_a_state_is_never_saved_as_that_of_an_earlier_epoch(tmp_path: Path) -> N
     last = worker.states[3]
     assert last is not None
     (tmp_path / "unpacked").mkdir()
-    assert [one.epoch for one in unpack(last, tmp_path / "unpacked")] == [1, 2, 3]
+    history, first = unpack(last, tmp_path / "unpacked")
+    assert ([one.epoch for one in history], first) == ([1, 2, 3], 1)
     assert json.loads((tmp_path / "unpacked" / "state.json").read_text())[2] == 4
 
 
