@@ -30,8 +30,8 @@ from tests.system.own_job_promises import Redone, broken_promises
 from tests.system.worker_fleet import Cruelty, Victim, WorkerFleet
 
 VICTIMS: dict[Kind, dict[Victim, float]] = {
-    "function": {"worker": 4, "training process": 4, "fork server": 0.3},
-    "command": {"worker": 3, "training process": 3, "command": 3, "watchdog": 3, "fork server": 0.3},
+    "function": {"worker": 4, "training process": 4, "fork server": 0.15},
+    "command": {"worker": 3, "training process": 3, "command": 3, "watchdog": 3, "fork server": 0.15},
 }
 """Who is chosen how often."""
 

@@ -22,6 +22,8 @@ Victim = Literal["worker", "training process", "command", "watchdog", "fork serv
 Act = Literal["kill", "stall", "drain", "cut"]
 
 
+SERVER = ["mnist-tune", "fork-server"]
+"""The command line of a fork server."""
 ROUND: dict[Act, int] = {"kill": 10, "stall": 2, "drain": 1}
 """What is done, in a new order each time, so that also a short campaign has some of each."""
 A_CUT_EVERY = 3
@@ -139,9 +141,10 @@ class WorkerFleet:
     def _processes(self, name: Victim) -> Iterator[Deed]:
         """Who could be that victim now, as what would be done to it."""
         if name == "fork server":
-            for pid in descendants(os.getpid()):
-                if command_line(pid)[:2] == ["mnist-tune", "fork-server"]:
-                    yield Deed("kill", name, pid)
+            servers = {pid for pid in descendants(os.getpid()) if command_line(pid)[:2] == SERVER}
+            children = {pid for server in servers for pid in descendants(server)}
+            # A child has its server's name until it has one of its own.
+            yield from (Deed("kill", name, pid) for pid in sorted(servers - children))
             return
         for worker in self._workers:
             if name == "worker":
