@@ -81,8 +81,8 @@ class Alone:
     def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes | None] | None, **_: bool) -> bool:
         self.tried.epochs.append(metrics)
         self.on_epoch(metrics)
-        if state is not None and self.tried.state_bytes is None:  # one shows whether states can be saved
-            content = state() or b""
+        # One shows whether states can be saved; there is none if the command is epochs ahead.
+        if state is not None and self.tried.state_bytes is None and (content := state()) is not None:
             self.tried.state_bytes, self.tried.state_problem = len(content), self.problem_of(content)
         return False
 
