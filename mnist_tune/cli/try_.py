@@ -62,8 +62,8 @@ def try_(
     """Run a job once, in this very process: breakpoint(), print() and profilers work. Nothing is stored.
 
     It has the numbers that a trial of a study has with the same settings and seed. An error in the job shows
-    its traceback. Of a spec, the fields of [training] and [data] are taken; a command runs as a worker runs
-    it. Exit code 1 if the job fails, 3 if it was stopped by Ctrl-C.
+    its traceback. Of a spec, the fixed fields are taken too; a command runs as a worker runs it. Exit code 1
+    if the job fails, 3 if it was stopped by Ctrl-C.
 
     Example: mnist-tune try job.py:train --set learning_rate=0.01 --epochs 3
     """

@@ -125,7 +125,10 @@ BAD_INPUTS = [
     ("train config.toml --output config.toml", "config.toml: cannot be made"),
     ("evaluate nothing", "nothing: no such file"),
     ("evaluate empty-folder", "no such file"),
-    ("evaluate config.toml", "config.toml: not a safetensors file, or a damaged one"),
+    (
+        "evaluate config.toml",
+        "config.toml: is a configuration, not a model; train it first: mnist-tune train",
+    ),
     ("evaluate bomb.pt", "bomb.pt: a pickle"),
     ("evaluate zipped-bomb.pt", "zipped-bomb.pt: a pickle"),
 ]

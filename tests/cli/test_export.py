@@ -74,4 +74,4 @@ def test_the_best_of_another_job_is_not_said_to_be_trained(tmp_path: Path, comma
     assert 'file = "regression.py:train"' in path.read_text(encoding="utf-8")
     refused = command("train", str(path))
     assert (refused.code, refused.out) == (2, "")
-    assert "only the built-in job's can be trained so" in refused.err
+    assert "only the built-in job's can be trained and evaluated so; run it as a study" in refused.err
