@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mnist_tune.errors import UserError
+from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.files.output_folder import output_folder
 
 TEMPLATES = Path(__file__).with_name("first_job_files")
@@ -49,8 +50,7 @@ def _write(folder: Path, file: str, name: str) -> Path:
     target = folder / file.replace(NAME, name)
     content = (TEMPLATES / f"{file}.txt").read_text(encoding="utf-8").replace(NAME, name)
     try:
-        with target.open("x", encoding="utf-8") as sink:
-            sink.write(content)
+        write_whole(target, content.encode())
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror}; name another folder") from None
     return target

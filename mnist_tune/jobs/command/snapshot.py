@@ -40,7 +40,7 @@ def pack(folder: Path, history: Sequence[EpochMetrics], first: int) -> bytes:
         return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
 
     written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.TarFile(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
         epochs = json.dumps({"first": first, "epochs": [epoch.as_json() for epoch in history]}).encode()
         head = tarfile.TarInfo(HISTORY)
         head.size = len(epochs)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.jobs.saved_files import NAME
 from mnist_tune.processes.watchdog import Watchdog
 
@@ -33,7 +34,7 @@ class TrialFolder:
         }
         self.checkpoints.mkdir()
         self.artifacts.mkdir()
-        given.write_text(json.dumps(dict(parameters)), encoding="utf-8")
+        write_whole(given, json.dumps(dict(parameters)).encode())
 
     @property
     def has_state(self) -> bool:
