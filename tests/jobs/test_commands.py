@@ -16,6 +16,7 @@ from mnist_tune.results.eta import own_epochs
 from mnist_tune.study.store import open_study
 from tests.support.command_jobs import DECAY, DECAY_SPEC, command_job, numbers_of, one_cell, results_in, run
 from tests.support.commands import BY_EXEC, Command, finish, start_command
+from tests.support.own_jobs import own_job
 from tests.support.process_tree import descendants
 from tests.support.studies import open_file
 from tests.support.waiting import wait_until
@@ -229,4 +230,8 @@ def test_output_without_a_metric_is_told_with_its_last_line(tmp_path: Path) -> N
 
 def test_the_way_to_start_workers_is_told_with_what_they_may_run(tmp_path: Path, command: Command) -> None:
     made = command("create-study", str(command_job(tmp_path))).out
-    assert made.endswith(f"start workers with: mnist-tune worker decay --allow-command {tmp_path}\n")
+    assert made.endswith("start workers with: mnist-tune worker decay --allow-command .\n")
+    made = command("create-study", str(command_job(tmp_path / "a folder")), "--name", "other").out
+    assert made.endswith("start workers with: mnist-tune worker other --allow-command 'a folder'\n")
+    made = command("create-study", str(own_job(tmp_path))).out
+    assert made.endswith("start workers with: mnist-tune worker fit --job fit.py:train\n")

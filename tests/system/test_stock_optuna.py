@@ -131,7 +131,8 @@ def dashboard(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
         deadline = time.monotonic() + 60
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
+                # A connection that is made while the dashboard starts may never be answered.
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
                     return json.load(response)
             except OSError:
                 assert process.poll() is None, "the dashboard has ended"
