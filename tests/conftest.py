@@ -98,6 +98,16 @@ def study(database: str, tmp_path: Path) -> OpenStudy:
 
 
 @pytest.fixture
+def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download fails at once, in this process and in its children."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setenv("no_proxy", "")
+    # It is made at the first use, with the proxies of that time, and then kept.
+    monkeypatch.setattr("urllib.request._opener", None)
+
+
+@pytest.fixture
 def command(
     tmp_path: Path,
     mnist_directory: Path,

@@ -136,13 +136,11 @@ def test_a_search_over_another_set_ends_in_a_model_and_a_report_of_it(
     assert "98.94" not in page
 
 
+@pytest.mark.usefixtures("without_network")
 @pytest.mark.parametrize("arguments", [("worker", "tiny"), ("run", "spec.toml", "--workers", "1")])
 def test_without_its_images_a_study_is_refused_in_one_line(
-    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    tmp_path: Path, command: Command, arguments: tuple[str, ...]
 ) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.setenv("no_proxy", "")
     study = new_study(tmp_path, FASHION_SPEC)
     write_spec(tmp_path, FASHION_SPEC, "spec.toml")
     told = command(*arguments, "--data-dir", str(tmp_path / "data"))

@@ -29,7 +29,6 @@ from tests.support.image_files import as_labels, linked_set, write_file, write_s
 from tests.support.stored_content import files_in
 
 TRAINING_IMAGES, TRAINING_LABELS, _, TEST_LABELS = FASHION_MNIST.files
-NOWHERE = "http://127.0.0.1:9"
 """Nothing listens there, so that no test ever reaches out."""
 
 
@@ -39,13 +38,6 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fashion")
     write_set(directory, FASHION_MNIST)
     return directory
-
-
-@pytest.fixture
-def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, NOWHERE)
-    monkeypatch.setenv("no_proxy", "")
 
 
 @pytest.mark.parametrize("images", IMAGE_SETS.values(), ids=list(IMAGE_SETS))
