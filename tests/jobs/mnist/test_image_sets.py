@@ -29,7 +29,6 @@ from tests.support.image_files import as_labels, linked_set, write_file, write_s
 from tests.support.stored_content import files_in
 
 TRAINING_IMAGES, TRAINING_LABELS, _, TEST_LABELS = FASHION_MNIST.files
-"""Nothing listens there, so that no test ever reaches out."""
 
 
 @pytest.fixture(scope="module")
