@@ -16,14 +16,14 @@ AT_ONCE = 3
 MANY_WORKERS = Treatment(workers=32)
 
 
-def run_campaigns(folder: Path, seeds: range, url: str | None = None) -> None:
+def run_campaigns(folder: Path, seeds: range, url: str | None = None, cells: int = CELLS) -> None:
     """Run a campaign with each seed. Each must have many kills and stalls, and no broken promise."""
-    reports = run_each(run_campaign, campaigns(url, folder, seeds, cells=CELLS, **HARSH), AT_ONCE)
+    reports = run_each(run_campaign, campaigns(url, folder, seeds, cells=cells, **HARSH), AT_ONCE)
     print(*reports, f"{sum(report.kills for report in reports)} kills survived", sep="\n")
     assert [report.problems for report in reports] == [[]] * len(seeds)
     assert min(report.kills for report in reports) >= 10
     assert min(report.stalls for report in reports) >= 1
-    assert min(report.attempts for report in reports) > CELLS
+    assert min(report.attempts for report in reports) > cells
 
 
 def run_sampled_campaign(folder: Path, url: str | None = None) -> None:
@@ -65,4 +65,5 @@ def test_more_studies_in_files_survive_as_much(tmp_path: Path) -> None:
 @pytest.mark.postgres
 def test_studies_on_a_server_survive_as_much(tmp_path: Path) -> None:
     with postgres_server(tmp_path) as url:
-        run_campaigns(tmp_path, range(6), url)
+        # Fewer but longer ones: on a busy machine a server works off its cells while who kills waits.
+        run_campaigns(tmp_path, range(3), url, 2 * CELLS)

@@ -18,7 +18,7 @@ def run_small_campaign(kind: Kind, folder: Path, server: str | None = None) -> N
     report = run_campaign(Campaign(kind, folder, seed=1, server=server, cells=40))
     print(report)
     assert report.problems == []
-    assert report.kills >= 10
+    assert report.kills >= 5
     assert report.stalls >= 1
     assert report.drains >= 1
     assert report.attempts > 40
@@ -30,8 +30,7 @@ def test_a_users_job_survives_kills_and_stalls_of_all_its_processes(kind: Kind, 
     run_small_campaign(kind, tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.postgres
+@pytest.mark.campaign  # two minutes each, of all cores
 @KINDS
 def test_a_users_job_on_a_server_survives_as_much(kind: Kind, tmp_path: Path) -> None:
     with postgres_server(tmp_path) as server:
