@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,7 @@ class Alone:
     on_line: Callable[[str], None]
     problem_of: Callable[[bytes], str | None] = lambda _: None
     """Why no retry could go on from a state."""
+    is_to_drain: bool = False
 
     def began(self, facts: dict[str, Any], _history: list[EpochMetrics], _problem: str | None) -> None:
         self.tried.facts = dict(facts)
@@ -85,8 +86,6 @@ class Alone:
         if state is not None and self.tried.state_bytes is None and (content := state()) is not None:
             self.tried.state_bytes, self.tried.state_problem = len(content), self.problem_of(content)
         return False
-
-    is_to_drain = False
 
     def saved_state(self) -> tuple[bytes | None, str | None]:
         return None, None
@@ -136,8 +135,7 @@ def try_job(
     _check(job, settings, data, on_line)
     runtime = resolve_runtime(device, threads=threads)
     runtime.apply()
-    folder = nullcontext() if save is None else output_folder(save, "name a new folder", must_be_empty=True)
-    with folder:
+    with completing(tried, save):
         if job.prepare is not None:
             job.prepare(job.options(data), runtime.device, data_directory)
         begin = partial(
@@ -157,14 +155,27 @@ def try_job(
         except (JobMistake, NonFiniteMetric, SystemExit) as error:
             raise MnistTuneError(in_one_line(error)) from None
         tried.settings, tried.files = trial.settings.model_dump(mode="json"), trial.files
-        if early := unfinished(len(tried.epochs), trial.settings.epochs):
-            raise MnistTuneError(early)
-        if save is not None:
-            write_files(tried.files, save)
     return tried
 
 
-def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+@contextmanager
+def completing(tried: Tried, save: Path | None) -> Iterator[None]:
+    """Check after the block that the job has run all of its epochs, and write its files if there is a folder.
+
+    Raises:
+        UserError: the folder cannot be made, or is not empty.
+        MnistTuneError: an epoch is missing, or a file cannot be written.
+    """
+    folder = nullcontext() if save is None else output_folder(save, "name a new folder", must_be_empty=True)
+    with folder:
+        yield
+        if early := unfinished(len(tried.epochs), tried.settings["epochs"]):
+            raise MnistTuneError(early)
+        if save is not None:
+            _write_files(tried.files, save)
+
+
+def _write_files(files: Mapping[str, bytes], folder: Path) -> None:
     """Write the files that a job has saved. Raises MnistTuneError."""
     for name, content in files.items():
         try:

@@ -17,7 +17,7 @@ from mnist_tune.jobs.reference import BUILT_IN, JobFile, job_file, job_named
 from mnist_tune.spec.documents import content_of, short_value, validate
 from mnist_tune.spec.parsing import plain
 from mnist_tune.spec.plain_data import NotPlainError
-from mnist_tune.spec.preloading import checked_modules
+from mnist_tune.spec.preloading import check_modules
 from mnist_tune.spec.shipped import find_spec
 from mnist_tune.spec.study_spec import Spec, spec_class
 
@@ -117,7 +117,7 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     reference = validate(job_table(table), table, f"{source}: job")
     if reference.description is not None:
         raise UserError(f"{source}: job.description: is made when a study is created; remove it")
-    checked_modules(content, folder, source)
+    check_modules(reference.preload, folder, source)
     at_hand: JobFile | CommandConsent | None = None
     named: str | JobFile | PermittedCommand = reference.label
     if isinstance(reference, CommandTable):

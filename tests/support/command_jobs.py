@@ -11,6 +11,7 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.study.store import open_study
 from tests.support.commands import finish, start_command
+from tests.support.own_jobs import own_job
 from tests.support.studies import open_file
 
 DECAY = '''
@@ -79,11 +80,7 @@ lost = -1
 
 def command_job(folder: Path, script: str = DECAY, spec: str = DECAY_SPEC, name: str = "decay") -> Path:
     """Write a script and the spec that runs it into a folder; returns the spec's path."""
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.py").write_text(script, encoding="utf-8")
-    path = folder / f"{name}.toml"
-    path.write_text(spec, encoding="utf-8")
-    return path
+    return own_job(folder, script, spec, name)
 
 
 def results_in(folder: Path, name: str = "decay") -> Results:

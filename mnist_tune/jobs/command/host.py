@@ -95,8 +95,8 @@ class CommandTrial:
     """Whether the reports say which epoch they are of, so that a retry can tell where the command goes on."""
     _is_saved: bool = True
     """Whether the state after the last epoch is saved, as far as it is to be."""
-    _told_to_end: float | None = None
-    """When the command was told to leave."""
+    _is_told_to_end: bool = False
+    """Whether the command was told to leave."""
 
     def run(self) -> dict[str, bytes]:
         """Run the command to its end; returns the files that it has left to be kept.
@@ -166,10 +166,10 @@ class CommandTrial:
                 self._done(report, now - began, run)
                 began = now
             self.worker.check()
-            if self.worker.is_to_drain and self._told_to_end is None and is_running:
+            if self.worker.is_to_drain and not self._is_told_to_end and is_running:
                 if not self._is_saved:
                     self._save(run)
-                self._told_to_end = time.monotonic()
+                self._is_told_to_end = True
                 run.process.terminate()
 
     def _done(self, report: Report, seconds: float, run: _Run) -> None:

@@ -19,7 +19,7 @@ from pydantic import (
 
 from mnist_tune.jobs.command.arguments import ALL_ARGUMENTS, FOLDERS, placeholders
 from mnist_tune.jobs.description import Binomial, Direction, JobDescription, Normal, ObjectiveEpoch, Source
-from mnist_tune.jobs.fields import TYPES, JobField
+from mnist_tune.jobs.fields import TYPES, JobField, first_mistake
 from mnist_tune.jobs.hyperparameters import STRICT, Hyperparameters
 from mnist_tune.jobs.metric import Metric, MetricName
 from mnist_tune.jobs.plan import Plan, Remark
@@ -163,9 +163,7 @@ class CommandTable(JobTable):
         try:
             self.describe()
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{f'{where}: ' if where else ''}{first['msg']}") from None
+            raise ValueError(first_mistake(error)) from None
         return self
 
     @model_validator(mode="after")

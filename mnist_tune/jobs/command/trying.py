@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.files.output_folder import output_folder
 from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.command.ending import CommandFailed
 from mnist_tune.jobs.command.hosted import HostedCommand
 from mnist_tune.jobs.command.permitted import PermittedCommand
 from mnist_tune.jobs.host import in_one_line
 from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
-from mnist_tune.jobs.metrics import EpochMetrics, unfinished
-from mnist_tune.jobs.trying import Alone, Tried, write_files
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.trying import Alone, Tried, completing
 from mnist_tune.text.wording import first_line
 
 
@@ -48,16 +46,11 @@ def try_command(
     runtime = resolve_runtime(device, threads=threads)
     hosted = HostedCommand(command, runtime.device, runtime.threads)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # here no worker decides what Ctrl-C means
-    folder = nullcontext() if save is None else output_folder(save, "name a new folder", must_be_empty=True)
-    with folder:
+    with completing(tried, save):
         try:
             tried.files = hosted.run(Alone(tried, on_epoch, on_line), tried.settings)
         except CommandFailed as failed:
             raise MnistTuneError(first_line(failed.failure.reason)) from None
         except (JobMistake, NonFiniteMetric) as error:
             raise MnistTuneError(in_one_line(error)) from None
-        if early := unfinished(len(tried.epochs), tried.settings["epochs"]):
-            raise MnistTuneError(early)
-        if save is not None:
-            write_files(tried.files, save)
     return tried
