@@ -12,17 +12,26 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.results.reading import read_results
+from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from tests.papers.commands import LAUNCH_ON_SLURM
 from tests.support import slurm_server
 from tests.support.commands import Command, finish, start_command
+from tests.support.own_jobs import FIT_SPEC, own_job, with_line
 from tests.support.slurm_jobs import ASKED
-from tests.support.specs import LONG_TRIAL, TWO_CELLS
+from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study
 from tests.support.waiting import wait_until
 
-LONG_SPEC = LONG_TRIAL.replace("epochs = 15", "epochs = 80").replace("train_size = 300", "train_size = 800")
-LONG_SPEC = LONG_SPEC.replace("tiny", "seed-grid")
+EPOCHS = 120
+LONG_JOB = with_line("__import__('time').sleep(1)")
+"""An epoch takes a second and a little, on a fast machine too."""
+LONG_SPEC = FIT_SPEC.replace('"fit"', '"seed-grid"').replace("epochs = 3", f"epochs = {EPOCHS}")
+LONG_SPEC = LONG_SPEC.replace("[0.1, 0.01]", "[0.1]")
+MINUTES = 2
+"""Slurm may warn a job a minute earlier than it is asked to: of one minute there would be nothing left."""
 PASSWORD = "not-to-be-seen"
 
 
@@ -63,19 +72,23 @@ def at_once(job: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-@pytest.mark.usefixtures("mnist_directory", "slurm")
+@pytest.mark.usefixtures("slurm")
 def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempted(
     tmp_path: Path, home: Path, postgres: str
 ) -> None:
-    study = new_study(tmp_path, LONG_SPEC, url=postgres)
+    spec = own_job(tmp_path, LONG_JOB, LONG_SPEC)
+    created = finish(start_command("create-study", spec.name, folder=tmp_path, url=postgres))
+    assert created.returncode == 0, created.stderr
+    study = open_study(open_storage(storage_url(postgres)), "seed-grid")
     secret = postgres.replace("postgres@", f"postgres:{PASSWORD}@")
-    line = LAUNCH_ON_SLURM.replace("--workers 32", "--workers 1").replace("--time 240", "--time 1")
-    answer = finish(start_command(*shlex.split(line)[1:], "--json", folder=tmp_path, url=secret))
+    line = LAUNCH_ON_SLURM.replace("--workers 32", "--workers 1").replace("--time 240", f"--time {MINUTES}")
+    vouched = "--job", "fit.py:train"
+    answer = finish(start_command(*shlex.split(line)[1:], *vouched, "--json", folder=tmp_path, url=secret))
     assert (answer.returncode, answer.stderr) == (0, "")
     (job,) = json.loads(answer.stdout)["jobs"]
     wait_until(has_epochs(study, 0))
     assert job_states() == {job: ("RUNNING", 0)}
-    wait_until(lambda: job_states() == {job: ("PENDING", 1)})  # queued again before its minute was over
+    wait_until(lambda: job_states() == {job: ("PENDING", 1)})  # queued again before its time was over
     assert reasons(study) == [f"preempted: {ASKED}"]
 
     at_once(job)
@@ -85,7 +98,7 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
     assert reasons(study)[1] == "preempted: the worker was stopped by SIGTERM"
     wait_until(lambda: job_states() == {job: ("PENDING", 2)})
 
-    again = "launch", "seed-grid", "--on", "slurm", "--workers", "5", "--json"
+    again = "launch", "seed-grid", "--on", "slurm", "--workers", "5", *vouched, "--json"
     more = finish(start_command(*again, folder=tmp_path, url=secret))  # a second launch only adds workers
     assert more.returncode == 0, more.stderr
     (other,) = json.loads(more.stdout)["jobs"]
@@ -95,7 +108,7 @@ def test_on_slurm_workers_drain_before_the_time_limit_and_when_they_are_preempte
     wait_until(lambda: not job_states())  # it found the study finished
     *drained, complete = read_results(study).attempts
     assert len(drained) == 2
-    assert (complete.state, len(complete.history)) == ("complete", 80)
+    assert (complete.state, len(complete.history)) == ("complete", EPOCHS)
     assert complete.resumed is not None
     assert complete.resumed["epoch"] == len(drained[1].history)
     log = (home / study.uid / f"{other}_0_log.out").read_text(encoding="utf-8")
