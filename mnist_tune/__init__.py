@@ -19,7 +19,7 @@ The wings, from top to bottom. Each imports only from those below it; tests/test
     dashboard/     optuna-dashboard over our storage, filled in and guarded
     report/        a study as one HTML file
     terminal/      a study as text for a terminal
-    models/        a chosen configuration trained, kept and measured on the test data
+    models/        a chosen configuration trained, kept and measured on its job's test data
     results/       a study as frozen rows: its trials, its ranking, and the evidence for it
     launch/        workers on an engine: Ray, Slurm
     worker/        one worker and its training process
@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from mnist_tune.api.study import Study, create_study, open_study, study_names
     from mnist_tune.api.values import RankedConfiguration, StudyStatus
     from mnist_tune.errors import MnistTuneError, UserError
-    from mnist_tune.jobs.description import Binomial, Normal
+    from mnist_tune.jobs.description import Binomial, Normal, Reference
+    from mnist_tune.jobs.evaluation import Classes, Evaluation, GreyImage, Mistake, SavedModel
     from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
     from mnist_tune.jobs.interface import Trial, job
     from mnist_tune.jobs.metric import Metric
@@ -63,12 +64,18 @@ __version__ = "0.6.0.dev0"
 __all__ = [
     "Binomial",
     "Cells",
+    "Classes",
     "DataOptions",
+    "Evaluation",
+    "GreyImage",
     "Hyperparameters",
     "Metric",
+    "Mistake",
     "MnistTuneError",
     "Normal",
     "RankedConfiguration",
+    "Reference",
+    "SavedModel",
     "Study",
     "StudyStatus",
     "Trial",
@@ -86,12 +93,18 @@ __all__ = [
 _LIES_IN = {
     "Binomial": "mnist_tune.jobs.description",
     "Cells": "mnist_tune.results.study_results",
+    "Classes": "mnist_tune.jobs.evaluation",
     "DataOptions": "mnist_tune.jobs.hyperparameters",
+    "Evaluation": "mnist_tune.jobs.evaluation",
+    "GreyImage": "mnist_tune.jobs.evaluation",
     "Hyperparameters": "mnist_tune.jobs.hyperparameters",
     "Metric": "mnist_tune.jobs.metric",
+    "Mistake": "mnist_tune.jobs.evaluation",
     "MnistTuneError": "mnist_tune.errors",
     "Normal": "mnist_tune.jobs.description",
     "RankedConfiguration": "mnist_tune.api.values",
+    "Reference": "mnist_tune.jobs.description",
+    "SavedModel": "mnist_tune.jobs.evaluation",
     "Study": "mnist_tune.api.study",
     "StudyStatus": "mnist_tune.api.values",
     "Trial": "mnist_tune.jobs.interface",

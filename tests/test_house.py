@@ -33,6 +33,8 @@ PRIVATE = {
     "jobs.mnist.fast_network": "torch's functions on lists of tensors",
 }
 """The rooms that may touch private parts of a library, and of which one."""
+OF_ITS_DATA = {"cli.data": "the command `data`", "doctor.machine": "the data's line of `doctor`"}
+"""The modules that know the built-in job's images, and why. All others know jobs by their descriptions."""
 VERSION = "mnist_tune.__version__"
 PUBLIC = {"_asdict", "_replace", "_mapping", "_exit", "_typeshed"}
 """Names with an underscore that are documented."""
@@ -87,6 +89,11 @@ def loads_torch(module: ast.Module) -> bool:
     return any({"torch", "torchvision"} & set(name.split(".")) for name in imported(module))
 
 
+def knows_images(module: ast.Module) -> bool:
+    """Whether a module imports the built-in job, which all but itself know by its name only."""
+    return any(name.startswith("mnist_tune.jobs.mnist") for name in imported(module))
+
+
 def private_parts(module: ast.Module) -> set[str]:
     """The names with an underscore that a module takes from others."""
     nodes = list(ast.walk(module))
@@ -124,6 +131,11 @@ def test_torch_is_imported_where_something_is_computed_only() -> None:
     ] == []
 
 
+def test_the_built_in_job_is_known_by_its_name_only() -> None:
+    others = {name: module for name, module in MODULES.items() if not name.startswith("jobs.mnist")}
+    assert {name for name, module in others.items() if knows_images(module)} == OF_ITS_DATA.keys()
+
+
 def test_private_parts_of_libraries_are_touched_in_their_rooms_only() -> None:
     assert {name for name, module in MODULES.items() if private_parts(module)} == PRIVATE.keys()
 
@@ -152,6 +164,7 @@ def test_an_import_upward_is_found(line: str) -> None:
         (loads_torch, "import torch.nn"),
         (loads_torch, "import torchvision"),
         (loads_torch, "from safetensors.torch import save"),
+        (knows_images, "def late(): from mnist_tune.jobs.mnist.network import ConvNet"),
         (private_parts, "from optuna.storages import _CachedStorage"),
         (private_parts, "from optuna.storages._rdb import models"),
         (private_parts, "local = getattr(study, '_thread_local')"),

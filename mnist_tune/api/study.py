@@ -129,7 +129,7 @@ class Study:
     ) -> Path:
         """Write a report for people, one HTML file that needs no network; returns the file's path.
 
-        models: folders of `mnist-tune train` that `mnist-tune evaluate` has measured, for the test accuracy.
+        models: folders of `mnist-tune train` or `export --files` that `mnist-tune evaluate` has measured.
 
         Raises:
             UserError: the file cannot be written, or a model is not the winner's.
@@ -139,8 +139,9 @@ class Study:
         from mnist_tune.report.files import write_page
 
         file = path_of("path", path)
-        evaluated = [read_evaluated(path_of("models", folder)) for folder in models]
-        write_page(contents(self._read(), evaluated, self.storage, datetime.now(UTC)), file)
+        results = self._read()
+        evaluated = [read_evaluated(path_of("models", folder), results.job) for folder in models]
+        write_page(contents(results, evaluated, self.storage, datetime.now(UTC)), file)
         return file
 
     @told_in_python()

@@ -8,32 +8,40 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import DataOption, DeviceOption, JsonOption
+from mnist_tune.cli.job_errors import job_errors
+from mnist_tune.cli.options import DataOption, DeviceOption, JobOption, JsonOption
 
 
 def evaluate(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="A folder that 'train' wrote, or its .safetensors.", show_default=False
+            metavar="MODEL",
+            help="A folder that 'train' or 'export --files' wrote, or a .safetensors of MNIST's network.",
+            show_default=False,
         ),
     ],
     device: DeviceOption = "auto",
     data_dir: DataOption = None,
+    job: JobOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on the 10,000 test images: accuracy in percent, per class, and confusion matrix.
+    """Measure a model on its job's test data: metrics and, of a classifier, which classes are confused.
+
+    This alone reads the test data: no trial is chosen by them. MNIST has 10,000 test images.
 
     Example: mnist-tune evaluate models/best
     """
-    from mnist_tune.models.train import evaluate_model
+    from mnist_tune.models.evaluate import evaluate_model
     from mnist_tune.terminal.evaluation_table import evaluation_tables
+    from mnist_tune.worker.consent import job_at_hand
 
-    measured = evaluate_model(model, device=device, data=data_dir)
+    with job_errors("stopped; nothing was measured", as_json=as_json):
+        measured = evaluate_model(model, job_at_hand(job), device=device, data=data_dir)
     if as_json:
-        options.print_json({"model": str(model), **measured.dataset, **measured.evaluation.as_json()})
+        options.print_json({"model": str(model), **measured.evaluation.as_json()})
     else:
-        options.console().print(evaluation_tables(measured.evaluation, measured.images))
+        options.console().print(evaluation_tables(measured.evaluation, measured.job))
     try:
         kept = measured.keep()
     except OSError as error:

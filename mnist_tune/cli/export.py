@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import OnlyStudyArgument, StorageOption
+from mnist_tune.cli.options import ArtifactsOption, OnlyStudyArgument, StorageOption
 from mnist_tune.spec.parsing import Format
 
 
@@ -22,8 +22,19 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", help="Default: standard output.", show_default=False)
     ] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            "--files",
+            metavar="DIR",
+            help="A new folder for the files that the best trial has saved, such as its model, with the "
+            "configuration and the metrics: what 'mnist-tune evaluate' takes.",
+            show_default=False,
+        ),
+    ] = None,
+    artifacts: ArtifactsOption = None,
 ) -> None:
-    """Write the best configuration. 'mnist-tune train' runs that of the built-in job unchanged.
+    """Write the best configuration, which 'mnist-tune train' runs unchanged, and the best trial's files.
 
     The best is the one with the best mean objective over its seeds; what is tied with it is
     named, and written beside it, as is that the study is not finished yet.
@@ -40,13 +51,18 @@ def export(
     document = dump(configuration.document(), format_ or format_of(output))
     for line in results.reservations:
         options.say(f"warning: {line}", err=True)
-    if output is None:
+    if output is None and files is None:
         for line in document.removesuffix("\n").split("\n"):
             options.say(line)
-    else:
+    if output is not None:
         write(output, document)
         for line in results.evidence:
             if line not in results.reservations:
                 options.say(line)
-        train = f"; train it with: mnist-tune train {output}" if configuration.is_trainable else ""
-        options.say(f"wrote {output}{train}")
+        options.say(f"wrote {output}; train it with: mnist-tune train {output}{configuration.vouching}")
+    if files is not None:
+        from mnist_tune.models.exported import export_files
+
+        written = export_files(results, configuration, options.folders(storage, None, artifacts), files)
+        measure = f"; measure it with: mnist-tune evaluate {files}{configuration.vouching}"
+        options.say(f"wrote {', '.join(written)} to {files}{measure if results.job.evaluates else ''}")

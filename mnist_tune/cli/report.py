@@ -19,7 +19,7 @@ def report(
         typer.Option(
             "--model",
             metavar="DIR",
-            help="A folder of 'train', evaluated, for the test accuracy; once for each seed.",
+            help="A folder of 'train' or 'export --files', evaluated; once for each seed.",
             show_default=False,
         ),
     ] = None,
@@ -45,7 +45,7 @@ def report(
     from mnist_tune.storage.engine import shown, storage_url
 
     results = read_results(options.study(study, storage))
-    models = [read_evaluated(folder) for folder in model or []]
+    models = [read_evaluated(folder, results.job) for folder in model or []]
     made = contents(results, models, shown(storage_url(storage)), datetime.now(UTC))
     size = write_page(made, output)
     options.say(f"wrote {output} ({size / 1e6:.1f} MB)" + ("" if open_ else "; open it in a browser"))

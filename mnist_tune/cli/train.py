@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import DataOption, DeviceOption, ThreadsOption
-from mnist_tune.errors import STOPPED
+from mnist_tune.cli.job_errors import job_errors
+from mnist_tune.cli.options import AllowCommandOption, DataOption, DeviceOption, JobOption, ThreadsOption
+from mnist_tune.errors import UserError
+from mnist_tune.processes import standard_streams
 
 
 def train(
@@ -24,50 +26,64 @@ def train(
         ),
     ] = None,
     all_data: Annotated[
-        bool, typer.Option("--all-data/--split", help="All 60,000 training images, or the config's split.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--all-data/--split",
+            help="Train on what is held back for validation too, if the job can; or as the search did. "
+            "Default: on all, if the job can.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Instead of the config's.", show_default=False)
     ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     data_dir: DataOption = None,
+    job: JobOption = None,
+    allow_command: AllowCommandOption = None,
 ) -> None:
-    """Train one configuration and save the model (safetensors), its config and metrics.
+    """Train one configuration and keep the files that its job saves, its config and its metrics.
+
+    An error in the job shows its traceback. Exit code 1 if the job fails, 3 if it was stopped.
 
     Example: mnist-tune train best.toml --output models/best --seed 1
     """
-    from mnist_tune.processes import standard_streams as standard_output
-    from mnist_tune.results.exports import load_configuration
+    from mnist_tune.models.chosen import chosen
+    from mnist_tune.worker.consent import job_at_hand
+    from mnist_tune.worker.signals import ignored_signals, take_over
 
-    configuration = load_configuration(config)  # before torch is loaded: a mistake is told at once
+    standard_streams.work_on()
+    with job_errors("stopped before the last epoch; no model was saved"):
+        made = chosen(config, job_at_hand(job, allow_command))  # before torch is loaded
+        if all_data and not made.description.holds_back:
+            raise UserError("--all-data: the job does not say how (all_data in @job); leave it out")
+        configuration = made.configuration
+        folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
+        take_over(_interrupt, ignored_signals())
 
-    from mnist_tune.jobs.loading import built_in_description
-    from mnist_tune.jobs.metrics import EpochMetrics
-    from mnist_tune.models.train import retrain
-    from mnist_tune.worker.signals import Interrupted, StopRequest
+        from mnist_tune.models.train import retrain
 
-    folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
-    standard_output.work_on()
-    stop = StopRequest()
-    stop.listen()
-
-    def on_epoch(metrics: EpochMetrics) -> None:
-        options.say(metrics.line(configuration.training.epochs, built_in_description()))
-
-    try:
-        model = retrain(
-            configuration,
+        files = retrain(
+            made,
             folder,
-            all_data=all_data,
+            all_data=made.description.holds_back if all_data is None else all_data,
             seed=seed,
             device=device,
             threads=threads,
             data=data_dir,
-            on_batch=stop.check,
-            on_epoch=on_epoch,
+            on_epoch=lambda metrics: options.say(
+                metrics.line(configuration.training.epochs, made.description)
+            ),
+            on_line=options.say,
         )
-    except Interrupted:
-        options.say("stopped before the last epoch; no model was saved", err=True)
-        raise typer.Exit(STOPPED) from None
-    options.say(f"saved {model}; measure it with: mnist-tune evaluate {folder}")
+    if not files:
+        options.say(f"saved {folder}, without a model: the job saves no file (trial.save)")
+    else:
+        measure = f"; measure it with: mnist-tune evaluate {folder}{configuration.vouching}"
+        options.say(f"saved {folder / files[0]}{measure if made.description.evaluates else ''}")
+
+
+def _interrupt(*_: object) -> None:
+    """End the training at once, however the process was asked to stop."""
+    raise KeyboardInterrupt

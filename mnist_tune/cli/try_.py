@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import signal
-import sys
-from bdb import BdbQuit
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mnist_tune.cli import options
+from mnist_tune.cli.job_errors import job_errors
 from mnist_tune.cli.options import DataOption, DeviceOption, JobArgument, JsonOption, ThreadsOption
-from mnist_tune.errors import FAILED, STOPPED, MnistTuneError
 from mnist_tune.processes import standard_streams
 
 if TYPE_CHECKING:
@@ -70,48 +67,35 @@ def try_(
     from mnist_tune.jobs.command.permitted import PermittedCommand
     from mnist_tune.jobs.command.trying import try_command
     from mnist_tune.jobs.loading import load_job
-    from mnist_tune.jobs.trying import traceback_of_job, try_job
+    from mnist_tune.jobs.trying import try_job
     from mnist_tune.spec.assignments import typed_fields
     from mnist_tune.spec.reading import chosen_job
 
     standard_streams.work_on()
     typed = [*(fixed or []), *([] if epochs is None else [f"epochs={epochs}"])]
-    try:
-        # With --json, standard output is for the document alone.
-        with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            chosen = chosen_job(job)
-            if isinstance(chosen.job, PermittedCommand):
-                description = chosen.job.table.describe()
-            else:
-                loaded, description = load_job(chosen.job)
-            settings, chosen_data = typed_fields(
-                description, typed, data or [], training_table=chosen.training, data_table=chosen.data
-            )
-            total = settings.get("epochs", description.fields["epochs"].default)
-            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the job may have something to tidy up
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-            how: dict[str, Any] = {
-                "device": device,
-                "threads": threads,
-                "save": save,
-                "on_epoch": lambda metrics: options.say(metrics.line(total, description)),
-                "on_line": options.say,
-            }
-            if isinstance(chosen.job, PermittedCommand):
-                tried = try_command(chosen.job, settings, **how)
-            else:
-                tried = try_job(loaded, settings, chosen_data, data_directory=data_dir, **how)
-    except (KeyboardInterrupt, BdbQuit):
-        options.say("stopped before the last epoch", err=True)
-        raise typer.Exit(STOPPED) from None
-    except Exception as error:
-        from_the_job = error.__cause__ if isinstance(error, MnistTuneError) else error
-        if from_the_job is not None:
-            its_part = traceback_of_job(from_the_job)
-            sys.excepthook(type(from_the_job), from_the_job.with_traceback(its_part), its_part)
-        if isinstance(error, MnistTuneError):
-            raise
-        raise typer.Exit(FAILED) from None
+    with job_errors("stopped before the last epoch", as_json=as_json):
+        chosen = chosen_job(job)
+        if isinstance(chosen.job, PermittedCommand):
+            description = chosen.job.table.describe()
+        else:
+            loaded, description = load_job(chosen.job)
+        settings, chosen_data = typed_fields(
+            description, typed, data or [], training_table=chosen.training, data_table=chosen.data
+        )
+        total = settings.get("epochs", description.fields["epochs"].default)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the job may have something to tidy up
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        how: dict[str, Any] = {
+            "device": device,
+            "threads": threads,
+            "save": save,
+            "on_epoch": lambda metrics: options.say(metrics.line(total, description)),
+            "on_line": options.say,
+        }
+        if isinstance(chosen.job, PermittedCommand):
+            tried = try_command(chosen.job, settings, **how)
+        else:
+            tried = try_job(loaded, settings, chosen_data, data_directory=data_dir, **how)
     if as_json:
         options.print_json(tried.as_json())
     else:

@@ -15,10 +15,10 @@ from sqlalchemy import Executable
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.doctor.machine import Check, CheckResult, Severity, examine, gigabytes, one_line, refused
+from mnist_tune.doctor.machine import Check, CheckResult, Severity, examine, gigabytes, one_line
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
-from mnist_tune.files.writable import nearest
+from mnist_tune.files.writable import nearest, refused
 from mnist_tune.storage.database_errors import SQLITE_REMEDIES, driver_error, explain, opening_error
 from mnist_tune.storage.engine import DEFAULT_URL, open_engine, parse_url, shown, storage_url
 from mnist_tune.storage.filesystems import file_system

@@ -10,17 +10,12 @@ from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
 from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.files.writable import try_to_write
 from mnist_tune.text.wording import first_line
-
-if TYPE_CHECKING:
-    from mnist_tune.jobs.mnist.image_sets import ImageSet
 
 PACKAGES = ("torch", "torchvision", "optuna", "sqlalchemy")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
@@ -62,7 +57,7 @@ def examine(*checks: Check, describe: Callable[[Exception], str] = one_line) -> 
 
 
 def machine_checks(data: Path | None) -> Iterator[CheckResult]:
-    """Check this machine; `data` is the folder of the images if the user named one."""
+    """Check this machine; `data` is the folder of the data if the user named one."""
     return examine(
         ("python", _python),
         ("packages", _packages),
@@ -151,52 +146,13 @@ def _device(device: str) -> Iterator[CheckResult]:
 
 
 def _data(data: Path | None) -> Iterator[CheckResult]:
-    from mnist_tune.jobs.mnist.image_sets import IMAGE_SETS, MNIST
-    from mnist_tune.jobs.mnist.raw_files import data_directory, raw_path
+    """The data of the job that comes with the package."""
+    from mnist_tune.jobs.mnist.data_findings import data_findings
 
-    directory = data_directory(data)
-    for images in IMAGE_SETS.values():
-        # Nobody need have the other sets.
-        if images is MNIST or raw_path(directory, images.files[0]).parent.is_dir():
-            yield from _image_set(directory, images)
-
-
-def _image_set(directory: Path, images: ImageSet) -> Iterator[CheckResult]:
-    from mnist_tune.jobs.mnist.image_sets import MNIST
-    from mnist_tune.jobs.mnist.raw_files import ENVIRONMENT_VARIABLE, at_first_use, check, remedy
-
-    rows = check(directory, images)
-    missing = [row for row in rows if row.is_missing]
-    damaged = [row for row in rows if not row.ok and row not in missing]
-    for row in damaged:
-        yield CheckResult("data", Severity.PROBLEM, f"{row.path}: {row.status}; {remedy(images)}")
-    if damaged:
-        return
-    if not missing:
-        known = "intact" if images is MNIST else "in the right form"  # of the others no checksum is known
-        yield CheckResult("data", Severity.OK, f"{directory}: {images.name}, {known}")
-    elif refusal := refused(directory):
-        yield CheckResult(
-            "data",
-            Severity.PROBLEM,
-            f"{directory}: cannot keep the {images.name} files here ({refusal}); "
-            f"set {ENVIRONMENT_VARIABLE} to a folder that can be written",
-        )
-    else:
-        of = "" if images is MNIST else f"{images.name}, "
-        says = f"{directory}: {of}{len(missing)} of {len(rows)} files are missing, and "
-        yield CheckResult("data", Severity.OK, f"{says}{at_first_use(missing, images)} at first use")
+    for is_well, says in data_findings(data):
+        yield CheckResult("data", Severity.OK if is_well else Severity.PROBLEM, says)
 
 
 def gigabytes(size: int) -> str:
     """A number of bytes in GB, for people."""
     return f"{size / 1e9:,.1f} GB"
-
-
-def refused(folder: Path) -> str | None:
-    """Why `folder` cannot be written to, or made; None if it can."""
-    try:
-        try_to_write(folder)
-    except OSError as error:
-        return error.strerror or str(error)
-    return None

@@ -14,6 +14,8 @@ from mnist_tune.files.atomic_write import TEMPORARY
 
 UID = re.compile(r"[0-9a-f]{32}")
 CHECKPOINT_KEY = re.compile(r"[0-9]{1,20}-[0-9a-f]{32}-[0-9]{1,10}\.pt")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""The names that a job may give to the files that it saves."""
 ARTIFACT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -30,6 +32,11 @@ def checkpoint_key(stored: object) -> str:
 def artifact_id(stored: object) -> str:
     """Check the name of an artifact's file. Raises ValueError for anything else."""
     return _matching(ARTIFACT_ID, stored, "the id of an artifact", "a UUID")
+
+
+def file_name(stored: object) -> str:
+    """Check the name of a file that a job has saved. Raises ValueError for anything else."""
+    return _matching(FILE_NAME, stored, "the name of a file", "letters, digits, '.', '_' and '-'")
 
 
 def is_artifact_id(stored: object) -> bool:

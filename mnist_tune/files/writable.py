@@ -23,6 +23,15 @@ def try_to_write(folder: Path) -> None:
         file.flush()
 
 
+def refused(folder: Path) -> str | None:
+    """Why `folder` cannot be written to, or made; None if it can."""
+    try:
+        try_to_write(folder)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
 def check_folders(checkpoints: Path, artifacts: Path) -> list[str]:
     """Check before hours of training that its files can be kept; returns warnings about full disks.
 

@@ -37,6 +37,20 @@ class Normal(Described):
 Noise = Annotated[Binomial | Normal, Field(discriminator="kind")]
 
 
+class Reference(Described):
+    """A result that is known from elsewhere, to stand beside a study's winner in its report."""
+
+    metric: MetricName
+    """The name of the metric among those of the job's `evaluate`."""
+    value: float
+    training: dict[str, int | float | str | bool]
+    """The hyperparameters with which it was reached; all others have their defaults or are not known."""
+    data: dict[str, int | float | str | bool] = Field(default_factory=dict)
+    """The fields of [data] for which it holds."""
+    words: Annotated[str, Field(max_length=300)]
+    """How it was reached, as a sentence."""
+
+
 class Source(Described):
     """The code of a job: whoever compares two of these learns whether two trials ran the same code."""
 
@@ -70,8 +84,9 @@ class JobDescription(Described):
     noise: Noise | None = None
     evaluates: bool = False
     """Whether the job can measure a model on test data."""
-    report_sections: list[str] = Field(default_factory=list)
-    """Parts of the report that are made for this job alone."""
+    holds_back: bool = False
+    """Whether the job can also train on the data that it holds back for validation."""
+    reference: Reference | None = None
     source: Source = Source()
 
     @field_validator("hyperparameters", "data_options")
@@ -138,6 +153,11 @@ class JobDescription(Described):
     def metric(self, name: str) -> Metric:
         """How a metric is read; one that was not declared has no unit and no limits."""
         return self.metrics.get(name, Metric())
+
+    def on_test_data(self, name: str) -> str:
+        """The metric in training that is as one on test data: error as validation_error, if there is one."""
+        alike = f"validation_{name}"
+        return alike if name not in self.metrics and alike in (self.objective, *self.metrics) else name
 
     @property
     def of_objective(self) -> Metric:

@@ -68,6 +68,8 @@ class HostedTrial:
     _job: JobDescription
     _worker: Worker
     _states: KeptStates
+    _is_validated: bool = True
+    """Whether the objective must be reported: not if nothing is held back for validation."""
     files: dict[str, bytes] = field(default_factory=dict)
     """The files that the job has saved, by name."""
     history: list[EpochMetrics] = field(default_factory=list)
@@ -120,7 +122,7 @@ class HostedTrial:
         epoch, self._expected = self._expected, 0
         if not epoch:
             raise JobMistake("trial.report comes once in each turn of the loop over trial.epochs()")
-        done = reported_epoch(self._job, epoch, metrics, seconds)
+        done = reported_epoch(self._job, epoch, metrics, seconds, is_validated=self._is_validated)
         self.history.append(done)
         is_last = epoch == self.settings.epochs
         state = partial(self._states.content, self.history) if self._states.is_kept else None
@@ -144,6 +146,7 @@ def hosted_trial(
     data: Mapping[str, Any],
     threads: int | None,
     data_directory: Path | None,
+    all_data: bool = False,
 ) -> HostedTrial:
     """The trial that a job is given. Each call seeds the random number generators, and sets up the device."""
     given = job.settings(**settings)
@@ -151,13 +154,14 @@ def hosted_trial(
     runtime.apply()
     return HostedTrial(
         given,
-        job.options(data),
+        job.options(data, all_data=all_data),
         runtime.device,
         threads,
         data_directory,
         description,
         worker,
         states,
+        not all_data,
     )
 
 

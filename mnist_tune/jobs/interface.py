@@ -12,7 +12,16 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.description import Binomial, Direction, JobDescription, Normal, ObjectiveEpoch, Source
+from mnist_tune.jobs.description import (
+    Binomial,
+    Direction,
+    JobDescription,
+    Normal,
+    ObjectiveEpoch,
+    Reference,
+    Source,
+)
+from mnist_tune.jobs.evaluation import Evaluation, SavedModel
 from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
 from mnist_tune.jobs.metric import Metric
@@ -88,6 +97,9 @@ class Trial(Protocol):
         """Write a line to the trial's log."""
 
 
+Evaluate = Callable[[Any, SavedModel], Evaluation | Mapping[str, float]]
+
+
 @dataclass
 class Job:
     """A function that trains, with all that its author has said about it. It is called as the function is."""
@@ -104,8 +116,9 @@ class Job:
     noise: Binomial | Normal | None = None
     check: Callable[[Plan, Any, Any], Iterable[Remark]] | None = None
     prepare: Callable[[Any, str, Path | None], None] | None = None
-    evaluate: Callable[..., Any] | None = None
-    report_sections: list[str] = field(default_factory=list)
+    evaluate: Evaluate | None = None
+    all_data: Callable[[Any], Any] | None = None
+    reference: Reference | None = None
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         self.train(*arguments, **named)
@@ -125,15 +138,20 @@ class Job:
                 data_options=self.data_options.model_json_schema() if self.data_options else {},
                 noise=self.noise,
                 evaluates=self.evaluate is not None,
-                report_sections=self.report_sections,
+                holds_back=self.all_data is not None,
+                reference=self.reference,
                 source=source,
             )
         except ValidationError as error:
             raise UserError(f"job {name}: {first_mistake(error)}") from None
 
-    def options(self, given: Mapping[str, Any]) -> DataOptions | None:
-        """The table [data] in the job's own class; None for a job that has no such table."""
-        return None if self.data_options is None else self.data_options(**given)
+    def options(self, given: Mapping[str, Any], *, all_data: bool = False) -> Any:
+        """The table [data] in the job's own class; None for a job that has no such table.
+
+        With `all_data`, nothing is held back for validation.
+        """
+        options = None if self.data_options is None else self.data_options(**given)
+        return self.all_data(options) if all_data and self.all_data is not None else options
 
     def remarks(self, plan: Plan) -> list[Remark]:
         """What is wrong with a plan; if nothing is, which of its settings have no effect."""
@@ -157,8 +175,9 @@ def job(
     noise: Binomial | Normal | None = None,
     check: Callable[[Plan, Any, Any], Iterable[Remark]] | None = None,
     prepare: Callable[[Any, str, Path | None], None] | None = None,
-    evaluate: Callable[..., Any] | None = None,
-    report_sections: Iterable[str] = (),
+    evaluate: Evaluate | None = None,
+    all_data: Callable[[Any], Any] | None = None,
+    reference: Reference | None = None,
 ) -> Callable[[Callable[..., None]], Job]:
     """Make a training function a job.
 
@@ -177,8 +196,11 @@ def job(
         prepare: Loads the data, given its options, the device and the folder of `--data-dir`. It is called
             in each training process before the first trial, so that data that is missing ends the worker and
             no trial. What it raises as a MnistTuneError is shown as it is.
-        evaluate: Measures a model on test data, given the model's folder and a device.
-        report_sections: Parts of the report that are made for this job alone.
+        evaluate: Measures a model on test data, given its settings and a `SavedModel`: metrics by name, or an
+            `Evaluation`. Nothing but the command `evaluate` calls it: no trial is chosen by test data.
+        all_data: Changes the data options so that nothing is held back for validation. `train` then trains
+            on all data, and the objective need not be reported.
+        reference: A result that is known from elsewhere, which reports show beside the winner.
 
     Raises:
         TypeError: the function does not take (settings, trial), or its settings are no Hyperparameters.
@@ -200,7 +222,8 @@ def job(
             check=check,
             prepare=prepare,
             evaluate=evaluate,
-            report_sections=list(report_sections),
+            all_data=all_data,
+            reference=reference,
         )
 
     return mark

@@ -30,6 +30,10 @@ OWN = {BUILT_IN: EntryPoint(BUILT_IN, "mnist_tune.jobs.mnist.job:train", GROUP)}
 """The jobs of this package."""
 
 
+class CannotBeImported(UserError):  # noqa: N818 - it is told as a sentence
+    """A job's code cannot be imported. Its cause is the job's own error, whose traceback helps its author."""
+
+
 def installed() -> dict[str, EntryPoint]:
     """The jobs that are installed, by name; ours come first and cannot be replaced."""
     others = {point.name: point for point in entry_points(group=GROUP)}
@@ -69,7 +73,7 @@ def load_installed(name: str) -> tuple[Job, JobDescription]:
     except SystemExit as left:
         raise UserError(f"job {name}: {_leaves(left)}") from None
     except Exception as error:
-        raise UserError(f"job {name}: cannot be imported: {_said(error)}") from error
+        raise CannotBeImported(f"job {name}: cannot be imported: {_said(error)}") from error
     if not isinstance(job, Job):
         raise UserError(f"job {name}: {point.value} is no job; decorate the function with @job(...)")
     if name in OWN:
@@ -127,7 +131,7 @@ def _module(file: JobFile) -> ModuleType:
     except SystemExit as left:
         raise UserError(f"job {file}: {_leaves(left)}") from None
     except Exception as error:
-        raise UserError(f"job {file}: cannot be imported: {_said(error)}") from error
+        raise CannotBeImported(f"job {file}: cannot be imported: {_said(error)}") from error
     return module
 
 

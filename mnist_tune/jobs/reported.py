@@ -15,15 +15,25 @@ from mnist_tune.text.visible import visible
 
 
 def reported_epoch(
-    job: JobDescription, epoch: int, metrics: Mapping[str, Any], seconds: float, where: str = "trial.report"
+    job: JobDescription,
+    epoch: int,
+    metrics: Mapping[str, Any],
+    seconds: float,
+    where: str = "trial.report",
+    *,
+    is_validated: bool = True,
 ) -> EpochMetrics:
     """The epoch with these metrics, which took so many seconds; `where` they were reported.
+
+    The objective may be missing if the epoch is not validated.
 
     Raises:
         JobMistake: a metric is no number, is not among those of the job, or the objective is missing.
         NonFiniteMetric: a metric is inf or nan.
     """
     found = _checked(job, epoch, metrics, where)
+    if is_validated and job.objective not in found:
+        raise JobMistake(f"{where}: '{job.objective}', the job's objective, is missing")
     if job.unit is not None and job.rate is not None and job.unit in found:
         count = found.pop(job.unit)
         if count < 0:
@@ -52,8 +62,6 @@ def _checked(job: JobDescription, epoch: int, metrics: Mapping[str, Any], where:
             raise NonFiniteMetric(f"{words(name)} is {found[name]} in epoch {epoch}")
         if not job.metric(name).holds(found[name]):
             raise JobMistake(f"{where}: {name} = {found[name]:g} is outside the limits of the metric")
-    if job.objective not in found:
-        raise JobMistake(f"{where}: '{job.objective}', the job's objective, is missing")
     return found
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import safetensors.torch
 from torch import Tensor, nn
 
+from mnist_tune.files.stored_names import FILE_NAME
 from mnist_tune.jobs.interface import JobMistake
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def file_name(name: str) -> str:
     """The name, if a file can have it. Raises JobMistake."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
         raise JobMistake(f"trial.save: {name!r} is no file name; use letters, digits, '.', '_' and '-'")
     return name
 

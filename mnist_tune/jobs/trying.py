@@ -111,6 +111,7 @@ def try_job(
     save: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
     on_line: Callable[[str], None] = lambda _: None,
+    all_data: bool = False,
 ) -> Tried:
     """Run a job once, here and now, with the numbers that a trial of a study has with these settings.
 
@@ -124,6 +125,7 @@ def try_job(
         save: A new or empty folder for the files that the job saves; without it none is written.
         on_epoch: Is told each epoch when it is done.
         on_line: Is told each line of the trial's log.
+        all_data: Whether nothing is held back for validation, so that the objective may be missing.
 
     Raises:
         UserError: a setting is wrong, the device is not there, or the folder is not empty.
@@ -137,7 +139,7 @@ def try_job(
     runtime.apply()
     with completing(tried, save):
         if job.prepare is not None:
-            job.prepare(job.options(data), runtime.device, data_directory)
+            job.prepare(job.options(data, all_data=all_data), runtime.device, data_directory)
         begin = partial(
             hosted_trial,
             job,
@@ -149,6 +151,7 @@ def try_job(
             data=data,
             threads=threads,
             data_directory=data_directory,
+            all_data=all_data,
         )
         try:
             trial = run_job(job, lambda _: begin())

@@ -1,11 +1,10 @@
-"""Pictures of what the winner, trained anew, got right and wrong on the test images."""
+"""Pictures of which classes the winner's model tells apart on test data."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from mnist_tune.models.evaluation_file import Evaluated
+from mnist_tune.jobs.evaluation import Classes, Evaluation
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table
 from mnist_tune.report.theme import colour
@@ -13,9 +12,9 @@ from mnist_tune.results.intervals import of_cases
 from mnist_tune.text.wording import percent
 
 
-def confusion(model: Evaluated, whose: str) -> Picture:
+def confusion(evaluation: Evaluation, classes: Classes, whose: str) -> Picture:
     """The picture of which classes are taken for which."""
-    matrix, names, one = model.evaluation.confusion_matrix, model.images.class_names, model.images.one_class
+    matrix, names, one = classes.confusion_matrix, classes.names, classes.one
     n = range(len(matrix))
     # In two layers: beside the many right answers no mistake would have a colour.
     wrong = [[None if i == j else matrix[i][j] for j in n] for i in n]
@@ -33,7 +32,7 @@ def confusion(model: Evaluated, whose: str) -> Picture:
             text=[[f"{count}" if count else "" for count in row] for row in counts],
             texttemplate="%{text}",
             textfont=font,
-            hovertemplate="a %{y} read as %{x}: %{z:,} images<extra></extra>",
+            hovertemplate="a %{y} read as %{x}: %{z:,}<extra></extra>",
             hoverongaps=False,
             colorscale=scale,
             zmin=0,
@@ -48,31 +47,31 @@ def confusion(model: Evaluated, whose: str) -> Picture:
     )
     rows = [[names[i], *(str(count) for count in row)] for i, row in enumerate(matrix)]
     numbers = Table([f"true {one}", *(f"read as {name}" for name in names)], rows)
-    question = f"Which {model.images.classes} are taken for which?"
-    return Picture("confusion", question, _mistakes(matrix, names, whose), finish(figure), [numbers])
+    answer = _mistakes(matrix, names, evaluation.cases, whose)
+    question = f"Which {classes.many} are taken for which?"
+    return Picture("confusion", question, answer, finish(figure), [numbers])
 
 
-def per_class(model: Evaluated, whose: str) -> Picture:
+def per_class(evaluation: Evaluation, classes: Classes, whose: str) -> Picture:
     """The picture of how well each class is read, and how certain that is."""
-    one = model.images.one_class
-    totals = dict(zip(model.images.class_names, map(sum, model.evaluation.confusion_matrix), strict=True))
-    accuracies = zip(totals, model.evaluation.per_class_accuracy, strict=True)
+    one = classes.one
+    totals = [sum(row) for row in classes.confusion_matrix]
     known = [
-        (name, value, of_cases(value, totals[name]))
-        for name, value in accuracies
-        if value is not None and not math.isnan(value) and totals[name]
+        (name, value, of_cases(value, total), total)
+        for name, value, total in zip(classes.names, classes.accuracies, totals, strict=True)
+        if total
     ]
     figure = panels([""], height=max(120, 30 * len(known)))
     figure.add_scatter(
-        x=[round(value, 3) for _, value, _ in known],
-        y=[name for name, _, _ in known],
+        x=[round(value, 3) for _, value, _, _ in known],
+        y=[name for name, _, _, _ in known],
         mode="markers",
         marker={"size": 10, "color": colour("tied")},
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [round(high - value, 3) for _, value, (_, high) in known],
-            "arrayminus": [round(value - low, 3) for _, value, (low, _) in known],
+            "array": [round(high - value, 3) for _, value, (_, high), _ in known],
+            "arrayminus": [round(value - low, 3) for _, value, (low, _), _ in known],
             "color": colour("ink"),
             "thickness": 1.5,
             "width": 5,
@@ -95,21 +94,21 @@ def per_class(model: Evaluated, whose: str) -> Picture:
         + f" Wilson's intervals, {whose}."
     )
     rows = [
-        [name, percent(value), f"{low:.2f} to {percent(high)}", f"{totals[name]:,}"]
-        for name, value, (low, high) in known
+        [name, percent(value), f"{low:.2f} to {percent(high)}", f"{total:,}"]
+        for name, value, (low, high), total in known
     ]
-    numbers = Table([one, "test accuracy", "95 % interval", "images"], rows)
-    question = f"Which {model.images.classes} are hard?"
-    return Picture("digits", question, answer, finish(figure), [numbers])
+    numbers = Table([one, "test accuracy", "95 % interval", evaluation.cases], rows)
+    question = f"Which {classes.many} are hard?"
+    return Picture("classes", question, answer, finish(figure), [numbers])
 
 
-def _mistakes(matrix: Sequence[Sequence[int]], names: Sequence[str], whose: str) -> str:
+def _mistakes(matrix: Sequence[Sequence[int]], names: Sequence[str], cases: str, whose: str) -> str:
     pairs = sorted(
         ((count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count),
         key=lambda one: -one[0],
     )
     if not pairs:
-        return f"No image was read wrong ({whose})."
+        return f"None of the {cases} were read wrong ({whose})."
     named = ", ".join(f"{names[i]} as {names[j]} ({count})" for count, i, j in pairs[:3])
     total = sum(count for count, _, _ in pairs)
-    return f"{total:,} images were read wrong, most often {named} ({whose}). Grey: how many were read right."
+    return f"{total:,} {cases} were read wrong, most often {named} ({whose}). Grey: how many were read right."

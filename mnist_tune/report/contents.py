@@ -23,9 +23,6 @@ from mnist_tune.report.timeline import timeline
 from mnist_tune.results.optuna_view import stand_in
 from mnist_tune.results.study_results import Results
 
-DIGITS = "digits"
-"""The sections of the MNIST job about single digits."""
-
 
 @dataclass(frozen=True)
 class Report:
@@ -56,16 +53,17 @@ def contents(results: Results, models: Sequence[Evaluated], storage: str, now: d
         failures(results),
         throughput(results),
     ]
-    digits = None
-    if models and DIGITS in results.job.report_sections:
-        whose = _whose(models)
-        found += [picture(models[0], whose) for picture in (confusion, per_class)]
-        digits = gallery(models[0], whose)
+    examples = None
+    if models:
+        first, whose = models[0].evaluation, _whose(models)
+        if first.classes is not None:
+            found += [picture(first, first.classes, whose) for picture in (confusion, per_class)]
+            examples = gallery(first, first.classes, whose)
     return Report(
         results.name,
         headline(results, models, storage),
         [picture for picture in found if picture is not None],
-        digits,
+        examples,
         provenance(results, storage, now),
     )
 

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 from mnist_tune.jobs.description import Binomial
 from mnist_tune.jobs.metric import words
-from mnist_tune.jobs.mnist.image_sets import MNIST, set_name
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.section import Table, of_field, table, worded
-from mnist_tune.report.test_data import Figure, reference_figure, seeds_in_words, test_figure
+from mnist_tune.report.test_data import (
+    Figure,
+    reference_figure,
+    reference_of,
+    seeds_in_words,
+    test_figure,
+)
 from mnist_tune.results.candidates import SEED, Candidate
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.exports import best_configuration
@@ -20,9 +25,6 @@ from mnist_tune.results.trial_result import State
 from mnist_tune.spec.documents import dump
 from mnist_tune.text.wording import counted
 
-REFERENCE = "reference"
-"""The section with the reference result of the MNIST job."""
-
 
 @dataclass(frozen=True)
 class Headline:
@@ -31,8 +33,8 @@ class Headline:
     standing: str
     winner: str
     configuration: str
-    is_trainable: bool
-    """Whether `mnist-tune train` takes the configuration."""
+    vouching: str
+    """What `mnist-tune train` must be given besides the configuration, with a space before it; or nothing."""
     numbers: Sequence[Figure]
     evidence: Sequence[str]
     next_step: str
@@ -49,25 +51,23 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
             else "No cell is complete yet"
         )
         return Headline(
-            _standing(results), f"{why}: there is no winner.", "", False, [], results.evidence,
+            _standing(results), f"{why}: there is no winner.", "", "", [], results.evidence,
             f"mnist-tune worker {results.name}", None,
         )  # fmt: skip
     configuration = best_configuration(results, storage)
-    can_be_measured = configuration.is_trainable and results.job.evaluates
     numbers = [_validation(results, best)]
     if models:
-        numbers.append(test_figure(models))
-    # The reference is a result on MNIST.
-    if REFERENCE in results.job.report_sections and set_name(results.spec.data) == MNIST.name:
-        numbers.append(reference_figure())
+        numbers.append(test_figure(models, results))
+    if (reference := reference_of(results)) is not None:
+        numbers.append(reference_figure(reference, results.job))
     return Headline(
         _standing(results),
         worded(results, best.parameters),
         dump(configuration.document(), "toml"),
-        configuration.is_trainable,
+        configuration.vouching,
         numbers,
         results.evidence,
-        "" if models or not can_be_measured else _to_the_test_data(results),
+        "" if models or not results.job.evaluates else _to_the_test_data(results, configuration.vouching),
         _ranking(results),
     )
 
@@ -95,7 +95,7 @@ def _validation(results: Results, best: Candidate) -> Figure:
     if reading is None:
         why = "How much another seed would change is not known: run more seeds."
         return Figure(name, job.text(best.mean), "one run", why)
-    chosen = "these very images" if cases == "images" else "this very data"
+    chosen = f"these very {cases}" if isinstance(job.noise, Binomial) else "this very data"
     on_test_data = f"the test {title}" if (title := job.of_objective.title) else "its value on test data"
     fair = f"; {on_test_data} is the fair figure." if job.evaluates else "."
     said = f"The interval covers {reading.covers}. The winner was chosen on {chosen}, so this is a "
@@ -104,11 +104,11 @@ def _validation(results: Results, best: Candidate) -> Figure:
     return Figure(name, job.text(reading.value), interval, f"{said}little optimistic{fair}{of_epochs}")
 
 
-def _to_the_test_data(results: Results) -> str:
+def _to_the_test_data(results: Results, vouching: str) -> str:
     return (
         f"mnist-tune export {results.name} --output best.toml\n"
-        "mnist-tune train best.toml --output models/best\n"
-        "mnist-tune evaluate models/best\n"
+        f"mnist-tune train best.toml --output models/best{vouching}\n"
+        f"mnist-tune evaluate models/best{vouching}\n"
         f"mnist-tune report {results.name} --model models/best"
     )
 

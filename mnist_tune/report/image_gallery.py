@@ -1,24 +1,20 @@
-"""The test images that were read wrong, as images in the page."""
+"""The cases of the test data that were read wrong, as images in the page."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mnist_tune.errors import UserError
-from mnist_tune.jobs.mnist.measured import Misclassified
-from mnist_tune.models.evaluation_file import Evaluated
+from mnist_tune.jobs.evaluation import Classes, Evaluation, GreyImage, Mistake
 
-SIDE = 28
 MOST_SHOWN = 200
 
 
 @dataclass(frozen=True)
-class Digit:
+class Example:
     """One image; `source` is a data URI."""
 
     source: str
@@ -30,44 +26,35 @@ class Digit:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The digits that were read wrong, the most confident mistakes first."""
+    """The images that were read wrong, the most confident mistakes first."""
 
-    digits: Sequence[Digit]
+    examples: Sequence[Example]
+    question: str
     answer: str
 
 
-def gallery(model: Evaluated, whose: str) -> Gallery:
-    """The misclassified images of a model.
-
-    Raises:
-        UserError: an image is damaged.
-    """
-    wrong = sorted(model.evaluation.misclassified, key=lambda one: (-one.confidence, one.index))
-    try:
-        digits = [_digit(one, model.images.class_names) for one in wrong[:MOST_SHOWN]]
-    except (ValueError, TypeError, IndexError, binascii.Error):
-        raise UserError(
-            f"{model.folder}: an image of its evaluation is damaged; run: mnist-tune evaluate {model.folder}"
-        ) from None
-    return Gallery(digits, _answer(len(wrong), whose))
+def gallery(evaluation: Evaluation, classes: Classes, whose: str) -> Gallery | None:
+    """The mistakes that have an image; None if none has one."""
+    seen = [(one, one.image) for one in evaluation.mistakes if one.image is not None]
+    if not seen:
+        return None
+    seen.sort(key=lambda pair: (-pair[0].confidence, pair[0].index))
+    examples = [_example(one, image, classes) for one, image in seen[:MOST_SHOWN]]
+    question = f"Which {evaluation.cases} were read wrong?"
+    return Gallery(examples, question, _answer(len(seen), evaluation.cases, whose))
 
 
-def _answer(n_wrong: int, whose: str) -> str:
-    if not n_wrong:
-        return f"No image was read wrong ({whose})."
+def _answer(n_wrong: int, cases: str, whose: str) -> str:
     if n_wrong > MOST_SHOWN:
         return f"The {MOST_SHOWN} most confident mistakes of {n_wrong:,} ({whose})."
-    return f"All {n_wrong:,} images that were read wrong, the most confident mistakes first ({whose})."
+    return f"All {n_wrong:,} {cases} that were read wrong, the most confident mistakes first ({whose})."
 
 
-def _digit(one: Misclassified, names: Sequence[str]) -> Digit:
-    pixels = base64.b64decode(one.pixels, validate=True)
-    if len(pixels) != SIDE * SIDE:
-        raise ValueError(len(pixels))
-    label, predicted = names[one.label], names[one.predicted]
+def _example(one: Mistake, image: GreyImage, classes: Classes) -> Example:
+    label, predicted = classes.names[one.label], classes.names[one.predicted]
     alt = f"test image {one.index}: a {label} read as {predicted} with {one.confidence:.0f} %"
-    source = "data:image/png;base64," + base64.b64encode(png(pixels, SIDE)).decode()
-    return Digit(source, alt, label, predicted, one.confidence)
+    source = "data:image/png;base64," + base64.b64encode(png(image.pixels, image.width)).decode()
+    return Example(source, alt, label, predicted, one.confidence)
 
 
 def png(pixels: bytes, width: int) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.mnist.image_sets import set_name
 from mnist_tune.models.evaluation_file import Evaluated
+from mnist_tune.report.test_data import data_field
 from mnist_tune.results.candidates import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import parameters_text
@@ -17,7 +17,7 @@ NOT_THE_RECIPE = {SEED, "precision"}
 
 
 def check(models: Sequence[Evaluated], results: Results) -> None:
-    """Check that all models have the winner's configuration and images, and are replicates of each other.
+    """Check that all models have the winner's configuration and data, and are replicates of each other.
 
     Raises:
         UserError: a model is not the winner's, or not a replicate.
@@ -32,7 +32,8 @@ def check(models: Sequence[Evaluated], results: Results) -> None:
             raise UserError(
                 f"{model.folder}: was exported from {came}, not from '{results.name}'; {_remedy(results)}"
             )
-        if (ours := model.images.name) != (theirs := set_name(results.spec.data)):
+        ours, theirs = model.evaluation.dataset, data_field(results, "dataset")
+        if ours is not None and theirs is not None and ours != theirs:
             raise UserError(
                 f"{model.folder}: was evaluated on {ours}, and '{results.name}' is a study on {theirs}; "
                 + _remedy(results)
@@ -48,10 +49,10 @@ def check(models: Sequence[Evaluated], results: Results) -> None:
                 f"{parameters_text(differing)}, and the winner has {parameters_text(wanted)}; "
                 + _remedy(results)
             )
-    _are_replicates(models)
+    _are_replicates(models, results.job.unit or "units")
 
 
-def _are_replicates(models: Sequence[Evaluated]) -> None:
+def _are_replicates(models: Sequence[Evaluated], unit_trained: str) -> None:
     seen: dict[int, Evaluated] = {}
     for model in models:
         seed = model.configuration.training.seed
@@ -62,15 +63,22 @@ def _are_replicates(models: Sequence[Evaluated]) -> None:
             )
         seen[seed] = model
         first = models[0]
-        for what, ours, theirs in (
-            ("trained", model.images_trained, first.images_trained),
-            ("evaluated", model.evaluation.n_images, first.evaluation.n_images),
+        alike = "name models that were made alike"
+        for what, ours, theirs, unit in (
+            ("trained", model.trained_on, first.trained_on, unit_trained),
+            ("evaluated", model.evaluation.n_cases, first.evaluation.n_cases, first.evaluation.cases),
         ):
             if ours != theirs:
                 raise UserError(
-                    f"{model.folder}: was {what} on {ours:,} images and {first.folder} on {theirs:,}; "
-                    "name models that were made alike"
+                    f"{model.folder}: was {what} on {_number(ours)} {unit} and {first.folder} on "
+                    f"{_number(theirs)}; {alike}"
                 )
+        if (name := first.evaluation.first[0]) not in model.evaluation.metrics:
+            raise UserError(f"{model.folder}: has no {name} as {first.folder} has; {alike}")
+
+
+def _number(n: int | None) -> str:
+    return "an unknown number of" if n is None else f"{n:,}"
 
 
 def _recipe(fields: dict[str, Any]) -> dict[str, Any]:

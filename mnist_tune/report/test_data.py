@@ -1,19 +1,16 @@
-"""Numbers of the MNIST job in the headline: the winner's test accuracy, and the reference beside it."""
+"""Numbers in the headline of what was measured on test data, and of a result that is known from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mnist_tune.jobs.mnist.image_sets import MNIST
+from mnist_tune.jobs.description import Binomial, JobDescription, Reference
+from mnist_tune.jobs.metric import words
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.results.intervals import Reading, read
 from mnist_tune.results.significance import Measure
-from mnist_tune.text.wording import percent
-
-REFERENCE_TEST_ACCURACY = 98.94
-"""Percent, of one run of the reference configuration."""
-REFERENCE_RECIPE = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam", "epochs": 10}
+from mnist_tune.results.study_results import Results
 
 
 @dataclass(frozen=True)
@@ -31,48 +28,76 @@ def seeds_in_words(n: int) -> str:
     return f"mean of {n} seeds" if n > 1 else "one seed"
 
 
-def reference_figure() -> Figure:
+def reference_of(results: Results) -> Reference | None:
+    """The result that is known for the study's job and its data."""
+    reference = results.job.reference
+    if reference is None:
+        return None
+    return reference if all(data_field(results, name) == at for name, at in reference.data.items()) else None
+
+
+def data_field(results: Results, name: str) -> object:
+    """A field of the study's table [data]; one that its spec does not name has the job's default."""
+    described = results.job.options.get(name)
+    return getattr(results.spec.data, name, described and described.default)
+
+
+def reference_figure(reference: Reference, job: JobDescription) -> Figure:
     """The reference result."""
-    return Figure(
-        "reference, test accuracy",
-        percent(REFERENCE_TEST_ACCURACY),
-        "one run",
-        "Learning rate 0.001, batch size 64, Adam, 10 epochs: a single run, so the luck of its seed is "
-        "not known.",
+    metric = job.metric(job.on_test_data(reference.metric))
+    name = f"reference, test {words(reference.metric)}"
+    return Figure(name, metric.text(reference.value), "one run", reference.words)
+
+
+def test_figure(models: Sequence[Evaluated], results: Results) -> Figure:
+    """The first metric of the winner's models on test data."""
+    first, job = models[0], results.job
+    name, _ = first.evaluation.first
+    metric = job.metric(job.on_test_data(name))
+    reading = read(
+        [model.evaluation.metrics[name] for model in models],
+        _measure(first, results, name),
+        first.evaluation.cases,
     )
-
-
-def test_figure(models: Sequence[Evaluated]) -> Figure:
-    """The test accuracy of the winner's models."""
-    first = models[0]
-    measure = Measure(n_cases=first.evaluation.n_images)
-    reading = read([model.evaluation.accuracy for model in models], measure, "images")
-    assert reading is not None  # it is a percentage of images
+    label = f"test {words(name)}, {seeds_in_words(len(models))}"
+    trained = f"Trained on {first.trained_on:,} {job.unit}. " if first.trained_on is not None else ""
+    if reading is None:
+        why = "How much another seed would change is not known: measure models of more seeds."
+        return Figure(label, metric.text(first.evaluation.metrics[name]), "one run", f"{trained}{why}")
     spread = ""
     if reading.deviation is not None:
-        spread = f"Standard deviation {reading.deviation:.2f} points, n = {reading.n_seeds}. "
+        points = " points" if metric.unit == "%" else f" {metric.unit}".rstrip()
+        spread = f"Standard deviation {metric.number(reading.deviation)}{points}, n = {reading.n_seeds}. "
     return Figure(
-        f"test accuracy, {seeds_in_words(reading.n_seeds)}",
-        percent(reading.value),
-        _interval(reading),
-        f"{spread}Trained anew on {first.images_trained:,} images. The interval covers {reading.covers}."
-        + _beside_the_reference(models, reading),
+        label,
+        metric.text(reading.value),
+        f"95 % interval {metric.number(reading.low)} to {metric.text(reading.high)}",
+        f"{spread}{trained}The interval covers {reading.covers}."
+        + _beside_the_reference(models, reading, results, name),
     )
 
 
-def _beside_the_reference(models: Sequence[Evaluated], reading: Reading) -> str:
+def _measure(model: Evaluated, results: Results, name: str) -> Measure:
+    """How uncertain one measurement is: as the objective's, if it is the same on other data."""
+    measure, job = results.measure, results.job
+    if job.on_test_data(name) != job.objective:
+        return Measure(measure.sign)
+    is_share = isinstance(job.noise, Binomial)
+    return replace(measure, n_cases=model.evaluation.n_cases if is_share else None)
+
+
+def _beside_the_reference(models: Sequence[Evaluated], reading: Reading, results: Results, name: str) -> str:
     """Compares a run with the interval for one more run, not with the mean; empty for others than its own."""
+    reference = reference_of(results)
+    if reference is None or reading.next_run is None or reference.metric != name:
+        return ""
     training = models[0].configuration.training
-    is_same = all(getattr(training, name) == value for name, value in REFERENCE_RECIPE.items())
-    if reading.next_run is None or not is_same or models[0].images is not MNIST:
+    if any(getattr(training, field) != value for field, value in reference.training.items()):
         return ""
     low, high = reading.next_run
-    where = "within" if low <= REFERENCE_TEST_ACCURACY <= high else "outside"
+    metric = results.job.metric(results.job.on_test_data(name))
+    where = "within" if low <= reference.value <= high else "outside"
     return (
-        f" One more run of this configuration would fall between {low:.2f} and {percent(high)} (95 %); "
-        f"the reference, one run, is {where} that."
+        f" One more run of this configuration would fall between {metric.number(low)} and "
+        f"{metric.text(high)} (95 %); the reference, one run, is {where} that."
     )
-
-
-def _interval(reading: Reading) -> str:
-    return f"95 % interval {reading.low:.2f} to {percent(reading.high)}"

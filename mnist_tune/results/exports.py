@@ -10,7 +10,7 @@ from pydantic import Field, create_model, model_validator
 
 from mnist_tune import __version__
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.command.table import AnyJobTable, job_table
+from mnist_tune.jobs.command.table import AnyJobTable, CommandTable, job_table
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
@@ -42,9 +42,11 @@ class Configuration(Section):
         return tables if self.job.name == BUILT_IN else {"job": self.job.document(), **tables}
 
     @property
-    def is_trainable(self) -> bool:
-        """Whether `train` takes it: the command saves a network of the built-in job."""
-        return self.job.name == BUILT_IN
+    def vouching(self) -> str:
+        """What a command line must have besides for the job to be run: somebody's word for its code."""
+        if isinstance(self.job, CommandTable):
+            return " --allow-command FOLDER"
+        return f" --job {self.job.file}" if self.job.file else ""
 
     def training_config(self, seed: int | None = None) -> Any:
         """The hyperparameters, with another seed if one is given.
@@ -71,20 +73,25 @@ def configuration_class(job: JobDescription) -> type[Configuration]:
     return _class_of(job.model_dump_json(exclude_none=True))
 
 
-def load_configuration(path: Path) -> Configuration:
-    """Read a configuration of the built-in job in TOML, JSON or YAML, by the file's suffix.
+def configured_job(path: Path) -> AnyJobTable:
+    """The table [job] of a configuration in TOML, JSON or YAML, by the file's suffix.
 
     Raises:
         UserError: one line that names the file, the key and the remedy.
     """
     content = content_of(path)
-    if isinstance(content, dict) and (other := content.get("job", {"name": BUILT_IN})) != {"name": BUILT_IN}:
-        which = validate(job_table(other), other, f"{path}: job").label
-        raise UserError(
-            f"{path}: is of the job {which}; only the built-in job's can be trained and evaluated so; run it "
-            "as a study: write its tables [job] and [training] into a spec"
-        )
-    return validate(configuration_class(built_in_description()), content, str(path))
+    table = content.get("job", {"name": BUILT_IN}) if isinstance(content, dict) else {"name": BUILT_IN}
+    chosen: AnyJobTable = validate(job_table(table), table, f"{path}: job")
+    return chosen
+
+
+def load_configuration(path: Path, job: JobDescription | None = None) -> Configuration:
+    """Read a configuration of this job, the built-in one unless another is given.
+
+    Raises:
+        UserError: see `configured_job`.
+    """
+    return validate(configuration_class(job or built_in_description()), content_of(path), str(path))
 
 
 def best_configuration(results: Results, storage: str) -> Configuration:

@@ -1,30 +1,44 @@
-"""What a model got right and wrong, as a table for the terminal."""
+"""What a model gets right and wrong on test data, as a table for the terminal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.evaluation import Classes, Evaluation
+from mnist_tune.jobs.metric import words
 from mnist_tune.terminal.compact_table import compact_table
 from mnist_tune.text.wording import percent
 
-if TYPE_CHECKING:
-    from mnist_tune.jobs.mnist.measured import Evaluation
+MOST_COLUMNS = 20
+"""With more classes, the confusion matrix is left to the report and to `--json`."""
 
 
-def evaluation_tables(evaluation: Evaluation, images: ImageSet) -> RenderableType:
-    """Test accuracy, accuracy per class, and the confusion matrix."""
-    n = range(len(evaluation.confusion_matrix))
-    table = compact_table(f"true {images.one_class}", "accuracy", *(f"read as {number}" for number in n))
-    for number, counts in enumerate(evaluation.confusion_matrix):
-        accuracy = percent(evaluation.per_class_accuracy[number])
-        table.add_row(images.label(number), accuracy, *map(str, counts))
-    of = "" if images is MNIST else f" of {images.name}"
-    headline = (
-        f"test accuracy {percent(evaluation.accuracy)} on {evaluation.n_images:,} images{of}, "
-        f"loss {evaluation.loss:.4f}"
-    )
-    return Group(table, Text(headline))
+def evaluation_tables(evaluation: Evaluation, job: JobDescription) -> RenderableType:
+    """The metrics in a line; of a classifier also how each class is told, and the confusion matrix."""
+    line = Text(", ".join(_parts(evaluation, job)))
+    return line if evaluation.classes is None else Group(_confusion(evaluation.classes), line)
+
+
+def _parts(evaluation: Evaluation, job: JobDescription) -> Iterator[str]:
+    (first, value), *others = evaluation.metrics.items()
+    how = job.metric(job.on_test_data(first))
+    usual = job.options.get("dataset")
+    is_usual = evaluation.dataset is None or (usual is not None and usual.default == evaluation.dataset)
+    of = "" if is_usual else f" of {evaluation.dataset}"
+    on = f" on {evaluation.n_cases:,} {evaluation.cases}" if evaluation.n_cases else ""
+    yield f"test {words(first)} {how.text(value)}{on}{of}"
+    for name, each in others:
+        yield f"{words(name)} {job.metric(job.on_test_data(name)).text(each)}"
+
+
+def _confusion(classes: Classes) -> RenderableType:
+    n = len(classes.names) if len(classes.names) <= MOST_COLUMNS else 0
+    table = compact_table(f"true {classes.one}", "accuracy", *(f"read as {number}" for number in range(n)))
+    rows = zip(classes.accuracies, classes.confusion_matrix, strict=True)
+    for number, (accuracy, counts) in enumerate(rows):
+        table.add_row(classes.label(number), percent(accuracy), *map(str, counts[:n]))
+    return table

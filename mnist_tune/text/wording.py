@@ -64,7 +64,7 @@ def shortened(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def percent(value: float | None) -> str:
-    """An accuracy in percent as text; empty for None."""
+    """A percentage as text; empty for None."""
     return "" if value is None else f"{value:.2f} %"
 
 

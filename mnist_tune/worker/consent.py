@@ -34,34 +34,36 @@ def job_at_hand(
 
 
 def permitted_job(
-    job: JobTable, at_hand: JobFile | CommandConsent | None
+    job: JobTable, at_hand: JobFile | CommandConsent | None, whose: str = "the study's"
 ) -> str | JobFile | PermittedCommand:
     """The job that the training process loads: an installed one's name, the file at hand, or the command.
 
+    `whose` job it is stands in messages.
+
     Raises:
-        UserError: the study's job is not installed here, and nobody vouches for its file or its command.
+        UserError: the job is not installed here, and nobody vouches for its file or its command.
     """
     if isinstance(job, CommandTable):
         if not isinstance(at_hand, CommandConsent):
             raise UserError(
-                f"the study's job is a command: {first_line(job.label)}; if you trust it, say in which "
+                f"{whose} job is a command: {first_line(job.label)}; if you trust it, say in which "
                 "folder it is to be run: --allow-command FOLDER"
             )
         if at_hand.digest not in (None, digest(job)):
             raise UserError(
-                f"the study's command is not the one of its spec any more: {first_line(job.label)}; "
+                f"{whose} command is not the one of its spec any more: {first_line(job.label)}; "
                 "create the study anew, under another name"
             )
         return PermittedCommand(job, at_hand.folder)
     if job.name is not None:
         if not is_installed(job.name):
             raise UserError(
-                f"the study's job '{job.name}' is not installed here; install the package that brings it"
+                f"{whose} job '{job.name}' is not installed here; install the package that brings it"
             )
         return job.name
     if not isinstance(at_hand, JobFile):
         raise UserError(
-            f"the study's job is {job.file}, a file; say where it is on this machine, if you trust it: "
+            f"{whose} job is {job.file}, a file; say where it is on this machine, if you trust it: "
             f"--job PATH/{job.file}"
         )
     return at_hand

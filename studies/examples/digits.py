@@ -5,13 +5,25 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from mnist_tune import Binomial, Hyperparameters, Metric, Trial, job
+from mnist_tune import (
+    Binomial,
+    Classes,
+    Evaluation,
+    GreyImage,
+    Hyperparameters,
+    Metric,
+    Mistake,
+    SavedModel,
+    Trial,
+    job,
+)
 
-VALIDATION = 360
+VALIDATION, TEST = 360, 360
 PERCENT = Metric(unit="%", digits=2, low=0, high=100)
 
 
@@ -38,11 +50,46 @@ class Reader(nn.Module):
 
 
 @functools.cache  # once in each process
-def data() -> list[Tensor]:
-    """The training images, the validation images, and the classes of both: the same for every trial."""
+def data() -> tuple[tuple[Tensor, Tensor], ...]:
+    """Images with their classes: for training, for validation and for the test, the same for every trial."""
     digits = load_digits()
-    images, classes = torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target)
-    return train_test_split(images, classes, test_size=VALIDATION, random_state=0, stratify=classes)
+    x, y = torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target)
+    x, test_x, y, test_y = train_test_split(x, y, test_size=TEST, random_state=0, stratify=y)
+    x, validation_x, y, validation_y = train_test_split(
+        x, y, test_size=VALIDATION, random_state=0, stratify=y
+    )
+    return (x, y), (validation_x, validation_y), (test_x, test_y)
+
+
+def evaluate(settings: Settings, saved: SavedModel) -> Evaluation:
+    """Measure a model on the test images, which no trial has seen."""
+    model = Reader(settings)
+    model.load_state_dict(load_file(saved.path / "model.safetensors"))
+    model.to(saved.device).eval()
+    x, y = (part.to(saved.device) for part in data()[2])
+    with torch.inference_mode():
+        shares = model(x).softmax(1)
+    confidence, answers = shares.max(1)
+    counts = torch.zeros(10, 10, dtype=torch.int64, device=x.device)
+    counts.index_put_((y, answers), torch.ones_like(y), accumulate=True)
+    return Evaluation(
+        metrics={"accuracy": 100 * (answers == y).float().mean()},
+        n_cases=TEST,
+        cases="images",
+        classes=Classes(
+            names=list("0123456789"), one="digit", many="digits", confusion_matrix=counts.tolist()
+        ),
+        mistakes=[
+            Mistake(
+                index=i,
+                label=y[i],
+                predicted=answers[i],
+                confidence=100 * confidence[i],
+                image=GreyImage(width=8, pixels=bytes((255 * x[i]).byte().flatten().tolist())),
+            )
+            for i in (answers != y).nonzero().flatten().tolist()
+        ],
+    )
 
 
 @job(
@@ -51,9 +98,12 @@ def data() -> list[Tensor]:
     unit="images",
     metrics={"loss": Metric(), "accuracy": PERCENT},
     noise=Binomial(of=VALIDATION, cases="images"),  # says what a difference between two trials is worth
+    evaluate=evaluate,
 )
 def train(settings: Settings, trial: Trial) -> None:
-    x, validation_x, y, validation_y = (part.to(trial.device) for part in data())
+    (x, y), (validation_x, validation_y), _ = data()
+    x, y = x.to(trial.device), y.to(trial.device)
+    validation_x, validation_y = validation_x.to(trial.device), validation_y.to(trial.device)
     model = Reader(settings).to(trial.device)
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate)
     steps = settings.epochs * -(-len(x) // settings.batch_size)

@@ -22,7 +22,7 @@ def test_the_reference_in_the_papers_is_the_codes() -> None:
 
 def test_the_reference_has_every_option_of_every_command() -> None:
     text = reference()
-    assert "| `--all-data / --split` | All 60,000 training images, or the config's split. |" in text
+    assert "| `--all-data / --split` | Train on what is held back for validation too, if" in text
     assert r"| `--format toml\|json\|yaml` |" in text
     assert "--pooled" not in text, "an option for our own use"
     parsed = typer.main.get_command(app)

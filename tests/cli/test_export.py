@@ -13,7 +13,6 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from tests.support.commands import STORED, Command
 from tests.support.finished_run import FinishedRun
-from tests.support.regression import complete_with, regression_study
 from tests.support.stored_content import files_in
 from tests.support.studies import open_file
 
@@ -61,17 +60,3 @@ def test_an_export_into_a_missing_folder_is_refused(
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("mnist-tune: nowhere/best.toml: cannot be written: ")
     assert files_in(tmp_path) == []
-
-
-def test_the_best_of_another_job_is_not_said_to_be_trained(tmp_path: Path, command: Command) -> None:
-    study = regression_study(tmp_path)
-    complete_with(study, 2.0)
-    path = tmp_path / "best.toml"
-    storage = f"sqlite:///{tmp_path / 'studies.db'}"
-    answer = command("export", "regression", "--storage", storage, "--output", str(path))
-    assert answer.code == 0, answer.err
-    assert answer.out.splitlines()[-1] == f"wrote {path}"
-    assert 'file = "regression.py:train"' in path.read_text(encoding="utf-8")
-    refused = command("train", str(path))
-    assert (refused.code, refused.out) == (2, "")
-    assert "only the built-in job's can be trained and evaluated so; run it as a study" in refused.err

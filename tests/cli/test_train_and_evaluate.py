@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.results.exports import load_configuration
-from tests.support.commands import Command
+from tests.support.commands import Command, finish, start_command
 from tests.support.finished_run import FinishedRun
 from tests.support.small_data import CONFIGURATION
 from tests.support.specs import write_spec
@@ -30,20 +30,21 @@ def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
     content = (tmp_path / "out" / "model.safetensors").read_bytes()
     again = command("train", "best.toml", "--split", "--output", "out")
     assert (again.code, again.out) == (2, "")
-    assert "exists; name another folder with --output" in again.err
+    assert again.err == "mnist-tune: out/config.toml: exists; name another folder with --output\n"
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == content
 
     answer = command("evaluate", "out", "--json")
     assert (answer.code, answer.err) == (0, "")
     measured = answer.json
-    assert measured["n_images"] == 10_000
-    assert len(measured["per_class_accuracy"]) == len(measured["confusion_matrix"]) == 10
-    assert {len(row) for row in measured["confusion_matrix"]} == {10}
-    assert sum(map(sum, measured["confusion_matrix"])) == 10_000
-    right = sum(measured["confusion_matrix"][digit][digit] for digit in range(10))
-    assert measured["accuracy"] == pytest.approx(right / 100)
+    assert measured["n_cases"] == 10_000
+    matrix, accuracy = measured["classes"]["confusion_matrix"], measured["metrics"]["accuracy"]
+    assert len(measured["classes"]["accuracies"]) == len(matrix) == 10
+    assert {len(row) for row in matrix} == {10}
+    assert sum(map(sum, matrix)) == 10_000
+    right = sum(matrix[digit][digit] for digit in range(10))
+    assert accuracy == pytest.approx(right / 100)
     said = command("evaluate", "out").out
-    assert f"test accuracy {measured['accuracy']:.2f} % on 10,000 images" in said
+    assert f"test accuracy {accuracy:.2f} % on 10,000 images" in said
 
 
 def test_the_same_config_and_seed_give_the_same_model(tmp_path: Path, command: Command) -> None:
@@ -63,24 +64,23 @@ def test_without_output_the_folder_is_named_after_config_and_seed(tmp_path: Path
     assert (tmp_path / "models" / "config-seed-3" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
-    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, number: signal.Signals
 ) -> None:
-    from mnist_tune.worker.signals import StopRequest
-
-    def listen(stop: StopRequest) -> None:
-        stop._on_signal(signal.SIGTERM, None)  # as if it came before the first batch
-
-    monkeypatch.setattr(StopRequest, "listen", listen)
-    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    write_spec(tmp_path, CONFIGURATION.replace("epochs = 1", "epochs = 1000"), "config.toml")
     (tmp_path / "mine").mkdir()
-    for output in ("out", "made/for/it", "mine"):
-        answer = command("train", "config.toml", "--split", "--output", output)
-        assert (answer.code, answer.out) == (3, "")
-        assert "no model was saved" in answer.err
+    for output in ("made/for/it", "mine"):
+        training = start_command("train", "config.toml", "--split", "--output", output, folder=tmp_path)
+        assert training.stdout is not None
+        assert training.stdout.readline().startswith("epoch 1/1000: ")
+        training.send_signal(number)
+        answer = finish(training)
+        assert answer.returncode == 3
+        assert answer.stderr == "stopped before the last epoch; no model was saved\n"
     # What was made for it is taken back, and a folder that was there stays.
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["mine"]
-    assert not (tmp_path / "out" / "model.safetensors").exists()
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_an_exported_configuration_trains_to_its_trials_own_numbers(

@@ -104,12 +104,13 @@ def _options(command: Callable[..., Any]) -> Iterator[Row]:
         plain = next((each for each in (kind, *get_args(kind)) if get_origin(each) is Literal), None)
         members: Iterable[Any] = kind if isinstance(kind, EnumType) else get_args(plain)
         value = info.metavar or "|".join(map(str, members)) or _value(kind)
+        is_flag = bool in (kind, *get_args(kind))
         meaning = info.help or ""
         if default is inspect.Parameter.empty:
             meaning += " Required."
-        elif info.show_default and kind is not bool:
+        elif info.show_default and not is_flag:
             meaning += f" Default: {default}."
-        yield Row(f"`{names.replace('/', ' / ')}{'' if kind is bool else f' {value}'}`", meaning)
+        yield Row(f"`{names.replace('/', ' / ')}{'' if is_flag else f' {value}'}`", meaning)
 
 
 def _names(info: OptionInfo) -> str | None:

@@ -39,6 +39,16 @@ BEYOND_IT = [
     "mnist-tune report beyond --model models/beyond-0",
 ]
 
+OWN_MODELS = [
+    "mnist-tune run studies/examples/digits.toml",
+    "mnist-tune export digits --output best.toml --files models/best",
+    "mnist-tune evaluate models/best --job studies/examples/digits.py:train",
+    "mnist-tune report digits --model models/best",
+    "mnist-tune train best.toml --job studies/examples/digits.py:train --seed 1 --output models/seed-1",
+    "mnist-tune evaluate models/seed-1 --job studies/examples/digits.py:train",
+    "mnist-tune report digits --model models/best --model models/seed-1",
+]
+
 MORE_SEEDS = [
     "mnist-tune create-study studies/replicates.toml --reuse quickstart",
     "mnist-tune run studies/replicates.toml",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import tomllib
 from pathlib import Path
@@ -16,7 +18,8 @@ from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.study.store import open_study
-from tests.papers.papers import OWN_JOBS, blocks, text_of
+from tests.papers.commands import OWN_MODELS
+from tests.papers.papers import OWN_JOBS, blocks, shown_commands, text_of
 from tests.support.commands import BY_EXEC, finish, start_command
 from tests.support.process_tree import descendants
 from tests.support.specs import STUDIES
@@ -74,6 +77,24 @@ def test_an_example_finds_its_best_trial_as_it_stands(tmp_path: Path, name: str)
         values = [epoch[results.job.objective] for epoch in attempt.history]
         assert (len(values), values[-1]) == (results.spec.epochs(attempt.parameters), attempt.value)
     assert "keeps every promise" in say(tmp_path, "verify", name)
+
+
+@pytest.mark.slow
+def test_an_examples_models_are_measured_as_it_stands_in_the_paper(tmp_path: Path) -> None:
+    assert shown_commands(OWN_JOBS) == OWN_MODELS
+    (tmp_path / "studies").symlink_to(STUDIES)
+    said = {line: say(tmp_path, *shlex.split(line)[1:]) for line in OWN_MODELS[:1]}
+    for line in OWN_MODELS[1:]:
+        answer = finish(start_command(*shlex.split(line)[1:], folder=tmp_path))
+        assert answer.returncode == 0, answer.stderr
+        said[line] = answer.stdout
+    for line in (OWN_MODELS[2], OWN_MODELS[5]):
+        (measured,) = re.findall(r"^test accuracy (\S+) % on 360 images$", said[line], re.MULTILINE)
+        assert float(measured) > 85
+        assert "true digit" in said[line]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    for part in ("test accuracy, mean of 2 seeds", "Which images were read wrong?", "Which digits are hard?"):
+        assert part in page
 
 
 def one_cell(name: str, folder: Path) -> Path:

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.model_folder import EVALUATION_FILE
-from mnist_tune.models.evaluation_file import read_evaluated
+from mnist_tune.jobs.mnist.network import MODEL_FILE
+from mnist_tune.models.evaluation_file import Measured, read_evaluated
+from mnist_tune.models.folder import EVALUATION_FILE
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell
 from tests.support.made_studies.models import made_image, made_model
@@ -63,7 +64,7 @@ def test_the_confusion_matrix_and_the_digits_are_those_of_the_first_model(
     wrong, right = traces_of(picture_of(report, "confusion"))
     assert wrong["z"][4][9] == 20
     assert right["z"][4][4] == 80
-    (points,) = traces_of(picture_of(report, "digits"))
+    (points,) = traces_of(picture_of(report, "classes"))
     assert points["x"][points["y"].index("4")] == 80.0
     # Wilson's interval of 80 right answers of 100.
     assert points["error_x"]["arrayminus"][points["y"].index("4")] == pytest.approx(80 - 71.11, abs=0.01)
@@ -73,9 +74,9 @@ def test_the_gallery_shows_the_very_images_the_most_confident_first(study: OpenS
     complete_cell(study, 90.0)
     gallery = report_of(study, made_model(study, tmp_path / "model", accuracy=99.0)).gallery
     assert gallery is not None
-    assert gallery.digits[0].alt == "test image 9: a 4 read as 9 with 59 %"
-    for digit, index in zip(gallery.digits, reversed(range(10)), strict=True):
-        file = io.BytesIO(base64.b64decode(digit.source.removeprefix("data:image/png;base64,")))
+    assert gallery.examples[0].alt == "test image 9: a 4 read as 9 with 59 %"
+    for example, index in zip(gallery.examples, reversed(range(10)), strict=True):
+        file = io.BytesIO(base64.b64decode(example.source.removeprefix("data:image/png;base64,")))
         with Image.open(file) as image:
             assert (image.size, image.mode, image.tobytes()) == ((28, 28), "L", made_image(index))
 
@@ -126,7 +127,19 @@ def test_a_damaged_image_is_one_line(study: OpenStudy, tmp_path: Path) -> None:
     complete_cell(study, 90.0)
     folder = made_model(study, tmp_path / "model").folder
     stored = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
-    stored["evaluation"]["misclassified"][0]["pixels"] = "AAAA"
+    stored["evaluation"]["mistakes"][0]["image"]["pixels"] = "AAAA"
     (folder / EVALUATION_FILE).write_text(json.dumps(stored), encoding="utf-8")
-    with pytest.raises(UserError, match="is damaged; run: mnist-tune evaluate"):
-        report_of(study, read_evaluated(folder))
+    says = r"mistakes\.0\.image: 3 pixels are not whole rows of 28\); run: mnist-tune evaluate"
+    with pytest.raises(UserError, match=says):
+        read_evaluated(folder, study.spec.description)
+
+
+def test_an_evaluation_is_kept_only_beside_the_model_it_is_of(study: OpenStudy, tmp_path: Path) -> None:
+    complete_cell(study, 90.0)
+    model = made_model(study, tmp_path / "model", images=50_000)
+    kept = read_evaluated(model.folder, study.spec.description)
+    assert (kept.evaluation, kept.trained_on) == (model.evaluation, 50_000)
+    assert Measured(study.spec.description, model.evaluation, None, {}).keep() is None
+    (model.folder / MODEL_FILE).write_bytes(b"trained anew")
+    with pytest.raises(UserError, match=r"evaluation\.json is of another model; run: mnist-tune evaluate"):
+        read_evaluated(model.folder, study.spec.description)

@@ -189,9 +189,11 @@ def test_the_report_shows_the_speed_of_a_slow_job(tmp_path: Path) -> None:
     assert "0.37 rows/s" in line["text"]
 
 
-def test_the_report_says_to_train_only_what_train_takes(tmp_path: Path) -> None:
+def test_the_report_says_how_the_winner_is_trained_and_measured(tmp_path: Path) -> None:
     study = regression_study(tmp_path, ", evaluate=print")
     complete_with(study, 1.0)
     report = report_of(study)
-    assert (report.headline.is_trainable, report.headline.next_step) == (False, "")
-    assert "mnist-tune train" not in page(report)
+    vouching = "--job regression.py:train"
+    assert report.headline.vouching == f" {vouching}"
+    assert f"mnist-tune evaluate models/best {vouching}" in report.headline.next_step
+    assert f"mnist-tune train best.toml {vouching}" in page(report)

@@ -37,7 +37,7 @@ FIGURES = {
     "timeline",
     "throughput",
     "confusion",
-    "digits",
+    "classes",
 }
 DRAWN = "html[data-drawn]"
 
@@ -137,7 +137,7 @@ def test_every_figure_has_the_studys_numbers(browser: Browser, url: str, report:
 def test_stored_text_is_shown_as_it_is(browser: Browser, url: str) -> None:
     with opened(browser, url) as (page, complaints):
         drawn(page)
-        assert page.locator("img:not(.digits img)").count() == 0
+        assert page.locator("img:not(.examples img)").count() == 0
         expect(page.locator("#failures td", has_text=HOSTILE).first).to_be_visible()
         assert page.get_by_text(HOSTILE).count() >= 2
         labels = page.locator("[data-figure=timeline] .ytick text").all_text_contents()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.results.exports import best_configuration, configuration_class, load_configuration
+from mnist_tune.results.exports import best_configuration, configuration_class
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import content_of, dump, validate
 from mnist_tune.study.open_study import OpenStudy
@@ -51,35 +51,30 @@ def test_the_jobs_own_fields_are_checked(study: OpenStudy) -> None:
         validate(kind, {"training": {}, "data": {"train_size": 10}}, "best.toml")
 
 
-def test_a_configuration_of_another_job_is_not_trained_as_the_built_in_one(
-    study: OpenStudy, tmp_path: Path
-) -> None:
-    file = tmp_path / "best.toml"
-    file.write_text(
-        dump(best_configuration(read_results(study), "here").document(), "toml"), encoding="utf-8"
-    )
-    with pytest.raises(UserError, match=r"is of the job regression\.py:train; only the built-in job's can"):
-        load_configuration(file)
-
-
 @pytest.mark.parametrize("format_", ["toml", "json", "yaml"])
 @pytest.mark.usefixtures("study")
-def test_train_and_evaluate_refuse_an_export_of_another_job_in_one_line(
+def test_an_export_of_a_file_is_trained_only_if_somebody_vouches_for_the_file(
     tmp_path: Path, command: Command, format_: str
 ) -> None:
     written = command("export", "regression", "--output", f"best.{format_}")
     assert written.code == 0, written.err
-    assert written.out.splitlines()[-1] == f"wrote best.{format_}", "it is not said to be trained so"
+    train = f"mnist-tune train best.{format_} --job regression.py:train"
+    assert written.out.splitlines()[-1] == f"wrote best.{format_}; train it with: {train}"
     content = content_of(tmp_path / f"best.{format_}")
     assert content["job"] == {"file": "regression.py:train"}
     assert content["training"]["learning_rate"] == 0.1
-    for name in ("train", "evaluate"):
-        answer = command(name, f"best.{format_}")
-        assert (answer.code, answer.out) == (2, "")
-        assert answer.err == (
-            f"mnist-tune: best.{format_}: is of the job regression.py:train; only the built-in job's can be "
-            "trained and evaluated so; run it as a study: write its tables [job] and [training] into a spec\n"
-        )
+    answer = command("train", f"best.{format_}")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        f"mnist-tune: best.{format_}: the configuration's job is regression.py:train, a file; say where it "
+        "is on this machine, if you trust it: --job PATH/regression.py:train\n"
+    )
+    answer = command("evaluate", f"best.{format_}")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        f"mnist-tune: best.{format_}: is a configuration, not a model; train it first: mnist-tune train "
+        f"best.{format_} --job FILE.py:FUNCTION\n"
+    )
     assert not (tmp_path / "models").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.files.writable import check_folders
 from mnist_tune.hardware.placement import Placement
-from mnist_tune.jobs.model_folder import MODEL_FILE
+from mnist_tune.jobs.mnist.network import MODEL_FILE
 from mnist_tune.processes import fork_server
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.unsaved_files import first_events

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from mnist_tune.errors import UserError
-from mnist_tune.jobs.mnist.image_sets import FASHION_MNIST, set_name
+from mnist_tune.jobs.mnist.image_sets import FASHION_MNIST, image_set
 from mnist_tune.jobs.mnist.raw_files import data_fingerprint
 from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.results.reading import read_results
@@ -60,7 +60,7 @@ def test_a_study_of_before_there_were_several_sets_is_on_mnist(tmp_path: Path) -
     del stored["job"]["description"]["data_options"]["properties"]["dataset"]
     before = as_stored_spec(stored)
     assert not hasattr(before.data, "dataset")
-    assert set_name(before.data) == "MNIST"
+    assert image_set(before.data).name == "MNIST"
     assert before.document() == now.document()
     assert differences(before, now) == []
     assert differences(before, tiny_spec(tmp_path, FASHION_SPEC)) == [
@@ -127,9 +127,13 @@ def test_a_search_over_another_set_ends_in_a_model_and_a_report_of_it(
     environment = json.loads((tmp_path / "out" / "metrics.json").read_text())["environment"]
     assert {environment["data_sha256"]} == used
     measured = command("evaluate", "out", "--json").json
-    assert (measured["dataset"], measured["n_images"]) == ("FashionMNIST", 10_000)
-    assert measured["accuracy"] > 50  # the made-up images are easy; on those of MNIST it would be chance
-    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["dataset"] == "FashionMNIST"
+    assert (measured["dataset"], measured["n_cases"]) == ("FashionMNIST", 10_000)
+    assert (
+        measured["metrics"]["accuracy"] > 50
+    )  # the made-up images are easy; on those of MNIST it would be chance
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["evaluation"]["dataset"] == (
+        "FashionMNIST"
+    )
     assert command("report", "tiny", "--model", "out", "--output", "report.html").code == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Ankle boot" in page
@@ -164,7 +168,7 @@ def test_a_report_names_the_classes_and_leaves_out_the_reference(tmp_path: Path)
     study = on_fashion(tmp_path)
     model = made_model(study, tmp_path / "best", of=FASHION_MNIST)
     console = Console(width=200, file=StringIO(), record=True)
-    console.print(evaluation_tables(model.evaluation, model.images))
+    console.print(evaluation_tables(model.evaluation, study.spec.description))
     said = " ".join(console.export_text().split())
     assert "4 Coat 80.00 %" in said
     assert "test accuracy 98.00 % on 1,000 images of FashionMNIST, loss" in said
@@ -177,9 +181,9 @@ def test_a_report_names_the_classes_and_leaves_out_the_reference(tmp_path: Path)
     assert pictures["confusion"].question == "Which classes are taken for which?"
     assert "most often Coat as Ankle boot (20)" in pictures["confusion"].answer
     assert pictures["confusion"].tables[0].columns[:2] == ["true class", "read as T-shirt/top"]
-    assert "worst the Coat with 80.00 %" in pictures["digits"].answer
+    assert "worst the Coat with 80.00 %" in pictures["classes"].answer
     assert report.gallery is not None
-    assert (report.gallery.digits[0].label, report.gallery.digits[0].predicted) == ("Coat", "Ankle boot")
+    assert (report.gallery.examples[0].label, report.gallery.examples[0].predicted) == ("Coat", "Ankle boot")
 
 
 def test_a_model_of_other_images_is_not_the_winners(tmp_path: Path) -> None:

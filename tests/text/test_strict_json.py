@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_tune.jobs.mnist.network import ConvNet, save_model
+from mnist_tune.jobs.mnist.network import ConvNet, model_bytes
 from mnist_tune.spec.documents import to_json
 from tests.support.commands import Command
 from tests.support.damaged_studies import parse_strict_json
@@ -29,9 +29,10 @@ def test_the_evaluation_of_a_model_of_nan_says_so_in_strict_json(
     with torch.no_grad():
         for weight in network.parameters():
             weight.fill_(math.nan)
-    save_model(network, tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").write_bytes(model_bytes(network))
     answer = command("evaluate", str(tmp_path / "model.safetensors"), "--json")
     assert answer.code == 0
     measured = parse_strict_json(answer.out)
-    assert measured["loss"] is None
-    assert measured["problems"] == ["the loss is nan: the model's answers are no numbers"]
+    assert measured["metrics"]["loss"] is None
+    assert measured["mistakes"][0]["confidence"] is None
+    assert measured["problems"] == ["the loss is nan"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.files.atomic_write import write_whole
-from mnist_tune.jobs.saved_files import NAME
+from mnist_tune.files.stored_names import FILE_NAME
 from mnist_tune.processes.watchdog import Watchdog
 
 
@@ -50,7 +50,7 @@ class TrialFolder:
             say("no file is kept: the command has removed the folder of its files")
             return files
         for path in sorted(self.artifacts.iterdir()):
-            if path.is_file() and not path.is_symlink() and NAME.fullmatch(path.name):
+            if path.is_file() and not path.is_symlink() and FILE_NAME.fullmatch(path.name):
                 files[path.name] = path.read_bytes()
             else:
                 say(f"not kept: {path.name!r} is no file, or has another name than a file may have")

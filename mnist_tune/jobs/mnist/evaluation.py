@@ -1,8 +1,6 @@
 """A model's predictions on labelled images, and their scores."""
 
-import base64
 import copy
-import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,15 +8,18 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mnist_tune.hardware.devices import Runtime
+from mnist_tune.jobs.evaluation import Classes, Evaluation, GreyImage, Mistake
 from mnist_tune.jobs.mnist.dataset import CLASSES, LabeledImages
-from mnist_tune.jobs.mnist.measured import Evaluation, Misclassified
+from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
 
 CPU_BATCH_SIZE = 125  # fits the cache: twice as fast on a CPU thread as 250 and more
 BATCH_SIZE = 2_500  # for accelerators: few launches
 
 
-def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluation:
-    """Evaluate a copy of `model` on `data`, at least one image, with `runtime`.
+def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime, images: ImageSet = MNIST) -> Evaluation:
+    """Evaluate a copy of `model` on `data`, at least one image of the set `images`, with `runtime`.
+
+    The loss is the mean cross entropy; accuracies are in percent.
 
     Raises:
         ValueError: there are no images.
@@ -33,10 +34,19 @@ def evaluate(model: nn.Module, data: LabeledImages, runtime: Runtime) -> Evaluat
     loss, accuracy = score(logits, data.labels)
     answers = logits.argmax(1)
     counts = torch.bincount((data.labels * CLASSES + answers).cpu(), minlength=CLASSES**2)
-    matrix: list[list[int]] = counts.reshape(CLASSES, CLASSES).tolist()
-    per_class = (100 * row[digit] / sum(row) if sum(row) else math.nan for digit, row in enumerate(matrix))
-    wrong = tuple(_misclassified(data, logits, answers))
-    return Evaluation(len(data), loss, accuracy, tuple(per_class), tuple(map(tuple, matrix)), wrong)
+    return Evaluation(
+        metrics={"accuracy": accuracy, "loss": loss},
+        n_cases=len(data),
+        cases="images",
+        dataset=images.name,
+        classes=Classes(
+            names=images.class_names,
+            one=images.one_class,
+            many=images.classes,
+            confusion_matrix=counts.reshape(CLASSES, CLASSES).tolist(),
+        ),
+        mistakes=list(_mistakes(data, logits, answers)),
+    )
 
 
 @torch.inference_mode()
@@ -53,12 +63,15 @@ def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     return float(F.cross_entropy(logits, labels)), 100 * correct / len(labels)
 
 
-def _misclassified(data: LabeledImages, logits: Tensor, answers: Tensor) -> Iterator[Misclassified]:
+def _mistakes(data: LabeledImages, logits: Tensor, answers: Tensor) -> Iterator[Mistake]:
     wrong = (answers != data.labels).nonzero().flatten()
     pixels = data.take(wrong).pixels.cpu()
     confidences = 100 * logits.softmax(1).amax(1)
     for index, image in zip(wrong.tolist(), pixels, strict=True):
-        encoded = base64.b64encode(image.contiguous().numpy().tobytes()).decode()
-        yield Misclassified(
-            index, int(data.labels[index]), int(answers[index]), float(confidences[index]), encoded
+        yield Mistake(
+            index=index,
+            label=int(data.labels[index]),
+            predicted=int(answers[index]),
+            confidence=float(confidences[index]),
+            image=GreyImage(width=image.shape[-1], pixels=image.contiguous().numpy().tobytes()),
         )

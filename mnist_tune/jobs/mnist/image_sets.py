@@ -55,11 +55,6 @@ class ImageSet:
     parts: tuple[str, ...] = ()
     """What torchvision downloads separately."""
 
-    def label(self, number: int) -> str:
-        """A class with its number, where there is room for its name."""
-        name = self.class_names[number]
-        return name if name == str(number) else f"{number} {name}"
-
 
 def _files(of: str, sums: tuple[str | None, ...] = (None,) * 4) -> tuple[RawFile, RawFile, RawFile, RawFile]:
     """The four files under MNIST's own names."""
@@ -114,11 +109,6 @@ QMNIST = ImageSet(
 IMAGE_SETS = {images.name: images for images in (MNIST, FASHION_MNIST, KMNIST, QMNIST)}
 
 
-def set_name(data: Any) -> str:
-    """The name of the set in a table [data]; studies of before there were several name none."""
-    return str(getattr(data, "dataset", DataConfig().dataset))
-
-
 def image_set(data: Any) -> ImageSet:
-    """The set that a table [data] of this version names."""
-    return IMAGE_SETS[set_name(data)]
+    """The set that a table [data] names; studies of before there were several name none."""
+    return IMAGE_SETS[getattr(data, "dataset", DataConfig().dataset)]

@@ -11,10 +11,10 @@ import torch.nn.functional as F  # noqa: N812 - the name torch's own documentati
 from torch import Tensor, nn
 
 from mnist_tune.errors import UserError
-from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.jobs.mnist.image_sets import IMAGE_SETS, MNIST, ImageSet
-from mnist_tune.jobs.model_folder import MODEL_FILE
 
+MODEL_FILE = "model.safetensors"
+"""The name under which the weights are kept with a trial."""
 TRAINED_ON = "dataset"
 """The key under which a model's file names the images on which it was trained, unless they are MNIST."""
 
@@ -59,11 +59,6 @@ def model_bytes(model: nn.Module, images: ImageSet = MNIST) -> bytes:
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     return safetensors.torch.save(tensors, None if images is MNIST else {TRAINED_ON: images.name})
-
-
-def save_model(model: nn.Module, path: Path, images: ImageSet = MNIST) -> None:
-    """Write the weights to `path`, whole or not at all. Raises OSError."""
-    write_whole(path, model_bytes(model, images))
 
 
 def load_model(path: Path) -> ConvNet:

@@ -33,10 +33,14 @@ class Training:
 
 
 @functools.cache
-def load(data: DataConfig, device: str, directory: Path | None) -> tuple[LabeledImages, LabeledImages]:
+def load(data: DataConfig, device: str, directory: Path | None) -> tuple[LabeledImages, LabeledImages | None]:
     """The training and the validation images on the device, divided once in each process.
+
+    All images are for training if none are held back.
 
     Errors: see `raw_files.provide`.
     """
     every = load_training_images(directory, device, image_set(data))
+    if not data.validation_size:
+        return every, None
     return split(every, data.train_size, data.validation_size, data.split_seed)

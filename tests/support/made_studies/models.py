@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
+from mnist_tune.jobs.evaluation import Classes, Evaluation, GreyImage, Mistake
 from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
-from mnist_tune.jobs.mnist.measured import Evaluation, Misclassified
-from mnist_tune.jobs.model_folder import CONFIGURATION_FILE, METRICS_FILE, MODEL_FILE
-from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated, sha256_of
+from mnist_tune.jobs.mnist.network import MODEL_FILE
+from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated
+from mnist_tune.models.folder import CONFIGURATION_FILE, METRICS_FILE, hashes
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import dump
@@ -35,23 +35,34 @@ def made_model(
     (folder / CONFIGURATION_FILE).write_text(dump(document, "toml"), encoding="utf-8")
     (folder / METRICS_FILE).write_text(json.dumps({"images": images}), encoding="utf-8")
     (folder / MODEL_FILE).write_bytes(b"weights")
-    file = folder / MODEL_FILE
-    assert Measured(made_evaluation(accuracy), file, sha256_of(file), of).keep() is not None
-    return read_evaluated(folder)
+    job = study.spec.description
+    assert Measured(job, made_evaluation(accuracy, of), folder, hashes(folder)).keep() is not None
+    return read_evaluated(folder, job)
 
 
-def made_evaluation(accuracy: float) -> Evaluation:
+def made_evaluation(accuracy: float, of: ImageSet = MNIST) -> Evaluation:
     """An evaluation on 100 images of each digit; all mistakes are fours read as nines."""
     n_wrong = round(10 * (100 - accuracy))
     matrix = [[100 if i == j else 0 for j in range(10)] for i in range(10)]
     matrix[4][4] -= n_wrong
     matrix[4][9] += n_wrong
-    wrong = tuple(
-        Misclassified(index, 4, 9, 50.0 + index, base64.b64encode(made_image(index)).decode())
-        for index in range(n_wrong)
+    return Evaluation(
+        metrics={"accuracy": accuracy, "loss": 0.05},
+        n_cases=1_000,
+        cases="images",
+        dataset=of.name,
+        classes=Classes(names=of.class_names, one=of.one_class, many=of.classes, confusion_matrix=matrix),
+        mistakes=[
+            Mistake(
+                index=index,
+                label=4,
+                predicted=9,
+                confidence=50.0 + index,
+                image=GreyImage(width=28, pixels=made_image(index)),
+            )
+            for index in range(n_wrong)
+        ],
     )
-    per_class = tuple(float(row[digit]) for digit, row in enumerate(matrix))
-    return Evaluation(1_000, 0.05, accuracy, per_class, tuple(map(tuple, matrix)), wrong)
 
 
 def made_image(index: int) -> bytes:

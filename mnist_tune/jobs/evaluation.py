@@ -1,0 +1,154 @@
+"""What a job's `evaluate` says of a model on test data, as plain values that need no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from mnist_tune.jobs.description import MOST_METRICS, WORD
+from mnist_tune.jobs.fields import Described
+from mnist_tune.jobs.hyperparameters import STRICT
+from mnist_tune.jobs.metric import MetricName, words
+from mnist_tune.text.visible import visible
+
+MOST_CLASSES = 200
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model to measure: where it lies, and what to measure it with."""
+
+    path: Path
+    """The folder with the files that the job has saved, or one file if a person has named a file."""
+    device: str
+    """The device to compute on, such as `cpu` or `cuda:0`."""
+    data: Any = None
+    """The options of the table [data], if the job has any."""
+    data_directory: Path | None = None
+    """The folder that `--data-dir` names; None if nothing was named."""
+
+
+def _fits_a_line(text: str) -> str:
+    if not text or visible(text) != text:
+        raise ValueError(f"'{visible(text)}' is shown within a line: leave out what cannot be printed")
+    return text
+
+
+def _as_number(value: Any) -> Any:
+    """JSON has null for nan; a tensor or an array of one element is its number."""
+    if value is None:
+        return math.nan
+    if getattr(value, "size", None) is None or not hasattr(value, "item"):
+        return value
+    try:
+        return value.item()
+    except (ValueError, RuntimeError):
+        raise ValueError("it has more than one element; give one number") from None
+
+
+Name = Annotated[str, Field(max_length=60), AfterValidator(_fits_a_line)]
+Number = Annotated[float, Field(allow_inf_nan=True), BeforeValidator(_as_number)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(_as_number)]
+
+
+class GreyImage(Described):
+    """A small picture: its pixels, row by row, a byte each from 0 (black) to 255 (white)."""
+
+    model_config = STRICT | ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    width: Annotated[int, Field(ge=1, le=256)]
+    pixels: Annotated[bytes, Field(min_length=1, max_length=256 * 256)]
+
+    @model_validator(mode="after")
+    def _has_whole_rows(self) -> Self:
+        if len(self.pixels) % self.width:
+            raise ValueError(f"{len(self.pixels)} pixels are not whole rows of {self.width}")
+        return self
+
+
+class Mistake(Described):
+    """A case whose class was predicted wrongly."""
+
+    index: Count
+    """Its place among the test data, from 0."""
+    label: Count
+    """The number of its class, from 0."""
+    predicted: Count
+    confidence: Number
+    """In percent; nan for a model whose answers are no numbers."""
+    image: GreyImage | None = None
+
+
+class Classes(Described):
+    """How well a model tells classes apart."""
+
+    names: Annotated[Sequence[Name], Field(min_length=2, max_length=MOST_CLASSES)]
+    one: Annotated[str, Field(pattern=WORD)] = "class"
+    many: Annotated[str, Field(pattern=WORD)] = "classes"
+    """What to call one of them, and all."""
+    confusion_matrix: Sequence[Sequence[Count]]
+    """`confusion_matrix[true][predicted]` counts cases."""
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        n = len(self.names)
+        if [*map(len, self.confusion_matrix)] != [n] * n:
+            raise ValueError(f"the confusion matrix should have {n} rows of {n} counts, one for each class")
+        return self
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """The share of each class that was told rightly, in percent; nan for a class without cases."""
+        rows = enumerate(self.confusion_matrix)
+        return tuple(100 * row[number] / sum(row) if sum(row) else math.nan for number, row in rows)
+
+    def label(self, number: int) -> str:
+        """A class with its number, where there is room for its name."""
+        name = self.names[number]
+        return name if name == str(number) else f"{number} {name}"
+
+
+class Evaluation(Described):
+    """The results of a model on test data. A job's `evaluate` may also return the metrics alone."""
+
+    metrics: Annotated[dict[MetricName, Number], Field(min_length=1, max_length=MOST_METRICS)]
+    """By name, such as `error` for what is `validation_error` in training. The first one counts."""
+    n_cases: Annotated[int, Field(ge=1)] | None = None
+    """How many cases were measured; it gives percentages their intervals."""
+    cases: Annotated[str, Field(pattern=WORD)] = "cases"
+    """What is counted, in the plural."""
+    dataset: Name | None = None
+    """The name of the data, where it could be other data as well."""
+    classes: Classes | None = None
+    mistakes: Sequence[Mistake] = ()
+    """The cases whose class was predicted wrongly; those with an image are shown in reports."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        n = len(self.classes.names) if self.classes else 0
+        if any(max(one.label, one.predicted) >= n for one in self.mistakes):
+            raise ValueError(f"a mistake is of a class that is not among the {n} classes")
+        return self
+
+    @property
+    def first(self) -> tuple[str, float]:
+        """The metric that counts, and its value."""
+        return next(iter(self.metrics.items()))
+
+    @property
+    def problems(self) -> list[str]:
+        """Reasons why the results are worthless; empty if there are none."""
+        found = ((words(name), value) for name, value in self.metrics.items())
+        return [f"the {name} is {value}" for name, value in found if not math.isfinite(value)]
+
+    def as_json(self) -> dict[str, Any]:
+        """The results as plain data, without pictures."""
+        plain = self.model_dump(exclude_none=True, exclude={"mistakes": {"__all__": {"image"}}})
+        if self.classes is not None:
+            plain["classes"]["accuracies"] = self.classes.accuracies
+        return plain | {"problems": self.problems}

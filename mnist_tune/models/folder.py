@@ -1,0 +1,97 @@
+"""The folder of a model: its job's files, its configuration, and the metrics of its training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.files.atomic_write import write_whole
+from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.results.exports import Configuration
+from mnist_tune.spec.documents import dump
+
+CONFIGURATION_FILE = "config.toml"
+"""The configuration with which the model was trained. It is written last: with it, the folder is whole."""
+METRICS_FILE = "metrics.json"
+"""The metrics of the model's training."""
+EVALUATION_FILE = "evaluation.json"
+"""The results of the model on test data."""
+OURS = (CONFIGURATION_FILE, METRICS_FILE, EVALUATION_FILE)
+
+
+def check_is_free(folder: Path) -> None:
+    """Raise UserError if the folder holds a model already."""
+    if (folder / CONFIGURATION_FILE).exists():
+        raise UserError(f"{folder / CONFIGURATION_FILE}: exists; name another folder with --output")
+
+
+def write_model(
+    folder: Path,
+    configuration: Configuration,
+    job: JobDescription,
+    files: Mapping[str, bytes],
+    history: Sequence[EpochMetrics],
+    environment: Mapping[str, Any],
+) -> None:
+    """Write a model into a folder that is there.
+
+    Raises:
+        UserError: a file of the job has the name of one of ours.
+        MnistTuneError: a file cannot be written.
+    """
+    metrics = {
+        **_trained_on(job, history),
+        "environment": dict(environment),
+        "history": [epoch.as_json() for epoch in history],
+    }
+    ours = {
+        METRICS_FILE: dump(metrics, "json").encode(),
+        CONFIGURATION_FILE: dump(configuration.document(), "toml").encode(),
+    }
+    for name in set(files) & set(OURS):
+        raise UserError(f"{folder / name}: the job saves a file of this name, which has another meaning here")
+    for name, content in {**files, **ours}.items():
+        try:
+            write_whole(folder / name, content)
+        except OSError as error:
+            raise MnistTuneError(f"{folder / name}: cannot be written: {error.strerror}") from None
+
+
+def trained_on(folder: Path, unit: str | None) -> int | None:
+    """How much of the job's unit an epoch went through; None if the folder does not say.
+
+    Raises:
+        OSError, ValueError, AttributeError: the file is missing or damaged.
+    """
+    count = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8")).get(unit)
+    return count if isinstance(count, int) else None
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256, in hex, of each file of the job. Raises OSError."""
+    return {path.name: sha256_of(path) for path in _files(folder)}
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256, in hex, of a file's content. Raises OSError."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files that the job has saved, in the order of their names."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in OURS and not path.name.startswith("."):
+            yield path
+
+
+def _trained_on(job: JobDescription, history: Sequence[EpochMetrics]) -> dict[str, int]:
+    if job.unit is None or job.rate is None or not history:
+        return {}
+    rate, seconds = history[-1][job.rate], history[-1].seconds
+    return {} if rate is None or seconds is None else {job.unit: round(rate * seconds)}
