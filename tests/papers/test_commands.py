@@ -204,11 +204,11 @@ def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
 @pytest.mark.slow
 def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) -> None:
     printed = smaller("seed-grid", tmp_path, THE_REFERENCE_GRID)
-    assert json.loads(printed[-1])["accuracy"] > 90
+    assert json.loads(printed[-1])["metrics"]["accuracy"] > 90
 
 
 @pytest.mark.slow
 def test_the_commands_beyond_the_grid_work_on_a_smaller_study(tmp_path: Path) -> None:
     printed = smaller("beyond", tmp_path, BEYOND_IT)
-    assert json.loads(printed[3])["accuracy"] > 97
+    assert json.loads(printed[3])["metrics"]["accuracy"] > 97
     assert "6/6 cells" in printed[0]
