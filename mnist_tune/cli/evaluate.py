@@ -37,7 +37,9 @@ def evaluate(
     from mnist_tune.worker.consent import job_at_hand
 
     with job_errors("stopped; nothing was measured", as_json=as_json):
-        measured = evaluate_model(model, job_at_hand(job), device=device, data=data_dir)
+        measured = evaluate_model(
+            model, job_at_hand(job), is_named=job is not None, device=device, data=data_dir
+        )
     if as_json:
         options.print_json({"model": str(model), **measured.evaluation.as_json()})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -27,21 +28,21 @@ def export(
         typer.Option(
             "--files",
             metavar="DIR",
-            help="A new folder for the files that the best trial has saved, such as its model, with the "
-            "configuration and the metrics: what 'mnist-tune evaluate' takes.",
+            help="A new folder for the files that the first trial of the best configuration has saved, such "
+            "as its model, with the configuration and the metrics: what 'mnist-tune evaluate' takes.",
             show_default=False,
         ),
     ] = None,
     artifacts: ArtifactsOption = None,
 ) -> None:
-    """Write the best configuration, which 'mnist-tune train' runs unchanged, and the best trial's files.
+    """Write the best configuration, which 'mnist-tune train' runs unchanged, and the files of a trial of it.
 
     The best is the one with the best mean objective over its seeds; what is tied with it is
     named, and written beside it, as is that the study is not finished yet.
 
     Example: mnist-tune export quickstart --output best.toml
     """
-    from mnist_tune.results.exports import best_configuration
+    from mnist_tune.results.exports import best_configuration, vouching
     from mnist_tune.results.reading import read_results
     from mnist_tune.spec.documents import dump, format_of, write
     from mnist_tune.storage.engine import shown, storage_url
@@ -59,10 +60,12 @@ def export(
         for line in results.evidence:
             if line not in results.reservations:
                 options.say(line)
-        options.say(f"wrote {output}; train it with: mnist-tune train {output}{configuration.vouching}")
+        train = f"mnist-tune train {shlex.quote(str(output))}{vouching(configuration.job)}"
+        options.say(f"wrote {output}; train it with: {train}")
     if files is not None:
         from mnist_tune.models.exported import export_files
 
         written = export_files(results, configuration, options.folders(storage, None, artifacts), files)
-        measure = f"; measure it with: mnist-tune evaluate {files}{configuration.vouching}"
-        options.say(f"wrote {', '.join(written)} to {files}{measure if results.job.evaluates else ''}")
+        evaluate = f"mnist-tune evaluate {shlex.quote(str(files))}{vouching(configuration.job)}"
+        measure = f"; measure it with: {evaluate}" if results.job.evaluates else ""
+        options.say(f"wrote {', '.join(written)} to {files}{measure}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from bdb import BdbQuit
 from collections.abc import Iterator
@@ -11,15 +12,19 @@ import typer
 
 from mnist_tune.cli import options
 from mnist_tune.errors import FAILED, STOPPED, MnistTuneError
+from mnist_tune.worker.signals import SIGNALS, ignored_signals, take_over
 
 
 @contextmanager
 def job_errors(when_stopped: str, *, as_json: bool = False) -> Iterator[None]:
     """Show an error in the job with its traceback; exit code 1 if the job failed, 3 if it was stopped.
 
-    With `as_json`, what the job prints goes to standard error: standard output is for the document alone.
+    SIGTERM and the closing of the terminal stop it at once, as Ctrl-C does. With `as_json`, what is printed
+    in Python goes to standard error: standard output is for the document alone.
     """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
+        take_over(_interrupt, ignored_signals())
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             yield
     except (KeyboardInterrupt, BdbQuit):
@@ -36,6 +41,13 @@ def job_errors(when_stopped: str, *, as_json: bool = False) -> Iterator[None]:
     except Exception as error:
         _show(error)
         raise typer.Exit(FAILED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _show(error: BaseException) -> None:

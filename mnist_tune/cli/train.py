@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,6 @@ import typer
 from mnist_tune.cli import options
 from mnist_tune.cli.job_errors import job_errors
 from mnist_tune.cli.options import AllowCommandOption, DataOption, DeviceOption, JobOption, ThreadsOption
-from mnist_tune.errors import UserError
 from mnist_tune.processes import standard_streams
 
 
@@ -51,18 +51,15 @@ def train(
     """
     from mnist_tune.models.chosen import chosen
     from mnist_tune.worker.consent import job_at_hand
-    from mnist_tune.worker.signals import ignored_signals, take_over
 
     standard_streams.work_on()
     with job_errors("stopped before the last epoch; no model was saved"):
         made = chosen(config, job_at_hand(job, allow_command))  # before torch is loaded
-        if all_data and not made.description.holds_back:
-            raise UserError("--all-data: the job does not say how (all_data in @job); leave it out")
         configuration = made.configuration
         folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"
-        take_over(_interrupt, ignored_signals())
 
         from mnist_tune.models.train import retrain
+        from mnist_tune.results.exports import vouching
 
         files = retrain(
             made,
@@ -80,10 +77,6 @@ def train(
     if not files:
         options.say(f"saved {folder}, without a model: the job saves no file (trial.save)")
     else:
-        measure = f"; measure it with: mnist-tune evaluate {folder}{configuration.vouching}"
-        options.say(f"saved {folder / files[0]}{measure if made.description.evaluates else ''}")
-
-
-def _interrupt(*_: object) -> None:
-    """End the training at once, however the process was asked to stop."""
-    raise KeyboardInterrupt
+        command = f"mnist-tune evaluate {shlex.quote(str(folder))}{vouching(configuration.job)}"
+        measure = f"; measure it with: {command}" if made.description.evaluates else ""
+        options.say(f"saved {folder / files[0]}{measure}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,8 +82,6 @@ def try_(
             description, typed, data or [], training_table=chosen.training, data_table=chosen.data
         )
         total = settings.get("epochs", description.fields["epochs"].default)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the job may have something to tidy up
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         how: dict[str, Any] = {
             "device": device,
             "threads": threads,

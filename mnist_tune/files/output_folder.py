@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mnist_tune.errors import UserError
-from mnist_tune.files.atomic_write import make_folder
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.files.atomic_write import make_folder, write_whole
 
 
 @contextmanager
@@ -31,3 +31,12 @@ def output_folder(path: Path, remedy: str, *, must_be_empty: bool = False) -> It
             for folder in made:
                 folder.rmdir()
         raise
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files, given by name, in their order. Raises MnistTuneError."""
+    for name, content in files.items():
+        try:
+            write_whole(folder / name, content)
+        except OSError as error:
+            raise MnistTuneError(f"{folder / name}: cannot be written: {error.strerror}") from None

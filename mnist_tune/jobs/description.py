@@ -43,6 +43,7 @@ class Reference(Described):
     metric: MetricName
     """The name of the metric among those of the job's `evaluate`."""
     value: float
+    """Of one run."""
     training: dict[str, int | float | str | bool]
     """The hyperparameters with which it was reached; all others have their defaults or are not known."""
     data: dict[str, int | float | str | bool] = Field(default_factory=dict)
@@ -104,6 +105,11 @@ class JobDescription(Described):
             field = self.options.get(self.noise.of)
             if field is None or not field.is_integer:
                 raise ValueError(f"its noise is of '{self.noise.of}', which is no whole number in [data]")
+        if self.reference is not None:
+            for table, fields in (("training", self.fields), ("data", self.options)):
+                for name in getattr(self.reference, table):
+                    if name not in fields:
+                        raise ValueError(f"its reference names '{name}', which is no field of [{table}]")
         return self
 
     @functools.cached_property

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from mnist_tune.jobs.description import MOST_METRICS, WORD
 from mnist_tune.jobs.fields import Described
-from mnist_tune.jobs.hyperparameters import STRICT
-from mnist_tune.jobs.metric import MetricName, words
-from mnist_tune.text.visible import visible
+from mnist_tune.jobs.hyperparameters import MOST, STRICT
+from mnist_tune.jobs.metric import MetricName, fits_a_line, plain_number, words
 
 MOST_CLASSES = 200
 
@@ -24,7 +23,8 @@ class SavedModel:
     """A model to measure: where it lies, and what to measure it with."""
 
     path: Path
-    """The folder with the files that the job has saved, or one file if a person has named a file."""
+    """The folder with the files that the job has saved. One that is called config.toml, metrics.json or
+    evaluation.json is job-config.toml there, and so on."""
     device: str
     """The device to compute on, such as `cpu` or `cuda:0`."""
     data: Any = None
@@ -33,27 +33,17 @@ class SavedModel:
     """The folder that `--data-dir` names; None if nothing was named."""
 
 
-def _fits_a_line(text: str) -> str:
-    if not text or visible(text) != text:
-        raise ValueError(f"'{visible(text)}' is shown within a line: leave out what cannot be printed")
-    return text
+def _as_number(value: Any, info: ValidationInfo) -> Any:
+    return math.nan if value is None and info.mode == "json" else plain_number(value)  # JSON has no nan
 
 
-def _as_number(value: Any) -> Any:
-    """JSON has null for nan; a tensor or an array of one element is its number."""
-    if value is None:
-        return math.nan
-    if getattr(value, "size", None) is None or not hasattr(value, "item"):
-        return value
-    try:
-        return value.item()
-    except (ValueError, RuntimeError):
-        raise ValueError("it has more than one element; give one number") from None
+def _as_list(matrix: Any) -> Any:
+    return matrix.tolist() if hasattr(matrix, "tolist") else matrix
 
 
-Name = Annotated[str, Field(max_length=60), AfterValidator(_fits_a_line)]
+Name = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(fits_a_line)]
 Number = Annotated[float, Field(allow_inf_nan=True), BeforeValidator(_as_number)]
-Count = Annotated[int, Field(ge=0), BeforeValidator(_as_number)]
+Count = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_as_number)]
 
 
 class GreyImage(Described):
@@ -91,12 +81,14 @@ class Classes(Described):
     one: Annotated[str, Field(pattern=WORD)] = "class"
     many: Annotated[str, Field(pattern=WORD)] = "classes"
     """What to call one of them, and all."""
-    confusion_matrix: Sequence[Sequence[Count]]
+    confusion_matrix: Annotated[Sequence[Sequence[Count]], BeforeValidator(_as_list)]
     """`confusion_matrix[true][predicted]` counts cases."""
 
     @model_validator(mode="after")
     def _is_square(self) -> Self:
         n = len(self.names)
+        if len(set(self.names)) < n:
+            raise ValueError("two classes have the same name")
         if [*map(len, self.confusion_matrix)] != [n] * n:
             raise ValueError(f"the confusion matrix should have {n} rows of {n} counts, one for each class")
         return self
@@ -118,12 +110,13 @@ class Evaluation(Described):
 
     metrics: Annotated[dict[MetricName, Number], Field(min_length=1, max_length=MOST_METRICS)]
     """By name, such as `error` for what is `validation_error` in training. The first one counts."""
-    n_cases: Annotated[int, Field(ge=1)] | None = None
-    """How many cases were measured; it gives percentages their intervals."""
+    n_cases: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """How many cases were measured. It gives the first metric its interval, if the objective is a percentage
+    of cases as well (`Binomial`)."""
     cases: Annotated[str, Field(pattern=WORD)] = "cases"
     """What is counted, in the plural."""
     dataset: Name | None = None
-    """The name of the data, where it could be other data as well."""
+    """The data's name, for a job whose [data] chooses them by a field `dataset`: the same as there."""
     classes: Classes | None = None
     mistakes: Sequence[Mistake] = ()
     """The cases whose class was predicted wrongly; those with an image are shown in reports."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -42,13 +43,28 @@ def _is_free(name: str) -> str:
     return name
 
 
-def _fits_a_line(text: str) -> str:
+def fits_a_line(text: str) -> str:
+    """The text, if it can be shown within a line. Raises ValueError."""
     if visible(text) != text or text != text.strip():
         raise ValueError(
             f"'{visible(text)}' is shown within a line: leave out line breaks, other control characters, and "
             "spaces around it"
         )
     return text
+
+
+def plain_number(value: Any) -> Any:
+    """A tensor or an array of one element as its number; any other value as it is.
+
+    Raises:
+        ValueError: it has more elements.
+    """
+    if isinstance(value, numbers.Real) or getattr(value, "size", None) is None or not hasattr(value, "item"):
+        return value
+    try:
+        return value.item()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError("it has more than one element; give one number") from None
 
 
 def _is_no_markup(unit: str) -> str:
@@ -63,10 +79,10 @@ MetricName = Annotated[str, Field(pattern=NAME), AfterValidator(_is_free)]
 class Metric(Described):
     """How people read a metric: `unit` follows the number, which has `digits` after the point."""
 
-    unit: Annotated[
-        str, Field(max_length=10), AfterValidator(_fits_a_line), AfterValidator(_is_no_markup)
-    ] = ""
-    title: Annotated[str, Field(max_length=20), AfterValidator(_fits_a_line)] = ""
+    unit: Annotated[str, Field(max_length=10), AfterValidator(fits_a_line), AfterValidator(_is_no_markup)] = (
+        ""
+    )
+    title: Annotated[str, Field(max_length=20), AfterValidator(fits_a_line)] = ""
     """A short name for narrow columns; without it, the metric's name is taken."""
     digits: Annotated[int, Field(ge=0, le=12)] = 4
     low: float | None = None

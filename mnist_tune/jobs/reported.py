@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mnist_tune.jobs.description import MOST_METRICS, JobDescription
 from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
-from mnist_tune.jobs.metric import SECONDS, is_name, is_taken, words
+from mnist_tune.jobs.metric import SECONDS, is_name, is_taken, plain_number, words
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.text.visible import visible
 
@@ -67,14 +68,11 @@ def _checked(job: JobDescription, epoch: int, metrics: Mapping[str, Any], where:
 
 def _number(name: str, value: Any, where: str) -> float:
     """A metric as a float: any real number, or a tensor with one element."""
+    with suppress(ValueError):
+        value = plain_number(value)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         try:
             return float(value)
         except OverflowError:
             return math.inf
-    if hasattr(value, "item") and getattr(value, "size", None) is not None:
-        try:
-            return float(value.item())
-        except (TypeError, ValueError, RuntimeError):
-            pass
     raise JobMistake(f"{where}: {name} should be a number, not {type(value).__name__}")

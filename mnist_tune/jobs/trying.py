@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.files.atomic_write import write_whole
-from mnist_tune.files.output_folder import output_folder
+from mnist_tune.files.output_folder import output_folder, write_files
 from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.description import JobDescription, Source
 from mnist_tune.jobs.host import hosted_trial, in_one_line, run_job
@@ -46,10 +45,10 @@ class Tried:
     """Why no retry could go on from it; None if one can."""
 
     @property
-    def value(self) -> float:
-        """The objective's value, as a study would rank it."""
-        values = (epoch[self.job.objective] for epoch in self.epochs)
-        return self.job.counted_value([value for value in values if value is not None])
+    def value(self) -> float | None:
+        """The objective's value, as a study would rank it; None if no epoch was validated."""
+        values = [value for epoch in self.epochs if (value := epoch[self.job.objective]) is not None]
+        return self.job.counted_value(values) if values else None
 
     def as_json(self) -> dict[str, Any]:
         """The run as plain data, with the sizes of its files in bytes."""
@@ -128,13 +127,16 @@ def try_job(
         all_data: Whether nothing is held back for validation, so that the objective may be missing.
 
     Raises:
-        UserError: a setting is wrong, the device is not there, or the folder is not empty.
+        UserError: a setting is wrong, the device is not there, the folder is not empty, or the job cannot
+            train on all data.
         MnistTuneError: the job uses its trial wrongly, leaves early, or a metric became inf or nan.
         Exception: what the job has raised.
     """
     settings, data = dict(settings or {}), dict(data or {})
     tried = Tried(job.describe("job", Source()))
-    _check(job, settings, data, on_line)
+    check_fields(job, settings, data, on_line)
+    if all_data and job.all_data is None:
+        raise UserError("the job does not say how nothing is held back for validation: @job(all_data=...)")
     runtime = resolve_runtime(device, threads=threads)
     runtime.apply()
     with completing(tried, save):
@@ -175,19 +177,13 @@ def completing(tried: Tried, save: Path | None) -> Iterator[None]:
         if early := unfinished(len(tried.epochs), tried.settings["epochs"]):
             raise MnistTuneError(early)
         if save is not None:
-            _write_files(tried.files, save)
+            write_files(save, tried.files)
 
 
-def _write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write the files that a job has saved. Raises MnistTuneError."""
-    for name, content in files.items():
-        try:
-            write_whole(folder / name, content)
-        except OSError as error:
-            raise MnistTuneError(f"{folder / name}: cannot be written: {error.strerror}") from None
-
-
-def _check(job: Job, settings: dict[str, Any], data: dict[str, Any], on_line: Callable[[str], None]) -> None:
+def check_fields(
+    job: Job, settings: dict[str, Any], data: dict[str, Any], on_line: Callable[[str], None]
+) -> None:
+    """Check the tables [training] and [data] as the job's own classes do. Raises UserError."""
     remarks = job.remarks(Plan(table="search.grid", searched={}, training=settings, data=data))
     for remark in remarks:
         if remark.is_mistake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.models.folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, hashes, trained_on
-from mnist_tune.results.exports import Configuration, load_configuration
+from mnist_tune.results.exports import Configuration, load_configuration, vouching
 from mnist_tune.spec.documents import dump
 
 
@@ -60,19 +61,22 @@ def read_evaluated(folder: Path, job: JobDescription) -> Evaluated:
             raise UserError(
                 f"{folder}: has no {name}; name a folder that 'mnist-tune train' or 'export --files' wrote"
             )
+    if not job.evaluates:
+        raise UserError(f"{folder}: its job cannot measure a model (evaluate in @job)")
     configuration = load_configuration(folder / CONFIGURATION_FILE, job)
-    remedy = f"run: mnist-tune evaluate {folder}{configuration.vouching}"
+    number = trained_on(folder, job.unit)
+    remedy = f"run: mnist-tune evaluate {shlex.quote(str(folder))}{vouching(configuration.job)}"
     try:
         stored = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
         if not isinstance(stored, dict) or "files" not in stored:
             raise UserError(f"{folder}: was evaluated by another version of mnist-tune; {remedy}")
-        if stored["files"] != hashes(folder):
+        measured = stored["files"]
+        if not measured or not measured.items() <= hashes(folder).items():  # others may have come
             raise UserError(f"{folder}: {EVALUATION_FILE} is of another model; {remedy}")
         evaluation = Evaluation.model_validate_json(json.dumps(stored["evaluation"]))
-        number = trained_on(folder, job.unit)
     except FileNotFoundError:
         raise UserError(f"{folder}: has not been evaluated; {remedy}") from None
-    except (OSError, ValueError, LookupError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise UserError(f"{folder}: its evaluation cannot be read ({_reason(error)}); {remedy}") from None
     return Evaluated(folder, configuration, number, evaluation)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.files import stored_names
+from mnist_tune.files.atomic_write import read_file
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.output_folder import output_folder
 from mnist_tune.models.folder import write_model
@@ -38,7 +39,7 @@ def _content(store: ArtifactFolder, trial: TrialResult, name: str) -> bytes:
     try:
         stored_names.file_name(name)
         path = store.path(trial.artifacts[name])
-        return path.read_bytes()
+        return read_file(path)
     except ValueError as error:
         raise MnistTuneError(f"--files: trial {trial.number}: {error}") from None
     except FileNotFoundError:

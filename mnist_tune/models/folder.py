@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.files.atomic_write import write_whole
+from mnist_tune.errors import UserError
+from mnist_tune.files.output_folder import write_files
 from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.results.exports import Configuration
 from mnist_tune.spec.documents import dump
@@ -24,12 +25,6 @@ EVALUATION_FILE = "evaluation.json"
 OURS = (CONFIGURATION_FILE, METRICS_FILE, EVALUATION_FILE)
 
 
-def check_is_free(folder: Path) -> None:
-    """Raise UserError if the folder holds a model already."""
-    if (folder / CONFIGURATION_FILE).exists():
-        raise UserError(f"{folder / CONFIGURATION_FILE}: exists; name another folder with --output")
-
-
 def write_model(
     folder: Path,
     configuration: Configuration,
@@ -40,8 +35,9 @@ def write_model(
 ) -> None:
     """Write a model into a folder that is there.
 
+    A file of the job that has the name of one of ours is called job-NAME there.
+
     Raises:
-        UserError: a file of the job has the name of one of ours.
         MnistTuneError: a file cannot be written.
     """
     metrics = {
@@ -53,23 +49,23 @@ def write_model(
         METRICS_FILE: dump(metrics, "json").encode(),
         CONFIGURATION_FILE: dump(configuration.document(), "toml").encode(),
     }
-    for name in set(files) & set(OURS):
-        raise UserError(f"{folder / name}: the job saves a file of this name, which has another meaning here")
-    for name, content in {**files, **ours}.items():
-        try:
-            write_whole(folder / name, content)
-        except OSError as error:
-            raise MnistTuneError(f"{folder / name}: cannot be written: {error.strerror}") from None
+    # Not every file system tells capital letters from small ones.
+    theirs = {f"job-{name}" if name.casefold() in OURS else name: files[name] for name in files}
+    write_files(folder, {**theirs, **ours})
 
 
 def trained_on(folder: Path, unit: str | None) -> int | None:
     """How much of the job's unit an epoch went through; None if the folder does not say.
 
     Raises:
-        OSError, ValueError, AttributeError: the file is missing or damaged.
+        UserError: the file cannot be read.
     """
-    count = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8")).get(unit)
-    return count if isinstance(count, int) else None
+    try:
+        stored = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise UserError(f"{folder / METRICS_FILE}: cannot be read; train or export the model again") from None
+    count = stored.get(unit) if isinstance(stored, dict) else None
+    return count if type(count) is int and 0 < count <= MOST else None
 
 
 def hashes(folder: Path) -> dict[str, str]:

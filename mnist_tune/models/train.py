@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mnist_tune.errors import UserError
 from mnist_tune.files.output_folder import output_folder
 from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.command.permitted import PermittedCommand
@@ -13,7 +14,7 @@ from mnist_tune.jobs.command.trying import try_command
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.trying import try_job
 from mnist_tune.models.chosen import Chosen
-from mnist_tune.models.folder import check_is_free, write_model
+from mnist_tune.models.folder import write_model
 from mnist_tune.worker.provenance import environment
 
 
@@ -32,16 +33,17 @@ def retrain(
     """Train with nothing held back, or as in the search; returns the names of the files that the job saved.
 
     Raises:
-        UserError: `output` holds a model already, or cannot be written; the job holds nothing back.
+        UserError: `output` is not empty, or cannot be made; the job cannot train on all data.
         MnistTuneError: the job uses its trial wrongly, leaves early, or a metric became inf or nan.
         Exception: what the job has raised.
     """
-    check_is_free(output)
+    if all_data and not chosen.description.holds_back:
+        raise UserError("--all-data: the job does not say how (all_data in @job); leave it out")
     job, configuration = chosen.job, chosen.configuration
     training = configuration.training_config(seed)
     settings = training.model_dump(exclude_none=True)
     how: dict[str, Any] = {"device": device, "threads": threads, "on_epoch": on_epoch, "on_line": on_line}
-    with output_folder(output, "name another with --output"):
+    with output_folder(output, "name another with --output", must_be_empty=True):
         if isinstance(job, PermittedCommand):
             tried = try_command(job, settings, **how)
         else:

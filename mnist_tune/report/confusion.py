@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mnist_tune.jobs.evaluation import Classes, Evaluation
 from mnist_tune.report.panels import finish, panels
-from mnist_tune.report.section import Picture, Table
+from mnist_tune.report.section import Picture, Table, plain
 from mnist_tune.report.theme import colour
 from mnist_tune.results.intervals import of_cases
 from mnist_tune.text.wording import percent
@@ -26,8 +26,8 @@ def confusion(evaluation: Evaluation, classes: Classes, whose: str) -> Picture:
         (right, [[0, colour("raised")], [1, colour("raised")]], {"color": colour("muted")}),
     ):
         figure.add_heatmap(
-            x=names,
-            y=names,
+            x=[plain(name) for name in names],
+            y=[plain(name) for name in names],
             z=counts,
             text=[[f"{count}" if count else "" for count in row] for row in counts],
             texttemplate="%{text}",
@@ -52,8 +52,8 @@ def confusion(evaluation: Evaluation, classes: Classes, whose: str) -> Picture:
     return Picture("confusion", question, answer, finish(figure), [numbers])
 
 
-def per_class(evaluation: Evaluation, classes: Classes, whose: str) -> Picture:
-    """The picture of how well each class is read, and how certain that is."""
+def per_class(evaluation: Evaluation, classes: Classes, whose: str) -> Picture | None:
+    """The picture of how well each class is read, and how certain that is; None without cases."""
     one = classes.one
     totals = [sum(row) for row in classes.confusion_matrix]
     known = [
@@ -61,10 +61,12 @@ def per_class(evaluation: Evaluation, classes: Classes, whose: str) -> Picture:
         for name, value, total in zip(classes.names, classes.accuracies, totals, strict=True)
         if total
     ]
+    if not known:
+        return None
     figure = panels([""], height=max(120, 30 * len(known)))
     figure.add_scatter(
         x=[round(value, 3) for _, value, _, _ in known],
-        y=[name for name, _, _, _ in known],
+        y=[plain(name) for name, _, _, _ in known],
         mode="markers",
         marker={"size": 10, "color": colour("tied")},
         error_x={

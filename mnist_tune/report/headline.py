@@ -18,7 +18,7 @@ from mnist_tune.report.test_data import (
 )
 from mnist_tune.results.candidates import SEED, Candidate
 from mnist_tune.results.evidence import seeds_of
-from mnist_tune.results.exports import best_configuration
+from mnist_tune.results.exports import best_configuration, vouching
 from mnist_tune.results.intervals import read
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
@@ -64,10 +64,10 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
         _standing(results),
         worded(results, best.parameters),
         dump(configuration.document(), "toml"),
-        configuration.vouching,
+        vouching(configuration.job),
         numbers,
         results.evidence,
-        "" if models or not results.job.evaluates else _to_the_test_data(results, configuration.vouching),
+        "" if models or not results.job.evaluates else _to_the_test_data(results),
         _ranking(results),
     )
 
@@ -104,11 +104,12 @@ def _validation(results: Results, best: Candidate) -> Figure:
     return Figure(name, job.text(reading.value), interval, f"{said}little optimistic{fair}{of_epochs}")
 
 
-def _to_the_test_data(results: Results, vouching: str) -> str:
+def _to_the_test_data(results: Results) -> str:
+    whose = vouching(results.spec.job)
     return (
         f"mnist-tune export {results.name} --output best.toml\n"
-        f"mnist-tune train best.toml --output models/best{vouching}\n"
-        f"mnist-tune evaluate models/best{vouching}\n"
+        f"mnist-tune train best.toml --output models/best{whose}\n"
+        f"mnist-tune evaluate models/best{whose}\n"
         f"mnist-tune report {results.name} --model models/best"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -54,13 +56,15 @@ def test_figure(models: Sequence[Evaluated], results: Results) -> Figure:
     first, job = models[0], results.job
     name, _ = first.evaluation.first
     metric = job.metric(job.on_test_data(name))
-    reading = read(
-        [model.evaluation.metrics[name] for model in models],
-        _measure(first, results, name),
-        first.evaluation.cases,
-    )
+    values = [model.evaluation.metrics[name] for model in models]
+    wrong = [str(model.folder) for model in models if not math.isfinite(model.evaluation.metrics[name])]
+    measure = _measure(first, results, name)
+    reading = None if wrong else read(values, measure, first.evaluation.cases)
     label = f"test {words(name)}, {seeds_in_words(len(models))}"
     trained = f"Trained on {first.trained_on:,} {job.unit}. " if first.trained_on is not None else ""
+    if wrong:
+        mean = metric.text(statistics.fmean(values))
+        return Figure(label, mean, "no interval", f"The result of {', '.join(wrong)} is no number.")
     if reading is None:
         why = "How much another seed would change is not known: measure models of more seeds."
         return Figure(label, metric.text(first.evaluation.metrics[name]), "one run", f"{trained}{why}")

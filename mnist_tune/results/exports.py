@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,6 @@ class Configuration(Section):
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
         return tables if self.job.name == BUILT_IN else {"job": self.job.document(), **tables}
 
-    @property
-    def vouching(self) -> str:
-        """What a command line must have besides for the job to be run: somebody's word for its code."""
-        if isinstance(self.job, CommandTable):
-            return " --allow-command FOLDER"
-        return f" --job {self.job.file}" if self.job.file else ""
-
     def training_config(self, seed: int | None = None) -> Any:
         """The hyperparameters, with another seed if one is given.
 
@@ -57,6 +51,13 @@ class Configuration(Section):
         if seed is None:
             return self.training
         return validate(type(self.training), self.training.model_dump() | {"seed": seed}, "--seed")
+
+
+def vouching(job: JobTable) -> str:
+    """What a command line must have besides for a job to be run: somebody's word for its code."""
+    if isinstance(job, CommandTable):
+        return " --allow-command FOLDER"
+    return f" --job {shlex.quote(job.file)}" if job.file else ""
 
 
 @functools.lru_cache(16)

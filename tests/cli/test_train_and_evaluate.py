@@ -30,7 +30,9 @@ def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
     content = (tmp_path / "out" / "model.safetensors").read_bytes()
     again = command("train", "best.toml", "--split", "--output", "out")
     assert (again.code, again.out) == (2, "")
-    assert again.err == "mnist-tune: out/config.toml: exists; name another folder with --output\n"
+    assert again.err == (
+        "mnist-tune: out: is not empty, and nothing is overwritten; name another with --output\n"
+    )
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == content
 
     answer = command("evaluate", "out", "--json")
@@ -94,3 +96,19 @@ def test_an_exported_configuration_trains_to_its_trials_own_numbers(
     measured = ("epoch", "training_loss", "validation_loss", "validation_accuracy")
     for theirs, ours in zip(best["history"], again, strict=True):
         assert [ours[key] for key in measured] == [theirs[key] for key in measured]
+
+
+def test_a_file_beside_a_configuration_of_something_else_is_just_a_model(
+    tmp_path: Path, command: Command
+) -> None:
+    write_spec(tmp_path, CONFIGURATION, "config.toml")
+    assert command("train", "config.toml", "--split", "--output", "out").code == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.toml").write_text("[tool]\nname = 1\n", encoding="utf-8")
+    (other / "mine.safetensors").write_bytes((tmp_path / "out" / "model.safetensors").read_bytes())
+    answer = command("evaluate", "other/mine.safetensors")
+    assert (answer.code, answer.err) == (0, "")
+    assert "kept in" not in answer.out
+    assert "test accuracy" in answer.out
+    assert "kept in out/evaluation.json" in command("evaluate", "out/model.safetensors").out

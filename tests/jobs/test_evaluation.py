@@ -54,6 +54,7 @@ def test_metrics_alone_are_an_evaluation(tmp_path: Any) -> None:
         ({"error": "low"}, "evaluate: metrics.error: Input should be a valid number"),
         ({"error": True}, "evaluate: metrics.error: Input should be a valid number"),
         ({"error": torch.zeros(2)}, "evaluate: metrics.error: it has more than one element"),
+        ({"error": None}, "evaluate: metrics.error: Input should be a valid number"),
         ({"seconds": 1.0}, "evaluate: metrics.seconds.[key]: 'seconds' has another meaning in tables"),
     ],
 )
@@ -93,6 +94,11 @@ def test_what_is_measured_is_the_same_when_it_is_read_again() -> None:
     assert "image" not in whole.as_json()["mistakes"][0]
 
 
+def test_a_confusion_matrix_of_numpy_is_taken() -> None:
+    matrix: Any = np.array([[3, 1], [0, 2]])
+    assert Classes(names=["a", "b"], confusion_matrix=matrix).confusion_matrix == [[3, 1], [0, 2]]
+
+
 def test_the_accuracy_of_a_class_without_cases_is_not_known() -> None:
     first, second = TWO.accuracies
     assert (first, math.isnan(second)) == (75.0, True)
@@ -109,6 +115,8 @@ def test_the_accuracy_of_a_class_without_cases_is_not_known() -> None:
         (Classes, {"names": ["a", "b\n"], "confusion_matrix": [[1, 0]] * 2}, "is shown within a line"),
         (Classes, {"names": ["a", "b"], "confusion_matrix": [[1, 0]]}, "should have 2 rows of 2 counts"),
         (Classes, {"names": ["a", "b"], "confusion_matrix": [[1, -1], [0, 0]]}, "greater than or equal to 0"),
+        (Classes, {"names": ["a", "a"], "confusion_matrix": [[1, 0]] * 2}, "two classes have the same name"),
+        (Classes, {"names": ["a", "b"], "confusion_matrix": [[10**30, 0]] * 2}, "less than or equal to"),
         (GreyImage, {"width": 3, "pixels": b"1234"}, "4 pixels are not whole rows of 3"),
         (Evaluation, {"metrics": {"a": 1.0}, "n_cases": 0}, "n_cases: Input should be greater than"),
         (

@@ -3,74 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.support.command_jobs import DECAY, DECAY_SPEC
-from tests.support.commands import Command
+from tests.support.commands import Command, finish, start_command
+from tests.support.measured_jobs import VOUCHING, finished_study
 from tests.support.own_jobs import own_job
-
-JOB = """
-from typing import Any
-
-import torch
-from safetensors.torch import load_file
-
-from mnist_tune import DataOptions, Evaluation, Hyperparameters, SavedModel, Trial, job
-
-
-class Settings(Hyperparameters):
-    epochs: int = 2
-    learning_rate: float = 0.1
-
-
-class Data(DataOptions):
-    held_back: int = 10
-
-
-def evaluate(settings: Settings, model: SavedModel) -> dict[str, float]:
-    print("measuring")
-    weights = load_file(model.path / "model.safetensors")
-    assert model.data is not None
-    return {"error": float(weights["weight"].sum()), "held_back": model.data.held_back}
-
-
-def all_data(data: Data) -> Data:
-    return data.model_copy(update={"held_back": 0})
-
-
-@job(objective="validation_error", direction="minimize", unit="rows", data_options=Data, ARGUMENTS)
-def train(settings: Settings, trial: Trial) -> None:
-    model = torch.nn.Linear(1, 1)
-    model.weight.data.fill_(settings.learning_rate)
-    trial.keep(model=model)
-    trial.log(f"held back: {trial.data.held_back}")
-    for epoch in trial.epochs():
-        measured = {"validation_error": settings.learning_rate / epoch} if trial.data.held_back else {}
-        trial.report(rows=100 - trial.data.held_back, loss=1.0, **measured)
-    trial.save("model.safetensors", model)
-"""
-SPEC = """
-[study]
-name = "own"
-
-[job]
-file = "own.py:train"
-
-[search.grid]
-learning_rate = [0.5, 0.25]
-"""
-BOTH = "evaluate=evaluate, all_data=all_data"
-VOUCHING = ("--job", "own.py:train")
-
-
-def finished_study(folder: Path, command: Command, arguments: str = BOTH) -> None:
-    """A study of two cells that is finished; 0.25 is its best."""
-    own_job(folder, JOB.replace("ARGUMENTS", arguments), SPEC, "own")
-    ran = command("run", "own.toml", "--workers", "1")
-    assert ran.code == 0, ran.err
 
 
 def test_a_users_model_is_taken_out_of_the_study_and_measured(tmp_path: Path, command: Command) -> None:
@@ -139,6 +80,9 @@ def test_a_job_that_does_not_say_how_is_trained_as_in_the_search(tmp_path: Path,
     assert refused.err == (
         "mnist-tune: the job cannot measure a model; give it a function: @job(evaluate=...)\n"
     )
+    refused = command("report", "own", "--model", "again")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "mnist-tune: again: its job cannot measure a model (evaluate in @job)\n"
 
 
 def test_an_error_in_the_jobs_evaluate_shows_its_own_traceback(tmp_path: Path, command: Command) -> None:
@@ -151,26 +95,6 @@ def test_an_error_in_the_jobs_evaluate_shows_its_own_traceback(tmp_path: Path, c
     assert first == "Traceback (most recent call last):"
     assert second.startswith(f'  File "{tmp_path}/own.py", line ')
     assert "SafetensorError" in answer.err
-
-
-def test_files_that_are_not_there_or_have_no_place_are_one_line(tmp_path: Path, command: Command) -> None:
-    finished_study(tmp_path, command)
-    (tmp_path / "best").mkdir()
-    (tmp_path / "best" / "mine").write_text("kept")
-    answer = command("export", "own", "--files", "best")
-    assert (answer.code, answer.out) == (2, "")
-    assert answer.err.splitlines()[-1] == (
-        "mnist-tune: best: is not empty, and nothing is overwritten; name a new folder with --files"
-    )
-    assert [path.name for path in (tmp_path / "best").iterdir()] == ["mine"]
-    (artifacts,) = tmp_path.glob("*.artifacts")
-    shutil.rmtree(artifacts)
-    answer = command("export", "own", "--files", "new")
-    assert (answer.code, answer.out) == (2, "")
-    there = "run this where it is, or name its folder with --artifacts"
-    says = f" has saved model.safetensors, which is not in {artifacts}; {there}"
-    assert answer.err.splitlines()[-1].endswith(says)
-    assert not (tmp_path / "new").exists()
 
 
 def test_a_command_is_trained_where_it_is_allowed(tmp_path: Path, command: Command) -> None:
@@ -187,3 +111,32 @@ def test_a_command_is_trained_where_it_is_allowed(tmp_path: Path, command: Comma
     assert float((tmp_path / "out" / "model.txt").read_text()) == pytest.approx(kept[-1]["error"])
     refused = command("evaluate", "out")
     assert (refused.code, refused.out) == (2, "")
+
+
+def test_a_command_that_is_trained_is_stopped_by_sigterm(tmp_path: Path, command: Command) -> None:
+    own_job(tmp_path, DECAY, DECAY_SPEC, "decay")
+    assert command("run", "decay.toml", "--workers", "1").code == 0
+    command("export", "decay", "--output", "best.toml")
+    slow = {"PAUSE": "2"}
+    words = "train", "best.toml", "--allow-command", ".", "--output", "out"
+    training = start_command(*words, folder=tmp_path, environment=slow)
+    assert training.stdout is not None
+    assert training.stdout.readline().startswith("epoch 1/")
+    training.send_signal(signal.SIGTERM)
+    answer = finish(training)
+    assert answer.returncode == 3
+    assert "stopped before the last epoch; no model was saved" in answer.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_measurement_is_stopped_at_once(tmp_path: Path, command: Command, number: signal.Signals) -> None:
+    finished_study(tmp_path, command)
+    command("export", "own", "--files", "slow")
+    measuring = start_command("evaluate", "slow", *VOUCHING, folder=tmp_path)
+    assert measuring.stdout is not None
+    assert measuring.stdout.readline() == "measuring\n"
+    measuring.send_signal(number)
+    answer = finish(measuring)
+    assert (answer.returncode, answer.stderr) == (3, "stopped; nothing was measured\n")
+    assert not (tmp_path / "slow" / "evaluation.json").exists()

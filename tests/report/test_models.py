@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import pytest
 from PIL import Image
 
 from mnist_tune.errors import UserError
+from mnist_tune.jobs.evaluation import Classes
 from mnist_tune.jobs.mnist.network import MODEL_FILE
 from mnist_tune.models.evaluation_file import Measured, read_evaluated
 from mnist_tune.models.folder import EVALUATION_FILE
+from mnist_tune.report import test_data
+from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell
 from tests.support.made_studies.models import made_image, made_model
@@ -143,3 +148,28 @@ def test_an_evaluation_is_kept_only_beside_the_model_it_is_of(study: OpenStudy, 
     (model.folder / MODEL_FILE).write_bytes(b"trained anew")
     with pytest.raises(UserError, match=r"evaluation\.json is of another model; run: mnist-tune evaluate"):
         read_evaluated(model.folder, study.spec.description)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_result_that_is_no_number_is_said_and_no_interval_is_given(
+    study: OpenStudy, tmp_path: Path, value: float
+) -> None:
+    complete_cell(study, 90.0)
+    model = made_model(study, tmp_path / "model")
+    wrong = model.evaluation.model_copy(update={"metrics": {"accuracy": value}})
+    for models in ([replace(model, evaluation=wrong)], [model, replace(model, evaluation=wrong)]):
+        test = test_data.test_figure(models, read_results(study))
+        assert test.interval == "no interval"
+        assert test.words == f"The result of {model.folder} is no number."
+
+
+def test_without_a_case_no_class_is_shown_as_hard(study: OpenStudy, tmp_path: Path) -> None:
+    complete_cell(study, 90.0)
+    model = made_model(study, tmp_path / "model")
+    none = Classes(names=["<b>a", "b"], confusion_matrix=[[0, 0], [0, 0]])
+    evaluation = model.evaluation.model_copy(update={"classes": none, "mistakes": ()})
+    report = report_of(study, replace(model, evaluation=evaluation))
+    assert "classes" not in [picture.key for picture in report.pictures]
+    assert report.gallery is None
+    confusion, _ = traces_of(picture_of(report, "confusion"))
+    assert confusion["x"] == ["&lt;b&gt;a", "b"]

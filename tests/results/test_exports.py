@@ -73,7 +73,7 @@ def test_an_export_of_a_file_is_trained_only_if_somebody_vouches_for_the_file(
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
         f"mnist-tune: best.{format_}: is a configuration, not a model; train it first: mnist-tune train "
-        f"best.{format_} --job FILE.py:FUNCTION\n"
+        f"best.{format_} --job regression.py:train\n"
     )
     assert not (tmp_path / "models").exists()
 

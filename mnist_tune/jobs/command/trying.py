@@ -10,7 +10,7 @@ from typing import Any
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.hardware.devices import resolve_runtime
 from mnist_tune.jobs.command.ending import CommandFailed
-from mnist_tune.jobs.command.hosted import HostedCommand
+from mnist_tune.jobs.command.hosted import STOPS, HostedCommand
 from mnist_tune.jobs.command.permitted import PermittedCommand
 from mnist_tune.jobs.host import in_one_line
 from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
@@ -44,8 +44,10 @@ def try_command(
     defaults = {name: field.default for name, field in tried.job.fields.items() if not field.is_required}
     tried.settings = defaults | dict(settings)
     runtime = resolve_runtime(device, threads=threads)
+    handlers = {number: signal.getsignal(number) for number in STOPS}
     hosted = HostedCommand(command, runtime.device, runtime.threads)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # here no worker decides what Ctrl-C means
+    for number, handler in handlers.items():  # here no worker decides what they mean
+        signal.signal(number, handler)
     with completing(tried, save):
         try:
             tried.files = hosted.run(Alone(tried, on_epoch, on_line), tried.settings)
