@@ -105,11 +105,6 @@ class JobDescription(Described):
             field = self.options.get(self.noise.of)
             if field is None or not field.is_integer:
                 raise ValueError(f"its noise is of '{self.noise.of}', which is no whole number in [data]")
-        if self.reference is not None:
-            for table, fields in (("training", self.fields), ("data", self.options)):
-                for name in getattr(self.reference, table):
-                    if name not in fields:
-                        raise ValueError(f"its reference names '{name}', which is no field of [{table}]")
         return self
 
     @functools.cached_property
@@ -121,6 +116,17 @@ class JobDescription(Described):
     def options(self) -> Fields:
         """The fields of [data]."""
         return fields_of(self.data_options)
+
+    @property
+    def field_that_is_missing(self) -> str | None:
+        """A field that the reference names and that is not there; None if there is none."""
+        if self.reference is None:
+            return None
+        for table, fields in (("training", self.fields), ("data", self.options)):
+            for name in getattr(self.reference, table):
+                if name not in fields:
+                    return f"'{name}', which is no field of [{table}]"
+        return None
 
     def stored(self) -> dict[str, Any]:
         """The description as it is stored with a study."""

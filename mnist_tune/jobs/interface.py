@@ -126,7 +126,7 @@ class Job:
     def describe(self, name: str, source: Source) -> JobDescription:
         """The job as plain data. Raises UserError."""
         try:
-            return JobDescription(
+            described = JobDescription(
                 name=name,
                 objective=self.objective,
                 direction=self.direction,
@@ -144,6 +144,9 @@ class Job:
             )
         except ValidationError as error:
             raise UserError(f"job {name}: {first_mistake(error)}") from None
+        if (wrong := described.field_that_is_missing) is not None:
+            raise UserError(f"job {name}: its reference names {wrong}")
+        return described
 
     def options(self, given: Mapping[str, Any], *, all_data: bool = False) -> Any:
         """The table [data] in the job's own class; None for a job that has no such table.

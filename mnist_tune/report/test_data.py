@@ -96,7 +96,7 @@ def _beside_the_reference(models: Sequence[Evaluated], reading: Reading, results
     if reference is None or reading.next_run is None or reference.metric != name:
         return ""
     training = models[0].configuration.training
-    if any(getattr(training, field) != value for field, value in reference.training.items()):
+    if any(getattr(training, field, None) != value for field, value in reference.training.items()):
         return ""
     low, high = reading.next_run
     metric = results.job.metric(results.job.on_test_data(name))

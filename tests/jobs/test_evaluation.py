@@ -10,8 +10,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from mnist_tune import Classes, Evaluation, GreyImage, Mistake
+from mnist_tune import Classes, Evaluation, GreyImage, Mistake, Reference
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.jobs.description import Source
 from mnist_tune.jobs.evaluation import SavedModel
 from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.hyperparameters import Hyperparameters
@@ -134,3 +135,13 @@ def test_what_does_not_fit_together_is_refused(kind: Any, fields: dict[str, Any]
     with pytest.raises(ValidationError) as refused:
         kind(**fields)
     assert says in first_mistake(refused.value)
+
+
+@pytest.mark.parametrize(("table", "known"), [("training", "[training]"), ("data", "[data]")])
+def test_a_reference_names_fields_that_there_are(table: str, known: str) -> None:
+    reference = Reference(metric="error", value=0.5, training={}, words="Somebody's.")
+    wrong = measuring(None)
+    wrong.reference = reference.model_copy(update={table: {"lr": 0.1}})
+    with pytest.raises(UserError) as refused:
+        wrong.describe("fit", Source())
+    assert str(refused.value) == f"job fit: its reference names 'lr', which is no field of {known}"
