@@ -7,8 +7,10 @@ from pathlib import Path
 
 from mnist_tune.errors import UserError
 from mnist_tune.hardware.devices import resolve_runtime
-from mnist_tune.jobs.command.permitted import CommandConsent, PermittedCommand
+from mnist_tune.jobs.command.permitted import CommandConsent
+from mnist_tune.jobs.command.table import CommandTable
 from mnist_tune.jobs.evaluation import SavedModel
+from mnist_tune.jobs.interface import Job
 from mnist_tune.jobs.loading import load_installed
 from mnist_tune.jobs.measuring import measure
 from mnist_tune.jobs.reference import BUILT_IN, JobFile
@@ -48,9 +50,10 @@ def evaluate_model(
     if is_named and not is_ours:
         who = "'mnist-tune train' or 'export --files'"
         raise UserError(f"{model}: has no {CONFIGURATION_FILE}; name a folder that {who} wrote")
-    made = chosen(folder / CONFIGURATION_FILE, at_hand) if is_ours else _of_the_built_in_job()
-    if isinstance(made.job, PermittedCommand):
+    if is_ours and isinstance(configured_job(folder / CONFIGURATION_FILE), CommandTable):
         raise UserError(f"{model}: its job is a command, which measures its models itself")
+    made = chosen(folder / CONFIGURATION_FILE, at_hand) if is_ours else _of_the_built_in_job()
+    assert isinstance(made.job, Job)  # no command
     settings = made.configuration.training.model_dump(exclude_none=True)
     data_options = made.configuration.data.model_dump(exclude_none=True)
     check_fields(made.job, settings, data_options, lambda _: None)

@@ -111,6 +111,7 @@ def test_a_command_is_trained_where_it_is_allowed(tmp_path: Path, command: Comma
     assert float((tmp_path / "out" / "model.txt").read_text()) == pytest.approx(kept[-1]["error"])
     refused = command("evaluate", "out")
     assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "mnist-tune: out: its job is a command, which measures its models itself\n"
 
 
 def test_a_command_that_is_trained_is_stopped_by_sigterm(tmp_path: Path, command: Command) -> None:
