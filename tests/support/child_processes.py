@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.processes.child_process import ChildProcess, Ending
+from tests.support.commands import LONGEST
 from tests.support.specs import STUDIES
 
 METHODS = ["forkserver", "spawn"]
@@ -50,5 +51,5 @@ def run_python_in(folder: Path, *arguments: str, **environment: str) -> subproce
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=LONGEST,
     )

@@ -17,6 +17,8 @@ from tests.support.specs import STUDIES
 
 STORED = "studies.db"
 """The file name of the default storage for commands that tests run."""
+LONGEST = 600
+"""In seconds. The longest command, three epochs of MNIST, takes three minutes alone; others run beside it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def start_toy_worker(
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     """Wait for a started process, and collect its output."""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=LONGEST)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
