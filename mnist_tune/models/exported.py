@@ -1,4 +1,4 @@
-"""Takes the files of the best trial out of a study, as the folder of a model."""
+"""Takes the files of the best configuration's first trial out of a study, as the folder of a model."""
 
 from __future__ import annotations
 
