@@ -28,6 +28,7 @@ The wings, from top to bottom. Each imports only from those below it; tests/test
     study/         make, open, copy, delete, reuse and change a study
     search/        Optuna's part: samplers and pruners
     queue/         each cell exactly once: claim, heartbeat, give back, put back
+    contract/      what a worker asks of a study, and what it is told, wherever the study is
     records/       the stored rows of a study as typed values
     spec/          a study's TOML file: its tables, ranges and errors
     jobs/          the code that is trained: what a job is, how it is found and run, and the MNIST job

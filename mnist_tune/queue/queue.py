@@ -17,10 +17,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
+from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import cells_of, claim_first, read_cell, unexplained
-from mnist_tune.queue.claim import Claim, Standing
 from mnist_tune.queue.control import Control, is_control, read_control
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import Trial
 
-from mnist_tune.queue.claim import Claim
+from mnist_tune.contract.claim import Claim
 from mnist_tune.records.distributions import distributions, suggest
 from mnist_tune.records.parameters import one_of
 from mnist_tune.search.history import LearntFrom

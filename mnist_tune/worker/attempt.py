@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.lease import Lease, LeaseLost
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import CheckpointStore
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metric import words
-from mnist_tune.queue.claim import Claim
-from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.queue.queue import Queue
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder

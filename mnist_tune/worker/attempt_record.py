@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.lease import Lease
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.claim import Claim
-from mnist_tune.queue.lease import Lease
 from mnist_tune.queue.queue import Queue
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, WEIGHTS

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from optuna.exceptions import UpdateFinishedTrialError
 
+from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.files.checkpoints import CheckpointStore, sweep
-from mnist_tune.queue.claim import Claim, Standing
 from mnist_tune.queue.control import Control
-from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
 from mnist_tune.queue.worker_registry import Registration, worker_name
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.guarded import STORAGE_ERRORS

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.failures import Pruned
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.claim import Claim
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.keys import ENVIRONMENT, RESUMED, STATE
 from mnist_tune.storage.retrying import failure_that_may_pass

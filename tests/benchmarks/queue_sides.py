@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import literal, select
 from sqlalchemy.engine import URL
 
-from mnist_tune.queue.claim import Claim
+from mnist_tune.contract.claim import Claim
 from mnist_tune.queue.queue import Queue
 from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import Waiting, distributions, suggest, waiting_cells

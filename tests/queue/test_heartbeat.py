@@ -7,7 +7,7 @@ import time
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.queue.lease import Heartbeat, Lease, LeaseLost
+from mnist_tune.contract.lease import Heartbeat, Lease, LeaseLost
 from tests.support.clocks import Clock
 
 
@@ -36,7 +36,7 @@ def test_a_lease_that_could_not_be_renewed_for_the_grace_period_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.queue.lease.time", clock)
+    monkeypatch.setattr("mnist_tune.contract.lease.time", clock)
     lease = Lease(grace_period=0.5)
     lease.check()
     with pytest.raises(ConnectionError):
@@ -53,7 +53,7 @@ def unreachable() -> None:
 
 def test_a_renewed_lease_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("mnist_tune.queue.lease.time", clock)
+    monkeypatch.setattr("mnist_tune.contract.lease.time", clock)
     lease = Lease(grace_period=1.0)
     for _ in range(4):
         clock.seconds += 0.9

@@ -15,8 +15,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import select
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.failures import Failure
-from mnist_tune.queue.claim import Claim
 from mnist_tune.queue.heartbeat_monitor import Watch
 from mnist_tune.queue.queue import Queue
 from mnist_tune.results.reading import read_results

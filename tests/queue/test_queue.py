@@ -10,10 +10,10 @@ import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from mnist_tune.contract.claim import Standing
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
-from mnist_tune.queue.claim import Standing
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CHECKPOINT
 from mnist_tune.storage.optuna_internals import heartbeats

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Placement
-from mnist_tune.queue.claim import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.pool import Pool

@@ -9,9 +9,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from mnist_tune.contract.claim import Standing
 from mnist_tune.errors import UserError
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.queue.claim import Standing
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import pruner

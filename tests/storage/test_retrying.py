@@ -11,8 +11,8 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, ProgrammingError
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.queue.claim import Claim
 from mnist_tune.storage import retrying
 from mnist_tune.storage.database_errors import driver_error
 from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import optuna
 
+from mnist_tune.contract.lease import Lease
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
-from mnist_tune.queue.lease import Lease
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import StorageRetry

@@ -9,10 +9,10 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.files.locations import Folder, Folders, checkpoints_of
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.claim import Claim
 from mnist_tune.queue.queue import Queue
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_tune.contract.lease import Lease
 from mnist_tune.failures import AttemptFailed
 from mnist_tune.files.checkpoints import CheckpointFolder
-from mnist_tune.queue.lease import Lease
 from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.retrying import StorageRetry

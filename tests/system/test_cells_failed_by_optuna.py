@@ -12,8 +12,8 @@ import sqlalchemy
 from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 
+from mnist_tune.contract.claim import Standing
 from mnist_tune.failures import Failure
-from mnist_tune.queue.claim import Standing
 from mnist_tune.records.trained import UNEXPLAINED
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import CHECKPOINT, FAILURES

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.contract.lease import Heartbeat
 from mnist_tune.failures import Failure
-from mnist_tune.queue.lease import Heartbeat
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.clocks import ZONES_DIFFER_BY

@@ -18,7 +18,7 @@ import pytest
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
-from mnist_tune.queue.claim import Standing
+from mnist_tune.contract.claim import Standing
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import finish, start_toy_worker
 from tests.support.specs import TINY_SPEC

@@ -7,9 +7,9 @@ from pathlib import Path
 import optuna
 import pytest
 
+from mnist_tune.contract.lease import LeaseLost
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.failures import Failure
-from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.storage.optuna_internals import trials

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from mnist_tune.contract.lease import LeaseLost
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
-from mnist_tune.queue.lease import LeaseLost
 from mnist_tune.storage.keys import CHECKPOINT, LOG
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt_record import LOG_FILE

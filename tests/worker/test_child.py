@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.contract.lease import Lease, LeaseLost
 from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.mnist.dataset import load_training_images, split
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.jobs.mnist.network import MODEL_FILE
 from mnist_tune.jobs.mnist.trainer import Trainer
-from mnist_tune.queue.lease import Lease, LeaseLost
 from mnist_tune.results.reading import read_results
 from mnist_tune.search.pruners import Decision
 from mnist_tune.worker.signals import StopRequest

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy
 from safetensors.numpy import save
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.files.checkpoints import CheckpointFolder, checkpoint_key
 from mnist_tune.files.checkpoints import save as save_checkpoint
-from mnist_tune.queue.claim import Claim
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, UID
 from tests.support.made_studies.epochs import made_epoch
