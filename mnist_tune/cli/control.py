@@ -12,7 +12,7 @@ from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption,
 from mnist_tune.errors import FAILED, UserError
 
 if TYPE_CHECKING:
-    from mnist_tune.queue.control import Control
+    from mnist_tune.contract.study import Control
 
 
 def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -20,7 +20,7 @@ def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json:
 
     Example: mnist-tune pause seed-grid
     """
-    from mnist_tune.queue.control import Control
+    from mnist_tune.contract.study import Control
 
     _set(study, storage, Control.PAUSED, "is paused; mnist-tune resume {name} goes on", as_json)
 
@@ -30,7 +30,7 @@ def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json
 
     Example: mnist-tune resume seed-grid
     """
-    from mnist_tune.queue.control import Control
+    from mnist_tune.contract.study import Control
 
     _set(study, storage, Control.RUNNING, "goes on: workers may take its cells", as_json)
 
@@ -42,7 +42,7 @@ def cancel(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json
 
     Example: mnist-tune cancel seed-grid
     """
-    from mnist_tune.queue.control import Control
+    from mnist_tune.contract.study import Control
 
     _set(study, storage, Control.CANCELLED, "is cancelled; mnist-tune resume {name} opens it again", as_json)
 

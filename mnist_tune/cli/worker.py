@@ -80,15 +80,15 @@ def worker(
         process.start()  # it loads torch while this process loads Optuna
         opened = options.study(study, storage)
         from mnist_tune.results.reading import read_results
+        from mnist_tune.study.direct import DirectStudy
         from mnist_tune.worker.assembly import Equipment, run_worker
         from mnist_tune.worker.consent import job_at_hand
         from mnist_tune.worker.loop import Ended
 
-        folders = options.folders(storage, checkpoints, artifacts)
-        equipment = Equipment(
-            device, threads, data_dir, *folders, job_at_hand(job, allow_command, command_digest)
-        )
-        ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
+        direct = DirectStudy(opened, options.folders(storage, checkpoints, artifacts))
+        at_hand = job_at_hand(job, allow_command, command_digest)
+        equipment = Equipment(device, threads, data_dir, at_hand)
+        ended = run_worker(direct, equipment, process, stop, log, max_trials, pooled=bool(pooled))
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:

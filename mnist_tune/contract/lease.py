@@ -8,13 +8,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from optuna.exceptions import UpdateFinishedTrialError
-
-from mnist_tune.storage.retrying import in_a_line
-
-
-class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than an error
-    """The lease is gone: another worker may have the cell. Nothing more may be written for the attempt."""
+from mnist_tune.contract.study import LeaseLost
+from mnist_tune.errors import MnistTuneError
+from mnist_tune.text.wording import first_line
 
 
 class Lease:
@@ -33,14 +29,14 @@ class Lease:
         """Run `write`, which only the holder of the lease may do; its success renews the lease.
 
         Raises:
-            LeaseLost: the write was refused. Other errors of `write` pass through and do not touch the lease.
+            LeaseLost: `write` was refused with it. Other errors of `write` do not touch the lease.
         """
         asked = time.monotonic()
         try:
             write()
-        except UpdateFinishedTrialError:
+        except LeaseLost:
             self._refused = True
-            raise LeaseLost from None
+            raise
         self._renewed = max(asked, self._renewed)
 
     def check(self) -> None:
@@ -79,7 +75,8 @@ class Heartbeat:
             try:
                 self._beat()
             except Exception as error:  # whatever the error is, the next beat may succeed
-                problem = in_a_line(error)
+                said = str(error) if isinstance(error, MnistTuneError) else f"{type(error).__name__}: {error}"
+                problem = first_line(said)
                 if problem != told:
                     self._log(f"the heartbeat failed ({problem}); trying again")
                 told = problem

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 
 import sqlalchemy
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
+from mnist_tune.contract.study import Control
 from mnist_tune.errors import Damaged
 from mnist_tune.records.values import parse_as
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.statements import upsert
-
-
-class Control(StrEnum):
-    """Whether a study's cells may be claimed; the values are what is stored."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-
 
 CONTROLS = TypeAdapter(Control)
 

@@ -18,17 +18,19 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import Control
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import cells_of, claim_first, read_cell, unexplained
-from mnist_tune.queue.control import Control, is_control, read_control
+from mnist_tune.queue.control import is_control, read_control
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
+from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
-from mnist_tune.storage.statements import UNFINISHED, Notes, beat, claimed_with, end, has_attribute, put
+from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
 
 
 class Queue:
@@ -62,7 +64,8 @@ class Queue:
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
-        self._storage.record_heartbeat(claim.trial_id)
+        with self._storage.guarded(claim.trial_id, claim.token) as session:
+            beat(session, claim.trial_id)
 
     def record(self, claim: Claim, **notes: Unpack[Notes]) -> None:
         """Store attributes, intermediate values and epochs of the attempt, and renew the lease.
@@ -70,7 +73,7 @@ class Queue:
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
-        with self._storage.guarded(claim.trial_id) as session:
+        with self._storage.guarded(claim.trial_id, claim.token) as session:
             put(session, claim.trial_id, **notes)
             beat(session, claim.trial_id)
 
@@ -95,7 +98,7 @@ class Queue:
 
         Returns False, and changes nothing, if the lease was lost.
         """
-        failed = self._returns.fail(claim.trial_id, failure, self._storage.holds(claim.trial_id), system)
+        failed = self._returns.fail(claim.trial_id, failure, claimed_with(claim.token), system)
         return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
@@ -129,7 +132,7 @@ class Queue:
         result = [claim.number, value]
         notes["system"] = {**notes.get("system", {}), RESULT: result}
         try:
-            with self._storage.guarded(claim.trial_id) as session:
+            with self._storage.guarded(claim.trial_id, claim.token) as session:
                 put(session, claim.trial_id, **notes)
                 end(session, claim.trial_id, state, [value])
         except UpdateFinishedTrialError:
@@ -166,6 +169,6 @@ class Queue:
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this attempt was ended in this way by an earlier write whose answer was lost."""
         ended = trials.c.trial_id == claim.trial_id, trials.c.state == state, left
-        is_it = *ended, self._storage.holds(claim.trial_id)
+        is_it = *ended, claimed_with(claim.token)
         with self._storage.transaction() as session:
             return session.execute(select(trials.c.trial_id).where(*is_it)).first() is not None

@@ -18,10 +18,11 @@ import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import orm, select
 
+from mnist_tune.contract.study import Orders, worker_name
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.queue.cells import lock_study
-from mnist_tune.queue.control import Control, read_control
+from mnist_tune.queue.control import read_control
 from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.values import Moment, StoredModel, fit
@@ -171,18 +172,6 @@ def ask_to_drain(
     return names
 
 
-@dataclass(frozen=True)
-class Orders:
-    """What a worker is asked to do, read whenever it tells that it lives."""
-
-    control: Control
-    drain: bool
-
-
-COULD_NOT_BEGIN = "could not begin: "
-"""How the departure begins of a worker that could not start and so has claimed nothing."""
-
-
 class Registration:
     """This process's row in the registry. Every method may be repeated after a storage error."""
 
@@ -236,8 +225,3 @@ class Registration:
         told = {"last_beat": utc_now(), "trial": None, "departure": reason}
         with self._storage.transaction() as session:
             changed(session, workers.update().where(self._mine).values(told))
-
-
-def worker_name() -> str:
-    """The name of this process in trials and reports: its host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"

@@ -9,8 +9,8 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from mnist_tune.contract.study import Control
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult

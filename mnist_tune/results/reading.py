@@ -9,8 +9,9 @@ from typing import Any
 from optuna.trial import TrialState
 from sqlalchemy import select
 
+from mnist_tune.contract.study import Control
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.queue.control import Control, stored_control
+from mnist_tune.queue.control import stored_control
 from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
 from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.records.stored_trial import StoredTrial

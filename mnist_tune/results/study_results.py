@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mnist_tune.contract.study import Control
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metric import words
-from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early

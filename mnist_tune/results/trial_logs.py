@@ -9,7 +9,7 @@ from pathlib import Path
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN
+from mnist_tune.contract.study import COULD_NOT_BEGIN
 from mnist_tune.results.eta import epochs_of, own_epochs
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult

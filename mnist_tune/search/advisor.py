@@ -8,10 +8,11 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.study import Decision
 from mnist_tune.records.distributions import distributions, suggest
 from mnist_tune.records.parameters import one_of
 from mnist_tune.search.history import LearntFrom
-from mnist_tune.search.pruners import Decision, Judge
+from mnist_tune.search.pruners import Judge
 from mnist_tune.search.samplers import sampler
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.study_spec import Spec

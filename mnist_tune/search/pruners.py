@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
@@ -15,19 +15,12 @@ from optuna.pruners import (
 )
 from optuna.study import Study
 
+from mnist_tune.contract.study import Decision
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import BracketHyperbandPruner, reading_through
-
-
-class Decision(NamedTuple):
-    """What a pruner decides for a trial after an epoch."""
-
-    prune: bool
-    system: dict[str, Any]
-    """System attributes, by name, that the pruner wants stored with the trial."""
 
 
 def pruner(spec: Spec) -> BasePruner:

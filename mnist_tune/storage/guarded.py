@@ -21,9 +21,10 @@ from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
 from mnist_tune.storage.migrations import VERSION, is_up_to_date, migrate, version_of
+from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
 from mnist_tune.storage.schema import prepare
-from mnist_tune.storage.statements import Notes, beat, changed, claimed_with, end, put, touch
+from mnist_tune.storage.statements import beat, changed, end, put, touch
 from mnist_tune.storage.tables import has_table
 from mnist_tune.storage.timeouts import Deadline
 
@@ -50,7 +51,7 @@ class GuardedStorage(ReadableStorage):
 
     def __init__(self, url: URL, deadline: Deadline | None = None) -> None:
         self.claims: dict[int, str] = {}
-        """The claim tokens of the attempts that this process holds, by trial id."""
+        """The claim tokens of this process by trial id, for writers that name no token."""
         self.deadline = deadline or Deadline()
         """How long the server may be silent."""
         self._tables: set[str] = set()
@@ -78,14 +79,11 @@ class GuardedStorage(ReadableStorage):
         finally:
             session.close()
 
-    def holds(self, trial_id: int) -> sqlalchemy.ColumnElement[bool]:
-        """The SQL condition that a row of `trials` has the token with which this process claimed it."""
-        token = self.claims.get(trial_id)
-        return sqlalchemy.false() if token is None else claimed_with(token)
-
     @contextmanager
-    def guarded(self, trial_id: int) -> Iterator[orm.Session]:
-        """A transaction that holds the trial's row and has checked that this process may write to it.
+    def guarded(self, trial_id: int, token: str | None = None) -> Iterator[orm.Session]:
+        """A transaction that holds the trial's row; the holder of `token` may write to it.
+
+        Without a token, it is the one with which this process has claimed the trial, if it has.
 
         Raises:
             UpdateFinishedTrialError: the trial has ended, or another holds its lease.
@@ -93,7 +91,7 @@ class GuardedStorage(ReadableStorage):
         """
         with self.transaction() as session:
             # An UPDATE, not a SELECT, so that nobody else can write the row before we commit.
-            token = self.claims.get(trial_id)
+            token = token or self.claims.get(trial_id)
             if not touch(session, trial_id, token):
                 # A trial that this process claimed and that is gone was deleted: its lease is lost.
                 with_id = select(trials.c.trial_id).where(trials.c.trial_id == trial_id)

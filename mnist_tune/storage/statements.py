@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import sqlalchemy
 from optuna.trial import TrialState
@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CLAIM, UID
+from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import (
     heartbeats,
     intermediate_values,
@@ -44,18 +45,6 @@ END = SET_STATE.values(datetime_complete=utc_now())
 TOUCH = OF_TRIAL.where(trials.c.state.in_(UNFINISHED)).values(state=trials.c.state)
 TOUCH_CLAIMED = TOUCH.where(CLAIMED.where(system_attributes.c.value_json == bindparam("token")))
 TOUCH_UNCLAIMED = TOUCH.where(~CLAIMED)
-
-
-class Notes(TypedDict, total=False):
-    """What may be stored of an attempt.
-
-    User and system attributes by name, intermediate values by step, the metrics of epochs by their number.
-    """
-
-    user: Mapping[str, Any]
-    system: Mapping[str, Any]
-    reports: Mapping[int, float]
-    epochs: Mapping[int, Mapping[str, float | None]]
 
 
 def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:

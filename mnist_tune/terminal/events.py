@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from mnist_tune.contract.study import Control
 from mnist_tune.jobs.description import JobDescription
-from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.candidates import Candidate

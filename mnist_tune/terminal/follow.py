@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
+from mnist_tune.storage.retrying import failure_that_may_pass, why_it_may_pass
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.tail import Tail
 
@@ -85,7 +86,9 @@ def follow(
             _observe(study, results, display, have_left, storage_timeout=float("inf"))
         finally:
             workers.stop(1)  # whatever has failed here, no worker stays behind
-        ask = StorageRetry(study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested)
+        ask = StorageRetry(
+            study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested, away=why_it_may_pass
+        )
         results = ask(lambda: read_results(study))
         display.show(results)
     return results

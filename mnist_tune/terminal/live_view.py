@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from mnist_tune.queue.control import Control
+from mnist_tune.contract.study import Control
 from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.queue.control import Control
+from mnist_tune.contract.study import Control
 from mnist_tune.records.distributions import distributions
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted

@@ -7,15 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_tune.contract.study import (
+    COULD_NOT_BEGIN,
+    StorageAway,
+    StorageFailed,
+    StudyForWorkers,
+    worker_name,
+)
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.files.locations import Folder, checkpoints_of
-from mnist_tune.files.writable import check_folders
 from mnist_tune.jobs.command.permitted import CommandConsent, PermittedCommand
 from mnist_tune.jobs.reference import JobFile
-from mnist_tune.queue.worker_registry import COULD_NOT_BEGIN, Registration, worker_name
-from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.guarded import STORAGE_ERRORS
-from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.consent import permitted_job
@@ -27,19 +28,17 @@ from mnist_tune.worker.signals import Interrupted, StopRequest
 
 @dataclass(frozen=True)
 class Equipment:
-    """The device, data and folders of a worker. All studies of a storage share the two folders."""
+    """The device, the data and the code of a worker."""
 
     device: str
     threads: int | None
     data_directory: Path | None
-    checkpoints: Folder
-    artifacts: Folder
     job: JobFile | CommandConsent | None = None
     """The job's file or command, for which who starts the worker vouches."""
 
 
 def run_worker(
-    study: OpenStudy,
+    study: StudyForWorkers,
     equipment: Equipment,
     process: TrainingProcess,
     stop: StopRequest,
@@ -56,22 +55,21 @@ def run_worker(
         UserError: the device is not there, or a folder cannot keep files.
         MnistTuneError: the data is damaged, or the storage was away for too long.
     """
-    standing = study.queue().standing()
+    standing = study.standing()
     if standing in LEAVES:  # told without waiting for torch
         log(f"leaving: {LEAVES[standing].value}")
         return LEAVES[standing]
-    for warning in check_folders(equipment.checkpoints.path, equipment.artifacts.path):
+    for warning in study.check_folders():
         log(f"warning: {warning}")
     job = permitted_job(study.spec.job, equipment.job)
     if isinstance(job, PermittedCommand):
         log(f"runs in {job.folder}: {first_line(job.table.label)}")
-    states = checkpoints_of(study.uid, equipment.checkpoints)
     setup = SetUp(
         equipment.device,
         equipment.threads,
         equipment.data_directory,
         study.spec.data.model_dump(exclude_none=True),
-        states.path,
+        study.state_folder,
         job,
     )
     process.set_up(setup)
@@ -87,13 +85,11 @@ def run_worker(
     device = f"{ready.device} ({ready.device_name})"
     log(f"worker {worker_name()} on study '{study.name}', {device}")
     objective = Objective(study.spec, process)
-    artifacts = ArtifactFolder(equipment.artifacts.path)
-    return Worker(study, objective, states, artifacts, stop, log, device=device, max_trials=max_trials).work()
+    return Worker(study, objective, stop, log, device=device, max_trials=max_trials).work()
 
 
-def _note_in_the_study(study: OpenStudy, device: str, departure: str) -> None:
+def _note_in_the_study(study: StudyForWorkers, device: str, departure: str) -> None:
     """Store why this worker could not begin, for people who do not see its output."""
-    registration = Registration(study.storage, study.study_id, device)
-    with suppress(*STORAGE_ERRORS):  # the error itself is more important
-        registration.register()
-        registration.leave(departure)
+    with suppress(StorageAway, StorageFailed):  # the error itself is more important
+        study.register(device)
+        study.leave(departure)

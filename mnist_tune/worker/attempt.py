@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mnist_tune.contract.claim import Claim
-from mnist_tune.contract.lease import Lease, LeaseLost
+from mnist_tune.contract.lease import Lease
+from mnist_tune.contract.retrying import StorageRetry
+from mnist_tune.contract.study import StudyForWorkers
 from mnist_tune.failures import Failure
-from mnist_tune.files.checkpoints import CheckpointStore
-from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metric import words
-from mnist_tune.queue.queue import Queue
-from mnist_tune.search.pruners import Decision
-from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.retrying import StorageRetry
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.attempt_record import AttemptRecord
 from mnist_tune.worker.signals import StopRequest
@@ -25,21 +21,17 @@ class Attempt:
 
     def __init__(
         self,
-        queue: Queue,
+        study: StudyForWorkers,
         claim: Claim,
         lease: Lease,
         stop: StopRequest,
         log: Callable[[str], None],
-        checkpoints: CheckpointStore,
-        artifacts: ArtifactFolder,
-        job: JobDescription,
-        decide: Callable[[int], Decision] | None = None,
     ) -> None:
         self.claim = claim
-        self._queue = queue
-        self._job = job
-        self._record = AttemptRecord(queue, claim, lease, log, checkpoints, artifacts, job)
-        self.trial = Trial(self._record, stop, job, decide)
+        self._study = study
+        self._job = study.spec.description
+        self._record = AttemptRecord(study, claim, lease, log)
+        self.trial = Trial(self._record, stop, self._job, study.decide if study.prunes else None)
         """The view of this attempt that a job gets."""
 
     def say(self, line: str) -> None:
@@ -48,7 +40,7 @@ class Attempt:
 
     def beat(self) -> None:
         """Renew the lease, and store what could not be stored before. Raises LeaseLost."""
-        self._record.lease.renew(lambda: self._queue.beat(self.claim))
+        self._record.lease.renew(lambda: self._study.renew(self.claim))
         self._record.store()
 
     def complete(self, value: float, ask: StorageRetry) -> None:
@@ -58,7 +50,7 @@ class Attempt:
             LeaseLost: another worker has the cell.
         """
         self.say(f"complete: {words(self._job.objective)} {self._job.text(value)}")
-        self._record.finish(self._queue.complete, value, ask, self.trial.files, {})
+        self._record.finish(self._study.complete, value, ask, self.trial.files, {})
 
     def prune(self, ask: StorageRetry) -> None:
         """End the trial and its cell as pruned; its value is that of the epochs that it had.
@@ -70,7 +62,7 @@ class Attempt:
         assert last is not None  # the pruner is asked after an epoch only
         value = self._job.counted_value(self._record.values)
         self.say(f"pruned after epoch {last.epoch}: {words(self._job.objective)} {self._job.text(value)}")
-        self._record.finish(self._queue.prune, value, ask, {}, self.trial.decided)
+        self._record.finish(self._study.prune, value, ask, {}, self.trial.decided)
 
     def give_back(self, failure: Failure, ask: StorageRetry) -> None:
         """End the trial as failed, and put its cell back if its budget allows.
@@ -81,5 +73,4 @@ class Attempt:
         self.say(f"{failure.kind}: {first_line(failure.reason)}")
         files = self._record.upload({})
         ask(self._record.store)
-        if not ask(lambda: self._queue.give_back(self.claim, failure, files)):
-            raise LeaseLost
+        ask(lambda: self._study.give_back(self.claim, failure, files))

@@ -10,14 +10,12 @@ from typing import Any
 
 from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.lease import Lease
-from mnist_tune.files.checkpoints import Checkpoint, CheckpointStore
-from mnist_tune.jobs.description import JobDescription
+from mnist_tune.contract.retrying import StorageRetry
+from mnist_tune.contract.study import StorageAway, StudyForWorkers
+from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.queue import Queue
-from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, WEIGHTS
-from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
-from mnist_tune.storage.statements import Notes
+from mnist_tune.storage.notes import Notes
 from mnist_tune.text.wording import last_lines
 from mnist_tune.worker.attempt_log import AttemptLog
 
@@ -35,13 +33,10 @@ class AttemptRecord:
 
     def __init__(
         self,
-        queue: Queue,
+        study: StudyForWorkers,
         claim: Claim,
         lease: Lease,
         log: Callable[[str], None],
-        checkpoints: CheckpointStore,
-        artifacts: ArtifactFolder,
-        job: JobDescription,
     ) -> None:
         self.claim = claim
         self.lease = lease
@@ -51,11 +46,9 @@ class AttemptRecord:
         """The objective's values after all epochs of the trial."""
         self.not_kept: dict[str, str] = {}
         """Why its weights, or the state for a next attempt, could not be written, by kind of file."""
-        self._job = job
-        self._queue = queue
+        self._study = study
+        self._objective = study.spec.description.objective
         self._log = log
-        self._checkpoints = checkpoints
-        self._artifacts = artifacts
         self._lock = threading.Lock()
         self._unstored = _Unstored()
         self._stored_checkpoint = claim.checkpoint
@@ -93,7 +86,7 @@ class AttemptRecord:
             for metrics in epochs:
                 self.last_epoch = metrics
                 self._unstored.epochs[metrics.epoch] = dict(metrics.numbers)
-                if (value := metrics[self._job.objective]) is not None:
+                if (value := metrics[self._objective]) is not None:
                     self._unstored.reports[metrics.epoch] = value
                     self.values.append(value)
             self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
@@ -107,15 +100,13 @@ class AttemptRecord:
         try:
             self.store()
             return True
-        except Exception as error:
-            if failure_that_may_pass(error) is None:
-                raise
+        except StorageAway:
             self.say("the storage does not answer; training goes on, and this is stored later")
             return False
 
     def finish(
         self,
-        end: Callable[..., None],
+        end: Callable[[Claim, float, Notes], None],
         value: float,
         ask: StorageRetry,
         files: dict[str, bytes],
@@ -127,7 +118,7 @@ class AttemptRecord:
         def write() -> None:
             notes = self._unstored.notes
             notes["system"] = {**notes["system"], **kept}
-            end(self.claim, value, **notes)
+            end(self.claim, value, notes)
 
         with self._lock:
             self.lease.renew(lambda: ask(write))
@@ -150,14 +141,14 @@ class AttemptRecord:
         """Delete states to which nothing points any more; None is skipped."""
         for checkpoint in filter(None, checkpoints):
             with suppress(OSError):  # a later sweep deletes it
-                self._checkpoints.delete(checkpoint.key)
+                self._study.delete_state(checkpoint)
 
     def _store(self) -> None:
         with self._lock:
             record = self._unstored
             if not (record.user or record.epochs or record.decided or record.checkpoint):
                 return
-            self._queue.record(self.claim, **record.notes)
+            self._study.record(self.claim, record.notes)
             self._unstored = _Unstored()
             if record.checkpoint is not None:
                 self.delete(self._stored_checkpoint)  # the old state has no pointer now
@@ -165,7 +156,7 @@ class AttemptRecord:
 
     def _write(self, files: dict[str, bytes]) -> tuple[dict[str, str], str | None]:
         try:
-            return upload(self._artifacts, self.claim.token, files), None
+            return self._study.keep_files(self.claim, files), None
         except OSError as error:
             return {}, error.strerror or str(error)
 

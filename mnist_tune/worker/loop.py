@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-
-from optuna.exceptions import UpdateFinishedTrialError
+from contextlib import suppress
 
 from mnist_tune.contract.claim import Claim, Standing
-from mnist_tune.contract.lease import Heartbeat, Lease, LeaseLost
+from mnist_tune.contract.lease import Heartbeat, Lease
+from mnist_tune.contract.retrying import StorageRetry
+from mnist_tune.contract.study import Control, LeaseLost, StorageAway, StudyForWorkers
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
-from mnist_tune.files.checkpoints import CheckpointStore, sweep
-from mnist_tune.queue.control import Control
-from mnist_tune.queue.worker_registry import Registration, worker_name
-from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.guarded import STORAGE_ERRORS
-from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
-from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import first_line, parameters_text
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import Interrupted, StopRequest
@@ -50,10 +44,8 @@ class Worker:
 
     def __init__(
         self,
-        study: OpenStudy,
+        study: StudyForWorkers,
         run_trial: RunTrial,
-        checkpoints: CheckpointStore,
-        artifacts: ArtifactFolder,
         stop: StopRequest,
         log: Callable[[str], None],
         *,
@@ -62,25 +54,18 @@ class Worker:
     ) -> None:
         self._study = study
         self._run_trial = run_trial
-        self._checkpoints = checkpoints
-        self._artifacts = artifacts
         self._stop = stop
         self._log = log
+        self._device = device
         self._max_trials = max_trials
-        self._queue = study.queue()
-        self._registration = Registration(study.storage, study.study_id, device)
         self._ask = StorageRetry(study.spec.lease.storage_timeout, log, hurry=lambda: stop.times > 1)
-        self._guide = self._ask(study.guide)
         self._in_hand: Attempt | None = None
         self._failures_in_a_row = 0
         self._last_failure = ""
 
     def work(self) -> Ended:
         """Register, work until there is a reason to leave, and return that reason."""
-        lease = self._ask(self._registration.register)
-        if lease is not None and lease != self._study.spec.lease:  # changed while this worker was starting
-            self._study = self._study.with_lease(lease)
-            self._queue = self._study.queue()
+        self._ask(lambda: self._study.register(self._device))
         self._sweep()
         try:
             with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval, self._log):
@@ -89,8 +74,7 @@ class Worker:
             self._leave(first_line(f"{type(error).__name__}: {error}"))
             raise
         if ended is Ended.FINISHED:
-            self._sweep()
-            self._checkpoints.remove_if_empty()
+            self._sweep(is_over=True)
         why = {
             Ended.STOPPED: self._stop.reason,
             Ended.FAILING: f"{ended.value}; the last: {self._last_failure}",
@@ -104,16 +88,16 @@ class Worker:
         while not self._stop.requested:
             if done == self._max_trials:
                 return Ended.ENOUGH
-            for number, what in self._ask(self._queue.put_back_stale).items():
+            for number, what in self._ask(self._study.put_back_stale).items():
                 self._log(f"trial {number}: {what}")
-            claim = self._ask(lambda: self._queue.claim(worker_name()))
+            claim = self._ask(self._study.claim)
             if claim is not None:
                 self._run(claim)
                 done += 1
                 if self._failures_in_a_row >= claim.limits.failures_in_a_row > 0:
                     return Ended.FAILING
                 continue
-            standing = self._ask(self._queue.standing)
+            standing = self._ask(self._study.standing)
             if standing in LEAVES:
                 return LEAVES[standing]
             self._stop.wait(STAND_BY_SECONDS)  # paused, or the last cells run elsewhere and one may come back
@@ -122,21 +106,11 @@ class Worker:
     def _run(self, claim: Claim) -> None:
         """Run one claimed trial and store how it ended."""
         lease = Lease(self._study.spec.lease.grace_period)
-        attempt = Attempt(
-            self._queue,
-            claim,
-            lease,
-            self._stop,
-            self._log,
-            self._checkpoints,
-            self._artifacts,
-            self._study.spec.description,
-            self._guide.decide if self._guide.prunes else None,
-        )
+        attempt = Attempt(self._study, claim, lease, self._stop, self._log)
         self._in_hand = attempt
         try:
             failure = self._end(attempt)
-        except (LeaseLost, UpdateFinishedTrialError):
+        except LeaseLost:
             attempt.say("the lease is lost; abandoned, another worker has the cell")
         else:
             if failure is None:
@@ -157,7 +131,7 @@ class Worker:
                 damage = "; ".join(claim.damage)
                 raise AttemptFailed(Failure("exception", f"what is stored of it cannot be read: {damage}"))
             trial = attempt.trial
-            trial.parameters = self._ask(lambda: self._guide.parameters(claim))
+            trial.parameters = self._ask(lambda: self._study.parameters(claim))
             trial.say(f"begins with {parameters_text(trial.parameters)}")
             value = self._run_trial(trial)
             attempt.complete(value, self._ask)
@@ -169,7 +143,7 @@ class Worker:
             failure = Failure("preempted", str(interruption))
         except AttemptFailed as failed:
             failure = failed.failure
-        except (LeaseLost, UpdateFinishedTrialError, MnistTuneError, *STORAGE_ERRORS):
+        except (LeaseLost, MnistTuneError):
             raise  # not the trial's fault
         except Exception as error:
             failure = Failure.of_exception(error)
@@ -184,26 +158,21 @@ class Worker:
         except LeaseLost:
             attempt = None
         if attempt is None:
-            orders = self._registration.beat(None, None)
+            orders = self._study.beat(None, None)
         else:
-            orders = self._registration.beat(attempt.claim.number, attempt.trial.units_per_second)
+            orders = self._study.beat(attempt.claim.number, attempt.trial.units_per_second)
         if orders.drain and not self._stop.requested:
             self._stop.request("the worker was drained by 'mnist-tune drain'")
         if orders.control is Control.CANCELLED and not self._stop.requested:
             self._stop.request("the study was cancelled")
 
-    def _sweep(self) -> None:
-        """Delete checkpoints that no attempt will use, and files that were left half written."""
+    def _sweep(self, *, is_over: bool = False) -> None:
+        """Delete states that no attempt will use, and files that were left half written."""
         try:
-            names = self._checkpoints.keys()  # listed first, so that states saved from now on are not deleted
-            sweep(self._checkpoints, names, *self._ask(self._study.checkpoints_in_use))
-            self._artifacts.clear_up()
+            self._ask(lambda: self._study.sweep(is_over=is_over))
         except OSError as error:
             self._log(f"files cannot be cleared up: {error.strerror or error}")
 
     def _leave(self, reason: str) -> None:
-        try:
-            self._registration.leave(reason)
-        except Exception as error:  # others will see the worker fall silent
-            if failure_that_may_pass(error) is None:
-                raise
+        with suppress(StorageAway):  # others will see the worker fall silent
+            self._study.leave(reason)

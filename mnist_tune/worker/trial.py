@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.study import Decision, StorageAway
 from mnist_tune.failures import Pruned
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.search.pruners import Decision
 from mnist_tune.storage.keys import ENVIRONMENT, RESUMED, STATE
-from mnist_tune.storage.retrying import failure_that_may_pass
 from mnist_tune.worker.attempt_record import AttemptRecord
 from mnist_tune.worker.signals import StopRequest
 
@@ -25,7 +24,7 @@ class Trial:
         record: AttemptRecord,
         stop: StopRequest,
         job: JobDescription,
-        decide: Callable[[int], Decision] | None = None,
+        decide: Callable[[Claim], Decision] | None = None,
     ) -> None:
         self.claim: Claim = record.claim
         self.parameters: dict[str, Any] = {}
@@ -127,10 +126,8 @@ class Trial:
         if self._decide is None:
             return
         try:
-            prune, system = self._decide(self.claim.trial_id)
-        except Exception as error:
-            if failure_that_may_pass(error) is None:
-                raise
+            prune, system = self._decide(self.claim)
+        except StorageAway:
             self.say("the storage does not answer; whether to prune is asked after the next epoch")
             return
         if prune:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import mnist_tune
-from mnist_tune.queue.control import Control, set_control
+from mnist_tune.contract.study import Control
+from mnist_tune.queue.control import set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from tests.support.process_tree import descendants

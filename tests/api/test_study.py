@@ -11,8 +11,9 @@ from typing import Any, assert_type
 import pytest
 
 import mnist_tune
+from mnist_tune.contract.study import Control
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Control, set_control
+from mnist_tune.queue.control import set_control
 from mnist_tune.results.exports import load_configuration
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mnist_tune.launch
+from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
 from mnist_tune.launch.request import LaunchRequest
-from mnist_tune.queue.control import Control, set_control
+from mnist_tune.queue.control import set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from mnist_tune.contract.study import Control, worker_name
 from mnist_tune.failures import AttemptFailed, Failure
-from mnist_tune.queue.control import Control, set_control
-from mnist_tune.queue.worker_registry import Registration, worker_name
+from mnist_tune.queue.control import set_control
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.tables import workers

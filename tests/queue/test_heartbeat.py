@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from optuna.exceptions import UpdateFinishedTrialError
 
-from mnist_tune.contract.lease import Heartbeat, Lease, LeaseLost
+from mnist_tune.contract.lease import Heartbeat, Lease
+from mnist_tune.contract.study import LeaseLost
 from tests.support.clocks import Clock
 
 
@@ -63,7 +63,7 @@ def test_a_renewed_lease_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_refused_write_loses_the_lease_at_once() -> None:
     def refused() -> None:
-        raise UpdateFinishedTrialError
+        raise LeaseLost
 
     lease = Lease(grace_period=60)
     with pytest.raises(LeaseLost):

@@ -6,8 +6,9 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.contract.claim import Standing
+from mnist_tune.contract.study import Control
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Control, read_control, set_control
+from mnist_tune.queue.control import read_control, set_control
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
 from tests.support.studies import opened_again, states, take

@@ -63,16 +63,18 @@ def test_no_write_with_a_foreign_token_is_accepted(study: OpenStudy) -> None:
     assert_nothing_is_written(study, replace(claim, token="forged"))
 
 
-def test_no_write_of_a_process_that_did_not_claim_the_trial_is_accepted(study: OpenStudy) -> None:
+def test_no_write_without_the_token_is_accepted_and_with_it_any_process_may_write(study: OpenStudy) -> None:
     claim = take(study.queue())
-    assert_nothing_is_written(opened_again(study), claim)
-    study.queue().complete(claim, 50.0)
+    other = opened_again(study)
+    assert_nothing_is_written(other, replace(claim, token="0" * 32))
+    other.queue().complete(claim, 50.0)
+    assert states(study)[0] == TrialState.COMPLETE
 
 
 def test_a_cell_is_given_back_only_by_who_holds_it(study: OpenStudy) -> None:
     queue = study.queue()
-    forged, lost = take(queue), take(queue)
-    study.storage.claims[forged.trial_id] = "forged"
+    held, lost = take(queue), take(queue)
+    forged = replace(held, token="forged")
     assert not opened_again(study).queue().give_back(forged, Failure("exception", "of a process without it"))
     fail_behind_its_back(study.storage.url, lost.trial_id)
     assert not queue.give_back(forged, Failure("exception", "forged"))

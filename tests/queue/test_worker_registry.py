@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from mnist_tune.contract.study import Control, Orders
 from mnist_tune.errors import UserError
-from mnist_tune.queue.control import Control, set_control
+from mnist_tune.queue.control import set_control
 from mnist_tune.queue.worker_registry import (
     FORGOTTEN_AFTER,
-    Orders,
     Registration,
     WorkerRow,
     ask_to_drain,

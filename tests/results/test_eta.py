@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from mnist_tune.queue.control import Control
+from mnist_tune.contract.study import Control
 from mnist_tune.results.eta import Pace
 from mnist_tune.results.study_results import Results
 from tests.support.made_studies.epochs import EPOCH_SECONDS, made_epoch

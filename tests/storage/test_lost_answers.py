@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
+from mnist_tune.contract.retrying import StorageRetry
+from mnist_tune.contract.study import Control
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Control, read_control, set_control
+from mnist_tune.queue.control import read_control, set_control
 from mnist_tune.queue.worker_registry import Registration, WorkerRow, ask_to_drain, read_registry
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.retrying import StorageRetry
+from mnist_tune.storage.retrying import why_it_may_pass
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
@@ -40,7 +42,7 @@ class StudyBehindALink:
     def with_answer_lost(self, call: Callable[[], Any], commit: int = 1) -> Any:
         """What a patient caller gets when the answer to a commit is lost, by default to the first."""
         self.proxy.lose_commit(commit)
-        answer = StorageRetry(60, self.lines.append, hurry=lambda: False)(call)
+        answer = StorageRetry(60, self.lines.append, hurry=lambda: False, away=why_it_may_pass)(call)
         assert self.proxy.has_lost_it
         assert len(self.lines) == 2, self.lines  # it was away, and it answers again
         return answer

@@ -11,11 +11,12 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, ProgrammingError
 
+from mnist_tune.contract import retrying
 from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.storage import retrying
 from mnist_tune.storage.database_errors import driver_error
-from mnist_tune.storage.retrying import StorageRetry, failure_that_may_pass
+from mnist_tune.storage.retrying import failure_that_may_pass, why_it_may_pass
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.mount_namespace import run_with_mounts
 from tests.support.storage_faults import away
@@ -52,7 +53,7 @@ def test_a_storage_that_was_away_is_asked_again_until_it_answers(study: OpenStud
                 outage.close()
             return queue.claim("worker")
 
-        claimed = StorageRetry(60, lines.append, hurry=lambda: False)(claim)
+        claimed = StorageRetry(60, lines.append, hurry=lambda: False, away=why_it_may_pass)(claim)
     assert claimed is not None
     assert claimed.number == 0
     assert asked == 3
@@ -62,7 +63,7 @@ def test_a_storage_that_was_away_is_asked_again_until_it_answers(study: OpenStud
 
 
 def test_a_storage_that_stays_away_is_given_up_after_a_while(study: OpenStudy) -> None:
-    ask = StorageRetry(0.3, print, hurry=lambda: False)
+    ask = StorageRetry(0.3, print, hurry=lambda: False, away=why_it_may_pass)
     queue = study.queue()
     with (
         away(study.storage),
@@ -80,7 +81,7 @@ def test_who_is_in_a_hurry_does_not_wait() -> None:
         raise of_sqlite("SQLITE_BUSY")
 
     with pytest.raises(MnistTuneError):
-        StorageRetry(3600, print, hurry=lambda: True)(call)
+        StorageRetry(3600, print, hurry=lambda: True, away=why_it_may_pass)(call)
     assert asked == 1
 
 
@@ -140,7 +141,7 @@ def test_a_failure_that_will_not_pass_is_raised_as_it_is_at_once(error: Exceptio
         raise error
 
     with pytest.raises(type(error)) as caught:
-        StorageRetry(60, lines.append, hurry=lambda: False)(call)
+        StorageRetry(60, lines.append, hurry=lambda: False, away=why_it_may_pass)(call)
     assert caught.value is error
     assert lines == []
 

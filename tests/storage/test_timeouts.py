@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
+from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
-from mnist_tune.storage.retrying import StorageRetry
+from mnist_tune.storage.retrying import why_it_may_pass
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.specs import ONE_CELL, TINY_SPEC, lease_lines
 from tests.support.studies import new_study, opened_again, take
@@ -93,7 +94,7 @@ def test_what_a_cut_link_leaves_locked_is_free_again_after_a_while(
     lock_study(session, study.study_id)
     proxy.cut(reset=False)
     begin = time.monotonic()
-    patience = StorageRetry(60, print, hurry=lambda: False)
+    patience = StorageRetry(60, print, hurry=lambda: False, away=why_it_may_pass)
     assert patience(lambda: study.queue().give_back(claim, Failure("preempted", "drained")))
     assert time.monotonic() - begin > 3  # six deadlines after the last that the server heard
     with pytest.raises(DBAPIError):

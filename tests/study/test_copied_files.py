@@ -89,7 +89,7 @@ def test_a_worker_of_one_leaves_the_checkpoints_of_the_other(original: OpenStudy
     its = place_of(original)
     copy_study(original, storage_url(f"sqlite:///{tmp_path}/copy.db"), target=its)
     copy = open_study_at(tmp_path / "copy.db")
-    work(original, lambda _: 90.0, states=checkpoints_of(original.uid, its.checkpoints))
+    work(original, lambda _: 90.0, places=its)
     assert read_results(original).is_finished
     assert_whole(copy, its)
 

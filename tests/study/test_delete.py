@@ -86,7 +86,7 @@ def test_a_worker_deletes_no_checkpoint_that_another_database_may_need(tmp_path:
     states = checkpoints_of(study.uid, places.checkpoints)
     states.write(checkpoint_key(77, "0" * 32, 1), b"of the other database's trial")
     there = set(states.keys())
-    work(study, lambda _: 90.0, states=states)
+    work(study, lambda _: 90.0, places=places)
     assert read_results(study).is_finished
     assert set(states.keys()) == there
 

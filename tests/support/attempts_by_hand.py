@@ -8,20 +8,41 @@ from pathlib import Path
 
 import optuna
 
+from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.lease import Lease
+from mnist_tune.contract.retrying import StorageRetry
+from mnist_tune.contract.study import Decision
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
-from mnist_tune.search.pruners import Decision
+from mnist_tune.files.locations import Folders
 from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.retrying import StorageRetry
+from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.signals import StopRequest
-from tests.support.studies import take
+from tests.support.studies import folders, take
 
 
 def checkpoint_key_after(epoch_number: int) -> str:
     """A valid key for the state after an epoch."""
     return checkpoint_key(1, "0" * 32, epoch_number)
+
+
+class JudgedStudy(DirectStudy):
+    """A study with a pruner of the test's own, if there is one."""
+
+    def __init__(
+        self, study: OpenStudy, places: Folders, decide: Callable[[int], Decision] | None = None
+    ) -> None:
+        super().__init__(study, places)
+        self._own = decide
+
+    @property
+    def prunes(self) -> bool:
+        return self._own is not None
+
+    def decide(self, claim: Claim) -> Decision:
+        assert self._own is not None
+        return self._own(claim.trial_id)
 
 
 @dataclass
@@ -35,21 +56,14 @@ class AttemptsByHand:
 
     def __post_init__(self) -> None:
         self.queue = self.study.queue()
-        self.checkpoints = CheckpointFolder(self.folder / "checkpoints")
+        self.direct = JudgedStudy(self.study, folders(self.folder), self.decide)
+        self.checkpoints = CheckpointFolder(self.direct.state_folder)
         self.artifacts = ArtifactFolder(self.folder / "artifacts")
         self.ask = StorageRetry(60, self.lines.append, hurry=lambda: False)
 
     def attempt(self) -> Attempt:
         return Attempt(
-            self.queue,
-            take(self.queue),
-            Lease(grace_period=60),
-            StopRequest(),
-            self.lines.append,
-            self.checkpoints,
-            self.artifacts,
-            self.study.spec.description,
-            self.decide,
+            self.direct, take(self.queue), Lease(grace_period=60), StopRequest(), self.lines.append
         )
 
     def checkpoint(self, number: int) -> Checkpoint:

@@ -83,11 +83,11 @@ class LoggedStorage(GuardedStorage):
         sqlalchemy.event.listen(self.engine, "handle_error", _tell)
 
     @contextmanager
-    def guarded(self, trial_id: int) -> Iterator[orm.Session]:
+    def guarded(self, trial_id: int, token: str | None = None) -> Iterator[orm.Session]:
         asked = time.monotonic_ns()
-        token = self.claims[trial_id]
+        token = token or self.claims[trial_id]
         try:
-            with super().guarded(trial_id) as session:
+            with super().guarded(trial_id, token) as session:
                 yield session
         except STORAGE_ERRORS:
             self._steps.note("away", trial_id, token, asked=asked)

@@ -10,13 +10,12 @@ import optuna
 from optuna.trial import TrialState
 
 from mnist_tune.contract.claim import Claim
-from mnist_tune.files.checkpoints import CheckpointFolder
-from mnist_tune.files.locations import Folder, Folders, checkpoints_of
+from mnist_tune.files.locations import Folder, Folders
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.queue import Queue
-from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
+from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.worker.loop import Ended, RunTrial, Worker
@@ -61,20 +60,14 @@ def work(
     log: Callable[[str], None] = print,
     max_trials: int | None = None,
     files: Path | None = None,
-    states: CheckpointFolder | None = None,
+    places: Folders | None = None,
 ) -> Ended:
     """Run a worker of the study in this process, with its files in `files`, else beside the SQLite file."""
     folder = files or Path(study.storage.engine.url.database or "").parent
     assert folder.is_absolute(), "name a folder for the files"
-    return Worker(
-        study,
-        run_trial,
-        states or checkpoints_of(study.uid, Folder(folder / "checkpoints", is_default=True)),
-        ArtifactFolder(folder / "artifacts"),
-        stop or StopRequest(),
-        log,
-        max_trials=max_trials,
-    ).work()
+    own = Folders(Folder(folder / "checkpoints", is_default=True), Folder(folder / "artifacts"))
+    direct = DirectStudy(study, places or own)
+    return Worker(direct, run_trial, stop or StopRequest(), log, max_trials=max_trials).work()
 
 
 def folders(folder: Path) -> Folders:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_tune.contract.lease import Lease
+from mnist_tune.contract.retrying import StorageRetry
+from mnist_tune.contract.study import Decision
 from mnist_tune.failures import AttemptFailed
-from mnist_tune.files.checkpoints import CheckpointFolder
-from mnist_tune.search.pruners import Decision
-from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.retrying import StorageRetry
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder
+from mnist_tune.files.locations import Folder, Folders
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.messages import SetUp
 from mnist_tune.worker.runner import Objective
 from mnist_tune.worker.signals import StopRequest
+from tests.support.attempts_by_hand import JudgedStudy
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import new_study
 
@@ -31,6 +32,13 @@ def start_training_process(folder: Path) -> TrainingProcess:
     return process
 
 
+class StudyWithStates(JudgedStudy):
+    """A study whose states lie in a folder that the training process knows already."""
+
+    def delete_state(self, checkpoint: Checkpoint) -> None:
+        CheckpointFolder(self._folders.checkpoints.path).delete(checkpoint.key)
+
+
 @dataclass
 class TrainedAttempts:
     """One attempt after another at the cells of a study, without a worker's loop."""
@@ -38,7 +46,7 @@ class TrainedAttempts:
     study: OpenStudy
     process: TrainingProcess
     states: CheckpointFolder
-    artifacts: ArtifactFolder
+    artifacts: Folder
 
     def __post_init__(self) -> None:
         self.queue = self.study.queue()
@@ -51,10 +59,9 @@ class TrainedAttempts:
     ) -> Attempt:
         claim = self.queue.claim("bench")
         assert claim is not None
-        lease = Lease(60.0)
-        job = self.study.spec.description
-        say = log or self.lines.append
-        attempt = Attempt(self.queue, claim, lease, self.stop, say, self.states, self.artifacts, job, decide)
+        places = Folders(Folder(self.states.path), self.artifacts)
+        direct = StudyWithStates(self.study, places, decide)
+        attempt = Attempt(direct, claim, Lease(60.0), self.stop, log or self.lines.append)
         attempt.trial.parameters = claim.parameters
         return attempt
 
@@ -67,7 +74,7 @@ class TrainedAttempts:
 
 def attempts_in(folder: Path, process: TrainingProcess, states: Path, text: str) -> TrainedAttempts:
     return TrainedAttempts(
-        new_study(folder, text), process, CheckpointFolder(states), ArtifactFolder(folder / "artifacts")
+        new_study(folder, text), process, CheckpointFolder(states), Folder(folder / "artifacts")
     )
 
 

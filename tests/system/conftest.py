@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mnist_tune.storage import retrying
+from mnist_tune.contract import retrying
 
 
 @pytest.fixture

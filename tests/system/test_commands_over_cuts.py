@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from mnist_tune.cli.options import console
+from mnist_tune.contract.study import worker_name
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.failures import Failure
-from mnist_tune.queue.worker_registry import Registration, worker_name
+from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.engine import storage_url

@@ -7,7 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from mnist_tune.contract.lease import LeaseLost
+from mnist_tune.contract.study import LeaseLost
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from mnist_tune.contract.study import Control
 from mnist_tune.failures import Failure
-from mnist_tune.queue.control import Control
 from mnist_tune.queue.worker_registry import Registration, WorkerState
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results

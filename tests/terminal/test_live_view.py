@@ -12,8 +12,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from mnist_tune.contract.study import Control
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.queue.control import Control
 from mnist_tune.results.study_results import Results
 from mnist_tune.terminal.glyphs import UNICODE
 from mnist_tune.terminal.live_view import live_view

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 
-from mnist_tune.contract.lease import LeaseLost
+from mnist_tune.contract.study import LeaseLost, StorageAway
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.storage.keys import CHECKPOINT, LOG
@@ -54,7 +53,7 @@ def test_epochs_done_while_the_storage_is_away_are_stored_with_the_next_beat(
         attempt.trial.epoch_done(made_epoch(2, 60.0), attempts.checkpoint(2))
         attempt.trial.epoch_done(made_epoch(3, 70.0), attempts.checkpoint(3))
         attempt.trial.check()  # the lease is as good as before
-        with pytest.raises(DBAPIError):
+        with pytest.raises(StorageAway):
             attempt.beat()
     assert "the storage does not answer; training goes on" in attempts.lines[-1]
     assert attempts.stored(attempt).intermediate_values == {1: 50.0}

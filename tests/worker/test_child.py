@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.contract.lease import Lease, LeaseLost
+from mnist_tune.contract.lease import Lease
+from mnist_tune.contract.study import Decision, LeaseLost
 from mnist_tune.failures import AttemptFailed, Pruned
 from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.mnist.dataset import load_training_images, split
@@ -15,7 +16,7 @@ from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
 from mnist_tune.jobs.mnist.network import MODEL_FILE
 from mnist_tune.jobs.mnist.trainer import Trainer
 from mnist_tune.results.reading import read_results
-from mnist_tune.search.pruners import Decision
+from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.worker.signals import StopRequest
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import new_study, without_times
@@ -43,7 +44,9 @@ def test_a_trial_ends_with_its_value_history_log_and_weights(attempts_of: Attemp
     assert set(kept) == {"log.txt", MODEL_FILE}
     for name, meta in kept.items():
         download_artifact(
-            artifact_store=this.artifacts, artifact_id=meta.artifact_id, file_path=str(tmp_path / name)
+            artifact_store=ArtifactFolder(this.artifacts.path),
+            artifact_id=meta.artifact_id,
+            file_path=str(tmp_path / name),
         )
     assert "epoch 2/2: training loss" in (tmp_path / "log.txt").read_text()
     assert len(load_model(tmp_path / MODEL_FILE).state_dict()) == 8

@@ -1,0 +1,15 @@
+"""What may be stored of an attempt, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+
+class Notes(TypedDict, total=False):
+    """User and system attributes by name, intermediate values by step, the metrics of epochs by number."""
+
+    user: Mapping[str, Any]
+    system: Mapping[str, Any]
+    reports: Mapping[int, float]
+    epochs: Mapping[int, Mapping[str, float | None]]

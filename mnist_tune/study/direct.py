@@ -1,0 +1,167 @@
+"""A study as a worker sees it whose machine reaches the study's storage and its folders itself."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from optuna.exceptions import UpdateFinishedTrialError
+
+from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import (
+    Decision,
+    LeaseLost,
+    Orders,
+    StorageAway,
+    StorageFailed,
+    worker_name,
+)
+from mnist_tune.failures import Failure
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, sweep
+from mnist_tune.files.locations import Folders, checkpoints_of
+from mnist_tune.files.writable import check_folders
+from mnist_tune.queue.worker_registry import Registration
+from mnist_tune.search.advisor import Guide
+from mnist_tune.spec.study_spec import Spec
+from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.database_errors import in_one_line
+from mnist_tune.storage.guarded import STORAGE_ERRORS
+from mnist_tune.storage.notes import Notes
+from mnist_tune.storage.retrying import why_it_may_pass
+from mnist_tune.study.open_study import OpenStudy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _told_to_workers(call: Callable[P, T]) -> Callable[P, T]:
+    """Let a call fail in the words of the contract."""
+
+    @functools.wraps(call)
+    def told(*arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return call(*arguments, **named)
+        except UpdateFinishedTrialError:
+            raise LeaseLost from None
+        except Exception as error:
+            if (why := why_it_may_pass(error)) is not None:
+                raise StorageAway(why) from error
+            if isinstance(error, STORAGE_ERRORS):
+                raise StorageFailed(in_one_line(error) or f"the storage failed: {error}") from error
+            raise
+
+    return told
+
+
+class DirectStudy:
+    """See `contract.study.StudyForWorkers`."""
+
+    def __init__(self, study: OpenStudy, folders: Folders) -> None:
+        self._study = study
+        self._folders = folders
+        self._queue = study.queue()
+        self._states: CheckpointFolder = checkpoints_of(study.uid, folders.checkpoints)
+        self._artifacts = ArtifactFolder(folders.artifacts.path)
+        self._registration: Registration | None = None
+        self._guide: Guide
+
+    @property
+    def name(self) -> str:
+        return self._study.name
+
+    @property
+    def spec(self) -> Spec:
+        return self._study.spec
+
+    @property
+    def prunes(self) -> bool:
+        return self.spec.pruner is not None
+
+    @property
+    def state_folder(self) -> Path:
+        return self._states.path
+
+    def check_folders(self) -> list[str]:
+        return check_folders(self._folders.checkpoints.path, self._folders.artifacts.path)
+
+    @_told_to_workers
+    def standing(self) -> Standing:
+        return self._queue.standing()
+
+    @_told_to_workers
+    def register(self, device: str) -> None:
+        if self._registration is None:
+            self._registration = Registration(self._study.storage, self._study.study_id, device)
+        lease = self._registration.register()
+        if lease is not None and lease != self.spec.lease:  # changed while this worker was starting
+            self._study = self._study.with_lease(lease)
+            self._queue = self._study.queue()
+        self._guide = self._study.guide()  # a study that Optuna cannot open is refused before a claim
+
+    @_told_to_workers
+    def beat(self, trial: int | None, units_per_second: float | None) -> Orders:
+        return self._registered.beat(trial, units_per_second)
+
+    @_told_to_workers
+    def leave(self, reason: str) -> None:
+        self._registered.leave(reason)
+
+    @_told_to_workers
+    def put_back_stale(self) -> dict[int, str]:
+        return self._queue.put_back_stale()
+
+    @_told_to_workers
+    def claim(self) -> Claim | None:
+        return self._queue.claim(worker_name())
+
+    @_told_to_workers
+    def parameters(self, claim: Claim) -> dict[str, Any]:
+        self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
+        return self._guide.parameters(claim)
+
+    @_told_to_workers
+    def renew(self, claim: Claim) -> None:
+        self._queue.beat(claim)
+
+    @_told_to_workers
+    def record(self, claim: Claim, notes: Notes) -> None:
+        self._queue.record(claim, **notes)
+
+    @_told_to_workers
+    def decide(self, claim: Claim) -> Decision:
+        return self._guide.decide(claim.trial_id)
+
+    @_told_to_workers
+    def complete(self, claim: Claim, value: float, notes: Notes) -> None:
+        self._queue.complete(claim, value, **notes)
+
+    @_told_to_workers
+    def prune(self, claim: Claim, value: float, notes: Notes) -> None:
+        self._queue.prune(claim, value, **notes)
+
+    @_told_to_workers
+    def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:
+        if not self._queue.give_back(claim, failure, system):
+            raise LeaseLost
+
+    def keep_files(self, claim: Claim, files: Mapping[str, bytes]) -> dict[str, str]:
+        return upload(self._artifacts, claim.token, files)
+
+    def delete_state(self, checkpoint: Checkpoint) -> None:
+        self._states.delete(checkpoint.key)
+
+    @_told_to_workers
+    def sweep(self, *, is_over: bool = False) -> None:
+        names = self._states.keys()  # listed first, so that states saved from now on are not deleted
+        sweep(self._states, names, *self._study.checkpoints_in_use())
+        self._artifacts.clear_up()
+        if is_over:
+            self._states.remove_if_empty()
+
+    @property
+    def _registered(self) -> Registration:
+        if self._registration is None:
+            raise AssertionError("a worker registers first")
+        return self._registration

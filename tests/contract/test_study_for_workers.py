@@ -1,0 +1,186 @@
+"""The contract between a worker and a study, which each way to a study keeps: `StudyForWorkers`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import Control, LeaseLost, StudyForWorkers
+from mnist_tune.failures import Failure
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
+from mnist_tune.queue.control import set_control
+from mnist_tune.queue.worker_registry import ask_to_drain
+from mnist_tune.results.reading import read_results
+from mnist_tune.study.direct import DirectStudy
+from mnist_tune.study.open_study import OpenStudy
+from tests.support.contract_calls import taken
+from tests.support.specs import SAMPLED_SPEC, TWO_CELLS
+from tests.support.studies import fail_behind_its_back, folders, new_study, opened_again
+
+STALE = Failure("lost", "it is gone")
+
+
+def saved(worker: StudyForWorkers, claim: Claim, epoch: int) -> Checkpoint:
+    """A state that the training process has left."""
+    key = checkpoint_key(claim.trial_id, claim.token, epoch)
+    return save(CheckpointFolder(worker.state_folder), key, epoch, b"state")
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def test_each_cell_is_claimed_once_and_then_the_study_is_finished(
+    study: OpenStudy, worker: StudyForWorkers
+) -> None:
+    claims = [taken(worker), taken(worker)]
+    assert (worker.claim(), worker.standing()) == (None, Standing.OPEN)
+    assert [worker.parameters(claim) for claim in claims] == [
+        {"learning_rate": rate} for rate in (claim.parameters["learning_rate"] for claim in claims)
+    ]
+    assert {claim.parameters["learning_rate"] for claim in claims} == {0.001, 0.0001}
+    for claim in claims:
+        worker.complete(claim, 90.0, {})
+    assert (worker.claim(), worker.standing()) == (None, Standing.FINISHED)
+    assert [trial.value for trial in read_results(study).complete] == [90.0, 90.0]
+
+
+def test_what_is_recorded_twice_is_stored_once(study: OpenStudy, worker: StudyForWorkers) -> None:
+    claim = taken(worker)
+    numbers = {"training_loss": 1.0, "validation_loss": 1.0, "validation_accuracy": 50.0, "seconds": 1.0}
+    for _ in range(2):
+        worker.record(claim, {"epochs": {1: numbers}, "reports": {1: 50.0}, "user": {"environment": {}}})
+    (trial, _) = read_results(study).attempts
+    assert [dict(epoch.numbers) for epoch in trial.history] == [numbers]
+    worker.renew(claim)
+    for _ in range(2):
+        worker.complete(claim, 50.0, {"epochs": {1: numbers}, "reports": {1: 50.0}})
+    assert [trial.value for trial in read_results(study).complete] == [50.0]
+
+
+def test_a_pruned_attempt_ends_its_cell(study: OpenStudy, worker: StudyForWorkers) -> None:
+    claim = taken(worker)
+    for _ in range(2):
+        worker.prune(claim, 40.0, {"reports": {1: 40.0}})
+    assert read_results(study).cells.pruned == 1
+
+
+def test_a_cell_that_is_given_back_begins_from_its_state(study: OpenStudy, worker: StudyForWorkers) -> None:
+    claim = taken(worker)
+    checkpoint = saved(worker, claim, 1)
+    pointer = {"key": checkpoint.key, "sha256": checkpoint.sha256, "epoch": 1}
+    worker.record(claim, {"system": {"mnist_tune:checkpoint": pointer}})
+    for _ in range(2):  # the second time it is known to be done
+        worker.give_back(claim, Failure("preempted", "drained"), {})
+    taken(worker)
+    again = taken(worker)
+    assert (again.checkpoint, again.parameters) == (checkpoint, claim.parameters)
+    first = read_results(study).attempts[0]
+    assert (first.state, first.failure) == ("failed", {"class": "preempted", "reason": "drained"})
+
+
+@pytest.mark.parametrize("what", ["renew", "record", "complete", "prune", "give_back"])
+def test_without_its_lease_an_attempt_changes_nothing(
+    study: OpenStudy, worker: StudyForWorkers, what: str
+) -> None:
+    claim = taken(worker)
+    fail_behind_its_back(study.storage.engine.url.render_as_string(hide_password=False), claim.trial_id)
+    before = read_results(study).attempts[0]
+    calls = {
+        "renew": lambda: worker.renew(claim),
+        "record": lambda: worker.record(claim, {"user": {"environment": {"device": "cpu"}}}),
+        "complete": lambda: worker.complete(claim, 99.0, {}),
+        "prune": lambda: worker.prune(claim, 99.0, {}),
+        "give_back": lambda: worker.give_back(claim, STALE, {}),
+    }
+    with pytest.raises(LeaseLost):
+        calls[what]()
+    assert read_results(study).attempts[0] == before
+
+
+def test_a_worker_is_told_to_drain_and_what_holds_for_the_study(
+    study: OpenStudy, worker: StudyForWorkers
+) -> None:
+    orders = worker.beat(None, None)
+    assert (orders.control, orders.drain) == (Control.RUNNING, False)
+    set_control(study.storage, study.study_id, Control.PAUSED)
+    assert (worker.beat(0, 12.5).control, worker.claim(), worker.standing()) == (
+        Control.PAUSED,
+        None,
+        Standing.PAUSED,
+    )
+    (registered,) = read_results(study).workers
+    assert (registered.trial, registered.units_per_second) == (0, 12.5)
+    ask_to_drain(study.storage, study.study_id, host=registered.host)
+    assert worker.beat(None, None).drain
+    worker.leave("it was drained")
+    assert read_results(study).workers[0].departure == "it was drained"
+
+
+def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path) -> None:
+    lease = "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 0.3\n"
+    study = new_study(tmp_path, TWO_CELLS + lease, database)
+    dead, alive = (DirectStudy(opened_again(study), folders(tmp_path)) for _ in range(2))
+    for each in (dead, alive):
+        each.register("cpu")
+    claim = taken(dead)
+    seen: dict[int, str] = {}
+    while not seen:
+        seen = alive.put_back_stale()
+    assert list(seen) == [claim.number]
+    with pytest.raises(LeaseLost):
+        dead.renew(claim)
+
+
+def test_missing_parameters_are_drawn_and_the_same_when_asked_again(database: str, tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=2), database)
+    worker: StudyForWorkers = DirectStudy(study, folders(tmp_path))
+    worker.register("cpu")
+    claim = taken(worker)
+    assert claim.parameters == {}
+    drawn = worker.parameters(claim)
+    assert set(drawn) == set(study.spec.search.axes)
+    assert worker.parameters(claim) == drawn
+    assert read_results(study).attempts[0].parameters == drawn
+
+
+def test_the_pruner_decides_from_what_is_stored(database: str, tmp_path: Path) -> None:
+    median = '\n[pruner]\nname = "median"\nn_startup_trials = 1\nn_warmup_steps = 0\n'
+    study = new_study(tmp_path, TWO_CELLS + median, database)
+    worker: StudyForWorkers = DirectStudy(study, folders(tmp_path))
+    assert worker.prunes
+    worker.register("cpu")
+    good, bad = taken(worker), taken(worker)
+    worker.complete(good, 90.0, {"reports": {1: 90.0}})
+    worker.record(bad, {"reports": {1: 10.0}})
+    assert worker.decide(bad).prune
+
+
+def test_files_are_kept_and_states_swept(study: OpenStudy, worker: StudyForWorkers, tmp_path: Path) -> None:
+    claim = taken(worker)
+    kept = worker.keep_files(claim, {"model.bin": b"weights"})
+    assert kept == worker.keep_files(claim, {"model.bin": b"weights"})  # a second call replaces the first
+    (pointer,) = kept.values()
+    assert json.loads(pointer)["filename"] == "model.bin"
+    old, new = saved(worker, claim, 1), saved(worker, claim, 2)
+    for _ in range(2):
+        worker.delete_state(old)
+    worker.sweep()
+    assert names_in(worker.state_folder) == {new.key}  # its trial runs, and may soon point to it
+    worker.complete(claim, 90.0, {"system": kept})
+    worker.complete(taken(worker), 90.0, {})
+    worker.sweep(is_over=True)
+    assert not worker.state_folder.exists()
+    assert read_results(study).attempts[0].artifacts.keys() == {"model.bin"}
+
+
+def test_a_workers_loop_needs_neither_optuna_nor_a_database() -> None:
+    modules = "mnist_tune.worker.loop, mnist_tune.worker.runner, mnist_tune.worker.child"
+    code = f"import sys, {modules}; print({{'optuna', 'sqlalchemy', 'torch'}} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "set()\n"
