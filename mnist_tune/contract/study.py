@@ -6,12 +6,13 @@ A worker knows a study by these calls alone, wherever the study is. It needs nei
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.errors import MnistTuneError
@@ -52,6 +53,23 @@ class Orders:
     drain: bool
 
 
+@dataclass(frozen=True)
+class WorkerFacts:
+    """Who a worker is, as it tells the study with each call about itself."""
+
+    id: str
+    """32 hexadecimal digits, new for each worker."""
+    name: str
+    host: str
+    pid: int
+    device: str
+
+    @classmethod
+    def of_this_process(cls, device: str) -> Self:
+        """A new worker in this process, which trains on `device`."""
+        return cls(new_token(), worker_name(), socket.gethostname(), os.getpid(), device)
+
+
 class Decision(NamedTuple):
     """What a pruner decides for a trial after an epoch."""
 
@@ -64,7 +82,8 @@ class StudyForWorkers(Protocol):
     """A study as a worker sees it.
 
     Every call may be repeated after it has raised StorageAway, even if only its answer was lost. Calls for an
-    attempt raise LeaseLost, and change nothing, if its lease is gone. Any call may raise StorageFailed.
+    attempt raise LeaseLost, and change nothing, if its lease is gone. Any call may raise StorageFailed. Who
+    answers need not remember earlier calls.
     """
 
     @property
@@ -89,20 +108,23 @@ class StudyForWorkers(Protocol):
     def standing(self) -> Standing:
         """Why no cell can be claimed. Raises MnistTuneError if the study was deleted."""
 
-    def register(self, device: str) -> None:
-        """Tell that this worker is here, and take over the [lease] that holds now."""
+    def register(self, worker: WorkerFacts) -> None:
+        """Tell that a worker is here, and take over the [lease] that holds now."""
 
-    def beat(self, trial: int | None, units_per_second: float | None) -> Orders:
-        """Tell that this worker lives, and on which trial it works how fast."""
+    def beat(self, worker: WorkerFacts, trial: int | None, units_per_second: float | None) -> Orders:
+        """Tell that a worker lives, and on which trial it works how fast."""
 
-    def leave(self, reason: str) -> None:
-        """Tell why this worker leaves."""
+    def leave(self, worker: WorkerFacts, reason: str) -> None:
+        """Tell why a worker leaves."""
 
     def put_back_stale(self) -> dict[int, str]:
         """Fail attempts whose workers are silent, put their cells back; what happened, by trial number."""
 
-    def claim(self) -> Claim | None:
-        """Claim the next waiting cell; None if no cell can be claimed."""
+    def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
+        """Claim the next waiting cell, or say why no cell can be claimed.
+
+        `token` is a new one. If an earlier call has claimed a cell with it, this cell is the answer.
+        """
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
         """A claimed trial's parameters; missing ones are drawn. Raises Damaged."""
@@ -125,6 +147,15 @@ class StudyForWorkers(Protocol):
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:
         """End the attempt as failed, and put its cell back if its retry budget allows."""
 
+    def fetch_state(self, claim: Claim) -> None:
+        """Put the state from which a claimed trial goes on where the training process finds it.
+
+        Raises OSError. A state that is not there is none: the trial then begins anew.
+        """
+
+    def keep_state(self, claim: Claim, checkpoint: Checkpoint) -> None:
+        """Keep a state that the training process has left. Raises OSError."""
+
     def keep_files(self, claim: Claim, files: Mapping[str, bytes]) -> dict[str, str]:
         """Keep final files; returns the attributes that point to them. Raises OSError."""
 
@@ -136,6 +167,11 @@ class StudyForWorkers(Protocol):
 
         `is_over`: nothing more will be kept.
         """
+
+
+def new_token() -> str:
+    """A secret that nobody can guess, and that nobody else has made: 32 hexadecimal digits."""
+    return secrets.token_hex(16)
 
 
 def worker_name() -> str:

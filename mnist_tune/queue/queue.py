@@ -8,7 +8,6 @@ Every method may be called again after a storage error, even if only the answer 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, Unpack
 
@@ -18,7 +17,7 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.contract.claim import Claim, Standing
-from mnist_tune.contract.study import Control
+from mnist_tune.contract.study import Control, new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import cells_of, claim_first, read_cell, unexplained
@@ -43,17 +42,16 @@ class Queue:
         self._returns = Returns(storage, study_id, self._now)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
-        self._unanswered: str | None = None
-        """The token of a claim whose call ended in a storage error; the claim may have been made anyway."""
 
-    def claim(self, worker: str) -> Claim | None:
-        """Claim the next waiting cell for the worker with this name; None if no cell can be claimed."""
+    def claim(self, worker: str, token: str | None = None) -> Claim | None:
+        """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
+
+        The claim has a new token, or the given one: then a cell that an earlier call has claimed with it is
+        the answer.
+        """
         with self._storage.transaction() as session:
-            claim = self._made(session)
-            if claim is None:
-                self._unanswered = secrets.token_hex(16)
-                claim = self._take(session, self._unanswered, worker)
-        self._unanswered = None
+            made = self._made(session, token) if token is not None else None
+            claim = made or self._take(session, token or new_token(), worker)
         if claim is not None:
             self._storage.claims[claim.trial_id] = claim.token
         return claim
@@ -148,13 +146,11 @@ class Queue:
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})
         return self._claimed(session, row.trial_id, row.number, token)
 
-    def _made(self, session: orm.Session) -> Claim | None:
+    def _made(self, session: orm.Session, token: str) -> Claim | None:
         """The claim that an earlier call made although its answer was lost; None if there is none."""
-        if self._unanswered is None:
-            return None
-        mine = self._cells(TrialState.RUNNING), claimed_with(self._unanswered)
+        mine = self._cells(TrialState.RUNNING), claimed_with(token)
         row = session.execute(select(trials.c.trial_id, trials.c.number).where(*mine)).one_or_none()
-        return None if row is None else self._claimed(session, row.trial_id, row.number, self._unanswered)
+        return None if row is None else self._claimed(session, row.trial_id, row.number, token)
 
     def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
         """The claim on a trial, with its cell read in the claim's transaction rather than through Optuna."""

@@ -5,9 +5,6 @@ A table of our own has one row for each worker.
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,7 +15,7 @@ import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import orm, select
 
-from mnist_tune.contract.study import Orders, worker_name
+from mnist_tune.contract.study import Orders, WorkerFacts
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.queue.cells import lock_study
@@ -173,14 +170,13 @@ def ask_to_drain(
 
 
 class Registration:
-    """This process's row in the registry. Every method may be repeated after a storage error."""
+    """A worker's row in the registry. Every method may be repeated after a storage error."""
 
-    def __init__(self, storage: GuardedStorage, study_id: int, device: str) -> None:
+    def __init__(self, storage: GuardedStorage, study_id: int, worker: WorkerFacts) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._worker_id = secrets.token_hex(16)
-        self._device = device
-        self._mine = workers.c.worker_id == self._worker_id
+        self._worker = worker
+        self._mine = sqlalchemy.and_(workers.c.worker_id == worker.id, workers.c.study_id == study_id)
 
     def register(self) -> LeaseSettings | None:
         """Write this worker's row, and forget workers that were last heard of long ago.
@@ -189,12 +185,12 @@ class Registration:
         this worker in the registry.
         """
         row: dict[str, Any] = {
-            "worker_id": self._worker_id,
+            "worker_id": self._worker.id,
             "study_id": self._study_id,
-            "name": worker_name(),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "device": self._device,
+            "name": self._worker.name,
+            "host": self._worker.host,
+            "pid": self._worker.pid,
+            "device": self._worker.device,
             "drain": False,
         }
         self._storage.migrate()  # an older version, or a copy by stock Optuna, has no such table

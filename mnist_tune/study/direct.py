@@ -16,7 +16,7 @@ from mnist_tune.contract.study import (
     Orders,
     StorageAway,
     StorageFailed,
-    worker_name,
+    WorkerFacts,
 )
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, sweep
@@ -64,8 +64,7 @@ class DirectStudy:
         self._queue = study.queue()
         self._states: CheckpointFolder = checkpoints_of(study.uid, folders.checkpoints)
         self._artifacts = ArtifactFolder(folders.artifacts.path)
-        self._registration: Registration | None = None
-        self._guide: Guide
+        self._known_guide: Guide | None = None
 
     @property
     def name(self) -> str:
@@ -91,35 +90,33 @@ class DirectStudy:
         return self._queue.standing()
 
     @_told_to_workers
-    def register(self, device: str) -> None:
-        if self._registration is None:
-            self._registration = Registration(self._study.storage, self._study.study_id, device)
-        lease = self._registration.register()
+    def register(self, worker: WorkerFacts) -> None:
+        lease = self._registration(worker).register()
         if lease is not None and lease != self.spec.lease:  # changed while this worker was starting
             self._study = self._study.with_lease(lease)
             self._queue = self._study.queue()
-        self._guide = self._study.guide()  # a study that Optuna cannot open is refused before a claim
+        self._guide()  # a study that Optuna cannot open is refused before a claim
 
     @_told_to_workers
-    def beat(self, trial: int | None, units_per_second: float | None) -> Orders:
-        return self._registered.beat(trial, units_per_second)
+    def beat(self, worker: WorkerFacts, trial: int | None, units_per_second: float | None) -> Orders:
+        return self._registration(worker).beat(trial, units_per_second)
 
     @_told_to_workers
-    def leave(self, reason: str) -> None:
-        self._registered.leave(reason)
+    def leave(self, worker: WorkerFacts, reason: str) -> None:
+        self._registration(worker).leave(reason)
 
     @_told_to_workers
     def put_back_stale(self) -> dict[int, str]:
         return self._queue.put_back_stale()
 
     @_told_to_workers
-    def claim(self) -> Claim | None:
-        return self._queue.claim(worker_name())
+    def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
+        return self._queue.claim(worker.name, token) or self._queue.standing()
 
     @_told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:
         self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
-        return self._guide.parameters(claim)
+        return self._guide().parameters(claim)
 
     @_told_to_workers
     def renew(self, claim: Claim) -> None:
@@ -131,7 +128,7 @@ class DirectStudy:
 
     @_told_to_workers
     def decide(self, claim: Claim) -> Decision:
-        return self._guide.decide(claim.trial_id)
+        return self._guide().decide(claim.trial_id)
 
     @_told_to_workers
     def complete(self, claim: Claim, value: float, notes: Notes) -> None:
@@ -145,6 +142,12 @@ class DirectStudy:
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:
         if not self._queue.give_back(claim, failure, system):
             raise LeaseLost
+
+    def fetch_state(self, claim: Claim) -> None:
+        pass  # the training process reads the study's own folder
+
+    def keep_state(self, claim: Claim, checkpoint: Checkpoint) -> None:
+        pass
 
     def keep_files(self, claim: Claim, files: Mapping[str, bytes]) -> dict[str, str]:
         return upload(self._artifacts, claim.token, files)
@@ -160,8 +163,10 @@ class DirectStudy:
         if is_over:
             self._states.remove_if_empty()
 
-    @property
-    def _registered(self) -> Registration:
-        if self._registration is None:
-            raise AssertionError("a worker registers first")
-        return self._registration
+    def _registration(self, worker: WorkerFacts) -> Registration:
+        return Registration(self._study.storage, self._study.study_id, worker)
+
+    def _guide(self) -> Guide:
+        if self._known_guide is None:
+            self._known_guide = self._study.guide()
+        return self._known_guide

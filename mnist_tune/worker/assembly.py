@@ -12,6 +12,7 @@ from mnist_tune.contract.study import (
     StorageAway,
     StorageFailed,
     StudyForWorkers,
+    WorkerFacts,
     worker_name,
 )
 from mnist_tune.errors import MnistTuneError, UserError
@@ -91,5 +92,6 @@ def run_worker(
 def _note_in_the_study(study: StudyForWorkers, device: str, departure: str) -> None:
     """Store why this worker could not begin, for people who do not see its output."""
     with suppress(StorageAway, StorageFailed):  # the error itself is more important
-        study.register(device)
-        study.leave(departure)
+        worker = WorkerFacts.of_this_process(device)
+        study.register(worker)
+        study.leave(worker, departure)

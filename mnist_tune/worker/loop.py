@@ -5,11 +5,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.lease import Heartbeat, Lease
 from mnist_tune.contract.retrying import StorageRetry
-from mnist_tune.contract.study import Control, LeaseLost, StorageAway, StudyForWorkers
+from mnist_tune.contract.study import (
+    Control,
+    LeaseLost,
+    StorageAway,
+    StudyForWorkers,
+    WorkerFacts,
+    new_token,
+)
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import AttemptFailed, Failure, Pruned
 from mnist_tune.text.wording import first_line, parameters_text
@@ -56,7 +64,7 @@ class Worker:
         self._run_trial = run_trial
         self._stop = stop
         self._log = log
-        self._device = device
+        self._me = WorkerFacts.of_this_process(device)
         self._max_trials = max_trials
         self._ask = StorageRetry(study.spec.lease.storage_timeout, log, hurry=lambda: stop.times > 1)
         self._in_hand: Attempt | None = None
@@ -65,7 +73,7 @@ class Worker:
 
     def work(self) -> Ended:
         """Register, work until there is a reason to leave, and return that reason."""
-        self._ask(lambda: self._study.register(self._device))
+        self._ask(lambda: self._study.register(self._me))
         self._sweep()
         try:
             with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval, self._log):
@@ -90,17 +98,16 @@ class Worker:
                 return Ended.ENOUGH
             for number, what in self._ask(self._study.put_back_stale).items():
                 self._log(f"trial {number}: {what}")
-            claim = self._ask(self._study.claim)
-            if claim is not None:
-                self._run(claim)
-                done += 1
-                if self._failures_in_a_row >= claim.limits.failures_in_a_row > 0:
-                    return Ended.FAILING
+            claim = self._ask(partial(self._study.claim, self._me, new_token()))
+            if isinstance(claim, Standing):
+                if claim in LEAVES:
+                    return LEAVES[claim]
+                self._stop.wait(STAND_BY_SECONDS)  # paused, or the last cells run elsewhere and may come back
                 continue
-            standing = self._ask(self._study.standing)
-            if standing in LEAVES:
-                return LEAVES[standing]
-            self._stop.wait(STAND_BY_SECONDS)  # paused, or the last cells run elsewhere and one may come back
+            self._run(claim)
+            done += 1
+            if self._failures_in_a_row >= claim.limits.failures_in_a_row > 0:
+                return Ended.FAILING
         return Ended.STOPPED
 
     def _run(self, claim: Claim) -> None:
@@ -158,9 +165,9 @@ class Worker:
         except LeaseLost:
             attempt = None
         if attempt is None:
-            orders = self._study.beat(None, None)
+            orders = self._study.beat(self._me, None, None)
         else:
-            orders = self._study.beat(attempt.claim.number, attempt.trial.units_per_second)
+            orders = self._study.beat(self._me, attempt.claim.number, attempt.trial.units_per_second)
         if orders.drain and not self._stop.requested:
             self._stop.request("the worker was drained by 'mnist-tune drain'")
         if orders.control is Control.CANCELLED and not self._stop.requested:
@@ -175,4 +182,4 @@ class Worker:
 
     def _leave(self, reason: str) -> None:
         with suppress(StorageAway):  # others will see the worker fall silent
-            self._study.leave(reason)
+            self._study.leave(self._me, reason)

@@ -96,9 +96,9 @@ class LoggedQueue(Queue):
         super().__init__(study.storage, study.study_id, study.spec)
         self._log = study.log
 
-    def claim(self, worker: str) -> Claim | None:
+    def claim(self, worker: str, token: str | None = None) -> Claim | None:
         begun = time.monotonic()
-        claim = super().claim(worker)
+        claim = super().claim(worker, token)
         if claim is not None:
             self._log.claims.append(Call.since(begun, claim.parameters))
         return claim

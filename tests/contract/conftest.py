@@ -9,6 +9,7 @@ import pytest
 from mnist_tune.contract.study import StudyForWorkers
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.contract_calls import ME
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import folders, new_study, opened_again
 
@@ -29,5 +30,5 @@ def far(study: OpenStudy, tmp_path: Path) -> OpenStudy:
 def worker(far: OpenStudy, tmp_path: Path) -> StudyForWorkers:
     """The same study as a registered worker sees it."""
     seen: StudyForWorkers = DirectStudy(far, folders(tmp_path))
-    seen.register("cpu")
+    seen.register(ME)
     return seen

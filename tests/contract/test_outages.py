@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from mnist_tune.contract.study import StorageAway, StudyForWorkers
+from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.study import StorageAway, StudyForWorkers, new_token
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.contract_calls import taken
+from tests.support.contract_calls import ME, taken
 from tests.support.storage_faults import away, lost_answer
 
 CALLS = ("standing", "register", "beat", "put_back_stale", "claim", "renew", "record", "complete", "leave")
@@ -20,17 +21,17 @@ CALLS = ("standing", "register", "beat", "put_back_stale", "claim", "renew", "re
 def test_a_call_over_an_outage_says_so_and_may_be_repeated(
     study: OpenStudy, far: OpenStudy, worker: StudyForWorkers, what: str
 ) -> None:
-    claim = taken(worker)
+    claim, token = taken(worker), new_token()
     calls: dict[str, Callable[[], object]] = {
         "standing": worker.standing,
-        "register": lambda: worker.register("cpu"),
-        "beat": lambda: worker.beat(0, None),
+        "register": lambda: worker.register(ME),
+        "beat": lambda: worker.beat(ME, 0, None),
         "put_back_stale": worker.put_back_stale,
-        "claim": worker.claim,
+        "claim": lambda: worker.claim(ME, token),
         "renew": lambda: worker.renew(claim),
         "record": lambda: worker.record(claim, {"user": {"environment": {}}}),
         "complete": lambda: worker.complete(claim, 90.0, {}),
-        "leave": lambda: worker.leave("done"),
+        "leave": lambda: worker.leave(ME, "done"),
     }
     if what not in ("standing", "put_back_stale"):  # a locked SQLite file can be read
         with away(far.storage), pytest.raises(StorageAway) as told:
@@ -42,9 +43,13 @@ def test_a_call_over_an_outage_says_so_and_may_be_repeated(
 def test_a_claim_whose_answer_was_lost_is_the_one_that_is_given(
     study: OpenStudy, far: OpenStudy, worker: StudyForWorkers
 ) -> None:
+    token = new_token()
     with lost_answer(far.storage), pytest.raises(StorageAway):
-        worker.claim()
-    assert taken(worker).number == 0
+        worker.claim(ME, token)
+    claim = worker.claim(ME, token)
+    assert isinstance(claim, Claim)
+    assert (claim.number, claim.token) == (0, token)
+    worker.renew(claim)
     assert [trial.state for trial in read_results(study).attempts] == ["running", "waiting"]
 
 

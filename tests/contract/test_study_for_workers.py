@@ -18,7 +18,7 @@ from mnist_tune.queue.worker_registry import ask_to_drain
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.contract_calls import taken
+from tests.support.contract_calls import ME, asked, taken
 from tests.support.specs import SAMPLED_SPEC, TWO_CELLS
 from tests.support.studies import fail_behind_its_back, folders, new_study, opened_again
 
@@ -39,14 +39,14 @@ def test_each_cell_is_claimed_once_and_then_the_study_is_finished(
     study: OpenStudy, worker: StudyForWorkers
 ) -> None:
     claims = [taken(worker), taken(worker)]
-    assert (worker.claim(), worker.standing()) == (None, Standing.OPEN)
+    assert (asked(worker), worker.standing()) == (Standing.OPEN, Standing.OPEN)
     assert [worker.parameters(claim) for claim in claims] == [
         {"learning_rate": rate} for rate in (claim.parameters["learning_rate"] for claim in claims)
     ]
     assert {claim.parameters["learning_rate"] for claim in claims} == {0.001, 0.0001}
     for claim in claims:
         worker.complete(claim, 90.0, {})
-    assert (worker.claim(), worker.standing()) == (None, Standing.FINISHED)
+    assert (asked(worker), worker.standing()) == (Standing.FINISHED, Standing.FINISHED)
     assert [trial.value for trial in read_results(study).complete] == [90.0, 90.0]
 
 
@@ -106,19 +106,19 @@ def test_without_its_lease_an_attempt_changes_nothing(
 def test_a_worker_is_told_to_drain_and_what_holds_for_the_study(
     study: OpenStudy, worker: StudyForWorkers
 ) -> None:
-    orders = worker.beat(None, None)
+    orders = worker.beat(ME, None, None)
     assert (orders.control, orders.drain) == (Control.RUNNING, False)
     set_control(study.storage, study.study_id, Control.PAUSED)
-    assert (worker.beat(0, 12.5).control, worker.claim(), worker.standing()) == (
+    assert (worker.beat(ME, 0, 12.5).control, asked(worker), worker.standing()) == (
         Control.PAUSED,
-        None,
+        Standing.PAUSED,
         Standing.PAUSED,
     )
     (registered,) = read_results(study).workers
     assert (registered.trial, registered.units_per_second) == (0, 12.5)
     ask_to_drain(study.storage, study.study_id, host=registered.host)
-    assert worker.beat(None, None).drain
-    worker.leave("it was drained")
+    assert worker.beat(ME, None, None).drain
+    worker.leave(ME, "it was drained")
     assert read_results(study).workers[0].departure == "it was drained"
 
 
@@ -127,7 +127,7 @@ def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path) -> No
     study = new_study(tmp_path, TWO_CELLS + lease, database)
     dead, alive = (DirectStudy(opened_again(study), folders(tmp_path)) for _ in range(2))
     for each in (dead, alive):
-        each.register("cpu")
+        each.register(ME)
     claim = taken(dead)
     seen: dict[int, str] = {}
     while not seen:
@@ -140,7 +140,7 @@ def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path) -> No
 def test_missing_parameters_are_drawn_and_the_same_when_asked_again(database: str, tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=2), database)
     worker: StudyForWorkers = DirectStudy(study, folders(tmp_path))
-    worker.register("cpu")
+    worker.register(ME)
     claim = taken(worker)
     assert claim.parameters == {}
     drawn = worker.parameters(claim)
@@ -154,7 +154,7 @@ def test_the_pruner_decides_from_what_is_stored(database: str, tmp_path: Path) -
     study = new_study(tmp_path, TWO_CELLS + median, database)
     worker: StudyForWorkers = DirectStudy(study, folders(tmp_path))
     assert worker.prunes
-    worker.register("cpu")
+    worker.register(ME)
     good, bad = taken(worker), taken(worker)
     worker.complete(good, 90.0, {"reports": {1: 90.0}})
     worker.record(bad, {"reports": {1: 10.0}})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.tables import workers
@@ -59,7 +60,7 @@ def test_a_file_is_removed_only_through_what_it_was_added_to(worked_on: OpenStud
 def test_a_study_is_deleted_with_all_that_belongs_to_it_also_under_its_workers(
     worked_on: OpenStudy, client: Client, files: ArtifactFolder, tmp_path: Path, with_files: bool
 ) -> None:
-    Registration(worked_on.storage, worked_on.study_id, "cpu")
+    Registration(worked_on.storage, worked_on.study_id, WorkerFacts.of_this_process("cpu"))
     checkpoints = tmp_path / "checkpoints" / worked_on.uid
     checkpoints.mkdir(parents=True)
     upload_to_study = client("POST", f"/api/artifacts/{worked_on.study_id}", CONTENT_OF_ANY_ROUTE)

@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from mnist_tune.cli import app
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.errors import MISTAKE
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
@@ -157,7 +158,7 @@ def test_the_commands_that_ask_workers_work_as_they_stand(
     monkeypatch.setattr("socket.gethostname", lambda: "gpu-1")
     assert command("create-study", str(STUDIES / "seed-grid.toml")).code == 0
     study = open_study(open_storage(storage_url()), "seed-grid")
-    Registration(study.storage, study.study_id, "cuda:0").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cuda:0")).register()
     for line in ASKING_WORKERS:
         there = line.replace("postgresql://tuner@database-host/studies", "sqlite:///server.db")
         answer = command(*shlex.split(there)[1:])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
@@ -71,7 +72,7 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
             if words[1] == "drain":
                 monkeypatch.setattr("socket.gethostname", lambda: "gpu-2")
                 study = open_study(open_storage(storage_url(url)), "seed-grid")
-                Registration(study.storage, study.study_id, "cuda:0").register()
+                Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cuda:0")).register()
                 monkeypatch.undo()
             answer = finish(start_command(*words[1:], folder=tmp_path, url=url))
             assert (answer.returncode, answer.stderr) == (0, ""), f"{line}: {answer.stdout}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from mnist_tune.contract.study import Control, worker_name
+from mnist_tune.contract.study import Control, WorkerFacts, worker_name
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.queue.control import set_control
 from mnist_tune.queue.worker_registry import Registration
@@ -162,7 +162,7 @@ def test_status_shows_every_worker_with_what_it_does(worker: Background, command
 
 def test_a_worker_that_is_gone_without_a_word_is_shown_as_silent(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path)
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     assert read_results(study).workers[0].state == "idle"
     with study.storage.transaction() as session:
         last_beat = session.execute(select(workers.c.last_beat)).scalar_one()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from mnist_tune.contract.study import Control, Orders
+from mnist_tune.contract.study import Control, Orders, WorkerFacts
 from mnist_tune.errors import UserError
 from mnist_tune.queue.control import set_control
 from mnist_tune.queue.worker_registry import (
@@ -40,7 +40,7 @@ def enter(study: OpenStudy, monkeypatch: pytest.MonkeyPatch) -> Enter:
 
     def register(host: str) -> Registration:
         monkeypatch.setattr(socket, "gethostname", lambda: host)
-        registration = Registration(study.storage, study.study_id, "cpu")
+        registration = Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu"))
         registration.register()
         return registration
 
@@ -145,7 +145,7 @@ def test_a_worker_that_a_step_of_the_clock_has_others_forget_is_there_again_with
     assert len(rows(study)) == 2
     working.beat(3, 1_000.0)
     assert {row.trial for row in rows(study)} == {3, None}
-    ask_to_drain(study.storage, study.study_id, host="new")  # where this process now says it is
+    ask_to_drain(study.storage, study.study_id, host="near")
     assert working.beat(3, 1_000.0) == DRAIN
 
 

@@ -11,7 +11,7 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
 from mnist_tune.contract.retrying import StorageRetry
-from mnist_tune.contract.study import Control
+from mnist_tune.contract.study import Control, WorkerFacts, new_token
 from mnist_tune.failures import Failure
 from mnist_tune.queue.control import read_control, set_control
 from mnist_tune.queue.worker_registry import Registration, WorkerRow, ask_to_drain, read_registry
@@ -55,7 +55,8 @@ class StudyBehindALink:
 
 
 def a_claim(link: StudyBehindALink) -> None:
-    claim = link.with_answer_lost(lambda: link.queue.claim("worker"))
+    token = new_token()
+    claim = link.with_answer_lost(lambda: link.queue.claim("worker", token))
     assert link.states() == ["running", "waiting"]
     link.queue.complete(claim, 42.0)
     assert link.states() == ["complete", "waiting"]
@@ -110,13 +111,13 @@ def a_study_paused(link: StudyBehindALink) -> None:
 
 
 def a_worker_registered(link: StudyBehindALink) -> None:
-    registration = Registration(link.far.storage, link.far.study_id, "cpu")
+    registration = Registration(link.far.storage, link.far.study_id, WorkerFacts.of_this_process("cpu"))
     link.with_answer_lost(registration.register)
     assert len(link.workers()) == 1
 
 
 def a_worker_drained(link: StudyBehindALink) -> None:
-    Registration(link.study.storage, link.study.study_id, "cpu").register()
+    Registration(link.study.storage, link.study.study_id, WorkerFacts.of_this_process("cpu")).register()
     (worker,) = link.workers()
     far = link.far
     names = link.with_answer_lost(lambda: ask_to_drain(far.storage, far.study_id, worker=worker.name))

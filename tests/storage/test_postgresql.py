@@ -12,6 +12,7 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy.pool import QueuePool
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
@@ -105,7 +106,7 @@ def test_a_heartbeat_in_flight_keeps_the_lease(postgres: str, tmp_path: Path) ->
 
 def test_stock_optuna_deletes_a_study_with_all_its_workers(postgres: str, tmp_path: Path) -> None:
     study = new_study(tmp_path, url=postgres)
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     optuna.delete_study(study_name="tiny", storage=study.storage.url)
     with psycopg.connect(postgres) as connection:
         for table in ("studies", "trials", "mnist_tune_workers"):
@@ -166,7 +167,7 @@ def test_a_time_that_python_has_none_for_hides_no_other_and_ends_no_worker(
     study = new_study(tmp_path, ONE_CELL + lease_lines(0.1, 0.3), postgres)
     queue = study.queue()
     claim = take(queue)
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     with psycopg.connect(postgres, autocommit=True) as connection:
         for table, column in (
             ("trial_heartbeats", "heartbeat"),

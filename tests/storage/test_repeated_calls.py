@@ -7,20 +7,23 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy.exc import DBAPIError
 
+from mnist_tune.contract.study import new_token
 from mnist_tune.failures import Failure
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.storage_faults import away, lost_answer
 from tests.support.stored_epochs import stored_numbers
 from tests.support.studies import fail_behind_its_back, states, take
 
+TOKEN = new_token()
 BROKEN = Failure("exception", "it broke")
 
 
 def test_a_claim_whose_answer_was_lost_is_recognised(study: OpenStudy) -> None:
     queue = study.queue()
     with lost_answer(study.storage), pytest.raises(DBAPIError):
-        queue.claim("worker")
-    claim = take(queue)
+        queue.claim("worker", TOKEN)
+    claim = queue.claim("worker", TOKEN)
+    assert claim is not None
     assert claim.number == 0
     assert claim.parameters == study.optuna_study().trials[0].params
     assert states(study) == [TrialState.RUNNING, *[TrialState.WAITING] * 7]
@@ -31,17 +34,21 @@ def test_a_claim_whose_answer_was_lost_is_recognised(study: OpenStudy) -> None:
 def test_a_claim_that_never_reached_the_storage_is_made_anew(study: OpenStudy) -> None:
     queue = study.queue()
     with away(study.storage), pytest.raises(DBAPIError):
-        queue.claim("worker")
+        queue.claim("worker", TOKEN)
     assert states(study) == [TrialState.WAITING] * 8
-    assert take(queue).number == 0
+    claim = queue.claim("worker", TOKEN)
+    assert claim is not None
+    assert claim.number == 0
 
 
 def test_a_claim_that_was_lost_to_others_before_it_was_known_is_not_taken_up(study: OpenStudy) -> None:
     queue = study.queue()
     with lost_answer(study.storage), pytest.raises(DBAPIError):
-        queue.claim("worker")
+        queue.claim("worker", TOKEN)
     fail_behind_its_back(study.storage.url, study.optuna_study().trials[0]._trial_id)
-    assert take(queue).number == 1
+    claim = queue.claim("worker", TOKEN)
+    assert claim is not None
+    assert claim.number == 1
 
 
 def test_a_lost_answer_that_said_no_is_no_claim(study: OpenStudy) -> None:
@@ -49,8 +56,8 @@ def test_a_lost_answer_that_said_no_is_no_claim(study: OpenStudy) -> None:
     while queue.claim("worker"):
         pass
     with lost_answer(study.storage), pytest.raises(DBAPIError):
-        queue.claim("worker")
-    assert queue.claim("worker") is None
+        queue.claim("worker", TOKEN)
+    assert queue.claim("worker", TOKEN) is None
 
 
 def test_a_record_whose_answer_was_lost_may_be_stored_again(study: OpenStudy) -> None:

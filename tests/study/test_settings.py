@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
@@ -147,7 +148,7 @@ def test_the_original_file_is_not_refused_for_settings_alone(tmp_path: Path, com
 
 def test_a_lease_that_would_have_workers_fail_each_other_waits_until_they_have_left(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    registration = Registration(study.storage, study.study_id, "cpu")
+    registration = Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu"))
     registration.register()
     for change in (
         ["lease.heartbeat_interval=30", "lease.grace_period=100"],
@@ -188,7 +189,10 @@ def test_a_worker_that_comes_at_the_last_moment_before_a_change_is_seen(
     other = opened_again(study)
 
     def locked_after_another_came(session: orm.Session, study_id: int) -> None:
-        assert Registration(other.storage, study_id, "cpu").register() == study.spec.lease
+        assert (
+            Registration(other.storage, study_id, WorkerFacts.of_this_process("cpu")).register()
+            == study.spec.lease
+        )
         lock_study(session, study_id)
 
     monkeypatch.setattr("mnist_tune.study.settings.lock_study", locked_after_another_came)

@@ -10,6 +10,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration, read_registry
@@ -106,7 +107,7 @@ def test_stock_optuna_deletes_a_study_and_no_worker_of_it_is_on_the_next(
 
 def fill_every_table(study: OpenStudy) -> None:
     """Let the study have a row of every kind."""
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     queue = study.queue()
     queue.record(take(queue), reports={1: 50.0})
     queue.complete(take(queue), 50.0)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from mnist_tune.contract.claim import Claim
-from mnist_tune.contract.study import StudyForWorkers
+from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import StudyForWorkers, WorkerFacts, new_token
+
+ME = WorkerFacts.of_this_process("cpu")
 
 
 def taken(worker: StudyForWorkers) -> Claim:
-    claim = worker.claim()
-    assert claim is not None
+    claim = asked(worker)
+    assert isinstance(claim, Claim)
     return claim
+
+
+def asked(worker: StudyForWorkers) -> Claim | Standing:
+    """The answer to a new claim."""
+    return worker.claim(ME, new_token())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key
 from mnist_tune.queue.worker_registry import Registration
@@ -95,7 +96,7 @@ def _work_on(folder: Path, name: str) -> None:
     """Make two complete cells, one failed and tried again, one with a checkpoint, and one that runs."""
     study = open_study(open_file(folder), name)
     queue = study.queue()
-    registration = Registration(study.storage, study.study_id, "cpu (a CPU)")
+    registration = Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu (a CPU)"))
     registration.register()
     registration.beat(3, 1000.0)
     for number in range(5):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mnist_tune.cli.options import console
-from mnist_tune.contract.study import worker_name
+from mnist_tune.contract.study import WorkerFacts, worker_name
 from mnist_tune.errors import FAILED, MISTAKE
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
@@ -46,7 +46,7 @@ def begun_study(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     work(study, train_three_epochs, max_trials=4, files=folder)
     queue = study.queue()
     assert queue.give_back(take(queue), Failure("non_finite", "the loss is nan"))
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     take(queue)
     assert create_study(study.storage, tiny_spec(folder, GRID_SPEC))
     queue = open_study(study.storage, "grid").queue()

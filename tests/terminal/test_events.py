@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from mnist_tune.contract.study import Control
+from mnist_tune.contract.study import Control, WorkerFacts
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration, WorkerState
 from mnist_tune.results.reading import read_results
@@ -125,7 +125,7 @@ def test_stored_text_cannot_command_the_terminal(study: OpenStudy) -> None:
     run_epochs(study, [91.0], complete=True, precision="bf16\x1b]0;mine\x07")
     (warning,) = read_results(study).warnings
     assert "\x1b" not in warning
-    Registration(study.storage, study.study_id, "cuda\x1b[31m").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cuda\x1b[31m")).register()
     assert "\x1b" not in drawn(workers_table(read_results(study)), width=120)
 
 

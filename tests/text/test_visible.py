@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import insert
 
+from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
@@ -64,9 +65,9 @@ def study(tmp_path: Path) -> OpenStudy:
         for trial_id in (complete.trial_id, failed.trial_id):
             session.execute(insert(parameters).values(row | {"trial_id": trial_id}))
         session.execute(insert(studies).values(study_name=HOSTILE))
-    registration = Registration(study.storage, study.study_id, HOSTILE)
+    registration = Registration(study.storage, study.study_id, WorkerFacts.of_this_process(HOSTILE))
     registration.register()
-    Registration(study.storage, study.study_id, HOSTILE).register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process(HOSTILE)).register()
     registration.leave(HOSTILE)
     with study.storage.transaction() as session:
         session.execute(workers.update().values(name=HOSTILE, host=HOSTILE))
