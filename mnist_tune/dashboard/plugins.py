@@ -15,7 +15,7 @@ from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.records.epochs import last_epochs
-from mnist_tune.records.stored_spec import as_stored_spec
+from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
 from mnist_tune.storage.optuna_internals import trial_id_of

@@ -19,8 +19,8 @@ from sqlalchemy import orm, select
 from mnist_tune.errors import Damaged
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.values import Text, load, parse
+from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CLAIM, HISTORY, RESULT, SPEC, VERSION
 from mnist_tune.storage.optuna_internals import study_attributes

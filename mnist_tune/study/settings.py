@@ -13,10 +13,11 @@ from sqlalchemy import orm, select
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.worker_registry import WorkerState, registry_in
-from mnist_tune.records.stored_spec import SETTINGS_TABLES, stored_spec
+from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, current_name
+from mnist_tune.spec.stored import SETTINGS_TABLES
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.heartbeat_monitor import age_or_damage, last_heartbeats
 from mnist_tune.records.columns import epoch_rows
-from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.records.trials import StoredTrials, read_trials
 from mnist_tune.records.values import Text, load
+from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.database_errors import driver_error, explain
 from mnist_tune.storage.engine import snapshot

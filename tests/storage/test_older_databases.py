@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 
 from mnist_tune.errors import Damaged
 from mnist_tune.jobs.hyperparameters import MOST
-from mnist_tune.records.stored_spec import as_stored_spec
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.sections import FORMER_NAMES
+from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from tests.support.commands import Command
