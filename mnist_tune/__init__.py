@@ -16,6 +16,7 @@ The wings, from top to bottom. Each imports only from those below it; tests/test
 
     cli/           one file a command: parse, one call, print
     api/           studies from Python, for scripts and notebooks: what this module hands out
+    serve/         a head, which hands out the cells of its storage over HTTP, and its client
     dashboard/     optuna-dashboard over our storage, filled in and guarded
     report/        a study as one HTML file
     terminal/      a study as text for a terminal

@@ -18,6 +18,7 @@ from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
@@ -92,7 +93,7 @@ class StudyForWorkers(Protocol):
 
     @property
     def spec(self) -> Spec:
-        """The spec; its [lease] is the one that held when this worker registered."""
+        """The spec as it was when the study was opened."""
 
     @property
     def prunes(self) -> bool:
@@ -108,8 +109,8 @@ class StudyForWorkers(Protocol):
     def standing(self) -> Standing:
         """Why no cell can be claimed. Raises MnistTuneError if the study was deleted."""
 
-    def register(self, worker: WorkerFacts) -> None:
-        """Tell that a worker is here, and take over the [lease] that holds now."""
+    def register(self, worker: WorkerFacts) -> LeaseSettings:
+        """Tell that a worker is here; returns the [lease] that holds for it."""
 
     def beat(self, worker: WorkerFacts, trial: int | None, units_per_second: float | None) -> Orders:
         """Tell that a worker lives, and on which trial it works how fast."""

@@ -35,22 +35,29 @@ def refused(folder: Path) -> str | None:
 def check_folders(checkpoints: Path, artifacts: Path) -> list[str]:
     """Check before hours of training that its files can be kept; returns warnings about full disks.
 
-    A full disk is only a warning: it may pass, and results need no room there.
-
     Raises:
         UserError: a folder cannot be written to, or made.
     """
-    warnings = []
-    for option, folder, kept in (
-        ("--artifacts", artifacts, "weights and logs"),
-        ("--checkpoints", checkpoints, "states to go on from"),
-    ):
-        try:
-            try_to_write(folder)
-        except OSError as error:
-            why = error.strerror or str(error)
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                refusal = f"{option}: {folder} cannot keep {kept} ({why}); name another folder"
-                raise UserError(refusal) from None
-            warnings.append(f"{folder}: {why}: until there is room, no {kept} are kept")
-    return warnings
+    return [
+        *check_folder("--artifacts", artifacts, "weights and logs"),
+        *check_folder("--checkpoints", checkpoints, "states to go on from"),
+    ]
+
+
+def check_folder(option: str, folder: Path, kept: str) -> list[str]:
+    """Check that a folder can keep files; `option` names it, and `kept` says what these are.
+
+    A full disk is only a warning, which is returned: it may pass, and results need no room there.
+
+    Raises:
+        UserError: the folder cannot be written to, or made.
+    """
+    try:
+        try_to_write(folder)
+    except OSError as error:
+        why = error.strerror or str(error)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            refusal = f"{option}: {folder} cannot keep {kept} ({why}); name another folder"
+            raise UserError(refusal) from None
+        return [f"{folder}: {why}: until there is room, no {kept} are kept"]
+    return []

@@ -70,14 +70,24 @@ def upload(store: ArtifactFolder, token: str, files: Mapping[str, bytes]) -> dic
 
     A second call replaces what the first one wrote. Raises OSError.
     """
-    attributes = {}
+    attributes: dict[str, str] = {}
     for name, content in files.items():
-        artifact_id = str(uuid.uuid5(uuid.UUID(hex=token), name))
-        store.write(artifact_id, io.BytesIO(content))
-        mimetype, encoding = mimetypes.guess_type(name)
-        meta = ArtifactMeta(artifact_id, name, mimetype or "application/octet-stream", encoding)
-        attributes[ARTIFACTS_ATTR_PREFIX + artifact_id] = json.dumps(asdict(meta))
+        artifact = artifact_of(token, name)
+        store.write(artifact.artifact_id, io.BytesIO(content))
+        attributes |= pointer_to(artifact)
     return attributes
+
+
+def artifact_of(token: str, name: str) -> ArtifactMeta:
+    """The artifact that is the file of this name of the attempt with this claim token."""
+    artifact_id = str(uuid.uuid5(uuid.UUID(hex=token), name))
+    mimetype, encoding = mimetypes.guess_type(name)
+    return ArtifactMeta(artifact_id, name, mimetype or "application/octet-stream", encoding)
+
+
+def pointer_to(artifact: ArtifactMeta) -> dict[str, str]:
+    """The attribute of a trial that lists an artifact."""
+    return {ARTIFACTS_ATTR_PREFIX + artifact.artifact_id: json.dumps(asdict(artifact))}
 
 
 def owned_ids(stored: Mapping[str, str]) -> set[str]:

@@ -7,6 +7,7 @@ late write is stored all the same. Here the check is an UPDATE of the trial's ro
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Unpack
@@ -54,6 +55,8 @@ class GuardedStorage(ReadableStorage):
         """The claim tokens of this process by trial id, for writers that name no token."""
         self.deadline = deadline or Deadline()
         """How long the server may be silent."""
+        self._groups: dict[int, orm.Session] = {}
+        """The sessions of the groups that threads are in, by thread."""
         self._tables: set[str] = set()
         """The names of our own tables that were seen in the database."""
         try:
@@ -67,8 +70,28 @@ class GuardedStorage(ReadableStorage):
         event.listen(self.engine, "handle_error", _lost_connection, retval=True)
 
     @contextmanager
+    def group(self) -> Iterator[None]:
+        """One transaction for all that this thread begins in the block; each of them is a savepoint of it.
+
+        What was done in the block is stored at its end, or nothing of it. Methods of Optuna's, and those that
+        take our locks, are not to be called in it.
+        """
+        with self.transaction() as session:
+            if self.engine.dialect.name == "sqlite":
+                lock(session.connection())  # Python's driver begins no transaction for a savepoint
+            self._groups[threading.get_ident()] = session
+            try:
+                yield
+            finally:
+                del self._groups[threading.get_ident()]
+
+    @contextmanager
     def transaction(self) -> Iterator[orm.Session]:
         """One transaction, committed at the end of the block or rolled back by an exception in it."""
+        if (whole := self._groups.get(threading.get_ident())) is not None:
+            with whole.begin_nested():
+                yield whole
+            return
         session = self.scoped_session()
         try:
             yield session

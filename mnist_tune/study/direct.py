@@ -19,13 +19,16 @@ from mnist_tune.contract.study import (
     WorkerFacts,
 )
 from mnist_tune.failures import Failure
+from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, sweep
 from mnist_tune.files.locations import Folders, checkpoints_of
+from mnist_tune.files.stored_names import inside
 from mnist_tune.files.writable import check_folders
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.search.advisor import Guide
+from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.artifacts import ArtifactFolder, upload
+from mnist_tune.storage.artifacts import ArtifactFolder, artifact_of, pointer_to, upload
 from mnist_tune.storage.database_errors import in_one_line
 from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.storage.notes import Notes
@@ -36,7 +39,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _told_to_workers(call: Callable[P, T]) -> Callable[P, T]:
+def told_to_workers(call: Callable[P, T]) -> Callable[P, T]:
     """Let a call fail in the words of the contract."""
 
     @functools.wraps(call)
@@ -85,60 +88,61 @@ class DirectStudy:
     def check_folders(self) -> list[str]:
         return check_folders(self._folders.checkpoints.path, self._folders.artifacts.path)
 
-    @_told_to_workers
+    @told_to_workers
     def standing(self) -> Standing:
         return self._queue.standing()
 
-    @_told_to_workers
-    def register(self, worker: WorkerFacts) -> None:
+    @told_to_workers
+    def register(self, worker: WorkerFacts) -> LeaseSettings:
         lease = self._registration(worker).register()
         if lease is not None and lease != self.spec.lease:  # changed while this worker was starting
             self._study = self._study.with_lease(lease)
             self._queue = self._study.queue()
         self._guide()  # a study that Optuna cannot open is refused before a claim
+        return self.spec.lease
 
-    @_told_to_workers
+    @told_to_workers
     def beat(self, worker: WorkerFacts, trial: int | None, units_per_second: float | None) -> Orders:
         return self._registration(worker).beat(trial, units_per_second)
 
-    @_told_to_workers
+    @told_to_workers
     def leave(self, worker: WorkerFacts, reason: str) -> None:
         self._registration(worker).leave(reason)
 
-    @_told_to_workers
+    @told_to_workers
     def put_back_stale(self) -> dict[int, str]:
         return self._queue.put_back_stale()
 
-    @_told_to_workers
+    @told_to_workers
     def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
         return self._queue.claim(worker.name, token) or self._queue.standing()
 
-    @_told_to_workers
+    @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:
         self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
         return self._guide().parameters(claim)
 
-    @_told_to_workers
+    @told_to_workers
     def renew(self, claim: Claim) -> None:
         self._queue.beat(claim)
 
-    @_told_to_workers
+    @told_to_workers
     def record(self, claim: Claim, notes: Notes) -> None:
         self._queue.record(claim, **notes)
 
-    @_told_to_workers
+    @told_to_workers
     def decide(self, claim: Claim) -> Decision:
         return self._guide().decide(claim.trial_id)
 
-    @_told_to_workers
+    @told_to_workers
     def complete(self, claim: Claim, value: float, notes: Notes) -> None:
         self._queue.complete(claim, value, **notes)
 
-    @_told_to_workers
+    @told_to_workers
     def prune(self, claim: Claim, value: float, notes: Notes) -> None:
         self._queue.prune(claim, value, **notes)
 
-    @_told_to_workers
+    @told_to_workers
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:
         if not self._queue.give_back(claim, failure, system):
             raise LeaseLost
@@ -155,13 +159,25 @@ class DirectStudy:
     def delete_state(self, checkpoint: Checkpoint) -> None:
         self._states.delete(checkpoint.key)
 
-    @_told_to_workers
+    @told_to_workers
     def sweep(self, *, is_over: bool = False) -> None:
         names = self._states.keys()  # listed first, so that states saved from now on are not deleted
         sweep(self._states, names, *self._study.checkpoints_in_use())
         self._artifacts.clear_up()
         if is_over:
             self._states.remove_if_empty()
+
+    def state_path(self, key: str) -> Path:
+        """Where the state with this key lies. Raises ValueError for what is no key of a state."""
+        return inside(self.state_folder, stored_names.checkpoint_key(key))
+
+    def file_path(self, claim: Claim, name: str) -> tuple[Path, dict[str, str]]:
+        """Where a final file of an attempt lies, and the attribute that points to it.
+
+        Raises ValueError for what is no name of a file.
+        """
+        artifact = artifact_of(claim.token, stored_names.file_name(name))
+        return self._artifacts.path(artifact.artifact_id), pointer_to(artifact)
 
     def _registration(self, worker: WorkerFacts) -> Registration:
         return Registration(self._study.storage, self._study.study_id, worker)

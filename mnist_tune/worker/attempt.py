@@ -41,7 +41,7 @@ class Attempt:
     def beat(self) -> None:
         """Renew the lease, and store what could not be stored before. Raises LeaseLost."""
         self._record.lease.renew(lambda: self._study.renew(self.claim))
-        self._record.store()
+        self._record.store_if_free()
 
     def complete(self, value: float, ask: StorageRetry) -> None:
         """End the trial and its cell with the objective's value.
@@ -71,6 +71,6 @@ class Attempt:
             LeaseLost: another worker has the cell.
         """
         self.say(f"{failure.kind}: {first_line(failure.reason)}")
-        files = self._record.upload({})
+        files = self._record.upload({}, ask)
         ask(self._record.store)
         ask(lambda: self._study.give_back(self.claim, failure, files))

@@ -14,7 +14,7 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import StorageAway, StudyForWorkers
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, WEIGHTS
+from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, STATE, WEIGHTS
 from mnist_tune.storage.notes import Notes
 from mnist_tune.text.wording import last_lines
 from mnist_tune.worker.attempt_log import AttemptLog
@@ -50,6 +50,8 @@ class AttemptRecord:
         self._objective = study.spec.description.objective
         self._log = log
         self._lock = threading.Lock()
+        self._sending = threading.RLock()
+        """Held while a state is sent and all else is stored, which must wait for it."""
         self._unstored = _Unstored()
         self._stored_checkpoint = claim.checkpoint
         self._lines = AttemptLog()
@@ -93,7 +95,16 @@ class AttemptRecord:
 
     def store(self) -> None:
         """Store everything that is not stored yet, and renew the lease. Raises LeaseLost."""
-        self.lease.renew(self._store)
+        with self._sending:
+            self.lease.renew(self._store)
+
+    def store_if_free(self) -> None:
+        """Call `store`, unless another thread is doing so: a state may take long. Raises LeaseLost."""
+        if self._sending.acquire(blocking=False):
+            try:
+                self.store()
+            finally:
+                self._sending.release()
 
     def store_now(self) -> bool:
         """Call `store`; returns False if the storage is away. Raises LeaseLost."""
@@ -113,10 +124,10 @@ class AttemptRecord:
         decided: dict[str, Any],
     ) -> None:
         """Store all that is left, together with the trial's end. Raises LeaseLost."""
-        kept = self.upload(files) | decided
+        kept = self.upload(files, ask) | decided
 
         def write() -> None:
-            notes = self._unstored.notes
+            notes = self._unstored.notes(self._unstored.checkpoint)
             notes["system"] = {**notes["system"], **kept}
             end(self.claim, value, notes)
 
@@ -124,14 +135,14 @@ class AttemptRecord:
             self.lease.renew(lambda: ask(write))
         self.delete(self._stored_checkpoint, self._unstored.checkpoint)
 
-    def upload(self, files: dict[str, bytes]) -> dict[str, str]:
+    def upload(self, files: dict[str, bytes], ask: StorageRetry) -> dict[str, str]:
         """Write the final files; returns the attributes that point to them, and the log as an attribute."""
-        pointers, problem = self._write(files)
+        pointers, problem = self._write(files, ask)
         if problem:
             self.say(f"its weights could not be kept as an artifact: {problem}")
             self.note_unsaved(WEIGHTS, problem)
         whole = "".join(f"{line}\n" for line in self._lines.lines())
-        of_the_log, problem = self._write({LOG_FILE: whole.encode()})
+        of_the_log, problem = self._write({LOG_FILE: whole.encode()}, ask)
         if problem:
             self.say(f"its log could not be kept as an artifact: {problem}")
         end = last_lines(self._lines.lines(MAX_LOG_LENGTH // 2), MAX_LOG_LENGTH)
@@ -140,23 +151,44 @@ class AttemptRecord:
     def delete(self, *checkpoints: Checkpoint | None) -> None:
         """Delete states to which nothing points any more; None is skipped."""
         for checkpoint in filter(None, checkpoints):
-            with suppress(OSError):  # a later sweep deletes it
+            with suppress(OSError, StorageAway):  # a later sweep deletes it
                 self._study.delete_state(checkpoint)
 
     def _store(self) -> None:
+        kept = self._keep_state()
         with self._lock:
             record = self._unstored
-            if not (record.user or record.epochs or record.decided or record.checkpoint):
+            if not (record.user or record.epochs or record.decided or kept):
                 return
-            self._study.record(self.claim, record.notes)
-            self._unstored = _Unstored()
-            if record.checkpoint is not None:
+            self._study.record(self.claim, record.notes(kept))
+            newer = record.checkpoint if record.checkpoint != kept else None  # added while this one was kept
+            self._unstored = _Unstored(checkpoint=newer)
+            if kept is not None:
                 self.delete(self._stored_checkpoint)  # the old state has no pointer now
-                self._stored_checkpoint = record.checkpoint
+                self._stored_checkpoint = kept
 
-    def _write(self, files: dict[str, bytes]) -> tuple[dict[str, str], str | None]:
+    def _keep_state(self) -> Checkpoint | None:
+        """Have the newest state kept, before anything points to it; returns it."""
+        with self._lock:
+            checkpoint = self._unstored.checkpoint
+        if checkpoint is None:
+            return None
         try:
-            return self._study.keep_files(self.claim, files), None
+            self._study.keep_state(self.claim, checkpoint)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            with self._lock:
+                if self._unstored.checkpoint == checkpoint:
+                    self._unstored.checkpoint = None
+            self.delete(checkpoint)
+            self.say(f"no checkpoint was kept: {reason}")
+            self.note_unsaved(STATE, reason)
+            return None
+        return checkpoint
+
+    def _write(self, files: dict[str, bytes], ask: StorageRetry) -> tuple[dict[str, str], str | None]:
+        try:
+            return ask(lambda: self._study.keep_files(self.claim, files)), None
         except OSError as error:
             return {}, error.strerror or str(error)
 
@@ -173,9 +205,8 @@ class _Unstored:
     """System attributes that the pruner wants kept with the trial."""
     checkpoint: Checkpoint | None = None
 
-    @property
-    def notes(self) -> Notes:
-        """All of it in the form that the queue takes."""
-        pointer = {} if self.checkpoint is None else {CHECKPOINT: asdict(self.checkpoint)}
+    def notes(self, checkpoint: Checkpoint | None) -> Notes:
+        """All of it in the form that the queue takes, with the pointer to this state."""
+        pointer = {} if checkpoint is None else {CHECKPOINT: asdict(checkpoint)}
         system = self.decided | pointer
         return Notes(user=self.user, system=system, reports=self.reports, epochs=self.epochs)

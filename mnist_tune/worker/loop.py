@@ -67,16 +67,17 @@ class Worker:
         self._me = WorkerFacts.of_this_process(device)
         self._max_trials = max_trials
         self._ask = StorageRetry(study.spec.lease.storage_timeout, log, hurry=lambda: stop.times > 1)
+        self._lease = study.spec.lease
         self._in_hand: Attempt | None = None
         self._failures_in_a_row = 0
         self._last_failure = ""
 
     def work(self) -> Ended:
         """Register, work until there is a reason to leave, and return that reason."""
-        self._ask(lambda: self._study.register(self._me))
+        self._lease = self._ask(lambda: self._study.register(self._me))
         self._sweep()
         try:
-            with Heartbeat(self._beat, self._study.spec.lease.heartbeat_interval, self._log):
+            with Heartbeat(self._beat, self._lease.heartbeat_interval, self._log):
                 ended = self._loop()
         except BaseException as error:
             self._leave(first_line(f"{type(error).__name__}: {error}"))
@@ -112,7 +113,7 @@ class Worker:
 
     def _run(self, claim: Claim) -> None:
         """Run one claimed trial and store how it ended."""
-        lease = Lease(self._study.spec.lease.grace_period)
+        lease = Lease(self._lease.grace_period)
         attempt = Attempt(self._study, claim, lease, self._stop, self._log)
         self._in_hand = attempt
         try:
@@ -139,6 +140,7 @@ class Worker:
                 raise AttemptFailed(Failure("exception", f"what is stored of it cannot be read: {damage}"))
             trial = attempt.trial
             trial.parameters = self._ask(lambda: self._study.parameters(claim))
+            self._fetch_state(attempt)
             trial.say(f"begins with {parameters_text(trial.parameters)}")
             value = self._run_trial(trial)
             attempt.complete(value, self._ask)
@@ -156,6 +158,13 @@ class Worker:
             failure = Failure.of_exception(error)
         attempt.give_back(failure, self._ask)
         return failure
+
+    def _fetch_state(self, attempt: Attempt) -> None:
+        """Have the state from which the trial goes on at hand; without it the trial begins anew."""
+        try:
+            self._ask(lambda: self._study.fetch_state(attempt.claim))
+        except OSError as error:
+            attempt.say(f"its state cannot be fetched: {error.strerror or error}")
 
     def _beat(self) -> None:
         attempt = self._in_hand

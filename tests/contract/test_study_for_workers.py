@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,26 @@ import pytest
 from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.study import Control, LeaseLost, StudyForWorkers
 from mnist_tune.failures import Failure
-from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, load, save
 from mnist_tune.queue.control import set_control
 from mnist_tune.queue.worker_registry import ask_to_drain
 from mnist_tune.results.reading import read_results
-from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
+from tests.contract.conftest import See
 from tests.support.contract_calls import ME, asked, taken
 from tests.support.specs import SAMPLED_SPEC, TWO_CELLS
-from tests.support.studies import fail_behind_its_back, folders, new_study, opened_again
+from tests.support.studies import fail_behind_its_back, new_study, opened_again
 
 STALE = Failure("lost", "it is gone")
 
 
 def saved(worker: StudyForWorkers, claim: Claim, epoch: int) -> Checkpoint:
-    """A state that the training process has left."""
+    """A state that the training process has left, and that the study has kept."""
     key = checkpoint_key(claim.trial_id, claim.token, epoch)
-    return save(CheckpointFolder(worker.state_folder), key, epoch, b"state")
+    checkpoint = save(CheckpointFolder(worker.state_folder), key, epoch, b"state")
+    for _ in range(2):
+        worker.keep_state(claim, checkpoint)
+    return checkpoint
 
 
 def names_in(folder: Path) -> set[str]:
@@ -80,6 +84,8 @@ def test_a_cell_that_is_given_back_begins_from_its_state(study: OpenStudy, worke
     taken(worker)
     again = taken(worker)
     assert (again.checkpoint, again.parameters) == (checkpoint, claim.parameters)
+    worker.fetch_state(again)
+    assert load(CheckpointFolder(worker.state_folder), checkpoint) == b"state"
     first = read_results(study).attempts[0]
     assert (first.state, first.failure) == ("failed", {"class": "preempted", "reason": "drained"})
 
@@ -122,25 +128,24 @@ def test_a_worker_is_told_to_drain_and_what_holds_for_the_study(
     assert read_results(study).workers[0].departure == "it was drained"
 
 
-def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path) -> None:
+def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path, see: See) -> None:
     lease = "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 0.3\n"
     study = new_study(tmp_path, TWO_CELLS + lease, database)
-    dead, alive = (DirectStudy(opened_again(study), folders(tmp_path)) for _ in range(2))
-    for each in (dead, alive):
-        each.register(ME)
-    claim = taken(dead)
-    seen: dict[int, str] = {}
-    while not seen:
-        seen = alive.put_back_stale()
-    assert list(seen) == [claim.number]
+    worker = see(opened_again(study))
+    claim = taken(worker)
+    while read_results(study).attempts[0].state == "running":
+        worker.put_back_stale()
+        time.sleep(0.01)
     with pytest.raises(LeaseLost):
-        dead.renew(claim)
+        worker.renew(claim)
+    assert [trial.state for trial in read_results(study).attempts] == ["failed", "waiting", "waiting"]
 
 
-def test_missing_parameters_are_drawn_and_the_same_when_asked_again(database: str, tmp_path: Path) -> None:
+def test_missing_parameters_are_drawn_and_the_same_when_asked_again(
+    database: str, tmp_path: Path, see: See
+) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=2), database)
-    worker: StudyForWorkers = DirectStudy(study, folders(tmp_path))
-    worker.register(ME)
+    worker = see(opened_again(study))
     claim = taken(worker)
     assert claim.parameters == {}
     drawn = worker.parameters(claim)
@@ -149,12 +154,11 @@ def test_missing_parameters_are_drawn_and_the_same_when_asked_again(database: st
     assert read_results(study).attempts[0].parameters == drawn
 
 
-def test_the_pruner_decides_from_what_is_stored(database: str, tmp_path: Path) -> None:
+def test_the_pruner_decides_from_what_is_stored(database: str, tmp_path: Path, see: See) -> None:
     median = '\n[pruner]\nname = "median"\nn_startup_trials = 1\nn_warmup_steps = 0\n'
     study = new_study(tmp_path, TWO_CELLS + median, database)
-    worker: StudyForWorkers = DirectStudy(study, folders(tmp_path))
+    worker = see(opened_again(study))
     assert worker.prunes
-    worker.register(ME)
     good, bad = taken(worker), taken(worker)
     worker.complete(good, 90.0, {"reports": {1: 90.0}})
     worker.record(bad, {"reports": {1: 10.0}})

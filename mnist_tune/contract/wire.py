@@ -1,0 +1,122 @@
+"""The contract's calls as JSON: its own signatures say what is sent, and what comes back."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+from mnist_tune.contract.study import LeaseLost, StorageAway, StorageFailed, StudyForWorkers
+from mnist_tune.errors import Damaged, MnistTuneError, UserError
+
+API = 1
+"""The version of what is sent. It changes when an older program could misunderstand it."""
+CALLS = (
+    *("standing", "register", "beat", "leave", "claim", "parameters", "renew", "record", "decide"),
+    *("complete", "prune", "give_back", "delete_state", "sweep"),
+)
+"""The calls that are sent as they are. Files have their own requests, and a head puts cells back itself."""
+
+
+class OfStudy(BaseModel):
+    """What every call says first: the study, and which one of this name."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+    study: str
+    uid: str
+
+
+class OpenedStudy(OfStudy):
+    """What a worker is told of a study before all else."""
+
+    spec: dict[str, Any]
+    """The spec as it is stored."""
+
+
+class Call(NamedTuple):
+    """How one call is sent and answered."""
+
+    arguments: type[OfStudy]
+    names: tuple[str, ...]
+    """The names of the call's own arguments."""
+    answer: TypeAdapter[Any]
+
+    def sent(self, study: str, uid: str, arguments: Mapping[str, Any]) -> bytes:
+        """The body of a request."""
+        return self.arguments(study=study, uid=uid, **arguments).model_dump_json().encode()
+
+
+@functools.cache
+def call(name: str) -> Call:
+    """How the call of this name is sent. Raises KeyError if it is not one of `CALLS`."""
+    if name not in CALLS:
+        raise KeyError(name)
+    method = getattr(StudyForWorkers, name)
+    types = get_type_hints(method)
+    parameters = [each for each in inspect.signature(method).parameters.values() if each.name != "self"]
+    fields: dict[str, Any] = {
+        each.name: (types[each.name], ... if each.default is each.empty else each.default)
+        for each in parameters
+    }
+    arguments = create_model(f"Arguments of {name}", __base__=OfStudy, **fields)
+    return Call(arguments, tuple(fields), TypeAdapter(types["return"]))
+
+
+class Failure(NamedTuple):
+    """How a failure of a call is told: by a word, and by a status of HTTP."""
+
+    error: type[Exception]
+    kind: str
+    status: int
+
+
+FAILURES = (
+    Failure(LeaseLost, "lease_lost", 409),
+    Failure(StorageAway, "away", 503),
+    Failure(StorageFailed, "failed", 500),
+    Failure(UserError, "user_error", 400),
+    Failure(MnistTuneError, "error", 500),
+    Failure(Damaged, "damaged", 422),
+    Failure(OSError, "file", 507),
+)
+"""The errors that the contract names. A class stands before those from which it is derived."""
+
+
+class Told(BaseModel):
+    """The body of an answer that is a failure."""
+
+    kind: str
+    message: str
+
+
+def told(error: Exception) -> tuple[int, Told] | None:
+    """The status and the body that tell of an error; None for one that the contract does not name."""
+    for failure in FAILURES:
+        if isinstance(error, failure.error):
+            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            return failure.status, Told(kind=failure.kind, message=words)
+    return None
+
+
+def message(body: bytes) -> str | None:
+    """What an answer says in words; None if it says nothing in our form."""
+    try:
+        return Told.model_validate_json(body).message
+    except ValidationError:
+        return None
+
+
+def untold(body: bytes) -> Exception | None:
+    """The error of which an answer tells; None if it tells of none that the contract names."""
+    try:
+        answer = Told.model_validate_json(body)
+    except ValidationError:
+        return None
+    for failure in FAILURES:
+        if failure.kind == answer.kind:
+            return failure.error(answer.message) if answer.message else failure.error()
+    return None

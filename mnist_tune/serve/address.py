@@ -1,0 +1,56 @@
+"""The address of a head, as it is written where else a database's URL is."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
+
+from mnist_tune.errors import UserError
+
+SCHEMES = ("http", "https")
+FINGERPRINT = re.compile(r"sha256=([0-9a-f]{64})")
+
+
+class HeadAddress(NamedTuple):
+    """Where a head listens, and the SHA-256 of its own certificate, in hexadecimal digits, if it has one."""
+
+    url: str
+    fingerprint: str | None = None
+
+    def __str__(self) -> str:
+        return self.url if self.fingerprint is None else f"{self.url}#sha256={self.fingerprint}"
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> Self:
+        """The address in `text`; errors call it by `source`, which says where it was written.
+
+        Raises:
+            UserError: it is none.
+        """
+        form = f"{source}: write http://HOST:PORT, or the whole line that 'mnist-tune serve' has printed"
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError:
+            raise UserError(form) from None
+        if parts.username or parts.password:
+            # The text is not shown: it holds a secret.
+            raise UserError(f"{source}: a head takes no user and no password; set $MNIST_TUNE_TOKEN")
+        if parts.scheme not in SCHEMES or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise UserError(form)
+        fingerprint = None
+        if parts.fragment:
+            known = FINGERPRINT.fullmatch(parts.fragment)
+            if known is None or parts.scheme != "https":
+                raise UserError(
+                    f"{source}: a certificate's fingerprint is 64 digits: https://HOST:PORT#sha256=..."
+                )
+            fingerprint = known[1]
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return cls(f"{parts.scheme}://{host}:{port or 8080}", fingerprint)
+
+
+def is_head(text: str) -> bool:
+    """Whether the text of a storage names a head, and not a database."""
+    return text.strip().partition("://")[0].lower() in SCHEMES

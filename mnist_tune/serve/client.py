@@ -1,0 +1,155 @@
+"""Asks a head over HTTP, and tells its failures in the words of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from mnist_tune import __version__
+from mnist_tune.contract import wire
+from mnist_tune.contract.study import StorageAway, StorageFailed
+from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.files.atomic_write import open_file, whole_file
+from mnist_tune.serve.address import HeadAddress
+from mnist_tune.serve.pinned import pinned_context
+from mnist_tune.text.wording import first_line
+
+TOKEN_VARIABLE = "MNIST_TUNE_TOKEN"
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+"""After so many seconds without an answer a head is asked again."""
+COMES_BACK = {408, 425, 429, 502, 503, 504}
+"""Statuses of a head, or of what stands before it, that pass."""
+PIECE = 1 << 18
+
+
+class Head:
+    """A head, with one connection for each thread that asks it at the same time."""
+
+    def __init__(self, address: HeadAddress, token: str | None = None) -> None:
+        """The token is $MNIST_TUNE_TOKEN unless it is given."""
+        self.address = address
+        token = token or os.environ.get(TOKEN_VARIABLE)
+        headers = {"User-Agent": f"mnist-tune/{__version__}", "Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {_sendable(token.strip())}"
+        self._headers = headers
+        self._timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        self._http: httpx.Client | None = None
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Ask again after so many seconds without an answer, if this is shorter than the default."""
+        self._timeout = httpx.Timeout(min(ANSWER_SECONDS, seconds), connect=min(CONNECT_SECONDS, seconds))
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
+        """The answer to a question. Raises as `post`."""
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: bytes) -> httpx.Response:
+        """The answer to a JSON text.
+
+        Raises:
+            StorageAway: there is no answer now; the same question may be answered later.
+            UserError: the token is not known, or the head is of another version.
+            LeaseLost, StorageFailed, MnistTuneError, OSError: so the head has answered.
+        """
+        return self._ask("POST", path, content=body, headers={"Content-Type": "application/json"})
+
+    def send(self, path: str, query: Mapping[str, str], file: Path | bytes) -> httpx.Response:
+        """The answer to a file. Raises as `post`, and OSError if the file cannot be read."""
+        if isinstance(file, bytes):
+            digest, size = hashlib.sha256(file).hexdigest(), len(file)
+        else:
+            hashed, size = hashlib.sha256(), 0
+            for piece in _pieces(file):
+                hashed.update(piece)
+                size += len(piece)
+            digest = hashed.hexdigest()
+        content = file if isinstance(file, bytes) else _pieces(file)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        return self._ask("PUT", path, params={**query, "sha256": digest}, content=content, headers=headers)
+
+    def fetch(self, path: str, query: Mapping[str, str], file: Path) -> None:
+        """Make `file` of the answer, whole. Raises as `post`, and FileNotFoundError if there is none."""
+        try:
+            with self._client().stream("GET", path, params=query, timeout=self._timeout) as answer:
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    raise FileNotFoundError(f"{self.address.url} has no such file")
+                if answer.status_code != httpx.codes.OK:
+                    answer.read()
+                    self._check(answer)
+                with whole_file(file) as sink:
+                    for piece in answer.iter_bytes(PIECE):
+                        sink.write(piece)
+        except httpx.HTTPError as error:
+            raise self._away(error) from None
+
+    def _ask(self, method: str, path: str, **what: Any) -> httpx.Response:
+        try:
+            answer = self._client().request(method, path, timeout=self._timeout, **what)
+        except httpx.HTTPError as error:
+            raise self._away(error) from None
+        self._check(answer)
+        return answer
+
+    def _check(self, answer: httpx.Response) -> None:
+        """Raise what an answer tells of, unless it is a good one."""
+        if answer.status_code == httpx.codes.OK:
+            return
+        known = wire.untold(answer.content)
+        if known is not None:
+            raise known
+        said = wire.message(answer.content) or f"it answers with status {answer.status_code}"
+        where = self.address.url
+        if answer.status_code in (401, 403):
+            raise UserError(f"{where}: {said}; set ${TOKEN_VARIABLE} to a token of this head")
+        if answer.status_code == httpx.codes.UPGRADE_REQUIRED:
+            raise UserError(f"{where}: {said}; this is mnist-tune {__version__}")
+        if answer.status_code in COMES_BACK:
+            raise StorageAway(f"{where}: {said}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise UserError(f"{where}: no head of mnist-tune answers there")
+        raise StorageFailed(f"{where}: {said}")
+
+    def _away(self, error: httpx.HTTPError) -> MnistTuneError:
+        why = first_line(str(error)) or type(error).__name__
+        if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE_VERIFY_FAILED" in why:
+            return UserError(f"{self.address.url}: its certificate is not trusted: {why}")
+        return StorageAway(f"{self.address.url} does not answer: {why}")
+
+    def _client(self) -> httpx.Client:
+        if self._http is None:  # not earlier: the head need not answer yet
+            self._http = httpx.Client(
+                base_url=f"{self.address.url}/api/v{wire.API}",
+                headers=self._headers,
+                verify=self._trusted(),
+                follow_redirects=False,
+            )
+        return self._http
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        if self.address.fingerprint is None:
+            return True
+        parts = urlsplit(self.address.url)
+        assert parts.hostname
+        assert parts.port
+        return pinned_context(parts.hostname, parts.port, self.address.fingerprint, CONNECT_SECONDS)
+
+
+def _sendable(token: str) -> str:
+    if not (token.isascii() and token.isprintable()):
+        raise UserError(f"${TOKEN_VARIABLE} is no token: it has characters that none has")
+    return token
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with open_file(file) as source:
+        while piece := source.read(PIECE):
+            yield piece

@@ -1,0 +1,155 @@
+"""A study as a worker sees it whose machine reaches nothing but a head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mnist_tune.contract import wire
+from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import Decision, Orders, StorageFailed, WorkerFacts
+from mnist_tune.contract.wire import OpenedStudy
+from mnist_tune.errors import Damaged
+from mnist_tune.failures import Failure
+from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder
+from mnist_tune.files.stored_names import checkpoint_key, inside
+from mnist_tune.files.writable import check_folder
+from mnist_tune.serve.client import Head
+from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.stored import as_stored_spec
+from mnist_tune.spec.study_spec import Spec
+from mnist_tune.storage.notes import Notes
+
+
+class RemoteStudy:
+    """See `contract.study.StudyForWorkers`. States pass through a folder on this machine."""
+
+    def __init__(self, head: Head, name: str, folder: Path) -> None:
+        """Open the study of this name.
+
+        Raises:
+            UserError: there is none, or the head does not let us in.
+            StorageAway: the head does not answer.
+            MnistTuneError: the study is damaged, or of a newer version.
+        """
+        self._head = head
+        self._folder = folder
+        opened = OpenedStudy.model_validate_json(
+            head.post("/open", json.dumps({"study": name}).encode()).content
+        )
+        self._name, self._uid = opened.study, opened.uid
+        try:
+            self._spec = as_stored_spec(opened.spec)
+        except Damaged as problem:
+            raise StorageFailed(f"the spec of study '{name}' cannot be read here: {problem}") from None
+        head.wait_at_most(self._spec.lease.grace_period / 2)  # so that a worker can ask a second time
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def spec(self) -> Spec:
+        return self._spec
+
+    @property
+    def prunes(self) -> bool:
+        return self._spec.pruner is not None
+
+    @property
+    def state_folder(self) -> Path:
+        return self._folder
+
+    def check_folders(self) -> list[str]:
+        return check_folder("--checkpoints", self._folder, "states on their way to the head")
+
+    def standing(self) -> Standing:
+        return self._call("standing")  # type: ignore[no-any-return]
+
+    def register(self, worker: WorkerFacts) -> LeaseSettings:
+        lease: LeaseSettings = self._call("register", worker=worker)
+        self._head.wait_at_most(lease.grace_period / 2)
+        return lease
+
+    def beat(self, worker: WorkerFacts, trial: int | None, units_per_second: float | None) -> Orders:
+        return self._call("beat", worker=worker, trial=trial, units_per_second=units_per_second)  # type: ignore[no-any-return]
+
+    def leave(self, worker: WorkerFacts, reason: str) -> None:
+        self._call("leave", worker=worker, reason=reason)
+
+    def put_back_stale(self) -> dict[int, str]:
+        return {}  # the head does so itself
+
+    def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
+        return self._call("claim", worker=worker, token=token)  # type: ignore[no-any-return]
+
+    def parameters(self, claim: Claim) -> dict[str, Any]:
+        return self._call("parameters", claim=claim)  # type: ignore[no-any-return]
+
+    def renew(self, claim: Claim) -> None:
+        self._call("renew", claim=claim)
+
+    def record(self, claim: Claim, notes: Notes) -> None:
+        self._call("record", claim=claim, notes=notes)
+
+    def decide(self, claim: Claim) -> Decision:
+        return self._call("decide", claim=claim)  # type: ignore[no-any-return]
+
+    def complete(self, claim: Claim, value: float, notes: Notes) -> None:
+        self._call("complete", claim=claim, value=value, notes=notes)
+
+    def prune(self, claim: Claim, value: float, notes: Notes) -> None:
+        self._call("prune", claim=claim, value=value, notes=notes)
+
+    def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:
+        self._call("give_back", claim=claim, failure=failure, system=system)
+
+    def fetch_state(self, claim: Claim) -> None:
+        if claim.checkpoint is None:
+            return
+        key = claim.checkpoint.key
+        with suppress(FileNotFoundError):  # the training process says that it is not there
+            self._head.fetch("/states", self._study | {"key": key}, self._at(key))
+
+    def keep_state(self, claim: Claim, checkpoint: Checkpoint) -> None:
+        self._send("/states", claim, checkpoint.key, self._at(checkpoint.key))
+
+    def keep_files(self, claim: Claim, files: Mapping[str, bytes]) -> dict[str, str]:
+        pointers: dict[str, str] = {}
+        for name, content in files.items():
+            pointers |= self._send("/files", claim, name, content)
+        return pointers
+
+    def delete_state(self, checkpoint: Checkpoint) -> None:
+        self._at(checkpoint.key).unlink(missing_ok=True)
+        self._call("delete_state", checkpoint=checkpoint)
+
+    def sweep(self, *, is_over: bool = False) -> None:
+        self._call("sweep", is_over=is_over)
+        if is_over:
+            here = CheckpointFolder(self._folder)
+            for key in here.keys():  # noqa: SIM118 - it is no dictionary
+                here.delete(key)
+            here.remove_if_empty()
+
+    @property
+    def _study(self) -> dict[str, str]:
+        return {"study": self._name, "uid": self._uid}
+
+    def _at(self, key: str) -> Path:
+        try:
+            return inside(self._folder, checkpoint_key(key))
+        except ValueError as error:
+            raise OSError(str(error)) from None
+
+    def _send(self, path: str, claim: Claim, name: str, file: Path | bytes) -> Any:
+        query = self._study | {"trial_id": str(claim.trial_id), "token": claim.token, "name": name}
+        return self._head.send(path, query, file).json()
+
+    def _call(self, name: str, **arguments: Any) -> Any:
+        call = wire.call(name)
+        answer = self._head.post(f"/calls/{name}", call.sent(self._name, self._uid, arguments))
+        return call.answer.validate_json(answer.content)

@@ -1,0 +1,120 @@
+"""Runs a head: its application on uvicorn, its writer, and its look at workers that have fallen silent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+
+from mnist_tune.contract.study import StorageAway
+from mnist_tune.errors import Damaged, MnistTuneError
+from mnist_tune.files.locations import Folders
+from mnist_tune.serve.app import app
+from mnist_tune.serve.desk import Desk
+from mnist_tune.serve.room import Room
+from mnist_tune.serve.writer import Writer
+from mnist_tune.storage.guarded import GuardedStorage
+
+LOOK_SECONDS = 1.0
+"""How often to ask whether it is time to look at heartbeats."""
+GRACEFUL_SECONDS = 30
+"""How long requests that have begun may take when the head is asked to stop."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What files may take on the head's disks, in bytes."""
+
+    quota: int | None = None
+    free_disk: int = 1_000_000_000
+
+
+class Server:
+    """A head over a storage and its folders."""
+
+    def __init__(
+        self,
+        storage: GuardedStorage,
+        folders: Folders,
+        log: Callable[[str], None],
+        limits: Limits | None = None,
+    ) -> None:
+        self._storage = storage
+        self._folders = folders
+        self._log = log
+        self._limits = limits or Limits()
+        self._server: uvicorn.Server | None = None
+
+    def run(self, listener: socket.socket) -> None:
+        """Answer at `listener` until SIGTERM, Ctrl-C or `stop`; what has begun is answered first."""
+        with Writer(self._storage) as writer:
+            self._server = uvicorn.Server(self._config(Desk(self._storage, self._folders, writer)))
+            self._server.run(sockets=[listener])
+
+    def stop(self) -> None:
+        """Have `run` end; any thread may call this."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def _config(self, desk: Desk) -> uvicorn.Config:
+        room = Room([folder.path for folder in self._folders], self._limits.quota, self._limits.free_disk)
+        application = app(desk, room, self._log)
+        application.router.lifespan_context = self._lifespan(desk)
+        return uvicorn.Config(
+            application,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+
+    def _lifespan(self, desk: Desk) -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]:
+        @contextlib.asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            watch = asyncio.create_task(self._watch(desk))
+            try:
+                yield
+            finally:
+                watch.cancel()
+
+        return lifespan
+
+    async def _watch(self, desk: Desk) -> None:
+        """Put back the cells of workers that have fallen silent, for as long as the head runs."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for study, asked in desk.put_back_stale().items():
+                try:
+                    happened = await asyncio.wrap_future(asked)
+                except StorageAway:
+                    continue  # it is asked again
+                except (MnistTuneError, Damaged) as problem:
+                    self._log(f"study '{study}': silent workers are not seen: {problem}")
+                    continue
+                for number, what in happened.items():
+                    self._log(f"study '{study}': trial {number}: {what}")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections at this address; port 0 is a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named: only then asyncio turns Nagle's algorithm off, which delays answers by 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
