@@ -10,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,13 +18,14 @@ TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{16}\.tmp")
 """The name of a file that is being written, or that was left by a process that died while writing."""
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, content: bytes | memoryview, mode: int | None = None) -> None:
     """Make `path` a file with this content, and make its folder if it is missing.
 
-    An existing file is replaced, never written into; a link is replaced, and its target stays. Raises
+    An existing file is replaced, never written into; a link is replaced, and its target stays. The file has
+    this mode from its first byte, whatever the umask; without one it has what the umask leaves. Raises
     OSError, and then leaves nothing behind.
     """
-    with whole_file(path) as sink:
+    with whole_file(path, mode) as sink:
         sink.write(content)
 
 
@@ -40,14 +42,20 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to; it becomes `path` when the block ends well, and is deleted when it does not."""
+def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """A file to write to; it becomes `path` when the block ends well, and is deleted when it does not.
+
+    With a mode it has this one from its first byte.
+    """
     make_folder(path.parent)
     # The name cannot be guessed and must be new: a file or link placed there is neither followed nor
     # replaced.
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as sink:
+        opener = partial(os.open, mode=0o666 if mode is None else mode)
+        with open(temporary, "xb", opener=opener) as sink:
+            if mode is not None:
+                os.fchmod(sink.fileno(), mode)  # the umask may have taken the owner's rights too
             yield sink
             sink.flush()
             os.fsync(sink.fileno())

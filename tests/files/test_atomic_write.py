@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,21 @@ def test_what_is_being_written_has_a_name_of_its_own_that_is_never_the_same(
     assert len(set(seen)) == 2
     assert all((form := TEMPORARY.fullmatch(name)) and form["name"] == "report" for name in seen)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077, 0o377])
+def test_a_file_has_the_mode_that_was_asked_for_whatever_the_umask_and_what_was_there(
+    tmp_path: Path, mask: int
+) -> None:
+    (tmp_path / "secret").touch(0o666)
+    before = os.umask(mask)
+    try:
+        write_whole(tmp_path / "secret", b"new", 0o600)
+        write_whole(tmp_path / "other", b"new")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("secret", "other")]
+    assert modes == [0o600, 0o666 & ~mask]
 
 
 def test_two_files_of_one_content_are_each_others_no_more_when_one_is_written_again_or_goes(
