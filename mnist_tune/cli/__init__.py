@@ -26,6 +26,7 @@ from mnist_tune.cli import (
     run,
     status,
     studies,
+    token,
     train,
     try_,
     verify,
@@ -109,3 +110,4 @@ for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():
         app.command(_name, help=help_of(_command), rich_help_panel=_group)(_command)
 app.add_typer(data.app, name="data", rich_help_panel=_group)
+app.add_typer(token.app, name="token", rich_help_panel="Serve it to other machines")

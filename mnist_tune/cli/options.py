@@ -165,6 +165,16 @@ ArtifactsOption = Annotated[
         show_default=False,
     ),
 ]
+TokensOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokens",
+        metavar="FILE",
+        help="The tokens that the head accepts, hashed. "
+        "Default: $MNIST_TUNE_TOKENS, else beside the SQLite file, else in the user's data folder.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -230,15 +240,15 @@ def say(line: str, *, err: bool = False) -> None:
 
 
 def print_json(content: Any) -> None:
-    """Print plain data as JSON that every reader accepts.
-
-    Raises:
-        MnistTuneError: standard output cannot be written.
-    """
+    """Print plain data as JSON that every reader accepts. Raises MnistTuneError, as `print_exactly` does."""
     from mnist_tune.spec.documents import to_json
 
-    typer.echo(to_json(content))
-    if (
-        error := standard_streams.failure()
-    ) is not None:  # a run may go on without output; JSON was asked for
+    print_exactly(to_json(content))
+
+
+def print_exactly(text: str) -> None:
+    """Print text with nothing hidden or escaped. Raises MnistTuneError if it cannot be written."""
+    typer.echo(text)
+    # A run may go on without output, but this was asked for.
+    if (error := standard_streams.failure()) is not None:
         raise MnistTuneError(f"standard output cannot be written: {error.strerror or error}")

@@ -8,11 +8,11 @@ from typing import Literal
 from mnist_tune.errors import UserError
 
 
-def user_folder(kind: Literal["cache", "data"], instead: str) -> Path:
+def user_folder(kind: Literal["cache", "data"], instead: str, what: str = "folder") -> Path:
     """Our folder in the user's folder for caches or data.
 
     Raises:
-        UserError: the user has no home; `instead` says what to set to do without.
+        UserError: the user has no home; `instead` says what to set, to name `what`, to do without.
     """
     import platformdirs  # here: to train from a named folder, torch alone is enough
 
@@ -22,7 +22,7 @@ def user_folder(kind: Literal["cache", "data"], instead: str) -> Path:
     except RuntimeError:
         folder = Path("~")
     if not folder.is_absolute():  # older versions of platformdirs return this for a missing home
-        raise UserError(f"this user has no home directory; set HOME, or name a folder with {instead}")
+        raise UserError(f"this user has no home directory; set HOME, or name a {what} with {instead}")
     return folder
 
 

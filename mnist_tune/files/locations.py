@@ -1,4 +1,4 @@
-"""Finds the folders of the files beside a storage: checkpoints and artifacts."""
+"""Finds the files beside a storage: the folders of checkpoints and artifacts, and the tokens of its head."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 from sqlalchemy.engine import URL
 
+from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.files.checkpoints import CheckpointFolder
 from mnist_tune.files.home import expanded, user_folder
@@ -43,6 +44,23 @@ class Folders(NamedTuple):
     def of(cls, url: URL, checkpoints: Path | None = None, artifacts: Path | None = None) -> Self:
         """The folders that the options name, else the environment, else defaults for the storage at `url`."""
         return cls(_folder("checkpoints", url, checkpoints), _folder("artifacts", url, artifacts))
+
+
+def tokens_file(url: URL, option: Path | None = None) -> Path:
+    """The file of the tokens for the head of the storage at `url`; all of a user's PostgreSQL share one.
+
+    Raises:
+        UserError: the folder of the SQLite file is missing, or the user has no home.
+    """
+    named = option or os.environ.get("MNIST_TUNE_TOKENS")
+    if named:
+        return expanded(Path(named)).absolute()
+    if url.drivername != "sqlite":
+        return user_folder("data", "--tokens or $MNIST_TUNE_TOKENS", "file") / "tokens"
+    file = Path(url.database or "").absolute()
+    if not file.parent.is_dir():
+        raise UserError(f"{file}: the folder {file.parent} does not exist; correct --storage, or create it")
+    return file.with_name(f"{file.name}.tokens")
 
 
 def checkpoints_of(uid: str, folder: Folder) -> CheckpointFolder:

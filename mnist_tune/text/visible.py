@@ -25,10 +25,14 @@ ITS_PARTS = re.compile(
 )
 PASSWORD = re.compile(r"(\w:/{1,3}[^\s/:@]*):[^\s/]*@")
 """The user and password in a URL that is not a database's."""
+TOKEN_PREFIX = "mnt_"
+"""The beginning of every token of a head."""
+TOKEN = re.compile(rf"{TOKEN_PREFIX}[\w-]{{32,}}", re.ASCII)
+"""A token, or the most of one, wherever it stands."""
 
 
 def visible(text: object) -> str:
-    r"""A value as one line of text, without the passwords of URLs.
+    r"""A value as one line of text, without the passwords of URLs and without tokens.
 
     Control characters (line breaks too), marks of direction, and characters without width are escaped as in
     Python: `\x1b`, `\u202e`, `\n`.
@@ -50,7 +54,9 @@ def visible_lines(text: str) -> list[str]:
 
 
 def without_passwords(text: str) -> str:
-    """A text with asterisks in place of the passwords of its URLs, and of what may be part of one."""
+    """A text with asterisks in place of tokens, of the passwords of URLs, and of what may be part of one."""
+    if TOKEN_PREFIX in text:
+        text = TOKEN.sub(f"{TOKEN_PREFIX}***", text)
     return PASSWORD.sub(r"\1:***@", DATABASE_URL.sub(_without_password, text)) if ":/" in text else text
 
 

@@ -45,6 +45,7 @@ def run_as_a_stranger(folder: Path, *arguments: str, **environment: str) -> subp
             "verify tiny --artifacts . --storage postgresql://user@127.0.0.1:1/x",
             "--checkpoints or $MNIST_TUNE_CHECKPOINTS",
         ),
+        ("token list --storage postgresql://user@127.0.0.1:1/x", "--tokens or $MNIST_TUNE_TOKENS"),
     ],
 )
 def test_an_unknown_user_without_a_home_is_told_what_to_name(tmp_path: Path, line: str, instead: str) -> None:
@@ -52,7 +53,8 @@ def test_an_unknown_user_without_a_home_is_told_what_to_name(tmp_path: Path, lin
     write_spec(tmp_path)
     write_spec(tmp_path, "[training]\nepochs = 1\n", "config.toml")
     answer = run_as_a_stranger(tmp_path, *line.split())
-    said = f"mnist-tune: this user has no home directory; set HOME, or name a folder with {instead}\n"
+    what = "file" if "TOKENS" in instead else "folder"
+    said = f"mnist-tune: this user has no home directory; set HOME, or name a {what} with {instead}\n"
     assert (answer.returncode, answer.stdout, answer.stderr) == (2, "", said)
     assert not (tmp_path / "studies.db").exists()
     assert not (tmp_path / "~").exists()

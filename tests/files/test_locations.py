@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.files.locations import Folder, Folders, checkpoints_of
+from mnist_tune.errors import UserError
+from mnist_tune.files.locations import Folder, Folders, checkpoints_of, tokens_file
 from mnist_tune.storage.engine import storage_url
 
 UID = "0123456789abcdef" * 2
@@ -16,7 +17,7 @@ KEY = f"1-{UID}-1.pt"
 
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("CHECKPOINTS", "ARTIFACTS"):
+    for kind in ("CHECKPOINTS", "ARTIFACTS", "TOKENS"):
         monkeypatch.delenv(f"MNIST_TUNE_{kind}", raising=False)
 
 
@@ -81,3 +82,22 @@ def test_a_folder_that_we_named_goes_when_it_is_empty_and_one_that_a_person_name
         (folder.path / "file").unlink()
         folder.clear_up()
         assert folder.path.exists() != is_default
+
+
+def test_tokens_lie_where_they_are_named_else_beside_the_file_else_with_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    sqlite, postgresql = (
+        storage_url(text) for text in (f"sqlite:///{tmp_path}/s.db", "postgresql://user@host/studies")
+    )
+    assert tokens_file(sqlite) == tmp_path / "s.db.tokens"
+    assert tokens_file(postgresql) == tmp_path / "data" / "mnist-tune" / "tokens"
+    monkeypatch.setenv("MNIST_TUNE_TOKENS", str(tmp_path / "environment"))
+    assert tokens_file(sqlite) == tokens_file(postgresql) == tmp_path / "environment"
+    assert tokens_file(sqlite, tmp_path / "option") == tmp_path / "option"
+
+
+def test_a_mistyped_storage_gets_no_tokens(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the folder .*/nothing does not exist; correct --storage"):
+        tokens_file(storage_url(f"sqlite:///{tmp_path}/nothing/s.db"))

@@ -38,7 +38,7 @@ def commands(of: typer.Typer = app, prefix: str = "mnist-tune") -> Iterator[tupl
         yield f"{prefix} {command.name}", command.callback
     for group in of.registered_groups:
         assert group.typer_instance is not None
-        yield from commands(group.typer_instance, f"{prefix} {group.typer_instance.info.name or 'data'}")
+        yield from commands(group.typer_instance, f"{prefix} {group.name}")
 
 
 def panels() -> dict[str, list[str]]:
