@@ -17,7 +17,7 @@ import typer
 
 from mnist_tune.__main__ import main
 from mnist_tune.jobs.mnist import raw_files
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED, Answer, Command
 from tests.support.postgres_server import postgres_server

@@ -24,6 +24,7 @@ from mnist_tune.cli import (
     logs,
     report,
     run,
+    serve,
     status,
     studies,
     token,
@@ -71,6 +72,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "create-study": studies.create_study,
         "worker": worker.worker,
         "launch": launch.launch,
+        "serve": serve.serve,
     },
     "Bring your own": {
         "init": init.init,

@@ -20,6 +20,7 @@ from mnist_tune.cli.options import (
     StudyArgument,
     ThreadsOption,
 )
+from mnist_tune.cli.worker_study import is_behind_a_head, study_for_workers
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.text.times import stamp
 
@@ -78,23 +79,22 @@ def worker(
 
     with TrainingProcess() as process:
         process.start()  # it loads torch while this process loads Optuna
-        opened = options.study(study, storage)
-        from mnist_tune.results.reading import read_results
-        from mnist_tune.study.direct import DirectStudy
         from mnist_tune.worker.assembly import Equipment, run_worker
         from mnist_tune.worker.consent import job_at_hand
         from mnist_tune.worker.loop import Ended
 
-        direct = DirectStudy(opened, options.folders(storage, checkpoints, artifacts))
-        at_hand = job_at_hand(job, allow_command, command_digest)
-        equipment = Equipment(device, threads, data_dir, at_hand)
-        ended = run_worker(direct, equipment, process, stop, log, max_trials, pooled=bool(pooled))
+        with study_for_workers(study, storage, checkpoints, artifacts) as opened:
+            at_hand = job_at_hand(job, allow_command, command_digest)
+            equipment = Equipment(device, threads, data_dir, at_hand)
+            ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:
         raise typer.Exit(FAILED)
-    if ended is Ended.FINISHED and not pooled:
-        results = read_results(opened)
+    if ended is Ended.FINISHED and not pooled and not is_behind_a_head(storage):
+        from mnist_tune.results.reading import read_results
+
+        results = read_results(options.study(study, storage))
         for missing, is_so in (("cells", results.cells.failed), ("weights", results.without_weights)):
             if is_so:
                 log(f"{missing} are missing: see mnist-tune status {study}")

@@ -72,6 +72,14 @@ def find_address(host: str, *, allow_remote: bool) -> Address:
     return found
 
 
+def cannot_listen(url: str, port: int, error: OSError) -> UserError:
+    """The complaint about a port on which nobody can listen here."""
+    if isinstance(error, PermissionError):
+        return UserError(f"--port: {port} needs more rights; write one above 1023, or 0 for any")
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"--port: cannot listen on {url}: {reason}; write another, or 0 for any that is free")
+
+
 class Handler(WSGIRequestHandler):
     """Answers one request, without a log line."""
 
@@ -117,14 +125,8 @@ class Server(ThreadingMixIn, WSGIServer):
         self.address_family = address.family
         try:
             super().__init__((address.address, port), Handler)
-        except PermissionError:
-            raise UserError(f"--port: {port} needs more rights; write one above 1023, or 0 for any") from None
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise UserError(
-                f"--port: cannot listen on {address.url(port)}: {reason.lower()}; "
-                "write another, or 0 for any that is free"
-            ) from None
+            raise cannot_listen(address.url(port), port, error) from None
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)  # HTTPServer's asks a name server for our name, which may take long

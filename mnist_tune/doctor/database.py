@@ -20,9 +20,10 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.files.writable import nearest, refused
 from mnist_tune.storage.database_errors import SQLITE_REMEDIES, driver_error, explain, opening_error
-from mnist_tune.storage.engine import DEFAULT_URL, open_engine, parse_url, shown, storage_url
+from mnist_tune.storage.engine import open_engine, parse_url, shown, storage_url
 from mnist_tune.storage.filesystems import file_system
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import DEFAULT_URL
 from mnist_tune.storage.optuna_internals import VERSIONS
 from mnist_tune.study.store import study_names
 from mnist_tune.text.visible import visible_lines

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mnist_tune.errors import STOPPED
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import visible_lines
 from mnist_tune.worker.pool import pooled_worker
 from mnist_tune.worker.signals import pass_on

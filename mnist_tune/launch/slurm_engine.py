@@ -18,7 +18,7 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.launch.remote_worker import start_worker
 from mnist_tune.launch.request import LaunchRequest, refuse_file
 from mnist_tune.processes.environment import in_environment
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.signals import pass_on
 
 try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -24,11 +24,15 @@ from mnist_tune.files.atomic_write import open_file
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.serve.bodies import declared_length, json_body, receive_file
 from mnist_tune.serve.desk import Desk
+from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
 from mnist_tune.study.direct import DirectStudy
 
 T = TypeVar("T", bound=BaseModel)
 
+Ask: TypeAlias = Callable[[Request], Awaitable[Response]]
+METHODS = ["GET", "POST", "PUT", "DELETE"]
 Token = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -69,19 +73,19 @@ class Api:
         self._desk = desk
         self._room = room
 
-    @property
-    def routes(self) -> list[Route]:
-        """The addresses at which the requests are taken."""
+    def routes(self, gate: Gate) -> list[Route]:
+        """The addresses at which the requests are taken, and whose token each takes."""
         at = f"/api/v{wire.API}"
-        return [
-            Route(f"{at}/studies", self.studies),
-            Route(f"{at}/open", self.open, methods=["POST"]),
-            Route(f"{at}/calls/{{call}}", self.call, methods=["POST"]),
-            Route(f"{at}/states", self.fetch_state),
-            Route(f"{at}/states", self.keep_state, methods=["PUT"]),
-            Route(f"{at}/files", self.keep_file, methods=["PUT"]),
-            Route("/api/{rest:path}", _other_version, methods=["GET", "POST", "PUT", "DELETE"]),
-        ]
+        asked = (
+            (f"{at}/studies", self.studies, "GET", Role.VIEWER),
+            (f"{at}/open", self.open, "POST", Role.VIEWER),
+            (f"{at}/calls/{{call}}", self.call, "POST", Role.WORKER),
+            (f"{at}/states", self.fetch_state, "GET", Role.WORKER),
+            (f"{at}/states", self.keep_state, "PUT", Role.WORKER),
+            (f"{at}/files", self.keep_file, "PUT", Role.WORKER),
+        )
+        routes = [Route(path, _for(gate, role, ask), methods=[method]) for path, ask, method, role in asked]
+        return [*routes, Route("/api/{rest:path}", _for(gate, Role.VIEWER, _other_version), methods=METHODS)]
 
     async def studies(self, _: Request) -> Response:
         """The names of the studies."""
@@ -143,16 +147,26 @@ class Api:
         await receive_file(request, path, file.sha256)
 
 
-def app(desk: Desk, room: Room, log: Callable[[str], None]) -> Starlette:
+def app(desk: Desk, room: Room, gate: Gate, log: Callable[[str], None]) -> Starlette:
     """The application of a head."""
     return Starlette(
-        routes=[Route("/healthz", _healthy), *Api(desk, room).routes],
+        routes=[Route("/healthz", _healthy), *Api(desk, room).routes(gate)],
         exception_handlers={
             HTTPException: _refused,
             **{each.error: partial(_failed, log) for each in wire.FAILURES},
             Exception: partial(_failed, log),
         },
     )
+
+
+def _for(gate: Gate, role: Role, ask: Ask) -> Ask:
+    """A request that is answered only to those whose token has this role."""
+
+    async def answer(request: Request) -> Response:
+        gate.check(request, role)
+        return await ask(request)
+
+    return answer
 
 
 async def _healthy(_: Request) -> Response:

@@ -125,7 +125,7 @@ class Head:
         return StorageAway(f"{self.address.url} does not answer: {why}")
 
     def _client(self) -> httpx.Client:
-        if self._http is None:  # not earlier: the head need not answer yet
+        if self._http is None:  # not earlier: the head may not answer yet
             self._http = httpx.Client(
                 base_url=f"{self.address.url}/api/v{wire.API}",
                 headers=self._headers,
@@ -140,7 +140,10 @@ class Head:
         parts = urlsplit(self.address.url)
         assert parts.hostname
         assert parts.port
-        return pinned_context(parts.hostname, parts.port, self.address.fingerprint, CONNECT_SECONDS)
+        try:
+            return pinned_context(parts.hostname, parts.port, self.address.fingerprint, CONNECT_SECONDS)
+        except OSError as error:
+            raise StorageAway(f"{self.address.url} does not answer: {error.strerror or error}") from None
 
 
 def _sendable(token: str) -> str:

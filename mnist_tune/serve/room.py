@@ -12,6 +12,8 @@ from rich.filesize import decimal
 from mnist_tune.files.writable import nearest
 from mnist_tune.serve.bodies import no_room
 
+FREE_DISK = 1_000_000_000
+"""The bytes of a disk that are left free."""
 SECONDS_BETWEEN_COUNTS = 30.0
 """How long a count of the files' sizes is used; what has arrived since is added."""
 
@@ -19,7 +21,7 @@ SECONDS_BETWEEN_COUNTS = 30.0
 class Room:
     """Refuses files for which there is no room. Results are stored all the same: they need next to none."""
 
-    def __init__(self, folders: Sequence[Path], quota: int | None, free_disk: int) -> None:
+    def __init__(self, folders: Sequence[Path], quota: int | None = None, free_disk: int = FREE_DISK) -> None:
         """`quota`: the most bytes that all files may have; `free_disk`: how many are always left free."""
         self._folders = folders
         self._quota = quota

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.app import app
 from mnist_tune.serve.desk import Desk
+from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.writer import Writer
 from mnist_tune.storage.guarded import GuardedStorage
@@ -26,34 +27,27 @@ GRACEFUL_SECONDS = 30
 """How long requests that have begun may take when the head is asked to stop."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What files may take on the head's disks, in bytes."""
-
-    quota: int | None = None
-    free_disk: int = 1_000_000_000
-
-
 class Server:
     """A head over a storage and its folders."""
 
     def __init__(
-        self,
-        storage: GuardedStorage,
-        folders: Folders,
-        log: Callable[[str], None],
-        limits: Limits | None = None,
+        self, storage: GuardedStorage, folders: Folders, gate: Gate, room: Room, log: Callable[[str], None]
     ) -> None:
         self._storage = storage
         self._folders = folders
+        self._gate = gate
+        self._room = room
         self._log = log
-        self._limits = limits or Limits()
         self._server: uvicorn.Server | None = None
 
-    def run(self, listener: socket.socket) -> None:
-        """Answer at `listener` until SIGTERM, Ctrl-C or `stop`; what has begun is answered first."""
+    def run(self, listener: socket.socket, certificate: tuple[Path, Path] | None = None) -> None:
+        """Answer at `listener` until SIGTERM, Ctrl-C or `stop`; what has begun is answered first.
+
+        `certificate`: the PEM files of a certificate and its key, for TLS.
+        """
         with Writer(self._storage) as writer:
-            self._server = uvicorn.Server(self._config(Desk(self._storage, self._folders, writer)))
+            config = self._config(Desk(self._storage, self._folders, writer), certificate)
+            self._server = uvicorn.Server(config)
             self._server.run(sockets=[listener])
 
     def stop(self) -> None:
@@ -61,9 +55,9 @@ class Server:
         if self._server is not None:
             self._server.should_exit = True
 
-    def _config(self, desk: Desk) -> uvicorn.Config:
-        room = Room([folder.path for folder in self._folders], self._limits.quota, self._limits.free_disk)
-        application = app(desk, room, self._log)
+    def _config(self, desk: Desk, certificate: tuple[Path, Path] | None) -> uvicorn.Config:
+        application = app(desk, self._room, self._gate, self._log)
+        chain, key = certificate or (None, None)
         application.router.lifespan_context = self._lifespan(desk)
         return uvicorn.Config(
             application,
@@ -76,6 +70,8 @@ class Server:
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            ssl_certfile=chain,
+            ssl_keyfile=key,
         )
 
     def _lifespan(self, desk: Desk) -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]:
@@ -103,18 +99,3 @@ class Server:
                     continue
                 for number, what in happened.items():
                     self._log(f"study '{study}': trial {number}: {what}")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections at this address; port 0 is a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol named: only then asyncio turns Nagle's algorithm off, which delays answers by 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError:
-        listener.close()
-        raise
-    return listener

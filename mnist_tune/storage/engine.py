@@ -20,10 +20,8 @@ from sqlalchemy.types import TypeDecorator
 
 from mnist_tune.errors import UserError
 from mnist_tune.storage.filesystems import network_file_system
+from mnist_tune.storage.named import named_storage
 from mnist_tune.storage.timeouts import Deadline
-
-ENVIRONMENT_VARIABLE = "MNIST_TUNE_STORAGE"
-DEFAULT_URL = "sqlite:///mnist-tune.db"
 
 # Measured with 48 workers on one file: 19 lock errors at 5 s, the driver's default, none at 120 s.
 SQLITE_BUSY_SECONDS = 120
@@ -77,9 +75,7 @@ def storage_url(option: str | None = None) -> URL:
     Raises:
         UserError: it is not a URL, or names a database that is not supported.
     """
-    if option:
-        return parse_url(option, "--storage")
-    return parse_url(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_URL, f"${ENVIRONMENT_VARIABLE}")
+    return parse_url(*named_storage(option))
 
 
 def parse_url(text: str, source: str) -> URL:

@@ -19,7 +19,7 @@ from mnist_tune.jobs.command.permitted import CommandConsent
 from mnist_tune.jobs.reference import JobFile
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.signals import pass_on
 
 NO_FAILURE = {0, STOPPED}

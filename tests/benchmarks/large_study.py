@@ -28,9 +28,10 @@ from sqlalchemy import literal, select
 
 from mnist_tune.queue.trial_rows import insert_attributes
 from mnist_tune.spec.documents import dump
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url, utc_now
+from mnist_tune.storage.engine import storage_url, utc_now
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT, HISTORY, RESULT
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.optuna_internals import objective_values, system_attributes, trials, user_attributes
 from mnist_tune.storage.tables import epochs
 from tests.benchmarks.spread import Spread, spread

@@ -31,8 +31,8 @@ from sqlalchemy import distinct, func, select
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from mnist_tune.worker.child import TrainingProcess

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.benchmarks.spread import Spread, spread
 from tests.support.browser import chromium, opened
 from tests.support.made_studies.cells import complete_all_cells

@@ -30,8 +30,8 @@ from pathlib import Path
 
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.spec.documents import validate
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.store import create_study
 from tests.benchmarks.databases import fresh_database
 from tests.benchmarks.spread import Spread, spread

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.benchmarks.start_up import (
     FIRST_STEP,
     FLOORS,

@@ -13,7 +13,7 @@ import pytest
 from mnist_tune.errors import MISTAKE
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.tokens import Tokens
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import TOKEN
 from tests.support.commands import STORED, Command, finish, run_command, start_command
 from tests.support.specs import STUDIES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import visible, without_passwords
 from mnist_tune.verification.records import PASSWORD_IN_URL
 from tests.support.commands import Command, finish, start_command

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mnist_tune.doctor.machine import CheckResult, Severity, examine
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.support.commands import STORED, Answer, Command
 from tests.support.studies import new_study
 

@@ -10,7 +10,7 @@ from mnist_tune.errors import MISTAKE, STOPPED
 from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.reading import load_spec
 from mnist_tune.spec.shipped import shipped_specs
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.papers.papers import LAUNCH_README, STUDIES_README, WORKERS_README, blocks, text_of
 from tests.support.commands import Command
 from tests.support.made_studies.results import mnist_spec

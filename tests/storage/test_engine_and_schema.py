@@ -9,8 +9,9 @@ import optuna
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
+from mnist_tune.storage.engine import shown, storage_url
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.support.studies import new_study, open_file
 
 SECRET = "p{a}ss%40w:ord"

@@ -12,8 +12,9 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, shown, storage_url
+from mnist_tune.storage.engine import shown, storage_url
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.store import open_study
 from tests.support.commands import BY_EXEC, Command, finish, start_command
 from tests.support.postgres_server import running_server

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.address import HeadAddress
-from mnist_tune.serve.server import Server, listen
+from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.opening import Encryption, opened
+from mnist_tune.serve.room import Room
+from mnist_tune.serve.server import Server
 from mnist_tune.storage.guarded import GuardedStorage
 from tests.support.studies import folders
 
@@ -20,12 +23,17 @@ def running_head(
 ) -> Iterator[HeadAddress]:
     """A head over this storage that keeps its files in `folder`."""
     lines: list[str] = []
-    server = Server(storage, places or folders(folder), lines.append)
-    with listen("127.0.0.1", 0) as listener:
+    places = places or folders(folder)
+    url = storage.engine.url
+    opening = opened(url, "127.0.0.1", 0, folder / "head.tokens", Encryption(), may_show_tokens=False)
+    gate = Gate(opening.tokens, lines.append, without_tokens=True)
+    room = Room([each.path for each in places], free_disk=0)
+    server = Server(storage, places, gate, room, lines.append)
+    with opening.listener as listener:
         thread = threading.Thread(target=server.run, args=[listener])
         thread.start()
         try:
-            yield HeadAddress(f"http://127.0.0.1:{listener.getsockname()[1]}")
+            yield opening.address
         finally:
             server.stop()
             thread.join()

@@ -19,8 +19,9 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from mnist_tune.spec.reading import load_spec
-from mnist_tune.storage.engine import ENVIRONMENT_VARIABLE, storage_url
+from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.store import create_study, open_study
 from tests.support.commands import run_command
 from tests.support.evident_jobs import EPOCH_SECONDS, NAME, Kind, evident_job

@@ -1,0 +1,91 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_tune.cli import options
+from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, StorageOption, TokensOption
+from mnist_tune.text.times import stamp
+
+GIGABYTE = 10**9
+
+
+def serve(
+    storage: StorageOption = None,
+    host: Annotated[
+        str,
+        typer.Option("--host", help="The address or name to listen on; 0.0.0.0 lets other machines in."),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 is any that is free.")] = 8080,
+    tokens: TokensOption = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            help="A certificate in PEM that machines trust. Default: one of the head's own.",
+            show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key.", show_default=False)
+    ] = None,
+    no_tls: Annotated[
+        bool, typer.Option("--no-tls", help="Leave encryption to a proxy or a tunnel before the head.")
+    ] = False,
+    checkpoints: CheckpointsOption = None,
+    artifacts: ArtifactsOption = None,
+    file_quota: Annotated[
+        float | None,
+        typer.Option(
+            "--file-quota",
+            metavar="GB",
+            min=0,
+            help="The most gigabytes that all files of trials may take.",
+            show_default=False,
+        ),
+    ] = None,
+    free_disk: Annotated[
+        float,
+        typer.Option(
+            "--free-disk", metavar="GB", min=0, help="Refuse files that would leave less of the disk free."
+        ),
+    ] = 1.0,
+) -> None:
+    """Let workers on other machines work on the studies of this storage. It prints the line that joins one.
+
+    They need no database and no shared folder: states, weights and logs come here. When it stops, they train
+    on, and store later. On 127.0.0.1 it needs no login; elsewhere workers have a token and a certificate.
+
+    Example: mnist-tune serve --host 0.0.0.0
+    """
+    from mnist_tune.processes import standard_streams
+    from mnist_tune.serve.gate import Gate
+    from mnist_tune.serve.opening import Encryption, opened
+    from mnist_tune.serve.room import Room
+    from mnist_tune.serve.server import Server
+    from mnist_tune.study.store import study_names
+
+    standard_streams.work_on()
+    kept, folders = options.storage(storage, create=True), options.folders(storage, checkpoints, artifacts)
+    encryption = Encryption(not no_tls, tls_cert, tls_key)
+    is_read = sys.stdout.isatty()
+    opening = opened(kept.engine.url, host, port, tokens, encryption, may_show_tokens=is_read)
+
+    def log(line: str) -> None:
+        options.say(f"{stamp(on_terminal=is_read)} {line}")
+
+    room = Room(
+        [folder.path for folder in folders],
+        None if file_quota is None else int(file_quota * GIGABYTE),
+        int(free_disk * GIGABYTE),
+    )
+    server = Server(kept, folders, Gate(opening.tokens, log, without_tokens=opening.is_local), room, log)
+    for line in opening.lines(study_names(kept)):
+        options.print_exactly(line)  # all other output hides tokens
+    server.run(opening.listener, opening.certificate)

@@ -1,0 +1,72 @@
+"""Says who may ask a head for what: by tokens, or, while there are none, only from this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from mnist_tune.serve.failed_logins import FailedLogins
+from mnist_tune.serve.roles import Role
+from mnist_tune.serve.tokens import Tokens
+
+LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
+BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
+
+
+class Gate:
+    """Checks each request before anything else is done with it."""
+
+    def __init__(self, tokens: Tokens, log: Callable[[str], None], *, without_tokens: bool) -> None:
+        """`without_tokens`: whether a head that has no tokens lets in who is on this machine."""
+        self._tokens = tokens
+        self._log = log
+        self._without_tokens = without_tokens
+        self._failed = FailedLogins()
+
+    def check(self, request: Request, needed: Role) -> None:
+        """Let a request in that may do what takes the role `needed`. Raises HTTPException."""
+        _check_origin(request)
+        if self._without_tokens and not self._tokens.listed():
+            _check_local(request)
+            return
+        address = _address(request)
+        if (seconds := self._failed.seconds_to_wait(address)) > 0:
+            raise HTTPException(429, "too many wrong tokens came from here", {"Retry-After": str(seconds)})
+        given = BEARER.fullmatch(request.headers.get("authorization", ""))
+        if given is None:
+            raise HTTPException(401, "this head wants a token", {"WWW-Authenticate": "Bearer"})
+        known = self._tokens.find(given[1])
+        if known is None:
+            self._failed.failed(address)
+            self._log(f"{address}: a token that is not known was refused")
+            raise HTTPException(401, "this head does not know the token", {"WWW-Authenticate": "Bearer"})
+        if not known.role.allows(needed):
+            raise HTTPException(
+                403, f"the token '{known.name}' is a {known.role}'s, and this takes a {needed}'s"
+            )
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse what a page of another site has a browser send."""
+    origin = request.headers.get("origin")
+    if origin is not None and _place(origin) != request.headers.get("host", "").lower():
+        raise HTTPException(403, "this comes from a page of another site")
+
+
+def _check_local(request: Request) -> None:
+    """Refuse what comes from another machine, or was led here by a foreign name for this one."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    if _address(request) not in LOCAL_NAMES or host not in LOCAL_NAMES:
+        raise HTTPException(403, "a head without tokens is for its own machine, by the name localhost")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def _place(origin: str) -> str:
+    return origin.partition("://")[2].lower()

@@ -1,0 +1,57 @@
+"""The folder through which states pass on a worker's machine, on their way to a head and back."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mnist_tune.files.atomic_write import make_folder
+from mnist_tune.files.home import expanded, user_folder
+
+PREFIX = "states-"
+LOCK = ".lock"
+
+
+def spool_parent(named: Path | None) -> Path:
+    """The folder for the spools of this machine: the named one, or one in the user's cache.
+
+    Raises:
+        UserError: the user has no home, and none is named.
+    """
+    if named is not None:
+        return expanded(named).absolute()
+    return user_folder("cache", "--checkpoints") / "states"
+
+
+@contextmanager
+def spool(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent`, for one worker; it is gone after the block. Raises OSError.
+
+    Folders of workers that were killed are removed: nobody holds their locks any more.
+    """
+    make_folder(parent)
+    _clear_up(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _clear_up(parent: Path) -> None:
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # it is another user's, or has just been made or removed
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
