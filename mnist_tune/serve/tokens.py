@@ -195,6 +195,6 @@ def _state(file: os.stat_result) -> tuple[int, ...]:
 
 def _complaint(error: ValidationError) -> Damaged:
     """What is wrong, and where, without the value: it may be a token."""
-    details = error.errors(include_input=False, include_url=False)[0]
+    details = error.errors()[0]
     place = ".".join(map(str, details["loc"]))
     return Damaged(": ".join(filter(None, (place, details["msg"].removeprefix("Value error, ")))))

@@ -146,6 +146,8 @@ LONG = 250_000
         "postgresql:/" * LONG,
         "a://" * LONG,
         "x:/a:" * LONG,
+        "mnt_a" * LONG,
+        "mnt_a/" * LONG,
     ],
     ids=lambda text: text[:20] + text[-6:],
 )

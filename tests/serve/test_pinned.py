@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,6 +164,21 @@ def test_a_head_that_is_away_or_silent_is_an_error_that_may_pass(own: Certificat
             pinned_context(HOST, port, own.fingerprint, 0.1)
     with pytest.raises(ConnectionRefusedError):
         pinned_context(HOST, port, own.fingerprint, SECONDS)
+
+
+def test_a_head_that_ends_during_the_handshake_is_an_error_that_may_pass(own: Certificate) -> None:
+    with socket.create_server((HOST, 0)) as ending:
+
+        def end() -> None:
+            connection, _ = ending.accept()
+            with connection:
+                connection.recv(1 << 16)
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        with pytest.raises(ssl.SSLEOFError):
+            pinned_context(HOST, ending.getsockname()[1], own.fingerprint, SECONDS)
+        thread.join()
 
 
 def test_a_head_without_tls_is_named_with_the_way_out(own: Certificate) -> None:
