@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from mnist_tune.errors import UserError
 from mnist_tune.serve.failed_logins import FailedLogins
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.tokens import Tokens
+
+T = TypeVar("T")
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
@@ -21,7 +25,7 @@ class Gate:
     """Checks each request before anything else is done with it."""
 
     def __init__(self, tokens: Tokens, log: Callable[[str], None], *, without_tokens: bool) -> None:
-        """`without_tokens`: whether a head that has no tokens lets in who is on this machine."""
+        """`without_tokens`: whether who is on this machine needs no token, until there are some."""
         self._tokens = tokens
         self._log = log
         self._without_tokens = without_tokens
@@ -30,7 +34,8 @@ class Gate:
     def check(self, request: Request, needed: Role) -> None:
         """Let a request in that may do what takes the role `needed`. Raises HTTPException."""
         _check_origin(request)
-        if self._without_tokens and not self._tokens.listed():
+        self._without_tokens = self._without_tokens and not self._known(self._tokens.listed)
+        if self._without_tokens:
             _check_local(request)
             return
         address = _address(request)
@@ -39,7 +44,7 @@ class Gate:
         given = BEARER.fullmatch(request.headers.get("authorization", ""))
         if given is None:
             raise HTTPException(401, "this head wants a token", {"WWW-Authenticate": "Bearer"})
-        known = self._tokens.find(given[1])
+        known = self._known(lambda: self._tokens.find(given[1]))
         if known is None:
             self._failed.failed(address)
             self._log(f"{address}: a token that is not known was refused")
@@ -48,6 +53,13 @@ class Gate:
             raise HTTPException(
                 403, f"the token '{known.name}' is a {known.role}'s, and this takes a {needed}'s"
             )
+
+    def _known(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except UserError as error:  # the file is damaged, say, which is for the head's owner to read
+            self._log(str(error))
+            raise HTTPException(503, "the head cannot read its tokens; its log says why") from None
 
 
 def _check_origin(request: Request) -> None:
