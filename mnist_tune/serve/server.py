@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -20,11 +21,22 @@ from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.writer import Writer
 from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.worker.signals import ignored_signals, take_over
 
 LOOK_SECONDS = 1.0
 """How often to ask whether it is time to look at heartbeats."""
 GRACEFUL_SECONDS = 30
 """How long requests that have begun may take when the head is asked to stop."""
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends well when it is asked to: uvicorn's own way is to die of the signal in the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is threading.main_thread():
+            take_over(self.handle_exit, ignored_signals())
+        yield
 
 
 class Server:
@@ -47,7 +59,7 @@ class Server:
         """
         with Writer(self._storage) as writer:
             config = self._config(Desk(self._storage, self._folders, writer), certificate)
-            self._server = uvicorn.Server(config)
+            self._server = _Uvicorn(config)
             self._server.run(sockets=[listener])
 
     def stop(self) -> None:

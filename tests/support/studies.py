@@ -41,6 +41,11 @@ def opened_again(study: OpenStudy, url: str | None = None) -> OpenStudy:
     return open_study(open_storage(storage_url(url) if url else study.storage.engine.url), study.name)
 
 
+def opened_file(file: Path, name: str) -> OpenStudy:
+    """The study of this name in an SQLite file."""
+    return open_study(open_storage(storage_url(f"sqlite:///{file}")), name)
+
+
 def take(queue: Queue) -> Claim:
     """Claim a cell; one must be waiting."""
     claim = queue.claim("worker")
