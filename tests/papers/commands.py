@@ -57,6 +57,19 @@ TUTORIAL = [
     "mnist-tune run studies/quickstart.toml",
     *MORE_SEEDS,
     "mnist-tune report replicates --output replicates.html",
+    "mnist-tune create-study studies/seed-grid.toml",
+    "mnist-tune serve --host 0.0.0.0",
+    "mnist-tune run studies/seed-grid.toml",
+    "mnist-tune status seed-grid --watch",
+    "mnist-tune dashboard --read-only",
+    "mnist-tune drain seed-grid --host gpu-2",
+    "mnist-tune export seed-grid --output seed-grid-best.toml",
+    "mnist-tune report seed-grid --output seed-grid.html",
+    "mnist-tune verify seed-grid",
+]
+"""The whole tutorial, run with smaller studies in test_tutorial.py."""
+
+DATABASE_SERVER = [
     "createuser --pwprompt tuner",
     "createdb --owner tuner studies",
     "export MNIST_TUNE_STORAGE=postgresql://tuner@database-host/studies",
@@ -66,14 +79,15 @@ TUTORIAL = [
     "mnist-tune create-study studies/seed-grid.toml",
     "mnist-tune worker seed-grid",
     "mnist-tune run studies/seed-grid.toml",
-    "mnist-tune status seed-grid --watch",
-    "mnist-tune dashboard --read-only",
-    "mnist-tune drain seed-grid --host gpu-2",
-    "mnist-tune export seed-grid --output seed-grid-best.toml",
-    "mnist-tune report seed-grid --output seed-grid.html",
-    "mnist-tune verify seed-grid",
 ]
-"""The whole tutorial, run on a real server, with smaller studies, in test_tutorial.py."""
+"""Run on a real server, with smaller studies, in test_tutorial.py."""
+
+TOKENS = [
+    "mnist-tune token add gpu-1 --role worker",
+    "mnist-tune token list",
+    "mnist-tune token revoke gpu-1",
+]
+"""Run in tests/papers/test_head.py."""
 
 ASKING_WORKERS = [
     "mnist-tune status seed-grid --workers",

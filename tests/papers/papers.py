@@ -17,6 +17,7 @@ OWN_JOBS = ROOT / "studies" / "own_jobs.md"
 TUTORIAL_PAPER = ROOT / "studies" / "tutorial.md"
 REFERENCE = ROOT / "mnist_tune" / "cli" / "README.md"
 WORKERS_README = ROOT / "mnist_tune" / "worker" / "README.md"
+HEAD_README = ROOT / "mnist_tune" / "serve" / "README.md"
 LAUNCH_README = ROOT / "mnist_tune" / "launch" / "README.md"
 OURS = ("studies", "mnist_tune", "tests")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -26,6 +26,7 @@ from tests.papers.commands import (
     CAMPAIGNS,
     CHECKS,
     DASHBOARDS,
+    DATABASE_SERVER,
     FROM_THE_SEARCH_TO_A_MODEL,
     LAUNCH_ON_RAY,
     LAUNCH_ON_SLURM,
@@ -33,6 +34,7 @@ from tests.papers.commands import (
     OWN_MODELS,
     SET_UP,
     THE_REFERENCE_GRID,
+    TOKENS,
     TUTORIAL,
 )
 from tests.papers.papers import (
@@ -57,6 +59,8 @@ TESTED = {
     *MORE_SEEDS,
     *OWN_MODELS,
     *TUTORIAL,
+    *DATABASE_SERVER,
+    *TOKENS,
     *ASKING_WORKERS,
     LAUNCH_ON_RAY,
     LAUNCH_ON_SLURM,

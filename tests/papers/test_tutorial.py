@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
-from tests.papers.commands import TUTORIAL
+from tests.papers.commands import DATABASE_SERVER, TUTORIAL
 from tests.support.commands import finish, start_command
 from tests.support.postgres_server import PostgresServer, running_server
 from tests.support.running_dashboard import running_dashboard
+from tests.support.serving import serving
 from tests.support.specs import STUDIES
 
 SMALLER = {"6000": "300", "2000": "200", "50000": "300", "10000": "200", "epochs = 10": "epochs = 1"}
@@ -50,35 +52,73 @@ def ask_server(server: PostgresServer, line: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.postgres
 @pytest.mark.usefixtures("mnist_directory")
 def test_the_tutorial_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     smaller_studies(tmp_path)
+    url = "sqlite:///mnist-tune.db"
     printed: dict[str, str] = {}
-    with running_server(tmp_path) as server:
-        theirs = server.url.replace("postgres@", "tuner@").removesuffix("postgres") + "studies"
-        url = "sqlite:///mnist-tune.db"
+    with ExitStack() as until_the_end:
         for line in TUTORIAL:
-            words = shlex.split(line.replace(URL, theirs))
-            if words[0] != "mnist-tune":
-                if words[0] == "export":
-                    url = theirs
-                else:
-                    ask_server(server, line)
+            words = shlex.split(line)
+            if words[1] == "serve":
+                head = until_the_end.enter_context(serving(tmp_path, *words[2:], url=url))
+                printed |= worked_elsewhere(tmp_path, head, url)
                 continue
             if words[1] == "dashboard":
                 with running_dashboard(tmp_path, *words[2:], url=url):
                     continue
             if words[1] == "drain":
                 monkeypatch.setattr("socket.gethostname", lambda: "gpu-2")
-                study = open_study(open_storage(storage_url(url)), "seed-grid")
+                study = open_study(
+                    open_storage(storage_url(f"sqlite:///{tmp_path}/mnist-tune.db")), "seed-grid"
+                )
                 Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cuda:0")).register()
                 monkeypatch.undo()
             answer = finish(start_command(*words[1:], folder=tmp_path, url=url))
             assert (answer.returncode, answer.stderr) == (0, ""), f"{line}: {answer.stdout}"
             printed[line] = answer.stdout
     assert "24 cells, 8 of them taken over from 'quickstart'" in printed[TUTORIAL[1]]
-    assert "(24 trials)" in next(said for line, said in printed.items() if "copy-study" in line)
+    assert "complete" in printed["elsewhere"]
     assert "8/8 cells" in printed["mnist-tune status seed-grid --watch"]
     assert (tmp_path / "replicates.html").is_file()
     assert "no login" not in "".join(printed.values())
+
+
+def worked_elsewhere(folder: Path, head: str, url: str) -> dict[str, str]:
+    """What a worker says that the line of `serve` has started, with a token, and that has run one trial."""
+    made = finish(start_command("token", "add", "gpu-2", "--role", "worker", folder=folder, url=url))
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    environment = {"MNIST_TUNE_STORAGE": head, "MNIST_TUNE_TOKEN": made.stdout.strip()}
+    worker = start_command(
+        "worker", "seed-grid", "--max-trials", "1", folder=elsewhere, environment=environment
+    )
+    answer = finish(worker)
+    assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
+    assert list(elsewhere.iterdir()) == []
+    return {"elsewhere": answer.stdout}
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.usefixtures("mnist_directory")
+def test_a_database_server_is_set_up_as_its_paper_says(tmp_path: Path) -> None:
+    smaller_studies(tmp_path)
+    url = "sqlite:///mnist-tune.db"
+    for line in ("create-study studies/quickstart.toml", "create-study studies/replicates.toml"):
+        assert finish(start_command(*line.split(), folder=tmp_path, url=url)).returncode == 0
+    printed: dict[str, str] = {}
+    with running_server(tmp_path) as server:
+        theirs = server.url.replace("postgres@", "tuner@").removesuffix("postgres") + "studies"
+        for line in DATABASE_SERVER:
+            words = shlex.split(line.replace(URL, theirs))
+            if words[0] == "export":
+                url = theirs
+            elif words[0] != "mnist-tune":
+                ask_server(server, line)
+            else:
+                answer = finish(start_command(*words[1:], folder=tmp_path, url=url))
+                assert (answer.returncode, answer.stderr) == (0, ""), f"{line}: {answer.stdout}"
+                printed[line] = answer.stdout
+    assert "(24 trials)" in next(said for line, said in printed.items() if "copy-study" in line)
+    assert "8/8 cells" in printed["mnist-tune run studies/seed-grid.toml"]
