@@ -12,10 +12,11 @@ from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.study import Study
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.hardware.placement import WORKERS_PER_GPU
+from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.reading import Named, read_spec
 from mnist_tune.terminal.display import Display
-from mnist_tune.terminal.events import conclusion, totals
+from mnist_tune.terminal.events import conclusion
 from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.console import VisibleConsole
 from mnist_tune.text.visible import visible

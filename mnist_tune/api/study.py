@@ -149,7 +149,7 @@ class Study:
         return read_results(self._opened)
 
     def __repr__(self) -> str:
-        from mnist_tune.terminal.events import totals
+        from mnist_tune.results.standing import totals
 
         try:
             standing = totals(self._read())

@@ -72,8 +72,8 @@ def status(
 
 def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
     """Watch the study until it is finished; returns its results. Exits if the user stops watching."""
+    from mnist_tune.results.standing import totals
     from mnist_tune.terminal.display import Display
-    from mnist_tune.terminal.events import totals
     from mnist_tune.terminal.follow import watch
     from mnist_tune.worker.signals import StopRequest
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Console) -> None:
     """Print the ranking, what went wrong, and what to do next; exit with the code for that."""
-    from mnist_tune.terminal.events import conclusion, totals
+    from mnist_tune.results.standing import totals
+    from mnist_tune.terminal.events import conclusion
     from mnist_tune.terminal.tables import ranking
 
     if results.ranking:

@@ -1,43 +1,21 @@
-"""Describes a study in lines of text: what has happened, how far it is, what to do next."""
+"""Describes a study in lines of text: what has happened, what to know, what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-from mnist_tune.contract.study import Control
-from mnist_tune.jobs.description import JobDescription
 from mnist_tune.queue.worker_registry import WorkerState
 from mnist_tune.results import unsaved_files
-from mnist_tune.results.candidates import Candidate
-from mnist_tune.results.eta import Pace, epochs_of, own_epochs
-from mnist_tune.results.evidence import seeds_of
+from mnist_tune.results.eta import epochs_of, own_epochs
+from mnist_tune.results.standing import objective, totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.text.wording import configuration, counted, duration, first_line, parameters_text
+from mnist_tune.text.wording import configuration, counted, first_line, parameters_text
 
 MOST_MISSING = 10
 """How many cells that failed for good are named one by one."""
 MOST_PROBLEMS = 20
 """How many damaged values are named one by one; the others are counted."""
-
-
-def totals(results: Results) -> str:
-    """One line: how many cells are in which state, the best so far, the time left."""
-    cells = results.cells
-    parts = [f"{cells.complete + cells.pruned}/{cells.total} {'cell' if cells.total == 1 else 'cells'}"]
-    parts += [
-        f"{count} {state}"
-        for state, count in cells.in_states(State.PRUNED, State.RUNNING, State.WAITING, State.FAILED)
-    ]
-    if results.control is not Control.RUNNING:
-        parts.append(results.control)
-    if results.best is not None:
-        parts.append(f"{results.best_word} {objective(results.best, results.job)}")
-    seconds = Pace(results, datetime.now(UTC)).seconds_left()
-    if seconds is not None:
-        parts.append(f"ETA {duration(seconds)}")
-    return ", ".join(parts)
 
 
 def events(before: Results, now: Results) -> Iterator[str]:
@@ -116,14 +94,3 @@ def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[st
         yield from results.evidence
     if results.is_finished and best is not None:
         yield f"export it with: mnist-tune export {results.name} --output best.toml"
-
-
-def objective(candidate: Candidate, job: JobDescription) -> str:
-    """The mean objective of a configuration, with its standard error and seeds, or its trial."""
-    n = seeds_of(candidate)
-    if candidate.standard_error is not None:
-        metric = job.of_objective
-        mean, unit = metric.number(candidate.mean), f" {metric.unit}" if metric.unit else ""
-        return f"{mean} ± {metric.number(candidate.standard_error)}{unit} ({n} seeds)"
-    seeds = f", {n} seeds" if candidate.is_provisional else ""
-    return f"{job.text(candidate.mean)} (trial {candidate.first.number}{seeds})"

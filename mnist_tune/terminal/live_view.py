@@ -9,10 +9,10 @@ from rich.text import Text
 
 from mnist_tune.contract.study import Control
 from mnist_tune.results.eta import Pace, epochs_of
+from mnist_tune.results.standing import objective
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.column_layout import aside
-from mnist_tune.terminal.events import objective
 from mnist_tune.terminal.glyphs import ASCII, UNICODE, Pen
 from mnist_tune.terminal.trial_table import cell_lines
 from mnist_tune.terminal.worker_table import worker_lines

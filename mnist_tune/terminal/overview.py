@@ -7,10 +7,10 @@ from typing import Any
 
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results.reading import read_results
+from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.store import open_study, study_names
-from mnist_tune.terminal.events import totals
 
 SHOWN = ("study", "cells", "best")
 """The parts of a study's results that are shown."""

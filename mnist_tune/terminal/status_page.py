@@ -12,11 +12,12 @@ from mnist_tune.jobs.metric import WIDEST
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
+from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.study_spec import changed_settings
 from mnist_tune.terminal.column_layout import Column, fit
-from mnist_tune.terminal.events import conclusion, totals
+from mnist_tune.terminal.events import conclusion
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.terminal.trial_table import attempt_lines, axis_column, heading
 from mnist_tune.text.wording import counted, first_line

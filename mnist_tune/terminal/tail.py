@@ -6,9 +6,10 @@ from typing import Self
 
 from rich.console import Console
 
+from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
-from mnist_tune.terminal.events import attempt_events, totals
+from mnist_tune.terminal.events import attempt_events
 
 
 class Tail:

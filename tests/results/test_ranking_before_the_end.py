@@ -10,9 +10,9 @@ from rich.console import Console
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import rank
 from mnist_tune.results.significance import p_value
+from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
-from mnist_tune.terminal.events import totals
 from mnist_tune.terminal.tables import ranking
 from tests.support.made_studies.results import completed_attempt, grid_spec
 from tests.support.ranked_attempts import MEASURE, ranked_by_accuracies
