@@ -23,6 +23,18 @@ class UserError(MnistTuneError):
     exit_code = MISTAKE
 
 
+class FileUnavailable(MnistTuneError):  # noqa: N818 - a state of the file more than an error
+    """A file that was kept for a trial cannot be read, and why."""
+
+
+class FileElsewhere(FileUnavailable):
+    """A file that was kept for a trial is not in the folder in which the storage's files are looked for."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"the file is not in {folder}")
+        self.folder = folder
+
+
 class Damaged(ValueError):  # noqa: N818 - a state of what is stored more than an error
     """A stored value is not what it should be; the message says how, in one line."""
 

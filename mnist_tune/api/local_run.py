@@ -71,7 +71,8 @@ class LocalRun:
         if self.before.is_finished:
             return self.before
         start = partial(self.pool.start, self.places)
-        return follow(self.study, self.before, self.pool, start, stop, display)
+        read = partial(read_results, self.study)
+        return follow(read, self.before, self.pool, start, stop, display)
 
 
 def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:

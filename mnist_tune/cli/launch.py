@@ -134,8 +134,11 @@ def _on_ray(
     told: dict[str, Any],
     as_json: bool,
 ) -> None:
+    from functools import partial
+
     from mnist_tune.launch import ray_engine
     from mnist_tune.processes import standard_streams
+    from mnist_tune.results.reading import read_results
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.ending import tell_the_end
     from mnist_tune.terminal.follow import follow
@@ -151,7 +154,8 @@ def _on_ray(
         if not ray_engine.has_room(order):
             out.print("no node there can hold such a worker: they wait for one that joins; Ctrl-C gives up")
         pool = ray_engine.RayPool(order)
-        results = follow(study, results, pool, pool.start, stop, Display(results, out))
+        read = partial(read_results, study)
+        results = follow(read, results, pool, pool.start, stop, Display(results, out))
     finally:
         ray_engine.disconnect()
     if as_json:

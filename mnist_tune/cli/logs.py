@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,7 +66,7 @@ def logs(
     if not follow:
         return
     tail = Tail(results, out, trial)
-    watch(opened, results, stop, tail, tail.is_over)
+    watch(partial(read_results, opened), results, stop, tail, tail.is_over)
     if stop.requested:
         raise typer.Exit(STOPPED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,6 +73,7 @@ def status(
 
 def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
     """Watch the study until it is finished; returns its results. Exits if the user stops watching."""
+    from mnist_tune.results.reading import read_results
     from mnist_tune.results.standing import totals
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.follow import watch
@@ -81,7 +83,7 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
     stop.listen()
     if not standard_streams.is_screen(out.file):
         out.print(f"{results.name}: {totals(results)}")
-    results = watch(study, results, stop, Display(results, out))
+    results = watch(partial(read_results, study), results, stop, Display(results, out))
     if not results.is_finished:
         out.print(f"{results.name}: {totals(results)}")
         raise typer.Exit(STOPPED)

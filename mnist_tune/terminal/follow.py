@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from mnist_tune.contract.retrying import StorageRetry
-from mnist_tune.results.reading import read_results
+from mnist_tune.contract.retrying import StorageRetry, away
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.retrying import failure_that_may_pass, why_it_may_pass
+from mnist_tune.storage.retrying import why_it_may_pass
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.tail import Tail
 
 if TYPE_CHECKING:
-    from mnist_tune.study.open_study import OpenStudy
     from mnist_tune.worker.signals import StopRequest
 
 POLL_SECONDS = 0.5
@@ -29,6 +27,8 @@ STOPPING = (
     "killing the workers; their trials come back after the grace period",
 )
 """What the first, second and third request to stop do."""
+Read = Callable[[], Results]
+"""Reads the study as it is now."""
 
 
 class Workers(Protocol):
@@ -54,7 +54,7 @@ class Workers(Protocol):
 
 
 def follow(
-    study: OpenStudy,
+    read: Read,
     results: Results,
     workers: Workers,
     start: Callable[[], None],
@@ -83,19 +83,18 @@ def follow(
         try:
             start()
             # If the storage stays away, the workers give up and say so.
-            _observe(study, results, display, have_left, storage_timeout=float("inf"))
+            _observe(read, results, display, have_left, storage_timeout=float("inf"))
         finally:
             workers.stop(1)  # whatever has failed here, no worker stays behind
-        ask = StorageRetry(
-            study.spec.lease.storage_timeout, display.say, hurry=lambda: stop.requested, away=why_it_may_pass
-        )
-        results = ask(lambda: read_results(study))
+        timeout = results.spec.lease.storage_timeout
+        ask = StorageRetry(timeout, display.say, hurry=lambda: stop.requested, away=_why_away)
+        results = ask(read)
         display.show(results)
     return results
 
 
 def watch(
-    study: OpenStudy,
+    read: Read,
     results: Results,
     stop: StopRequest,
     shown_on: Display | Tail,
@@ -104,16 +103,16 @@ def watch(
     """Show a study whose workers run anywhere, until it is over or the user stops watching."""
     with shown_on as display:
         return _observe(
-            study,
+            read,
             results,
             display,
             lambda now: is_over(now) or stop.requested,
-            storage_timeout=study.spec.lease.storage_timeout,
+            storage_timeout=results.spec.lease.storage_timeout,
         )
 
 
 def _observe(
-    study: OpenStudy,
+    read: Read,
     results: Results,
     display: Display | Tail,
     is_over: Callable[[Results], bool],
@@ -123,7 +122,7 @@ def _observe(
 
     If the storage is away, it is asked again for `storage_timeout` seconds.
     """
-    reader = _Reader(study)
+    reader = _Reader(read)
     next_look = time.monotonic() + POLL_SECONDS
     asked: float | None = None
     away_since: float | None = None
@@ -142,7 +141,7 @@ def _observe(
             away_since = None
             display.show(results)
         else:
-            if failure_that_may_pass(answer) is None:
+            if _why_away(answer) is None:
                 raise answer
             if away_since is None:
                 away_since = asked
@@ -155,16 +154,22 @@ def _observe(
     return results
 
 
+def _why_away(error: Exception) -> str | None:
+    """Why the storage does not answer; None for an error of another kind."""
+    why = why_it_may_pass(error)
+    return away(error) if why is None else why
+
+
 class _Reader:
     """Reads a study in separate threads, so that a slow answer delays neither Ctrl-C nor the screen."""
 
-    def __init__(self, study: OpenStudy) -> None:
-        self._study = study
+    def __init__(self, read: Read) -> None:
+        self._read = read
         self._answers: queue.SimpleQueue[Results | Exception] = queue.SimpleQueue()
 
     def ask(self) -> None:
         """Start to read."""
-        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        threading.Thread(target=self._answer, name="reader", daemon=True).start()
 
     def answer(self, seconds: float) -> Results | Exception | None:
         """The results, or the error of reading them; None if neither comes within so many seconds."""
@@ -173,8 +178,8 @@ class _Reader:
         except queue.Empty:
             return None
 
-    def _read(self) -> None:
+    def _answer(self) -> None:
         try:
-            self._answers.put(read_results(self._study))
+            self._answers.put(self._read())
         except Exception as error:
             self._answers.put(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def test_who_follows_a_study_asks_again(
         display = Shown(results, console())
         cut = Cut(server, fatal)
         with cut.made():
-            follow.watch(study, results, StopRequest(), display, lambda _: display.times == 2)
+            read = partial(read_results, study)
+            follow.watch(read, results, StopRequest(), display, lambda _: display.times == 2)
         return cut
 
     whole = watched(None)
