@@ -21,6 +21,7 @@ The wings, from top to bottom. Each imports only from those below it; tests/test
     report/        a study as one HTML file
     terminal/      a study as text for a terminal
     models/        a chosen configuration trained, kept and measured on its job's test data
+    service/       what people ask of a storage, call by call, wherever it is
     results/       a study as frozen rows: its trials, its ranking, and the evidence for it
     launch/        workers on an engine: Ray, Slurm
     worker/        one worker and its training process

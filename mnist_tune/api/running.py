@@ -8,7 +8,7 @@ from pathlib import Path
 from mnist_tune.api.arguments import check_count, check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.local_run import LocalRun, LocalWorkers, prepare
-from mnist_tune.api.storages import Storage, storage_at
+from mnist_tune.api.storages import Storage, service_of, storage_at
 from mnist_tune.api.study import Study
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.hardware.placement import WORKERS_PER_GPU
@@ -103,7 +103,7 @@ def run(
             console.print(unfinished)
             raise KeyboardInterrupt
         raise MnistTuneError(unfinished)
-    return Study(prepared.study)
+    return Study(service_of(prepared.study.storage), prepared.study.spec)
 
 
 def _unfinished(prepared: LocalRun, results: Results) -> str:

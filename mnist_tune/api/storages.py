@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.home import expanded
+from mnist_tune.files.locations import Folders
+from mnist_tune.service.calls import StudiesForPeople
+from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.engine import parse_url, storage_url
+from mnist_tune.storage.guarded import GuardedStorage, open_storage
 
 Storage = str | os.PathLike[str] | None
 """A database URL, the path of an SQLite file, or None for the default of the commands."""
 LIKE_A_URL = re.compile(r"[\w+]*:")
 """The start of a text that is meant as a URL: it may hold a password, so it is not shown in errors."""
+
+
+def service_at(storage: Storage, *, create: bool = False) -> StudiesForPeople:
+    """The studies in a storage; `create` makes the storage if it is missing.
+
+    Raises:
+        UserError: see `storage_at`, or there is no such storage.
+    """
+    return service_of(open_storage(storage_at(storage), create=create))
+
+
+def service_of(storage: GuardedStorage) -> StudiesForPeople:
+    """The studies in a storage that is open."""
+    return DirectStudies(storage, partial(Folders.of, storage.engine.url))
 
 
 def storage_at(storage: Storage) -> URL:

@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_tune.api.arguments import check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
-from mnist_tune.api.storages import Storage, storage_at
+from mnist_tune.api.storages import Storage, service_at
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results.exports import best_configuration
-from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
+from mnist_tune.service.calls import StudiesForPeople, results_again
 from mnist_tune.spec.documents import dump, format_of, write
 from mnist_tune.spec.reading import Named, read_spec
-from mnist_tune.storage.engine import shown
-from mnist_tune.storage.guarded import open_storage
-from mnist_tune.study import store
-from mnist_tune.study.creation import find_or_create
-from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.visible import visible
 
@@ -37,24 +33,25 @@ class Study:
     notebook a study shows itself: progress, ranking, verdicts.
     """
 
-    def __init__(self, opened: OpenStudy) -> None:
+    def __init__(self, service: StudiesForPeople, spec: Spec) -> None:
         """Not for direct use; call `open_study`."""
-        self._opened = opened
+        self._service = service
+        self._spec = spec
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return self._opened.name
+        return self._spec.study.name
 
     @property
     def storage(self) -> str:
         """The URL of the study's storage, without the password."""
-        return shown(self._opened.storage.engine.url)
+        return self._service.where
 
     @property
     def spec(self) -> dict[str, Any]:
         """The tables of the study's spec with all defaults written out, as plain data."""
-        return self._opened.spec.document()
+        return self._spec.document()
 
     @property
     def status(self) -> StudyStatus:
@@ -146,7 +143,7 @@ class Study:
 
     @told_in_python()
     def _read(self) -> Results:
-        return read_results(self._opened)
+        return results_again(self._service, self.name)
 
     def __repr__(self) -> str:
         from mnist_tune.results.standing import totals
@@ -185,11 +182,12 @@ def create_study(
     for argument, text in (("name", name), ("reuse", reuse)):
         if text is not None:
             check_text(argument, text)
-    wanted, url = read_spec(spec, name), storage_at(storage)
-    creation = find_or_create(open_storage(url, create=reuse is None), wanted, reuse)
-    for note in creation.notes:
+    wanted = read_spec(spec, name)
+    service = service_at(storage, create=reuse is None)
+    created = service.create(wanted.spec, wanted.remarks, reuse)
+    for note in created.notes:
         warn_at_caller(visible(note))
-    return Study(creation.study)
+    return Study(service, created.spec)
 
 
 @told_in_python()
@@ -202,7 +200,8 @@ def open_study(name: str, storage: Storage = None) -> Study:
         UserError: there is no such study, or no such storage.
     """
     check_text("name", name)
-    return Study(store.open_study(open_storage(storage_at(storage)), name))
+    service = service_at(storage)
+    return Study(service, service.spec(name))
 
 
 @told_in_python()
@@ -214,4 +213,4 @@ def study_names(storage: Storage = None) -> list[str]:
     Raises:
         UserError: there is no such storage.
     """
-    return store.study_names(open_storage(storage_at(storage)))
+    return service_at(storage).study_names()

@@ -77,14 +77,11 @@ def drain(
 
     Example: mnist-tune drain seed-grid --host gpu-1
     """
-    from mnist_tune.queue.worker_registry import ask_to_drain
-
     if (worker is None) == (host is None):
         raise UserError("drain: name one of --worker ID and --host HOST")
-    opened = options.study(study, storage)
-    names = ask_to_drain(opened.storage, opened.study_id, worker=worker, host=host)
+    names = options.service(storage).drain(study, worker=worker, host=host)
     if as_json:
-        options.print_json({"study": opened.name, "draining": names})
+        options.print_json({"study": study, "draining": names})
     else:
         options.say(f"asked to leave after their epoch: {', '.join(names)}")
 
@@ -107,18 +104,16 @@ def retry(
 
     Example: mnist-tune retry seed-grid --failed
     """
-    from mnist_tune.study.retry import make_deleted_cells, put_back_holes
-
     if failed and trial is not None:
         raise UserError("retry: name one of --trial N and --failed")
-    opened = options.study(study, storage)
-    numbers, left = put_back_holes(opened, trial)
-    made = make_deleted_cells(opened) if trial is None else []
-    unable = [f"trial {number}: its cell is not put back: {reason}" for number, reason in left.items()]
+    done = options.service(storage).retry(study, trial)
+    unable = [f"trial {number}: its cell is not put back: {reason}" for number, reason in done.left.items()]
     if as_json:
-        options.print_json({"study": opened.name, "retried": numbers, "made_anew": made, "left": unable})
+        options.print_json(
+            {"study": study, "retried": done.numbers, "made_anew": done.made_anew, "left": unable}
+        )
     else:
-        _say_what_is_back(opened.name, numbers, made, unable)
+        _say_what_is_back(study, done.numbers, done.made_anew, unable)
     if unable:
         raise typer.Exit(FAILED)
 
@@ -159,11 +154,10 @@ def set_(
 
     Example: mnist-tune set seed-grid limits.timeout=3600 retry.lost=5
     """
-    from mnist_tune.study.settings import change_settings, parse_changes, taken_up
+    from mnist_tune.study.settings import parse_changes, taken_up
 
     wanted = parse_changes(changes)
-    spec = change_settings(options.study(study, storage), wanted)
-    now = {key: getattr(getattr(spec, key.split(".")[0]), key.split(".")[1]) for key in wanted}
+    now = options.service(storage).change_settings(study, wanted)
     if as_json:
         options.print_json({"study": study, "settings": now, "taken_up": taken_up(wanted)})
         return
@@ -174,11 +168,8 @@ def set_(
 
 
 def _set(study: str, storage: str | None, control: Control, told: str, as_json: bool) -> None:
-    from mnist_tune.queue.control import set_control
-
-    opened = options.study(study, storage)
-    set_control(opened.storage, opened.study_id, control)
+    options.service(storage).set_control(study, control)
     if as_json:
-        options.print_json({"study": opened.name, "control": control})
+        options.print_json({"study": study, "control": control})
     else:
-        options.say(f"study '{opened.name}' {told.format(name=opened.name)}")
+        options.say(f"study '{study}' {told.format(name=study)}")

@@ -43,12 +43,11 @@ def export(
     Example: mnist-tune export quickstart --output best.toml
     """
     from mnist_tune.results.exports import best_configuration, vouching
-    from mnist_tune.results.reading import read_results
     from mnist_tune.spec.documents import dump, format_of, write
-    from mnist_tune.storage.engine import shown, storage_url
 
-    results = read_results(options.study(study, storage))
-    configuration = best_configuration(results, shown(storage_url(storage)))
+    service = options.service(storage, artifacts=artifacts)
+    results = service.results(study)
+    configuration = best_configuration(results, service.where)
     document = dump(configuration.document(), format_ or format_of(output))
     for line in results.reservations:
         options.say(f"warning: {line}", err=True)
@@ -65,7 +64,7 @@ def export(
     if files is not None:
         from mnist_tune.models.exported import export_files
 
-        written = export_files(results, configuration, options.folders(storage, None, artifacts), files)
+        written = export_files(results, configuration, service, files)
         evaluate = f"mnist-tune evaluate {shlex.quote(str(files))}{vouching(configuration.job)}"
         measure = f"; measure it with: {evaluate}" if results.job.evaluates else ""
         options.say(f"wrote {', '.join(written)} to {files}{measure}")

@@ -37,20 +37,19 @@ def logs(
 
     Example: mnist-tune logs quickstart --trial 5 --follow
     """
-    from mnist_tune.results.reading import read_results
     from mnist_tune.results.trial_logs import beginnings_that_failed, log_of
+    from mnist_tune.service.calls import results_again
     from mnist_tune.terminal.follow import watch
     from mnist_tune.terminal.tail import Tail
     from mnist_tune.worker.signals import StopRequest
 
     if follow and as_json:
         raise UserError("--follow is for people; leave out --json, or ask 'logs --json' now and then")
-    opened = options.study(study, storage)
-    results = read_results(opened, with_logs=True)
-    folder = options.folders(storage, None, artifacts).artifacts.path
+    service = options.service(storage, artifacts=artifacts)
+    results = service.results(study, with_logs=True)
     chosen = _chosen(results, trial)
     if as_json:
-        lines = {attempt.number: list(log_of(results, attempt, folder)) for attempt in chosen}
+        lines = {attempt.number: list(log_of(results, attempt, service.kept_file)) for attempt in chosen}
         options.print_json([{"trial": number, "lines": said} for number, said in lines.items()])
         return
     stop = StopRequest()
@@ -58,7 +57,7 @@ def logs(
         stop.listen()
     out = options.console()
     for attempt in chosen:
-        for line in log_of(results, attempt, folder):
+        for line in log_of(results, attempt, service.kept_file):
             out.print(line if trial is not None else f"trial {attempt.number}: {line}")
     if trial is None:
         for line in beginnings_that_failed(results):
@@ -66,7 +65,7 @@ def logs(
     if not follow:
         return
     tail = Tail(results, out, trial)
-    watch(partial(read_results, opened), results, stop, tail, tail.is_over)
+    watch(partial(results_again, service, results.name), results, stop, tail, tail.is_over)
     if stop.requested:
         raise typer.Exit(STOPPED)
 

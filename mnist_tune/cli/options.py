@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mnist_tune.files.locations import Folders
+    from mnist_tune.service.calls import StudiesForPeople
     from mnist_tune.spec.reading import GivenSpec
     from mnist_tune.storage.guarded import GuardedStorage
     from mnist_tune.study.open_study import OpenStudy
@@ -63,11 +64,8 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     source = context.get_parameter_source(parameter.name)
     if context.resilient_parsing or source is None or source.name != "DEFAULT":
         return name
-    from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.study.store import study_names
-
-    url = context.params.get("storage")
-    where, names = shown(storage_url(url)), study_names(storage(url))
+    asked = service(context.params.get("storage"))
+    where, names = asked.where, asked.study_names()
     if len(names) == 1:
         say(f"study '{names[0]}', the only one in {where}", err=True)
         return names[0]
@@ -176,6 +174,15 @@ TokensOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def service(
+    url: str | None, checkpoints: Path | None = None, artifacts: Path | None = None, *, create: bool = False
+) -> StudiesForPeople:
+    """The studies at `url`, with the folders of their files; `create` makes the storage if it is missing."""
+    from mnist_tune.service.direct import DirectStudies
+
+    return DirectStudies(storage(url, create=create), partial(folders, url, checkpoints, artifacts))
 
 
 def storage(url: str | None, *, create: bool = False) -> GuardedStorage:

@@ -41,12 +41,11 @@ def report(
     from mnist_tune.models.evaluation_file import read_evaluated
     from mnist_tune.report.contents import contents
     from mnist_tune.report.files import write_page
-    from mnist_tune.results.reading import read_results
-    from mnist_tune.storage.engine import shown, storage_url
 
-    results = read_results(options.study(study, storage))
+    service = options.service(storage)
+    results = service.results(study)
     models = [read_evaluated(folder, results.job) for folder in model or []]
-    made = contents(results, models, shown(storage_url(storage)), datetime.now(UTC))
+    made = contents(results, models, service.where, datetime.now(UTC))
     size = write_page(made, output)
     options.say(f"wrote {output} ({size / 1e6:.1f} MB)" + ("" if open_ else "; open it in a browser"))
     if open_:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mnist_tune.results.study_results import Results
-    from mnist_tune.study.open_study import OpenStudy
+    from mnist_tune.service.calls import StudiesForPeople
 
 
 def status(
@@ -44,18 +44,17 @@ def status(
 
     Example: mnist-tune status quickstart --watch
     """
-    from mnist_tune.results.reading import read_results
     from mnist_tune.terminal.glyphs import ASCII, UNICODE
     from mnist_tune.terminal.status_page import status_page, summary
     from mnist_tune.terminal.tables import workers_table
 
     if watch and as_json:
         raise UserError("--watch is for people; leave out --json, or ask 'status --json' now and then")
-    opened = options.study(study, storage)
-    results = read_results(opened)
+    service = options.service(storage)
+    results = service.results(study)
     out = options.console()
     if watch and not results.is_finished:
-        results = _watched(opened, results, out)
+        results = _watched(service, results, out)
     if as_json:
         options.print_json(results.as_json())
     else:
@@ -71,10 +70,10 @@ def status(
         raise typer.Exit(FAILED)
 
 
-def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
+def _watched(service: StudiesForPeople, results: Results, out: Console) -> Results:
     """Watch the study until it is finished; returns its results. Exits if the user stops watching."""
-    from mnist_tune.results.reading import read_results
     from mnist_tune.results.standing import totals
+    from mnist_tune.service.calls import results_again
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.follow import watch
     from mnist_tune.worker.signals import StopRequest
@@ -83,7 +82,8 @@ def _watched(study: OpenStudy, results: Results, out: Console) -> Results:
     stop.listen()
     if not standard_streams.is_screen(out.file):
         out.print(f"{results.name}: {totals(results)}")
-    results = watch(partial(read_results, study), results, stop, Display(results, out))
+    read = partial(results_again, service, results.name)
+    results = watch(read, results, stop, Display(results, out))
     if not results.is_finished:
         out.print(f"{results.name}: {totals(results)}")
         raise typer.Exit(STOPPED)

@@ -44,35 +44,31 @@ def create_study(
 
     Example: mnist-tune create-study studies/seed-grid.toml
     """
-    from mnist_tune.storage.engine import shown, storage_url
-    from mnist_tune.study.creation import find_or_create
     from mnist_tune.text.wording import counted
 
     loaded = options.spec(spec, name)
-    created = find_or_create(options.storage(storage, create=reuse is None), loaded, reuse)
-    where = shown(storage_url(storage))
-    study = created.study.name
+    service = options.service(storage, create=reuse is None)
+    created = service.create(loaded.spec, loaded.remarks, reuse)
+    study, n_cells = created.spec.study.name, created.spec.n_cells
     options.say_notes(created.notes)
     if as_json:
         told = {
             "study": study,
-            "cells": created.study.spec.n_cells,
+            "cells": n_cells,
             "reused": created.n_reused,
             "created": created.is_new,
-            "storage": where,
+            "storage": service.where,
             "notes": created.notes,
         }
         options.print_json(told)
     elif created.is_new:
         done = f", {created.n_reused} of them taken over from '{reuse}'," if created.n_reused else ""
-        options.say(
-            f"created study '{study}' with {counted(created.study.spec.n_cells, 'cell')}{done} in {where}"
-        )
+        options.say(f"created study '{study}' with {counted(n_cells, 'cell')}{done} in {service.where}")
         same = " and the same --storage" if storage else ""
         options.say(f"start workers with: mnist-tune worker {study}{loaded.worker_options}{same}")
     else:
         more = "; nothing was taken over" if reuse else ""
-        options.say(f"study '{study}' is in {where} already, with the same spec{more}")
+        options.say(f"study '{study}' is in {service.where} already, with the same spec{more}")
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -80,9 +76,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
 
     Example: mnist-tune studies
     """
-    from mnist_tune.terminal.overview import overview
-
-    found = overview(options.storage(storage))
+    found = options.service(storage).overview()
     if as_json:
         options.print_json([each.as_json() for each in found])
         return
@@ -177,18 +171,15 @@ def delete_study(
 
     Example: mnist-tune delete-study quickstart --files --yes
     """
-    from mnist_tune.study.delete import delete_study, delete_study_and_files
-    from mnist_tune.study.store import find_study
-
-    opened = find_study(options.storage(storage), study)
+    service = options.service(storage, checkpoints, artifacts)
+    service.find(study)
     what = "all its trials and their files" if files else "all its trials"
     if not yes:
         typer.confirm(f"Delete study '{visible(study)}' with {what}?", abort=True)
+    deleted = service.delete(study, files=files)
     if not files:
-        delete_study(opened)
         options.say(f"deleted study '{study}'")
         return
-    deleted = delete_study_and_files(opened, options.folders(storage, checkpoints, artifacts))
     files_gone = "1 file" if deleted.files == 1 else f"{deleted.files} files"
     options.say(f"deleted study '{study}' and {files_gone} of its trials")
     for problem in deleted.problems:

@@ -29,10 +29,8 @@ def verify(
     Example: mnist-tune verify quickstart
     """
     from mnist_tune.terminal.tables import verification_report
-    from mnist_tune.verification import verify
 
-    folders = options.folders(storage, checkpoints, artifacts)
-    verification = verify(options.storage(storage), study, folders.artifacts.path, folders.checkpoints.path)
+    verification = options.service(storage, checkpoints, artifacts).verify(study)
     if as_json:
         options.print_json(verification.as_json())
     else:

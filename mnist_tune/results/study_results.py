@@ -17,7 +17,8 @@ from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import Place, Verdict, rank
 from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.study_spec import SETTINGS, Spec
+from mnist_tune.spec.stored import StoredSpec
+from mnist_tune.spec.study_spec import SETTINGS
 from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.text.wording import counted, shortened
 
@@ -49,7 +50,7 @@ class Cells:
 class Results:
     """Everything that a report needs to know about a study."""
 
-    spec: Spec
+    spec: StoredSpec
     attempts: list[TrialResult]
     control: Control = Control.RUNNING
     workers: list[WorkerRow] = field(default_factory=list)
@@ -206,15 +207,20 @@ class Results:
         known = f"of the epochs of {counted(in_part, 'trial')} only the {words(self.job.objective)} is known"
         return [f"{known}: {why}"] if in_part else []
 
+    def best_as_json(self) -> dict[str, Any] | None:
+        """The first configuration of the ranking as plain data for JSON; None while there is none."""
+        if self.best is None:
+            return None
+        return self.ranking[0].as_json() | {"trial": self.best.first.number, "value": self.best.mean}
+
     def as_json(self) -> dict[str, Any]:
         """The plain data that `status --json` prints."""
-        best = self.best
         return {
             "study": self.name,
             "control": self.control,
             "cells": asdict(self.cells),
             "finished": self.is_finished,
-            "best": best and self.ranking[0].as_json() | {"trial": best.first.number, "value": best.mean},
+            "best": self.best_as_json(),
             "ranking": [place.as_json() for place in self.ranking],
             "ended_early": [one.as_json() for one in self.ended_early],
             "evidence": self.evidence,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
-
-from optuna.artifacts.exceptions import ArtifactNotFound
+from typing import BinaryIO
 
 from mnist_tune.contract.study import COULD_NOT_BEGIN
+from mnist_tune.errors import FileUnavailable
 from mnist_tune.results.eta import epochs_of, own_epochs
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.text.times import local_time, retold
 from mnist_tune.text.visible import visible, visible_lines
 from mnist_tune.text.wording import parameters_text
@@ -23,8 +21,10 @@ BEGINNING = re.compile(r"\S+ \S+ begins with ")
 """The first line in a worker's log of a trial."""
 
 
-def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[str]:
+def log_of(results: Results, attempt: TrialResult, kept_file: Callable[[str], BinaryIO]) -> Iterator[str]:
     """The log lines of one attempt, oldest first; none for a waiting one.
+
+    `kept_file` opens a file by the id of its artifact, or raises FileUnavailable.
 
     The worker's log is stored at the attempt's end, as a file and, for other machines, as its last lines in
     the storage. For an attempt that runs or was lost, its epochs are given instead. A failure is given with
@@ -38,7 +38,7 @@ def log_of(results: Results, attempt: TrialResult, artifacts: Path) -> Iterator[
     if attempt.reused:
         source = f"trial {attempt.reused.get('trial')} of {attempt.reused.get('study')}"
         yield visible(f"taken over from {source}, where it ran")
-    kept = _kept(attempt, artifacts)
+    kept = _kept(attempt, kept_file)
     said = [] if kept is None else list(visible_lines(kept))
     if kept is not None:
         # The line above says the same, and names the worker too.
@@ -61,13 +61,13 @@ def beginnings_that_failed(results: Results) -> Iterator[str]:
             yield f"worker {visible(worker.name)}: {_time(worker.started)} {visible(worker.departure)}"
 
 
-def _kept(attempt: TrialResult, artifacts: Path) -> str | None:
+def _kept(attempt: TrialResult, kept_file: Callable[[str], BinaryIO]) -> str | None:
     if LOG_FILE not in attempt.artifacts:
         return attempt.log
     try:
-        with ArtifactFolder(artifacts).open_reader(attempt.artifacts[LOG_FILE]) as kept:
+        with kept_file(attempt.artifacts[LOG_FILE]) as kept:
             return kept.read().decode(errors="replace")
-    except (ArtifactNotFound, OSError, ValueError):  # the file is on another machine, or its name is not ours
+    except (FileUnavailable, OSError):  # the file is on another machine, or its name is not ours
         return attempt.log
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import PlainSerializer, PlainValidator
 
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.jobs.command.table import job_table
@@ -70,3 +72,9 @@ def _bounded(model: type[Section], key: str, value: Any) -> Any:
         value = min(value, getattr(bound, "le", value))
         value = max(value, getattr(bound, "ge", value))
     return value
+
+
+StoredSpec: TypeAlias = Annotated[
+    Spec, PlainSerializer(Spec.stored, return_type=dict[str, Any]), PlainValidator(as_stored_spec)
+]
+"""A spec of any job, which pydantic writes and reads as it is stored."""

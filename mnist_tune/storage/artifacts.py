@@ -44,9 +44,13 @@ class ArtifactFolder(FileSystemArtifactStore):
         """Where the file of an artifact lies. Raises ValueError for what is not the id of an artifact."""
         return stored_names.inside(self._folder, stored_names.artifact_id(artifact_id))
 
+    def open(self, artifact_id: str) -> BinaryIO:
+        """Open an artifact's file to read. Raises OSError, and ValueError as `path` does."""
+        return open_file(self.path(artifact_id))
+
     def open_reader(self, artifact_id: str) -> BinaryIO:
         try:
-            return open_file(self.path(artifact_id))
+            return self.open(artifact_id)
         except FileNotFoundError:
             raise ArtifactNotFound("not found") from None
 

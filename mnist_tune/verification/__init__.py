@@ -102,8 +102,9 @@ class Verification:
     """The results of all checks of a study."""
 
     name: str
-    stored: Stored | None
     outcomes: list[Outcome]
+    size: str
+    """How many cells and attempts were checked, in words; empty if the study cannot be read."""
 
     @property
     def broken(self) -> list[Outcome]:
@@ -116,14 +117,7 @@ class Verification:
         if self.broken:
             names = ", ".join(outcome.check for outcome in self.broken)
             return f"study '{self.name}' breaks {many(len(self.broken), 'promise')}: {names}"
-        assert self.stored is not None
-        tried = self.stored.attempts
-        ended = Counter(_word(attempt.trial.state) for attempt in tried if attempt.following is None)
-        lost = Counter(kind for attempt in tried if (kind := failure_class(attempt.trial)) is not None)
-        return (
-            f"study '{self.name}' keeps every promise: {many(ended.total(), 'cell')}{_among(ended)}, "
-            f"{many(len(tried), 'attempt')}{_among(lost)}"
-        )
+        return f"study '{self.name}' keeps every promise: {self.size}"
 
     def as_json(self) -> dict[str, Any]:
         """The plain data that `verify --json` prints."""
@@ -143,7 +137,16 @@ def verify(storage: GuardedStorage, name: str, artifacts: Path, checkpoints: Pat
     """
     stored, outcomes = read(storage, name, artifacts, checkpoints)
     outcomes += [check.outcome(stored) for check in CHECKS]
-    return Verification(name, stored, [*outcomes, _values(stored, outcomes)])
+    return Verification(name, [*outcomes, _values(stored, outcomes)], _size(stored))
+
+
+def _size(stored: Stored | None) -> str:
+    if stored is None:
+        return ""
+    tried = stored.attempts
+    ended = Counter(_word(attempt.trial.state) for attempt in tried if attempt.following is None)
+    lost = Counter(kind for attempt in tried if (kind := failure_class(attempt.trial)) is not None)
+    return f"{many(ended.total(), 'cell')}{_among(ended)}, {many(len(tried), 'attempt')}{_among(lost)}"
 
 
 def _values(stored: Stored | None, outcomes: Sequence[Outcome]) -> Outcome:

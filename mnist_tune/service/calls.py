@@ -1,0 +1,159 @@
+"""What people ask of a storage, and what they are told: the calls, their answers, and how they fail.
+
+The commands and the functions in Python know a storage by these calls alone, wherever it is. Arguments and
+answers are plain values, which `wire` turns into JSON and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from mnist_tune.contract.study import Control
+from mnist_tune.errors import UserError
+from mnist_tune.spec.stored import StoredSpec
+from mnist_tune.spec.study_spec import Spec
+
+if TYPE_CHECKING:  # these load Optuna, and a caller who is only told of an error needs none of them
+    from mnist_tune.results.study_results import Results
+    from mnist_tune.verification import Verification
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study among the others of its storage."""
+
+    name: str
+    standing: str
+    """How far it is, or why it cannot be read, in one line."""
+    cells: dict[str, int] | None
+    """How many cells are in each state; None if the study cannot be read."""
+    best: dict[str, Any] | None
+    """The first configuration of the ranking, as plain data."""
+    problems: list[str]
+    """What is stored of the study and cannot be read, one line each."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The study as plain data for JSON."""
+        return {"study": self.name, "cells": self.cells, "best": self.best, "problems": self.problems}
+
+
+@dataclass(frozen=True)
+class Created:
+    """A study that was made, or that was there already with the same spec."""
+
+    spec: StoredSpec
+    """The study's own spec, whose settings may differ from those that were given."""
+    is_new: bool
+    n_reused: int
+    """How many cells of a new study have taken over results of another study."""
+    notes: list[str]
+    """For the spec's author: settings without effect, and settings that the study keeps."""
+
+
+@dataclass(frozen=True)
+class Retried:
+    """Which cells wait again that had failed for good, or that somebody had deleted."""
+
+    numbers: list[int]
+    """The numbers of the last trials of the cells that were put back."""
+    left: dict[int, str]
+    """Why another cell that has failed is not put back, by the number of its last trial."""
+    made_anew: list[int]
+    """The cells of which somebody had deleted every trial."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What was deleted with a study, and what could not be."""
+
+    files: int
+    problems: list[str]
+
+
+class StudiesForPeople(Protocol):
+    """A storage as people see it: the studies in it, by their names.
+
+    A call that names a study raises UserError if there is none of this name, or if another program made it.
+    Any call may raise StorageAway or StorageFailed, in one line. After StorageAway it may be repeated, even
+    if only its answer was lost: it then does what is still to be done.
+    """
+
+    @property
+    def where(self) -> str:
+        """The storage's URL as it may be printed, without a password."""
+
+    def study_names(self) -> list[str]:
+        """The names of the studies, oldest first."""
+
+    def overview(self) -> list[Overview]:
+        """All studies, oldest first; one that cannot be read hides none of the others."""
+
+    def create(self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
+        """Make a study of this spec with all its cells, unless it is there.
+
+        `remarks` are the job's about the spec: they stand among the notes. A new study takes over the
+        results that the study `reuse` has for its cells. Raises UserError if another study has this name, or
+        if `reuse` has no result that can be taken over.
+        """
+
+    def find(self, name: str) -> None:
+        """Check that there is a study that can be deleted, even if its spec cannot be read."""
+
+    def spec(self, name: str) -> Spec:
+        """The study's spec. Raises MnistTuneError if it is damaged, as do all calls below but `delete`."""
+
+    def results(self, name: str, *, with_logs: bool = False) -> Results:
+        """The study as it is now, `with_logs` with the workers' logs too as far as the storage has them."""
+
+    def kept_file(self, artifact_id: str) -> BinaryIO:
+        """Open a file that was kept for a trial, by the id that the trial's `artifacts` have for it.
+
+        Raises FileElsewhere if it is not there, and FileUnavailable if it cannot be read.
+        """
+
+    def set_control(self, name: str, control: Control) -> None:
+        """Let workers claim cells, wait, or leave."""
+
+    def drain(self, name: str, *, worker: str | None = None, host: str | None = None) -> list[str]:
+        """Ask one worker, or all of a host, to finish their epoch and leave; returns their names.
+
+        Raises UserError if there is no such worker.
+        """
+
+    def retry(self, name: str, trial: int | None = None) -> Retried:
+        """Put the cells back that failed for good, or only that of this trial.
+
+        Raises UserError if the trial is not the last attempt at a cell that failed for good.
+        """
+
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float]:
+        """Change fields of [lease], [retry] and [limits], by dotted key; returns the values that they have.
+
+        Raises UserError for a value that its field does not take, and for a lease that running workers
+        would not survive.
+        """
+
+    def verify(self, name: str) -> Verification:
+        """Check the study and its files against every promise. Changes nothing."""
+
+    def delete(self, name: str, *, files: bool = False) -> Deletion:
+        """Delete a study with all its trials and, if so asked, with the files that were kept for it.
+
+        Raises UserError, and deletes nothing, if it is not known whose the files in its folders are.
+        """
+
+
+def results_again(service: StudiesForPeople, name: str) -> Results:
+    """The present results of a study that was there before.
+
+    Raises:
+        UserError: it has been deleted meanwhile.
+    """
+    try:
+        return service.results(name)
+    except UserError:
+        if name in service.study_names():
+            raise
+        raise UserError(f"study '{name}' has been deleted meanwhile") from None
