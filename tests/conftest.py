@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED, Answer, Command
+from tests.support.damaged_values import damaged_storage
 from tests.support.postgres_server import postgres_server
 from tests.support.studies import new_study
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
@@ -95,6 +97,25 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def study(database: str, tmp_path: Path) -> OpenStudy:
     """A fresh study of eight cells, once in SQLite and once in PostgreSQL."""
     return new_study(tmp_path, url=database)
+
+
+@pytest.fixture(scope="session")
+def undamaged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a storage without damage."""
+    return damaged_storage(tmp_path_factory.mktemp("template")).parent
+
+
+@pytest.fixture
+def fresh_copy(undamaged_folder: Path, tmp_path: Path) -> Callable[[], Path]:
+    """A function that puts a fresh copy of the sound storage in place and returns its file."""
+
+    def copy() -> Path:
+        for old in tmp_path.iterdir():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        shutil.copytree(undamaged_folder, tmp_path, dirs_exist_ok=True)
+        return tmp_path / STORED
+
+    return copy
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class Place:
             "n": candidate.n,
             "provisional": candidate.is_provisional,
             "p_value": self.p_value,
-            "verdict": self.verdict,
+            "verdict": str(self.verdict),
             "trials": sorted(attempt.number for attempt in candidate.attempts.values()),
         }
 

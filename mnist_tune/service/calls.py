@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
 from mnist_tune.spec.stored import StoredSpec
-from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:  # these load Optuna, and a caller who is only told of an error needs none of them
     from mnist_tune.results.study_results import Results
@@ -90,7 +89,7 @@ class StudiesForPeople(Protocol):
     def overview(self) -> list[Overview]:
         """All studies, oldest first; one that cannot be read hides none of the others."""
 
-    def create(self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
+    def create(self, spec: StoredSpec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
         """Make a study of this spec with all its cells, unless it is there.
 
         `remarks` are the job's about the spec: they stand among the notes. A new study takes over the
@@ -101,7 +100,7 @@ class StudiesForPeople(Protocol):
     def find(self, name: str) -> None:
         """Check that there is a study that can be deleted, even if its spec cannot be read."""
 
-    def spec(self, name: str) -> Spec:
+    def spec(self, name: str) -> StoredSpec:
         """The study's spec. Raises MnistTuneError if it is damaged, as do all calls below but `delete`."""
 
     def results(self, name: str, *, with_logs: bool = False) -> Results:

@@ -69,7 +69,7 @@ def read(
     outcomes = [integrity, valid, readable]
     if spec is None or found is None:
         return None, outcomes
-    unreadable = {finding.trial for finding in readable.findings if isinstance(finding.trial, int)}
+    unreadable = {finding.trial for finding in readable.findings if finding.trial is not None}
     stored = Stored(
         spec,
         attributes,
@@ -119,7 +119,7 @@ def _study(texts: dict[str, Text]) -> tuple[Spec | None, dict[str, Any], Outcome
 
 
 def _trials(
-    storage: GuardedStorage, study_id: int, numbers: dict[int, int]
+    storage: GuardedStorage, study_id: int, numbers: dict[int, Any]
 ) -> tuple[list[FrozenTrial] | None, Outcome]:
     found: list[FrozenTrial] | None = None
     findings: list[Finding] = []
@@ -133,8 +133,10 @@ def _trials(
         found = []
         for trial_id, number in ({} if damaged else numbers).items():
             trial = _trial_or_problem(storage, trial_id)
-            if isinstance(trial, str):
+            if isinstance(trial, str) and isinstance(number, int):
                 findings.append(Finding(f"cannot be read: {trial}", number))
+            elif isinstance(trial, str):  # SQLite lets a column hold values of any type
+                findings.append(Finding(f"the trial with the id {trial_id} cannot be read: {trial}"))
             else:
                 found.append(trial)
         found = sorted(found, key=lambda trial: trial.number) if findings else None
