@@ -121,4 +121,4 @@ def test_a_database_server_is_set_up_as_its_paper_says(tmp_path: Path) -> None:
                 assert (answer.returncode, answer.stderr) == (0, ""), f"{line}: {answer.stdout}"
                 printed[line] = answer.stdout
     assert "(24 trials)" in next(said for line, said in printed.items() if "copy-study" in line)
-    assert "8/8 cells" in printed["mnist-tune run studies/seed-grid.toml"]
+    assert "all of its 8 cells have ended" in printed["mnist-tune run studies/seed-grid.toml"]

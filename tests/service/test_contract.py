@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from mnist_tune.contract.study import Control
+from mnist_tune.contract.study import Control, WorkerFacts
 from mnist_tune.errors import FileElsewhere, FileUnavailable, MnistTuneError, UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
@@ -169,7 +169,7 @@ def test_a_study_is_paused_cancelled_and_resumed(study: OpenStudy, service: Stud
 
 
 def test_workers_are_asked_to_leave_by_name_or_host(study: OpenStudy, service: StudiesForPeople) -> None:
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     (worker,) = service.results("tiny").workers
     assert service.drain("tiny", worker=worker.name) == [worker.name]
     assert service.drain("tiny", host=worker.host) == [worker.name]

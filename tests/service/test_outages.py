@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mnist_tune.contract.study import Control, StorageAway, StorageFailed
+from mnist_tune.contract.study import Control, StorageAway, StorageFailed, WorkerFacts
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.service.calls import StudiesForPeople
@@ -36,7 +36,7 @@ WRITING: dict[str, Callable[[StudiesForPeople], object]] = {
 @pytest.fixture(autouse=True)
 def _begun(study: OpenStudy) -> None:
     """The study has a worker, and a cell that failed for good."""
-    Registration(study.storage, study.study_id, "cpu").register()
+    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
     queue = study.queue()
     assert queue.give_back(take(queue), Failure("non_finite", "the loss is nan"))
 

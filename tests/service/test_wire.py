@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from mnist_tune.contract.study import Control
+from mnist_tune.contract.study import Control, WorkerFacts
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
@@ -84,10 +84,10 @@ def sampled_and_pruned(folder: Path) -> OpenStudy:
 
 def unfinished_with_workers(folder: Path) -> OpenStudy:
     study = new_study(folder)
-    registration = Registration(study.storage, study.study_id, "cuda:0 (a GPU)")
+    registration = Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cuda:0 (a GPU)"))
     registration.register()
     registration.beat(1, 1234.5)
-    gone = Registration(study.storage, study.study_id, "cpu (a CPU)")
+    gone = Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu (a CPU)"))
     gone.register()
     gone.leave("could not begin: it is broken")
     complete_cell(study, 80.0, 90.0)

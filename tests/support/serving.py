@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,5 +35,5 @@ def joining_address(process: subprocess.Popen[str]) -> str:
     for line in process.stdout:
         said += line
         if found := JOINING.search(line):
-            return found[1]
+            return shlex.split(found[1])[0]
     raise AssertionError(f"no head: {said}{finish(process).stderr}")
