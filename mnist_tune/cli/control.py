@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.names import complete_host, complete_worker
 from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption, StudyArgument
 from mnist_tune.errors import FAILED, UserError
@@ -79,7 +79,7 @@ def drain(
     """
     if (worker is None) == (host is None):
         raise UserError("drain: name one of --worker ID and --host HOST")
-    names = options.service(storage).drain(study, worker=worker, host=host)
+    names = storages.service(storage).drain(study, worker=worker, host=host)
     if as_json:
         options.print_json({"study": study, "draining": names})
     else:
@@ -106,7 +106,7 @@ def retry(
     """
     if failed and trial is not None:
         raise UserError("retry: name one of --trial N and --failed")
-    done = options.service(storage).retry(study, trial)
+    done = storages.service(storage).retry(study, trial)
     unable = [f"trial {number}: its cell is not put back: {reason}" for number, reason in done.left.items()]
     if as_json:
         options.print_json(
@@ -157,7 +157,7 @@ def set_(
     from mnist_tune.study.settings import parse_changes, taken_up
 
     wanted = parse_changes(changes)
-    now = options.service(storage).change_settings(study, wanted)
+    now = storages.service(storage).change_settings(study, wanted)
     if as_json:
         options.print_json({"study": study, "settings": now, "taken_up": taken_up(wanted)})
         return
@@ -168,7 +168,7 @@ def set_(
 
 
 def _set(study: str, storage: str | None, control: Control, told: str, as_json: bool) -> None:
-    options.service(storage).set_control(study, control)
+    storages.service(storage).set_control(study, control)
     if as_json:
         options.print_json({"study": study, "control": control})
     else:

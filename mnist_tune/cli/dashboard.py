@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, StorageOption
 
 
@@ -36,7 +36,7 @@ def dashboard(
 
     standard_streams.work_on()
     address = find_address(host, allow_remote=allow_remote)
-    opened, folders = options.storage(storage), options.folders(storage, checkpoints, artifacts)
+    opened, folders = storages.storage(storage), storages.folders(storage, checkpoints, artifacts)
     server = Server(address, port)
     url = address.url(server.server_port)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import ArtifactsOption, OnlyStudyArgument, StorageOption
 from mnist_tune.spec.parsing import Format
 
@@ -45,7 +45,7 @@ def export(
     from mnist_tune.results.exports import best_configuration, vouching
     from mnist_tune.spec.documents import dump, format_of, write
 
-    service = options.service(storage, artifacts=artifacts)
+    service = storages.service(storage, artifacts=artifacts)
     results = service.results(study)
     configuration = best_configuration(results, service.where)
     document = dump(configuration.document(), format_ or format_of(output))

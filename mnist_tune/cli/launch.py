@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import (
     AllowCommandOption,
     ArtifactsOption,
@@ -93,7 +93,7 @@ def launch(
     from mnist_tune.worker.pool import worker_arguments
 
     url = storage_url(storage)
-    opened = options.study(study, storage)
+    opened = storages.study(study, storage)
     at_hand = job_at_hand(job, allow_command, digest(opened.spec.job))
     if opened.spec.job.name is None:
         permitted_job(opened.spec.job, at_hand)  # else each worker would refuse it

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import ArtifactsOption, JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import STOPPED, UserError
 
@@ -45,7 +45,7 @@ def logs(
 
     if follow and as_json:
         raise UserError("--follow is for people; leave out --json, or ask 'logs --json' now and then")
-    service = options.service(storage, artifacts=artifacts)
+    service = storages.service(storage, artifacts=artifacts)
     results = service.results(study, with_logs=True)
     chosen = _chosen(results, trial)
     if as_json:

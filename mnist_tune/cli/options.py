@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_tune.cli import storages
 from mnist_tune.cli.names import complete_spec, complete_study
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.processes import standard_streams
@@ -20,11 +21,7 @@ from mnist_tune.text.visible import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mnist_tune.files.locations import Folders
-    from mnist_tune.service.calls import StudiesForPeople
     from mnist_tune.spec.reading import GivenSpec
-    from mnist_tune.storage.guarded import GuardedStorage
-    from mnist_tune.study.open_study import OpenStudy
 
 PIPED_WIDTH = 240  # a log file has no margin: columns are not cut there
 
@@ -64,7 +61,7 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     source = context.get_parameter_source(parameter.name)
     if context.resilient_parsing or source is None or source.name != "DEFAULT":
         return name
-    asked = service(context.params.get("storage"))
+    asked = storages.service(context.params.get("storage"))
     where, names = asked.where, asked.study_names()
     if len(names) == 1:
         say(f"study '{names[0]}', the only one in {where}", err=True)
@@ -174,48 +171,6 @@ TokensOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-
-
-def service(
-    url: str | None, checkpoints: Path | None = None, artifacts: Path | None = None, *, create: bool = False
-) -> StudiesForPeople:
-    """The studies at `url`, with the folders of their files; `create` makes the storage if it is missing."""
-    from mnist_tune.service.direct import DirectStudies
-
-    return DirectStudies(storage(url, create=create), partial(folders, url, checkpoints, artifacts))
-
-
-def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
-    """Open the storage that the option, the environment or the default names."""
-    from mnist_tune.storage.engine import storage_url
-    from mnist_tune.storage.guarded import open_storage
-
-    tame_optuna()
-    return open_storage(storage_url(url), create=create)
-
-
-def tame_optuna() -> None:
-    """Have Optuna log its warnings in the same way as this process logs all others."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    optuna.logging.disable_default_handler()  # it would write stored text without escaping it
-    optuna.logging.enable_propagation()
-
-
-def folders(url: str | None, checkpoints: Path | None, artifacts: Path | None) -> Folders:
-    """The folders of checkpoints and artifacts for the storage at `url`."""
-    from mnist_tune.files.locations import Folders
-    from mnist_tune.storage.engine import storage_url
-
-    return Folders.of(storage_url(url), checkpoints, artifacts)
-
-
-def study(name: str, url: str | None) -> OpenStudy:
-    """Open a study in the storage at `url`."""
-    from mnist_tune.study.store import open_study
-
-    return open_study(storage(url), name)
 
 
 def spec(named: Path, name: str | None) -> GivenSpec:

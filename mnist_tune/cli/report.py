@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import OnlyStudyArgument, StorageOption
 
 
@@ -42,7 +42,7 @@ def report(
     from mnist_tune.report.contents import contents
     from mnist_tune.report.files import write_page
 
-    service = options.service(storage)
+    service = storages.service(storage)
     results = service.results(study)
     models = [read_evaluated(folder, results.job) for folder in model or []]
     made = contents(results, models, service.where, datetime.now(UTC))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import (
     ArtifactsOption,
     CheckpointsOption,
@@ -71,7 +71,7 @@ def run(
     from mnist_tune.worker.signals import StopRequest
 
     standard_streams.work_on()
-    options.tame_optuna()
+    storages.tame_optuna()
     loaded = options.spec(spec, name)
     wanted = LocalWorkers(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
     prepared = prepare(storage_url(storage), loaded, wanted)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, StorageOption, TokensOption
 from mnist_tune.text.times import stamp
 
@@ -72,7 +72,7 @@ def serve(
     from mnist_tune.study.store import study_names
 
     standard_streams.work_on()
-    kept, folders = options.storage(storage, create=True), options.folders(storage, checkpoints, artifacts)
+    kept, folders = storages.storage(storage, create=True), storages.folders(storage, checkpoints, artifacts)
     encryption = Encryption(not no_tls, tls_cert, tls_key)
     is_read = sys.stdout.isatty()
     opening = opened(kept.engine.url, host, port, tokens, encryption, may_show_tokens=is_read)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import JsonOption, OnlyStudyArgument, StorageOption
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.processes import standard_streams
@@ -50,7 +50,7 @@ def status(
 
     if watch and as_json:
         raise UserError("--watch is for people; leave out --json, or ask 'status --json' now and then")
-    service = options.service(storage)
+    service = storages.service(storage)
     results = service.results(study)
     out = options.console()
     if watch and not results.is_finished:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import (
     ArtifactsOption,
     CheckpointsOption,
@@ -47,7 +47,7 @@ def create_study(
     from mnist_tune.text.wording import counted
 
     loaded = options.spec(spec, name)
-    service = options.service(storage, create=reuse is None)
+    service = storages.service(storage, create=reuse is None)
     created = service.create(loaded.spec, loaded.remarks, reuse)
     study, n_cells = created.spec.study.name, created.spec.n_cells
     options.say_notes(created.notes)
@@ -76,7 +76,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
 
     Example: mnist-tune studies
     """
-    found = options.service(storage).overview()
+    found = storages.service(storage).overview()
     if as_json:
         options.print_json([each.as_json() for each in found])
         return
@@ -133,8 +133,8 @@ def copy_study(
     from mnist_tune.text.wording import counted
 
     target = parse_url(to, "--to")
-    opened = options.study(study, storage)
-    folders = options.folders(storage, checkpoints, artifacts)
+    opened = storages.study(study, storage)
+    folders = storages.folders(storage, checkpoints, artifacts)
     its_folders = Folders.of(target, to_checkpoints, to_artifacts)
     copied = copy_study(opened, target, name, folders, its_folders)
     source, there = shown(opened.storage.engine.url), shown(target)
@@ -171,7 +171,7 @@ def delete_study(
 
     Example: mnist-tune delete-study quickstart --files --yes
     """
-    service = options.service(storage, checkpoints, artifacts)
+    service = storages.service(storage, checkpoints, artifacts)
     service.find(study)
     what = "all its trials and their files" if files else "all its trials"
     if not yes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import (
     ArtifactsOption,
     CheckpointsOption,
@@ -30,7 +30,7 @@ def verify(
     """
     from mnist_tune.terminal.tables import verification_report
 
-    verification = options.service(storage, checkpoints, artifacts).verify(study)
+    verification = storages.service(storage, checkpoints, artifacts).verify(study)
     if as_json:
         options.print_json(verification.as_json())
     else:

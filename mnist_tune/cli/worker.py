@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_tune.cli import options
+from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import (
     AllowCommandOption,
     ArtifactsOption,
@@ -20,7 +20,7 @@ from mnist_tune.cli.options import (
     StudyArgument,
     ThreadsOption,
 )
-from mnist_tune.cli.worker_study import is_behind_a_head, study_for_workers
+from mnist_tune.cli.storages import study_for_workers
 from mnist_tune.errors import FAILED, STOPPED, UserError
 from mnist_tune.text.times import stamp
 
@@ -91,10 +91,8 @@ def worker(
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:
         raise typer.Exit(FAILED)
-    if ended is Ended.FINISHED and not pooled and not is_behind_a_head(storage):
-        from mnist_tune.results.reading import read_results
-
-        results = read_results(options.study(study, storage))
+    if ended is Ended.FINISHED and not pooled:
+        results = storages.service(storage).results(study)
         for missing, is_so in (("cells", results.cells.failed), ("weights", results.without_weights)):
             if is_so:
                 log(f"{missing} are missing: see mnist-tune status {study}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, NewType, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from mnist_tune.contract.study import LeaseLost, StorageAway, StorageFailed, StudyForWorkers
-from mnist_tune.errors import Damaged, MnistTuneError, UserError
+from mnist_tune.errors import Damaged, FileElsewhere, FileUnavailable, MnistTuneError, UserError
 
 API = 1
 """The version of what is sent. It changes when an older program could misunderstand it."""
@@ -21,10 +21,26 @@ CALLS = (
 """The calls that are sent as they are. Files have their own requests, and a head puts cells back itself."""
 
 
-class OfStudy(BaseModel):
-    """What every call says first: the study, and which one of this name."""
+EXACT = ConfigDict(ser_json_inf_nan="constants")
+"""NaN and Infinity are written as such, so that they are numbers again even where any value may stand."""
 
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+@functools.cache
+def wire_adapter(kind: Any) -> TypeAdapter[Any]:
+    """What writes values of this type as JSON and reads them again. It is made at its first use."""
+    # pydantic takes no configuration for a dataclass itself, but it does for another name of one.
+    another_name = NewType("another_name", kind)  # type: ignore[valid-newtype]
+    return TypeAdapter(another_name, config=EXACT)
+
+
+class Message(BaseModel):
+    """The arguments of a call, by name."""
+
+    model_config = ConfigDict(extra="forbid", **EXACT)
+
+
+class OfStudy(Message):
+    """What every call of a worker says first: the study, and which one of this name."""
 
     study: str
     uid: str
@@ -40,30 +56,37 @@ class OpenedStudy(OfStudy):
 class Call(NamedTuple):
     """How one call is sent and answered."""
 
-    arguments: type[OfStudy]
+    arguments: type[Message]
     names: tuple[str, ...]
     """The names of the call's own arguments."""
     answer: TypeAdapter[Any]
 
-    def sent(self, study: str, uid: str, arguments: Mapping[str, Any]) -> bytes:
-        """The body of a request."""
-        return self.arguments(study=study, uid=uid, **arguments).model_dump_json().encode()
+    def sent(self, arguments: Mapping[str, Any]) -> bytes:
+        """The body of a request with these arguments."""
+        return self.arguments(**arguments).model_dump_json().encode()
+
+
+def call_of(method: Any, base: type[Message], types: Mapping[str, Any] | None = None) -> Call:
+    """How a method of a protocol is sent; its message begins as `base` does.
+
+    `types`: those that its annotations name and that its module has not loaded.
+    """
+    hints = get_type_hints(method, localns=dict(types or {}), include_extras=True)
+    parameters = [each for each in inspect.signature(method).parameters.values() if each.name != "self"]
+    fields: dict[str, Any] = {
+        each.name: (hints[each.name], ... if each.default is each.empty else each.default)
+        for each in parameters
+    }
+    arguments = create_model(f"Arguments of {method.__name__}", __base__=base, **fields)
+    return Call(arguments, tuple(fields), wire_adapter(hints["return"]))
 
 
 @functools.cache
 def call(name: str) -> Call:
-    """How the call of this name is sent. Raises KeyError if it is not one of `CALLS`."""
+    """How a worker's call of this name is sent. Raises KeyError if it is not one of `CALLS`."""
     if name not in CALLS:
         raise KeyError(name)
-    method = getattr(StudyForWorkers, name)
-    types = get_type_hints(method)
-    parameters = [each for each in inspect.signature(method).parameters.values() if each.name != "self"]
-    fields: dict[str, Any] = {
-        each.name: (types[each.name], ... if each.default is each.empty else each.default)
-        for each in parameters
-    }
-    arguments = create_model(f"Arguments of {name}", __base__=OfStudy, **fields)
-    return Call(arguments, tuple(fields), TypeAdapter(types["return"]))
+    return call_of(getattr(StudyForWorkers, name), OfStudy)
 
 
 class Failure(NamedTuple):
@@ -78,9 +101,12 @@ FAILURES = (
     Failure(LeaseLost, "lease_lost", 409),
     Failure(StorageAway, "away", 503),
     Failure(StorageFailed, "failed", 500),
+    Failure(FileElsewhere, "file_elsewhere", 404),
+    Failure(FileUnavailable, "file_unavailable", 500),
     Failure(UserError, "user_error", 400),
     Failure(MnistTuneError, "error", 500),
     Failure(Damaged, "damaged", 422),
+    Failure(FileNotFoundError, "no_file", 404),
     Failure(OSError, "file", 507),
 )
 """The errors that the contract names. A class stands before those from which it is derived."""
@@ -97,9 +123,15 @@ def told(error: Exception) -> tuple[int, Told] | None:
     """The status and the body that tell of an error; None for one that the contract does not name."""
     for failure in FAILURES:
         if isinstance(error, failure.error):
-            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return failure.status, Told(kind=failure.kind, message=words)
+            return failure.status, Told(kind=failure.kind, message=_words(error))
     return None
+
+
+def _words(error: Exception) -> str:
+    """From which the error can be made again."""
+    if isinstance(error, FileElsewhere):
+        return error.folder
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def message(body: bytes) -> str | None:

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from mnist_tune import __version__
@@ -22,11 +22,13 @@ from mnist_tune.contract import wire
 from mnist_tune.contract.claim import Claim
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.jobs.hyperparameters import Count
-from mnist_tune.serve.bodies import declared_length, json_body, receive_file
+from mnist_tune.serve.bodies import declared_length, json_body, pieces, receive_file
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
+from mnist_tune.service import wire as people
+from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.study.direct import DirectStudy
 
 T = TypeVar("T", bound=BaseModel)
@@ -39,6 +41,12 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Kept(_Message):
+    """A file that was kept for a trial, by its id."""
+
+    id: str
 
 
 class Name(_Message):
@@ -69,8 +77,9 @@ class File(_Message):
 class Api:
     """The requests of version 1, one method each."""
 
-    def __init__(self, desk: Desk, room: Room) -> None:
+    def __init__(self, desk: Desk, people: StudiesForPeople, room: Room) -> None:
         self._desk = desk
+        self._people = people
         self._room = room
 
     def routes(self, gate: Gate) -> list[Route]:
@@ -83,6 +92,9 @@ class Api:
             (f"{at}/states", self.fetch_state, "GET", Role.WORKER),
             (f"{at}/states", self.keep_state, "PUT", Role.WORKER),
             (f"{at}/files", self.keep_file, "PUT", Role.WORKER),
+            (f"{at}/kept", self.fetch_file, "GET", Role.VIEWER),
+            *((f"{at}/people/{name}", self.person(name), "POST", Role.VIEWER) for name in people.LOOKING),
+            *((f"{at}/people/{name}", self.person(name), "POST", Role.ADMIN) for name in people.CHANGING),
         )
         routes = [Route(path, _for(gate, role, ask), methods=[method]) for path, ask, method, role in asked]
         return [*routes, Route("/api/{rest:path}", _for(gate, Role.VIEWER, _other_version), methods=METHODS)]
@@ -103,20 +115,36 @@ class Api:
             call = wire.call(name := request.path_params["call"])
         except KeyError:
             raise HTTPException(404, "there is no such call") from None
-        message = _parsed(call.arguments, await json_body(request))
+        message: Any = _parsed(call.arguments, await json_body(request))
         arguments = {each: getattr(message, each) for each in call.names}
         answer = await _answer(self._desk.answer(message.study, message.uid, name, arguments))
         return Response(call.answer.dump_json(answer), media_type="application/json")
+
+    def person(self, name: str) -> Ask:
+        """What answers the call of people with this name."""
+
+        async def answered(request: Request) -> Response:
+            call = people.call(name)
+            message = _parsed(call.arguments, await json_body(request))
+            arguments = {each: getattr(message, each) for each in call.names}
+            answer = await run_in_threadpool(getattr(self._people, name), **arguments)
+            return Response(call.answer.dump_json(answer), media_type="application/json")
+
+        return answered
+
+    async def fetch_file(self, request: Request) -> Response:
+        """The content of a file that was kept for a trial."""
+        wanted = _from_query(Kept, request)
+        file = await run_in_threadpool(self._people.kept_file, wanted.id)
+        return StreamingResponse(pieces(file), media_type="application/octet-stream")
 
     async def fetch_state(self, request: Request) -> Response:
         """The content of a state; 404 if it is not there."""
         state = _from_query(State, request)
         path = await self._path(state, lambda study: study.state_path(state.key))
-        try:
-            (await run_in_threadpool(open_file, path)).close()  # refuses what is no file
-        except FileNotFoundError:
-            raise HTTPException(404, "the state is not there") from None
-        return FileResponse(path, media_type="application/octet-stream")
+        return StreamingResponse(
+            pieces(await run_in_threadpool(open_file, path)), media_type="application/octet-stream"
+        )
 
     async def keep_state(self, request: Request) -> Response:
         """Keep a state of an attempt that holds its lease."""
@@ -147,10 +175,12 @@ class Api:
         await receive_file(request, path, file.sha256)
 
 
-def app(desk: Desk, room: Room, gate: Gate, log: Callable[[str], None]) -> Starlette:
+def app(
+    desk: Desk, service: StudiesForPeople, room: Room, gate: Gate, log: Callable[[str], None]
+) -> Starlette:
     """The application of a head."""
     return Starlette(
-        routes=[Route("/healthz", _healthy), *Api(desk, room).routes(gate)],
+        routes=[Route("/healthz", _healthy), *Api(desk, service, room).routes(gate)],
         exception_handlers={
             HTTPException: _refused,
             **{each.error: partial(_failed, log) for each in wire.FAILURES},

@@ -6,7 +6,9 @@ import asyncio
 import errno
 import hashlib
 import hmac
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio.from_thread
 import anyio.to_thread
@@ -17,6 +19,7 @@ from mnist_tune.files.atomic_write import whole_file
 
 LONGEST_JSON = 8_000_000
 """In bytes; the longest thing that a worker tells is an attempt's history, of some hundred bytes an epoch."""
+PIECE = 1 << 18
 SECONDS_FOR_JSON = 30.0
 SECONDS_FOR_A_PIECE = 30.0
 """The most seconds between two pieces of a file."""
@@ -68,6 +71,13 @@ async def receive_file(request: Request, path: Path, sha256: str) -> None:
         await anyio.to_thread.run_sync(write)
     except TimeoutError:
         raise HTTPException(408, f"nothing of the file came for {SECONDS_FOR_A_PIECE:g} s") from None
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The content of a file, which is closed at its end."""
+    with file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def declared_length(request: Request, most: int | None = None) -> int:

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,7 +16,7 @@ from mnist_tune import __version__
 from mnist_tune.contract import wire
 from mnist_tune.contract.study import StorageAway, StorageFailed
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.files.atomic_write import open_file, whole_file
+from mnist_tune.files.atomic_write import open_file
 from mnist_tune.serve.address import HeadAddress
 from mnist_tune.serve.pinned import pinned_context
 from mnist_tune.text.wording import first_line
@@ -33,15 +33,17 @@ PIECE = 1 << 18
 class Head:
     """A head, with one connection for each thread that asks it at the same time."""
 
-    def __init__(self, address: HeadAddress, token: str | None = None) -> None:
-        """The token is $MNIST_TUNE_TOKEN unless it is given."""
+    def __init__(
+        self, address: HeadAddress, token: str | None = None, *, answers_within: float = ANSWER_SECONDS
+    ) -> None:
+        """The token is $MNIST_TUNE_TOKEN unless it is given. A later answer (seconds) counts as none."""
         self.address = address
         token = token or os.environ.get(TOKEN_VARIABLE)
         headers = {"User-Agent": f"mnist-tune/{__version__}", "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {_sendable(token.strip())}"
         self._headers = headers
-        self._timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        self._timeout = httpx.Timeout(answers_within, connect=CONNECT_SECONDS)
         self._http: httpx.Client | None = None
 
     def wait_at_most(self, seconds: float) -> None:
@@ -76,18 +78,15 @@ class Head:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         return self._ask("PUT", path, params={**query, "sha256": digest}, content=content, headers=headers)
 
-    def fetch(self, path: str, query: Mapping[str, str], file: Path) -> None:
-        """Make `file` of the answer, whole. Raises as `post`, and FileNotFoundError if there is none."""
+    def fetch(self, path: str, query: Mapping[str, str], sink: BinaryIO) -> None:
+        """Write the answer, which is a file, to `sink`. Raises as `post`, and FileNotFoundError."""
         try:
             with self._client().stream("GET", path, params=query, timeout=self._timeout) as answer:
-                if answer.status_code == httpx.codes.NOT_FOUND:
-                    raise FileNotFoundError(f"{self.address.url} has no such file")
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     self._check(answer)
-                with whole_file(file) as sink:
-                    for piece in answer.iter_bytes(PIECE):
-                        sink.write(piece)
+                for piece in answer.iter_bytes(PIECE):
+                    sink.write(piece)
         except httpx.HTTPError as error:
             raise self._away(error) from None
 

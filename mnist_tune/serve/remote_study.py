@@ -14,6 +14,7 @@ from mnist_tune.contract.study import Decision, Orders, StorageFailed, WorkerFac
 from mnist_tune.contract.wire import OpenedStudy
 from mnist_tune.errors import Damaged
 from mnist_tune.failures import Failure
+from mnist_tune.files.atomic_write import whole_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder
 from mnist_tune.files.stored_names import checkpoint_key, inside
 from mnist_tune.files.writable import check_folder
@@ -111,8 +112,9 @@ class RemoteStudy:
         if claim.checkpoint is None:
             return
         key = claim.checkpoint.key
-        with suppress(FileNotFoundError):  # the training process says that it is not there
-            self._head.fetch("/states", self._study | {"key": key}, self._at(key))
+        # Without it, the training process says that it is not there.
+        with suppress(FileNotFoundError), whole_file(self._at(key)) as sink:
+            self._head.fetch("/states", self._study | {"key": key}, sink)
 
     def keep_state(self, claim: Claim, checkpoint: Checkpoint) -> None:
         self._send("/states", claim, checkpoint.key, self._at(checkpoint.key))
@@ -149,7 +151,7 @@ class RemoteStudy:
         query = self._study | {"trial_id": str(claim.trial_id), "token": claim.token, "name": name}
         return self._head.send(path, query, file).json()
 
-    def _call(self, name: str, **arguments: Any) -> Any:
+    def _call(self, name: str, /, **arguments: Any) -> Any:
         call = wire.call(name)
-        answer = self._head.post(f"/calls/{name}", call.sent(self._name, self._uid, arguments))
+        answer = self._head.post(f"/calls/{name}", call.sent(self._study | arguments))
         return call.answer.validate_json(answer.content)

@@ -20,6 +20,7 @@ from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.writer import Writer
+from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.worker.signals import ignored_signals, take_over
 
@@ -68,7 +69,8 @@ class Server:
             self._server.should_exit = True
 
     def _config(self, desk: Desk, certificate: tuple[Path, Path] | None) -> uvicorn.Config:
-        application = app(desk, self._room, self._gate, self._log)
+        people = DirectStudies(self._storage, lambda: self._folders)
+        application = app(desk, people, self._room, self._gate, self._log)
         chain, key = certificate or (None, None)
         application.router.lifespan_context = self._lifespan(desk)
         return uvicorn.Config(

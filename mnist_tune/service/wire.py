@@ -1,19 +1,24 @@
-"""Turns the arguments and answers of the calls into JSON and back, exactly: also nan and infinities."""
+"""The calls of people as JSON, as `contract.wire` derives them from their signatures."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any, NewType
 
-from pydantic import ConfigDict, TypeAdapter
+from mnist_tune.contract.wire import Call, Message, call_of
+from mnist_tune.service.calls import StudiesForPeople
 
-EXACT = ConfigDict(ser_json_inf_nan="constants")
-"""NaN and Infinity are written as such, so that they are numbers again even where any value may stand."""
+LOOKING = ("study_names", "overview", "find", "spec", "results", "verify")
+CHANGING = ("create", "set_control", "drain", "retry", "change_settings", "delete")
+"""The calls that are sent as they are; `where` is no call, and a file is fetched in another way."""
 
 
 @functools.cache
-def wire_adapter(kind: Any) -> TypeAdapter[Any]:
-    """What writes values of this type as JSON and reads them again. It is made at its first use."""
-    # pydantic takes no configuration for a dataclass itself, but it does for another name of one.
-    another_name = NewType("another_name", kind)  # type: ignore[valid-newtype]
-    return TypeAdapter(another_name, config=EXACT)
+def call(name: str) -> Call:
+    """How the call of this name is sent. Raises KeyError if it is none."""
+    from mnist_tune.results.study_results import Results
+    from mnist_tune.verification import Verification
+
+    if name not in (*LOOKING, *CHANGING):
+        raise KeyError(name)
+    types = {"Results": Results, "Verification": Verification}
+    return call_of(getattr(StudiesForPeople, name), Message, types)

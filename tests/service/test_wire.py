@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from mnist_tune.contract.study import Control, WorkerFacts
+from mnist_tune.contract.wire import wire_adapter
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
@@ -18,7 +19,6 @@ from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.study_results import Results
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.service.direct import DirectStudies
-from mnist_tune.service.wire import wire_adapter
 from mnist_tune.spec.stored import StoredSpec
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import Verification

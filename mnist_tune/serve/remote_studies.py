@@ -1,0 +1,81 @@
+"""The studies of a head for people whose machine reaches nothing but the head."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mnist_tune.contract.study import Control
+from mnist_tune.serve.client import Head
+from mnist_tune.service import wire
+from mnist_tune.service.calls import Created, Deletion, Overview, Retried
+from mnist_tune.spec.study_spec import Spec
+
+if TYPE_CHECKING:
+    from mnist_tune.results.study_results import Results
+    from mnist_tune.verification import Verification
+
+IN_MEMORY = 1 << 20
+"""A file of more bytes is kept on disk while it is read."""
+
+
+class RemoteStudies:
+    """See `service.calls.StudiesForPeople`."""
+
+    def __init__(self, head: Head) -> None:
+        self._head = head
+
+    @property
+    def where(self) -> str:
+        return self._head.address.url
+
+    def study_names(self) -> list[str]:
+        return self._call("study_names")  # type: ignore[no-any-return]
+
+    def overview(self) -> list[Overview]:
+        return self._call("overview")  # type: ignore[no-any-return]
+
+    def create(self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
+        return self._call("create", spec=spec, remarks=remarks, reuse=reuse)  # type: ignore[no-any-return]
+
+    def find(self, name: str) -> None:
+        self._call("find", name=name)
+
+    def spec(self, name: str) -> Spec:
+        return self._call("spec", name=name)  # type: ignore[no-any-return]
+
+    def results(self, name: str, *, with_logs: bool = False) -> Results:
+        return self._call("results", name=name, with_logs=with_logs)  # type: ignore[no-any-return]
+
+    def kept_file(self, artifact_id: str) -> BinaryIO:
+        file: Any = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
+        try:
+            self._head.fetch("/kept", {"id": artifact_id}, file)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file  # type: ignore[no-any-return]
+
+    def set_control(self, name: str, control: Control) -> None:
+        self._call("set_control", name=name, control=control)
+
+    def drain(self, name: str, *, worker: str | None = None, host: str | None = None) -> list[str]:
+        return self._call("drain", name=name, worker=worker, host=host)  # type: ignore[no-any-return]
+
+    def retry(self, name: str, trial: int | None = None) -> Retried:
+        return self._call("retry", name=name, trial=trial)  # type: ignore[no-any-return]
+
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float]:
+        return self._call("change_settings", name=name, changes=changes)  # type: ignore[no-any-return]
+
+    def verify(self, name: str) -> Verification:
+        return self._call("verify", name=name)  # type: ignore[no-any-return]
+
+    def delete(self, name: str, *, files: bool = False) -> Deletion:
+        return self._call("delete", name=name, files=files)  # type: ignore[no-any-return]
+
+    def _call(self, name: str, /, **arguments: Any) -> Any:
+        call = wire.call(name)
+        return call.answer.validate_json(self._head.post(f"/people/{name}", call.sent(arguments)).content)
