@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
 from mnist_tune.contract.study import Control, StorageAway, StorageFailed
 from mnist_tune.errors import FileElsewhere, FileUnavailable, MnistTuneError
-from mnist_tune.files.locations import Folders
-from mnist_tune.results.reading import read_results
-from mnist_tune.results.study_results import Results
 from mnist_tune.service.calls import Created, Deletion, Overview, Retried
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.artifacts import ArtifactFolder
-from mnist_tune.storage.database_errors import in_one_line
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.retrying import why_it_may_pass
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import find_study, open_study, study_names
 
 if TYPE_CHECKING:
+    from mnist_tune.files.locations import Folders
+    from mnist_tune.results.study_results import Results
     from mnist_tune.verification import Verification
 
 P = ParamSpec("P")
@@ -38,6 +34,9 @@ def _told_to_people(call: Callable[P, T]) -> Callable[P, T]:
         except MnistTuneError:
             raise
         except Exception as error:
+            from mnist_tune.storage.database_errors import in_one_line
+            from mnist_tune.storage.retrying import why_it_may_pass
+
             problem = in_one_line(error)
             if problem is None:
                 raise
@@ -87,9 +86,13 @@ class DirectStudies:
 
     @_told_to_people
     def results(self, name: str, *, with_logs: bool = False) -> Results:
+        from mnist_tune.results.reading import read_results
+
         return read_results(self._open(name), with_logs=with_logs)
 
     def kept_file(self, artifact_id: str) -> BinaryIO:
+        from mnist_tune.storage.artifacts import ArtifactFolder
+
         folder = self._folders().artifacts.path
         try:
             return ArtifactFolder(folder).open(artifact_id)

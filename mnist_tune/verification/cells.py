@@ -42,7 +42,7 @@ def controlled(stored: Stored, _: None) -> Iterator[str]:
 def numbered(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """Trials are numbered from 0, without a gap."""
     number = attempt.trial.number
-    place = number - sum(one < number for one in stored.unreadable)
+    place = number - sum(one is not None and one < number for one in stored.unreadable)
     if not place < len(stored.trials) or stored.trials[place] is not attempt.trial:
         yield "a trial before it is missing, or has the same number"
 

@@ -23,6 +23,10 @@ class Finding:
     trial: int | None = None
     cell: int | None = None
 
+    def __post_init__(self) -> None:
+        # A stored text may have half a surrogate pair, which no stream and no message can carry.
+        object.__setattr__(self, "message", self.message.encode("utf-8", "backslashreplace").decode())
+
     def __str__(self) -> str:
         named = {"trial": self.trial, "cell": self.cell}
         place = ", ".join(f"{what} {number}" for what, number in named.items() if number is not None)

@@ -69,7 +69,7 @@ def read(
     outcomes = [integrity, valid, readable]
     if spec is None or found is None:
         return None, outcomes
-    unreadable = {finding.trial for finding in readable.findings if finding.trial is not None}
+    unreadable = {finding.trial for finding in readable.findings}
     stored = Stored(
         spec,
         attributes,
@@ -125,6 +125,8 @@ def _trials(
     findings: list[Finding] = []
     try:
         found = storage.get_all_trials(study_id, deepcopy=False)
+        if not all(isinstance(trial.number, int) for trial in found):
+            raise Damaged("has a number that is none")
         found.sort(key=lambda trial: trial.number)
     except Exception as error:  # damaged data can raise any exception
         if failure_that_may_pass(error) is not None:

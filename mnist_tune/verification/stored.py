@@ -63,8 +63,8 @@ class Stored:
     study_attributes: dict[str, Any]
     trials: list[FrozenTrial]
     """All trials that Optuna can read, by number."""
-    unreadable: set[int]
-    """The numbers of the trials that Optuna cannot read."""
+    unreadable: set[int | None]
+    """The numbers of the trials that cannot be read; None for one whose number is none."""
     values: StoredTrials
     """The same trials as all other commands read them."""
     epochs: Mapping[int, list[tuple[Any, Any]]]

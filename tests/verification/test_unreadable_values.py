@@ -75,6 +75,14 @@ def test_a_trial_that_cannot_be_read_is_named_and_the_others_are_checked(grid: P
     assert findings["heartbeats"][0].startswith("trial 7, cell 7: runs without a heartbeat")
 
 
+@pytest.mark.parametrize("number", ["0.5", "1e300", "'x'", "x'ff'"])
+def test_a_trial_whose_number_is_none_is_named_by_its_id(grid: Path, number: str) -> None:
+    change_database(grid, f"UPDATE trials SET number = {number} WHERE number = 0")
+    findings = findings_by_check(verify_folder(grid))
+    assert findings["trials"][0].startswith("the trial with the id 1 cannot be read: ")
+    assert "cells" not in findings
+
+
 def test_a_value_that_no_promise_is_about_is_named_too(grid: Path) -> None:
     change_database(grid, set_user_attribute(3, "environment", "'[1]'"))
     assert findings_by_check(verify_folder(grid)) == {
