@@ -127,32 +127,27 @@ def copy_study(
 
     Example: mnist-tune copy-study quickstart --to postgresql://tuner@database-host/studies
     """
-    from mnist_tune.files.locations import Folders
-    from mnist_tune.storage.engine import parse_url, shown
-    from mnist_tune.study.copy import copy_study
+    from mnist_tune.serve.copying import Side
+    from mnist_tune.serve.copying import copied as copy
+    from mnist_tune.storage.named import named_storage
     from mnist_tune.text.wording import counted
 
-    target = parse_url(to, "--to")
-    opened = storages.study(study, storage)
-    folders = storages.folders(storage, checkpoints, artifacts)
-    its_folders = Folders.of(target, to_checkpoints, to_artifacts)
-    copied = copy_study(opened, target, name, folders, its_folders)
-    source, there = shown(opened.storage.engine.url), shown(target)
+    storages.tame_optuna()
+    target = Side.named(to, "--to", to_checkpoints, to_artifacts)
+    source = Side.named(*named_storage(storage), checkpoints, artifacts)
+    copied = copy(study, source, target, name)
     if as_json:
-        options.print_json({"study": study, "from": source, "to": there} | copied._asdict())
+        options.print_json({"study": study, "from": source.where, "to": target.where} | copied._asdict())
         return
     put_back = f", {copied.put_back} of them put back since they were running" if copied.put_back else ""
-    options.say(
-        f"copied study '{study}' ({counted(copied.trials, 'trial')}{put_back}) from {source} to {there}"
-    )
+    what = f"copied study '{study}' ({counted(copied.trials, 'trial')}{put_back})"
+    options.say(f"{what} from {source.where} to {target.where}")
     if copied.files:
-        where = " and ".join(str(folder.path) for folder in its_folders if folder.path.is_dir())
-        options.say(f"files of its own: {copied.files}, in {where}")
+        options.say(f"files of its own: {copied.files}, in {target.places(existing=True)}")
     if copied.missing:
-        places = " and ".join(str(folder.path) for folder in folders)
+        where = "" if source.folders is None else "; where they lie, say --checkpoints and --artifacts"
         options.say(
-            f"files that stay the original's alone, not found in {places}: {copied.missing}; "
-            "where they lie, say --checkpoints and --artifacts"
+            f"files that stay the original's alone, not found in {source.places()}: {copied.missing}{where}"
         )
     options.say(f"start its workers with: mnist-tune worker {copied.name} and the new --storage")
 

@@ -23,6 +23,7 @@ from mnist_tune.contract.claim import Claim
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.serve.bodies import declared_length, json_body, pieces, receive_file
+from mnist_tune.serve.copies import Copies
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.roles import Role
@@ -81,6 +82,7 @@ class Api:
         self._desk = desk
         self._people = people
         self._room = room
+        self._copies = Copies(people, room)
 
     def routes(self, gate: Gate) -> list[Route]:
         """The addresses at which the requests are taken, and whose token each takes."""
@@ -93,6 +95,8 @@ class Api:
             (f"{at}/states", self.keep_state, "PUT", Role.WORKER),
             (f"{at}/files", self.keep_file, "PUT", Role.WORKER),
             (f"{at}/kept", self.fetch_file, "GET", Role.VIEWER),
+            (f"{at}/copies", self._copies.give, "GET", Role.VIEWER),
+            (f"{at}/copies", self._copies.take, "PUT", Role.ADMIN),
             *((f"{at}/people/{name}", self.person(name), "POST", Role.VIEWER) for name in people.LOOKING),
             *((f"{at}/people/{name}", self.person(name), "POST", Role.ADMIN) for name in people.CHANGING),
         )

@@ -6,7 +6,6 @@ import hashlib
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -16,7 +15,6 @@ from mnist_tune import __version__
 from mnist_tune.contract import wire
 from mnist_tune.contract.study import StorageAway, StorageFailed
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.files.atomic_write import open_file
 from mnist_tune.serve.address import HeadAddress
 from mnist_tune.serve.pinned import pinned_context
 from mnist_tune.text.wording import first_line
@@ -64,19 +62,15 @@ class Head:
         """
         return self._ask("POST", path, content=body, headers={"Content-Type": "application/json"})
 
-    def send(self, path: str, query: Mapping[str, str], file: Path | bytes) -> httpx.Response:
-        """The answer to a file. Raises as `post`, and OSError if the file cannot be read."""
-        if isinstance(file, bytes):
-            digest, size = hashlib.sha256(file).hexdigest(), len(file)
-        else:
-            hashed, size = hashlib.sha256(), 0
-            for piece in _pieces(file):
-                hashed.update(piece)
-                size += len(piece)
-            digest = hashed.hexdigest()
-        content = file if isinstance(file, bytes) else _pieces(file)
+    def send(self, path: str, query: Mapping[str, str], file: BinaryIO) -> httpx.Response:
+        """The answer to a file, which is read twice. Raises as `post`, and OSError if it cannot be read."""
+        hashed, size = hashlib.sha256(), 0
+        for piece in _pieces(file):
+            hashed.update(piece)
+            size += len(piece)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        return self._ask("PUT", path, params={**query, "sha256": digest}, content=content, headers=headers)
+        query = {**query, "sha256": hashed.hexdigest()}
+        return self._ask("PUT", path, params=query, content=_pieces(file), headers=headers)
 
     def fetch(self, path: str, query: Mapping[str, str], sink: BinaryIO) -> None:
         """Write the answer, which is a file, to `sink`. Raises as `post`, and FileNotFoundError."""
@@ -151,7 +145,7 @@ def _sendable(token: str) -> str:
     return token
 
 
-def _pieces(file: Path) -> Iterator[bytes]:
-    with open_file(file) as source:
-        while piece := source.read(PIECE):
-            yield piece
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(PIECE):
+        yield piece

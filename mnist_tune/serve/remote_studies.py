@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mnist_tune.contract.study import Control
+from mnist_tune.contract.wire import wire_adapter
 from mnist_tune.serve.client import Head
 from mnist_tune.service import wire
 from mnist_tune.service.calls import Created, Deletion, Overview, Retried
@@ -14,6 +15,7 @@ from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:
     from mnist_tune.results.study_results import Results
+    from mnist_tune.study.copy import Copied
     from mnist_tune.verification import Verification
 
 IN_MEMORY = 1 << 20
@@ -49,14 +51,7 @@ class RemoteStudies:
         return self._call("results", name=name, with_logs=with_logs)  # type: ignore[no-any-return]
 
     def kept_file(self, artifact_id: str) -> BinaryIO:
-        file: Any = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
-        try:
-            self._head.fetch("/kept", {"id": artifact_id}, file)
-        except BaseException:
-            file.close()
-            raise
-        file.seek(0)
-        return file  # type: ignore[no-any-return]
+        return self._fetched("/kept", {"id": artifact_id})
 
     def set_control(self, name: str, control: Control) -> None:
         self._call("set_control", name=name, control=control)
@@ -73,8 +68,28 @@ class RemoteStudies:
     def verify(self, name: str) -> Verification:
         return self._call("verify", name=name)  # type: ignore[no-any-return]
 
+    def copy_out(self, name: str) -> BinaryIO:
+        return self._fetched("/copies", {"study": name})
+
+    def copy_in(self, archive: BinaryIO, name: str | None = None) -> Copied:
+        from mnist_tune.study.copy import Copied
+
+        answer = self._head.send("/copies", {} if name is None else {"name": name}, archive)
+        copied: Copied = wire_adapter(Copied).validate_json(answer.content)
+        return copied
+
     def delete(self, name: str, *, files: bool = False) -> Deletion:
         return self._call("delete", name=name, files=files)  # type: ignore[no-any-return]
+
+    def _fetched(self, path: str, query: Mapping[str, str]) -> BinaryIO:
+        file: Any = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
+        try:
+            self._head.fetch(path, query, file)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file  # type: ignore[no-any-return]
 
     def _call(self, name: str, /, **arguments: Any) -> Any:
         call = wire.call(name)

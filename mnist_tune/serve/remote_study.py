@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mnist_tune.contract import wire
 from mnist_tune.contract.claim import Claim, Standing
@@ -14,7 +15,7 @@ from mnist_tune.contract.study import Decision, Orders, StorageFailed, WorkerFac
 from mnist_tune.contract.wire import OpenedStudy
 from mnist_tune.errors import Damaged
 from mnist_tune.failures import Failure
-from mnist_tune.files.atomic_write import whole_file
+from mnist_tune.files.atomic_write import open_file, whole_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder
 from mnist_tune.files.stored_names import checkpoint_key, inside
 from mnist_tune.files.writable import check_folder
@@ -117,12 +118,13 @@ class RemoteStudy:
             self._head.fetch("/states", self._study | {"key": key}, sink)
 
     def keep_state(self, claim: Claim, checkpoint: Checkpoint) -> None:
-        self._send("/states", claim, checkpoint.key, self._at(checkpoint.key))
+        with open_file(self._at(checkpoint.key)) as state:
+            self._send("/states", claim, checkpoint.key, state)
 
     def keep_files(self, claim: Claim, files: Mapping[str, bytes]) -> dict[str, str]:
         pointers: dict[str, str] = {}
         for name, content in files.items():
-            pointers |= self._send("/files", claim, name, content)
+            pointers |= self._send("/files", claim, name, BytesIO(content))
         return pointers
 
     def delete_state(self, checkpoint: Checkpoint) -> None:
@@ -147,7 +149,7 @@ class RemoteStudy:
         except ValueError as error:
             raise OSError(str(error)) from None
 
-    def _send(self, path: str, claim: Claim, name: str, file: Path | bytes) -> Any:
+    def _send(self, path: str, claim: Claim, name: str, file: BinaryIO) -> Any:
         query = self._study | {"trial_id": str(claim.trial_id), "token": claim.token, "name": name}
         return self._head.send(path, query, file).json()
 

@@ -29,6 +29,11 @@ class Room:
         self._counted = 0
         self._count_until = 0.0
 
+    @property
+    def folder(self) -> Path:
+        """Beside one of the folders, on its disk."""
+        return self._folders[-1].parent
+
     def reserve(self, folder: Path, size: int) -> None:
         """Take `size` bytes for a file in `folder`. Raises OSError: there is no room for them."""
         free = shutil.disk_usage(nearest(folder)).free

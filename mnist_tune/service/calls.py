@@ -16,6 +16,7 @@ from mnist_tune.spec.stored import StoredSpec
 
 if TYPE_CHECKING:  # these load Optuna, and a caller who is only told of an error needs none of them
     from mnist_tune.results.study_results import Results
+    from mnist_tune.study.copy import Copied
     from mnist_tune.verification import Verification
 
 
@@ -136,6 +137,19 @@ class StudiesForPeople(Protocol):
 
     def verify(self, name: str) -> Verification:
         """Check the study and its files against every promise. Changes nothing."""
+
+    def copy_out(self, name: str) -> BinaryIO:
+        """A copy of the study with its files, as it is now, as an archive for `copy_in`.
+
+        Raises MnistTuneError if a file or a value of it cannot be copied.
+        """
+
+    def copy_in(self, archive: BinaryIO, name: str | None = None) -> Copied:
+        """Make a study of an archive, whole or not at all, under its own or another name.
+
+        Raises UserError if a study has the name, or the name is not allowed, and MnistTuneError if it is no
+        such archive.
+        """
 
     def delete(self, name: str, *, files: bool = False) -> Deletion:
         """Delete a study with all its trials and, if so asked, with the files that were kept for it.

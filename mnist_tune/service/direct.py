@@ -18,6 +18,7 @@ from mnist_tune.study.store import find_study, open_study, study_names
 if TYPE_CHECKING:
     from mnist_tune.files.locations import Folders
     from mnist_tune.results.study_results import Results
+    from mnist_tune.study.copy import Copied
     from mnist_tune.verification import Verification
 
 P = ParamSpec("P")
@@ -137,6 +138,18 @@ class DirectStudies:
 
         folders = self._folders()
         return verify(self._storage, name, folders.artifacts.path, folders.checkpoints.path)
+
+    @_told_to_people
+    def copy_out(self, name: str) -> BinaryIO:
+        from mnist_tune.study.exchange import pack
+
+        return pack(self._open(name), self._folders())
+
+    @_told_to_people
+    def copy_in(self, archive: BinaryIO, name: str | None = None) -> Copied:
+        from mnist_tune.study.exchange import unpack
+
+        return unpack(archive, self._storage.engine.url, name, self._folders())
 
     @_told_to_people
     def delete(self, name: str, *, files: bool = False) -> Deletion:

@@ -165,7 +165,7 @@ def as_text(value: object) -> str:
 
 def test_every_call_is_asked() -> None:
     calls = {name for name in vars(StudiesForPeople) if not name.startswith("_")}
-    assert calls == CALLS.keys() | {"kept_file"}
+    assert calls == CALLS.keys() | {"kept_file", "copy_out", "copy_in"}
 
 
 @pytest.mark.parametrize("made", STUDIES)
