@@ -14,7 +14,7 @@ from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
 from mnist_tune.spec.stored import StoredSpec
 
-if TYPE_CHECKING:  # these load Optuna, and a caller who is only told of an error needs none of them
+if TYPE_CHECKING:  # these load Optuna, which a caller elsewhere need not wait for
     from mnist_tune.results.study_results import Results
     from mnist_tune.study.copy import Copied
     from mnist_tune.verification import Verification

@@ -20,6 +20,7 @@ from mnist_tune.service.calls import StudiesForPeople, results_again
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.keys import SPEC
+from mnist_tune.storage.optuna_internals import TABLES
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
@@ -182,9 +183,7 @@ def test_workers_are_asked_to_leave_by_name_or_host(study: OpenStudy, service: S
         service.drain("tiny", worker="nobody")
 
 
-def test_cells_that_failed_for_good_or_were_deleted_wait_again(
-    study: OpenStudy, service: StudiesForPeople
-) -> None:
+def test_cells_that_failed_for_good_wait_again(study: OpenStudy, service: StudiesForPeople) -> None:
     queue = study.queue()
     for _ in range(2):
         assert queue.give_back(take(queue), NO_NUMBER)
@@ -196,6 +195,18 @@ def test_cells_that_failed_for_good_or_were_deleted_wait_again(
     assert states(study).count(TrialState.WAITING) == 8
     done = service.retry("tiny")
     assert (done.numbers, done.left, done.made_anew) == ([], {}, [])
+
+
+def test_cells_that_somebody_has_deleted_are_made_anew(study: OpenStudy, service: StudiesForPeople) -> None:
+    trial = study.storage.get_all_trials(study.study_id)[3]._trial_id
+    with study.storage.transaction() as session:
+        for table in reversed(TABLES.sorted_tables):
+            if "trial_id" in table.c:
+                session.execute(table.delete().where(table.c.trial_id == trial))
+    assert service.results("tiny").deleted == [3]
+    done = service.retry("tiny")
+    assert (done.numbers, done.left, done.made_anew) == ([], {}, [3])
+    assert service.results("tiny").deleted == service.retry("tiny").made_anew == []
 
 
 def test_settings_are_changed_and_told_as_they_are_now(study: OpenStudy, service: StudiesForPeople) -> None:
