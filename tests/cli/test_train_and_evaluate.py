@@ -98,6 +98,7 @@ def test_an_exported_configuration_trains_to_its_trials_own_numbers(
         assert [ours[key] for key in measured] == [theirs[key] for key in measured]
 
 
+@pytest.mark.slow
 def test_a_file_beside_a_configuration_of_something_else_is_just_a_model(
     tmp_path: Path, command: Command
 ) -> None:

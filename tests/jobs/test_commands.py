@@ -42,6 +42,7 @@ def test_a_command_is_searched_as_a_function_is(tmp_path: Path, command: Command
     assert not list(tmp_path.glob("mnist-tune-*"))
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_anywhere_in_an_epoch_ends_with_the_same_numbers(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(command_job(whole), whole)
@@ -56,6 +57,7 @@ def test_a_command_that_is_killed_anywhere_in_an_epoch_ends_with_the_same_number
     assert finish(start_command("verify", "decay", folder=killed)).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_leaves_no_command_and_no_folder(tmp_path: Path) -> None:
     finish(start_command("create-study", str(command_job(tmp_path)), folder=tmp_path))
     (tmp_path / "temporary").mkdir()
@@ -141,6 +143,7 @@ def test_the_noise_of_a_commands_objective_is_stored_and_exported(
     assert command("status", "decay").code == 0
 
 
+@pytest.mark.slow
 def test_a_command_whose_reports_have_no_epoch_begins_anew_after_a_loss(tmp_path: Path) -> None:
     script = DECAY.replace('"epoch": epoch, ', "").replace("state.exists()", "False")
     (tmp_path / "kill").touch()
@@ -202,6 +205,7 @@ def test_a_command_can_be_tried_without_a_study(tmp_path: Path, command: Command
     assert {path.name for path in tmp_path.iterdir()} == {"decay.py", "decay.toml"}
 
 
+@pytest.mark.slow
 def test_epochs_may_be_counted_from_zero(tmp_path: Path) -> None:
     script = DECAY.replace('{"epoch": epoch,', '{"epoch": epoch - 1,')
     spec = command_job(tmp_path, script, one_cell())

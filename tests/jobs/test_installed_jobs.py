@@ -56,6 +56,7 @@ def test_an_installed_job_needs_no_file_and_its_trials_name_its_version(
     assert command("verify", "fit").code == 0
 
 
+@pytest.mark.slow
 def test_trials_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     made(tmp_path, first := install(tmp_path / "first"))
     second = install(tmp_path / "second", version="1.3")
@@ -66,6 +67,7 @@ def test_trials_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     assert any("cells differ in job_distribution" in warning for warning in warnings), warnings
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_distribution_refuses_in_one_line(tmp_path: Path) -> None:
     made(tmp_path, install(tmp_path / "packages"))
     worker = run(tmp_path, "worker", "fit", environment=BY_EXEC)
@@ -101,6 +103,7 @@ def test_an_entry_point_that_is_wrong_is_one_line(tmp_path: Path, job: str, entr
     assert "a bug of mnist-tune" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_job_that_breaks_after_the_study_is_made_is_one_line_of_the_worker(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     made(tmp_path, environment := install(packages))

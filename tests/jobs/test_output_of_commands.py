@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_jobs import command_job, one_cell, results_in, run
 from tests.support.commands import finish, start_command
 
@@ -70,6 +72,7 @@ print("error=0.5")
     assert [attempt.value for attempt in results_in(tmp_path).complete] == [0.5]
 
 
+@pytest.mark.slow
 def test_a_pattern_that_would_take_years_fails_the_trial(tmp_path: Path) -> None:
     pattern = "pattern = '(?P<error>(a+)+)$'\n[job.hyperparameters]"
     spec = SHORT.replace("[job.hyperparameters]", pattern).replace("[retry]", "[retry]\nexception = 0")

@@ -73,6 +73,7 @@ def test_a_minimised_objective_is_right_for_every_reader(tmp_path: Path, command
         assert of_mnist not in page, of_mnist
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_twice_in_every_epoch_ends_with_the_same_bits(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(own_job(whole), whole)
@@ -105,6 +106,7 @@ def test_describing_a_job_imports_nothing_from_the_current_folder(tmp_path: Path
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_job_that_keeps_nothing_begins_anew_and_says_so(tmp_path: Path) -> None:
     job = FIT.replace("    trial.keep(model=model, optimizer=optimizer)\n", "")
     spec = own_job(tmp_path, job, FIT_SPEC.replace("[0.1, 0.01]", "[0.1]"))

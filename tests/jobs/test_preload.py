@@ -29,6 +29,7 @@ SPEC = FIT_SPEC.replace("learning_rate = [0.1, 0.01]", "seed = [0]").replace(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preload", [True, False])
 def test_a_module_that_is_preloaded_is_there_before_the_job_imports_it(tmp_path: Path, preload: bool) -> None:
     spec = own_job(tmp_path, JOB, SPEC if preload else SPEC.replace('preload = ["sklearn"]', ""))

@@ -33,6 +33,7 @@ state = Path(""",
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "luck"), [(DECAY, 0), (SAVES_WHEN_TOLD, 1)], ids=["unaware", "saves"])
 def test_a_drained_command_goes_on_from_what_it_has_saved(tmp_path: Path, script: str, luck: int) -> None:
     whole, drained = tmp_path / "whole", tmp_path / "drained"
@@ -58,6 +59,7 @@ def test_a_drained_command_goes_on_from_what_it_has_saved(tmp_path: Path, script
     assert finish(start_command("verify", "decay", folder=drained)).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_pruned_command_is_ended(tmp_path: Path) -> None:
     pruner = '\n[pruner]\nname = "median"\nn_startup_trials = 1\nn_warmup_steps = 1\n'
     becomes_worse = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from mnist_tune.errors import Damaged
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.records.epochs import history_of
 from mnist_tune.text.visible import visible
-from tests.support.commands import Command, finish, start_command
+from tests.support.commands import Command, finish, run_command, start_command
 from tests.support.own_jobs import own_job
 
 EVIL = 'from pathlib import Path\nPath(__file__).with_name("was-run").touch()\n'
@@ -44,10 +45,19 @@ FIT_WITH: dict[str, Any] = {
 """A description that is right, to be changed."""
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study whose job is a file."""
+    folder = tmp_path_factory.mktemp("made")
+    answer = run_command("create-study", str(own_job(folder)), folder=folder)
+    assert answer.returncode == 0, answer
+    return folder
+
+
 @pytest.fixture
-def study(tmp_path: Path, command: Command) -> Path:
+def study(made: Path, tmp_path: Path) -> Path:
     """A folder with a study whose job is a file, and a file that must never be run."""
-    assert command("create-study", str(own_job(tmp_path))).code == 0
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     (tmp_path / "evil.py").write_text(EVIL, encoding="utf-8")
     return tmp_path
 

@@ -64,6 +64,7 @@ failures_in_a_row = 0
 """
 
 
+@pytest.mark.slow
 def test_each_way_to_end_wrongly_has_its_class_and_one_clear_reason(tmp_path: Path) -> None:
     spec = command_job(tmp_path, ENDING, ENDING_SPEC)
     answer = finish(start_command("run", str(spec), "--workers", "1", folder=tmp_path))

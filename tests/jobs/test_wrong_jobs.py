@@ -16,6 +16,7 @@ JOB = '@job(objective="error", direction="minimize", unit="rows")'
 SETTINGS = "    learning_rate: float = 0.1\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -112,6 +112,7 @@ def test_without_a_folder_that_a_server_can_listen_in_a_process_starts_by_exec(t
     assert (answer.stdout, answer.stderr) == ("exited with 7\n", "")
 
 
+@pytest.mark.slow
 def test_where_each_server_ends_itself_only_one_is_ever_loaded(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(  # as what watches all Python programs of a machine does
         """
@@ -144,6 +145,7 @@ for _ in range(2):
     assert len((tmp_path / "servers").read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) -> None:
     listens = "print(forkserver._forkserver._forkserver_address, flush=True)"
     end = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -155,6 +157,7 @@ def test_the_server_of_a_killed_process_leaves_nothing_behind(tmp_path: Path) ->
     wait_until(lambda: not list(tmp_path.iterdir()))
 
 
+@pytest.mark.slow
 def test_a_server_that_ended_because_a_client_was_killed_while_it_asked_is_replaced(tmp_path: Path) -> None:
     script = f"""
 import os, socket, time
@@ -173,6 +176,7 @@ print(child.wait(60), type(child._process).__name__)
     assert answer.stdout.splitlines() == ["exited with 7", "exited with 7 ForkServerProcess"], answer.stderr
 
 
+@pytest.mark.slow
 def test_a_process_that_nobody_asks_for_any_more_leaves_no_descriptor_behind(fork_server_pid: int) -> None:
     def count() -> int:
         gc.collect()

@@ -22,6 +22,7 @@ CLAIMED = ("trials", "trial_params", "trial_system_attributes", "trial_heartbeat
 """The tables that a worker reads at a claim, or when it puts a lost cell back."""
 
 
+@pytest.mark.slow
 @EACH_DAMAGE
 def test_a_worker_runs_the_other_cells_of_a_damaged_study(
     undamaged_folder: Path,

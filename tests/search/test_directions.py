@@ -91,6 +91,7 @@ def ends(study: OpenStudy, direction: str) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "table",
     [

@@ -19,6 +19,7 @@ def assert_that_another_finishes(folder: Path, server: str | None = None, *, fir
         assert came.died >= 0.9 * came.tried
 
 
+@pytest.mark.slow
 def test_whoever_dies_at_some_of_its_points_another_finishes(tmp_path: Path) -> None:
     assert_that_another_finishes(tmp_path, first=7, step=80)
 

@@ -30,6 +30,7 @@ def test_a_users_job_survives_kills_and_stalls_of_all_its_processes(kind: Kind, 
     run_small_campaign(kind, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.campaign  # two minutes each, of all cores
 @KINDS
 def test_a_users_job_on_a_server_survives_as_much(kind: Kind, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ MANY_CELLS = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_that_several_workers_are_on_is_clean_at_every_moment(tmp_path: Path) -> None:
     study = new_study(tmp_path, MANY_CELLS)
     assert verified_while_it_runs(study, tmp_path) >= 3
