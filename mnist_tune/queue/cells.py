@@ -15,7 +15,7 @@ from mnist_tune.errors import Damaged
 from mnist_tune.records.parameters import distribution, external
 from mnist_tune.records.values import parse
 from mnist_tune.storage.engine import utc_now
-from mnist_tune.storage.keys import CELL, CHECKPOINT, FAILURE, FAILURES
+from mnist_tune.storage.keys import CELL, CHECKPOINT, CLAIM, FAILURE, FAILURES
 from mnist_tune.storage.optuna_internals import (
     parameters,
     studies,
@@ -66,6 +66,17 @@ def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlal
         .returning(trials.c.trial_id, trials.c.number)
     )
     return statement
+
+
+def claimed_before(study_id: int) -> sqlalchemy.Executable:
+    """The statement that finds the running trial that was claimed with `token`, given as its JSON text."""
+    claim = system_attributes.alias("claim")
+    with_token = sqlalchemy.exists().where(
+        claim.c.trial_id == trials.c.trial_id, claim.c.key == CLAIM, claim.c.value_json == bindparam("token")
+    )
+    return select(trials.c.trial_id, trials.c.number).where(
+        cells_of(study_id, TrialState.RUNNING), with_token
+    )
 
 
 class Cell(NamedTuple):

@@ -8,6 +8,7 @@ Every method may be called again after a storage error, even if only the answer 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Unpack
 
@@ -20,7 +21,7 @@ from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.study import Control, new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
-from mnist_tune.queue.cells import cells_of, claim_first, read_cell, unexplained
+from mnist_tune.queue.cells import cells_of, claim_first, claimed_before, read_cell, unexplained
 from mnist_tune.queue.control import is_control, read_control
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
@@ -42,6 +43,7 @@ class Queue:
         self._returns = Returns(storage, study_id, self._now)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
+        self._claimed_before = claimed_before(study_id)
 
     def claim(self, worker: str, token: str | None = None) -> Claim | None:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
@@ -148,8 +150,7 @@ class Queue:
 
     def _made(self, session: orm.Session, token: str) -> Claim | None:
         """The claim that an earlier call made although its answer was lost; None if there is none."""
-        mine = self._cells(TrialState.RUNNING), claimed_with(token)
-        row = session.execute(select(trials.c.trial_id, trials.c.number).where(*mine)).one_or_none()
+        row = session.execute(self._claimed_before, {"token": json.dumps(token)}).one_or_none()
         return None if row is None else self._claimed(session, row.trial_id, row.number, token)
 
     def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -89,6 +89,9 @@ class RemoteStudy:
         return self._call("claim", worker=worker, token=token)  # type: ignore[no-any-return]
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
+        grid = self._spec.search.grid
+        if grid is not None and _is_point(claim.parameters, grid):  # there is nothing to draw
+            return {name: claim.parameters[name] for name in grid}
         return self._call("parameters", claim=claim)  # type: ignore[no-any-return]
 
     def renew(self, claim: Claim) -> None:
@@ -157,3 +160,8 @@ class RemoteStudy:
         call = wire.call(name)
         answer = self._head.post(f"/calls/{name}", call.sent(self._study | arguments))
         return call.answer.validate_json(answer.content)
+
+
+def _is_point(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether these are the parameters of a cell of the grid. If not, the head says what is wrong."""
+    return parameters.keys() == grid.keys() and all(parameters[name] in grid[name] for name in grid)

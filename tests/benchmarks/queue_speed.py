@@ -14,6 +14,8 @@ median over the repeats, with the lowest and the highest.
 - stock: `Study.optimize` with `GridSampler` on `RDBStorage`, as in Optuna's documentation, until the
   sampler stops it; `stock-patient` with our busy timeout of SQLite instead of the 5 seconds of Python's
   driver;
+- head: the same worker behind `mnist-tune serve`, and grpc: `Study.optimize` behind Optuna's own
+  `GrpcStorageProxy`, each server in a process of its own on this machine;
 - stock-enqueued: cells from `enqueue_trial`, until as many trials are complete; with our busy timeout.
 
 A rate counts all completed trials, surplus ones included, up to the last. A claim is `Queue.claim` for ours
@@ -38,6 +40,7 @@ from sqlalchemy.engine import URL
 
 from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid
+from tests.benchmarks.head_sides import OurHead, Proxy, served
 from tests.benchmarks.queue_figures import FIGURES, Outcome, outcome, spreads
 from tests.benchmarks.queue_sides import Ours, Side, Stock, StockEnqueued
 from tests.benchmarks.spread import Spread, spread
@@ -48,6 +51,8 @@ SIDES: dict[str, Side] = {
     "stock": Stock(),
     "stock-patient": Stock(patient=True),
     "stock-enqueued": StockEnqueued(patient=True),
+    "head": OurHead(),
+    "grpc": Proxy(),
 }
 
 
@@ -96,7 +101,9 @@ def run(side: Side, workers: int, cells: int, left: int, server: URL | None = No
     spec = balanced_grid(cells)
     with fresh_database(server) as (url, folder):
         side.create(url, spec, left)
-        return outcome(run_together(workers, lambda: side.prepare(url, spec, folder)), url, spec)
+        with served(side, url, folder) as reached:
+            logs = run_together(workers, lambda: reached.prepare(url, spec, folder))
+        return outcome(logs, url, spec)
 
 
 def table(measurements: Sequence[Measurement]) -> str:
