@@ -108,6 +108,11 @@ def parse_url(text: str, source: str) -> URL:
         if url.query:
             raise UserError(f"{source}: SQLite takes no options after '?'; write sqlite:///FILE.db")
         return url.set(drivername="sqlite")
+    if url.drivername in ("http", "https"):
+        raise UserError(
+            f"{source}: names a head, and this needs the database itself; run it on the head's machine, "
+            "with --storage sqlite:///FILE.db"
+        )
     raise UserError(
         f"{source}: {url.drivername}:// is not supported; "
         "write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
