@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.spec.sections import Limits
+
+Token = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+"""A secret by which a claim, or a worker, is known. Like `Count`, it holds for what comes over a network."""
 
 
 class Standing(enum.Enum):
@@ -23,9 +29,9 @@ class Standing(enum.Enum):
 class Claim:
     """A trial whose lease this process holds, and what was known of its cell when it was claimed."""
 
-    trial_id: int
-    number: int
-    token: str
+    trial_id: Count
+    number: Count
+    token: Token
     parameters: dict[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     failures: dict[str, int] = field(default_factory=dict)

@@ -12,16 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
-from mnist_tune.contract.claim import Claim, Standing
+from pydantic import Field, FiniteFloat
+
+from mnist_tune.contract.claim import Claim, Standing, Token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
+from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
+ShortText = Annotated[str, Field(max_length=300)]
 COULD_NOT_BEGIN = "could not begin: "
 """How the departure begins of a worker that could not start and so has claimed nothing."""
 
@@ -58,12 +62,12 @@ class Orders:
 class WorkerFacts:
     """Who a worker is, as it tells the study with each call about itself."""
 
-    id: str
-    """32 hexadecimal digits, new for each worker."""
-    name: str
-    host: str
-    pid: int
-    device: str
+    id: Token
+    """New for each worker."""
+    name: ShortText
+    host: ShortText
+    pid: Count
+    device: ShortText
 
     @classmethod
     def of_this_process(cls, device: str) -> Self:
@@ -112,7 +116,7 @@ class StudyForWorkers(Protocol):
     def register(self, worker: WorkerFacts) -> LeaseSettings:
         """Tell that a worker is here; returns the [lease] that holds for it."""
 
-    def beat(self, worker: WorkerFacts, trial: int | None, units_per_second: float | None) -> Orders:
+    def beat(self, worker: WorkerFacts, trial: Count | None, units_per_second: float | None) -> Orders:
         """Tell that a worker lives, and on which trial it works how fast."""
 
     def leave(self, worker: WorkerFacts, reason: str) -> None:
@@ -121,7 +125,7 @@ class StudyForWorkers(Protocol):
     def put_back_stale(self) -> dict[int, str]:
         """Fail attempts whose workers are silent, put their cells back; what happened, by trial number."""
 
-    def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
+    def claim(self, worker: WorkerFacts, token: Token) -> Claim | Standing:
         """Claim the next waiting cell, or say why no cell can be claimed.
 
         `token` is a new one. If an earlier call has claimed a cell with it, this cell is the answer.
@@ -139,10 +143,10 @@ class StudyForWorkers(Protocol):
     def decide(self, claim: Claim) -> Decision:
         """What the pruner decides for the trial, from what is stored now."""
 
-    def complete(self, claim: Claim, value: float, notes: Notes) -> None:
+    def complete(self, claim: Claim, value: FiniteFloat, notes: Notes) -> None:
         """End the attempt and its cell as complete, with the objective's value."""
 
-    def prune(self, claim: Claim, value: float, notes: Notes) -> None:
+    def prune(self, claim: Claim, value: FiniteFloat, notes: Notes) -> None:
         """End the attempt and its cell as pruned, with the value of the epochs that it had."""
 
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:

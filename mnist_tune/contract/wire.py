@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NewType, get_type_hints
+from typing import Annotated, Any, NamedTuple, NewType, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from mnist_tune.contract.study import LeaseLost, StorageAway, StorageFailed, StudyForWorkers
 from mnist_tune.errors import Damaged, FileElsewhere, FileUnavailable, MnistTuneError, UserError
@@ -21,6 +21,7 @@ CALLS = (
 """The calls that are sent as they are. Files have their own requests, and a head puts cells back itself."""
 
 
+StudyName = Annotated[str, Field(max_length=512)]
 EXACT = ConfigDict(ser_json_inf_nan="constants")
 """NaN and Infinity are written as such, so that they are numbers again even where any value may stand."""
 
@@ -42,8 +43,8 @@ class Message(BaseModel):
 class OfStudy(Message):
     """What every call of a worker says first: the study, and which one of this name."""
 
-    study: str
-    uid: str
+    study: StudyName
+    uid: Annotated[str, Field(max_length=100)]
 
 
 class OpenedStudy(OfStudy):

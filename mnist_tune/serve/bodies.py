@@ -3,87 +3,128 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-import anyio.from_thread
-import anyio.to_thread
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from mnist_tune.files.atomic_write import whole_file
+from mnist_tune.serve.answers import complaint
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 LONGEST_JSON = 8_000_000
 """In bytes; the longest thing that a worker tells is an attempt's history, of some hundred bytes an epoch."""
-PIECE = 1 << 18
 SECONDS_FOR_JSON = 30.0
 SECONDS_FOR_A_PIECE = 30.0
 """The most seconds between two pieces of a file."""
+SLOWEST = 10_000
+"""The bytes a second that a file has at least, after its first half minute."""
+PIECE = 1 << 20
+
+
+class Body:
+    """What a request carries, piece by piece. Its client must not be too slow, nor go away."""
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        """`seconds`: how long all of it may take from now on."""
+        self._request = request
+        self._seconds = seconds
+        self._until = asyncio.get_running_loop().time() + seconds
+        self._is_over = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The rest of it. Raises HTTPException, and ClientDisconnect if it was cut."""
+        while not self._is_over:
+            now = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout_at(min(self._until, now + SECONDS_FOR_A_PIECE)):
+                    message = await self._request.receive()
+            except TimeoutError:
+                raise HTTPException(
+                    408,
+                    f"the request did not arrive within {self._seconds:.0f} s, or nothing more of it came",
+                ) from None
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self._is_over = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def discard(self) -> None:
+        """Take the rest of it and drop it: many clients read no answer before they have sent all."""
+        with suppress(HTTPException, ClientDisconnect):
+            async for _ in self.pieces():
+                pass
+
+
+def file_body(request: Request, length: int) -> Body:
+    """The file that a request carries, which has so many bytes."""
+    return Body(request, SECONDS_FOR_A_PIECE + length / SLOWEST)
 
 
 async def json_body(request: Request) -> bytes:
-    """The body of a request that is one JSON text. Raises HTTPException."""
+    """The body of a request that is one JSON text. Raises HTTPException, and ClientDisconnect."""
     declared_length(request, LONGEST_JSON)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SECONDS_FOR_JSON):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > LONGEST_JSON:
-                    raise HTTPException(413, f"a request may have {LONGEST_JSON} bytes")
-    except TimeoutError:
-        raise HTTPException(408, f"the request did not arrive within {SECONDS_FOR_JSON:g} s") from None
-    return bytes(body)
+    content = bytearray()
+    async for piece in Body(request, SECONDS_FOR_JSON).pieces():
+        content += piece
+    return bytes(content)
 
 
-async def receive_file(request: Request, path: Path, sha256: str) -> None:
-    """Make `path` a file with the request's body; it is there whole, or as it was before.
+async def receive_file(body: Body, path: Path, sha256: str) -> None:
+    """Make `path` a file with this content; it is there whole, or as it was before.
 
     Raises:
         HTTPException: it did not arrive, or it is not what was sent.
+        ClientDisconnect: it was cut.
         OSError: it cannot be written.
     """
-    pieces = request.stream()
+    digest = hashlib.sha256()
+    held = bytearray()
+    async with in_a_thread(whole_file(path)) as sink:
 
-    async def next_piece() -> bytes:
-        async with asyncio.timeout(SECONDS_FOR_A_PIECE):
-            return await anext(pieces, b"")
+        def write() -> None:
+            digest.update(held)
+            sink.write(held)
+            held.clear()
 
-    def write() -> None:
-        digest = hashlib.sha256()
-        with whole_file(path) as sink:
-            while True:
-                piece = anyio.from_thread.run(next_piece)
-                if not piece:
-                    break
-                digest.update(piece)
-                sink.write(piece)
-            if not hmac.compare_digest(digest.hexdigest(), sha256):
-                raise HTTPException(
-                    400, "the file that arrived is not the one that was sent: its hash differs"
-                )
+        async for piece in body.pieces():
+            held += piece
+            if len(held) >= PIECE:
+                await run_in_threadpool(write)
+        await run_in_threadpool(write)
+        if not hmac.compare_digest(digest.hexdigest(), sha256):
+            raise HTTPException(400, "the file that arrived is not the one that was sent: its hash differs")
 
+
+@asynccontextmanager
+async def in_a_thread(file: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """The same as `file`, but what it does at the ends of its block holds up nobody else."""
+    opened = await run_in_threadpool(file.__enter__)
     try:
-        await anyio.to_thread.run_sync(write)
-    except TimeoutError:
-        raise HTTPException(408, f"nothing of the file came for {SECONDS_FOR_A_PIECE:g} s") from None
+        yield opened
+    except BaseException as error:
+        await run_in_threadpool(file.__exit__, type(error), error, error.__traceback__)
+        raise
+    await run_in_threadpool(file.__exit__, None, None, None)
 
 
-def pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The content of a file, which is closed at its end."""
-    with file:
-        while piece := file.read(PIECE):
-            yield piece
+def refuse_compressed(request: Request) -> None:
+    """Raise HTTPException if the request's body is not what it will be read as."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(415, "a body is not compressed")
 
 
 def declared_length(request: Request, most: int | None = None) -> int:
     """How long the request's body says it is. Raises HTTPException if it says nothing, or too much."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise HTTPException(415, "a body is not compressed")
     declared = request.headers.get("content-length", "")
     if not (declared.isascii() and declared.isdigit()):
         raise HTTPException(411, "a request says how long it is")
@@ -93,6 +134,24 @@ def declared_length(request: Request, most: int | None = None) -> int:
     return length
 
 
-def no_room(why: str) -> OSError:
-    """The error for a file that is refused before it is sent."""
-    return OSError(errno.ENOSPC, why)
+async def content_of(source: BinaryIO) -> AsyncIterator[bytes]:
+    """The content of a file, which is closed at its end."""
+    with source:
+        while piece := await run_in_threadpool(source.read, PIECE):
+            yield piece
+
+
+def parsed(model: type[M], body: bytes) -> M:
+    """The message in a JSON text. Raises HTTPException."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise HTTPException(400, complaint(error)) from None
+
+
+def from_query(model: type[M], request: Request) -> M:
+    """The message in the query of a request's address. Raises HTTPException."""
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise HTTPException(400, complaint(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,6 +82,27 @@ def fingerprint_of(path: Path) -> str:
         return _fingerprint(_parsed(path, "name a PEM file"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """Check that a server can use a certificate and a key that a person names.
+
+    Raises:
+        UserError: one of them cannot be read or is none, they do not fit, or the key has a password.
+    """
+    fingerprint_of(certificate)
+
+    def no_password() -> str:
+        raise UserError(f"{key}: has a password; write it without one, open to its owner alone")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, no_password)
+    except ssl.SSLError as error:
+        raise UserError(
+            f"{key}: is not the key of {certificate}, in PEM ({error.reason or 'unreadable'}); name the pair"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{key}: cannot be read: {error.strerror or error}") from None
 
 
 def _make(path: Path, key: Path, names: list[x509.GeneralName]) -> None:

@@ -16,7 +16,7 @@ from mnist_tune.contract import wire
 from mnist_tune.contract.study import StorageAway, StorageFailed
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.serve.address import HeadAddress
-from mnist_tune.serve.pinned import pinned_context
+from mnist_tune.serve.pinned import PASSING, pinned_context
 from mnist_tune.text.wording import first_line
 
 TOKEN_VARIABLE = "MNIST_TUNE_TOKEN"
@@ -26,6 +26,7 @@ ANSWER_SECONDS = 10.0
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
 PIECE = 1 << 18
+CORRECT = "write the address that 'mnist-tune serve' has printed"
 
 
 class Head:
@@ -92,6 +93,10 @@ class Head:
         self._check(answer)
         return answer
 
+    def no_head(self, why: str) -> UserError:
+        """The complaint about an address at which something else answers."""
+        return UserError(f"{self.address.url}: no head of mnist-tune answers there: {why}; {CORRECT}")
+
     def _check(self, answer: httpx.Response) -> None:
         """Raise what an answer tells of, unless it is a good one."""
         if answer.status_code == httpx.codes.OK:
@@ -107,15 +112,28 @@ class Head:
             raise UserError(f"{where}: {said}; this is mnist-tune {__version__}")
         if answer.status_code in COMES_BACK:
             raise StorageAway(f"{where}: {said}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            raise UserError(f"{where}: no head of mnist-tune answers there")
+        if answer.status_code == httpx.codes.NOT_FOUND or answer.has_redirect_location:
+            raise self.no_head(f"its answer has status {answer.status_code}")
         raise StorageFailed(f"{where}: {said}")
 
     def _away(self, error: httpx.HTTPError) -> MnistTuneError:
-        why = first_line(str(error)) or type(error).__name__
-        if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE_VERIFY_FAILED" in why:
-            return UserError(f"{self.address.url}: its certificate is not trusted: {why}")
-        return StorageAway(f"{self.address.url} does not answer: {why}")
+        where, why = self.address.url, first_line(str(error)) or type(error).__name__
+        problem = _of_tls(error)
+        if isinstance(problem, ssl.SSLCertVerificationError):
+            return UserError(
+                f"{where}: its certificate is not trusted: {first_line(problem.verify_message)}; write "
+                "the whole line that 'mnist-tune serve' has printed, or name its authority in $SSL_CERT_FILE"
+            )
+        if problem is not None and not isinstance(problem, PASSING):
+            return UserError(
+                f"{where}: does not speak TLS as this machine does ({problem.reason}); "
+                "write http:// for a head without a certificate"
+            )
+        if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and where.startswith("http:"):
+            why += " (for a head with a certificate write https://)"
+        if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
+            return self.no_head(why)
+        return StorageAway(f"{where} does not answer: {why}")
 
     def _client(self) -> httpx.Client:
         if self._http is None:  # not earlier: the head may not answer yet
@@ -137,6 +155,13 @@ class Head:
             return pinned_context(parts.hostname, parts.port, self.address.fingerprint, CONNECT_SECONDS)
         except OSError as error:
             raise StorageAway(f"{self.address.url} does not answer: {error.strerror or error}") from None
+
+
+def _of_tls(error: BaseException | None) -> ssl.SSLError | None:
+    """The failure of TLS because of which a request has failed, if it has."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _sendable(token: str) -> str:

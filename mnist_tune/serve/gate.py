@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +18,6 @@ from mnist_tune.serve.tokens import Tokens
 
 T = TypeVar("T")
 
-LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 
 
@@ -65,15 +65,31 @@ class Gate:
 def _check_origin(request: Request) -> None:
     """Refuse what a page of another site has a browser send."""
     origin = request.headers.get("origin")
-    if origin is not None and _place(origin) != request.headers.get("host", "").lower():
+    if origin is not None and (_place(origin) or "?") != request.headers.get("host", "").lower():
         raise HTTPException(403, "this comes from a page of another site")
 
 
 def _check_local(request: Request) -> None:
     """Refuse what comes from another machine, or was led here by a foreign name for this one."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    if _address(request) not in LOCAL_NAMES or host not in LOCAL_NAMES:
+    if not (_is_local(_address(request)) and _is_local(_host(request))):
         raise HTTPException(403, "a head without tokens is for its own machine, by the name localhost")
+
+
+def _is_local(name: str) -> bool:
+    """Whether a name or an address is always this machine's own: other names may be led here by anybody."""
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _host(request: Request) -> str:
+    """The name by which the client calls this machine; none if it is unclear."""
+    named = request.headers.getlist("host")
+    try:
+        return urlsplit(f"//{named[0]}").hostname or "" if len(named) == 1 else ""
+    except ValueError:
+        return ""
 
 
 def _address(request: Request) -> str:

@@ -15,7 +15,7 @@ from mnist_tune.dashboard.server import Address, cannot_listen, find_address
 from mnist_tune.errors import UserError
 from mnist_tune.files.locations import tokens_file
 from mnist_tune.serve.address import HeadAddress
-from mnist_tune.serve.certificate import fingerprint_of, own_certificate
+from mnist_tune.serve.certificate import check_pair, own_certificate
 from mnist_tune.serve.client import TOKEN_VARIABLE
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.tokens import Tokens
@@ -87,15 +87,15 @@ def opened(
     named = _names(at)
     certificate, fingerprint = None, None
     if encryption.is_wanted and encryption.certificate is not None and encryption.key is not None:
-        fingerprint_of(encryption.certificate)  # a file that is no certificate is told of in one line
+        check_pair(encryption.certificate, encryption.key)
         certificate = encryption.certificate, encryption.key
     elif encryption.is_wanted and not at.is_loopback:
         own = own_certificate(known.path, named)
         certificate, fingerprint = (own.path, own.key), own.fingerprint
-    made = {}
-    if not at.is_loopback and may_show_tokens and not known.listed():
-        made = {role: known.add(name, role) for role, name in FIRST_TOKENS.items()}
     listener = _listener(at, port)
+    made = {}
+    if not at.is_loopback and may_show_tokens and not known.listed():  # now they will be shown
+        made = {role: known.add(name, role) for role, name in FIRST_TOKENS.items()}
     scheme = "http" if certificate is None else "https"
     shown_host = f"[{named[0]}]" if ":" in named[0] else named[0]
     url = f"{scheme}://{shown_host}:{listener.getsockname()[1]}"

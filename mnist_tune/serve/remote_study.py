@@ -9,6 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import TypeAdapter, ValidationError
+
+from mnist_tune import __version__
 from mnist_tune.contract import wire
 from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.study import Decision, Orders, StorageFailed, WorkerFacts
@@ -25,6 +28,9 @@ from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
+POINTERS: TypeAdapter[dict[str, str] | None] = TypeAdapter(dict[str, str] | None)
+"""The answer to a file: the attributes that point to it, if it is a final one."""
+
 
 class RemoteStudy:
     """See `contract.study.StudyForWorkers`. States pass through a folder on this machine."""
@@ -39,9 +45,11 @@ class RemoteStudy:
         """
         self._head = head
         self._folder = folder
-        opened = OpenedStudy.model_validate_json(
-            head.post("/open", json.dumps({"study": name}).encode()).content
-        )
+        answer = head.post("/open", json.dumps({"study": name}).encode())
+        try:
+            opened = OpenedStudy.model_validate_json(answer.content)
+        except ValidationError:
+            raise head.no_head("its answer is not a head's") from None
         self._name, self._uid = opened.study, opened.uid
         try:
             self._spec = as_stored_spec(opened.spec)
@@ -154,12 +162,20 @@ class RemoteStudy:
 
     def _send(self, path: str, claim: Claim, name: str, file: BinaryIO) -> Any:
         query = self._study | {"trial_id": str(claim.trial_id), "token": claim.token, "name": name}
-        return self._head.send(path, query, file).json()
+        answer = self._head.send(path, query, file)
+        return self._understood(POINTERS, answer.content)
 
     def _call(self, name: str, /, **arguments: Any) -> Any:
         call = wire.call(name)
         answer = self._head.post(f"/calls/{name}", call.sent(self._study | arguments))
-        return call.answer.validate_json(answer.content)
+        return self._understood(call.answer, answer.content)
+
+    def _understood(self, adapter: TypeAdapter[Any], answer: bytes) -> Any:
+        try:
+            return adapter.validate_json(answer)
+        except ValidationError:
+            where = self._head.address.url
+            raise StorageFailed(f"{where}: its answer is not that of a head of {__version__}") from None
 
 
 def _is_point(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> bool:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import shutil
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.filesize import decimal
 
 from mnist_tune.files.writable import nearest
-from mnist_tune.serve.bodies import no_room
 
 FREE_DISK = 1_000_000_000
 """The bytes of a disk that are left free."""
 SECONDS_BETWEEN_COUNTS = 30.0
 """How long a count of the files' sizes is used; what has arrived since is added."""
+SECONDS_BETWEEN_LOOKS = 1.0
+"""The same when the quota is reached: files may have been deleted."""
 
 
 class Room:
@@ -26,30 +31,52 @@ class Room:
         self._folders = folders
         self._quota = quota
         self._free_disk = free_disk
+        self._lock = threading.Lock()
+        self._arriving = 0
+        """The bytes of files that are on their way. Some are on the disk: they count twice for a while."""
         self._counted = 0
-        self._count_until = 0.0
+        self._counted_at = -math.inf
 
     @property
     def folder(self) -> Path:
         """Beside one of the folders, on its disk."""
         return self._folders[-1].parent
 
-    def reserve(self, folder: Path, size: int) -> None:
-        """Take `size` bytes for a file in `folder`. Raises OSError: there is no room for them."""
+    @contextmanager
+    def reserved(self, folder: Path, size: int) -> Iterator[None]:
+        """Hold `size` bytes for a file in `folder` until the block ends. Raises OSError: there is no room."""
+        with self._lock:
+            self._check(folder, size)
+            self._arriving += size
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._arriving -= size
+            raise
+        with self._lock:
+            self._arriving -= size
+            self._counted += size  # the file that it replaces is counted too until the next count
+
+    def _check(self, folder: Path, size: int) -> None:
         free = shutil.disk_usage(nearest(folder)).free
-        if free - size < self._free_disk:
-            raise no_room(
+        if free - self._arriving - size < self._free_disk:
+            raise _no_room(
                 f"the head's disk has {decimal(free)} left, and keeps {decimal(self._free_disk)} free"
             )
         if self._quota is None:
             return
         now = time.monotonic()
-        if now > self._count_until:
+        is_full = self._counted + self._arriving + size > self._quota
+        if now > self._counted_at + (SECONDS_BETWEEN_LOOKS if is_full else SECONDS_BETWEEN_COUNTS):
             self._counted = sum(_size(path) for folder in self._folders for path in folder.rglob("*"))
-            self._count_until = now + SECONDS_BETWEEN_COUNTS
-        if self._counted + size > self._quota:
-            raise no_room(f"the head's files have reached their quota of {decimal(self._quota)}")
-        self._counted += size
+            self._counted_at = now
+        if self._counted + self._arriving + size > self._quota:
+            raise _no_room(f"the head's files have reached their quota of {decimal(self._quota)}")
+
+
+def _no_room(why: str) -> OSError:
+    return OSError(errno.ENOSPC, why)
 
 
 def _size(path: Path) -> int:

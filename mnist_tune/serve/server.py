@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,28 +18,24 @@ from mnist_tune.contract.study import StorageAway
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.app import app
+from mnist_tune.serve.connections import Connections, Listener, most_connections, protocol
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.writer import Writer
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.worker.signals import ignored_signals, take_over
+from mnist_tune.text.wording import first_line
+from mnist_tune.worker.signals import SIGNALS, ignored_signals, take_over
 
 LOOK_SECONDS = 1.0
 """How often to ask whether it is time to look at heartbeats."""
-GRACEFUL_SECONDS = 30
+GRACEFUL_SECONDS = 5
 """How long requests that have begun may take when the head is asked to stop."""
-
-
-class _Uvicorn(uvicorn.Server):
-    """Ends well when it is asked to: uvicorn's own way is to die of the signal in the end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is threading.main_thread():
-            take_over(self.handle_exit, ignored_signals())
-        yield
+KEEP_ALIVE_SECONDS = 60
+"""Longer than connections may be silent: these are ended by `Connections`."""
+LIBRARIES = ("uvicorn.error", "asyncio")
+"""The loggers that would print tracebacks."""
 
 
 class Server:
@@ -51,20 +49,24 @@ class Server:
         self._gate = gate
         self._room = room
         self._log = log
-        self._server: uvicorn.Server | None = None
+        self._connections = Connections(most_connections())
+        self._server: _Uvicorn | None = None
+        self._is_over = False
 
     def run(self, listener: socket.socket, certificate: tuple[Path, Path] | None = None) -> None:
         """Answer at `listener` until SIGTERM, Ctrl-C or `stop`; what has begun is answered first.
 
         `certificate`: the PEM files of a certificate and its key, for TLS.
         """
-        with Writer(self._storage) as writer:
+        with Writer(self._storage) as writer, _in_one_line(self._log):
             config = self._config(Desk(self._storage, self._folders, writer), certificate)
-            self._server = _Uvicorn(config)
-            self._server.run(sockets=[listener])
+            self._server = _Uvicorn(config, self._connections)
+            self._server.should_exit = self._is_over
+            self._server.run(sockets=[Listener(listener, self._connections)])
 
     def stop(self) -> None:
         """Have `run` end; any thread may call this."""
+        self._is_over = True
         if self._server is not None:
             self._server.should_exit = True
 
@@ -75,7 +77,8 @@ class Server:
         application.router.lifespan_context = self._lifespan(desk)
         return uvicorn.Config(
             application,
-            http="httptools",
+            loop="asyncio",  # another one accepts connections behind the listener's back
+            http=protocol(self._connections),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -83,6 +86,7 @@ class Server:
             proxy_headers=False,
             server_header=False,
             date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             ssl_certfile=chain,
             ssl_keyfile=key,
@@ -91,11 +95,13 @@ class Server:
     def _lifespan(self, desk: Desk) -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]:
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            watch = asyncio.create_task(self._watch(desk))
+            watches = self._watch(desk), self._connections.keep_watch()
+            tasks = [asyncio.create_task(watch) for watch in watches]
             try:
                 yield
             finally:
-                watch.cancel()
+                for task in tasks:
+                    task.cancel()
 
         return lifespan
 
@@ -113,3 +119,58 @@ class Server:
                     continue
                 for number, what in happened.items():
                     self._log(f"study '{study}': trial {number}: {what}")
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends with Ctrl-C as a command does that has done its work."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        take_over(self.handle_exit, ignored_signals())
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._connections.seconds = 0.0  # a client need not agree to the end of its TLS connection
+        await super().shutdown(sockets)
+
+
+class _OneLine(logging.Handler):
+    """Logs an error of a library as one line. Those of the application are logged by itself."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if not record.getMessage().startswith("Exception in ASGI application"):
+            what = "" if error is None else f": {type(error).__name__}: {error}"
+            self._log(first_line(record.getMessage()) + first_line(what))
+
+
+@contextlib.contextmanager
+def _in_one_line(log: Callable[[str], None]) -> Iterator[None]:
+    """Within the block the libraries of a head log lines: no mistakes of clients, and no tracebacks."""
+    handler = _OneLine(log)
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True

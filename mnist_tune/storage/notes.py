@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+
+Number = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Notes(TypedDict, total=False):
@@ -13,5 +16,5 @@ class Notes(TypedDict, total=False):
 
     user: Mapping[str, Any]
     system: Mapping[str, Any]
-    reports: Mapping[int, float]
-    epochs: Mapping[int, Mapping[str, float | None]]
+    reports: Mapping[Number, float]
+    epochs: Mapping[Number, Mapping[str, float | None]]

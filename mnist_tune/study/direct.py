@@ -132,7 +132,10 @@ class DirectStudy:
 
     @told_to_workers
     def decide(self, claim: Claim) -> Decision:
-        return self._guide().decide(claim.trial_id)
+        try:
+            return self._guide().decide(claim.trial_id)
+        except KeyError:  # Optuna's for a trial that is not there
+            raise LeaseLost from None
 
     @told_to_workers
     def complete(self, claim: Claim, value: float, notes: Notes) -> None:

@@ -1,0 +1,37 @@
+"""A head for the tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mnist_tune.serve.roles import Role
+from mnist_tune.study.open_study import OpenStudy
+from tests.support.heads import RunningHead, running
+from tests.support.specs import TWO_CELLS
+from tests.support.studies import new_study, opened_again
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> OpenStudy:
+    """A study of two cells as those who look at it see it."""
+    return new_study(tmp_path_factory.mktemp("study"), TWO_CELLS)
+
+
+@pytest.fixture(scope="module")
+def head(study: OpenStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHead]:
+    """A head with a token for each role. It must be well at the end, and has printed no traceback."""
+    folder = tmp_path_factory.mktemp("head")
+    with running(opened_again(study).storage, folder, roles=tuple(Role)) as head:
+        yield head
+        assert head.is_well()
+        assert [line for line in head.lines if "Traceback" in line or "\n" in line] == []
+        assert not any(token in line for token in head.tokens.values() for line in head.lines)
+
+
+@pytest.fixture(autouse=True)
+def nothing_on_standard_error(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """A head in this process prints nothing by itself, least of all tracebacks, whatever clients do."""
+    yield
+    assert capfd.readouterr().err == ""
