@@ -86,6 +86,7 @@ def serve(
         int(free_disk * GIGABYTE),
     )
     server = Server(kept, folders, Gate(opening.tokens, log, without_tokens=opening.is_local), room, log)
+    server.heed_signals()  # who reads the line may end the head at once
     for line in opening.lines(study_names(kept)):
         options.print_exactly(line)  # all other output hides tokens
     server.run(opening.listener, opening.certificate)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from mnist_tune.serve.writer import Writer
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.text.wording import first_line
-from mnist_tune.worker.signals import SIGNALS, ignored_signals, take_over
+from mnist_tune.worker.signals import ignored_signals, take_over
 
 LOOK_SECONDS = 1.0
 """How often to ask whether it is time to look at heartbeats."""
@@ -54,7 +52,7 @@ class Server:
         self._is_over = False
 
     def run(self, listener: socket.socket, certificate: tuple[Path, Path] | None = None) -> None:
-        """Answer at `listener` until SIGTERM, Ctrl-C or `stop`; what has begun is answered first.
+        """Answer at `listener` until `stop`; what has begun is answered first.
 
         `certificate`: the PEM files of a certificate and its key, for TLS.
         """
@@ -64,8 +62,12 @@ class Server:
             self._server.should_exit = self._is_over
             self._server.run(sockets=[Listener(listener, self._connections)])
 
+    def heed_signals(self) -> None:
+        """Stop on SIGTERM, Ctrl-C and when the terminal is closed. Call from the main thread."""
+        take_over(lambda *_: self.stop(), ignored_signals())
+
     def stop(self) -> None:
-        """Have `run` end; any thread may call this."""
+        """Have `run` end, also if it has not begun; any thread may call this."""
         self._is_over = True
         if self._server is not None:
             self._server.should_exit = True
@@ -122,7 +124,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Ends with Ctrl-C as a command does that has done its work."""
+    """Leaves signals to `Server`, and ends connections for which clients do nothing."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
@@ -130,16 +132,7 @@ class _Uvicorn(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-        take_over(self.handle_exit, ignored_signals())
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        yield  # uvicorn would end the process by the signal
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._connections.seconds = 0.0  # a client need not agree to the end of its TLS connection

@@ -22,7 +22,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> OpenStudy:
 @pytest.fixture(scope="module")
 def head(study: OpenStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHead]:
     """A head with a token for each role. It must be well at the end, and has printed no traceback."""
-    folder = tmp_path_factory.mktemp("head")
+    folder = tmp_path_factory.mktemp("head") / "its own"
+    folder.mkdir()
     with running(opened_again(study).storage, folder, roles=tuple(Role)) as head:
         yield head
         assert head.is_well()
