@@ -23,6 +23,8 @@ TOKEN_VARIABLE = "MNIST_TUNE_TOKEN"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 """After so many seconds without an answer a head is asked again."""
+IDLE_SECONDS = 20.0
+"""How long a connection is kept for the next request: for less time than a head keeps it."""
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
 PIECE = 1 << 18
@@ -141,6 +143,7 @@ class Head:
                 base_url=f"{self.address.url}/api/v{wire.API}",
                 headers=self._headers,
                 verify=self._trusted(),
+                limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
                 follow_redirects=False,
             )
         return self._http

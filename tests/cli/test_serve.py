@@ -135,8 +135,11 @@ def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how
         assert not list(tmp_path.glob("*.tokens"))
         with httpx.Client(verify=False, base_url=f"https://127.0.0.1:{head.port}") as client:
             assert client.get("/api/v1/studies").status_code == 401
-            made = pasted("mnist-tune token add mine --role worker", tmp_path)
-            assert made.wait() in (0, 1, 2)
+            add = "mnist-tune token add mine --role worker"
+            made = finish(pasted(add, tmp_path, environment=storage(tmp_path)))
+            (token,) = re.findall(r"mnt_[\w-]+", made.stdout)
+            answer = client.get("/api/v1/studies", headers={"Authorization": f"Bearer {token}"})
+            assert answer.json() == ["tiny"]
         assert head.end().returncode == 0
 
 

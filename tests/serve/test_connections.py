@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from mnist_tune.serve import server
-from mnist_tune.serve.connections import Connections, most_connections
+from mnist_tune.serve.client import IDLE_SECONDS
+from mnist_tune.serve.connections import SECONDS_TO_ASK, Connections, most_connections
 from mnist_tune.serve.opening import Encryption
 from mnist_tune.serve.roles import Role
 from tests.support.heads import RunningHead, begun, received, running, statuses, trickled
@@ -154,6 +155,28 @@ def test_a_head_stops_at_once_although_clients_are_connected(small: RunningHead)
         assert is_closed(silent)
         with pytest.raises(httpx.HTTPError):
             small.client(verify=False).get("/healthz")
+
+
+def test_a_thousand_workers_keep_their_connections(tmp_path: Path) -> None:
+    if most_connections() < 1000:
+        pytest.skip("this system lets a process open too few files")
+    study = opened_again(new_study(tmp_path, TWO_CELLS))
+    with running(study.storage, tmp_path, roles=(Role.WORKER,)) as head, ExitStack() as stack:
+        ask = begun(head, "GET", "/api/v1/studies") + b"\r\n"
+        connections = [stack.enter_context(head.connect()) for _ in range(1000)]
+        for _ in range(2):
+            for connection in connections:
+                connection.sendall(ask)
+            for connection in connections:
+                answer = connection.recv(1000)
+                while not answer.endswith(b'["tiny"]'):
+                    more = connection.recv(1000)
+                    assert more, "it was closed"
+                    answer += more
+
+
+def test_a_worker_forgets_a_connection_before_the_head_does() -> None:
+    assert IDLE_SECONDS < SECONDS_TO_ASK
 
 
 def test_a_process_may_open_as_many_files_as_its_system_lets_it() -> None:
