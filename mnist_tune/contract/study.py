@@ -25,7 +25,9 @@ from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
-ShortText = Annotated[str, Field(max_length=300)]
+NO_NUL = r"^[^\x00]*$"
+"""The form of text that every database can store."""
+ShortText = Annotated[str, Field(max_length=300, pattern=NO_NUL)]
 COULD_NOT_BEGIN = "could not begin: "
 """How the departure begins of a worker that could not start and so has claimed nothing."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, NewType, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from mnist_tune.contract.study import LeaseLost, StorageAway, StorageFailed, StudyForWorkers
+from mnist_tune.contract.study import NO_NUL, LeaseLost, StorageAway, StorageFailed, StudyForWorkers
 from mnist_tune.errors import Damaged, FileElsewhere, FileUnavailable, MnistTuneError, UserError
 
 API = 1
@@ -21,7 +21,7 @@ CALLS = (
 """The calls that are sent as they are. Files have their own requests, and a head puts cells back itself."""
 
 
-StudyName = Annotated[str, Field(max_length=512)]
+StudyName = Annotated[str, Field(max_length=512, pattern=NO_NUL)]
 EXACT = ConfigDict(ser_json_inf_nan="constants")
 """NaN and Infinity are written as such, so that they are numbers again even where any value may stand."""
 
@@ -44,7 +44,7 @@ class OfStudy(Message):
     """What every call of a worker says first: the study, and which one of this name."""
 
     study: StudyName
-    uid: Annotated[str, Field(max_length=100)]
+    uid: Annotated[str, Field(max_length=100, pattern=NO_NUL)]
 
 
 class OpenedStudy(OfStudy):

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from mnist_tune import __version__
 from mnist_tune.contract import wire
 from mnist_tune.contract.claim import Claim, Token
+from mnist_tune.contract.study import StorageAway
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.serve.answers import failed, gone, refused
@@ -172,6 +173,8 @@ class Api:
                 return await ask(request)
             except (HTTPException, ClientDisconnect):
                 raise
+            except asyncio.CancelledError:
+                return failed(self._log, request, StorageAway("the head is being stopped"))
             except Exception as error:
                 return failed(self._log, request, error)
 

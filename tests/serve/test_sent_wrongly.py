@@ -51,6 +51,9 @@ AMBIGUOUS = {
     "a carriage return alone": b"X: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
     "a NUL": b"X: a\0b\r\n\r\n" + HIDDEN,
     "no name": b": 5\r\n\r\n" + HIDDEN,
+    "another protocol": b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n" + HIDDEN,
+    "another protocol, and a body": b"Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 41\r\n\r\n"
+    + HIDDEN,
     "a bad chunk": b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n" + HIDDEN,
     "a huge chunk": b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n" + HIDDEN,
 }

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from mnist_tune.contract.study import new_token
-from mnist_tune.serve import bodies
+from mnist_tune.serve import bodies, server
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
 from mnist_tune.study.open_study import OpenStudy
@@ -112,6 +112,22 @@ def test_a_file_that_trickles_is_given_up(attempt: Attempt, monkeypatch: pytest.
     with attempt.head.connect() as connection:
         connection.sendall(attempt.begun(NEW, len(NEW)))
         assert statuses(trickled(connection, b"")) == [408]
+
+
+def test_a_head_that_stops_does_not_wait_long_for_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GRACEFUL_SECONDS", 0.3)
+    study = new_study(tmp_path, TWO_CELLS)
+    with running(opened_again(study).storage, tmp_path, roles=(Role.WORKER,)) as head:
+        attempt = Attempt(head, study)
+        with closing(attempt.client), head.connect() as connection:
+            connection.sendall(attempt.begun(NEW, len(NEW)) + NEW[:1000])
+            wait_until(lambda: len(attempt.kept()) == 1, 10)
+            head.server.stop()
+            assert statuses(received(connection, 20)) in ([503], [])  # a worker asks again after both
+    assert attempt.kept() == []
+    assert [line for line in head.lines if "Traceback" in line or "Error" in line] == []
 
 
 def test_who_has_lost_the_lease_keeps_no_file(attempt: Attempt) -> None:
