@@ -26,6 +26,8 @@ from tests.support.studies import new_study, opened_again
 from tests.support.waiting import wait_until
 
 FEW = 16
+OVER_HTTP = pytest.mark.parametrize("small", ["http"], indirect=True)
+"""TLS would change nothing but the socket."""
 
 
 @pytest.fixture(params=["http", "https"])
@@ -82,9 +84,8 @@ def test_silent_clients_keep_nobody_out_and_are_soon_ended(small: RunningHead) -
     wait_until(lambda: descriptors() <= before, 5)
 
 
+@OVER_HTTP
 def test_headers_that_trickle_are_given_up(small: RunningHead) -> None:
-    if small.address.url.startswith("https"):
-        pytest.skip("the same with another socket")
     with small.connect() as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\n")
         assert trickled(connection, b"X: a\r\n") == b""
@@ -99,9 +100,8 @@ def test_headers_that_trickle_are_given_up(small: RunningHead) -> None:
         assert trickled(connection, b"x") == b""
 
 
+@OVER_HTTP
 def test_a_request_that_takes_long_is_not_ended(small: RunningHead) -> None:
-    if small.address.url.startswith("https"):
-        pytest.skip("the same with another socket")
     body = b'{"study": "tiny"}'
     with small.connect() as connection:
         head = begun(small, "POST", "/api/v1/open") + b"Content-Length: %d\r\n\r\n" % len(body)
@@ -113,11 +113,10 @@ def test_a_request_that_takes_long_is_not_ended(small: RunningHead) -> None:
         assert statuses(received(connection, 0.1)) == [200]
 
 
+@OVER_HTTP
 def test_connections_are_used_again_and_pipelined_requests_answered_in_their_order(
     small: RunningHead,
 ) -> None:
-    if small.address.url.startswith("https"):
-        pytest.skip("the same with another socket")
     with small.connect() as connection:
         ask = begun(small, "GET", "/api/v1/studies") + b"\r\n"
         for _ in range(3):

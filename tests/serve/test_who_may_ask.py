@@ -24,6 +24,17 @@ NEEDED: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/v1/states"): Role.WORKER,
     ("PUT", "/api/v1/states"): Role.WORKER,
     ("PUT", "/api/v1/files"): Role.WORKER,
+    ("GET", "/api/v1/kept"): Role.VIEWER,
+    ("GET", "/api/v1/copies"): Role.VIEWER,
+    ("PUT", "/api/v1/copies"): Role.ADMIN,
+    **{
+        ("POST", f"/api/v1/people/{call}"): Role.VIEWER
+        for call in ("study_names", "overview", "find", "spec", "results", "verify")
+    },
+    **{
+        ("POST", f"/api/v1/people/{call}"): Role.ADMIN
+        for call in ("create", "set_control", "drain", "retry", "change_settings", "delete")
+    },
     **{(method, "/api/v1/{rest:path}"): Role.VIEWER for method in ("DELETE", "GET", "POST", "PUT")},
     **{(method, "/api/{rest:path}"): Role.VIEWER for method in ("DELETE", "GET", "POST", "PUT")},
 }
