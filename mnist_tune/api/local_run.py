@@ -6,20 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.engine import URL
-
-from mnist_tune.files.locations import Folders
-from mnist_tune.files.writable import check_folders
+from mnist_tune.api.storages import NamedStorage
 from mnist_tune.hardware.placement import WORKERS_PER_GPU, Placement, check_device, local_places
 from mnist_tune.jobs.loading import provision
 from mnist_tune.processes import fork_server
-from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
+from mnist_tune.service.calls import Created, StudiesForPeople, results_again
 from mnist_tune.spec.reading import GivenSpec
-from mnist_tune.storage.engine import shown
-from mnist_tune.storage.guarded import open_storage
-from mnist_tune.study.creation import Creation, find_or_create
-from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.display import Display
 from mnist_tune.terminal.follow import follow
 from mnist_tune.text.wording import counted
@@ -45,7 +38,8 @@ class LocalWorkers:
 class LocalRun:
     """A study in its storage, and workers that are ready to start."""
 
-    creation: Creation
+    service: StudiesForPeople
+    created: Created
     before: Results
     """The study before the workers start."""
     pool: Pool
@@ -53,17 +47,13 @@ class LocalRun:
     warnings: list[str]
     """One for each folder on a full disk."""
 
-    @property
-    def study(self) -> OpenStudy:
-        return self.creation.study
-
     def opening(self) -> str:
         """Say in one line what is about to happen."""
-        name, where = self.study.name, shown(self.pool.url)
+        name, where = self.before.name, self.service.where
         cells = counted(self.before.spec.n_cells, "cell")
         if self.before.is_finished:
             return f"study '{name}' is finished already in {where}: all of its {cells} have ended"
-        goes = "created" if self.creation.is_new else "goes on"
+        goes = "created" if self.created.is_new else "goes on"
         return f"study '{name}' {goes} in {where}: {cells}, {counted(len(self.places), 'worker')}"
 
     def work(self, stop: StopRequest, display: Display) -> Results:
@@ -71,24 +61,25 @@ class LocalRun:
         if self.before.is_finished:
             return self.before
         start = partial(self.pool.start, self.places)
-        read = partial(read_results, self.study)
+        read = partial(results_again, self.service, self.before.name)
         return follow(read, self.before, self.pool, start, stop, display)
 
 
-def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
+def prepare(storage: NamedStorage, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
     """Check that workers can work here, then find or create the study.
 
     Raises:
         UserError: no such device, a folder that cannot keep files, or another study of this name.
-        MnistTuneError: the job's data cannot be had.
+        MnistTuneError: the job's data cannot be had, or the storage does not answer.
     """
     fork_server.begin(fork_server.WORKERS, given.spec.job.preload)  # it loads during all that follows
     check_device(wanted.device)
     provision(given.spec.job.name, given.spec.data, wanted.data_dir)
-    folders = Folders.of(url, wanted.checkpoints, wanted.artifacts)
-    warnings = check_folders(*(folder.path for folder in folders))
-    creation = find_or_create(open_storage(url, create=True), given)
-    before = read_results(creation.study)
+    warnings = storage.check_folders(wanted.checkpoints, wanted.artifacts)
+    service = storage.service(create=True)
+    name = given.spec.study.name
+    created = service.create(given.spec, given.remarks)
+    before = service.results(name)
     arguments = worker_arguments(
         wanted.threads, wanted.data_dir, wanted.checkpoints, wanted.artifacts, given.job
     )
@@ -99,4 +90,4 @@ def prepare(url: URL, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
         wanted.per_gpu,
         wanted.threads,
     )
-    return LocalRun(creation, before, Pool(given.spec.study.name, url, arguments), places, warnings)
+    return LocalRun(service, created, before, Pool(name, storage.environment, arguments), places, warnings)

@@ -8,7 +8,7 @@ from pathlib import Path
 from mnist_tune.api.arguments import check_count, check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.local_run import LocalRun, LocalWorkers, prepare
-from mnist_tune.api.storages import Storage, service_of, storage_at
+from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.study import Study
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.hardware.placement import WORKERS_PER_GPU
@@ -60,7 +60,8 @@ def run(
     data_dir: the folder of the job's data. MNIST's has MNIST/raw/ in it, and is filled at first use; None is
         $MNIST_TUNE_DATA for it, else the user's cache.
     checkpoints, artifacts: folders for training states, and for weights and logs; None is beside the
-        SQLite file.
+        SQLite file. A head keeps these files itself: states only pass through `checkpoints`, and there is no
+        `artifacts`.
     progress: whether to print a line for each thing that happens.
 
     Raises:
@@ -85,7 +86,7 @@ def run(
         _folder("artifacts", artifacts),
     )
     prepared = prepare(storage_at(storage), read_spec(spec, name), wanted)
-    for note in prepared.creation.notes:
+    for note in prepared.created.notes:
         warn_at_caller(visible(note))
     # Rich would show HTML, which the logs of notebooks do not keep.
     console = VisibleConsole(width=WIDTH, soft_wrap=True, force_jupyter=False, quiet=not progress)
@@ -103,7 +104,7 @@ def run(
             console.print(unfinished)
             raise KeyboardInterrupt
         raise MnistTuneError(unfinished)
-    return Study(service_of(prepared.study.storage), prepared.study.spec)
+    return Study(prepared.service, prepared.created.spec)
 
 
 def _unfinished(prepared: LocalRun, results: Results) -> str:

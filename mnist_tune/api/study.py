@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_tune.api.arguments import check_text, path_of
 from mnist_tune.api.error_lines import told_in_python
-from mnist_tune.api.storages import Storage, service_at
+from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results.exports import best_configuration
@@ -171,8 +171,9 @@ def create_study(
 
     spec: a TOML file's path, the name of a study that comes with mnist-tune ("quickstart"), or the tables of
         such a file as a dict.
-    storage: a database URL, the path of an SQLite file, or None for what the commands use, which is
-        $MNIST_TUNE_STORAGE, else mnist-tune.db in the current folder.
+    storage: a database URL, the address of a head of `mnist-tune serve` (with $MNIST_TUNE_TOKEN), the path
+        of an SQLite file, or None for what the commands use, which is $MNIST_TUNE_STORAGE, else
+        mnist-tune.db in the current folder.
     name: another name than the spec's.
     reuse: a study in this storage whose finished cells are taken over.
 
@@ -183,7 +184,7 @@ def create_study(
         if text is not None:
             check_text(argument, text)
     wanted = read_spec(spec, name)
-    service = service_at(storage, create=reuse is None)
+    service = storage_at(storage).service(create=reuse is None)
     created = service.create(wanted.spec, wanted.remarks, reuse)
     for note in created.notes:
         warn_at_caller(visible(note))
@@ -200,7 +201,7 @@ def open_study(name: str, storage: Storage = None) -> Study:
         UserError: there is no such study, or no such storage.
     """
     check_text("name", name)
-    service = service_at(storage)
+    service = storage_at(storage).service()
     return Study(service, service.spec(name))
 
 
@@ -213,4 +214,4 @@ def study_names(storage: Storage = None) -> list[str]:
     Raises:
         UserError: there is no such storage.
     """
-    return service_at(storage).study_names()
+    return storage_at(storage).service().study_names()

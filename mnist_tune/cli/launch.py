@@ -24,7 +24,7 @@ from mnist_tune.launch import EngineName
 if TYPE_CHECKING:
     from mnist_tune.launch.request import LaunchRequest
     from mnist_tune.results.study_results import Results
-    from mnist_tune.study.open_study import OpenStudy
+    from mnist_tune.service.calls import StudiesForPeople
 
 MINUTES = 60
 
@@ -87,24 +87,23 @@ def launch(
     """
     from mnist_tune.jobs.command.permitted import digest
     from mnist_tune.launch.request import LaunchRequest, engine_options
-    from mnist_tune.results.reading import read_results
-    from mnist_tune.storage.engine import shown, storage_url
     from mnist_tune.worker.consent import job_at_hand, permitted_job
     from mnist_tune.worker.pool import worker_arguments
 
-    url = storage_url(storage)
-    opened = storages.study(study, storage)
-    at_hand = job_at_hand(job, allow_command, digest(opened.spec.job))
-    if opened.spec.job.name is None:
-        permitted_job(opened.spec.job, at_hand)  # else each worker would refuse it
-    results = read_results(opened)
+    named, service = storages.named(storage), storages.service(storage)
+    named.refuse_folders(artifacts)
+    results = service.results(study)
+    wanted = results.spec.job
+    at_hand = job_at_hand(job, allow_command, digest(wanted))
+    if wanted.name is None:
+        permitted_job(wanted, at_hand)  # else each worker would refuse it
     n_workers = min(workers, results.cells.waiting + results.cells.running)
     # A worker without a GPU of its own must not take one. Ray and Slurm tell a worker which GPU it has.
     chosen = "cpu" if device == "auto" and not gpus_per_worker else device
     data, states, files = (folder and folder.absolute() for folder in (data_dir, checkpoints, artifacts))
     order = LaunchRequest(
-        opened.name,
-        url.set(database=_absolute(url.database)) if url.drivername == "sqlite" else url,
+        study,
+        named.environment,
         n_workers,
         float(threads or 1) if cpus_per_worker is None else cpus_per_worker,
         gpus_per_worker,
@@ -114,20 +113,21 @@ def launch(
             *worker_arguments(threads, data, states, files, at_hand),
         ],
         engine_options(engine_option or []),
+        named.only_here,
     )
-    told = {"engine": on, "study": opened.name, "storage": shown(url), "workers": n_workers}
+    told = {"engine": on, "study": study, "storage": service.where, "workers": n_workers}
     if results.is_finished:
-        options.console(to_stderr=as_json).print(f"study '{opened.name}' is finished: nothing to launch")
+        options.console(to_stderr=as_json).print(f"study '{study}' is finished: nothing to launch")
         if as_json:
             options.print_json(told)
     elif on is EngineName.RAY:
-        _on_ray(opened, results, order, address, told, as_json)
+        _on_ray(service, results, order, address, told, as_json)
     else:
-        _on_slurm(opened, order, address, time, told, as_json)
+        _on_slurm(service.uid(study), order, address, time, told, as_json)
 
 
 def _on_ray(
-    study: OpenStudy,
+    service: StudiesForPeople,
     results: Results,
     order: LaunchRequest,
     address: str | None,
@@ -138,7 +138,7 @@ def _on_ray(
 
     from mnist_tune.launch import ray_engine
     from mnist_tune.processes import standard_streams
-    from mnist_tune.results.reading import read_results
+    from mnist_tune.service.calls import results_again
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.ending import tell_the_end
     from mnist_tune.terminal.follow import follow
@@ -150,11 +150,11 @@ def _on_ray(
     where = ray_engine.connect(order, address)
     try:
         stop.listen()  # after Ray, which handles SIGTERM too
-        out.print(f"study '{study.name}' on {where}: {_workers(order)}")
+        out.print(f"study '{order.study}' on {where}: {_workers(order)}")
         if not ray_engine.has_room(order):
             out.print("no node there can hold such a worker: they wait for one that joins; Ctrl-C gives up")
         pool = ray_engine.RayPool(order)
-        read = partial(read_results, study)
+        read = partial(results_again, service, order.study)
         results = follow(read, results, pool, pool.start, stop, Display(results, out))
     finally:
         ray_engine.disconnect()
@@ -164,7 +164,7 @@ def _on_ray(
 
 
 def _on_slurm(
-    study: OpenStudy,
+    uid: str,
     order: LaunchRequest,
     address: str | None,
     minutes: int,
@@ -175,7 +175,7 @@ def _on_slurm(
     from mnist_tune.launch import slurm_engine
 
     # The folder is named by the study's uid: another study elsewhere may have the same name.
-    folder = user_folder("data", "$XDG_DATA_HOME") / "slurm" / study.uid
+    folder = user_folder("data", "$XDG_DATA_HOME") / "slurm" / uid
     submitted = slurm_engine.submit(order, address, minutes, folder)
     if as_json:
         options.print_json(told | {"jobs": submitted.jobs, "logs": str(submitted.logs)})
@@ -183,16 +183,10 @@ def _on_slurm(
     jobs = f"{'job' if len(submitted.jobs) == 1 else 'jobs'} {', '.join(submitted.jobs)}"
     options.say(f"submitted {_workers(order)}: {jobs}")
     options.say(f"what they print goes to {submitted.logs}")
-    options.say(f"look at them with: mnist-tune status {study.name} --watch")
+    options.say(f"look at them with: mnist-tune status {order.study} --watch")
 
 
 def _workers(order: LaunchRequest) -> str:
     from mnist_tune.text.wording import counted
 
     return f"{counted(order.workers, 'worker')} of {order.room}{' each' if order.workers > 1 else ''}"
-
-
-def _absolute(database: str | None) -> str:
-    from pathlib import Path
-
-    return str(Path(database or "").absolute())

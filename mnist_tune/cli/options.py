@@ -72,7 +72,7 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     raise UserError(f"{context.command_path.partition(' ')[2]}: name the study: {where} has {named}")
 
 
-# For commands that look at a study, or whose effect on its workers can be taken back.
+# For commands that look at a study or work on it, or whose effect on its workers can be taken back.
 OnlyStudyArgument = Annotated[
     str,
     typer.Argument(

@@ -65,7 +65,6 @@ def run(
     # It loads torch and Optuna, and what the job needs, while this process loads Optuna.
     fork_server.begin(fork_server.WORKERS, modules_to_preload(spec))
     from mnist_tune.api.local_run import LocalWorkers, prepare
-    from mnist_tune.storage.engine import storage_url
     from mnist_tune.terminal.display import Display
     from mnist_tune.terminal.ending import tell_the_end
     from mnist_tune.worker.signals import StopRequest
@@ -74,10 +73,10 @@ def run(
     storages.tame_optuna()
     loaded = options.spec(spec, name)
     wanted = LocalWorkers(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
-    prepared = prepare(storage_url(storage), loaded, wanted)
+    prepared = prepare(storages.named(storage), loaded, wanted)
     out = options.console(to_stderr=as_json)
     out.print(prepared.opening())
-    options.say_notes(prepared.creation.notes)
+    options.say_notes(prepared.created.notes)
     for warning in prepared.warnings:
         out.print(f"warning: {warning}")
     stop = StopRequest()

@@ -4,45 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_tune.errors import UserError
+from mnist_tune.api.storages import NamedDatabase, NamedHead, named_by
+from mnist_tune.storage.named import named_storage
 
 if TYPE_CHECKING:
     from mnist_tune.contract.study import StudyForWorkers
     from mnist_tune.files.locations import Folders
-    from mnist_tune.serve.client import Head
     from mnist_tune.service.calls import StudiesForPeople
     from mnist_tune.storage.guarded import GuardedStorage
     from mnist_tune.study.open_study import OpenStudy
 
-PEOPLE_WAIT = 600.0
-"""In seconds: a head may check a large study for minutes."""
 
-
-def is_behind_a_head(url: str | None) -> bool:
-    """Whether the option, the environment or the default names a head, and not a database."""
-    from mnist_tune.serve.address import is_head
-    from mnist_tune.storage.named import named_storage
-
-    return is_head(named_storage(url)[0])
+def named(url: str | None) -> NamedDatabase | NamedHead:
+    """The storage that the option, the environment or the default names."""
+    return named_by(*named_storage(url))
 
 
 def service(
     url: str | None, checkpoints: Path | None = None, artifacts: Path | None = None, *, create: bool = False
 ) -> StudiesForPeople:
     """The studies at `url`, with the folders of their files; `create` makes the storage if it is missing."""
-    if is_behind_a_head(url):
-        from mnist_tune.serve.remote_studies import RemoteStudies
-
-        if checkpoints is not None or artifacts is not None:
-            raise UserError("--checkpoints, --artifacts: the head keeps the files of trials; leave them out")
-        return RemoteStudies(_head(url, answers_within=PEOPLE_WAIT))
-    from mnist_tune.service.direct import DirectStudies
-
-    return DirectStudies(storage(url, create=create), partial(folders, url, checkpoints, artifacts))
+    found = named(url)
+    if isinstance(found, NamedDatabase):
+        tame_optuna()
+    return found.service(checkpoints, artifacts, create=create)
 
 
 def storage(url: str | None, *, create: bool = False) -> GuardedStorage:
@@ -88,24 +76,16 @@ def study_for_workers(
         UserError: there is no such study, or the head keeps the files and a folder for them was named.
         MnistTuneError: the study is damaged, or its storage does not answer.
     """
-    if not is_behind_a_head(url):
+    found = named(url)
+    if isinstance(found, NamedDatabase):
         from mnist_tune.study.direct import DirectStudy
 
         yield DirectStudy(study(name, url), folders(url, checkpoints, artifacts))
         return
     from mnist_tune.serve.remote_study import RemoteStudy
-    from mnist_tune.serve.spool import spool, spool_parent
+    from mnist_tune.serve.spool import check_spool, spool, spool_parent
 
-    if artifacts is not None:
-        raise UserError("--artifacts: the head keeps the files of trials; leave it out")
-    with spool(spool_parent(checkpoints)) as folder:
-        yield RemoteStudy(_head(url), name, folder)
-
-
-def _head(url: str | None, answers_within: float | None = None) -> Head:
-    from mnist_tune.serve.address import HeadAddress
-    from mnist_tune.serve.client import ANSWER_SECONDS, Head
-    from mnist_tune.storage.named import named_storage
-
-    address = HeadAddress.parse(*named_storage(url))
-    return Head(address, answers_within=ANSWER_SECONDS if answers_within is None else answers_within)
+    found.refuse_folders(artifacts)
+    check_spool(parent := spool_parent(checkpoints))
+    with spool(parent) as folder:
+        yield RemoteStudy(found.asked(), name, folder)

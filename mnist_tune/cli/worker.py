@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -16,8 +17,8 @@ from mnist_tune.cli.options import (
     DataOption,
     DeviceOption,
     JobOption,
+    OnlyStudyArgument,
     StorageOption,
-    StudyArgument,
     ThreadsOption,
 )
 from mnist_tune.cli.storages import study_for_workers
@@ -26,7 +27,7 @@ from mnist_tune.text.times import stamp
 
 
 def worker(
-    study: StudyArgument,
+    study: OnlyStudyArgument = "",
     storage: StorageOption = None,
     device: DeviceOption = "auto",
     max_trials: Annotated[
@@ -92,9 +93,9 @@ def worker(
     if ended is Ended.FAILING:
         raise typer.Exit(FAILED)
     if ended is Ended.FINISHED and not pooled:
-        results = storages.service(storage).results(study)
-        for missing, is_so in (("cells", results.cells.failed), ("weights", results.without_weights)):
-            if is_so:
-                log(f"{missing} are missing: see mnist-tune status {study}")
-        if results.cells.failed or results.without_weights:
+        missing = storages.service(storage).missing(study)  # results would load Optuna, also from a head
+        for what, count in asdict(missing).items():
+            if count:
+                log(f"{what} are missing: see mnist-tune status {study}")
+        if missing.cells or missing.weights:
             raise typer.Exit(FAILED)

@@ -17,7 +17,7 @@ from typing import Any
 
 from mnist_tune.errors import FAILED, MISTAKE, MnistTuneError, UserError
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
-from mnist_tune.launch.request import LaunchRequest, refuse_file
+from mnist_tune.launch.request import LaunchRequest, refuse_only_here
 from mnist_tune.processes.child_process import Ending
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.pool import NO_FAILURE
@@ -43,7 +43,7 @@ def connect(order: LaunchRequest, address: str | None) -> str:
     A cluster that was started on this machine ends with this process.
 
     Raises:
-        UserError: there is no such cluster, or the storage is a file that other machines cannot reach.
+        UserError: there is no such cluster, or other machines cannot reach the storage.
         MnistTuneError: Ray did not start.
     """
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
@@ -55,7 +55,7 @@ def connect(order: LaunchRequest, address: str | None) -> str:
         arguments |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         arguments |= {"object_store_memory": LOCAL_STORE_BYTES}
     else:
-        refuse_file(order.url, order.study, f"Ray at {address}")
+        refuse_only_here(order, f"Ray at {address}")
     try:
         _knock(address)
         # Ray has its workers import from this command's current folder, so it is changed.
@@ -172,10 +172,10 @@ class RayPool:
 
     def _ask(self, restarts: int) -> None:
         actor = self._actor.remote()
-        # The URL is an argument: Ray's dashboard shows an actor's environment, and the cluster keeps the
-        # arguments of its constructor.
+        # These secrets are an argument: Ray's dashboard shows an actor's environment, and the cluster keeps
+        # the arguments of its constructor.
         run = actor.run.remote(
-            self._order.study, list(self._order.arguments), self._order.secret_url, str(Path.cwd())
+            self._order.study, list(self._order.arguments), dict(self._order.environment), str(Path.cwd())
         )
         self._running[run] = _Placed(actor, actor.is_placed.remote(), restarts)
 

@@ -10,13 +10,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mnist_tune.errors import STOPPED
-from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.text.visible import visible_lines
 from mnist_tune.worker.pool import pooled_worker
 from mnist_tune.worker.signals import pass_on
@@ -25,15 +24,15 @@ from mnist_tune.worker.signals import pass_on
 def start_worker(
     study: str,
     arguments: Sequence[str],
-    url: str | None = None,
+    environment: Mapping[str, str] | None = None,
     folder: str = "",
     *,
     piped: bool = False,
 ) -> subprocess.Popen[str]:
-    """Start a worker; `url`, the storage's, is put into its environment unless it is None."""
+    """Start a worker; `environment` says where it finds its storage, unless that of this process does."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "mnist_tune", *pooled_worker(study), *arguments],
-        env=os.environ | ({ENVIRONMENT_VARIABLE: url} if url else {}) | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | dict(environment or {}) | {"PYTHONUNBUFFERED": "1"},
         cwd=folder if folder and Path(folder).is_dir() else None,
         # It tells the worker when to stop; its end tells that the engine's process is gone.
         stdin=subprocess.PIPE,
@@ -70,7 +69,9 @@ class RemoteWorker:
         """True, as soon as the engine has found a place for this actor: only then can it answer."""
         return True
 
-    def run(self, study: str, arguments: Sequence[str], url: str, folder: str = "") -> Left:
+    def run(
+        self, study: str, arguments: Sequence[str], environment: Mapping[str, str], folder: str = ""
+    ) -> Left:
         """Start the worker, print its lines to the engine's log, and wait for its end.
 
         `folder` is the command's current folder; the worker uses it too if this machine has it.
@@ -78,7 +79,7 @@ class RemoteWorker:
         with self._lock:
             if self._stops:
                 return Left(STOPPED, "stopped before it began")
-            self._process = start_worker(study, arguments, url, folder, piped=True)
+            self._process = start_worker(study, arguments, environment, folder, piped=True)
         last = "it said nothing"
         assert self._process.stdout is not None
         for line in self._process.stdout:

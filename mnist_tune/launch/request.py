@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-from sqlalchemy.engine import URL
+from typing import NamedTuple
 
 from mnist_tune.errors import UserError
-from mnist_tune.storage.engine import shown
+
+
+class OnlyHere(NamedTuple):
+    """Why workers on other machines cannot reach a storage."""
+
+    what: str
+    """What it is, such as a file of this machine."""
+    remedy: str
+    """What is to be done so that a head answers them."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,8 @@ class LaunchRequest:
     """Workers of one study, and the room that each of them needs."""
 
     study: str
-    url: URL
+    environment: Mapping[str, str] = field(repr=False)
+    """Variables by which each worker finds the storage. They hold secrets, and are kept in memory alone."""
     workers: int
     cpus: float = 1.0
     gpus: float = 0.0
@@ -24,11 +32,7 @@ class LaunchRequest:
     """Further arguments of `mnist-tune worker`."""
     options: dict[str, str] = field(default_factory=dict)
     """Options that only this engine knows, by the engine's own names."""
-
-    @property
-    def secret_url(self) -> str:
-        """The storage's URL with its password: only for the environment or arguments of a worker."""
-        return self.url.render_as_string(hide_password=False)
+    only_here: OnlyHere | None = None
 
     @property
     def room(self) -> str:
@@ -50,15 +54,14 @@ def engine_options(given: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in given)
 
 
-def refuse_file(url: URL, study: str, engine: str) -> None:
+def refuse_only_here(order: LaunchRequest, engine: str) -> None:
     """Check that workers on other machines can reach the storage.
 
     Raises:
-        UserError: the storage is a file on this machine.
+        UserError: the storage is a file of this machine, or a head that answers this machine alone.
     """
-    if url.drivername == "sqlite":
+    if order.only_here is not None:
         raise UserError(
-            f"{shown(url)}: is a file of this machine, and {engine} may start workers on others; "
-            f"move the study with 'mnist-tune copy-study {study} --from {shown(url)} "
-            "--to postgresql://USER@HOST/DATABASE' and name that as --storage"
+            f"{order.only_here.what}, and {engine} may start workers on others; "
+            f"{order.only_here.remedy}, and name the address that it prints as --storage"
         )

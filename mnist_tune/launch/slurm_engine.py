@@ -16,9 +16,8 @@ from typing import Any
 
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.launch.remote_worker import start_worker
-from mnist_tune.launch.request import LaunchRequest, refuse_file
+from mnist_tune.launch.request import LaunchRequest, refuse_only_here
 from mnist_tune.processes.environment import in_environment
-from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.signals import pass_on
 
 try:
@@ -58,7 +57,7 @@ def submit(order: LaunchRequest, address: str | None, minutes: int, folder: Path
     """Submit the workers as one array of jobs, and leave them to Slurm.
 
     Raises:
-        UserError: there is no Slurm here, the storage is a file of this machine, or Slurm cannot give that.
+        UserError: there is no Slurm here, other machines cannot reach the storage, or Slurm cannot give that.
         MnistTuneError: Slurm refused.
     """
     if address not in (None, LOCAL):
@@ -66,7 +65,7 @@ def submit(order: LaunchRequest, address: str | None, minutes: int, folder: Path
             f"--address {address}: Slurm is the one of this machine; leave it out, or write local"
         )
     if address is None:
-        refuse_file(order.url, order.study, "Slurm")
+        refuse_only_here(order, "Slurm")
     parameters = _parameters(order, minutes)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -86,7 +85,7 @@ def submit(order: LaunchRequest, address: str | None, minutes: int, folder: Path
         # submitit prints what sbatch complains of, which the error says too.
         quiet = redirect_stderr(io.StringIO())
         # PYTHONSAFEPATH keeps submitit's own processes from importing from the current folder.
-        given = {ENVIRONMENT_VARIABLE: order.secret_url, "PYTHONSAFEPATH": "1"}
+        given = {**order.environment, "PYTHONSAFEPATH": "1"}
         with quiet, in_environment(given), executor.batch():
             jobs = [
                 executor.submit(WorkerJob(order.study, tuple(order.arguments))) for _ in range(order.workers)
@@ -98,7 +97,7 @@ def submit(order: LaunchRequest, address: str | None, minutes: int, folder: Path
 
 
 class WorkerJob:
-    """The function of each job. submitit pickles it into the folder of logs, so it must hold no URL."""
+    """The function of each job. submitit pickles it into the folder of logs, so it must hold no secret."""
 
     def __init__(self, study: str, arguments: Sequence[str]) -> None:
         self._study = study
@@ -146,7 +145,7 @@ def _parameters(order: LaunchRequest, minutes: int) -> dict[str, Any]:
         **({"gpus_per_node": int(order.gpus)} if order.gpus else {}),
         "slurm_signal_delay_s": min(LONGEST_NOTICE, int(minutes * 60 * SHARE_FOR_NOTICE)),
         "slurm_array_parallelism": order.workers,
-        # The URL is in the environment alone, not in submitit's files and sbatch's script.
+        # Secrets are in the environment alone, not in submitit's files and sbatch's script.
         "slurm_additional_parameters": {"requeue": True, "export": "ALL", **rest},
         **own,
     }

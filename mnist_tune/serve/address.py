@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -20,6 +21,16 @@ class HeadAddress(NamedTuple):
 
     def __str__(self) -> str:
         return self.url if self.fingerprint is None else f"{self.url}#sha256={self.fingerprint}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether each machine finds itself there, so that others do not reach the head."""
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+        return address.is_loopback or address.is_unspecified
 
     @classmethod
     def parse(cls, text: str, source: str) -> Self:

@@ -10,7 +10,7 @@ from mnist_tune.contract.study import Control
 from mnist_tune.contract.wire import wire_adapter
 from mnist_tune.serve.client import Head
 from mnist_tune.service import wire
-from mnist_tune.service.calls import Created, Deletion, Overview, Retried
+from mnist_tune.service.calls import Created, Deletion, Missing, Overview, Retried
 from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ class RemoteStudies:
 
     def spec(self, name: str) -> Spec:
         return self._call("spec", name=name)  # type: ignore[no-any-return]
+
+    def uid(self, name: str) -> str:
+        return self._call("uid", name=name)  # type: ignore[no-any-return]
+
+    def missing(self, name: str) -> Missing:
+        return self._call("missing", name=name)  # type: ignore[no-any-return]
 
     def results(self, name: str, *, with_logs: bool = False) -> Results:
         return self._call("results", name=name, with_logs=with_logs)  # type: ignore[no-any-return]

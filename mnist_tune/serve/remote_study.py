@@ -21,8 +21,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.atomic_write import open_file, whole_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder
 from mnist_tune.files.stored_names import checkpoint_key, inside
-from mnist_tune.files.writable import check_folder
 from mnist_tune.serve.client import Head
+from mnist_tune.serve.spool import check_spool
 from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
@@ -74,7 +74,7 @@ class RemoteStudy:
         return self._folder
 
     def check_folders(self) -> list[str]:
-        return check_folder("--checkpoints", self._folder, "states on their way to the head")
+        return check_spool(self._folder)
 
     def standing(self) -> Standing:
         return self._call("standing")  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mnist_tune.files.atomic_write import make_folder
 from mnist_tune.files.home import expanded, user_folder
+from mnist_tune.files.writable import check_folder
 
 PREFIX = "states-"
 LOCK = ".lock"
@@ -26,6 +27,11 @@ def spool_parent(named: Path | None) -> Path:
     if named is not None:
         return expanded(named).absolute()
     return user_folder("cache", "--checkpoints") / "states"
+
+
+def check_spool(folder: Path) -> list[str]:
+    """Check that states can pass through a folder; returns warnings. Raises UserError: they cannot."""
+    return check_folder("--checkpoints", folder, "states on their way to the head")
 
 
 @contextmanager

@@ -65,6 +65,16 @@ class Retried:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """What a study lacks of what was asked for: how many of each."""
+
+    cells: int
+    """Those that failed for good."""
+    weights: int
+    """Those of complete trials that could not be written."""
+
+
+@dataclass(frozen=True)
 class Deletion:
     """What was deleted with a study, and what could not be."""
 
@@ -103,6 +113,12 @@ class StudiesForPeople(Protocol):
 
     def spec(self, name: str) -> StoredSpec:
         """The study's spec. Raises MnistTuneError if it is damaged, as do all calls below but `delete`."""
+
+    def uid(self, name: str) -> str:
+        """The study's uid, which no other study has, not even a copy."""
+
+    def missing(self, name: str) -> Missing:
+        """How much the study lacks as it is now."""
 
     def results(self, name: str, *, with_logs: bool = False) -> Results:
         """The study as it is now, `with_logs` with the workers' logs too as far as the storage has them."""

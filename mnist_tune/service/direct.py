@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
 from mnist_tune.contract.study import Control, StorageAway, StorageFailed
 from mnist_tune.errors import FileElsewhere, FileUnavailable, MnistTuneError
-from mnist_tune.service.calls import Created, Deletion, Overview, Retried
+from mnist_tune.service.calls import Created, Deletion, Missing, Overview, Retried
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import GuardedStorage
@@ -84,6 +84,17 @@ class DirectStudies:
     @_told_to_people
     def spec(self, name: str) -> Spec:
         return self._open(name).spec
+
+    @_told_to_people
+    def uid(self, name: str) -> str:
+        return self._open(name).uid
+
+    @_told_to_people
+    def missing(self, name: str) -> Missing:
+        from mnist_tune.results.reading import read_results
+
+        results = read_results(self._open(name))
+        return Missing(results.cells.failed, len(results.without_weights))
 
     @_told_to_people
     def results(self, name: str, *, with_logs: bool = False) -> Results:

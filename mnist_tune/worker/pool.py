@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
-
-from sqlalchemy.engine import URL
 
 from mnist_tune import __version__
 from mnist_tune.errors import FAILED, MISTAKE, STOPPED
@@ -19,7 +17,6 @@ from mnist_tune.jobs.command.permitted import CommandConsent
 from mnist_tune.jobs.reference import JobFile
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess, NotStarted
-from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.signals import pass_on
 
 NO_FAILURE = {0, STOPPED}
@@ -36,10 +33,11 @@ class _Worker:
 
 @dataclass
 class Pool:
-    """Worker processes for one study. The storage's URL is in their environment, never in argv."""
+    """Worker processes for one study. Where its storage is stands in their environment, never in argv."""
 
     study: str
-    url: URL
+    storage: Mapping[str, str] = field(repr=False)
+    """Variables of each worker's environment by which it finds the storage; they hold secrets."""
     arguments: list[str] = field(default_factory=list)
     """Further arguments of `mnist-tune worker`."""
     _workers: list[_Worker] = field(default_factory=list)
@@ -118,8 +116,7 @@ class Pool:
                 stdin=end,
                 stdout=output.fileno(),
                 stderr=output.fileno(),
-                environment=fork_server.environment()
-                | {ENVIRONMENT_VARIABLE: self.url.render_as_string(hide_password=False)},
+                environment=fork_server.environment() | dict(self.storage),
                 cores=None if place.core is None else {place.core},
                 # Ctrl-C reaches only us, and we pass it on.
                 own_session=True,

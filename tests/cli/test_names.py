@@ -31,8 +31,16 @@ def test_the_name_of_the_only_study_may_be_left_out(tmp_path: Path, command: Com
     assert "nowhere" in drained.err.removeprefix(said)
 
 
-def test_what_looks_or_controls_needs_no_name() -> None:
+def test_a_worker_takes_the_only_study_too(tmp_path: Path, command: Command) -> None:
+    work(new_study(tmp_path), lambda _: 90.0)
+    answer = command("worker")
+    assert (answer.code, answer.err) == (0, f"study 'tiny', the only one in sqlite:///{tmp_path}/{STORED}\n")
+    assert answer.out.endswith(" leaving: the study is finished\n")
+
+
+def test_what_looks_or_controls_or_works_needs_no_name() -> None:
     taking = {"status", "logs", "verify", "export", "report", "pause", "resume", "cancel", "drain", "retry"}
+    taking.add("worker")
     for name, each in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         of_study = [parameter for parameter in each.params if parameter.name == "study"]
         assert all(parameter.required == (name not in taking) for parameter in of_study), name
@@ -42,11 +50,12 @@ def test_what_looks_or_controls_needs_no_name() -> None:
 def test_of_several_studies_one_must_be_named(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path)
     assert create_study(study.storage, study.spec.named("other"))
-    answer = command("cancel")
-    assert (answer.code, answer.out) == (2, "")
-    assert answer.err == (
-        f"mnist-tune: cancel: name the study: sqlite:///{tmp_path}/{STORED} has tiny, other\n"
-    )
+    for line in ("cancel", "worker"):
+        answer = command(line)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err == (
+            f"mnist-tune: {line}: name the study: sqlite:///{tmp_path}/{STORED} has tiny, other\n"
+        )
     assert [read_control(study.storage, one) for one in (1, 2)] == ["running", "running"]
 
 
@@ -57,7 +66,7 @@ def test_without_a_study_there_is_nothing_to_take(tmp_path: Path, command: Comma
     assert "holds no studies; make one with 'mnist-tune create-study SPEC'" in command("status").err
 
 
-@pytest.mark.parametrize("line", ["delete-study --yes", "worker", "copy-study --to sqlite:///new.db"])
+@pytest.mark.parametrize("line", ["delete-study --yes", "copy-study --to sqlite:///new.db"])
 def test_what_cannot_be_taken_back_always_needs_the_name(tmp_path: Path, command: Command, line: str) -> None:
     study = new_study(tmp_path)
     answer = command(*line.split())

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.api.storages import NamedDatabase
 from mnist_tune.hardware import placement
 from mnist_tune.hardware.cores import usable_cores
 from mnist_tune.hardware.placement import Placement, local_places
@@ -79,7 +80,7 @@ def test_a_worker_and_what_it_starts_keep_to_the_core_they_were_given(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
     study = new_study(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 300"))
-    pool = Pool("tiny", study.storage.engine.url)
+    pool = Pool("tiny", NamedDatabase(study.storage.engine.url).environment)
     pool.start([Placement("cpu", CORES[-1])])
     try:
         wait_until(lambda: any(attempt.history for attempt in read_results(study).attempts))

@@ -23,7 +23,7 @@ from mnist_tune.launch.request import LaunchRequest
 from mnist_tune.queue.control import set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
-from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.papers.commands import LAUNCH_ON_RAY
 from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants, kill_all, started_with
@@ -211,8 +211,8 @@ def test_a_file_is_refused_for_a_cluster_with_the_way_out(
     url = f"sqlite:///{tmp_path}/studies.db"
     assert answer.err == (
         f"mnist-tune: {url}: is a file of this machine, and Ray at {address} may start workers on others; "
-        f"move the study with 'mnist-tune copy-study tiny --from {url} --to postgresql://USER@HOST/DATABASE' "
-        "and name that as --storage\n"
+        f"let them in with 'mnist-tune serve --storage {url} --host 0.0.0.0', and name the address that it "
+        "prints as --storage\n"
     )
 
 
@@ -231,7 +231,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(
 def test_a_cluster_that_is_not_there_is_one_line_at_once(tmp_path: Path) -> None:
     from mnist_tune.launch import ray_engine
 
-    order = LaunchRequest("tiny", storage_url("postgresql://nowhere/studies"), 1)
+    order = LaunchRequest("tiny", {ENVIRONMENT_VARIABLE: "postgresql://nowhere/studies"}, 1)
     for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
         with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there"):
             ray_engine.connect(order, address)

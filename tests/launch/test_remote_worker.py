@@ -7,6 +7,7 @@ import sys
 
 from mnist_tune.errors import STOPPED
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 
 HEARS = """
 import sys, time
@@ -47,4 +48,6 @@ def test_two_stops_at_once_are_two() -> None:
 def test_a_worker_that_was_stopped_before_it_began_does_not_begin() -> None:
     worker = RemoteWorker()
     worker.stop(2)
-    assert worker.run("tiny", [], "sqlite:///none.db") == Left(STOPPED, "stopped before it began")
+    assert worker.run("tiny", [], {ENVIRONMENT_VARIABLE: "sqlite:///none.db"}) == Left(
+        STOPPED, "stopped before it began"
+    )

@@ -19,13 +19,15 @@ from mnist_tune.errors import UserError
 from mnist_tune.launch import slurm_engine
 from mnist_tune.launch.request import LaunchRequest, engine_options
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.support.commands import Command, finish, start_command
 from tests.support.process_tree import descendants
 from tests.support.slurm_jobs import ASKED
 from tests.support.specs import LONG_TRIAL
 from tests.support.studies import new_study
 from tests.support.waiting import wait_until
+
+NOWHERE = {ENVIRONMENT_VARIABLE: "postgresql://user@host/studies"}
 
 
 def launch_to_the_end(
@@ -38,7 +40,7 @@ def launch_to_the_end(
 
 def test_options_go_to_submitit_by_its_own_names_and_the_rest_to_sbatch() -> None:
     options = engine_options(["partition=long", "signal_delay_s=600", "nice=5"])
-    order = LaunchRequest("tiny", storage_url("postgresql://user@host/studies"), 3, options=options)
+    order = LaunchRequest("tiny", NOWHERE, 3, options=options)
     told = slurm_engine._parameters(order, minutes=60)
     executor = submitit.AutoExecutor("jobs", cluster="local")
     executor.update_parameters(**told)  # which refuses what it does not know
@@ -55,9 +57,10 @@ def test_options_go_to_submitit_by_its_own_names_and_the_rest_to_sbatch() -> Non
     [("time=240", "--time"), ("cpus_per_task=4", "--cpus-per-worker"), ("array=0-3", "--workers")],
 )
 def test_what_is_an_option_of_launch_is_refused_as_one_of_slurm(option: str, remedy: str) -> None:
-    url = storage_url("postgresql://user@host/studies")
     with pytest.raises(UserError, match=rf"--engine-option {option}: write {remedy}"):
-        slurm_engine._parameters(LaunchRequest("tiny", url, 1, options=engine_options([option])), minutes=60)
+        slurm_engine._parameters(
+            LaunchRequest("tiny", NOWHERE, 1, options=engine_options([option])), minutes=60
+        )
 
 
 @pytest.mark.slow
@@ -118,7 +121,7 @@ def test_a_file_is_refused_with_the_way_out(tmp_path: Path, command: Command) ->
     new_study(tmp_path)
     said = refusal_of(command)
     assert "studies.db: is a file of this machine, and Slurm may start workers on others; " in said
-    assert "copy-study tiny --from sqlite:///" in said
+    assert "let them in with 'mnist-tune serve --storage sqlite:///" in said
 
 
 def test_parts_of_a_gpu_and_places_without_slurm_are_refused(

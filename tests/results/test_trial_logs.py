@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.api.storages import NamedDatabase
 from mnist_tune.contract.claim import Claim
 from mnist_tune.failures import Failure
 from mnist_tune.hardware.placement import Placement
@@ -216,7 +217,7 @@ def test_why_a_worker_that_another_command_started_could_not_begin_is_in_the_stu
     command: Command, tmp_path: Path
 ) -> None:
     study = new_study(tmp_path, url=f"sqlite:///{tmp_path}/{STORED}")
-    pool = Pool(study.name, study.storage.engine.url)
+    pool = Pool(study.name, NamedDatabase(study.storage.engine.url).environment)
     pool.start([Placement("cuda:77")])
     wait_until(lambda: not pool.is_alive())
     assert pool.exit_code() == 2

@@ -13,7 +13,7 @@ from mnist_tune.jobs.mnist.network import MODEL_FILE
 from mnist_tune.processes import fork_server
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.unsaved_files import first_events
-from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.worker.pool import Pool
@@ -165,7 +165,7 @@ def test_a_run_whose_workers_have_no_room_for_what_they_say_tells_why_none_start
 ) -> None:
     monkeypatch.setattr(fork_server, "begin", lambda _: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-    pool = Pool("tiny", storage_url(f"sqlite:///{tmp_path}/studies.db"))
+    pool = Pool("tiny", {ENVIRONMENT_VARIABLE: f"sqlite:///{tmp_path}/studies.db"})
     pool.start([Placement("cpu")])
     wait_until(lambda: not pool.is_alive())
     assert pool.failures() == ["a worker cannot be started: No such file or directory"]

@@ -16,10 +16,11 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.serve.remote_studies import RemoteStudies
-from mnist_tune.service.calls import StudiesForPeople, results_again
+from mnist_tune.service.calls import Missing, StudiesForPeople, results_again
+from mnist_tune.service.wire import CHANGING, LOOKING
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import shown
-from mnist_tune.storage.keys import SPEC
+from mnist_tune.storage.keys import NOT_KEPT, SPEC, WEIGHTS
 from mnist_tune.storage.optuna_internals import TABLES
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
@@ -34,6 +35,8 @@ NO_NUMBER = Failure("non_finite", "the loss is nan")
 OF_A_STUDY: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "find": lambda service, name: service.find(name),
     "spec": lambda service, name: service.spec(name),
+    "uid": lambda service, name: service.uid(name),
+    "missing": lambda service, name: service.missing(name),
     "results": lambda service, name: service.results(name),
     "set_control": lambda service, name: service.set_control(name, Control.PAUSED),
     "drain": lambda service, name: service.drain(name, host="machine"),
@@ -43,6 +46,8 @@ OF_A_STUDY: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "delete": lambda service, name: service.delete(name),
 }
 """The calls that name a study."""
+CHEAP = [name for name in (*LOOKING, *CHANGING) if name not in ("results", "verify")]
+"""The calls whose answers are no whole study."""
 
 
 def damage_the_spec(study: OpenStudy) -> None:
@@ -116,6 +121,7 @@ def test_a_new_study_takes_over_what_another_has_finished(
 
 def test_results_are_those_of_the_moment(study: OpenStudy, service: StudiesForPeople) -> None:
     assert service.spec("tiny") == study.spec
+    assert service.uid("tiny") == study.uid
     assert service.results("tiny") == read_results(study)
     fail_cell(study, NO_NUMBER, 10.0)
     complete_cell(study, 80.0, 90.0)
@@ -124,6 +130,15 @@ def test_results_are_those_of_the_moment(study: OpenStudy, service: StudiesForPe
     assert (results.cells.complete, results.cells.failed) == (1, 1)
     service.change_settings("tiny", {"limits.timeout": 60.0})
     assert service.results("tiny").spec.limits.timeout == service.spec("tiny").limits.timeout == 60.0
+
+
+def test_what_a_study_lacks_is_counted(study: OpenStudy, service: StudiesForPeople) -> None:
+    fail_cell(study, NO_NUMBER, 10.0)
+    complete_cell(study, 80.0, 90.0)
+    assert service.missing("tiny") == Missing(1, 0)
+    queue = study.queue()
+    queue.complete(take(queue), 90.0, user={NOT_KEPT: {WEIGHTS: "the disk is full"}})
+    assert service.missing("tiny") == Missing(1, 1)
 
 
 def test_logs_come_with_the_results_if_they_are_asked_for(
@@ -139,7 +154,7 @@ def test_a_damaged_spec_is_told_of_and_its_study_can_be_found_and_deleted(
     study: OpenStudy, service: StudiesForPeople
 ) -> None:
     damage_the_spec(study)
-    for call in (service.spec, service.results):
+    for call in (service.spec, service.uid, service.missing, service.results):
         with pytest.raises(MnistTuneError, match="the stored spec of study 'tiny' is damaged"):
             call("tiny")
     assert [outcome.check for outcome in service.verify("tiny").broken] == ["spec"]
@@ -247,7 +262,8 @@ def test_who_looks_again_is_told_that_the_study_has_been_deleted(
 
 
 def test_the_calls_themselves_load_neither_optuna_nor_a_database() -> None:
-    modules = "mnist_tune.service.calls, mnist_tune.service.wire"
-    code = f"import sys, {modules}; print({{'optuna', 'sqlalchemy', 'torch'}} & set(sys.modules))"
+    modules = "mnist_tune.service.calls, mnist_tune.service.wire, mnist_tune.serve.remote_studies"
+    called = f"[mnist_tune.service.wire.call(name) for name in {CHEAP}]"
+    code = f"import sys, {modules}; {called}; print({{'optuna', 'sqlalchemy', 'torch'}} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout == "set()\n"

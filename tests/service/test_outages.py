@@ -20,6 +20,8 @@ READING: dict[str, Callable[[StudiesForPeople], object]] = {
     "overview": lambda service: service.overview(),
     "find": lambda service: service.find("tiny"),
     "spec": lambda service: service.spec("tiny"),
+    "uid": lambda service: service.uid("tiny"),
+    "missing": lambda service: service.missing("tiny"),
     "results": lambda service: service.results("tiny"),
     "verify": lambda service: service.verify("tiny"),
 }

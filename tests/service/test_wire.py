@@ -117,6 +117,8 @@ CALLS: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "study_names": lambda service, _: service.study_names(),
     "overview": lambda service, _: service.overview(),
     "spec": lambda service, name: service.spec(name),
+    "uid": lambda service, name: service.uid(name),
+    "missing": lambda service, name: service.missing(name),
     "results": lambda service, name: service.results(name, with_logs=True),
     "verify": lambda service, name: service.verify(name),
     "find": lambda service, name: service.find(name),
@@ -229,7 +231,7 @@ def answers(folder: Path) -> Iterator[tuple[str, object]]:
     """What a damaged storage answers to the calls that change nothing; some may be refused."""
     storage = open_file(folder)
     service = DirectStudies(storage, lambda: folders(folder))
-    for call in ("study_names", "overview", "spec", "results", "verify"):
+    for call in ("study_names", "overview", "spec", "uid", "missing", "results", "verify"):
         with suppress(MnistTuneError):
             yield call, CALLS[call](service, DAMAGED)
     storage.engine.dispose()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune import __version__
+from mnist_tune.api.storages import NamedDatabase
 from mnist_tune.hardware.placement import Placement
 from mnist_tune.processes import child_process
 from mnist_tune.processes.child_process import ChildProcess
@@ -99,7 +100,7 @@ def test_a_command_says_that_its_workers_are_of_another_version(
 ) -> None:
     study = new_study(tmp_path)
     monkeypatch.setattr(child_process, "__version__", "0.1.0")  # the version at its start
-    pool = Pool("tiny", study.storage.engine.url)
+    pool = Pool("tiny", NamedDatabase(study.storage.engine.url).environment)
     pool.start([Placement("cpu")])
     wait_until(lambda: not pool.is_alive())
     assert pool.exit_code() == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mnist_tune import __version__
 from mnist_tune.hardware.placement import Placement
-from mnist_tune.storage.engine import storage_url
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from mnist_tune.worker.pool import Pool
 from tests.support.commands import STORED
 from tests.support.process_tree import descendants
@@ -18,7 +18,7 @@ from tests.support.studies import open_file
 
 def test_the_argv_of_a_pools_workers_has_no_url(tmp_path: Path) -> None:
     open_file(tmp_path, create=True)
-    pool = Pool("nothing", storage_url(f"sqlite:///{tmp_path}/{STORED}"))
+    pool = Pool("nothing", {ENVIRONMENT_VARIABLE: f"sqlite:///{tmp_path}/{STORED}"})
     pool.start([Placement("cpu"), Placement("cpu")])
     seen = set()
     while pool.is_alive():  # all of them, the fork server as well
