@@ -74,7 +74,11 @@ def _bounded(model: type[Section], key: str, value: Any) -> Any:
     return value
 
 
+def _as_spec(value: Any) -> Spec:
+    return value if isinstance(value, Spec) else as_stored_spec(value)
+
+
 StoredSpec: TypeAlias = Annotated[
-    Spec, PlainSerializer(Spec.stored, return_type=dict[str, Any]), PlainValidator(as_stored_spec)
+    Spec, PlainSerializer(Spec.stored, return_type=dict[str, Any]), PlainValidator(_as_spec)
 ]
 """A spec of any job, which pydantic writes and reads as it is stored."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.papers.commands import LAUNCH_ON_RAY
 from tests.support.commands import Command, finish, start_command
-from tests.support.process_tree import descendants, kill_all, started_with
+from tests.support.process_tree import descendants, kill_all
 from tests.support.specs import LONG_TRIAL, TINY_SPEC, lease_lines
 from tests.support.studies import new_study, work
 from tests.support.waiting import wait_until
@@ -41,19 +39,6 @@ SIXTEEN_CELLS = TINY_SPEC.replace("[search.grid]", "[search.grid]\nseed = [0, 1]
 ).replace("tiny", "seed-grid") + lease_lines(0.5, 4.0)
 NODE = {"num_cpus": 1}
 PASSWORD = "not-to-be-seen"
-
-
-@pytest.fixture
-def ray_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for all that Ray writes, near the root: the paths of its sockets may have 107 characters."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_TMPDIR", str(folder))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    yield folder
-    kill_all(started_with("RAY_TMPDIR", str(folder)))  # what a test that failed left behind
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

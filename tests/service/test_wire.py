@@ -17,6 +17,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.study_results import Results
+from mnist_tune.service import wire
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.spec.stored import StoredSpec
@@ -29,7 +30,7 @@ from tests.support.made_studies.cells import complete_cell, fail_all_cells, fail
 from tests.support.made_studies.results import THOUSAND_CELLS, made_results
 from tests.support.pruned_studies import MEDIAN
 from tests.support.regression import complete_with, regression_study
-from tests.support.specs import TINY_SPEC
+from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.studies import folders, new_study, open_file, opened_again, take
 from tests.support.study_files import fill_with_files
 
@@ -190,6 +191,14 @@ def test_numbers_that_json_does_not_have_survive_wherever_they_stand(tmp_path: P
     assert_survives(EpochMetrics, epoch)
     assert_survives(dict[str, Any], {"lease.grace_period": math.inf, "retry.lost": math.nan})
     assert_survives(StoredSpec, service.spec("regression"))
+
+
+def test_a_spec_of_any_job_is_sent(tmp_path: Path) -> None:
+    for spec in (tiny_spec(tmp_path), regression_study(tmp_path).spec):
+        sent = wire.call("create").sent({"spec": spec})
+        received: Any = wire.call("create").arguments.model_validate_json(sent)
+        assert received.spec == spec
+        assert received.spec.description == spec.description
 
 
 def test_a_spec_that_is_none_is_refused() -> None:
