@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import yaml
 
 from mnist_tune.errors import MISTAKE, STOPPED
+from mnist_tune.serve.client import TOKEN_VARIABLE
 from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.reading import load_spec
 from mnist_tune.spec.shipped import shipped_specs
@@ -49,6 +51,7 @@ def test_the_grid_with_early_stopping_is_the_reference_grid() -> None:
 
 
 def test_the_job_for_kubernetes_does_with_each_exit_code_what_it_means(command: Command) -> None:
+    paper = text_of(LAUNCH_README)
     (block,) = blocks(LAUNCH_README, "yaml")
     job = yaml.safe_load(block)
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
@@ -66,8 +69,12 @@ def test_the_job_for_kubernetes_does_with_each_exit_code_what_it_means(command: 
     }
     assert pod["restartPolicy"] == "Never"  # without which Kubernetes takes no podFailurePolicy
     assert pod["terminationGracePeriodSeconds"] >= 60
-    assert [variable["name"] for variable in worker["env"]] == [ENVIRONMENT_VARIABLE]
-    assert worker["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "mnist-tune"
+    assert worker["envFrom"] == [{"secretRef": {"name": "mnist-tune"}}]
+    made = re.search(
+        "`kubectl create\\s+secret generic\\s+mnist-tune --from-env-file=FILE`, with (.*)", paper
+    )
+    assert made is not None
+    assert re.findall(r"`(\w+)=\.\.\.`", made[1]) == [ENVIRONMENT_VARIABLE, TOKEN_VARIABLE]
     program, *arguments = worker["command"]
     answer = command(*arguments)
     assert program == "mnist-tune"
