@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mnist_tune.cli import options, storages
+from mnist_tune.cli import options
 from mnist_tune.cli.options import DataOption, JsonOption, StorageOption
 from mnist_tune.errors import FAILED
 
@@ -46,9 +46,11 @@ def doctor(storage: StorageOption = None, data_dir: DataOption = None, as_json: 
 
 
 def _of_the_storage(option: str | None) -> Iterator[CheckResult]:
-    if storages.is_behind_a_head(option):
+    from mnist_tune.serve.address import is_head
+    from mnist_tune.storage.named import named_storage
+
+    if is_head(named_storage(option)[0]):
         from mnist_tune.serve.head_checks import head_checks
-        from mnist_tune.storage.named import named_storage
 
         return head_checks(*named_storage(option))
     from mnist_tune.doctor.database import storage_checks

@@ -29,7 +29,7 @@ NEEDED: dict[tuple[str, str], Role | None] = {
     ("PUT", "/api/v1/copies"): Role.ADMIN,
     **{
         ("POST", f"/api/v1/people/{call}"): Role.VIEWER
-        for call in ("study_names", "overview", "find", "spec", "results", "verify")
+        for call in ("study_names", "overview", "find", "spec", "uid", "missing", "results", "verify")
     },
     **{
         ("POST", f"/api/v1/people/{call}"): Role.ADMIN
