@@ -21,7 +21,7 @@ class Lease:
     """
 
     def __init__(self, grace_period: float) -> None:
-        self._grace_period = grace_period
+        self.grace_period = grace_period
         self._renewed = time.monotonic()
         self._refused = False
 
@@ -41,7 +41,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLost if the lease is gone. Called for every batch, so it must cost next to nothing."""
-        if self._refused or time.monotonic() - self._renewed > self._grace_period:
+        if self._refused or time.monotonic() - self._renewed > self.grace_period:
             raise LeaseLost
 
 

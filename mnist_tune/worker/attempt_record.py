@@ -20,6 +20,8 @@ from mnist_tune.text.wording import last_lines
 from mnist_tune.worker.attempt_log import AttemptLog
 
 LOG_FILE = "log.txt"
+STORED_SOON = 1 / 6
+"""For how much of the grace period the heartbeat waits for what it has stored."""
 MAX_LOG_LENGTH = 32_000
 """The most bytes of a log that is stored as an attribute: it must stay under 64 KB."""
 
@@ -27,8 +29,8 @@ MAX_LOG_LENGTH = 32_000
 class AttemptRecord:
     """The numbers, notes, log lines and files of an attempt.
 
-    The heartbeat's thread calls `store`, and any may call `printed`; all other methods belong to the thread
-    that runs the trial.
+    The heartbeat's thread calls `store_if_free`, and any may call `printed`; all other methods belong to the
+    thread that runs the trial.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class AttemptRecord:
         """Held while a state is sent and all else is stored, which must wait for it."""
         self._unstored = _Unstored()
         self._stored_checkpoint = claim.checkpoint
+        self._overtaken: list[Checkpoint] = []
+        """States for which a newer one came before it was known that the study points to them."""
         self._lines = AttemptLog()
 
     def say(self, line: str) -> None:
@@ -91,20 +95,40 @@ class AttemptRecord:
                 if (value := metrics[self._objective]) is not None:
                     self._unstored.reports[metrics.epoch] = value
                     self.values.append(value)
-            self._unstored.checkpoint = checkpoint or self._unstored.checkpoint
+            if checkpoint is not None:
+                if self._unstored.checkpoint is not None:
+                    self._overtaken.append(self._unstored.checkpoint)
+                self._unstored.checkpoint = checkpoint
 
     def store(self) -> None:
-        """Store everything that is not stored yet, and renew the lease. Raises LeaseLost."""
+        """Store everything that is not stored yet, which renews the lease. Raises LeaseLost."""
         with self._sending:
-            self.lease.renew(self._store)
+            if self._has_news():  # else the study would not be asked, and nothing be renewed
+                self.lease.renew(self._store)
 
     def store_if_free(self) -> None:
-        """Call `store`, unless another thread is doing so: a state may take long. Raises LeaseLost."""
-        if self._sending.acquire(blocking=False):
-            try:
-                self.store()
-            finally:
-                self._sending.release()
+        """Have a thread call `store`, unless another is doing so: a state may take longer than a lease lasts.
+
+        It is waited for only so long that the heartbeat goes on. Raises as `store` if that has ended by then.
+        """
+        if not self._has_news():
+            return
+        raised: list[Exception] = []
+
+        def store() -> None:
+            if self._sending.acquire(blocking=False):
+                try:
+                    self.store()
+                except Exception as error:  # the next call is made in any case
+                    raised.append(error)
+                finally:
+                    self._sending.release()
+
+        thread = threading.Thread(target=store, name="storing", daemon=True)
+        thread.start()
+        thread.join(STORED_SOON * self.lease.grace_period)
+        if raised:
+            raise raised[0]
 
     def store_now(self) -> bool:
         """Call `store`; returns False if the storage is away. Raises LeaseLost."""
@@ -131,9 +155,9 @@ class AttemptRecord:
             notes["system"] = {**notes["system"], **kept}
             end(self.claim, value, notes)
 
-        with self._lock:
+        with self._sending, self._lock:  # a state that is on its way would arrive after it was deleted
             self.lease.renew(lambda: ask(write))
-        self.delete(self._stored_checkpoint, self._unstored.checkpoint)
+        self.delete(self._stored_checkpoint, *self._overtaken, self._unstored.checkpoint)
 
     def upload(self, files: dict[str, bytes], ask: StorageRetry) -> dict[str, str]:
         """Write the final files; returns the attributes that point to them, and the log as an attribute."""
@@ -154,18 +178,24 @@ class AttemptRecord:
             with suppress(OSError, StorageAway):  # a later sweep deletes it
                 self._study.delete_state(checkpoint)
 
+    def _has_news(self) -> bool:
+        with self._lock:
+            record = self._unstored
+            return bool(record.user or record.epochs or record.decided or record.checkpoint)
+
     def _store(self) -> None:
         kept = self._keep_state()
         with self._lock:
             record = self._unstored
-            if not (record.user or record.epochs or record.decided or kept):
-                return
             self._study.record(self.claim, record.notes(kept))
             newer = record.checkpoint if record.checkpoint != kept else None  # added while this one was kept
             self._unstored = _Unstored(checkpoint=newer)
-            if kept is not None:
-                self.delete(self._stored_checkpoint)  # the old state has no pointer now
-                self._stored_checkpoint = kept
+            if kept is None:
+                return
+            # Nothing points to these now.
+            old = [self._stored_checkpoint, *(each for each in self._overtaken if each != kept)]
+            self._stored_checkpoint, self._overtaken = kept, []
+        self.delete(*old)
 
     def _keep_state(self) -> Checkpoint | None:
         """Have the newest state kept, before anything points to it; returns it."""
