@@ -88,6 +88,12 @@ def checkpoint_key(trial_id: int, token: str, epoch: int) -> str:
     return f"{trial_id}-{token}-{epoch}.pt"
 
 
+def is_older(key: str, other: str) -> bool:
+    """Whether the state with this key is an older one of the same attempt than the other."""
+    (attempt, _, number), (of_other, _, number_of_other) = key.rpartition("-"), other.rpartition("-")
+    return attempt == of_other and int(number.removesuffix(".pt")) < int(number_of_other.removesuffix(".pt"))
+
+
 def save(store: CheckpointStore, name: str, epoch: int, content: bytes | memoryview) -> Checkpoint:
     """Write a state and return the pointer to it. Raises OSError."""
     store.write(name, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -12,10 +13,12 @@ from sqlalchemy import bindparam, orm, select
 from sqlalchemy.engine import Connection
 
 from mnist_tune.errors import Damaged
+from mnist_tune.files.checkpoints import is_older
 from mnist_tune.records.parameters import distribution, external
 from mnist_tune.records.values import parse
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CELL, CHECKPOINT, CLAIM, FAILURE, FAILURES
+from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import (
     parameters,
     studies,
@@ -26,6 +29,9 @@ from mnist_tune.storage.optuna_internals import (
 from mnist_tune.storage.statements import UNFINISHED
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
+POINTER_OF = select(system_attributes.c.value_json).where(
+    system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key == CHECKPOINT
+)
 INHERITED_OF = select(system_attributes).where(
     system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key.in_([CHECKPOINT, FAILURES])
 )
@@ -107,6 +113,21 @@ def read_cell(session: orm.Session, trial_id: int) -> Cell:
         except Damaged as problem:
             problems.append(f"{row.key} {problem}")
     return Cell(known, left, tuple(damage), tuple(problems))
+
+
+def without_older_pointer(session: orm.Session, trial_id: int, notes: Notes) -> Notes:
+    """The notes without a pointer to a state that is older than the one to which the attempt points."""
+    system = notes.get("system", {})
+    if CHECKPOINT not in system:
+        return notes
+    stored = session.execute(POINTER_OF, {"of_trial": trial_id}).scalar()
+    try:
+        given, known = (parse(CHECKPOINT, text).key for text in (json.dumps(system[CHECKPOINT]), stored))
+    except Damaged:  # there is none, or none to go on from
+        return notes
+    if not is_older(given, known):
+        return notes
+    return {**notes, "system": {key: value for key, value in system.items() if key != CHECKPOINT}}
 
 
 def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[set[str], set[int]]:

@@ -21,7 +21,14 @@ from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.study import Control, new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
-from mnist_tune.queue.cells import cells_of, claim_first, claimed_before, read_cell, unexplained
+from mnist_tune.queue.cells import (
+    cells_of,
+    claim_first,
+    claimed_before,
+    read_cell,
+    unexplained,
+    without_older_pointer,
+)
 from mnist_tune.queue.control import is_control, read_control
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
@@ -70,11 +77,13 @@ class Queue:
     def record(self, claim: Claim, **notes: Unpack[Notes]) -> None:
         """Store attributes, intermediate values and epochs of the attempt, and renew the lease.
 
+        A call that a slow network delivers after a newer one does not take the pointer to the newer state.
+
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
         with self._storage.guarded(claim.trial_id, claim.token) as session:
-            put(session, claim.trial_id, **notes)
+            put(session, claim.trial_id, **without_older_pointer(session, claim.trial_id, notes))
             beat(session, claim.trial_id)
 
     def complete(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:

@@ -196,7 +196,9 @@ class Registration:
         self._storage.migrate()  # an older version, or a copy by stock Optuna, has no such table
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
-            upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"))
+            # A call that a slow network delivers late must not take back what the worker was asked to do.
+            once = ("started", "drain")
+            upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"), once=once)
             now = session.execute(select(utc_now())).scalar_one()
             session.execute(workers.delete().where(workers.c.last_beat < now - FORGOTTEN_AFTER))
             spec = session.execute(spec_text(self._study_id)).scalar()

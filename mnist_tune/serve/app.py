@@ -189,11 +189,16 @@ class Api:
     async def _receive(self, request: Request, file: File, path: Path) -> None:
         length = declared_length(request)
         body = file_body(request, length)
-        claim = Claim(file.trial_id, 0, file.token)
-        try:
+
+        async def still_holds_its_lease() -> None:
+            claim = Claim(file.trial_id, 0, file.token)
             await _answer(self._desk.answer(file.study, file.uid, "renew", {"claim": claim}))
+
+        try:
+            await still_holds_its_lease()
             async with in_a_thread(self._room.reserved(path.parent, length)):
-                await receive_file(body, path, file.sha256)
+                # Asked again when all is there: nobody would delete what comes after the end of its attempt.
+                await receive_file(body, path, file.sha256, still_holds_its_lease)
         except Exception:
             await body.discard()
             raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -79,8 +79,12 @@ async def json_body(request: Request) -> bytes:
     return bytes(content)
 
 
-async def receive_file(body: Body, path: Path, sha256: str) -> None:
+async def receive_file(
+    body: Body, path: Path, sha256: str, is_wanted: Callable[[], Coroutine[Any, Any, None]] | None = None
+) -> None:
     """Make `path` a file with this content; it is there whole, or as it was before.
+
+    `is_wanted` is called when all has arrived, and raises if the file is not to be kept.
 
     Raises:
         HTTPException: it did not arrive, or it is not what was sent.
@@ -103,6 +107,8 @@ async def receive_file(body: Body, path: Path, sha256: str) -> None:
         await run_in_threadpool(write)
         if not hmac.compare_digest(digest.hexdigest(), sha256):
             raise HTTPException(400, "the file that arrived is not the one that was sent: its hash differs")
+        if is_wanted is not None:
+            await is_wanted()
 
 
 @asynccontextmanager

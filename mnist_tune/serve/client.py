@@ -27,6 +27,7 @@ IDLE_SECONDS = 20.0
 """How long a connection is kept for the next request: for less time than a head keeps it."""
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
+JSON, FILE = "application/json", "application/octet-stream"
 PIECE = 1 << 18
 CORRECT = "write the address that 'mnist-tune serve' has printed"
 
@@ -63,7 +64,7 @@ class Head:
             UserError: the token is not known, or the head is of another version.
             LeaseLost, StorageFailed, MnistTuneError, OSError: so the head has answered.
         """
-        return self._ask("POST", path, content=body, headers={"Content-Type": "application/json"})
+        return self._told("POST", path, content=body, headers={"Content-Type": JSON})
 
     def send(self, path: str, query: Mapping[str, str], file: BinaryIO) -> httpx.Response:
         """The answer to a file, which is read twice. Raises as `post`, and OSError if it cannot be read."""
@@ -71,9 +72,9 @@ class Head:
         for piece in _pieces(file):
             hashed.update(piece)
             size += len(piece)
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        headers = {"Content-Type": FILE, "Content-Length": str(size)}
         query = {**query, "sha256": hashed.hexdigest()}
-        return self._ask("PUT", path, params=query, content=_pieces(file), headers=headers)
+        return self._told("PUT", path, params=query, content=_pieces(file), headers=headers)
 
     def fetch(self, path: str, query: Mapping[str, str], sink: BinaryIO) -> None:
         """Write the answer, which is a file, to `sink`. Raises as `post`, and FileNotFoundError."""
@@ -82,10 +83,21 @@ class Head:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     self._check(answer)
+                self._check_kind(answer, FILE)
                 for piece in answer.iter_bytes(PIECE):
                     sink.write(piece)
         except httpx.HTTPError as error:
             raise self._away(error) from None
+
+    def _told(self, method: str, path: str, **what: Any) -> httpx.Response:
+        answer = self._ask(method, path, **what)
+        self._check_kind(answer, JSON)
+        return answer
+
+    def _check_kind(self, answer: httpx.Response, wanted: str) -> None:
+        """Raise StorageAway for the page of a network that wants a login first, and the like."""
+        if answer.headers.get("Content-Type") != wanted:
+            raise StorageAway(f"{self.address.url}: something else than a head answers there now")
 
     def _ask(self, method: str, path: str, **what: Any) -> httpx.Response:
         try:

@@ -109,6 +109,7 @@ class Server:
 
     async def _watch(self, desk: Desk) -> None:
         """Put back the cells of workers that have fallen silent, for as long as the head runs."""
+        told: dict[str, str] = {}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for study, asked in desk.put_back_stale().items():
@@ -116,9 +117,14 @@ class Server:
                     happened = await asyncio.wrap_future(asked)
                 except StorageAway:
                     continue  # it is asked again
-                except (MnistTuneError, Damaged) as problem:
-                    self._log(f"study '{study}': silent workers are not seen: {problem}")
+                except Exception as problem:  # whatever it is, the next look may succeed
+                    known = isinstance(problem, MnistTuneError | Damaged)
+                    why = str(problem) if known else f"{type(problem).__name__}: {problem}"
+                    if why != told.get(study):
+                        self._log(f"study '{study}': silent workers are not seen: {first_line(why)}")
+                    told[study] = why
                     continue
+                told.pop(study, None)
                 for number, what in happened.items():
                     self._log(f"study '{study}': trial {number}: {what}")
 

@@ -95,11 +95,15 @@ def upsert(
     unique: tuple[str, ...],
     rows: Sequence[dict[str, Any]],
     now: tuple[str, ...] = (),
+    once: tuple[str, ...] = (),
 ) -> None:
-    """Insert rows, or replace those with the same `unique` columns; `now` columns get the database's time."""
+    """Insert rows, or replace those with the same `unique` columns; `now` columns get the database's time.
+
+    A row that is there keeps its `once` columns.
+    """
     if rows:
         names = (*rows[0], *now)
-        session.execute(_upsert(session.get_bind().dialect.name, table, unique, names, now), rows)
+        session.execute(_upsert(session.get_bind().dialect.name, table, unique, names, now, once), rows)
 
 
 @functools.cache
@@ -109,9 +113,10 @@ def _upsert(
     unique: tuple[str, ...],
     names: tuple[str, ...],
     now: tuple[str, ...],
+    once: tuple[str, ...],
 ) -> sqlalchemy.Executable:
     insert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(table)
-    replaced = {name: insert.excluded[name] for name in names if name not in unique}
+    replaced = {name: insert.excluded[name] for name in names if name not in (*unique, *once)}
     values = {name: utc_now() for name in now}
     statement: sqlalchemy.Executable = insert.values(values).on_conflict_do_update(
         index_elements=unique, set_=replaced
