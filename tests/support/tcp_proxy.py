@@ -1,4 +1,4 @@
-"""A TCP proxy between a worker and its database, whose link can be cut and healed."""
+"""A TCP proxy between a worker and its database or its head, whose link can be cut and healed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 65536
 
 @contextmanager
 def tcp_proxy(url: str) -> Iterator[TcpProxy]:
-    """A proxy to the server of a database URL, in a thread of its own."""
+    """A proxy to the server of a URL, in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="proxy", daemon=True)
     thread.start()
@@ -41,7 +41,7 @@ class TcpProxy:
         self._server: asyncio.Server | None = None
         self._flow = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
-        self._commits_until_loss = 0
+        self._lost_after, self._until_loss = b"", 0
         self.heal()
         through = target.set(host="127.0.0.1", port=self._port)
         self.url = through.render_as_string(hide_password=False)
@@ -56,12 +56,16 @@ class TcpProxy:
 
     def lose_commit(self, number: int = 1) -> None:
         """Break the connection of the next COMMIT (or a later one) after the server has executed it."""
-        self._commits_until_loss = number
+        self.lose_answer(b"COMMIT", number)
+
+    def lose_answer(self, question: bytes, number: int = 1) -> None:
+        """Break the connection of the next question with these bytes (or a later one) when it is answered."""
+        self._lost_after, self._until_loss = question, number
 
     @property
     def has_lost_it(self) -> bool:
-        """Whether the connection of that COMMIT was broken."""
-        return self._commits_until_loss == 0
+        """Whether the connection of that question was broken."""
+        return self._until_loss == 0
 
     def _run(self, what: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=30)
@@ -126,8 +130,8 @@ class TcpProxy:
     ) -> None:
         while question := await client.read(CHUNK):
             await flow.wait()
-            if self._commits_until_loss and b"COMMIT" in question:
-                self._commits_until_loss -= 1
+            if self._until_loss and self._lost_after in question:
+                self._until_loss -= 1
                 if self.has_lost_it:
                     answer_is_lost.set()
             server.write(question)
