@@ -22,9 +22,9 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import CheckpointFolder, CheckpointUnusable, checkpoint_key, load, save
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.storage.schema import prepare
-from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
 
@@ -98,9 +98,9 @@ class LoggedStorage(GuardedStorage):
 class Job:
     """Epochs that each depend on the one before, with a checkpoint after each to go on from."""
 
-    def __init__(self, study: OpenStudy, folder: Path, steps: StepLog, in_epoch: InEpoch) -> None:
-        self._epochs = study.spec.training.epochs
-        self._states = CheckpointFolder(folder / "checkpoints" / study.uid)
+    def __init__(self, spec: Spec, states: Path, steps: StepLog, in_epoch: InEpoch) -> None:
+        self._epochs = spec.training.epochs
+        self._states = CheckpointFolder(states)
         self._steps = steps
         self._in_epoch = in_epoch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
 import threading
@@ -42,6 +43,7 @@ class TcpProxy:
         self._flow = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         self._lost_after, self._until_loss = b"", 0
+        self._rate = math.inf
         self.heal()
         through = target.set(host="127.0.0.1", port=self._port)
         self.url = through.render_as_string(hide_password=False)
@@ -53,6 +55,10 @@ class TcpProxy:
     def heal(self, *, forget: bool = False) -> None:
         """Pass on what was held, and everything new; `forget` leaves present connections cut for ever."""
         self._run(self._heal(forget))
+
+    def slow_down(self, rate: float) -> None:
+        """Pass on so many bytes in a second of what each client sends."""
+        self._rate = rate
 
     def lose_commit(self, number: int = 1) -> None:
         """Break the connection of the next COMMIT (or a later one) after the server has executed it."""
@@ -136,6 +142,7 @@ class TcpProxy:
                     answer_is_lost.set()
             server.write(question)
             await server.drain()
+            await asyncio.sleep(len(question) / self._rate)
         await flow.wait()  # that the client has hung up must stay unknown too
 
     async def _answer(

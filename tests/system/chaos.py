@@ -3,10 +3,11 @@
     python -m tests.system.chaos --kills 10000 --harsh
     python -m tests.system.chaos --seeds 20 --postgres
     python -m tests.system.chaos --seeds 2 --job command
+    python -m tests.system.chaos --kills 2000 --head
 
 Every campaign has a study of its own. Its workers are forked from a loaded process without threads and open
-databases, so that a new one works a few milliseconds after another was killed. With `--job` they are the real
-ones, and run a user's own job: see `own_job_chaos`.
+databases, so that a new one works a few milliseconds after another was killed. With `--job` or `--head` they
+are the real ones, and run a user's own job: see `own_job_chaos`.
 """
 
 from __future__ import annotations
@@ -165,7 +166,8 @@ def _live(campaign: Campaign, study: OpenStudy) -> None:
     errors = os.open(campaign.folder / "errors", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(errors, sys.stderr.fileno())
     steps = StepLog(campaign.folder / STEPS)
-    job = Job(study, campaign.folder, steps, in_epoch=lambda _: time.sleep(campaign.epoch_seconds))
+    states = campaign.folder / "checkpoints" / study.uid
+    job = Job(study.spec, states, steps, in_epoch=lambda _: time.sleep(campaign.epoch_seconds))
     ended = work(study, job, log=lambda _: None, files=campaign.folder)
     if ended is not Ended.FINISHED:
         sys.exit(f"left because it {ended.value}")
@@ -193,6 +195,7 @@ def main() -> None:
     parser.add_argument("--sampled", action="store_true", help="TPE and ASHA instead of a grid")
     parser.add_argument("--workers", type=int, help="how many at any time")
     parser.add_argument("--postgres", action="store_true", help="on a server, started for this")
+    parser.add_argument("--head", action="store_true", help="through a head, which is a victim too")
     parser.add_argument("--job", choices=["function", "command"], help="a user's job instead of the toy")
     options = parser.parse_args()
     settings: dict[str, Any] = {"cells": options.cells} | (HARSH if options.harsh else {})
@@ -207,8 +210,10 @@ def main() -> None:
         while waged < options.seeds or total < options.kills:
             seeds = range(options.first + waged, options.first + waged + options.at_once)
             for report in (
-                own_job_campaigns(options.job, folder, seeds, url, options.cells)
-                if options.job
+                own_job_campaigns(
+                    options.job or "function", folder, seeds, url, options.cells, head=options.head
+                )
+                if options.job or options.head
                 else run_each(run_campaign, campaigns(url, folder, seeds, **settings), options.at_once)
             ):
                 print(report, flush=True)

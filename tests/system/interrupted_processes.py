@@ -198,7 +198,8 @@ def _work(
     place: StudyPlace, in_epoch: InEpoch, stop: StopRequest | None = None, study: OpenStudy | None = None
 ) -> Ended:
     study = study or place.study()
-    job = Job(study, place.folder, StepLog(place.folder / STEPS), in_epoch)
+    states = place.folder / "checkpoints" / study.uid
+    job = Job(study.spec, states, StepLog(place.folder / STEPS), in_epoch)
     return work(study, job, stop, log=lambda _: None, files=place.folder)
 
 

@@ -142,8 +142,8 @@ class _Cell:
         reasons = [deed for deed in self.deeds if self._concerns(deed, run)]
         if again and not reasons:
             yield f"run {run[0].run} lost the epochs {_numbers_of(again)}, and nothing was done to it"
-        cuts = [deed.began for deed in reasons if deed.act in ("stall", "cut")]
-        kills = [deed.began for deed in reasons if deed.act == "kill" and deed.pid != run[0].job]
+        cuts = [deed.began for deed in reasons if deed.act == "stall" or deed.keeps_away]
+        kills = [deed.began for deed in reasons if deed.act == "kill" and deed.pid in _keepers(run)]
         cut_off = [one for one in again if one.at > min(cuts, default=one.at)]
         outlived = [one for one in again if one not in cut_off and one.at > min(kills, default=one.at)]
         others = [one for one in again if one not in cut_off and one not in outlived]
@@ -161,8 +161,11 @@ class _Cell:
         began = run[0].at
         if deed.ended is not None and deed.ended < began:
             return False
-        family = {run[0].worker, run[0].training, run[0].job}
-        return deed.act == "cut" or deed.pid in family
+        return deed.keeps_away or deed.pid in {*_keepers(run), run[0].job}
+
+
+def _keepers(run: list[Begun]) -> tuple[int, int]:
+    return run[0].worker, run[0].training
 
 
 def _left_behind(temporary: Path, deeds: Sequence[Deed]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,9 +17,11 @@ from typing import Literal
 from mnist_tune.processes import fork_server
 from mnist_tune.processes.child_process import ChildProcess
 from tests.support.process_tree import command_line, descendants, training_processes
+from tests.system.ways_to_a_study import Way
 
-Victim = Literal["worker", "training process", "command", "watchdog", "fork server", "storage"]
-Act = Literal["kill", "stall", "drain", "cut"]
+Victim = Literal["worker", "training process", "command", "watchdog", "fork server", "storage", "head"]
+Act = Literal["kill", "stall", "drain", "cut", "lose"]
+"""What is done; `lose` an answer of the storage on its way."""
 
 
 SERVER = ["mnist-tune", "fork-server"]
@@ -28,6 +30,12 @@ ROUND: dict[Act, int] = {"kill": 10, "stall": 2, "drain": 1}
 """What is done, in a new order each time, so that also a short campaign has some of each."""
 A_CUT_EVERY = 3
 """In how many rounds the storage is cut once."""
+LOST_ANSWERS = 4
+"""How many answers of a head are lost in a round."""
+KILLED_AGAIN = 0.25
+"""How often a head is killed again while it starts."""
+START_SECONDS = 1.0
+"""How long a head takes to start."""
 
 
 @dataclass
@@ -39,9 +47,14 @@ class Deed:
     pid: int
     began: int = field(default_factory=time.monotonic_ns)
     ended: int | None = None
-    """When a stall or a cut was over."""
+    """When a stall or a cut was over, or a head that was killed answered again."""
     keepers: tuple[int, ...] = ()
     """The worker of a training process; the worker and the training process of a command or a watchdog."""
+
+    @property
+    def keeps_away(self) -> bool:
+        """Whether it kept all workers from their storage."""
+        return self.act == "cut" or self.victim == "head"
 
 
 @dataclass(frozen=True)
@@ -63,16 +76,16 @@ class WorkerFleet:
         arguments: list[str],
         environment: Mapping[str, str],
         output: Path,
-        cut: Callable[[], ExitStack],
+        way: Way,
         cruelty: Cruelty,
         seed: int,
     ) -> None:
-        """`cut` cuts the storage until what it returns is closed. `output` gets all that is printed."""
+        """`output` gets all that is printed."""
         self.deeds: list[Deed] = []
         self.problems: list[str] = []
         self._arguments, self._environment = arguments, dict(environment)
         self._output = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self._cut_storage = cut
+        self._way = way
         self._cruelty = cruelty
         self._random = random.Random(seed)
         self._deadline = time.monotonic() + cruelty.limit
@@ -119,15 +132,21 @@ class WorkerFleet:
             self._cut(grace)
         elif act == "drain":
             self._drain()
+        elif act == "lose":
+            assert self._way.lose_an_answer is not None
+            self._way.lose_an_answer()
+            self.deeds.append(Deed("lose", "storage", 0, ended=time.monotonic_ns()))
         elif (found := self._victim()) is not None:
             if act == "stall" and may_last:
                 self._stall(found, grace)
             else:
-                self._kill(found)
+                self._kill(found, grace)
 
     def _in_rounds(self) -> Iterator[Act]:
         for number in itertools.count(1):
             acts = list(Counter(ROUND).elements())
+            if self._way.lose_an_answer is not None:
+                acts += ["lose"] * LOST_ANSWERS
             if number % A_CUT_EVERY == 0:
                 acts.append("cut")
             yield from self._random.sample(acts, len(acts))
@@ -146,6 +165,10 @@ class WorkerFleet:
             # A child has its server's name until it has one of its own.
             yield from (Deed("kill", name, pid) for pid in sorted(servers - children))
             return
+        if name == "head":
+            if self._way.head is not None and self._way.head.is_alive:
+                yield Deed("kill", name, self._way.head.pid)
+            return
         for worker in self._workers:
             if name == "worker":
                 yield Deed("kill", name, worker.pid)
@@ -159,16 +182,37 @@ class WorkerFleet:
                     if is_watchdog == (name == "watchdog"):
                         yield Deed("kill", name, pid, keepers=(worker.pid, training))
 
-    def _kill(self, deed: Deed) -> None:
-        if deed.victim == "fork server" and self._is_stalled("fork server"):
+    def _kill(self, deed: Deed, grace: float) -> None:
+        if deed.victim in ("fork server", "head") and self._is_stalled(deed.victim):
             return
         deed.began = time.monotonic_ns()
+        if deed.victim == "head":
+            self._kill_head(deed, grace)
+            return
         with suppress(ProcessLookupError):  # it has ended by itself
             os.kill(deed.pid, signal.SIGKILL)
             self.deeds.append(deed)
             self._condemned.add(deed.pid)
             if deed.victim == "training process":  # a worker whose first one dies while it loads leaves
                 self._condemned |= set(deed.keepers)
+
+    def _kill_head(self, deed: Deed, grace: float) -> None:
+        head = self._way.head
+        assert head is not None
+
+        def start_again() -> None:
+            head.start()
+            if self._random.random() < KILLED_AGAIN:
+                time.sleep(self._random.uniform(0, START_SECONDS))
+                head.kill()
+                self.deeds.append(Deed("kill", "head", head.pid, deed.began, time.monotonic_ns()))
+                head.start()
+            head.wait_until_it_answers()
+
+        head.kill()
+        self.deeds.append(deed)
+        pause = self._random.choice([0.0, 0.0, self._random.uniform(0, 1.5 * grace)])
+        self._lasting.append((time.monotonic() + pause, start_again, deed))
 
     def _stall(self, deed: Deed, grace: float) -> None:
         deed.act, deed.began = "stall", time.monotonic_ns()
@@ -178,7 +222,7 @@ class WorkerFleet:
 
     def _cut(self, grace: float) -> None:
         deed = Deed("cut", "storage", 0)
-        self._let_last(deed, grace, self._cut_storage().close)
+        self._let_last(deed, grace, self._way.cut().close)
 
     def _let_last(self, deed: Deed, grace: float, end: Callable[[], object]) -> None:
         self.deeds.append(deed)
@@ -205,8 +249,9 @@ class WorkerFleet:
         return any(deed.victim == victim for _, _, deed in self._lasting)
 
     def _fill(self) -> None:
-        # A worker that starts needs both: without a storage it leaves with an error.
-        if self._is_stalled("fork server") or self._is_stalled("storage"):
+        # A worker that starts needs all of them: without a storage it leaves with an error.
+        needed: tuple[Victim, ...] = ("fork server", "storage", "head")
+        if any(self._is_stalled(each) for each in needed):
             return
         fork_server.begin(fork_server.WORKERS)
         while len(self._workers) < self._cruelty.workers:
@@ -235,6 +280,7 @@ class WorkerFleet:
                 self.problems.append(f"worker {worker.pid} {ending}")
 
     def _was_cut_off(self, worker: int) -> bool:
-        """Whether the storage was away while it started, so that it has left with an error."""
-        ends = [deed.ended or time.monotonic_ns() for deed in self.deeds if deed.act == "cut"]
+        """Whether the storage did not answer while it started, so that it has left with an error."""
+        silences = [deed for deed in self.deeds if deed.keeps_away or deed.act == "lose"]
+        ends = [deed.ended or time.monotonic_ns() for deed in silences]
         return any(end > self._started[worker] for end in ends)
