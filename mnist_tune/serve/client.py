@@ -25,6 +25,8 @@ ANSWER_SECONDS = 10.0
 """After so many seconds without an answer a head is asked again."""
 IDLE_SECONDS = 20.0
 """How long a connection is kept for the next request: for less time than a head keeps it."""
+FILE_ANSWER_SECONDS = 60.0
+"""The same for a file: when all of it is sent, what stands between may still have most of it to pass on."""
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
 JSON, FILE = "application/json", "application/octet-stream"
@@ -54,7 +56,7 @@ class Head:
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
         """The answer to a question. Raises as `post`."""
-        return self._ask("GET", path, params=query)
+        return self._ask("GET", path, self._timeout, params=query)
 
     def post(self, path: str, body: bytes) -> httpx.Response:
         """The answer to a JSON text.
@@ -64,7 +66,7 @@ class Head:
             UserError: the token is not known, or the head is of another version.
             LeaseLost, StorageFailed, MnistTuneError, OSError: so the head has answered.
         """
-        return self._told("POST", path, content=body, headers={"Content-Type": JSON})
+        return self._told("POST", path, self._timeout, content=body, headers={"Content-Type": JSON})
 
     def send(self, path: str, query: Mapping[str, str], file: BinaryIO) -> httpx.Response:
         """The answer to a file, which is read twice. Raises as `post`, and OSError if it cannot be read."""
@@ -73,8 +75,10 @@ class Head:
             hashed.update(piece)
             size += len(piece)
         headers = {"Content-Type": FILE, "Content-Length": str(size)}
+        seconds = max(FILE_ANSWER_SECONDS, self._timeout.read or 0.0)
+        of_file = httpx.Timeout(**self._timeout.as_dict() | {"read": seconds})
         query = {**query, "sha256": hashed.hexdigest()}
-        return self._told("PUT", path, params=query, content=_pieces(file), headers=headers)
+        return self._told("PUT", path, of_file, params=query, content=_pieces(file), headers=headers)
 
     def fetch(self, path: str, query: Mapping[str, str], sink: BinaryIO) -> None:
         """Write the answer, which is a file, to `sink`. Raises as `post`, and FileNotFoundError."""
@@ -89,8 +93,8 @@ class Head:
         except httpx.HTTPError as error:
             raise self._away(error) from None
 
-    def _told(self, method: str, path: str, **what: Any) -> httpx.Response:
-        answer = self._ask(method, path, **what)
+    def _told(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
+        answer = self._ask(method, path, timeout, **what)
         self._check_kind(answer, JSON)
         return answer
 
@@ -99,9 +103,9 @@ class Head:
         if answer.headers.get("Content-Type") != wanted:
             raise StorageAway(f"{self.address.url}: something else than a head answers there now")
 
-    def _ask(self, method: str, path: str, **what: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
         try:
-            answer = self._client().request(method, path, timeout=self._timeout, **what)
+            answer = self._client().request(method, path, timeout=timeout, **what)
         except httpx.HTTPError as error:
             raise self._away(error) from None
         self._check(answer)

@@ -18,10 +18,15 @@ from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, STATE, WEIGHTS
 from mnist_tune.storage.notes import Notes
 from mnist_tune.text.wording import last_lines
 from mnist_tune.worker.attempt_log import AttemptLog
+from mnist_tune.worker.background_call import BackgroundCall
 
 LOG_FILE = "log.txt"
 STORED_SOON = 1 / 6
 """For how much of the grace period the heartbeat waits for what it has stored."""
+LOOK_SECONDS = 0.1
+"""How often the lease is looked at while a state is sent."""
+STORING = "storing"
+"""The name of a thread that stores."""
 MAX_LOG_LENGTH = 32_000
 """The most bytes of a log that is stored as an attribute: it must stay under 64 KB."""
 
@@ -111,29 +116,18 @@ class AttemptRecord:
 
         It is waited for only so long that the heartbeat goes on. Raises as `store` if that has ended by then.
         """
-        if not self._has_news():
-            return
-        raised: list[Exception] = []
-
-        def store() -> None:
-            if self._sending.acquire(blocking=False):
-                try:
-                    self.store()
-                except Exception as error:  # the next call is made in any case
-                    raised.append(error)
-                finally:
-                    self._sending.release()
-
-        thread = threading.Thread(target=store, name="storing", daemon=True)
-        thread.start()
-        thread.join(STORED_SOON * self.lease.grace_period)
-        if raised:
-            raise raised[0]
+        if self._has_news():
+            BackgroundCall(self._store_if_free, STORING).wait(STORED_SOON * self.lease.grace_period)
 
     def store_now(self) -> bool:
         """Call `store`; returns False if the storage is away. Raises LeaseLost."""
         try:
-            self.store()
+            if self._unstored.checkpoint is None:
+                self.store()
+            else:  # the training goes on meanwhile, which must end with the lease
+                storing = BackgroundCall(self.store, STORING)
+                while not storing.wait(LOOK_SECONDS):
+                    self.lease.check()
             return True
         except StorageAway:
             self.say("the storage does not answer; training goes on, and this is stored later")
@@ -177,6 +171,13 @@ class AttemptRecord:
         for checkpoint in filter(None, checkpoints):
             with suppress(OSError, StorageAway):  # a later sweep deletes it
                 self._study.delete_state(checkpoint)
+
+    def _store_if_free(self) -> None:
+        if self._sending.acquire(blocking=False):
+            try:
+                self.store()
+            finally:
+                self._sending.release()
 
     def _has_news(self) -> bool:
         with self._lock:

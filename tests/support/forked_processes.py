@@ -18,7 +18,9 @@ Answer = TypeVar("Answer")
 FORK = get_context("fork")
 """For children of processes that were started here: those have no threads, so that forking is safe."""
 _SERVER = get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.system.interrupted_processes", "tests.system.interrupted_heads"])
+_SERVER.set_forkserver_preload(
+    ["tests.system.interrupted_processes", "mnist_tune.serve.server", "mnist_tune.serve.remote_study"]
+)
 
 
 def run_each(

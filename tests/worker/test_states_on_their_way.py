@@ -156,3 +156,12 @@ def test_where_nothing_is_stored_no_lease_is_renewed(worker: Fixture) -> None:
         worker.attempt._record.store()  # nothing is left to store
         with pytest.raises(LeaseLost):
             worker.lease.check()
+
+
+def test_a_training_ends_with_its_lease_while_a_state_is_being_sent(worker: Fixture) -> None:
+    worker.slow.may_end.clear()
+    with pytest.raises(LeaseLost):  # there is no heartbeat here
+        worker.attempt.trial.epoch_done(made_epoch(1, 50.0), worker.saved(1))
+    assert worker.slow.begun.is_set()
+    assert worker.pointer() is None
+    worker.slow.may_end.set()
