@@ -1,4 +1,4 @@
-"""A head whose disk is full while files arrive: on a real file system of one megabyte."""
+"""A head whose disk is full: on a real file system of a megabyte or two."""
 
 from __future__ import annotations
 
@@ -49,3 +49,46 @@ def test_a_file_for_which_the_disk_is_too_small_is_refused_and_the_old_one_stays
     done = run_with_mounts(mounts, KEEPS_FILES, tmp_path)
     assert done.stderr == ""
     assert done.stdout == '[["No space left on device", "No space left on device"], ["xx"], true, []]\n'
+
+
+WITH_THE_DATABASE = """
+import os
+from pathlib import Path
+from mnist_tune.contract.study import StorageAway
+from mnist_tune.serve.client import Head
+from mnist_tune.serve.remote_study import RemoteStudy
+from tests.support.contract_calls import ME, taken
+from tests.support.heads import running
+from tests.support.specs import TWO_CELLS
+from tests.support.studies import new_study, opened_again
+
+small = Path.cwd() / "small"
+study = new_study(small, TWO_CELLS)
+with running(opened_again(study).storage, small) as head:
+    worker = RemoteStudy(Head(head.address), "tiny", small / "spool")
+    worker.register(ME)
+    claim = taken(worker)
+    filler = os.open(small / "filler", os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(filler, bytes(1024)):
+            pass
+    except OSError as error:
+        print(error.strerror)
+    for _ in range(2):
+        try:
+            worker.record(claim, {"user": {"log": "x" * 100_000}})
+        except StorageAway as error:
+            print(error)
+    os.truncate(small / "filler", 0)
+    worker.record(claim, {"user": {"log": "x" * 100_000}})
+    worker.complete(claim, 90.0, {})
+    print(worker.standing(), head.lines)
+"""
+
+
+def test_a_worker_waits_while_not_even_the_database_has_room(tmp_path: Path) -> None:
+    mounts = "mkdir small\nmount -t tmpfs -o size=2M none small"
+    done = run_with_mounts(mounts, WITH_THE_DATABASE, tmp_path)
+    assert done.stderr == ""
+    full = "database or disk is full\n"
+    assert done.stdout == f"No space left on device\n{full}{full}Standing.OPEN []\n"
