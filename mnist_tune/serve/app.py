@@ -39,6 +39,7 @@ from mnist_tune.serve.bodies import (
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.for_people import Ask, ForPeople, Sha256
 from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.pages import Pages
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
 from mnist_tune.service.calls import StudiesForPeople
@@ -207,15 +208,22 @@ class Api:
 def app(
     desk: Desk, service: StudiesForPeople, room: Room, gate: Gate, log: Callable[[str], None]
 ) -> Starlette:
-    """The application of a head."""
+    """The application of a head. Its `state.pages` are to end before it does."""
+    pages = Pages(service, gate)
     application = Starlette(
-        routes=[Route("/healthz", _healthy), *Api(desk, service, room, log).routes(gate)],
+        routes=[
+            Route("/healthz", _healthy),
+            *Api(desk, service, room, log).routes(gate),
+            *pages.routes(),
+        ],
+        middleware=[pages.counting()],
         exception_handlers={
             HTTPException: refused,
             ClientDisconnect: gone,
             Exception: partial(failed, log),  # of an answer that has begun
         },
     )
+    application.state.pages = pages
     application.router.redirect_slashes = False  # the address of a redirection would be what a client says
     return application
 

@@ -70,9 +70,12 @@ def file_body(request: Request, length: int) -> Body:
     return Body(request, SECONDS_FOR_A_PIECE + length / SLOWEST)
 
 
-async def json_body(request: Request) -> bytes:
-    """The body of a request that is one JSON text. Raises HTTPException, and ClientDisconnect."""
-    declared_length(request, LONGEST_JSON)
+async def json_body(request: Request, most: int = LONGEST_JSON) -> bytes:
+    """The body of a request that is one text of at most so many bytes.
+
+    Raises HTTPException, and ClientDisconnect.
+    """
+    declared_length(request, most)
     content = bytearray()
     async for piece in Body(request, SECONDS_FOR_JSON).pieces():
         content += piece

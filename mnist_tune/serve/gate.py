@@ -14,7 +14,7 @@ from starlette.requests import Request
 from mnist_tune.errors import UserError
 from mnist_tune.serve.failed_logins import FailedLogins
 from mnist_tune.serve.roles import Role
-from mnist_tune.serve.tokens import Tokens
+from mnist_tune.serve.tokens import Known, Tokens
 
 T = TypeVar("T")
 
@@ -33,26 +33,40 @@ class Gate:
 
     def check(self, request: Request, needed: Role) -> None:
         """Let a request in that may do what takes the role `needed`. Raises HTTPException."""
-        _check_origin(request)
-        self._without_tokens = self._without_tokens and not self._known(self._tokens.listed)
-        if self._without_tokens:
-            _check_local(request)
+        if self.needs_no_token(request):
             return
-        address = _address(request)
-        if (seconds := self._failed.seconds_to_wait(address)) > 0:
-            raise HTTPException(429, "too many wrong tokens came from here", {"Retry-After": str(seconds)})
         given = BEARER.fullmatch(request.headers.get("authorization", ""))
-        if given is None:
-            raise HTTPException(401, "this head wants a token", {"WWW-Authenticate": "Bearer"})
-        known = self._known(lambda: self._tokens.find(given[1]))
-        if known is None:
-            self._failed.failed(address)
-            self._log(f"{address}: a token that is not known was refused")
-            raise HTTPException(401, "this head does not know the token", {"WWW-Authenticate": "Bearer"})
+        known = self.holder(request, given and given[1])
         if not known.role.allows(needed):
             raise HTTPException(
                 403, f"the token '{known.name}' is a {known.role}'s, and this takes a {needed}'s"
             )
+
+    def needs_no_token(self, request: Request) -> bool:
+        """Whether who asks may do all. Raises HTTPException for what another site or machine has sent."""
+        _check_origin(request)
+        self._without_tokens = self._without_tokens and not self._known(self._tokens.listed)
+        if self._without_tokens:
+            _check_local(request)
+        return self._without_tokens
+
+    def holder(self, request: Request, token: str | None) -> Known:
+        """What is known of the token that a request has; wrong ones are counted. Raises HTTPException."""
+        address = _address(request)
+        if (seconds := self._failed.seconds_to_wait(address)) > 0:
+            raise HTTPException(429, "too many wrong tokens came from here", {"Retry-After": str(seconds)})
+        if token is None:
+            raise HTTPException(401, "this head wants a token", {"WWW-Authenticate": "Bearer"})
+        known = self._known(lambda: self._tokens.find(token))
+        if known is None:
+            self._failed.failed(address)
+            self._log(f"{address}: a token that is not known was refused")
+            raise HTTPException(401, "this head does not know the token", {"WWW-Authenticate": "Bearer"})
+        return known
+
+    def still_knows(self, token: Known) -> bool:
+        """Whether a token that was known has not been revoked since. Raises HTTPException."""
+        return token in self._known(self._tokens.listed)
 
     def _known(self, ask: Callable[[], T]) -> T:
         try:

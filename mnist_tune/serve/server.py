@@ -141,6 +141,8 @@ class _Uvicorn(uvicorn.Server):
         yield  # uvicorn would end the process by the signal
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        assert isinstance(self.config.app, Starlette)
+        self.config.app.state.pages.end()  # uvicorn waits until all that was asked is answered
         self._connections.seconds = 0.0  # a client need not agree to the end of its TLS connection
         await super().shutdown(sockets)
 

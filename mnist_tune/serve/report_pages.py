@@ -1,0 +1,66 @@
+"""The reports of a head's studies as pages: made anew when there is something new."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+
+from mnist_tune.service.calls import StudiesForPeople
+
+if TYPE_CHECKING:
+    from mnist_tune.results.study_results import Results
+
+MOST = 4
+"""As many are kept; a page has about 5 MB."""
+
+
+class ReportPage(NamedTuple):
+    """A report as HTML; `mark` is another one for other results."""
+
+    mark: str
+    content: bytes
+
+
+class ReportPages:
+    """Makes the reports, one at a time."""
+
+    def __init__(self, people: StudiesForPeople) -> None:
+        self._people = people
+        self._one_at_a_time = asyncio.Lock()
+        self._pages: OrderedDict[str, ReportPage] = OrderedDict()
+
+    async def page(self, name: str) -> ReportPage:
+        """The report of the study as it stands. Raises as `StudiesForPeople.results` does."""
+        async with self._one_at_a_time:
+            page = await run_in_threadpool(self._page, name)
+            self._pages[name] = page
+            self._pages.move_to_end(name)
+            if len(self._pages) > MOST:
+                self._pages.popitem(last=False)
+            return page
+
+    def _page(self, name: str) -> ReportPage:
+        results = self._people.results(name)
+        mark = _mark(results)
+        known = self._pages.get(name)
+        if known is not None and known.mark == mark:
+            return known
+        # They load plotly and Optuna, for which a head's start need not wait.
+        from mnist_tune.report.contents import contents
+        from mnist_tune.report.page import page
+
+        report = contents(results, [], self._people.where, datetime.now(UTC))
+        return ReportPage(mark, page(report).encode())
+
+
+def _mark(results: Results) -> str:
+    """What is different if the report would be. How long ago a worker was heard of is no news."""
+    workers = [replace(worker, seconds_since_beat=0.0) for worker in results.workers]
+    # The text, since a NaN is another one each time it is read.
+    return hashlib.sha256(repr(replace(results, workers=workers)).encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,55 @@
+"""A study and its head, as a browser and Prometheus see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text, update
+
+from mnist_tune.serve.roles import Role
+from mnist_tune.serve.tokens import Tokens
+from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.optuna_internals import studies
+from mnist_tune.study.open_study import OpenStudy
+from tests.support.heads import running_head
+
+HOSTILE = """</script><script>alert('1')</script><img src=x onerror="alert(2)">"""
+"""A name that is a page's undoing where it is not shown as text."""
+
+
+def tokens_of(folder: Path) -> Tokens:
+    """The tokens of a head that keeps its files in this folder."""
+    return Tokens(folder / "head.tokens")
+
+
+@contextmanager
+def visited(study: OpenStudy, folder: Path, *roles: Role) -> Iterator[tuple[httpx.Client, dict[Role, str]]]:
+    """A client without a token of a head over the study's storage, and a token for each of these roles."""
+    tokens = {role: tokens_of(folder).add(f"of-{role}", role) for role in roles}
+    with (
+        running_head(open_storage(study.storage.engine.url), folder) as address,
+        httpx.Client(base_url=address.url, timeout=60) as client,
+    ):
+        yield client, tokens
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header by which a program shows its token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def renamed(study: OpenStudy, name: str = HOSTILE) -> None:
+    """Give the study a name that `create-study` would refuse, as whoever can write to the database may."""
+    with study.storage.transaction() as session:
+        session.execute(update(studies).values(study_name=name))
+
+
+def damaged_spec(study: OpenStudy) -> None:
+    """Put into the database what is no spec of the study."""
+    spec = "key = 'mnist_tune:spec' AND study_id = :id"
+    damage = f"UPDATE study_user_attributes SET value_json = '[]' WHERE {spec}"
+    with study.storage.transaction() as session:
+        session.execute(text(damage), {"id": study.study_id})
