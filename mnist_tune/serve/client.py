@@ -49,6 +49,7 @@ class Head:
         self._headers = headers
         self._timeout = httpx.Timeout(answers_within, connect=CONNECT_SECONDS)
         self._http: httpx.Client | None = None
+        self._has_answered = False
 
     def wait_at_most(self, seconds: float) -> None:
         """Ask again after so many seconds without an answer, if this is shorter than the default."""
@@ -99,9 +100,16 @@ class Head:
         return answer
 
     def _check_kind(self, answer: httpx.Response, wanted: str) -> None:
-        """Raise StorageAway for the page of a network that wants a login first, and the like."""
-        if answer.headers.get("Content-Type") != wanted:
+        """Raise UserError if no head answers there; StorageAway if one has done so before.
+
+        Then it may be the page of a network that wants a login first.
+        """
+        if answer.headers.get("Content-Type") == wanted:
+            self._has_answered = True
+        elif self._has_answered:
             raise StorageAway(f"{self.address.url}: something else than a head answers there now")
+        else:
+            raise self.no_head("it answers in another form")
 
     def _ask(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
         try:

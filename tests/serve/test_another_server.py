@@ -128,7 +128,7 @@ def test_an_answer_that_is_none_is_one_line_while_a_worker_runs(
 ) -> None:
     worker = opens(head.address, tmp_path, head.tokens[Role.WORKER])
     moved = Head(HeadAddress(f"http://127.0.0.1:{other.server_port}"))
-    other.answer = 200, {}, answer
+    other.answer = 200, {"Content-Type": "application/json"}, answer
     vars(worker)["_head"] = moved
     for call in (
         worker.standing,

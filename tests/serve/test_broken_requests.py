@@ -138,7 +138,7 @@ def test_what_is_no_head_is_taken_for_one_that_is_away(
     worker: RemoteStudy, no_head: HeadAddress, tmp_path: Path
 ) -> None:
     claim = taken(worker)
-    worker._head = Head(no_head)
+    worker._head.address, worker._head._http = no_head, None  # where a head has answered before
     state = Checkpoint(checkpoint_key(claim.trial_id, claim.token, 1), "0" * 64, 1)
     going_on = Claim(claim.trial_id, claim.number, claim.token, checkpoint=state)
     for ask in (

@@ -39,6 +39,11 @@ NEEDED: dict[tuple[str, str], Role | None] = {
     **{(method, "/api/{rest:path}"): Role.VIEWER for method in ("DELETE", "GET", "POST", "PUT")},
 }
 """The role that each route takes. HEAD is as GET."""
+PAGES = {
+    *(("GET", path) for path in ("/", "/studies", "/events", "/metrics", "/login")),
+    *(("POST", path) for path in ("/login", "/logout")),
+}
+"""What browsers ask for, by a cookie; see test_login.py."""
 REFUSED = {401, 403}
 WRONG = ("mnt_" + "x" * 43, "nonsense", "x" * 5000, "\u00e4")
 FOREIGN = (
@@ -69,7 +74,7 @@ def sendable(path: str) -> str:
 
 def test_every_route_says_here_who_may_use_it(study: OpenStudy, tmp_path: Path) -> None:
     routes = routes_of(study.storage, tmp_path)
-    assert {(method.replace("HEAD", "GET"), path) for method, path in routes} == NEEDED.keys()
+    assert {(method.replace("HEAD", "GET"), path) for method, path in routes} == NEEDED.keys() | PAGES
 
 
 @pytest.mark.parametrize(("method", "path"), [each for each, role in NEEDED.items() if role is not None])
@@ -95,11 +100,19 @@ def test_whether_it_is_well_is_told_to_everybody(head: RunningHead) -> None:
         assert client.get("/healthz").text == "ok\n"
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz/", "/api", "/api/v1/../../healthz", "/%2e%2e/", "//evil/"])
+@pytest.mark.parametrize(
+    "path", ["/index.html", "/healthz/", "/api", "/api/v1/../../healthz", "/%2e%2e/", "//evil/"]
+)
 def test_nothing_else_is_answered_and_nobody_is_sent_elsewhere(head: RunningHead, path: str) -> None:
     answer = head.answer_to(f"GET {path} HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n".encode())
     assert answer.split()[1] in (b"401", b"404")
     assert b"location" not in answer.lower()
+
+
+def test_a_browser_is_sent_to_the_login_of_this_head_alone(head: RunningHead) -> None:
+    answer = head.answer_to(b"GET / HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n")
+    assert answer.split()[1] == b"303"
+    assert b"\r\nlocation: /login\r\n" in answer.lower()
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Basic YTpi", "Bearer a b", "token"])
