@@ -40,6 +40,8 @@ class Connections:
 
     def __init__(self, most: int, seconds: float = SECONDS_TO_ASK) -> None:
         self._most = most
+        self.at_once = max(1, most // 32)
+        """How many are accepted in one turn of the loop, which hears of an end some turns later."""
         self.seconds = seconds
         self._open: dict[int, socket.socket] = {}
         self._silent: dict[int, float] = {}
@@ -52,7 +54,7 @@ class Connections:
         """Add a connection; returns False if there is no room."""
         if len(self._open) >= self._most:
             return False
-        if len(self._open) >= self._most - self._most // 8 and self._silent:
+        if len(self._open) >= self._most - self._most // 4 and self._silent:
             self._end(next(iter(self._silent)))  # its descriptor is free when the loop hears of its end
         self._open[connection.fileno()] = connection
         self.is_silent(connection.fileno())
@@ -110,6 +112,9 @@ class Listener(socket.socket):
     def __init__(self, listener: socket.socket, connections: Connections) -> None:
         super().__init__(listener.family, listener.type, listener.proto, listener.detach())
         self._connections = connections
+
+    def listen(self, backlog: int = 0) -> None:
+        """Do nothing: it listens already, with a longer queue than asyncio asks for."""
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection. Raises ConnectionAbortedError if there is no room for it."""

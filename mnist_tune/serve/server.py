@@ -88,6 +88,7 @@ class Server:
             proxy_headers=False,
             server_header=False,
             date_header=False,
+            backlog=self._connections.at_once,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             ssl_certfile=chain,

@@ -25,7 +25,7 @@ from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, opened_again
 from tests.support.waiting import wait_until
 
-FEW = 16
+FEW = 64
 OVER_HTTP = pytest.mark.parametrize("small", ["http"], indirect=True)
 """TLS would change nothing but the socket."""
 
@@ -76,7 +76,7 @@ def test_silent_clients_keep_nobody_out_and_are_soon_ended(small: RunningHead) -
     time.sleep(0.5)
     before = descriptors()
     with ExitStack() as silent:
-        connections = [silent.enter_context(small.connect()) for _ in range(10 * FEW)]
+        connections = [silent.enter_context(small.connect()) for _ in range(5 * FEW)]
         assert asks(small) == ["tiny"]
         assert descriptors() - before - len(connections) <= 2 * FEW
         for connection in connections:
