@@ -39,6 +39,9 @@ from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
 from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
 
+TOKENS_IN_MIND = 10_000
+"""Of how many claims it is known that their tokens were used."""
+
 
 class Queue:
     """The cells of one study, as one worker process sees them."""
@@ -47,6 +50,8 @@ class Queue:
         self._storage = storage
         self._study_id = study_id
         self._now = CurrentSpec(study_id, spec)
+        self._given: dict[str, int] = {}
+        """The trials that were claimed here, by token; only the last ones."""
         self._returns = Returns(storage, study_id, self._now)
         held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
         self._claim_first = claim_first(study_id, ~held_up)
@@ -56,13 +61,17 @@ class Queue:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
 
         The claim has a new token, or the given one: then a cell that an earlier call has claimed with it is
-        the answer.
+        the answer, and if its attempt has ended there is none.
         """
         with self._storage.transaction() as session:
-            made = self._made(session, token) if token is not None else None
-            claim = made or self._take(session, token or new_token(), worker)
+            claim = self._made(session, token) if token is not None else None
+            if claim is None and (token is None or not self._is_spent(session, token)):
+                claim = self._take(session, token or new_token(), worker)
         if claim is not None:
             self._storage.claims[claim.trial_id] = claim.token
+            self._given[claim.token] = claim.trial_id
+            if len(self._given) > TOKENS_IN_MIND:
+                del self._given[next(iter(self._given))]
         return claim
 
     def beat(self, claim: Claim) -> None:
@@ -161,6 +170,16 @@ class Queue:
         """The claim that an earlier call made although its answer was lost; None if there is none."""
         row = session.execute(self._claimed_before, {"token": json.dumps(token)}).one_or_none()
         return None if row is None else self._claimed(session, row.trial_id, row.number, token)
+
+    def _is_spent(self, session: orm.Session, token: str) -> bool:
+        """Whether an attempt that was given out with this token has ended.
+
+        The call that comes now was made before it: nobody would work on another cell.
+        """
+        if (trial_id := self._given.get(token)) is None:
+            return False
+        state = session.execute(select(trials.c.state).where(trials.c.trial_id == trial_id)).scalar()
+        return state is not None and state.is_finished()
 
     def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
         """The claim on a trial, with its cell read in the claim's transaction rather than through Optuna."""

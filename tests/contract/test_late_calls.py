@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from mnist_tune.contract.claim import Claim
-from mnist_tune.contract.study import StudyForWorkers
+from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import StudyForWorkers, new_token
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.queue.worker_registry import ask_to_drain, read_registry
@@ -64,6 +64,20 @@ def test_a_damaged_pointer_is_replaced(study: OpenStudy, worker: StudyForWorkers
     worker.record(claim, {"system": {CHECKPOINT: {"key": "../../etc/passwd"}}})
     worker.record(claim, after(claim, 1))
     assert pointer(study, claim) == 1
+
+
+def test_a_claim_that_comes_late_takes_no_other_cell(study: OpenStudy, worker: StudyForWorkers) -> None:
+    token = new_token()
+    claim = worker.claim(ME, token)
+    assert isinstance(claim, Claim)
+    assert worker.claim(ME, token) == claim
+    worker.complete(claim, 50.0, {})
+    assert worker.claim(ME, token) is Standing.OPEN  # nobody would work on the cell
+    assert [attempt.state for attempt in read_results(study).attempts] == ["complete", "waiting"]
+    other = taken(worker)
+    worker.give_back(other, Failure("preempted", "drained"), {})
+    assert worker.claim(ME, other.token) is Standing.OPEN
+    assert taken(worker).number == 2
 
 
 def test_a_registration_that_comes_late_does_not_take_an_order_back(
