@@ -116,8 +116,7 @@ class AttemptRecord:
 
         It is waited for only so long that the heartbeat goes on. Raises as `store` if that has ended by then.
         """
-        if self._has_news():
-            BackgroundCall(self._store_if_free, STORING).wait(STORED_SOON * self.lease.grace_period)
+        BackgroundCall(self._store_if_free, STORING).wait(STORED_SOON * self.lease.grace_period)
 
     def store_now(self) -> bool:
         """Call `store`; returns False if the storage is away. Raises LeaseLost."""
@@ -151,7 +150,9 @@ class AttemptRecord:
 
         with self._sending, self._lock:  # a state that is on its way would arrive after it was deleted
             self.lease.renew(lambda: ask(write))
-        self.delete(self._stored_checkpoint, *self._overtaken, self._unstored.checkpoint)
+            old = [self._stored_checkpoint, *self._overtaken, self._unstored.checkpoint]
+            self._unstored = _Unstored()  # a heartbeat that comes now has nothing to store
+        self.delete(*old)
 
     def upload(self, files: dict[str, bytes], ask: StorageRetry) -> dict[str, str]:
         """Write the final files; returns the attributes that point to them, and the log as an attribute."""

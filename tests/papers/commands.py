@@ -122,7 +122,10 @@ CAMPAIGNS = [
     "python -m tests.system.chaos --seeds 20 --postgres",
     "python -m tests.system.chaos --job function --kills 500",
     "python -m tests.system.chaos --job command --kills 500 --postgres",
+    "python -m tests.system.chaos --head --kills 500",
+    "python -m tests.system.chaos --head --job command --kills 200",
     "python -m tests.system.crash_points",
     "python -m tests.system.crash_points --postgres --every 3",
+    "python -m tests.system.interrupted_heads",
 ]
 """Run for shorter in tests/system/."""

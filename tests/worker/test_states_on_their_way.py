@@ -14,6 +14,7 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import LeaseLost, StorageAway
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
 from mnist_tune.storage.keys import CHECKPOINT
+from mnist_tune.storage.notes import Notes
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.attempt import Attempt
@@ -33,12 +34,18 @@ class SlowFolder(DirectStudy):
         super().__init__(study, folders(folder))
         self.begun, self.may_end = threading.Event(), threading.Event()
         self.may_end.set()
+        self.ends_in_vain = threading.Event()
         self.is_away = False
         self.renewals = 0
 
     def renew(self, claim: Claim) -> None:
         super().renew(claim)
         self.renewals += 1
+
+    def complete(self, claim: Claim, value: float, notes: Notes) -> None:
+        if self.ends_in_vain.is_set():
+            raise StorageAway("it is away")
+        super().complete(claim, value, notes)
 
     def keep_state(self, claim: Claim, checkpoint: Checkpoint) -> None:
         if self.is_away:
@@ -114,6 +121,22 @@ def test_the_end_of_a_trial_waits_for_a_state_that_is_on_its_way(worker: Fixture
     ending.join(60)
     assert order == ["kept", "ended"]
     assert worker.states.keys() == []
+
+
+def test_a_heartbeat_goes_on_while_the_end_of_a_trial_is_asked_for_again_and_again(worker: Fixture) -> None:
+    worker.attempt.trial.epoch_done(made_epoch(1, 50.0), last=True)  # to be stored with the end
+    ask = StorageRetry(60, print, hurry=lambda: False)
+    worker.slow.ends_in_vain.set()
+    ending = threading.Thread(target=worker.attempt.complete, args=[50.0, ask])
+    ending.start()
+    until = time.monotonic() + 2 * GRACE
+    while time.monotonic() < until:
+        worker.attempt.beat()
+        worker.lease.check()
+    worker.slow.ends_in_vain.clear()
+    ending.join(60)
+    assert worker.slow.renewals > 3
+    assert worker.study.optuna_study().trials[0].value == 50.0
 
 
 def test_states_that_newer_ones_have_overtaken_are_deleted(worker: Fixture) -> None:
