@@ -151,7 +151,8 @@ def keep_a_head(life: HeadLife, listener: socket.socket, sending: Connection) ->
     if head.exitcode == -signal.SIGKILL and not asked:
         head = start(be_a_head)
         head.join()
-    sys.exit(0 if head.exitcode in (0, -signal.SIGKILL) else 1)
+    # One that was still starting when the worker had left dies of the request to stop.
+    sys.exit(0 if head.exitcode in (0, -signal.SIGKILL, -signal.SIGTERM) else 1)
 
 
 def be_a_head(

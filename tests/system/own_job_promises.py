@@ -152,7 +152,9 @@ class _Cell:
         self.redone.in_progress += len(others[-1:])
         self.redone.on_their_way += len(others[:-1])
         ends = min(kills, default=time.monotonic_ns())
-        late = [after for _, after in pairwise(others) if ends - after.at > self.grace * 1e9]
+        late = [
+            after for _, after in pairwise(others) if _at_hand(after.at, ends, reasons) > self.grace * 1e9
+        ]
         if late:
             yield f"run {run[0].run} lost the epochs {_numbers_of(others)}; {reasons}"
 
@@ -162,6 +164,17 @@ class _Cell:
         if deed.ended is not None and deed.ended < began:
             return False
         return deed.keeps_away or deed.pid in {*_keepers(run), run[0].job}
+
+
+def _at_hand(began: int, ended: int, deeds: Sequence[Deed]) -> int:
+    """How many nanoseconds of this time a worker could reach its storage."""
+    left, since = ended - began, began
+    for deed in sorted(deeds, key=lambda one: one.began):
+        if deed.keeps_away:
+            until = min(deed.ended or ended, ended)
+            left -= max(0, until - max(deed.began, since))
+            since = max(since, until)
+    return left
 
 
 def _keepers(run: list[Begun]) -> tuple[int, int]:

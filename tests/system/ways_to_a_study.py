@@ -31,7 +31,13 @@ class Way:
     cut: Callable[[], ExitStack]
     """Keeps all workers from the storage until what it returns is closed."""
     head: HeadProcess | None = None
-    lose_an_answer: Callable[[], None] | None = None
+    link: TcpProxy | None = None
+    """The link to the head."""
+
+    def lose_an_answer(self) -> None:
+        """Have the answer to the next request be lost."""
+        assert self.link is not None
+        self.link.lose_answer(A_REQUEST)
 
 
 def direct(url: str, folder: Path) -> Way:
@@ -50,7 +56,7 @@ def through_a_head(url: str, folder: Path, seed: int) -> Iterator[Way]:
             ["--checkpoints", str(folder / ON_THEIR_WAY)],
             lambda: _cut(link, chance),
             head,
-            lambda: link.lose_answer(A_REQUEST),
+            link,
         )
 
 

@@ -133,9 +133,9 @@ class WorkerFleet:
         elif act == "drain":
             self._drain()
         elif act == "lose":
-            assert self._way.lose_an_answer is not None
+            self._note_lost_answers()
             self._way.lose_an_answer()
-            self.deeds.append(Deed("lose", "storage", 0, ended=time.monotonic_ns()))
+            self.deeds.append(Deed("lose", "storage", 0))
         elif (found := self._victim()) is not None:
             if act == "stall" and may_last:
                 self._stall(found, grace)
@@ -145,7 +145,7 @@ class WorkerFleet:
     def _in_rounds(self) -> Iterator[Act]:
         for number in itertools.count(1):
             acts = list(Counter(ROUND).elements())
-            if self._way.lose_an_answer is not None:
+            if self._way.link is not None:
                 acts += ["lose"] * LOST_ANSWERS
             if number % A_CUT_EVERY == 0:
                 acts.append("cut")
@@ -270,6 +270,7 @@ class WorkerFleet:
 
     def _bury(self) -> None:
         """Take note of the workers that have ended."""
+        self._note_lost_answers()
         for worker in list(self._workers):
             ending = worker.poll()
             if ending is None:
@@ -278,6 +279,13 @@ class WorkerFleet:
             self._is_finished |= ending.code == 0
             if ending.code != 0 and not (worker.pid in self._condemned or self._was_cut_off(worker.pid)):
                 self.problems.append(f"worker {worker.pid} {ending}")
+
+    def _note_lost_answers(self) -> None:
+        """The answer to a worker's first request may be lost long after that was decided."""
+        if self._way.link is not None and self._way.link.has_lost_it:
+            for deed in self.deeds:
+                if deed.act == "lose" and deed.ended is None:
+                    deed.ended = time.monotonic_ns()
 
     def _was_cut_off(self, worker: int) -> bool:
         """Whether the storage did not answer while it started, so that it has left with an error."""
