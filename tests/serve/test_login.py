@@ -16,10 +16,11 @@ from mnist_tune.serve.failed_logins import MOST_FAILURES
 from mnist_tune.serve.login import LONGEST_FORM
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.sessions import Sessions
-from mnist_tune.serve.tokens import Known
+from mnist_tune.serve.tokens import Known, Tokens
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.clocks import Clock
 from tests.support.head_pages import bearer, tokens_of, visited
+from tests.support.serving import serving
 from tests.support.studies import new_study
 
 PAGES = ("/", "/studies?name=tiny", "/metrics")
@@ -218,3 +219,14 @@ def test_sessions_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None
     words = [made.begin(KNOWN) for _ in range(4)]
     assert len(set(words)) == 4
     assert [made.find(word) is not None for word in words] == [False, True, True, True]
+
+
+def test_the_cookie_is_for_encrypted_connections_of_a_head_that_has_them(tmp_path: Path) -> None:
+    token = Tokens(tmp_path / "tokens").add("one", Role.VIEWER)
+    with serving(tmp_path, "--host", "0.0.0.0", "--tokens", "tokens") as address:
+        url = address.partition("#")[0]
+        assert url.startswith("https://")
+        with httpx.Client(base_url=url, verify=False) as client:
+            answer = client.post("/login", data={"token": token})
+            assert "; secure" in answer.headers["set-cookie"].lower()
+            assert client.get("/").status_code == 200

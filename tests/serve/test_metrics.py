@@ -31,7 +31,7 @@ Labels = frozenset[tuple[str, str]]
 
 
 def read(text: str) -> dict[tuple[str, Labels], float]:
-    """The samples in a text of Prometheus' format, which must be whole, each told of before and once."""
+    """The samples in a text of Prometheus' format: a whole one that has each sample once, and its kind."""
     assert text.endswith("\n")
     samples: dict[tuple[str, Labels], float] = {}
     kinds: dict[str, str] = {}

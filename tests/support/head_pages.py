@@ -14,6 +14,7 @@ from mnist_tune.serve.tokens import Tokens
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.optuna_internals import studies
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import open_study
 from tests.support.heads import running_head
 
 HOSTILE = """</script><script>alert('1')</script><img src=x onerror="alert(2)">"""
@@ -41,10 +42,11 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def renamed(study: OpenStudy, name: str = HOSTILE) -> None:
+def renamed(study: OpenStudy, name: str = HOSTILE) -> OpenStudy:
     """Give the study a name that `create-study` would refuse, as whoever can write to the database may."""
     with study.storage.transaction() as session:
         session.execute(update(studies).values(study_name=name))
+    return open_study(study.storage, name)
 
 
 def damaged_spec(study: OpenStudy) -> None:
