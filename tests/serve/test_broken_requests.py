@@ -21,7 +21,7 @@ from mnist_tune.serve.client import Head
 from mnist_tune.serve.remote_study import RemoteStudy
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.contract_calls import ME, asked, taken
-from tests.support.heads import running_head
+from tests.support.heads import received, running_head
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import fail_behind_its_back, new_study, opened_again
 from tests.support.waiting import wait_until
@@ -105,7 +105,7 @@ def test_a_state_whose_attempt_ends_while_it_is_sent_is_not_kept(
         wait_until(lambda: files_in(tmp_path / "checkpoints", f"{key}.*.tmp") != [])
         fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", claim.trial_id)
         connection.sendall(CONTENT[100:])
-        assert b"lease_lost" in connection.recv(10_000)
+        assert b"lease_lost" in received(connection, 1.0)
     assert files_in(tmp_path / "checkpoints", f"{key}*") == []
 
 

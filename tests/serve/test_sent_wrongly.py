@@ -92,7 +92,7 @@ NO_REQUESTS = (
     *(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET * HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"),
     *(b"GET http://[ HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"TRACE / HTTP/1.1\r\n\r\n"),
     b"GET /\xff\xfe HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    b"GET /api/v1/studies HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
 )
 
 

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
 
-from mnist_tune.contract.study import Control, WorkerFacts
+from mnist_tune.contract.study import Control
 from mnist_tune.errors import FileElsewhere, FileUnavailable, MnistTuneError, UserError
 from mnist_tune.failures import Failure
-from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.serve.remote_studies import RemoteStudies
 from mnist_tune.service.calls import Missing, StudiesForPeople, results_again
@@ -21,13 +19,12 @@ from mnist_tune.service.wire import CHANGING, LOOKING
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.keys import NOT_KEPT, SPEC, WEIGHTS
-from mnist_tune.storage.optuna_internals import TABLES
 from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study, open_study
 from tests.support.made_studies.cells import complete_cell, fail_cell
 from tests.support.specs import TINY_SPEC, tiny_spec
-from tests.support.studies import folders, states, take
+from tests.support.studies import folders, take
 from tests.support.study_files import fill_with_files
 
 OTHER = TINY_SPEC.replace('"tiny"', '"other"')
@@ -180,55 +177,6 @@ def test_a_file_that_was_kept_is_read_by_its_id(
     for stored in ("../spec.toml", "/etc/passwd", ""):
         with pytest.raises(FileUnavailable, match="not a UUID"):
             service.kept_file(stored)
-
-
-def test_a_study_is_paused_cancelled_and_resumed(study: OpenStudy, service: StudiesForPeople) -> None:
-    for control in (Control.PAUSED, Control.CANCELLED, Control.CANCELLED, Control.RUNNING):
-        service.set_control("tiny", control)
-        assert service.results("tiny").control is control
-
-
-def test_workers_are_asked_to_leave_by_name_or_host(study: OpenStudy, service: StudiesForPeople) -> None:
-    Registration(study.storage, study.study_id, WorkerFacts.of_this_process("cpu")).register()
-    (worker,) = service.results("tiny").workers
-    assert service.drain("tiny", worker=worker.name) == [worker.name]
-    assert service.drain("tiny", host=worker.host) == [worker.name]
-    assert service.results("tiny").workers[0].state == "draining"
-    with pytest.raises(UserError, match="no worker 'nobody' is on this study; there are: "):
-        service.drain("tiny", worker="nobody")
-
-
-def test_cells_that_failed_for_good_wait_again(study: OpenStudy, service: StudiesForPeople) -> None:
-    queue = study.queue()
-    for _ in range(2):
-        assert queue.give_back(take(queue), NO_NUMBER)
-    with pytest.raises(UserError, match="trial 5 is not the last attempt at a cell that failed for good"):
-        service.retry("tiny", 5)
-    one = service.retry("tiny", 1)
-    assert (one.numbers, one.left, one.made_anew) == ([1], {}, [])
-    assert service.retry("tiny").numbers == [0]
-    assert states(study).count(TrialState.WAITING) == 8
-    done = service.retry("tiny")
-    assert (done.numbers, done.left, done.made_anew) == ([], {}, [])
-
-
-def test_cells_that_somebody_has_deleted_are_made_anew(study: OpenStudy, service: StudiesForPeople) -> None:
-    trial = study.storage.get_all_trials(study.study_id)[3]._trial_id
-    with study.storage.transaction() as session:
-        for table in reversed(TABLES.sorted_tables):
-            if "trial_id" in table.c:
-                session.execute(table.delete().where(table.c.trial_id == trial))
-    assert service.results("tiny").deleted == [3]
-    done = service.retry("tiny")
-    assert (done.numbers, done.left, done.made_anew) == ([], {}, [3])
-    assert service.results("tiny").deleted == service.retry("tiny").made_anew == []
-
-
-def test_settings_are_changed_and_told_as_they_are_now(study: OpenStudy, service: StudiesForPeople) -> None:
-    changes = {"limits.timeout": 3600, "retry.lost": 5}
-    assert service.change_settings("tiny", changes) == {"limits.timeout": 3600.0, "retry.lost": 5}
-    with pytest.raises(UserError, match=r"^set: retry\.lost: should be a valid integer, not 'many'$"):
-        service.change_settings("tiny", {"retry.lost": "many"})
 
 
 def test_a_study_is_verified_with_its_files(

@@ -26,9 +26,10 @@ from mnist_tune.study.store import create_study, open_study
 from tests.support.commands import run_command
 from tests.support.evident_jobs import EPOCH_SECONDS, NAME, Kind, evident_job
 from tests.system.connection_cuts import fresh_database
+from tests.system.deeds import Cruelty, Victim
 from tests.system.own_job_promises import Redone, broken_promises
 from tests.system.ways_to_a_study import ON_THEIR_WAY, Way, direct, through_a_head
-from tests.system.worker_fleet import Cruelty, Victim, WorkerFleet
+from tests.system.worker_fleet import WorkerFleet
 
 VICTIMS: dict[Kind, dict[Victim, float]] = {
     "function": {"worker": 4, "training process": 4, "fork server": 0.15},

@@ -18,7 +18,7 @@ from mnist_tune.verification import verify
 from tests.support.evident_jobs import EPOCHS, JOBS, NAME, Begun, runs_in
 from tests.support.process_tree import started_with_prefix
 from tests.support.studies import open_file
-from tests.system.worker_fleet import Deed
+from tests.system.deeds import Deed
 
 RUN = "run"
 """The metric that says in which run of the job an epoch was done. It is another one in each."""
