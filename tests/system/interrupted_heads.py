@@ -177,7 +177,9 @@ def be_a_head(
     with patch("mnist_tune.serve.server.LOOK_SECONDS", 1e6), patch.object(Desk, "answer", look_and_answer):
         gate = Gate(Tokens(place.folder / "tokens"), print, without_tokens=True)
         places = folders(place.folder)
-        Server(place.study().storage, places, gate, Room([], free_disk=0), print).run(listener)
+        server = Server(place.study().storage, places, gate, Room([], free_disk=0), print)
+        server.heed_signals()
+        server.run(listener)
     if sending is not None:
         sending.send(fate.passed)
 
