@@ -160,7 +160,10 @@ def test_a_bad_input_gets_one_line_and_changes_nothing(
             "copy-study tiny",
             "copy-study: missing option '--to'; 'mnist-tune copy-study --help' shows",
         ),
-        ("worker", "worker: missing argument 'STUDY'; 'mnist-tune worker --help' shows what there is"),
+        (
+            "delete-study",
+            "delete-study: missing argument 'STUDY'; 'mnist-tune delete-study --help' shows what there is",
+        ),
         (
             "worker tiny --max-trials 0",
             "worker: invalid value for '--max-trials': should be greater",
