@@ -127,6 +127,8 @@ class Pages:
                 503, f"{MOST_STREAMS} browsers look at this head already", {"Retry-After": "60"}
             )
         headers = {**GUARDED, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type="text/event-stream")
         return StreamingResponse(self._stream(request), media_type="text/event-stream", headers=headers)
 
     async def _stream(self, request: Request) -> AsyncIterator[str]:

@@ -153,6 +153,16 @@ def test_a_page_of_another_site_logs_nobody_in_or_out(browser: Browser) -> None:
     assert browser.status("/") == 200
 
 
+def test_a_page_of_another_site_may_link_to_a_page_but_embed_none(browser: Browser) -> None:
+    browser.log_in()
+    other = {"Sec-Fetch-Site": "cross-site"}
+    for path in (*PAGES, "/events"):
+        embedded = browser.client.get(path, headers={**other, "Sec-Fetch-Mode": "no-cors"})
+        assert embedded.status_code == 403, path
+    linked = browser.client.get("/", headers={**other, "Sec-Fetch-Mode": "navigate"})
+    assert linked.status_code == 200
+
+
 def test_who_logs_out_is_out_even_with_a_copy_of_the_cookie(browser: Browser) -> None:
     browser.log_in()
     copied = dict(browser.client.cookies)

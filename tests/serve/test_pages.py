@@ -126,6 +126,11 @@ def test_a_stream_tells_what_changes_and_nothing_twice(study: OpenStudy, client:
         assert "3/8 cells" in news(lines)["html"]
 
 
+def test_who_asks_only_whether_there_is_a_stream_gets_none(client: httpx.Client) -> None:
+    answer = client.head("/events")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_a_stream_ends_well_when_the_head_ends(study: OpenStudy, tmp_path: Path) -> None:
     with ExitStack() as head, ThreadPoolExecutor() as pool:
         address = head.enter_context(running_head(opened_again(study).storage, tmp_path))
