@@ -115,11 +115,23 @@ def test_the_home_page_shows_who_works_where_on_what(
     assert "gpu-2" not in text
 
 
-def test_a_stream_tells_what_changes_and_nothing_twice(study: OpenStudy, client: httpx.Client) -> None:
+def test_a_stream_tells_what_changes_and_nothing_twice(
+    study: OpenStudy, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    read = DirectStudies.results
+
+    def counted(self: DirectStudies, name: str) -> Any:
+        looks.append(name)
+        return read(self, name)
+
+    monkeypatch.setattr(DirectStudies, "results", counted)
     with client.stream("GET", "/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.iter_lines()
         assert "1/8 cells" in news(lines)["html"]
+        before = len(looks)
+        wait_until(lambda: len(looks) >= before + 3)
         complete_cell(study, 81.0, 91.0)
         assert "2/8 cells" in news(lines)["html"]
         complete_cell(study, 82.0, 92.0)
