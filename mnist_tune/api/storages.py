@@ -97,6 +97,8 @@ class NamedDatabase:
         from mnist_tune.storage.guarded import open_storage
 
         folders = partial(Folders.of, self._url, checkpoints, artifacts)
+        if checkpoints is not None or artifacts is not None:
+            folders()  # what is wrong with them is told before the database is asked
         return DirectStudies(open_storage(self._url, create=create), folders)
 
     @property

@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.files.atomic_write import whole_file
 from mnist_tune.files.locations import Folder, Folders
 from mnist_tune.files.stored_names import ARTIFACT_ID, CHECKPOINT_KEY, UID
 from mnist_tune.files.writable import nearest
@@ -59,7 +60,7 @@ def pack(study: OpenStudy, folders: Folders) -> BinaryIO:
         with closing(sqlite3.connect(folder / DATABASE)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the file alone would not be all
         archive: BinaryIO = tempfile.TemporaryFile(dir=folder.parent)  # noqa: SIM115 - the caller closes it
-        with tarfile.open(fileobj=archive, mode="w") as members:
+        with tarfile.TarFile(fileobj=archive, mode="w") as members:
             said = About(trials=copied.trials, put_back=copied.put_back).model_dump_json().encode()
             about = tarfile.TarInfo(ABOUT)
             about.size = len(said)
@@ -100,11 +101,9 @@ def _extract(archive: BinaryIO, folder: Path) -> None:
                     raise MnistTuneError(f"{NO_ARCHIVE}: it holds something else")
                 content = members.extractfile(member)
                 assert content is not None  # it is a regular file
-                target = folder / member.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("xb") as sink:
+                with whole_file(folder / member.name) as sink:
                     shutil.copyfileobj(content, sink, 1 << 20)
-    except (tarfile.TarError, FileExistsError, EOFError) as error:
+    except (tarfile.TarError, EOFError) as error:
         raise MnistTuneError(f"{NO_ARCHIVE}: {type(error).__name__}") from None
     except OSError as error:
         raise MnistTuneError(f"{folder.parent}: the copy has no room: {error.strerror or error}") from None

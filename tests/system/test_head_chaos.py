@@ -27,6 +27,7 @@ def test_a_head_that_dies_at_some_of_its_points_loses_nothing(tmp_path: Path) ->
     assert_that_its_worker_finishes(tmp_path, first=3, step=16)
 
 
+@pytest.mark.slow
 @pytest.mark.campaign
 def test_a_head_that_dies_at_any_of_its_points_loses_nothing(tmp_path: Path) -> None:
     assert_that_its_worker_finishes(tmp_path)
