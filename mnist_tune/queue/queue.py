@@ -117,6 +117,7 @@ class Queue:
         Returns False, and changes nothing, if the lease was lost.
         """
         failed = self._returns.fail(claim.trial_id, failure, claimed_with(claim.token), system)
+        self._storage.claims.pop(claim.trial_id, None)
         return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
@@ -153,6 +154,7 @@ class Queue:
             with self._storage.guarded(claim.trial_id, claim.token) as session:
                 put(session, claim.trial_id, **notes)
                 end(session, claim.trial_id, state, [value])
+            self._storage.claims.pop(claim.trial_id, None)  # a head has those of all its workers
         except UpdateFinishedTrialError:
             if not self._ended_as(claim, state, has_attribute(system_attributes, RESULT, result)):
                 raise

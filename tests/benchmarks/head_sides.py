@@ -29,7 +29,7 @@ from mnist_tune.worker.loop import Worker
 from mnist_tune.worker.signals import StopRequest
 from tests.benchmarks.queue_sides import Ours, Side, Stock, optimize, run_trial
 from tests.benchmarks.worker_pool import Call, Log, Work
-from tests.support.serving import serving
+from tests.support.served import serving
 
 PROXY = "import sys; from optuna.storages import *; run_grpc_proxy_server(RDBStorage({url!r}), port={port})"
 

@@ -13,7 +13,7 @@ from mnist_tune.serve.roles import Role
 from mnist_tune.serve.tokens import Tokens
 from tests.support.commands import STORED, Command, finish, start_command
 from tests.support.heads import running_head
-from tests.support.serving import serving
+from tests.support.served import serving
 from tests.support.studies import new_study
 
 LAUNCH = "launch", "tiny", "--workers", "2"

@@ -20,7 +20,7 @@ from tests.papers.commands import DATABASE_SERVER, TUTORIAL
 from tests.support.commands import finish, start_command
 from tests.support.postgres_server import PostgresServer, running_server
 from tests.support.running_dashboard import running_dashboard
-from tests.support.serving import serving
+from tests.support.served import serving
 from tests.support.specs import STUDIES
 
 SMALLER = {"6000": "300", "2000": "200", "50000": "300", "10000": "200", "epochs = 10": "epochs = 1"}

@@ -20,7 +20,7 @@ from mnist_tune.serve.tokens import Known, Tokens
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.clocks import Clock
 from tests.support.head_pages import bearer, tokens_of, visited
-from tests.support.serving import serving
+from tests.support.served import serving
 from tests.support.studies import new_study
 
 PAGES = ("/", "/studies?name=tiny", "/metrics")

@@ -18,7 +18,7 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.study.store import open_study, study_names
 from tests.support.commands import STORED, finish, start_command
 from tests.support.own_jobs import FIT_SPEC, own_job, with_line
-from tests.support.serving import serving
+from tests.support.served import serving
 from tests.support.studies import open_file
 from tests.support.waiting import wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.commands import finish, start_command
 from tests.support.own_jobs import own_job
-from tests.support.serving import serving
+from tests.support.served import serving
 from tests.support.specs import STUDIES
 
 HEAVY = {"optuna", "sqlalchemy", "torch"}

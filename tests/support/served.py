@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from tests.support.commands import BY_EXEC, finish, start_command
 
+JOINING = r"^  MNIST_TUNE_STORAGE=(\S+) (?:MNIST_TUNE_TOKEN=\S+ )?mnist-tune worker "
+"""The line that joins a machine."""
 PROGRAMS = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 """$PATH with this environment's `mnist-tune` in it."""
 
@@ -65,6 +68,17 @@ def served(
         if process.poll() is None:
             process.kill()
             finish(process)
+
+
+@contextmanager
+def serving(folder: Path, *options: str, url: str | None = None) -> Iterator[str]:
+    """The address of a head over the storage in `folder`, as its line has it; it must end well."""
+    head = Served(start_command("serve", "--port", "0", *options, folder=folder, url=url))
+    try:
+        yield shlex.split(head.until(JOINING)[1])[0]
+    finally:
+        done = head.end()
+    assert (done.returncode, done.stderr) == (0, ""), done
 
 
 def pasted(
