@@ -88,10 +88,10 @@ class Decision(NamedTuple):
 class StudyForWorkers(Protocol):
     """A study as a worker sees it.
 
-    Every call may be repeated after it has raised StorageAway, even if only its answer was lost. A network
-    may still deliver the first one, after newer calls: it then takes nothing back. Calls for an attempt raise
-    LeaseLost, and change nothing, if its lease is gone. Any call may raise StorageFailed. Who answers need
-    not remember earlier calls.
+    Every call may be repeated after it has raised StorageAway, even if only its answer was lost. A call that
+    a slow network delivers after newer ones loses no cell and no state. Calls for an attempt raise LeaseLost,
+    and change nothing, if its lease is gone. Any call may raise StorageFailed. Who answers need not remember
+    earlier calls.
     """
 
     @property

@@ -74,6 +74,11 @@ class Queue:
                 del self._given[next(iter(self._given))]
         return claim
 
+    def parameters(self, claim: Claim) -> dict[str, Any]:
+        """The parameters that are stored for a claimed trial now."""
+        with self._storage.transaction() as session:
+            return read_cell(session, claim.trial_id).parameters
+
     def beat(self, claim: Claim) -> None:
         """Renew the lease.
 

@@ -59,7 +59,9 @@ class HeadAddress(NamedTuple):
                 )
             fingerprint = known[1]
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return cls(f"{parts.scheme}://{host}:{port or 8080}", fingerprint)
+        # What stands before a head, and has a certificate of its own, is at the port that is customary.
+        usual = 443 if parts.scheme == "https" and fingerprint is None else 8080
+        return cls(f"{parts.scheme}://{host}:{port or usual}", fingerprint)
 
 
 def is_head(text: str) -> bool:

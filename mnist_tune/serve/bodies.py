@@ -21,7 +21,7 @@ from mnist_tune.serve.answers import complaint
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
-LONGEST_JSON = 8_000_000
+LONGEST_JSON = 32_000_000
 """In bytes; the longest thing that a worker tells is an attempt's history, of some hundred bytes an epoch."""
 SECONDS_FOR_JSON = 30.0
 SECONDS_FOR_A_PIECE = 30.0

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import TypeAdapter, ValidationError
 
 from mnist_tune import __version__
 from mnist_tune.contract import wire
@@ -116,8 +117,18 @@ class Head:
             answer = self._client().request(method, path, timeout=timeout, **what)
         except httpx.HTTPError as error:
             raise self._away(error) from None
+        except (httpx.InvalidURL, UnicodeError):  # of a name that no machine can have
+            raise self.no_head("no machine has this name") from None
         self._check(answer)
         return answer
+
+    def understood(self, adapter: TypeAdapter[Any], answer: httpx.Response) -> Any:
+        """The value in an answer. Raises StorageFailed: it is not a head's, or one of another version."""
+        try:
+            return adapter.validate_json(answer.content)
+        except ValidationError:
+            where = self.address.url
+            raise StorageFailed(f"{where}: its answer is not that of a head of {__version__}") from None
 
     def no_head(self, why: str) -> UserError:
         """The complaint about an address at which something else answers."""
@@ -130,9 +141,13 @@ class Head:
         known = wire.untold(answer.content)
         if known is not None:
             raise known
-        said = wire.message(answer.content) or f"it answers with status {answer.status_code}"
-        where = self.address.url
-        if answer.status_code in (401, 403):
+        told, where = wire.message(answer.content), self.address.url
+        said = told or f"it answers with status {answer.status_code}"
+        if told is None and self._has_answered:  # it is no head's answer, where a head has answered before
+            raise StorageAway(f"{where}: {said}")
+        if answer.status_code == httpx.codes.FORBIDDEN:
+            raise UserError(f"{where}: {said}; set ${TOKEN_VARIABLE} to a token that may do this")
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise UserError(f"{where}: {said}; set ${TOKEN_VARIABLE} to a token of this head")
         if answer.status_code == httpx.codes.UPGRADE_REQUIRED:
             raise UserError(f"{where}: {said}; this is mnist-tune {__version__}")
@@ -163,13 +178,25 @@ class Head:
 
     def _client(self) -> httpx.Client:
         if self._http is None:  # not earlier: the head may not answer yet
-            self._http = httpx.Client(
-                base_url=f"{self.address.url}/api/v{wire.API}",
-                headers=self._headers,
-                verify=self._trusted(),
-                limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
-                follow_redirects=False,
-            )
+            trusted = self._trusted()
+            try:
+                self._http = httpx.Client(
+                    base_url=f"{self.address.url}/api/v{wire.API}",
+                    headers=self._headers,
+                    verify=trusted,
+                    limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
+                    follow_redirects=False,
+                )
+            except (
+                ImportError,
+                ValueError,
+                OSError,
+                httpx.InvalidURL,
+            ) as error:  # ssl.SSLError is an OSError
+                raise UserError(
+                    f"{self.address.url} cannot be asked ({first_line(str(error))}); see to its name, and to "
+                    "$HTTP_PROXY, $HTTPS_PROXY, $ALL_PROXY and $SSL_CERT_FILE"
+                ) from None
         return self._http
 
     def _trusted(self) -> ssl.SSLContext | bool:

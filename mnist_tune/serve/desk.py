@@ -56,9 +56,8 @@ class Desk:
 
     def answer(self, name: str, uid: str, call: str, arguments: Mapping[str, Any]) -> Future[Any]:
         """What the study with this name and uid answers to a call of the contract."""
-        return self._writer.ask(
-            lambda: getattr(self._study(name, uid), call)(**arguments), alone=call in ALONE
-        )
+        asked = told_to_workers(lambda: getattr(self._study(name, uid), call)(**arguments))
+        return self._writer.ask(asked, alone=call in ALONE)
 
     def with_study(self, name: str, uid: str, use: Callable[[DirectStudy], T]) -> Future[T]:
         """What `use` returns for the study with this name and uid; it runs alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,8 +31,11 @@ from mnist_tune.serve.room import Room
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.service.wire import CHANGING, LOOKING, call
 from mnist_tune.study.copy import Copied
+from mnist_tune.study.exchange import PREFIX
 
 Ask: TypeAlias = Callable[[Request], Awaitable[Response]]
+MOST_AT_ONCE = 4
+"""The calls of people that run at the same time: they share the connections to the database with workers."""
 FILE = "application/octet-stream"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -67,12 +71,14 @@ class ForPeople:
     def __init__(self, service: StudiesForPeople, room: Room) -> None:
         self._service = service
         self._room = room
+        self._packing = asyncio.Lock()
+        self._asking = asyncio.Semaphore(MOST_AT_ONCE)
 
     def asked(self, at: str) -> list[tuple[str, Ask, str, Role]]:
         """The addresses below `at`, what answers there, the method, and whose token it takes."""
         return [
             (f"{at}/kept", self.file, "GET", Role.VIEWER),
-            (f"{at}/copies", self.give_copy, "GET", Role.VIEWER),
+            (f"{at}/copies", self.give_copy, "GET", Role.ADMIN),
             (f"{at}/copies", self.take_copy, "PUT", Role.ADMIN),
             *((f"{at}/people/{name}", self._call(name), "POST", Role.VIEWER) for name in LOOKING),
             *((f"{at}/people/{name}", self._call(name), "POST", Role.ADMIN) for name in CHANGING),
@@ -84,8 +90,13 @@ class ForPeople:
         return StreamingResponse(content_of(file), media_type=FILE)
 
     async def give_copy(self, request: Request) -> Response:
-        """A copy of a study with its files, as an archive."""
-        archive = await run_in_threadpool(self._service.copy_out, from_query(Wanted, request).study)
+        """A copy of a study with its files, as an archive. One at a time is made, if the disk has room."""
+        wanted = from_query(Wanted, request).study
+        # How large it becomes is not known before: it has no more than all files.
+        size = await run_in_threadpool(self._room.taken)
+        room = in_a_thread(self._room.reserved(nearest(self._room.folder), size, stays=False))
+        async with self._packing, room:
+            archive = await run_in_threadpool(self._service.copy_out, wanted)
         return StreamingResponse(content_of(archive), media_type=FILE)
 
     async def take_copy(self, request: Request) -> Response:
@@ -96,7 +107,7 @@ class ForPeople:
         try:
             # Twice its size: the archive, and what is in it.
             async with in_a_thread(self._room.reserved(near, 2 * length)):
-                with tempfile.TemporaryDirectory(prefix=".mnist-tune-copy-", dir=near) as folder:
+                with tempfile.TemporaryDirectory(prefix=PREFIX, dir=near) as folder:
                     path = Path(folder) / "archive"
                     await receive_file(body, path, brought.sha256)
                     with open_file(path) as archive:
@@ -111,7 +122,8 @@ class ForPeople:
             its_call = call(name)
             message = parsed(its_call.arguments, await json_body(request))
             arguments = {each: getattr(message, each) for each in its_call.names}
-            answer = await run_in_threadpool(getattr(self._service, name), **arguments)
+            async with self._asking:
+                answer = await run_in_threadpool(getattr(self._service, name), **arguments)
             return Response(its_call.answer.dump_json(answer), media_type="application/json")
 
         return answered

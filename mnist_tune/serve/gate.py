@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from mnist_tune.dashboard.guards import LINK, OWN
 from mnist_tune.errors import UserError
 from mnist_tune.serve.failed_logins import FailedLogins
 from mnist_tune.serve.roles import Role
@@ -39,30 +40,34 @@ class Gate:
         known = self.holder(request, given and given[1])
         if not known.role.allows(needed):
             raise HTTPException(
-                403, f"the token '{known.name}' is a {known.role}'s, and this takes a {needed}'s"
+                403, f"the token '{known.name}' has the role {known.role}, and this takes the role {needed}"
             )
 
     def needs_no_token(self, request: Request) -> bool:
         """Whether who asks may do all. Raises HTTPException for what another site or machine has sent."""
         _check_origin(request)
+        _check_embedding(request)
         self._without_tokens = self._without_tokens and not self._known(self._tokens.listed)
         if self._without_tokens:
             _check_local(request)
         return self._without_tokens
 
     def holder(self, request: Request, token: str | None) -> Known:
-        """What is known of the token that a request has; wrong ones are counted. Raises HTTPException."""
+        """What is known of the token that a request has; wrong ones are counted. Raises HTTPException.
+
+        A token that is known is not refused for wrong ones of others: a proxy gives all the same address.
+        """
+        known = None if token is None else self._known(lambda: self._tokens.find(token))
+        if known is not None:
+            return known
         address = _address(request)
         if (seconds := self._failed.seconds_to_wait(address)) > 0:
             raise HTTPException(429, "too many wrong tokens came from here", {"Retry-After": str(seconds)})
         if token is None:
             raise HTTPException(401, "this head wants a token", {"WWW-Authenticate": "Bearer"})
-        known = self._known(lambda: self._tokens.find(token))
-        if known is None:
-            self._failed.failed(address)
-            self._log(f"{address}: a token that is not known was refused")
-            raise HTTPException(401, "this head does not know the token", {"WWW-Authenticate": "Bearer"})
-        return known
+        self._failed.failed(address)
+        self._log(f"{address}: a token that is not known was refused")
+        raise HTTPException(401, "this head does not know the token", {"WWW-Authenticate": "Bearer"})
 
     def still_knows(self, token: Known) -> bool:
         """Whether a token that was known has not been revoked since. Raises HTTPException."""
@@ -80,6 +85,13 @@ def _check_origin(request: Request) -> None:
     """Refuse what a page of another site has a browser send."""
     origin = request.headers.get("origin")
     if origin is not None and (_place(origin) or "?") != request.headers.get("host", "").lower():
+        raise HTTPException(403, "this comes from a page of another site")
+
+
+def _check_embedding(request: Request) -> None:
+    """Refuse what a page of another site would embed: it cannot read an answer, but one may cost much."""
+    told = request.headers
+    if told.get("sec-fetch-mode", LINK) != LINK and told.get("sec-fetch-site", "none") not in OWN:
         raise HTTPException(403, "this comes from a page of another site")
 
 

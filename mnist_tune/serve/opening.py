@@ -21,6 +21,7 @@ from mnist_tune.serve.roles import Role
 from mnist_tune.serve.tokens import Tokens
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
+from mnist_tune.text.visible import visible
 
 SOMEWHERE = "192.0.2.1"
 """An address that no machine has (RFC 5737): the way to it begins as the way to any other."""
@@ -55,19 +56,22 @@ class Opening:
     def lines(self, studies: Sequence[str]) -> Iterator[str]:
         """What a person must know now: where it listens, and how a machine is joined. It may hold tokens."""
         yield f"head of {shown(self.storage)} on {self.address.url} (Ctrl-C ends it)"
-        study = shlex.quote(studies[0]) if len(studies) == 1 else "STUDY"
+        study = shlex.quote(studies[-1]) if studies else "STUDY"
         has_tokens = bool(self.tokens.listed())
         words = [f"{ENVIRONMENT_VARIABLE}={shlex.quote(str(self.address))}"]
         if has_tokens or not self.is_local:
             words.append(f"{TOKEN_VARIABLE}={self.made.get(Role.WORKER, 'TOKEN')}")
         where = "in another terminal of this machine" if self.is_local else "on each machine"
-        yield f"join its work {where} with:"
+        newest = f" on its newest study, '{visible(studies[-1])}'," if len(studies) > 1 else ""
+        yield f"join its work{newest} {where} with:"
         yield f"  {' '.join(words)} mnist-tune worker {study}"
         if Role.ADMIN in self.made:
             yield f"for yourself, with all rights: {TOKEN_VARIABLE}={self.made[Role.ADMIN]}"
             yield f"these tokens are not shown again; {self.tokens.path} has their hashes"
         elif not self.is_local or has_tokens:
-            yield "TOKEN is one that you have; make one with: mnist-tune token add NAME --role worker"
+            tokens = shlex.quote(str(self.tokens.path.absolute()))
+            yield "TOKEN is one that you have; make one with:"
+            yield f"  mnist-tune token add NAME --role worker --tokens {tokens}"
 
 
 def opened(
@@ -81,6 +85,8 @@ def opened(
         UserError: nobody can listen there, or a file is not what it should be.
     """
     at = find_address(host, allow_remote=True)
+    if not encryption.is_wanted and (encryption.certificate or encryption.key):
+        raise UserError("serve: --no-tls leaves the certificate unused; leave out one of the two")
     if encryption.is_wanted and (encryption.certificate is None) != (encryption.key is None):
         raise UserError("serve: --tls-cert and --tls-key belong together; name both")
     known = Tokens(tokens_file(storage, tokens))

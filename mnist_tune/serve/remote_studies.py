@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mnist_tune.contract.study import Control
 from mnist_tune.contract.wire import wire_adapter
+from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.serve.client import Head
 from mnist_tune.service import wire
 from mnist_tune.service.calls import Created, Deletion, Missing, Overview, Retried
@@ -80,9 +82,9 @@ class RemoteStudies:
     def copy_in(self, archive: BinaryIO, name: str | None = None) -> Copied:
         from mnist_tune.study.copy import Copied
 
-        answer = self._head.send("/copies", {} if name is None else {"name": name}, archive)
-        copied: Copied = wire_adapter(Copied).validate_json(answer.content)
-        return copied
+        with _in_words():
+            answer = self._head.send("/copies", {} if name is None else {"name": name}, archive)
+        return self._head.understood(wire_adapter(Copied), answer)  # type: ignore[no-any-return]
 
     def delete(self, name: str, *, files: bool = False) -> Deletion:
         return self._call("delete", name=name, files=files)  # type: ignore[no-any-return]
@@ -90,7 +92,8 @@ class RemoteStudies:
     def _fetched(self, path: str, query: Mapping[str, str]) -> BinaryIO:
         file: Any = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
-            self._head.fetch(path, query, file)
+            with _in_words():
+                self._head.fetch(path, query, file)
         except BaseException:
             file.close()
             raise
@@ -99,4 +102,16 @@ class RemoteStudies:
 
     def _call(self, name: str, /, **arguments: Any) -> Any:
         call = wire.call(name)
-        return call.answer.validate_json(self._head.post(f"/people/{name}", call.sent(arguments)).content)
+        with _in_words():
+            answer = self._head.post(f"/people/{name}", call.sent(arguments))
+        return self._head.understood(call.answer, answer)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Let what a head says of a file or of a damaged value be an error of ours."""
+    try:
+        yield
+    except (OSError, Damaged) as error:
+        said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        raise MnistTuneError(said) from None

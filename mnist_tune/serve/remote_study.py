@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
-from mnist_tune import __version__
 from mnist_tune.contract import wire
 from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.study import Decision, Orders, StorageFailed, WorkerFacts
@@ -94,7 +93,9 @@ class RemoteStudy:
         return {}  # the head does so itself
 
     def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
-        return self._call("claim", worker=worker, token=token)  # type: ignore[no-any-return]
+        answer: Claim | Standing = self._call("claim", worker=worker, token=token)
+        self._forget_states()
+        return answer
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
         grid = self._spec.search.grid
@@ -145,10 +146,15 @@ class RemoteStudy:
     def sweep(self, *, is_over: bool = False) -> None:
         self._call("sweep", is_over=is_over)
         if is_over:
-            here = CheckpointFolder(self._folder)
-            for key in here.keys():  # noqa: SIM118 - it is no dictionary
+            self._forget_states()
+            CheckpointFolder(self._folder).remove_if_empty()
+
+    def _forget_states(self) -> None:
+        """Delete the states of attempts that are over: a worker has one attempt at a time."""
+        here = CheckpointFolder(self._folder)
+        for key in here.keys():  # noqa: SIM118 - it is no dictionary
+            with suppress(OSError):
                 here.delete(key)
-            here.remove_if_empty()
 
     @property
     def _study(self) -> dict[str, str]:
@@ -163,19 +169,12 @@ class RemoteStudy:
     def _send(self, path: str, claim: Claim, name: str, file: BinaryIO) -> Any:
         query = self._study | {"trial_id": str(claim.trial_id), "token": claim.token, "name": name}
         answer = self._head.send(path, query, file)
-        return self._understood(POINTERS, answer.content)
+        return self._head.understood(POINTERS, answer)
 
     def _call(self, name: str, /, **arguments: Any) -> Any:
         call = wire.call(name)
         answer = self._head.post(f"/calls/{name}", call.sent(self._study | arguments))
-        return self._understood(call.answer, answer.content)
-
-    def _understood(self, adapter: TypeAdapter[Any], answer: bytes) -> Any:
-        try:
-            return adapter.validate_json(answer)
-        except ValidationError:
-            where = self._head.address.url
-            raise StorageFailed(f"{where}: its answer is not that of a head of {__version__}") from None
+        return self._head.understood(call.answer, answer)
 
 
 def _is_point(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> bool:

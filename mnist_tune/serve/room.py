@@ -42,11 +42,18 @@ class Room:
         """Beside one of the folders, on its disk."""
         return self._folders[-1].parent
 
+    def taken(self) -> int:
+        """The bytes of all files that are there now."""
+        return sum(_size(path) for folder in self._folders for path in folder.rglob("*"))
+
     @contextmanager
-    def reserved(self, folder: Path, size: int) -> Iterator[None]:
-        """Hold `size` bytes for a file in `folder` until the block ends. Raises OSError: there is no room."""
+    def reserved(self, folder: Path, size: int, *, stays: bool = True) -> Iterator[None]:
+        """Hold `size` bytes for a file in `folder` until the block ends. Raises OSError: there is no room.
+
+        What does not stay after the block needs room on the disk, and none of the quota.
+        """
         with self._lock:
-            self._check(folder, size)
+            self._check(folder, size, in_quota=stays)
             self._arriving += size
         try:
             yield
@@ -56,20 +63,22 @@ class Room:
             raise
         with self._lock:
             self._arriving -= size
-            self._counted += size  # the file that it replaces is counted too until the next count
+            self._counted += (
+                size if stays else 0
+            )  # the file that it replaces is counted too until the next count
 
-    def _check(self, folder: Path, size: int) -> None:
+    def _check(self, folder: Path, size: int, *, in_quota: bool) -> None:
         free = shutil.disk_usage(nearest(folder)).free
         if free - self._arriving - size < self._free_disk:
             raise _no_room(
                 f"the head's disk has {decimal(free)} left, and keeps {decimal(self._free_disk)} free"
             )
-        if self._quota is None:
+        if self._quota is None or not in_quota:
             return
         now = time.monotonic()
         is_full = self._counted + self._arriving + size > self._quota
         if now > self._counted_at + (SECONDS_BETWEEN_LOOKS if is_full else SECONDS_BETWEEN_COUNTS):
-            self._counted = sum(_size(path) for folder in self._folders for path in folder.rglob("*"))
+            self._counted = self.taken()
             self._counted_at = now
         if self._counted + self._arriving + size > self._quota:
             raise _no_room(f"the head's files have reached their quota of {decimal(self._quota)}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import make_folder
 from mnist_tune.files.home import expanded, user_folder
 from mnist_tune.files.writable import check_folder
@@ -36,16 +37,24 @@ def check_spool(folder: Path) -> list[str]:
 
 @contextmanager
 def spool(parent: Path) -> Iterator[Path]:
-    """A new folder in `parent`, for one worker; it is gone after the block. Raises OSError.
+    """A new folder in `parent`, for one worker; it is gone after the block.
+
+    Raises UserError if it cannot be made.
 
     Folders of workers that were killed are removed: nobody holds their locks any more.
     """
-    make_folder(parent)
-    _clear_up(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        make_folder(parent)
+        _clear_up(parent)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UserError(
+            f"{parent}: cannot hold states on their way to the head ({why}); name a folder with --checkpoints"
+        ) from None
+    try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

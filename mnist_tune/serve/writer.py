@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -62,19 +63,21 @@ class Writer:
         return task.answer
 
     def _work(self) -> None:
+        alone: deque[_Task] = deque()
         over = False
-        while not over:
-            tasks = [self._tasks.get()]
-            while len(tasks) < MOST_TOGETHER and not self._tasks.empty():
-                tasks.append(self._tasks.get())
-            over = None in tasks
-            wanted = [
-                task for task in tasks if task is not None and task.answer.set_running_or_notify_cancel()
-            ]
-            self._together([task for task in wanted if not task.alone])
-            for task in wanted:
-                if task.alone:
-                    task.run()
+        while alone or not over:
+            together: list[_Task] = []
+            while len(together) < MOST_TOGETHER and not over:
+                if self._tasks.empty() and (alone or together):
+                    break
+                task = self._tasks.get()
+                if task is None:
+                    over = True
+                elif task.answer.set_running_or_notify_cancel():
+                    (alone if task.alone else together).append(task)
+            self._together(together)
+            if alone:  # one at a time: it may take long, and heartbeats come meanwhile
+                alone.popleft().run()
 
     def _together(self, tasks: list[_Task]) -> None:
         if len(tasks) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mnist_tune.storage.database_errors import driver_errors
 from mnist_tune.text.wording import first_line
@@ -41,6 +42,8 @@ def _may_pass(error: DBAPIError) -> bool:
 
 def why_it_may_pass(error: Exception) -> str | None:
     """The database's message, in one line, if the same call may succeed later, else None."""
+    if isinstance(error, PoolTimeout):  # all connections of this process are in use
+        return first_line(str(error))
     failed = failure_that_may_pass(error)
     return None if failed is None else _said(failed)
 

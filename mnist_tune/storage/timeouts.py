@@ -29,4 +29,4 @@ class Deadline:
 
     def shorten(self, grace_period: float) -> None:
         """Shorten the deadline so that a worker with this grace period (seconds) can ask a second time."""
-        self.seconds = min(ANSWER_SECONDS, grace_period / 2)
+        self.seconds = min(self.seconds, ANSWER_SECONDS, grace_period / 2)

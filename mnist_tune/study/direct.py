@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -120,6 +121,8 @@ class DirectStudy:
     @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:
         self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
+        if self.spec.search.grid is None:  # an earlier call may have drawn them, whose answer was lost
+            claim = replace(claim, parameters=self._queue.parameters(claim))
         return self._guide().parameters(claim)
 
     @told_to_workers

@@ -6,6 +6,7 @@ one is checked as what is read from any database; its members have names of our 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -34,6 +35,8 @@ from mnist_tune.study.store import open_study, study_names
 
 DATABASE = "study.db"
 ABOUT = "about.json"
+LONGEST_ABOUT = 1000
+"""In bytes."""
 MEMBER = re.compile(
     f"{re.escape(DATABASE)}|{re.escape(ABOUT)}|artifacts/{ARTIFACT_ID.pattern}"
     f"|checkpoints/{UID.pattern}/{CHECKPOINT_KEY.pattern}"
@@ -83,7 +86,8 @@ def unpack(archive: BinaryIO, url: URL, name: str | None, folders: Folders) -> C
     with _beside(folders) as folder:
         _extract(archive, folder)
         try:
-            about = About.model_validate_json((folder / ABOUT).read_bytes())
+            with (folder / ABOUT).open("rb") as said:
+                about = About.model_validate_json(said.read(LONGEST_ABOUT))
             storage = open_storage(_database(folder))
             (its_name,) = study_names(storage)
             study = open_study(storage, its_name)
@@ -94,16 +98,20 @@ def unpack(archive: BinaryIO, url: URL, name: str | None, folders: Folders) -> C
 
 
 def _extract(archive: BinaryIO, folder: Path) -> None:
+    left = archive.seek(0, os.SEEK_END)  # what is in it has no more bytes than it has itself
+    archive.seek(0)
     try:
         with tarfile.open(fileobj=archive, mode="r:") as members:
             for member in members:
-                if not (member.isreg() and MEMBER.fullmatch(member.name)):
+                is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
+                left -= member.size
+                if not is_plain or left < 0 or not MEMBER.fullmatch(member.name):
                     raise MnistTuneError(f"{NO_ARCHIVE}: it holds something else")
                 content = members.extractfile(member)
                 assert content is not None  # it is a regular file
                 with whole_file(folder / member.name) as sink:
                     shutil.copyfileobj(content, sink, 1 << 20)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError) as error:
         raise MnistTuneError(f"{NO_ARCHIVE}: {type(error).__name__}") from None
     except OSError as error:
         raise MnistTuneError(f"{folder.parent}: the copy has no room: {error.strerror or error}") from None

@@ -61,6 +61,8 @@ class AttemptRecord:
         """Held while a state is sent and all else is stored, which must wait for it."""
         self._unstored = _Unstored()
         self._stored_checkpoint = claim.checkpoint
+        self._kept: Checkpoint | None = None
+        """The state that was kept last, to which the trial may point already."""
         self._overtaken: list[Checkpoint] = []
         """States for which a newer one came before it was known that the study points to them."""
         self._lines = AttemptLog()
@@ -203,10 +205,11 @@ class AttemptRecord:
         """Have the newest state kept, before anything points to it; returns it."""
         with self._lock:
             checkpoint = self._unstored.checkpoint
-        if checkpoint is None:
-            return None
+        if checkpoint is None or checkpoint == self._kept:  # only the answer about the pointer was lost
+            return checkpoint
         try:
             self._study.keep_state(self.claim, checkpoint)
+            self._kept = checkpoint
         except OSError as error:
             reason = error.strerror or str(error)
             with self._lock:

@@ -61,7 +61,6 @@ TUTORIAL = [
     "mnist-tune serve --host 0.0.0.0",
     "mnist-tune run studies/seed-grid.toml",
     "mnist-tune status seed-grid --watch",
-    "mnist-tune dashboard --read-only",
     "mnist-tune drain seed-grid --host gpu-2",
     "mnist-tune export seed-grid --output seed-grid-best.toml",
     "mnist-tune report seed-grid --output seed-grid.html",

@@ -19,7 +19,6 @@ from mnist_tune.study.store import open_study
 from tests.papers.commands import DATABASE_SERVER, TUTORIAL
 from tests.support.commands import finish, start_command
 from tests.support.postgres_server import PostgresServer, running_server
-from tests.support.running_dashboard import running_dashboard
 from tests.support.served import serving
 from tests.support.specs import STUDIES
 
@@ -64,9 +63,6 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
                 head = until_the_end.enter_context(serving(tmp_path, *words[2:], url=url))
                 printed |= worked_elsewhere(tmp_path, head, url)
                 continue
-            if words[1] == "dashboard":
-                with running_dashboard(tmp_path, *words[2:], url=url):
-                    continue
             if words[1] == "drain":
                 monkeypatch.setattr("socket.gethostname", lambda: "gpu-2")
                 study = open_study(

@@ -82,10 +82,24 @@ def test_a_study_that_is_not_there_is_one_line(study: OpenStudy, tmp_path: Path)
         Side.named("http://localhost:8080", "--to", tmp_path, None)
 
 
-def archive_with(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE) -> io.BytesIO:
+def sparse_archive() -> io.BytesIO:
+    """An archive of a few bytes whose one member says that it has a terabyte of nothing."""
+    member = tarfile.TarInfo("study.db")
+    member.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[483:495] = tarfile.itn(1 << 40, 12, tarfile.GNU_FORMAT)
+    block[148:156] = b"        "
+    block[148:156] = b"%06o\0 " % sum(block)
+    return io.BytesIO(bytes(block) + bytes(1024))
+
+
+def archive_with(
+    name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, pax: dict[str, str] | None = None
+) -> io.BytesIO:
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as members:
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as members:
         member = tarfile.TarInfo(name)
+        member.pax_headers = pax or {}
         member.type, member.size, member.linkname = kind, len(content), "/etc/passwd"
         members.addfile(member, io.BytesIO(content))
     made.seek(0)
@@ -104,8 +118,13 @@ def archive_with(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE)
         archive_with("study.db", kind=tarfile.FIFOTYPE),
         archive_with("study.db", b"no database" * 1000),
         archive_with(ABOUT, b"many"),
+        sparse_archive(),
+        archive_with("study.db", pax={"GNU.sparse.size": "x", "GNU.sparse.major": "1"}),
     ],
-    ids=["empty", "rubbish", "up", "absolute", "up below", "link", "pipe", "no database", "no study"],
+    ids=[
+        *("empty", "rubbish", "up", "absolute", "up below", "link", "pipe", "no database", "no study"),
+        *("a terabyte of nothing", "no size"),
+    ],
 )
 def test_what_is_no_copy_is_refused_and_leaves_nothing(tmp_path: Path, archive: io.BytesIO) -> None:
     there = tmp_path / "there"
