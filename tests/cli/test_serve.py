@@ -125,7 +125,9 @@ def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how
     new_study(tmp_path, TWO_CELLS)
     with served(tmp_path, "--host", "0.0.0.0") as head:
         how = head.until("token add")
-        assert how.string == "TOKEN is one that you have; make one with:\n"
+        tokens = tmp_path / "studies.db.tokens"
+        assert how.string == f"  mnist-tune token add NAME --role worker --tokens {tokens}\n"
+        assert head.lines[-2] == "TOKEN is one that you have; make one with:"
         assert re.search(
             r"MNIST_TUNE_STORAGE='?https://\S+#sha256=[0-9a-f]{64}'? MNIST_TUNE_TOKEN=TOKEN", head.join
         )
