@@ -37,7 +37,7 @@ from mnist_tune.serve.bodies import (
     refuse_compressed,
 )
 from mnist_tune.serve.desk import Desk
-from mnist_tune.serve.for_people import Ask, ForPeople, Sha256
+from mnist_tune.serve.for_people import FILE, Ask, ForPeople, Sha256
 from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.pages import Pages
 from mnist_tune.serve.roles import Role
@@ -114,8 +114,7 @@ class Api:
 
     async def open(self, request: Request) -> Response:
         """A study's name, uid and spec."""
-        study = await _answer(self._desk.open(parsed(Name, await json_body(request)).study))
-        opened = wire.OpenedStudy(study=study.name, uid=study.uid, spec=study.spec.stored())
+        opened = await _answer(self._desk.open(parsed(Name, await json_body(request)).study))
         return Response(opened.model_dump_json(), media_type="application/json")
 
     async def call(self, request: Request) -> Response:
@@ -136,7 +135,7 @@ class Api:
         source = await run_in_threadpool(open_file, path)  # refuses what is no file
         size = os.fstat(source.fileno()).st_size
         headers = {"Content-Length": str(size)}
-        return StreamingResponse(content_of(source), 200, headers, "application/octet-stream")
+        return StreamingResponse(content_of(source), 200, headers, FILE)
 
     async def keep_state(self, request: Request) -> Response:
         """Keep a state of an attempt that holds its lease."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mnist_tune.contract.study import StorageFailed
+from mnist_tune.contract.wire import OpenedStudy
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.writer import Writer
-from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.direct import DirectStudy, told_to_workers
 from mnist_tune.study.open_study import OpenStudy
@@ -20,15 +19,6 @@ T = TypeVar("T")
 
 ALONE = {"register", "parameters", "decide", "sweep", "delete_state"}
 """Calls that cannot share a transaction: they migrate tables, have Optuna write or read, or touch files."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What a worker is told of a study before all else."""
-
-    name: str
-    uid: str
-    spec: Spec
 
 
 class Desk:
@@ -43,21 +33,22 @@ class Desk:
 
     def names(self) -> Future[list[str]]:
         """The names of the studies."""
-        return self._alone(lambda: study_names(self._storage))
+        return self._alone(told_to_workers(lambda: study_names(self._storage)))
 
-    def open(self, name: str) -> Future[Opened]:
+    def open(self, name: str) -> Future[OpenedStudy]:
         """Open a study as it is now. The answer may be a UserError: there is none of this name."""
 
-        def opened() -> Opened:
+        def opened() -> OpenedStudy:
             study = self._open(name)
-            return Opened(study.name, study.uid, study.spec)
+            return OpenedStudy(study=study.name, uid=study.uid, spec=study.spec.stored())
 
         return self._alone(opened)
 
     def answer(self, name: str, uid: str, call: str, arguments: Mapping[str, Any]) -> Future[Any]:
         """What the study with this name and uid answers to a call of the contract."""
-        asked = told_to_workers(lambda: getattr(self._study(name, uid), call)(**arguments))
-        return self._writer.ask(asked, alone=call in ALONE)
+        return self._writer.ask(
+            lambda: getattr(self._study(name, uid), call)(**arguments), alone=call in ALONE
+        )
 
     def with_study(self, name: str, uid: str, use: Callable[[DirectStudy], T]) -> Future[T]:
         """What `use` returns for the study with this name and uid; it runs alone."""
@@ -69,7 +60,7 @@ class Desk:
         return {name: self._alone(study.put_back_stale) for name, study in studies.items()}
 
     def _alone(self, call: Callable[[], T]) -> Future[T]:
-        return self._writer.ask(told_to_workers(call), alone=True)
+        return self._writer.ask(call, alone=True)
 
     def _study(self, name: str, uid: str) -> DirectStudy:
         known = self._studies.get(name)
@@ -79,6 +70,7 @@ class Desk:
             known = self._studies[name]
         return known[1]
 
+    @told_to_workers
     def _open(self, name: str) -> OpenStudy:
         study = open_study(self._storage, name)
         known = self._studies.get(name)
