@@ -26,6 +26,7 @@ print(sorted(name for name in sys.modules if name.startswith("mnist_tune")))
     assert (answer.stdout, answer.stderr) == ("[]\n['mnist_tune']\n", "")
 
 
+@pytest.mark.slow
 def test_looking_at_a_study_loads_no_torch_and_pandas_for_its_tables_alone(tmp_path: Path) -> None:
     answer = run_python(
         """
@@ -39,6 +40,7 @@ print([name for name in ("torch", "pandas", "plotly") if name in sys.modules])
     assert (answer.stdout, answer.stderr) == ("8 0 True\n[]\n", "")
 
 
+@pytest.mark.slow
 def test_all_names_are_listed_and_given_and_say_what_they_are(tmp_path: Path) -> None:
     assert set(mnist_tune.__all__) <= set(dir(mnist_tune))
     answer = run_python(

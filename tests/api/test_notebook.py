@@ -66,6 +66,7 @@ def shown(folder: Path, name: str = "tiny") -> Parsed:
     return Parsed(mnist_tune.open_study(name, folder / "studies.db")._repr_html_())
 
 
+@pytest.mark.slow
 def test_a_running_study_shows_its_progress_and_what_is_known_by_now(tmp_path: Path) -> None:
     opened = new_study(tmp_path, SEEDS_SPEC)
     for accuracy in (98.0, 98.2, 96.0, 96.1):

@@ -65,6 +65,7 @@ def start(folder: Path, text: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     out, err = start(tmp_path, SPEC).communicate(timeout=300)
     assert err == ""
@@ -73,6 +74,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     assert lines.count("begun") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_the_epoch_end_and_then_interrupts_the_script(tmp_path: Path) -> None:
     script = start(tmp_path, LONG)
     study = open_study(open_file(tmp_path), "tiny")
@@ -91,6 +93,7 @@ def test_ctrl_c_lets_the_epoch_end_and_then_interrupts_the_script(tmp_path: Path
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_thread_that_hears_of_no_signals(tmp_path: Path) -> None:
     new_study(tmp_path, SPEC)
     studies: list[mnist_tune.Study] = []

@@ -51,6 +51,7 @@ def study(opened: OpenStudy) -> mnist_tune.Study:
     return mnist_tune.open_study("tiny", "studies.db")
 
 
+@pytest.mark.slow
 def test_a_notebook_makes_a_study_runs_it_and_looks_at_it(
     mnist_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_study_is_made_opened_and_listed_there(
     assert sorted(path.name for path in here.iterdir()) == ["spec.toml"]
 
 
+@pytest.mark.slow
 def test_a_study_is_run_there_by_workers_here(
     head: str, stored: GuardedStorage, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_study_is_run_there_by_workers_here(
     assert "is finished already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_a_head_does_not_take_is_one_line_in_pythons_words(
     head: str, stored: GuardedStorage, here: Path
 ) -> None:
@@ -96,6 +98,7 @@ def test_what_a_head_does_not_take_is_one_line_in_pythons_words(
     assert mnist_tune.study_names(head) == []
 
 
+@pytest.mark.slow
 def test_a_head_that_is_not_there_is_one_line(here: Path) -> None:
     own_job(here, spec=SPEC)
     for ask in (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.benchmarks.head_load import measure, table
 
 
+@pytest.mark.slow
 def test_a_few_workers_are_simulated_and_the_study_is_whole() -> None:
     made = measure(workers=5, cells=12, epochs=2, epoch_seconds=0.05)
     assert (made.finished, made.cells, made.attempts, made.refused, made.broken) == (12, 12, 12, 0, [])

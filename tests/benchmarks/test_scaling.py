@@ -30,6 +30,7 @@ def measured(servers: Servers) -> None:
     assert [line[:40].strip().replace(" ", "_") for line in lines[: len(FIGURES)]] == list(FIGURES)
 
 
+@pytest.mark.slow
 def test_a_crowd_of_sleeping_workers_is_measured_on_sqlite() -> None:
     measured({"SQLite": None})
 

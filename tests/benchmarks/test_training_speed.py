@@ -49,6 +49,7 @@ def test_every_process_has_its_share_of_each_batch_size() -> None:
             assert sizes.count(64) == sizes.count(128) == 4 // processes
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_worker_is_its_own_and_that_of_what_it_starts() -> None:
     grandchild = "import time; held = b'x' * 100_000_000; print(flush=True); time.sleep(1)"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"

@@ -31,6 +31,7 @@ def test_the_dashboard_says_where_it_is_and_leaves_at_once_when_told(tmp_path: P
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["::1", "localhost"])
 def test_the_dashboard_listens_on_any_address_of_this_machine_only(tmp_path: Path, host: str) -> None:
     new_study(tmp_path)

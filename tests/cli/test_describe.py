@@ -37,6 +37,7 @@ MORE = FIT.replace("class Settings(Hyperparameters):\n", SETTINGS).replace(
 )
 
 
+@pytest.mark.slow
 def test_a_piped_description_has_a_line_for_each_field(tmp_path: Path, command: Command) -> None:
     own_job(tmp_path, MORE)
     answer = command("describe", "fit.py:train")
@@ -66,6 +67,7 @@ def test_the_built_in_job_is_described_with_its_metrics_and_its_noise(command: C
     assert lines[-1] == "source: comes with mnist-tune"
 
 
+@pytest.mark.slow
 def test_the_json_is_what_a_study_stores(tmp_path: Path, command: Command) -> None:
     assert (
         JobDescription.model_validate(command("describe", "mnist", "--json").json) == built_in_description()
@@ -76,6 +78,7 @@ def test_the_json_is_what_a_study_stores(tmp_path: Path, command: Command) -> No
     assert command("describe", "fit.py:train", "--json").json == stored
 
 
+@pytest.mark.slow
 def test_what_a_job_prints_is_no_part_of_its_description(tmp_path: Path) -> None:
     own_job(tmp_path, f"print('imported')\n{FIT}")
     answer = run_command("describe", "fit.py:train", "--json", folder=tmp_path)
@@ -83,6 +86,7 @@ def test_what_a_job_prints_is_no_part_of_its_description(tmp_path: Path) -> None
     assert answer.stderr == "imported\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "says"),
     [

@@ -17,6 +17,7 @@ from tests.support.stored_content import files_in
 from tests.support.studies import open_file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["toml", "json", "yaml"])
 def test_every_format_of_an_export_reads_back_as_the_same_configuration(
     tmp_path: Path, command: Command, finished: FinishedRun, format_: str

@@ -22,6 +22,7 @@ from tests.support.studies import open_file
 ROOT = STUDIES.parent
 
 
+@pytest.mark.slow
 def test_the_files_of_init_job_work_as_it_says(tmp_path: Path) -> None:
     answer = run_command("init", "job", "my fits/churn", folder=tmp_path)
     assert (answer.returncode, answer.stderr) == (0, "")
@@ -53,6 +54,7 @@ def test_the_files_of_init_job_work_as_it_says(tmp_path: Path) -> None:
     assert results.best is not None
 
 
+@pytest.mark.slow
 def test_the_written_files_keep_to_the_rules_of_this_project(tmp_path: Path, command: Command) -> None:
     assert command("init", "job", "churn").code == 0
     rules = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", "churn"]
@@ -86,6 +88,7 @@ def test_an_empty_folder_is_filled_and_without_a_name_it_is_called_job(
     assert names_in(tmp_path / "job") == ["job.py", "job.toml", "test_job.py"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "random", "2nd", "class", "grö", "a b", "x" * 80])
 def test_a_folders_name_that_no_module_can_have_is_not_taken(
     tmp_path: Path, command: Command, name: str
@@ -95,6 +98,7 @@ def test_a_folders_name_that_no_module_can_have_is_not_taken(
     assert command("create-study", f"{name}/my_job.toml").code == 0
 
 
+@pytest.mark.slow
 def test_dashes_become_underscores(tmp_path: Path, command: Command) -> None:
     assert command("init", "job", "house-prices").code == 0
     assert "house_prices.py" in names_in(tmp_path / "house-prices")

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import BY_EXEC, finish, start_command
 from tests.support.own_jobs import own_job, with_line
 from tests.support.waiting import wait_until
@@ -26,6 +28,7 @@ def stay() -> None:
 class Settings"""
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_without_a_traceback_after_the_jobs_own_tidying_up(tmp_path: Path) -> None:
     own_job(tmp_path, with_line("stay()").replace("class Settings", STAY))
     process = start_command(*TRY, "--save", "kept", folder=tmp_path, environment=BY_EXEC)
@@ -57,6 +60,7 @@ def on_terminal(folder: Path, typed: str) -> tuple[int, str]:
     return process.wait(120), shown.decode()
 
 
+@pytest.mark.slow
 def test_a_breakpoint_asks_on_the_terminal(tmp_path: Path) -> None:
     own_job(tmp_path, with_line("if epoch == 2: breakpoint()"))
     code, shown = on_terminal(tmp_path, "p 6 * 7, epoch\ncontinue\n")
@@ -65,6 +69,7 @@ def test_a_breakpoint_asks_on_the_terminal(tmp_path: Path) -> None:
     assert "epoch 3/3: " in shown
 
 
+@pytest.mark.slow
 def test_leaving_the_debugger_ends_it_without_a_traceback(tmp_path: Path) -> None:
     own_job(tmp_path, with_line("if epoch == 2: breakpoint()"))
     code, shown = on_terminal(tmp_path, "quit\n")

@@ -104,6 +104,7 @@ def test_files_for_which_there_is_no_room_are_missing_with_a_reason_and_results_
     assert [path for path in tmp_path.rglob("*") if path.suffix in (".pt", ".tmp")] == []
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path, command: Command) -> None:
     new_study(tmp_path)
     with served(tmp_path) as head:
@@ -119,6 +120,7 @@ def test_a_port_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path, command: 
         assert is_well(head)
 
 
+@pytest.mark.slow
 def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how_to_make_one(
     tmp_path: Path,
 ) -> None:
@@ -142,6 +144,7 @@ def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how
         assert head.end().returncode == 0
 
 
+@pytest.mark.slow
 def test_without_tls_the_line_says_http(tmp_path: Path) -> None:
     new_study(tmp_path)
     with served(tmp_path, "--host", "0.0.0.0", "--no-tls") as head:
@@ -150,6 +153,7 @@ def test_without_tls_the_line_says_http(tmp_path: Path) -> None:
         assert is_well(head)
 
 
+@pytest.mark.slow
 def test_it_listens_on_ipv6_too(tmp_path: Path) -> None:
     new_study(tmp_path)
     with served(tmp_path, "--host", "::1") as head:

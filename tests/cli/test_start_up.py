@@ -61,6 +61,7 @@ def are_gone(pids: list[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_while_it_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
     worker, started = start_worker_that_is_loading(tmp_path, "optuna", "torch")
     worker.kill()
@@ -70,6 +71,7 @@ def test_a_worker_that_is_killed_while_it_loads_leaves_no_process_and_no_traceba
     assert not list(tmp_path.glob("pymp-*"))  # multiprocessing's
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_torch_loads_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
     new_study(tmp_path)
     worker, started = start_worker_that_is_loading(tmp_path, "torch")
@@ -81,6 +83,7 @@ def test_ctrl_c_while_torch_loads_leaves_no_process_and_no_traceback(tmp_path: P
     wait_until(lambda: are_gone(started))
 
 
+@pytest.mark.slow
 def test_a_mistyped_study_does_not_wait_for_torch_and_leaves_no_process(tmp_path: Path) -> None:
     new_study(tmp_path)
     environment = loads_for_ever(tmp_path, "torch")
@@ -89,6 +92,7 @@ def test_a_mistyped_study_does_not_wait_for_torch_and_leaves_no_process(tmp_path
     assert answer.stderr == "mnist-tune: no study 'tinny' in this storage; did you mean 'tiny'?\n"
 
 
+@pytest.mark.slow
 def test_a_worker_on_a_finished_study_does_not_wait_for_torch_and_leaves_no_process(tmp_path: Path) -> None:
     queue = new_study(tmp_path).queue()
     for _ in range(8):
@@ -133,6 +137,7 @@ def test_the_starts_are_measured_beside_their_floors(mnist_directory: Path) -> N
     assert len(lines) == len(starts)
 
 
+@pytest.mark.slow
 def test_commands_that_only_look_do_not_wait_for_torch(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     for _ in range(8):

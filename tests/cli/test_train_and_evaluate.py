@@ -15,6 +15,7 @@ from tests.support.small_data import CONFIGURATION
 from tests.support.specs import write_spec
 
 
+@pytest.mark.slow
 def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
     tmp_path: Path, command: Command, finished: FinishedRun
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_study_ends_in_a_model_that_is_measured_on_the_test_images(
     assert f"test accuracy {accuracy:.2f} % on 10,000 images" in said
 
 
+@pytest.mark.slow
 def test_the_same_config_and_seed_give_the_same_model(tmp_path: Path, command: Command) -> None:
     write_spec(tmp_path, CONFIGURATION, "config.toml")
     for folder, seed in (("one", "1"), ("same", "1"), ("other", "2")):
@@ -66,6 +68,7 @@ def test_without_output_the_folder_is_named_after_config_and_seed(tmp_path: Path
     assert (tmp_path / "models" / "config-seed-3" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_training_that_is_stopped_exits_with_3_and_saves_no_model(
     tmp_path: Path, number: signal.Signals

@@ -32,6 +32,7 @@ def numbers(epochs: list[Any]) -> list[tuple[float, float]]:
     return [(epoch["error"], epoch["luck"]) for epoch in epochs]
 
 
+@pytest.mark.slow
 def test_try_has_the_numbers_of_a_workers_trial_to_the_bit(tmp_path: Path) -> None:
     spec = own_job(tmp_path, spec=FIT_SPEC.replace("epochs = 3", "epochs = 3\nseed = 5"))
     assert run_command("run", str(spec), "--workers", "1", folder=tmp_path).returncode == 0
@@ -51,6 +52,7 @@ def test_try_has_the_numbers_of_a_workers_trial_to_the_bit(tmp_path: Path) -> No
         }
 
 
+@pytest.mark.slow
 def test_try_prints_each_epoch_and_the_end_and_stores_nothing(tmp_path: Path) -> None:
     job = with_line("print('of the job')").replace(KEEP, KEEP + "    trial.note(rows_sha256='ab12')\n")
     answer = tried(tmp_path, job)
@@ -71,6 +73,7 @@ def test_try_prints_each_epoch_and_the_end_and_stores_nothing(tmp_path: Path) ->
     assert left == ["fit.py", "fit.toml"]
 
 
+@pytest.mark.slow
 def test_with_json_the_document_has_standard_output_for_itself(tmp_path: Path) -> None:
     answer = tried(tmp_path, with_line("print('of the job')"), "--json")
     found = json.loads(answer.stdout)
@@ -82,6 +85,7 @@ def test_with_json_the_document_has_standard_output_for_itself(tmp_path: Path) -
     assert answer.stderr.count("epoch ") == 3
 
 
+@pytest.mark.slow
 def test_files_are_written_into_a_new_folder_if_one_is_named(tmp_path: Path) -> None:
     answer = tried(tmp_path, FIT, "--save", "kept/here")
     assert answer.stdout.splitlines()[4] == "file: model.safetensors, 144 bytes, in kept/here"
@@ -94,12 +98,14 @@ def test_files_are_written_into_a_new_folder_if_one_is_named(tmp_path: Path) -> 
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_job_that_keeps_no_state_is_told_what_that_means(tmp_path: Path) -> None:
     answer = tried(tmp_path, FIT.replace(KEEP, ""))
     assert "the job keeps no state (trial.keep): after a loss, a trial begins anew\n" in answer.stdout
     assert "state: " not in answer.stdout
 
 
+@pytest.mark.slow
 def test_a_state_that_no_retry_can_read_is_told(tmp_path: Path) -> None:
     odd = (
         "class Odd:\n    def state_dict(self): return {'odd': Odd}\n    def load_state_dict(self, _): pass\n"
@@ -112,6 +118,7 @@ def test_a_state_that_no_retry_can_read_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_error_of_the_job_shows_its_traceback_without_our_part(tmp_path: Path) -> None:
     answer = tried(tmp_path, with_line("raise ValueError('of the user')"))
     assert (answer.returncode, answer.stdout) == (1, "")
@@ -180,6 +187,7 @@ def test_the_built_in_job_is_tried_with_its_data_options_and_notes(
     assert "noted: data_sha256 = " in answer.stdout
 
 
+@pytest.mark.slow
 def test_try_loads_neither_optuna_nor_sqlalchemy(tmp_path: Path) -> None:
     own_job(tmp_path)
     script = f"""

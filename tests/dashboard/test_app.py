@@ -110,6 +110,7 @@ def test_a_damaged_trial_does_not_hide_the_others(study: OpenStudy, tmp_path: Pa
     assert "waits" in second["note"]["body"]
 
 
+@pytest.mark.slow
 def test_a_study_of_others_is_shown_as_it_is(study: OpenStudy, tmp_path: Path) -> None:
     other = study.storage.create_new_study(study.optuna_study().directions, "other")
     study.storage.create_new_trial(other, create_trial(value=1.0))

@@ -133,6 +133,7 @@ def test_who_comes_while_all_are_being_answered_is_told_to_come_again(
         assert status(asked(port, ASK)) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [

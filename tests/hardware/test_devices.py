@@ -76,6 +76,7 @@ def test_autocast_computes_in_the_runtimes_precision() -> None:
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
+@pytest.mark.slow
 def test_memory_that_a_step_frees_is_there_for_the_next_without_a_page_fault(mnist_directory: Path) -> None:
     code = """
 import resource, sys

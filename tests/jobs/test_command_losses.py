@@ -70,6 +70,7 @@ def test_a_state_is_never_saved_as_that_of_an_earlier_epoch(tmp_path: Path) -> N
     assert json.loads((tmp_path / "unpacked" / "state.json").read_text())[2] == 4
 
 
+@pytest.mark.slow
 def test_a_watchdog_that_is_killed_is_replaced_while_the_command_runs(tmp_path: Path) -> None:
     finish(start_command("create-study", str(command_job(tmp_path)), folder=tmp_path))
     temporary = tmp_path / "temporary"

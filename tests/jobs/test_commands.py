@@ -24,6 +24,7 @@ from tests.support.waiting import wait_until
 EXPECTED = {0.1: [0.9, 0.81, 0.729], 0.5: [0.5, 0.25, 0.125]}
 
 
+@pytest.mark.slow
 def test_a_command_is_searched_as_a_function_is(tmp_path: Path, command: Command) -> None:
     run(command_job(tmp_path), tmp_path)
     results = results_in(tmp_path)
@@ -155,6 +156,7 @@ def test_a_command_whose_reports_have_no_epoch_begins_anew_after_a_loss(tmp_path
     assert "its reports have no number of the epoch: after a loss, a trial begins anew" in logs
 
 
+@pytest.mark.slow
 def test_a_saved_state_with_which_the_command_fails_is_given_up(tmp_path: Path) -> None:
     script = DECAY.replace("json.loads(state.read_text())", "json.loads('torn')")
     (tmp_path / "kill").touch()
@@ -168,6 +170,7 @@ def test_a_saved_state_with_which_the_command_fails_is_given_up(tmp_path: Path) 
     assert problem.startswith("with its saved state, the command exited with 1: json.decoder.JSONDecodeError")
 
 
+@pytest.mark.slow
 def test_another_reading_of_a_command_takes_over_no_cells(tmp_path: Path, command: Command) -> None:
     run(command_job(tmp_path), tmp_path)
     of_luck = DECAY_SPEC.replace('objective = "error"', 'objective = "luck"').replace('"decay"', '"luck"')
@@ -182,6 +185,7 @@ def test_another_reading_of_a_command_takes_over_no_cells(tmp_path: Path, comman
     ]
 
 
+@pytest.mark.slow
 def test_a_command_can_be_tried_without_a_study(tmp_path: Path, command: Command) -> None:
     spec = str(command_job(tmp_path))
     tried = finish(start_command("try", spec, "--set", "learning_rate=0.5", "--json", folder=tmp_path))
@@ -220,6 +224,7 @@ def test_epochs_may_be_counted_from_zero(tmp_path: Path) -> None:
     assert [(attempt.resumed or {}).get("epoch") for attempt in results.attempts][-1] == 3
 
 
+@pytest.mark.slow
 def test_output_without_a_metric_is_told_with_its_last_line(tmp_path: Path) -> None:
     spec = one_cell(DECAY_SPEC.replace('objective = "error"\n', PATTERNS)).replace(', "{args}"', "")
     path = command_job(tmp_path, "print('Epoch 1 has error 0.5')", spec + "exception = 0\n")
@@ -232,6 +237,7 @@ def test_output_without_a_metric_is_told_with_its_last_line(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_the_way_to_start_workers_is_told_with_what_they_may_run(tmp_path: Path, command: Command) -> None:
     made = command("create-study", str(command_job(tmp_path))).out
     assert made.endswith("start workers with: mnist-tune worker decay --allow-command .\n")

@@ -35,6 +35,7 @@ def made(folder: Path, environment: Mapping[str, str]) -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_an_installed_job_needs_no_file_and_its_trials_name_its_version(
     tmp_path: Path, command: Command
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_worker_without_the_distribution_refuses_in_one_line(tmp_path: Path) -
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "entry", "says"),
     [
@@ -113,6 +115,7 @@ def test_a_job_that_breaks_after_the_study_is_made_is_one_line_of_the_worker(tmp
     assert worker.stderr == "mnist-tune: job line: cannot be imported: OSError: libfit.so: cannot open\n"
 
 
+@pytest.mark.slow
 def test_no_distribution_can_replace_the_built_in_job(tmp_path: Path, mnist_directory: Path) -> None:
     packages = tmp_path / "packages"
     environment = install(packages, REPLACEMENT, "mnist = fitting:train")

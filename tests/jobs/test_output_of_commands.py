@@ -12,6 +12,7 @@ from tests.support.commands import finish, start_command
 SHORT = one_cell().replace(', "{args}"', "").replace("epochs = 3", "epochs = 1")
 
 
+@pytest.mark.slow
 def test_a_process_that_goes_on_printing_after_its_command_does_not_keep_the_trial(tmp_path: Path) -> None:
     script = """
 import json, os, subprocess, time
@@ -25,6 +26,7 @@ with open(os.environ["MNIST_TUNE_REPORT"], "a") as report:
     assert [attempt.value for attempt in results_in(tmp_path).complete] == [1.0]
 
 
+@pytest.mark.slow
 def test_a_line_that_a_killed_command_has_not_written_to_its_end_is_no_report(tmp_path: Path) -> None:
     script = """
 import os
@@ -43,6 +45,7 @@ if is_first:
     assert ([epoch["error"] for epoch in first.history], second.value) == ([], 0.123)
 
 
+@pytest.mark.slow
 def test_a_killed_command_is_not_blamed_for_half_a_line_of_json(tmp_path: Path) -> None:
     script = """
 import os
@@ -59,6 +62,7 @@ if is_first:
     assert ((first.failure or {})["class"], second.value) == ("lost", 1.0)
 
 
+@pytest.mark.slow
 def test_metrics_are_found_after_a_long_progress_bar(tmp_path: Path) -> None:
     script = """
 import sys

@@ -38,6 +38,7 @@ def metrics_of(results: Results) -> dict[int, list[dict[str, Any]]]:
     }
 
 
+@pytest.mark.slow
 def test_the_job_of_the_papers_runs_as_it_stands(tmp_path: Path) -> None:
     python = [block for block in blocks(OWN_JOBS, "python") if "@job" in block]
     toml = [block for block in blocks(OWN_JOBS, "toml") if "\nfile = " in block]
@@ -50,6 +51,7 @@ def test_the_job_of_the_papers_runs_as_it_stands(tmp_path: Path) -> None:
     assert [epoch.epoch for epoch in results.complete[0].history] == list(range(1, 11))
 
 
+@pytest.mark.slow
 def test_a_minimised_objective_is_right_for_every_reader(tmp_path: Path, command: Command) -> None:
     run(own_job(tmp_path), tmp_path)
     results = results_in(tmp_path)
@@ -89,6 +91,7 @@ def test_a_job_that_is_killed_twice_in_every_epoch_ends_with_the_same_bits(tmp_p
         assert len({epoch.epoch for epoch in attempt.history}) == len(attempt.history)
 
 
+@pytest.mark.slow
 def test_trials_that_ran_different_code_are_told_apart(tmp_path: Path) -> None:
     spec = own_job(tmp_path)
     assert finish(start_command("create-study", str(spec), folder=tmp_path)).returncode == 0
@@ -99,6 +102,7 @@ def test_trials_that_ran_different_code_are_told_apart(tmp_path: Path) -> None:
     assert any("cells differ in job_sha256" in warning for warning in results_in(tmp_path).warnings)
 
 
+@pytest.mark.slow
 def test_describing_a_job_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
     spec = own_job(tmp_path / "there", FIT)
     (tmp_path / "json.py").write_text("raise AssertionError\n", encoding="utf-8")

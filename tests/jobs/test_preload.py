@@ -39,6 +39,7 @@ def test_a_module_that_is_preloaded_is_there_before_the_job_imports_it(tmp_path:
     assert attempt.environment["was_loaded"] == str(preload)
 
 
+@pytest.mark.slow
 def test_what_is_preloaded_is_no_part_of_the_study(tmp_path: Path, command: Command) -> None:
     spec = own_job(tmp_path, JOB, SPEC)
     assert command("create-study", str(spec)).code == 0

@@ -39,6 +39,8 @@ epochs = 1
 exception = 0
 lost = 0
 """
+pytestmark = pytest.mark.slow
+
 FULL_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S+ ")
 
 
@@ -214,7 +216,6 @@ def test_what_a_job_imports_anew_after_a_failure_prints_is_in_no_log(
         assert printed_in(log_of(command, number)) == ["of the trial"]
 
 
-@pytest.mark.slow
 def test_a_trial_that_hangs_at_its_limit_keeps_what_it_has_printed(tmp_path: Path, command: Command) -> None:
     body = "subprocess.Popen(['sleep', '5']); print('and then it hangs'); time.sleep(600)"
     spec = SPEC + "\n[limits]\ntimeout = 1.0\n"

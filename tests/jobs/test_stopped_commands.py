@@ -86,6 +86,7 @@ state = Path(""",
     assert [attempt.state for attempt in results_in(tmp_path).attempts] == [State.COMPLETE, State.PRUNED]
 
 
+@pytest.mark.slow
 def test_a_drained_command_whose_state_cannot_be_saved_is_preempted(tmp_path: Path) -> None:
     leads_out = '(state.with_name("link")).is_symlink() or state.with_name("link").symlink_to("/elsewhere")\n'
     script = DECAY.replace("error, luck, first = 1.0", f"{leads_out}error, luck, first = 1.0")

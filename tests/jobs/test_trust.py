@@ -62,6 +62,7 @@ def study(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_worker_asks_for_the_file_of_a_job(study: Path) -> None:
     answer = finish(start_command("worker", "fit", folder=study))
     assert answer.returncode == 2
@@ -71,6 +72,7 @@ def test_a_worker_asks_for_the_file_of_a_job(study: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_worker_takes_the_file_that_it_is_told(study: Path) -> None:
     for options, environment in ((["--job", "fit.py:train"], {}), ([], {"MNIST_TUNE_JOB": "fit.py:train"})):
         line = ["worker", "fit", *options, "--max-trials", "1"]

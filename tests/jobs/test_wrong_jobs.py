@@ -152,6 +152,7 @@ failures_in_a_row = 0
 """
 
 
+@pytest.mark.slow
 def test_each_mistake_fails_its_own_trial_with_one_clear_reason(tmp_path: Path) -> None:
     spec = own_job(tmp_path, WRONG, WRONG_SPEC)
     answer = finish(start_command("run", str(spec), "--workers", "1", folder=tmp_path))
@@ -187,6 +188,7 @@ def train(settings: Hyperparameters, trial: Trial) -> None:
 """
 
 
+@pytest.mark.slow
 def test_a_job_that_prints_forks_and_leaves_threads_completes(tmp_path: Path) -> None:
     spec = own_job(tmp_path, ODD, FIT_SPEC.replace("learning_rate = [0.1, 0.01]", "seed = [0, 1]"))
     answer = finish(start_command("run", str(spec), "--workers", "1", folder=tmp_path))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from mnist_tune.errors import STOPPED
 from mnist_tune.launch.remote_worker import Left, RemoteWorker
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
@@ -21,6 +23,7 @@ for line in range(3):
 """
 
 
+@pytest.mark.slow
 def test_a_stop_that_is_said_again_is_no_second_stop() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", HEARS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -35,6 +38,7 @@ def test_a_stop_that_is_said_again_is_no_second_stop() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_two_stops_at_once_are_two() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", HEARS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

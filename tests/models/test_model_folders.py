@@ -6,11 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import Command
 from tests.support.measured_jobs import BOTH, JOB, SPEC, VOUCHING, finished_study
 from tests.support.own_jobs import own_job
 
 
+@pytest.mark.slow
 def test_a_model_is_named_by_its_folder_or_a_file_in_it(tmp_path: Path, command: Command) -> None:
     finished_study(tmp_path, command)
     command("export", "own", "--files", "best")
@@ -42,6 +45,7 @@ def test_files_that_come_into_a_models_folder_leave_its_evaluation_as_it_is(
     assert broken.err == ("mnist-tune: best/metrics.json: cannot be read; train or export the model again\n")
 
 
+@pytest.mark.slow
 def test_a_file_with_one_of_our_names_is_kept_under_another(tmp_path: Path, command: Command) -> None:
     saved = '    trial.save("model.safetensors", model)\n'
     job = JOB.replace(saved, f'{saved}    trial.save("Metrics.json", "theirs")\n')

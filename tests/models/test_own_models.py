@@ -63,6 +63,7 @@ def test_a_users_best_configuration_is_trained_on_all_data(tmp_path: Path, comma
     assert (metrics["rows"], metrics["history"][1]["validation_error"]) == (90, 0.125)
 
 
+@pytest.mark.slow
 def test_a_job_that_does_not_say_how_is_trained_as_in_the_search(tmp_path: Path, command: Command) -> None:
     finished_study(tmp_path, command, "evaluate=None")
     said = command("export", "own", "--output", "best.toml", "--files", "best")
@@ -114,6 +115,7 @@ def test_a_command_is_trained_where_it_is_allowed(tmp_path: Path, command: Comma
     assert refused.err == "mnist-tune: out: its job is a command, which measures its models itself\n"
 
 
+@pytest.mark.slow
 def test_a_command_that_is_trained_is_stopped_by_sigterm(tmp_path: Path, command: Command) -> None:
     own_job(tmp_path, DECAY, DECAY_SPEC, "decay")
     assert command("run", "decay.toml", "--workers", "1").code == 0

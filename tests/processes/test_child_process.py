@@ -123,6 +123,7 @@ def test_a_process_goes_on_when_nobody_reads_its_complaints(method: str) -> None
         assert child.wait(60) == Ending(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_a_process_does_not_run_again_the_script_that_began_it_all(tmp_path: Path, name: str) -> None:
     script = tmp_path / "launcher.py"  # without a guard, as short ones are

@@ -37,6 +37,7 @@ def test_children_of_children_come_from_the_same_server(fork_server_pid: int) ->
     assert told_by_a_child("start_another")["parent"] == fork_server_pid
 
 
+@pytest.mark.slow
 def test_what_is_shown_of_the_server_has_nothing_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, fork_server_pid: int
 ) -> None:
@@ -56,6 +57,7 @@ def test_what_is_shown_of_the_server_has_nothing_of_the_environment(
     assert "not-to-be-seen" not in str(lines)
 
 
+@pytest.mark.slow
 def test_a_killed_server_costs_its_processes_nothing_and_the_next_start_makes_a_new_one(
     fork_server_pid: int,
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_child_whose_server_was_killed_starts_its_own(fork_server_pid: int) ->
     assert child.wait(60) == Ending(0)
 
 
+@pytest.mark.slow
 def test_what_keeps_a_server_from_loading_shows_in_the_process_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server_pid: int
 ) -> None:

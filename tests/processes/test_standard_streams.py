@@ -194,6 +194,7 @@ def results_of(folder: Path) -> Results:
     return read_results(open_study(open_file(folder), "tiny"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mnist_directory")
 def test_a_worker_whose_terminal_is_closed_gives_its_cell_back(tmp_path: Path) -> None:
     new_study(tmp_path, SLOW_CELL)

@@ -73,6 +73,7 @@ def assert_the_others_are_shown(status: dict[str, Any], whole: dict[str, Any], c
         assert 0 <= place["mean"] <= 100, case
 
 
+@pytest.mark.slow
 @EACH_DAMAGE
 def test_one_damaged_value_hides_no_other(
     undamaged_folder: Path, fresh_copy: Callable[[], Path], command: Command, each: int

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mnist_tune.report.theme import colour
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell
@@ -32,6 +34,7 @@ def test_a_close_up_says_how_much_of_it_is_noise(study: OpenStudy) -> None:
     assert max(trace["yaxis"] for trace in traces_of(picture)) == "y4"
 
 
+@pytest.mark.slow
 def test_curves_of_many_cells_are_few_traces(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=40))
     for number in range(40):
@@ -43,6 +46,7 @@ def test_curves_of_many_cells_are_few_traces(tmp_path: Path) -> None:
     assert sorted(filter(None, accuracies)) == sorted([50.0] * 40 + [50.0 + number for number in range(40)])
 
 
+@pytest.mark.slow
 def test_among_many_curves_the_winners_has_a_border_of_the_papers_colour(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=20))
     for number in range(20):

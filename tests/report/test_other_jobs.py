@@ -144,6 +144,7 @@ def test_the_winner_has_its_star_whatever_the_size_of_the_values(tmp_path: Path)
     assert winner["y"] == bands[-1]["y"]
 
 
+@pytest.mark.slow
 def test_the_speed_is_in_the_jobs_unit(study: OpenStudy) -> None:
     speed = picture_of(report_of(study), "throughput")
     assert "120 training rows in" in speed.answer

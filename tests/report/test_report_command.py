@@ -56,6 +56,7 @@ def test_without_a_browser_the_page_is_written_and_the_remedy_told(
     assert "found no Chrome or Chromium; install one, or set BROWSER_PATH" in said.err
 
 
+@pytest.mark.slow
 def test_a_report_needs_no_torch(study: OpenStudy, tmp_path: Path) -> None:
     complete_cell(study, 90.0)
     script = """

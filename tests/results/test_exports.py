@@ -87,6 +87,7 @@ def test_evaluate_takes_a_model_and_no_configuration(tmp_path: Path, command: Co
     )
 
 
+@pytest.mark.slow
 def test_the_built_in_job_is_not_named(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     complete_cell(study, 90.0)

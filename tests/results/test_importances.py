@@ -85,6 +85,7 @@ def test_the_report_the_dashboard_and_stock_optuna_agree_on_what_matters(
     assert rounded(of_stock(worked_off)) == reported
 
 
+@pytest.mark.slow
 def test_they_agree_on_a_sampled_study_too(tmp_path: Path) -> None:
     study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=20))
     work_off(study)

@@ -155,6 +155,7 @@ def test_follow_goes_on_to_the_end_of_the_trial_and_tells_nothing_twice(tmp_path
     assert end.startswith("trial 0 complete; 2/8 cells")
 
 
+@pytest.mark.slow
 def test_follow_ends_with_the_study(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     held = claimed(study)

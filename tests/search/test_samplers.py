@@ -147,6 +147,7 @@ def test_samplers_and_pruners_do_not_see_failed_attempts_nor_waiting_tickets(tmp
     assert len(seen.get_all_trials(states=(TrialState.COMPLETE,))) == 6
 
 
+@pytest.mark.slow
 def test_what_has_ended_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = searched(tmp_path, "random", n_trials=6)
     work(study, toy, max_trials=4)

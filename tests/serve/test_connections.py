@@ -71,6 +71,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 def test_silent_clients_keep_nobody_out_and_are_soon_ended(small: RunningHead) -> None:
     assert asks(small) == ["tiny"]  # the database is open
     time.sleep(0.5)
@@ -84,6 +85,7 @@ def test_silent_clients_keep_nobody_out_and_are_soon_ended(small: RunningHead) -
     wait_until(lambda: descriptors() <= before, 5)
 
 
+@pytest.mark.slow
 @OVER_HTTP
 def test_headers_that_trickle_are_given_up(small: RunningHead) -> None:
     with small.connect() as connection:
@@ -100,6 +102,7 @@ def test_headers_that_trickle_are_given_up(small: RunningHead) -> None:
         assert trickled(connection, b"x") == b""
 
 
+@pytest.mark.slow
 @OVER_HTTP
 def test_a_request_that_takes_long_is_not_ended(small: RunningHead) -> None:
     body = b'{"study": "tiny"}'
@@ -156,6 +159,7 @@ def test_a_head_stops_at_once_although_clients_are_connected(small: RunningHead)
             small.client(verify=False).get("/healthz")
 
 
+@pytest.mark.slow
 def test_a_thousand_workers_keep_their_connections(tmp_path: Path) -> None:
     if most_connections() < 1000:
         pytest.skip("this system lets a process open too few files")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.mount_namespace import run_with_mounts
 
 KEEPS_FILES = """
@@ -44,6 +46,7 @@ with running(opened_again(study).storage, here, places, room=Room([], free_disk=
 """
 
 
+@pytest.mark.slow
 def test_a_file_for_which_the_disk_is_too_small_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
     mounts = "mkdir small\nmount -t tmpfs -o size=1M none small"
     done = run_with_mounts(mounts, KEEPS_FILES, tmp_path)
@@ -86,6 +89,7 @@ with running(opened_again(study).storage, small) as head:
 """
 
 
+@pytest.mark.slow
 def test_a_worker_waits_while_not_even_the_database_has_room(tmp_path: Path) -> None:
     mounts = "mkdir small\nmount -t tmpfs -o size=2M none small"
     done = run_with_mounts(mounts, WITH_THE_DATABASE, tmp_path)

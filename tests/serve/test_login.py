@@ -183,6 +183,7 @@ def test_a_session_ends_when_its_token_is_revoked(browser: Browser, tmp_path: Pa
     assert browser.status("/") == 303
 
 
+@pytest.mark.slow
 def test_a_stream_ends_when_its_token_is_revoked(browser: Browser, tmp_path: Path) -> None:
     browser.log_in()
     with browser.client.stream("GET", "/events") as stream:
@@ -232,6 +233,7 @@ def test_sessions_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None
     assert [made.find(word) is not None for word in words] == [False, True, True, True]
 
 
+@pytest.mark.slow
 def test_the_cookie_is_for_encrypted_connections_of_a_head_that_has_them(tmp_path: Path) -> None:
     token = Tokens(tmp_path / "tokens").add("one", Role.VIEWER)
     with serving(tmp_path, "--host", "0.0.0.0", "--tokens", "tokens") as address:

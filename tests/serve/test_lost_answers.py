@@ -154,6 +154,7 @@ def test_what_is_done_though_its_answer_is_lost_has_one_effect(
     act(behind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [*ACTS, *MORE], ids=name_of)
 def test_what_is_asked_again_while_the_first_is_at_work_has_one_effect(
     behind: StudyBehindAHead, act: Callable[[StudyBehindAHead], None]
@@ -162,6 +163,7 @@ def test_what_is_asked_again_while_the_first_is_at_work_has_one_effect(
     act(behind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", [SAMPLED_SPEC.format(n_trials=2)], indirect=True, ids=["sampled"])
 @pytest.mark.parametrize("at_work", [False, True], ids=["lost", "at work"])
 def test_parameters_are_drawn_once(behind: StudyBehindAHead, at_work: bool) -> None:

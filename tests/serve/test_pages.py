@@ -115,6 +115,7 @@ def test_the_home_page_shows_who_works_where_on_what(
     assert "gpu-2" not in text
 
 
+@pytest.mark.slow
 def test_a_stream_tells_what_changes_and_nothing_twice(
     study: OpenStudy, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

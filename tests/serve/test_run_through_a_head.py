@@ -68,6 +68,7 @@ def files_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_the_study_is_made_and_finished_there_by_workers_here(home: Path, head: str, elsewhere: Path) -> None:
     own_job(elsewhere, spec=SPEC)
     done = run(elsewhere, head, "--workers", "2", "--json")
@@ -92,6 +93,7 @@ def test_the_study_is_made_and_finished_there_by_workers_here(home: Path, head: 
     assert again.stdout.startswith(said)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_where_it_was_from_any_machine(
     home: Path, head: str, elsewhere: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_from_any_machine(
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_same_words_and_code_as_on_a_database(
     home: Path, head: str, elsewhere: Path
 ) -> None:
@@ -140,6 +143,7 @@ def without_the_place(said: str) -> list[str]:
     return [line for line in lines if not re.match(r"\d{4}-\d\d-\d\d ", line)]
 
 
+@pytest.mark.slow
 def test_a_study_that_is_cancelled_meanwhile_is_not_finished(home: Path, head: str, elsewhere: Path) -> None:
     own_job(elsewhere, spec=SPEC)
     made = finish(start_command("create-study", "fit.toml", folder=elsewhere, url=head))
@@ -151,6 +155,7 @@ def test_a_study_that_is_cancelled_meanwhile_is_not_finished(home: Path, head: s
     assert done.stdout.endswith("not finished: 0/2 cells, 2 waiting, cancelled; the same command goes on\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "folder", "told"),
     [
@@ -173,6 +178,7 @@ def test_folders_that_cannot_serve_are_refused_before_the_study_is_made(
     assert study_names(open_file(home)) == []
 
 
+@pytest.mark.slow
 def test_the_token_reaches_the_workers_and_nobody_else(home: Path, head: str, elsewhere: Path) -> None:
     made = finish(start_command("token", "add", "me", "--role", "admin", folder=home))
     token = made.stdout.strip()

@@ -59,6 +59,7 @@ AMBIGUOUS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 def test_a_request_that_two_readers_may_understand_differently_is_refused(
     head: RunningHead, asks: bytes, sent: bytes
@@ -110,6 +111,7 @@ def test_a_body_is_not_compressed(head: RunningHead, encoding: str) -> None:
             assert (answer.status_code, said(answer)) == (415, "a body is not compressed")
 
 
+@pytest.mark.slow
 def test_a_body_is_bounded_and_says_its_length(head: RunningHead, asks: bytes) -> None:
     declared = b"Content-Length: %d\r\n\r\n" % (bodies.LONGEST_JSON + 1)
     assert statuses(head.answer_to(asks + declared)) == [413]

@@ -88,6 +88,7 @@ def worker(study: OpenStudy, link: TcpProxy, tmp_path: Path) -> SlowlyLinked:
     return worker
 
 
+@pytest.mark.slow
 def test_a_lease_outlasts_a_state_that_the_training_waits_for(worker: SlowlyLinked) -> None:
     checkpoint = worker.saved()
     with Heartbeat(worker.attempt.beat, BEAT, print):
@@ -104,6 +105,7 @@ def test_a_lease_outlasts_a_state_that_the_training_waits_for(worker: SlowlyLink
     assert [attempt.state for attempt in read_results(worker.study).attempts] == ["running", "waiting"]
 
 
+@pytest.mark.slow
 def test_a_lease_outlasts_a_state_that_is_sent_after_an_outage(link: TcpProxy, worker: SlowlyLinked) -> None:
     checkpoint = worker.saved()
     link.cut(reset=True)

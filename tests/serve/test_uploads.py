@@ -104,6 +104,7 @@ def test_a_length_that_lies_makes_no_file(attempt: Attempt) -> None:
         assert statuses(received(connection, 1)) in ([], [400])
 
 
+@pytest.mark.slow
 def test_a_file_that_trickles_is_given_up(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "SECONDS_FOR_A_PIECE", 0.3)
     with attempt.head.connect() as connection:  # each piece comes in time, and all of them do not

@@ -6,6 +6,8 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import finish, start_command
 from tests.support.own_jobs import own_job
 from tests.support.served import serving
@@ -36,6 +38,7 @@ def loaded_by(seen: Path) -> dict[int, set[str]]:
     return loaded
 
 
+@pytest.mark.slow
 def test_a_worker_loads_neither_optuna_nor_a_database_and_leaves_torch_to_its_training(
     tmp_path: Path,
 ) -> None:

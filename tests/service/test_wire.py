@@ -218,6 +218,7 @@ def test_results_after_the_wire_are_ranked_and_shown_alike(tmp_path: Path) -> No
     assert len(again.ranking) > 1
 
 
+@pytest.mark.slow
 @EACH_DAMAGE
 def test_each_answer_about_a_damaged_study_survives(
     undamaged_folder: Path, fresh_copy: Callable[[], Path], tmp_path: Path, each: int

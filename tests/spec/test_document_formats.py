@@ -157,6 +157,7 @@ def test_what_is_no_number_that_anybody_means_gets_no_remedy(tmp_path: Path, key
     assert "write" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["1e-3", "1.5e3", "1_0e-3", "1.e3", ".5e3", "-1e3", "+1_0.2_5E3", "089", "0089e1"]
 )

@@ -84,6 +84,7 @@ def test_a_damaged_file_is_told_with_what_can_be_saved(
     assert answer.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
     closed_study(tmp_path)
     lines = ["status tiny", "worker tiny", "create-study other.toml"]
@@ -93,6 +94,7 @@ def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
     assert said == [what + remedy, "2"] * len(lines)
 
 
+@pytest.mark.slow
 def test_a_read_only_file_can_be_looked_at_and_to_write_it_is_told(tmp_path: Path) -> None:
     closed_study(tmp_path)
     shell = f"mount --bind {STORED} {STORED} && mount -o remount,bind,ro {STORED}"
@@ -104,6 +106,7 @@ def test_a_read_only_file_can_be_looked_at_and_to_write_it_is_told(tmp_path: Pat
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("free", "line", "reason"),
     [

@@ -96,6 +96,7 @@ def test_the_epochs_of_0_5_0_are_seen(of_0_5_0: OpenStudy, tmp_path: Path) -> No
     assert [str(finding) for outcome in verification.broken for finding in outcome.findings] == []
 
 
+@pytest.mark.slow
 def test_a_worker_finishes_what_0_5_0_began(of_0_5_0: OpenStudy, command: Command, tmp_path: Path) -> None:
     assert version(of_0_5_0) == 0
     answer = command("worker", NAME, "--device", "cpu")

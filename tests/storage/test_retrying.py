@@ -180,6 +180,7 @@ print({str(attempt.state) for attempt in read_results(study).attempts}, len(read
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_for_a_while_ends_no_worker(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     answer = run_with_mounts("mount -t tmpfs -o size=2m none disk", ON_A_FULL_DISK, tmp_path)

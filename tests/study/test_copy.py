@@ -92,5 +92,6 @@ def test_a_study_deleted_before_the_copy_began_is_no_empty_copy(original: str, c
     assert optuna.get_all_study_names(copy) == []
 
 
+@pytest.mark.slow
 def test_a_killed_copy_leaves_nothing_and_can_be_made_again(original: str, copy: str) -> None:
     assert_that_a_killed_copy_leaves_nothing(original, copy)

@@ -103,6 +103,7 @@ def test_a_set_that_is_not_known_is_one_line(
     assert told.err.splitlines() == [f"mnist-tune: spec.toml: data.dataset: {answer}"]
 
 
+@pytest.mark.slow
 def test_a_search_over_another_set_ends_in_a_model_and_a_report_of_it(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_search_over_another_set_ends_in_a_model_and_a_report_of_it(
     assert "98.94" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_network")
 @pytest.mark.parametrize("arguments", [("worker", "tiny"), ("run", "spec.toml", "--workers", "1")])
 def test_without_its_images_a_study_is_refused_in_one_line(

@@ -94,6 +94,7 @@ def test_a_trial_that_gets_the_id_of_a_deleted_one_has_no_epochs(tmp_path: Path)
     assert [attempt.history for attempt in read_results(again).attempts] == [[]] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "name"), [("copy.db", "tiny"), (STORED, "twin")])
 def test_a_copy_that_stock_optuna_made_shows_the_accuracies_alone_and_says_so(
     tmp_path: Path, command: Command, file: str, name: str

@@ -17,6 +17,7 @@ from mnist_tune.contract.study import StorageAway
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
 from mnist_tune.queue.worker_registry import WorkerRow, read_registry
 from mnist_tune.results.reading import read_results
+from mnist_tune.serve import client
 from mnist_tune.serve.address import HeadAddress
 from mnist_tune.serve.client import Head
 from mnist_tune.serve.remote_study import RemoteStudy
@@ -67,9 +68,11 @@ class StudyBehindAHead:
         with closing(sqlite3.connect(str(self.study.storage.engine.url.database))) as other:
             other.execute("BEGIN IMMEDIATE")  # the head waits
             self.head.wait_at_most(SHORT)
-            for _attempt in range(2):
-                with pytest.raises(StorageAway, match="timed out"):
-                    call()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(client, "FILE_ANSWER_SECONDS", SHORT)
+                for _attempt in range(2):
+                    with pytest.raises(StorageAway, match="timed out"):
+                        call()
             self.head.wait_at_most(60)
             asking = threading.Thread(target=lambda: answers.append(call()))
             asking.start()

@@ -49,6 +49,7 @@ def by_its_own_watch(study: optuna.Study) -> None:
     fail_stale_trials(study)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize(
     "fail",
@@ -111,6 +112,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_cell_is_tried_again_though_what_nobody_needs_of_its_last_attempt_is_damaged(
     tmp_path: Path, damage: str
@@ -181,6 +183,7 @@ def test_a_workers_log_says_what_became_of_a_cell_that_stock_optuna_has_failed(
     assert len(read_results(study).complete) == 1 + lost
 
 
+@pytest.mark.slow
 def test_a_trial_that_stock_optuna_asked_for_and_forgot_comes_back_after_the_grace_period(
     tmp_path: Path,
 ) -> None:

@@ -21,6 +21,7 @@ from tests.support.stock_optuna import GRID_SPEC, broken_promises_of, train_one_
 from tests.support.studies import new_study, states, take, work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "name"), [("copy.db", "tiny"), ("studies.db", "twin")])
 def test_a_copy_that_stock_optuna_made_works_like_any_study(
     tmp_path: Path, command: Command, file: str, name: str

@@ -57,6 +57,7 @@ def n_complete(folder: Path) -> int:
     return len(read_results(open_study(open_file(folder), "tiny")).complete)
 
 
+@pytest.mark.slow
 def test_run_and_its_workers_import_nothing_from_the_current_folder(folder_of_decoys: Path) -> None:
     answer = run_as_users_do(folder_of_decoys, "run", "spec.toml", "--workers", "1")
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout

@@ -144,6 +144,7 @@ def dashboard(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     process.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_the_stock_dashboard_shows_the_queue_while_a_worker_runs(
     tmp_path: Path, dashboard: Callable[[str], Any]
 ) -> None:

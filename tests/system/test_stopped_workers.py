@@ -42,6 +42,7 @@ def test_a_stopped_worker_gives_its_cell_back_and_exits_with_3(
     }
 
 
+@pytest.mark.slow
 def test_a_stop_that_all_processes_of_a_run_are_told_loses_no_epoch(tmp_path: Path) -> None:
     spec = str(write_spec(tmp_path, LONG_TRIAL.replace("300", "1200")))
     run = start_command("run", spec, folder=tmp_path, environment=BY_EXEC)

@@ -50,6 +50,7 @@ def test_sixteen_training_workers_make_exactly_eight_trials(tmp_path: Path) -> N
     assert all(len(attempt.history) == 2 for attempt in results.attempts)
 
 
+@pytest.mark.slow
 def test_many_create_study_at_once_on_a_fresh_file_make_one_set_of_cells(tmp_path: Path) -> None:
     spec = write_spec(tmp_path)
     creators = [start_command("create-study", str(spec), folder=tmp_path) for _ in range(8)]
@@ -74,6 +75,7 @@ def test_the_cell_of_a_killed_worker_is_run_by_another(tmp_path: Path) -> None:
     assert (retried.state, retried.cell, retried.attempt) == ("complete", 0, 2)
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_killed_run_give_their_cells_back_and_leave(tmp_path: Path) -> None:
     killed = start_command("run", str(write_spec(tmp_path, LONG_TRIAL)), folder=tmp_path)
     wait_until((tmp_path / "studies.db").exists)

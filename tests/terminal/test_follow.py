@@ -35,6 +35,7 @@ def assert_is_a_log(text: str) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_a_run_and_a_watch_write_a_line_per_event_into_a_pipe(tmp_path: Path, mnist_directory: Path) -> None:
     spec = TINY_SPEC.replace('optimizer = ["Adam", "SGD"]\n', "").replace("[64, 128]", "[64]")
     new_study(tmp_path, spec)

@@ -192,6 +192,7 @@ def test_a_time_without_a_zone_is_not_stored(study: OpenStudy) -> None:
         session.execute(naive)
 
 
+@pytest.mark.slow
 def test_times_are_told_alike_in_every_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study_of(tmp_path, FOLD)
     monkeypatch.setenv("TZ", "Europe/Berlin")

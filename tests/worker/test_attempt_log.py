@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 
+import pytest
+
 from mnist_tune.worker.attempt_log import MAX_PRINTED, AttemptLog
 
 
@@ -51,6 +53,7 @@ def test_all_lines_of_the_worker_are_kept_with_the_newest_of_the_job() -> None:
     assert (few, last) == ("the job has printed 199,999 lines more, which are left out", "| 99 1999")
 
 
+@pytest.mark.slow
 def test_what_is_printed_takes_little_memory_whatever_its_form() -> None:
     for piece in (b"\n", b"x", b"x\r", b"\xff" * 65_536, b"\xff\n" * 30_000, b"a line\n"):
         log = AttemptLog()

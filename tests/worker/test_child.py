@@ -120,6 +120,7 @@ def test_a_checkpoint_that_is_gone_or_damaged_means_the_first_epoch_and_is_said(
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_lost_lease_frees_the_process_at_the_next_batch(attempts_of: AttemptsOf) -> None:
     this = attempts_of(TINY_SPEC.replace("epochs = 2", "epochs = 300"))
     attempt = this.attempt()
@@ -132,6 +133,7 @@ def test_a_lost_lease_frees_the_process_at_the_next_batch(attempts_of: AttemptsO
     following.run(following.attempt())
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_leaves_nothing_to_the_next_though_the_process_is_an_epoch_ahead(
     attempts_of: AttemptsOf,
 ) -> None:
@@ -166,6 +168,7 @@ def test_a_diverging_trial_fails_as_non_finite_and_the_process_goes_on(attempts_
     assert this.process.is_running
 
 
+@pytest.mark.slow
 def test_training_needs_no_optuna() -> None:
     import subprocess
     import sys

@@ -21,6 +21,7 @@ from tests.support.specs import TINY_SPEC
 from tests.support.trained_attempts import FIVE_EPOCHS, attempts_in, start_training_process
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_why_a_training_process_died_is_in_the_failure_and_the_log(
         assert not process.is_running
 
 
+@pytest.mark.slow
 def test_a_process_that_refuses_after_a_restart_makes_room_for_the_next(
     tmp_path: Path, mnist_directory: Path
 ) -> None:

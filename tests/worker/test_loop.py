@@ -38,6 +38,7 @@ def test_a_worker_leaves_after_as_many_trials_as_it_was_told(tmp_path: Path) -> 
     assert read_results(study).cells.waiting == 5
 
 
+@pytest.mark.slow
 def test_an_extra_worker_on_a_finished_study_runs_nothing(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     work_off(study, run_one_epoch)
@@ -157,6 +158,7 @@ def test_a_worker_that_lost_its_lease_abandons_the_trial_and_goes_on(tmp_path: P
     assert not any("Traceback" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_worker_stands_by_while_others_run_the_last_cell_and_takes_it_when_it_comes_back(
     tmp_path: Path,
 ) -> None:

@@ -179,6 +179,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "ignored"),
     [("typer", False), ("mnist_tune.cli.studies", False), ("sqlalchemy", False), ("typer", True)],

@@ -87,6 +87,7 @@ def worker(tmp_path: Path) -> Fixture:
     return Fixture(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_heartbeat_goes_on_while_a_state_takes_longer_than_the_lease_lasts(worker: Fixture) -> None:
     checkpoint = worker.epoch_done_while_away(1)
     worker.slow.may_end.clear()
@@ -102,6 +103,7 @@ def test_a_heartbeat_goes_on_while_a_state_takes_longer_than_the_lease_lasts(wor
     worker.lease.check()
 
 
+@pytest.mark.slow
 def test_the_end_of_a_trial_waits_for_a_state_that_is_on_its_way(worker: Fixture) -> None:
     worker.epoch_done_while_away(1)
     worker.slow.may_end.clear()
@@ -123,6 +125,7 @@ def test_the_end_of_a_trial_waits_for_a_state_that_is_on_its_way(worker: Fixture
     assert worker.states.keys() == []
 
 
+@pytest.mark.slow
 def test_a_heartbeat_goes_on_while_the_end_of_a_trial_is_asked_for_again_and_again(worker: Fixture) -> None:
     worker.attempt.trial.epoch_done(made_epoch(1, 50.0), last=True)  # to be stored with the end
     ask = StorageRetry(60, print, hurry=lambda: False)

@@ -53,6 +53,7 @@ def test_adam_leaves_what_is_of_sgd_alone_and_nesterov_without_momentum_is_plain
     assert plain.defaults["nesterov"] is False
 
 
+@pytest.mark.slow
 def test_a_worker_does_not_import_pytorchs_compiler() -> None:
     code = """
 import io, itertools, sys, torch

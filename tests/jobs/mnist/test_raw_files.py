@@ -229,6 +229,7 @@ def test_a_download_that_fails_is_one_clear_line(tmp_path: Path) -> None:
     assert list((tmp_path / "data").glob(".download-*")) == []
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_does_not_fit_torch_is_in_nobodys_way_until_it_is_to_download(
     mnist_directory: Path, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_without_validation_images_there_are_no_validation_numbers(
         assert (metrics["validation_loss"], metrics["validation_accuracy"]) == (None, None)
 
 
+@pytest.mark.slow
 @BOTH_PRECISIONS
 def test_an_averaged_model_is_what_validation_measures_and_what_is_kept(
     images: tuple[LabeledImages, LabeledImages], precision: Precision
@@ -158,6 +159,7 @@ def test_a_config_that_contradicts_the_runtime_is_refused(
         Trainer(TrainingConfig(precision="bf16"), FP32, *images)
 
 
+@pytest.mark.slow
 def test_training_imports_nothing_of_the_service() -> None:
     code = """
 import sys
