@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -152,11 +152,14 @@ class NamedHead:
             raise UserError("--checkpoints, --artifacts: the head keeps the files of trials; leave them out")
         return RemoteStudies(self.asked(PEOPLE_WAIT))
 
-    def asked(self, answers_within: float | None = None) -> Head:
-        """The head as it is asked; an answer that comes later (seconds) counts as none."""
+    def asked(self, answers_within: float | None = None, hurry: Callable[[], bool] = lambda: False) -> Head:
+        """The head as it is asked; an answer that comes later (seconds) counts as none.
+
+        `hurry`: whether what takes long is to be given up now.
+        """
         from mnist_tune.serve.client import ANSWER_SECONDS, Head
 
-        return Head(self._address, answers_within=answers_within or ANSWER_SECONDS)
+        return Head(self._address, answers_within=answers_within or ANSWER_SECONDS, hurry=hurry)
 
 
 def named_by(text: str, source: str) -> NamedDatabase | NamedHead:

@@ -96,6 +96,7 @@ def study_for_workers(
 
     found.refuse_folders(artifacts)
     check_spool(parent := spool_parent(checkpoints))
-    head, usual = found.asked(), LeaseSettings().storage_timeout  # the study's own is not known yet
+    head = found.asked(hurry=lambda: stop.times > 1)
+    usual = LeaseSettings().storage_timeout  # the study's own is not known yet
     with spool(parent) as folder:
         yield answer_before_work(lambda: RemoteStudy(head, name, folder), usual, stop, log)
