@@ -127,6 +127,11 @@ class Queue:
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
 
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `put_back_stale` would look at heartbeats now."""
+        return self._returns.is_time_to_look
+
     def put_back_stale(self) -> dict[int, str]:
         """Fail silent attempts and put their cells back; what happened, by trial number. See `Returns`."""
         return self._returns.put_back_stale()

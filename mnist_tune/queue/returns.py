@@ -36,6 +36,11 @@ class Returns:
         self._grace_period = now.spec.lease.grace_period
         self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), self._grace_period)
 
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `put_back_stale` would look at heartbeats now."""
+        return self._watch.is_due
+
     def fail(
         self,
         trial_id: int,

@@ -86,6 +86,11 @@ class DirectStudy:
     def state_folder(self) -> Path:
         return self._states.path
 
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `put_back_stale` would look at heartbeats now."""
+        return self._queue.is_time_to_look
+
     def check_folders(self) -> list[str]:
         return check_folders(self._folders.checkpoints.path, self._folders.artifacts.path)
 
