@@ -16,6 +16,7 @@ from mnist_tune.contract import wire
 from mnist_tune.contract.study import StorageAway, StorageFailed
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.serve.address import HeadAddress
+from mnist_tune.serve.cut_links import notice_cuts
 from mnist_tune.serve.pinned import PASSING, pinned_context
 from mnist_tune.serve.sending import GIVEN_UP, PIECE, URGENT_SECONDS, digest, pieces, unless_hurried
 from mnist_tune.text.wording import first_line
@@ -33,6 +34,7 @@ For so long may a part of it wait too: a system has megabytes in hand before it 
 """
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
+CUTS_NOTICED = {"trace": notice_cuts}
 JSON, FILE = "application/json", "application/octet-stream"
 CORRECT = "write the address that 'mnist-tune serve' has printed"
 
@@ -101,7 +103,10 @@ class Head:
     def fetch(self, path: str, query: Mapping[str, str], sink: BinaryIO) -> None:
         """Write the answer, which is a file, to `sink`. Raises as `post`, and OSError as `send`."""
         try:
-            with self._client().stream("GET", path, params=query, timeout=self._timeout_now()) as answer:
+            asked = self._client().stream(
+                "GET", path, params=query, timeout=self._timeout_now(), extensions=CUTS_NOTICED
+            )
+            with asked as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     self._check(answer)
@@ -135,7 +140,8 @@ class Head:
 
     def _ask(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
         try:
-            answer = self._client().request(method, path, timeout=timeout, **what)
+            client = self._client()
+            answer = client.request(method, path, timeout=timeout, extensions=CUTS_NOTICED, **what)
         except httpx.HTTPError as error:
             raise self._away(error) from None
         except (httpx.InvalidURL, UnicodeError):  # of a name that no machine can have
@@ -191,7 +197,8 @@ class Head:
                 f"{where}: does not speak TLS as this machine does ({problem.reason}); "
                 "write http:// for a head without a certificate"
             )
-        if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and where.startswith("http:"):
+        is_unclear = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
+        if is_unclear and where.startswith("http:") and not self._has_answered:
             why += " (for a head with a certificate write https://)"
         if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
             return self.no_head(why)
