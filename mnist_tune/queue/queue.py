@@ -27,7 +27,7 @@ from mnist_tune.queue.cells import (
     claimed_before,
     read_cell,
     unexplained,
-    without_older_pointer,
+    without_what_is_older,
 )
 from mnist_tune.queue.control import is_control, read_control
 from mnist_tune.queue.current_spec import CurrentSpec
@@ -91,13 +91,14 @@ class Queue:
     def record(self, claim: Claim, **notes: Unpack[Notes]) -> None:
         """Store attributes, intermediate values and epochs of the attempt, and renew the lease.
 
-        A call that a slow network delivers after a newer one does not take the pointer to the newer state.
+        A call that a slow network delivers after a newer one takes neither the pointer to the newer state nor
+        what was said since of unsaved files.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
         with self._storage.guarded(claim.trial_id, claim.token) as session:
-            put(session, claim.trial_id, **without_older_pointer(session, claim.trial_id, notes))
+            put(session, claim.trial_id, **without_what_is_older(session, claim.trial_id, notes))
             beat(session, claim.trial_id)
 
     def complete(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
