@@ -66,16 +66,19 @@ def serve(
     """
     from mnist_tune.processes import standard_streams
     from mnist_tune.serve.gate import Gate
-    from mnist_tune.serve.opening import Encryption, opened
+    from mnist_tune.serve.opening import Encryption, door, opened
     from mnist_tune.serve.room import Room
     from mnist_tune.serve.server import Server
+    from mnist_tune.storage.engine import storage_url
     from mnist_tune.study.store import study_names
 
     standard_streams.work_on()
-    kept, folders = storages.storage(storage, create=True), storages.folders(storage, checkpoints, artifacts)
-    encryption = Encryption(not no_tls, tls_cert, tls_key)
+    url, folders = storage_url(storage), storages.folders(storage, checkpoints, artifacts)
+    # Before a database is made: a start that fails leaves nothing.
+    its_door = door(url, host, port, tokens, Encryption(not no_tls, tls_cert, tls_key))
+    kept = storages.storage(storage, create=True)
     is_read = sys.stdout.isatty()
-    opening = opened(kept.engine.url, host, port, tokens, encryption, may_show_tokens=is_read)
+    opening = opened(url, its_door, may_show_tokens=is_read)
 
     def log(line: str) -> None:
         options.say(f"{stamp(on_terminal=is_read)} {line}")

@@ -7,6 +7,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -117,6 +118,27 @@ def test_a_port_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path, command: 
         assert answer.code == 2
         assert not list(tmp_path.glob("*.tokens"))
         assert is_well(head)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--port", "{port}"), "--port: cannot listen on "),
+        (("--host", "no.such.name.invalid"), "--host: 'no.such.name.invalid' is no address or name"),
+        (("--port", "0", "--tls-cert", "none.pem", "--tls-key", "none.key"), "none.pem: "),
+        (("--port", "0", "--tls-cert", "none.pem"), "serve: --tls-cert and --tls-key belong together"),
+        (("--port", "0", "--no-tls", "--tls-cert", "a", "--tls-key", "b"), "serve: --no-tls leaves "),
+    ],
+)
+def test_a_start_that_fails_leaves_nothing(
+    tmp_path: Path, command: Command, options: tuple[str, ...], told: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        answer = command("serve", *(option.format(port=port) for option in options))
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"mnist-tune: {told}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how_to_make_one(
@@ -233,10 +255,14 @@ def test_a_token_is_in_no_traceback_and_no_message(tmp_path: Path) -> None:
     )
     assert made.returncode == 0, made.stderr
     with served(tmp_path) as head:
-        for url in (f"http://127.0.0.1:{head.port}", "http://127.0.0.1:1", f"https://127.0.0.1:{head.port}"):
+        for url, asks in (
+            (f"http://127.0.0.1:{head.port}", "worker"),
+            ("http://127.0.0.1:1", "status"),  # a worker would wait for it
+            (f"https://127.0.0.1:{head.port}", "worker"),
+        ):
             environment = {"MNIST_TUNE_STORAGE": url, "MNIST_TUNE_TOKEN": token}
             done = finish(
-                pasted("mnist-tune --debug worker tiny", elsewhere(tmp_path), environment=environment)
+                pasted(f"mnist-tune --debug {asks} tiny", elsewhere(tmp_path), environment=environment)
             )
             assert done.returncode in (1, 2)
             assert token not in done.stdout + done.stderr

@@ -21,7 +21,7 @@ from mnist_tune.serve.address import HeadAddress
 from mnist_tune.serve.app import app
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
-from mnist_tune.serve.opening import Encryption, Opening, opened
+from mnist_tune.serve.opening import Encryption, Opening, door, opened
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.server import Server
@@ -89,7 +89,8 @@ def running(
     url = storage.engine.url
     tokens = Tokens(folder / "head.tokens")
     made = {role: tokens.add(f"a-{role}", role) for role in roles}
-    opening = opened(url, host, 0, tokens.path, encryption or Encryption(), may_show_tokens=False)
+    its_door = door(url, host, 0, tokens.path, encryption or Encryption())
+    opening = opened(url, its_door, may_show_tokens=False)
     gate = Gate(opening.tokens, lines.append, without_tokens=True)
     room = room or Room([each.path for each in places], free_disk=0)
     server = Server(storage, places, gate, room, lines.append)
