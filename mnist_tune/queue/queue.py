@@ -68,7 +68,7 @@ class Queue:
             if claim is None and (token is None or not self._is_spent(session, token)):
                 claim = self._take(session, token or new_token(), worker)
         if claim is not None:
-            self._storage.claims[claim.trial_id] = claim.token
+            self._storage.keep_claim(claim.trial_id, claim.token)
             self._given[claim.token] = claim.trial_id
             if len(self._given) > TOKENS_IN_MIND:
                 del self._given[next(iter(self._given))]
@@ -123,7 +123,6 @@ class Queue:
         Returns False, and changes nothing, if the lease was lost.
         """
         failed = self._returns.fail(claim.trial_id, failure, claimed_with(claim.token), system)
-        self._storage.claims.pop(claim.trial_id, None)
         return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
@@ -165,7 +164,7 @@ class Queue:
             with self._storage.guarded(claim.trial_id, claim.token) as session:
                 put(session, claim.trial_id, **notes)
                 end(session, claim.trial_id, state, [value])
-            self._storage.claims.pop(claim.trial_id, None)  # a head has those of all its workers
+            self._storage.claims.pop(claim.trial_id, None)
         except UpdateFinishedTrialError:
             if not self._ended_as(claim, state, has_attribute(system_attributes, RESULT, result)):
                 raise

@@ -54,7 +54,9 @@ class Returns:
             if not fail(session, trial_id, failure, still):
                 return None
             put(session, trial_id, system=system or {})
-            return self._put_back(session, trial_id, failure.kind)
+            its_cell = self._put_back(session, trial_id, failure.kind)
+        self._storage.claims.pop(trial_id, None)  # a head has those of all its workers
+        return its_cell
 
     def put_back_stale(self) -> dict[int, str]:
         """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.

@@ -125,7 +125,7 @@ class DirectStudy:
 
     @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:
-        self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
+        self._study.storage.keep_claim(claim.trial_id, claim.token)  # Optuna's samplers write what they draw
         if self.spec.search.grid is None:  # an earlier call may have drawn them, whose answer was lost
             claim = replace(claim, parameters=self._queue.parameters(claim))
         return self._guide().parameters(claim)
