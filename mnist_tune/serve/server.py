@@ -22,6 +22,7 @@ from mnist_tune.serve.watch import Watch
 from mnist_tune.serve.writer import Writer
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.study.exchange import clear_up_copies
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.signals import ignored_signals, take_over
 
@@ -53,6 +54,8 @@ class Server:
 
         `certificate`: the PEM files of a certificate and its key, for TLS.
         """
+        with contextlib.suppress(OSError):  # what is left does no harm
+            clear_up_copies(self._folders)
         with Writer(self._storage) as writer, _in_one_line(self._log):
             config = self._config(Desk(self._storage, self._folders, writer), certificate)
             self._server = _Uvicorn(config, self._connections)

@@ -7,7 +7,6 @@ import pty
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -118,27 +117,6 @@ def test_a_port_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path, command: 
         assert answer.code == 2
         assert not list(tmp_path.glob("*.tokens"))
         assert is_well(head)
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (("--port", "{port}"), "--port: cannot listen on "),
-        (("--host", "no.such.name.invalid"), "--host: 'no.such.name.invalid' is no address or name"),
-        (("--port", "0", "--tls-cert", "none.pem", "--tls-key", "none.key"), "none.pem: "),
-        (("--port", "0", "--tls-cert", "none.pem"), "serve: --tls-cert and --tls-key belong together"),
-        (("--port", "0", "--no-tls", "--tls-cert", "a", "--tls-key", "b"), "serve: --no-tls leaves "),
-    ],
-)
-def test_a_start_that_fails_leaves_nothing(
-    tmp_path: Path, command: Command, options: tuple[str, ...], told: str
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        answer = command("serve", *(option.format(port=port) for option in options))
-    assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith(f"mnist-tune: {told}")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how_to_make_one(
