@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mnist_tune.errors import UserError
 from mnist_tune.launch.request import OnlyHere
-from mnist_tune.storage.named import ENVIRONMENT_VARIABLE, named_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE, STORAGES, named_storage
 
 if TYPE_CHECKING:  # who asks a head loads no database
     from sqlalchemy.engine import URL
@@ -174,7 +174,7 @@ def named_by(text: str, source: str) -> NamedDatabase | NamedHead:
         return NamedHead(HeadAddress.parse(text, source))
     from mnist_tune.storage.engine import parse_url
 
-    return NamedDatabase(parse_url(text, source))
+    return NamedDatabase(parse_url(text, source, STORAGES))
 
 
 def storage_at(storage: Storage) -> NamedStorage:

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options, storages
-from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, StorageOption, TokensOption
+from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, DatabaseOption, TokensOption
 from mnist_tune.text.times import stamp
 
 GIGABYTE = 10**9
 
 
 def serve(
-    storage: StorageOption = None,
+    storage: DatabaseOption = None,
     host: Annotated[
         str,
         typer.Option("--host", help="The address or name to listen on; 0.0.0.0 lets other machines in."),
