@@ -69,10 +69,6 @@ class Head:
         """Ask again after so many seconds without an answer, if this is shorter than the default."""
         self._timeout = httpx.Timeout(min(ANSWER_SECONDS, seconds), connect=min(CONNECT_SECONDS, seconds))
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
-        """The answer to a question. Raises as `post`."""
-        return self._ask("GET", path, self._timeout_now(), params=query)
-
     def post(self, path: str, body: bytes) -> httpx.Response:
         """The answer to a JSON text.
 

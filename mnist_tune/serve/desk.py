@@ -16,7 +16,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.at_work import present_studies
 from mnist_tune.study.direct import DirectStudy, told_to_workers
 from mnist_tune.study.open_study import OpenStudy
-from mnist_tune.study.store import open_study, study_names
+from mnist_tune.study.store import open_study
 
 T = TypeVar("T")
 
@@ -42,10 +42,6 @@ class Desk:
         self._unreadable: dict[str, tuple[str, float]] = {}
         """Why a study could not be opened, by name, and when that is to be tried again."""
         self._attend_at = 0.0
-
-    def names(self) -> Future[list[str]]:
-        """The names of the studies."""
-        return self._alone(told_to_workers(lambda: study_names(self._storage)))
 
     def open(self, name: str) -> Future[OpenedStudy]:
         """Open a study as it is now. The answer may be a UserError: there is none of this name."""

@@ -31,6 +31,10 @@ from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
 from tests.support.studies import folders
 
+NAMES = "/api/v1/people/study_names"
+"""Where the names of the studies are told to whoever may look, who sends this:"""
+ASKS = b"{}"
+
 
 @dataclass
 class RunningHead:
@@ -65,6 +69,11 @@ class RunningHead:
             with suppress(OSError):  # it need not take all of them
                 connection.sendall(sent)
             return received(connection, 1.0)
+
+    def asks(self, headers: str) -> bytes:
+        """A whole request for the names of the studies, with these headers beside its own."""
+        own = f"Content-Length: {len(ASKS)}\r\nConnection: close\r\n\r\n"
+        return f"POST {NAMES} HTTP/1.1\r\n{headers}{own}".encode() + ASKS
 
     def is_well(self) -> bool:
         """Whether it goes on answering."""
