@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from mnist_tune.api.storages import NamedStorage
+from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.hardware.placement import WORKERS_PER_GPU, Placement, check_device, local_places
 from mnist_tune.jobs.loading import provision
 from mnist_tune.processes import fork_server
@@ -65,8 +67,10 @@ class LocalRun:
         return follow(read, self.before, self.pool, start, stop, display)
 
 
-def prepare(storage: NamedStorage, given: GivenSpec, wanted: LocalWorkers) -> LocalRun:
-    """Check that workers can work here, then find or create the study.
+def prepare(
+    storage: NamedStorage, given: GivenSpec, wanted: LocalWorkers, say: Callable[[str], None]
+) -> LocalRun:
+    """Check that workers can work here, then find or create the study. A storage that is away is waited for.
 
     Raises:
         UserError: no such device, a folder that cannot keep files, or another study of this name.
@@ -78,8 +82,9 @@ def prepare(storage: NamedStorage, given: GivenSpec, wanted: LocalWorkers) -> Lo
     warnings = storage.check_folders(wanted.checkpoints, wanted.artifacts)
     service = storage.service(create=True)
     name = given.spec.study.name
-    created = service.create(given.spec, given.remarks)
-    before = service.results(name)
+    ask = StorageRetry(given.spec.lease.storage_timeout, say, hurry=lambda: False)
+    created = ask(lambda: service.create(given.spec, given.remarks))
+    before = ask(lambda: service.results(name))
     arguments = worker_arguments(
         wanted.threads, wanted.data_dir, wanted.checkpoints, wanted.artifacts, given.job
     )

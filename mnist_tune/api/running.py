@@ -85,11 +85,11 @@ def run(
         _folder("checkpoints", checkpoints),
         _folder("artifacts", artifacts),
     )
-    prepared = prepare(storage_at(storage), read_spec(spec, name), wanted)
-    for note in prepared.created.notes:
-        warn_at_caller(visible(note))
     # Rich would show HTML, which the logs of notebooks do not keep.
     console = VisibleConsole(width=WIDTH, soft_wrap=True, force_jupyter=False, quiet=not progress)
+    prepared = prepare(storage_at(storage), read_spec(spec, name), wanted, console.print)
+    for note in prepared.created.notes:
+        warn_at_caller(visible(note))
     console.print(prepared.opening())
     for warning in prepared.warnings:
         console.print(f"warning: {warning}")

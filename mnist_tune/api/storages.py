@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mnist_tune.errors import UserError
 from mnist_tune.launch.request import OnlyHere
-from mnist_tune.storage.named import ENVIRONMENT_VARIABLE, named_storage
+from mnist_tune.storage.named import ENVIRONMENT_VARIABLE, STORAGES, named_storage
 
 if TYPE_CHECKING:  # who asks a head loads no database
     from sqlalchemy.engine import URL
@@ -152,11 +152,14 @@ class NamedHead:
             raise UserError("--checkpoints, --artifacts: the head keeps the files of trials; leave them out")
         return RemoteStudies(self.asked(PEOPLE_WAIT))
 
-    def asked(self, answers_within: float | None = None) -> Head:
-        """The head as it is asked; an answer that comes later (seconds) counts as none."""
+    def asked(self, answers_within: float | None = None, hurry: Callable[[], bool] = lambda: False) -> Head:
+        """The head as it is asked; an answer that comes later (seconds) counts as none.
+
+        `hurry`: whether what takes long is to be given up now.
+        """
         from mnist_tune.serve.client import ANSWER_SECONDS, Head
 
-        return Head(self._address, answers_within=answers_within or ANSWER_SECONDS)
+        return Head(self._address, answers_within=answers_within or ANSWER_SECONDS, hurry=hurry)
 
 
 def named_by(text: str, source: str) -> NamedDatabase | NamedHead:
@@ -171,7 +174,7 @@ def named_by(text: str, source: str) -> NamedDatabase | NamedHead:
         return NamedHead(HeadAddress.parse(text, source))
     from mnist_tune.storage.engine import parse_url
 
-    return NamedDatabase(parse_url(text, source))
+    return NamedDatabase(parse_url(text, source, STORAGES))
 
 
 def storage_at(storage: Storage) -> NamedStorage:

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options, storages
-from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, StorageOption
+from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, DatabaseOption
 
 
 def dashboard(
-    storage: StorageOption = None,
+    storage: DatabaseOption = None,
     host: Annotated[str, typer.Option("--host", help="The address or name to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 is any that is free.")] = 8080,
     allow_remote: Annotated[

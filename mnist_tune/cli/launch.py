@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,14 +86,17 @@ def launch(
 
     Example: mnist-tune launch seed-grid --on ray --workers 8 --address auto
     """
+    from mnist_tune.contract.retrying import StorageRetry
     from mnist_tune.jobs.command.permitted import digest
     from mnist_tune.launch.request import LaunchRequest, engine_options
+    from mnist_tune.spec.sections import LeaseSettings
     from mnist_tune.worker.consent import job_at_hand, permitted_job
     from mnist_tune.worker.pool import worker_arguments
 
     named, service = storages.named(storage), storages.service(storage)
     named.refuse_folders(artifacts)
-    results = service.results(study)
+    ask = StorageRetry(LeaseSettings().storage_timeout, partial(options.say, err=True), hurry=lambda: False)
+    results = ask(lambda: service.results(study))
     wanted = results.spec.job
     at_hand = job_at_hand(job, allow_command, digest(wanted))
     if wanted.name is None:
@@ -123,7 +127,7 @@ def launch(
     elif on is EngineName.RAY:
         _on_ray(service, results, order, address, told, as_json)
     else:
-        _on_slurm(service.uid(study), order, address, time, told, as_json)
+        _on_slurm(ask(lambda: service.uid(study)), order, address, time, told, as_json)
 
 
 def _on_ray(

@@ -16,6 +16,7 @@ from mnist_tune.cli import storages
 from mnist_tune.cli.names import complete_spec, complete_study
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.processes import standard_streams
+from mnist_tune.storage.named import DATABASES, STORAGES
 from mnist_tune.text.visible import visible
 
 if TYPE_CHECKING:
@@ -83,16 +84,23 @@ OnlyStudyArgument = Annotated[
         autocompletion=complete_study,
     ),
 ]
+STORAGE_DEFAULT = "Default: $MNIST_TUNE_STORAGE, else sqlite:///mnist-tune.db in the current folder."
 _storage_option = partial(
-    typer.Option,
-    metavar="URL",
-    help="sqlite:///FILE.db or postgresql://USER@HOST/DATABASE. Default: $MNIST_TUNE_STORAGE, "
-    "else sqlite:///mnist-tune.db in the current folder.",
-    show_default=False,
+    typer.Option, metavar="URL", help=f"{STORAGES}. {STORAGE_DEFAULT}", show_default=False
 )
 StorageOption = Annotated[str | None, _storage_option("--storage")]
 # With both names, so that an error's advice about --storage can be followed.
 FromOption = Annotated[str | None, _storage_option("--from", "--storage")]
+# For commands that need the database itself.
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help=f"The database itself, not a head: {DATABASES}. {STORAGE_DEFAULT}",
+        show_default=False,
+    ),
+]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Another name than the spec's.", show_default=False)
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -73,7 +74,7 @@ def run(
     storages.tame_optuna()
     loaded = options.spec(spec, name)
     wanted = LocalWorkers(workers, per_gpu, device, threads, data_dir, checkpoints, artifacts)
-    prepared = prepare(storages.named(storage), loaded, wanted)
+    prepared = prepare(storages.named(storage), loaded, wanted, partial(options.say, err=True))
     out = options.console(to_stderr=as_json)
     out.print(prepared.opening())
     options.say_notes(prepared.created.notes)

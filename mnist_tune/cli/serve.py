@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from mnist_tune.cli import options, storages
-from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, StorageOption, TokensOption
+from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, DatabaseOption, TokensOption
 from mnist_tune.text.times import stamp
 
 GIGABYTE = 10**9
 
 
 def serve(
-    storage: StorageOption = None,
+    storage: DatabaseOption = None,
     host: Annotated[
         str,
         typer.Option("--host", help="The address or name to listen on; 0.0.0.0 lets other machines in."),
@@ -66,16 +66,19 @@ def serve(
     """
     from mnist_tune.processes import standard_streams
     from mnist_tune.serve.gate import Gate
-    from mnist_tune.serve.opening import Encryption, opened
+    from mnist_tune.serve.opening import Encryption, door, opened
     from mnist_tune.serve.room import Room
     from mnist_tune.serve.server import Server
+    from mnist_tune.storage.engine import storage_url
     from mnist_tune.study.store import study_names
 
     standard_streams.work_on()
-    kept, folders = storages.storage(storage, create=True), storages.folders(storage, checkpoints, artifacts)
-    encryption = Encryption(not no_tls, tls_cert, tls_key)
+    url, folders = storage_url(storage), storages.folders(storage, checkpoints, artifacts)
+    # Before a database is made: a start that fails leaves nothing.
+    its_door = door(url, host, port, tokens, Encryption(not no_tls, tls_cert, tls_key))
+    kept = storages.storage(storage, create=True)
     is_read = sys.stdout.isatty()
-    opening = opened(kept.engine.url, host, port, tokens, encryption, may_show_tokens=is_read)
+    opening = opened(url, its_door, may_show_tokens=is_read)
 
     def log(line: str) -> None:
         options.say(f"{stamp(on_terminal=is_read)} {line}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mnist_tune.service.calls import StudiesForPeople
     from mnist_tune.storage.guarded import GuardedStorage
     from mnist_tune.study.open_study import OpenStudy
+    from mnist_tune.worker.signals import StopRequest
 
 
 def named(url: str | None) -> NamedDatabase | NamedHead:
@@ -68,13 +69,19 @@ def study(name: str, url: str | None) -> OpenStudy:
 
 @contextmanager
 def study_for_workers(
-    name: str, url: str | None, checkpoints: Path | None, artifacts: Path | None
+    name: str,
+    url: str | None,
+    checkpoints: Path | None,
+    artifacts: Path | None,
+    stop: StopRequest,
+    log: Callable[[str], None],
 ) -> Iterator[StudyForWorkers]:
-    """Open a study as a worker sees it.
+    """Open a study as a worker sees it. If its head is away, this waits for it until `stop`.
 
     Raises:
         UserError: there is no such study, or the head keeps the files and a folder for them was named.
         MnistTuneError: the study is damaged, or its storage does not answer.
+        Interrupted: the worker was asked to stop meanwhile.
     """
     found = named(url)
     if isinstance(found, NamedDatabase):
@@ -84,8 +91,12 @@ def study_for_workers(
         return
     from mnist_tune.serve.remote_study import RemoteStudy
     from mnist_tune.serve.spool import check_spool, spool, spool_parent
+    from mnist_tune.spec.sections import LeaseSettings
+    from mnist_tune.worker.assembly import answer_before_work
 
     found.refuse_folders(artifacts)
     check_spool(parent := spool_parent(checkpoints))
+    head = found.asked(hurry=lambda: stop.times > 1)
+    usual = LeaseSettings().storage_timeout  # the study's own is not known yet
     with spool(parent) as folder:
-        yield RemoteStudy(found.asked(), name, folder)
+        yield answer_before_work(lambda: RemoteStudy(head, name, folder), usual, stop, log)

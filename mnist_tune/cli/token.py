@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_tune.cli import options
-from mnist_tune.cli.options import JsonOption, StorageOption, TokensOption
+from mnist_tune.cli.options import DatabaseOption, JsonOption, TokensOption
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.processes import standard_streams
 from mnist_tune.serve.roles import Role
@@ -40,7 +40,7 @@ def add(
             "--role", help="A viewer looks, a worker works too, an admin may do all.", show_default=False
         ),
     ],
-    storage: StorageOption = None,
+    storage: DatabaseOption = None,
     tokens: TokensOption = None,
 ) -> None:
     """Make a token, and print it: only now, since its hash alone is kept.
@@ -63,7 +63,7 @@ def add(
 
 
 @app.command("list")
-def list_(storage: StorageOption = None, tokens: TokensOption = None, as_json: JsonOption = False) -> None:
+def list_(storage: DatabaseOption = None, tokens: TokensOption = None, as_json: JsonOption = False) -> None:
     """List the tokens by their names, never what they are.
 
     Example: mnist-tune token list
@@ -82,7 +82,7 @@ def list_(storage: StorageOption = None, tokens: TokensOption = None, as_json: J
 
 
 @app.command("revoke")
-def revoke(name: NameArgument, storage: StorageOption = None, tokens: TokensOption = None) -> None:
+def revoke(name: NameArgument, storage: DatabaseOption = None, tokens: TokensOption = None) -> None:
     """Forget a token: a head that is running refuses it from the next request on.
 
     Example: mnist-tune token revoke gpu-1

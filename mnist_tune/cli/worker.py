@@ -64,7 +64,7 @@ def worker(
     from mnist_tune.processes import fork_server, standard_streams
     from mnist_tune.processes.new_process import refuse_version
     from mnist_tune.worker.child import TrainingProcess
-    from mnist_tune.worker.signals import StopRequest
+    from mnist_tune.worker.signals import Interrupted, StopRequest
 
     if pooled and (refusal := refuse_version(pooled)):
         raise UserError(refusal)
@@ -80,20 +80,26 @@ def worker(
 
     with TrainingProcess() as process:
         process.start()  # it loads torch while this process loads Optuna
-        from mnist_tune.worker.assembly import Equipment, run_worker
+        from mnist_tune.worker.assembly import Equipment, answer_before_work, run_worker
         from mnist_tune.worker.consent import job_at_hand
         from mnist_tune.worker.loop import Ended
 
-        with study_for_workers(study, storage, checkpoints, artifacts) as opened:
-            at_hand = job_at_hand(job, allow_command, command_digest)
-            equipment = Equipment(device, threads, data_dir, at_hand)
-            ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
+        try:
+            with study_for_workers(study, storage, checkpoints, artifacts, stop, log) as opened:
+                at_hand = job_at_hand(job, allow_command, command_digest)
+                equipment = Equipment(device, threads, data_dir, at_hand)
+                ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
+        except Interrupted:
+            log(f"leaving: {stop.reason}")
+            raise typer.Exit(STOPPED) from None
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
     if ended is Ended.FAILING:
         raise typer.Exit(FAILED)
     if ended is Ended.FINISHED and not pooled:
-        missing = storages.service(storage).missing(study)  # results would load Optuna, also from a head
+        missing = answer_before_work(  # results would load Optuna, also from a head
+            lambda: storages.service(storage).missing(study), opened.spec.lease.storage_timeout, stop, log
+        )
         for what, count in asdict(missing).items():
             if count:
                 log(f"{what} are missing: see mnist-tune status {study}")

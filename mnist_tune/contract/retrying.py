@@ -13,6 +13,8 @@ from mnist_tune.errors import MnistTuneError
 T = TypeVar("T")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds
+LOOK_SECONDS = 0.05
+"""How often a pause looks whether there is a hurry."""
 
 
 def away(error: Exception) -> str | None:
@@ -68,9 +70,15 @@ class StorageRetry:
                 # Random pauses, so that workers do not all ask at once; the last one ends when the time is
                 # over.
                 left = max(0.0, away_since + self._seconds - now)
-                time.sleep(min(pause * random.uniform(0.5, 1.0), left))
+                self._wait(min(pause * random.uniform(0.5, 1.0), left))
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 if away_since is not None:
                     self._log(f"the storage answers again, after {time.monotonic() - away_since:.1f} s")
                 return answer
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for so many seconds, or until there is a hurry."""
+        end = time.monotonic() + seconds
+        while not self._hurry() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_SECONDS))

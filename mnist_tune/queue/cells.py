@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from mnist_tune.files.checkpoints import is_older
 from mnist_tune.records.parameters import distribution, external
 from mnist_tune.records.values import parse
 from mnist_tune.storage.engine import utc_now
-from mnist_tune.storage.keys import CELL, CHECKPOINT, CLAIM, FAILURE, FAILURES
+from mnist_tune.storage.keys import CELL, CHECKPOINT, CLAIM, FAILURE, FAILURES, NOT_KEPT, REMARK
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import (
     parameters,
@@ -29,8 +29,8 @@ from mnist_tune.storage.optuna_internals import (
 from mnist_tune.storage.statements import UNFINISHED
 
 PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
-POINTER_OF = select(system_attributes.c.value_json).where(
-    system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key == CHECKPOINT
+ATTRIBUTE_OF = select(system_attributes.c.value_json).where(
+    system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key == bindparam("of_key")
 )
 INHERITED_OF = select(system_attributes).where(
     system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key.in_([CHECKPOINT, FAILURES])
@@ -115,19 +115,31 @@ def read_cell(session: orm.Session, trial_id: int) -> Cell:
     return Cell(known, left, tuple(damage), tuple(problems))
 
 
-def without_older_pointer(session: orm.Session, trial_id: int, notes: Notes) -> Notes:
-    """The notes without a pointer to a state that is older than the one to which the attempt points."""
-    system = notes.get("system", {})
-    if CHECKPOINT not in system:
-        return notes
-    stored = session.execute(POINTER_OF, {"of_trial": trial_id}).scalar()
+def without_what_is_older(session: orm.Session, trial_id: int, notes: Notes) -> Notes:
+    """The notes without a pointer to an older state, and without an older remark, than are stored."""
+    if _is_older(session, trial_id, notes, CHECKPOINT, lambda given, known: is_older(given.key, known.key)):
+        notes = {**notes, "system": _without(CHECKPOINT, notes["system"])}
+    if _is_older(session, trial_id, notes, REMARK, lambda given, known: given < known):
+        system, user = _without(REMARK, notes["system"]), _without(NOT_KEPT, notes.get("user", {}))
+        notes = {**notes, "system": system, "user": user}
+    return notes
+
+
+def _is_older(
+    session: orm.Session, trial_id: int, notes: Notes, key: str, older: Callable[[Any, Any], bool]
+) -> bool:
+    """Whether the notes have an older value of this system attribute than is stored."""
+    if key not in notes.get("system", {}):
+        return False
+    stored = session.execute(ATTRIBUTE_OF, {"of_trial": trial_id, "of_key": key}).scalar()
     try:
-        given, known = (parse(CHECKPOINT, text).key for text in (json.dumps(system[CHECKPOINT]), stored))
+        return older(parse(key, json.dumps(notes["system"][key])), parse(key, stored))
     except Damaged:  # there is none, or none to go on from
-        return notes
-    if not is_older(given, known):
-        return notes
-    return {**notes, "system": {key: value for key, value in system.items() if key != CHECKPOINT}}
+        return False
+
+
+def _without(key: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name != key}
 
 
 def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[set[str], set[int]]:

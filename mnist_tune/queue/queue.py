@@ -27,7 +27,7 @@ from mnist_tune.queue.cells import (
     claimed_before,
     read_cell,
     unexplained,
-    without_older_pointer,
+    without_what_is_older,
 )
 from mnist_tune.queue.control import is_control, read_control
 from mnist_tune.queue.current_spec import CurrentSpec
@@ -68,7 +68,7 @@ class Queue:
             if claim is None and (token is None or not self._is_spent(session, token)):
                 claim = self._take(session, token or new_token(), worker)
         if claim is not None:
-            self._storage.claims[claim.trial_id] = claim.token
+            self._storage.keep_claim(claim.trial_id, claim.token)
             self._given[claim.token] = claim.trial_id
             if len(self._given) > TOKENS_IN_MIND:
                 del self._given[next(iter(self._given))]
@@ -91,13 +91,14 @@ class Queue:
     def record(self, claim: Claim, **notes: Unpack[Notes]) -> None:
         """Store attributes, intermediate values and epochs of the attempt, and renew the lease.
 
-        A call that a slow network delivers after a newer one does not take the pointer to the newer state.
+        A call that a slow network delivers after a newer one takes neither the pointer to the newer state nor
+        what was said since of unsaved files.
 
         Raises:
             UpdateFinishedTrialError: the lease is lost.
         """
         with self._storage.guarded(claim.trial_id, claim.token) as session:
-            put(session, claim.trial_id, **without_older_pointer(session, claim.trial_id, notes))
+            put(session, claim.trial_id, **without_what_is_older(session, claim.trial_id, notes))
             beat(session, claim.trial_id)
 
     def complete(self, claim: Claim, value: float, **notes: Unpack[Notes]) -> None:
@@ -122,10 +123,14 @@ class Queue:
         Returns False, and changes nothing, if the lease was lost.
         """
         failed = self._returns.fail(claim.trial_id, failure, claimed_with(claim.token), system)
-        self._storage.claims.pop(claim.trial_id, None)
         return failed is not None or self._ended_as(
             claim, TrialState.FAIL, has_attribute(user_attributes, FAILURE, failure.stored())
         )
+
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `put_back_stale` would look at heartbeats now."""
+        return self._returns.is_time_to_look
 
     def put_back_stale(self) -> dict[int, str]:
         """Fail silent attempts and put their cells back; what happened, by trial number. See `Returns`."""
@@ -159,7 +164,7 @@ class Queue:
             with self._storage.guarded(claim.trial_id, claim.token) as session:
                 put(session, claim.trial_id, **notes)
                 end(session, claim.trial_id, state, [value])
-            self._storage.claims.pop(claim.trial_id, None)  # a head has those of all its workers
+            self._storage.claims.pop(claim.trial_id, None)
         except UpdateFinishedTrialError:
             if not self._ended_as(claim, state, has_attribute(system_attributes, RESULT, result)):
                 raise

@@ -36,6 +36,11 @@ class Returns:
         self._grace_period = now.spec.lease.grace_period
         self._watch = Watch(storage, cells_of(study_id, TrialState.RUNNING), self._grace_period)
 
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `put_back_stale` would look at heartbeats now."""
+        return self._watch.is_due
+
     def fail(
         self,
         trial_id: int,
@@ -49,7 +54,9 @@ class Returns:
             if not fail(session, trial_id, failure, still):
                 return None
             put(session, trial_id, system=system or {})
-            return self._put_back(session, trial_id, failure.kind)
+            its_cell = self._put_back(session, trial_id, failure.kind)
+        self._storage.claims.pop(trial_id, None)  # a head has those of all its workers
+        return its_cell
 
     def put_back_stale(self) -> dict[int, str]:
         """Fail the attempts whose heartbeat stood still for the grace period, and put their cells back.

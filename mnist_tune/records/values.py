@@ -138,6 +138,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         keys.RESULT: Result,
         keys.FAILURES: dict[FailureClass, Count],
         keys.CHECKPOINT: Pointer,
+        keys.REMARK: Count,
         keys.LOG: str,
         keys.WORKER: str,
         keys.ENVIRONMENT: dict[str, Scalar],

@@ -90,7 +90,6 @@ class Api:
         """The addresses at which the requests are taken, and whose token each takes."""
         at = f"/api/v{wire.API}"
         asked = (
-            (f"{at}/studies", self.studies, "GET", Role.VIEWER),
             (f"{at}/open", self.open, "POST", Role.VIEWER),
             (f"{at}/calls/{{call}}", self.call, "POST", Role.WORKER),
             (f"{at}/states", self.fetch_state, "GET", Role.WORKER),
@@ -107,10 +106,6 @@ class Api:
             Route(f"{at}/{{rest:path}}", self._for(gate, Role.VIEWER, _unknown), methods=METHODS),
             Route("/api/{rest:path}", other, methods=METHODS),
         ]
-
-    async def studies(self, _: Request) -> Response:
-        """The names of the studies."""
-        return JSONResponse(await _answer(self._desk.names()))
 
     async def open(self, request: Request) -> Response:
         """A study's name, uid and spec."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -17,7 +16,9 @@ from mnist_tune.contract import wire
 from mnist_tune.contract.study import StorageAway, StorageFailed
 from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.serve.address import HeadAddress
+from mnist_tune.serve.cut_links import notice_cuts
 from mnist_tune.serve.pinned import PASSING, pinned_context
+from mnist_tune.serve.sending import GIVEN_UP, PIECE, URGENT_SECONDS, digest, pieces, unless_hurried
 from mnist_tune.text.wording import first_line
 
 TOKEN_VARIABLE = "MNIST_TUNE_TOKEN"
@@ -27,11 +28,14 @@ ANSWER_SECONDS = 10.0
 IDLE_SECONDS = 20.0
 """How long a connection is kept for the next request: for less time than a head keeps it."""
 FILE_ANSWER_SECONDS = 60.0
-"""The same for a file: when all of it is sent, what stands between may still have most of it to pass on."""
+"""The same for a file: when all of it is sent, what stands between may still have most of it to pass on.
+
+For so long may a part of it wait too: a system has megabytes in hand before it takes more.
+"""
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
+CUTS_NOTICED = {"trace": notice_cuts}
 JSON, FILE = "application/json", "application/octet-stream"
-PIECE = 1 << 18
 CORRECT = "write the address that 'mnist-tune serve' has printed"
 
 
@@ -39,10 +43,19 @@ class Head:
     """A head, with one connection for each thread that asks it at the same time."""
 
     def __init__(
-        self, address: HeadAddress, token: str | None = None, *, answers_within: float = ANSWER_SECONDS
+        self,
+        address: HeadAddress,
+        token: str | None = None,
+        *,
+        answers_within: float = ANSWER_SECONDS,
+        hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """The token is $MNIST_TUNE_TOKEN unless it is given. A later answer (seconds) counts as none."""
+        """The token is $MNIST_TUNE_TOKEN unless it is given. A later answer (seconds) counts as none.
+
+        `hurry`: whether what takes long is to be given up now.
+        """
         self.address = address
+        self._hurry = hurry
         token = token or os.environ.get(TOKEN_VARIABLE)
         headers = {"User-Agent": f"mnist-tune/{__version__}", "Accept-Encoding": "identity"}
         if token:
@@ -56,10 +69,6 @@ class Head:
         """Ask again after so many seconds without an answer, if this is shorter than the default."""
         self._timeout = httpx.Timeout(min(ANSWER_SECONDS, seconds), connect=min(CONNECT_SECONDS, seconds))
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
-        """The answer to a question. Raises as `post`."""
-        return self._ask("GET", path, self._timeout, params=query)
-
     def post(self, path: str, body: bytes) -> httpx.Response:
         """The answer to a JSON text.
 
@@ -68,32 +77,45 @@ class Head:
             UserError: the token is not known, or the head is of another version.
             LeaseLost, StorageFailed, MnistTuneError, OSError: so the head has answered.
         """
-        return self._told("POST", path, self._timeout, content=body, headers={"Content-Type": JSON})
+        headers = {"Content-Type": JSON}
+        return self._told("POST", path, self._timeout_now(), content=body, headers=headers)
 
     def send(self, path: str, query: Mapping[str, str], file: BinaryIO) -> httpx.Response:
-        """The answer to a file, which is read twice. Raises as `post`, and OSError if it cannot be read."""
-        hashed, size = hashlib.sha256(), 0
-        for piece in _pieces(file):
-            hashed.update(piece)
-            size += len(piece)
+        """The answer to a file, which is read twice.
+
+        Raises as `post`, and OSError if it cannot be read or if there is a hurry.
+        """
+        sha256, size = digest(file)
         headers = {"Content-Type": FILE, "Content-Length": str(size)}
         seconds = max(FILE_ANSWER_SECONDS, self._timeout.read or 0.0)
-        of_file = httpx.Timeout(**self._timeout.as_dict() | {"read": seconds})
-        query = {**query, "sha256": hashed.hexdigest()}
-        return self._told("PUT", path, of_file, params=query, content=_pieces(file), headers=headers)
+        of_file = httpx.Timeout(**self._timeout.as_dict() | {"read": seconds, "write": seconds})
+        query = {**query, "sha256": sha256}
+
+        def send() -> httpx.Response:
+            return self._told("PUT", path, of_file, params=query, content=pieces(file), headers=headers)
+
+        return unless_hurried(send, self._hurry)
 
     def fetch(self, path: str, query: Mapping[str, str], sink: BinaryIO) -> None:
-        """Write the answer, which is a file, to `sink`. Raises as `post`, and FileNotFoundError."""
+        """Write the answer, which is a file, to `sink`. Raises as `post`, and OSError as `send`."""
         try:
-            with self._client().stream("GET", path, params=query, timeout=self._timeout) as answer:
+            asked = self._client().stream(
+                "GET", path, params=query, timeout=self._timeout_now(), extensions=CUTS_NOTICED
+            )
+            with asked as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     self._check(answer)
                 self._check_kind(answer, FILE)
                 for piece in answer.iter_bytes(PIECE):
                     sink.write(piece)
+                    if self._hurry():
+                        raise OSError(GIVEN_UP)
         except httpx.HTTPError as error:
             raise self._away(error) from None
+
+    def _timeout_now(self) -> httpx.Timeout:
+        return httpx.Timeout(URGENT_SECONDS) if self._hurry() else self._timeout
 
     def _told(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
         answer = self._ask(method, path, timeout, **what)
@@ -114,7 +136,8 @@ class Head:
 
     def _ask(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
         try:
-            answer = self._client().request(method, path, timeout=timeout, **what)
+            client = self._client()
+            answer = client.request(method, path, timeout=timeout, extensions=CUTS_NOTICED, **what)
         except httpx.HTTPError as error:
             raise self._away(error) from None
         except (httpx.InvalidURL, UnicodeError):  # of a name that no machine can have
@@ -170,7 +193,8 @@ class Head:
                 f"{where}: does not speak TLS as this machine does ({problem.reason}); "
                 "write http:// for a head without a certificate"
             )
-        if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and where.startswith("http:"):
+        is_unclear = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
+        if is_unclear and where.startswith("http:") and not self._has_answered:
             why += " (for a head with a certificate write https://)"
         if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
             return self.no_head(why)
@@ -222,9 +246,3 @@ def _sendable(token: str) -> str:
     if not (token.isascii() and token.isprintable()):
         raise UserError(f"${TOKEN_VARIABLE} is no token: it has characters that none has")
     return token
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(PIECE):
-        yield piece

@@ -17,6 +17,7 @@ from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.engine import parse_url, shown
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.named import STORAGES
 from mnist_tune.study.copy import Copied, copy_study
 from mnist_tune.study.store import open_study
 
@@ -43,7 +44,7 @@ class Side:
             if checkpoints is not None or artifacts is not None:
                 raise UserError(f"{source}: the head keeps the files of its trials; name no folders for them")
             return cls(HeadAddress.parse(text, source), None)
-        url = parse_url(text, source)
+        url = parse_url(text, source, STORAGES)
         return cls(url, Folders.of(url, checkpoints, artifacts))
 
     @property

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mnist_tune.contract.wire import StudyName, wire_adapter
 from mnist_tune.files.atomic_write import open_file
+from mnist_tune.files.own_folder import own_folder
 from mnist_tune.files.writable import nearest
 from mnist_tune.serve.bodies import (
     content_of,
@@ -106,12 +105,14 @@ class ForPeople:
         body = file_body(request, length)
         try:
             # Twice its size: the archive, and what is in it.
-            async with in_a_thread(self._room.reserved(near, 2 * length)):
-                with tempfile.TemporaryDirectory(prefix=PREFIX, dir=near) as folder:
-                    path = Path(folder) / "archive"
-                    await receive_file(body, path, brought.sha256)
-                    with open_file(path) as archive:
-                        copied = await run_in_threadpool(self._service.copy_in, archive, brought.name)
+            async with (
+                in_a_thread(self._room.reserved(near, 2 * length)),
+                in_a_thread(own_folder(near, PREFIX)) as folder,
+            ):
+                path = folder / "archive"
+                await receive_file(body, path, brought.sha256)
+                with open_file(path) as archive:
+                    copied = await run_in_threadpool(self._service.copy_in, archive, brought.name)
         except Exception:
             await body.discard()
             raise

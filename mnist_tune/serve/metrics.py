@@ -41,13 +41,14 @@ def _lines(studies: Sequence[StudyNow], counts: RequestCounts) -> Iterator[str]:
         ],
     )
     yield from _metric("workers", "gauge", "Workers by state.", _workers(readable))
+    # No counters: a cell that failed may be put back, and trials may be deleted.
     for name, told, which in (
-        ("cells_finished_total", "Cells that have ended: complete, pruned, or failed for good.", "finished"),
-        ("epochs_recorded_total", "Epochs that trials have stored.", "epochs"),
-        ("claims_total", "Claims of cells that are stored: one for each attempt.", "claims"),
+        ("cells_finished", "Cells that have ended: complete, pruned, or failed for good.", "finished"),
+        ("epochs_stored", "Epochs that the study's trials have stored.", "epochs"),
+        ("attempts_stored", "Attempts at cells that were claimed, those that run among them.", "claims"),
     ):
         of_studies = [({"study": study.name}, getattr(study, which)) for study in readable]
-        yield from _metric(name, "counter", told, of_studies)
+        yield from _metric(name, "gauge", told, of_studies)
     yield from _metric(
         "leases_lost_total",
         "counter",

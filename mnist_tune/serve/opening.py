@@ -74,12 +74,18 @@ class Opening:
             yield f"  mnist-tune token add NAME --role worker --tokens {tokens}"
 
 
-def opened(
-    storage: URL, host: str, port: int, tokens: Path | None, encryption: Encryption, *, may_show_tokens: bool
-) -> Opening:
-    """Listen at this address; other machines are let in by tokens only, and a first start makes some.
+@dataclass(frozen=True)
+class Door:
+    """Where a head will answer. It has left nothing on the disk yet."""
 
-    `may_show_tokens`: whether a person reads what is printed, and nothing keeps it.
+    at: Address
+    listener: socket.socket
+    encryption: Encryption
+    tokens: Tokens
+
+
+def door(storage: URL, host: str, port: int, tokens: Path | None, encryption: Encryption) -> Door:
+    """Listen at this address, and check the files that a person has named.
 
     Raises:
         UserError: nobody can listen there, or a file is not what it should be.
@@ -89,24 +95,37 @@ def opened(
         raise UserError("serve: --no-tls leaves the certificate unused; leave out one of the two")
     if encryption.is_wanted and (encryption.certificate is None) != (encryption.key is None):
         raise UserError("serve: --tls-cert and --tls-key belong together; name both")
+    if encryption.is_wanted and encryption.certificate is not None and encryption.key is not None:
+        check_pair(encryption.certificate, encryption.key)
     known = Tokens(tokens_file(storage, tokens))
+    known.listed()  # what is damaged is told now
+    return Door(at, _listener(at, port), encryption, known)
+
+
+def opened(storage: URL, door: Door, *, may_show_tokens: bool) -> Opening:
+    """Let other machines in by tokens only; a first start makes some, and a certificate.
+
+    `may_show_tokens`: whether a person reads what is printed, and nothing keeps it.
+
+    Raises:
+        UserError: a file is not what it should be, or cannot be written.
+    """
+    at, known, encryption = door.at, door.tokens, door.encryption
     named = _names(at)
     certificate, fingerprint = None, None
     if encryption.is_wanted and encryption.certificate is not None and encryption.key is not None:
-        check_pair(encryption.certificate, encryption.key)
         certificate = encryption.certificate, encryption.key
     elif encryption.is_wanted and not at.is_loopback:
         own = own_certificate(known.path, named)
         certificate, fingerprint = (own.path, own.key), own.fingerprint
-    listener = _listener(at, port)
     made = {}
     if not at.is_loopback and may_show_tokens and not known.listed():  # now they will be shown
         made = {role: known.add(name, role) for role, name in FIRST_TOKENS.items()}
     scheme = "http" if certificate is None else "https"
     shown_host = f"[{named[0]}]" if ":" in named[0] else named[0]
-    url = f"{scheme}://{shown_host}:{listener.getsockname()[1]}"
+    url = f"{scheme}://{shown_host}:{door.listener.getsockname()[1]}"
     address = HeadAddress(url, fingerprint)
-    return Opening(storage, listener, address, at.is_loopback, certificate, known, made)
+    return Opening(storage, door.listener, address, at.is_loopback, certificate, known, made)
 
 
 def _names(at: Address) -> list[str]:

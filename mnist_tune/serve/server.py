@@ -12,22 +12,20 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from mnist_tune.contract.study import StorageAway
-from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.app import app
 from mnist_tune.serve.connections import Connections, Listener, most_connections, protocol
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.room import Room
+from mnist_tune.serve.watch import Watch
 from mnist_tune.serve.writer import Writer
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.study.exchange import clear_up_copies
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.signals import ignored_signals, take_over
 
-LOOK_SECONDS = 1.0
-"""How often to ask whether it is time to look at heartbeats."""
 GRACEFUL_SECONDS = 5
 """How long requests that have begun may take when the head is asked to stop."""
 KEEP_ALIVE_SECONDS = 60
@@ -56,6 +54,8 @@ class Server:
 
         `certificate`: the PEM files of a certificate and its key, for TLS.
         """
+        with contextlib.suppress(OSError):  # what is left does no harm
+            clear_up_copies(self._folders)
         with Writer(self._storage) as writer, _in_one_line(self._log):
             config = self._config(Desk(self._storage, self._folders, writer), certificate)
             self._server = _Uvicorn(config, self._connections)
@@ -98,7 +98,7 @@ class Server:
     def _lifespan(self, desk: Desk) -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]:
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            watches = self._watch(desk), self._connections.keep_watch()
+            watches = Watch(desk, self._log).keep(), self._connections.keep_watch()
             tasks = [asyncio.create_task(watch) for watch in watches]
             try:
                 yield
@@ -107,27 +107,6 @@ class Server:
                     task.cancel()
 
         return lifespan
-
-    async def _watch(self, desk: Desk) -> None:
-        """Put back the cells of workers that have fallen silent, for as long as the head runs."""
-        told: dict[str, str] = {}
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            for study, asked in desk.put_back_stale().items():
-                try:
-                    happened = await asyncio.wrap_future(asked)
-                except StorageAway:
-                    continue  # it is asked again
-                except Exception as problem:  # whatever it is, the next look may succeed
-                    known = isinstance(problem, MnistTuneError | Damaged)
-                    why = str(problem) if known else f"{type(problem).__name__}: {problem}"
-                    if why != told.get(study):
-                        self._log(f"study '{study}': silent workers are not seen: {first_line(why)}")
-                    told[study] = why
-                    continue
-                told.pop(study, None)
-                for number, what in happened.items():
-                    self._log(f"study '{study}': trial {number}: {what}")
 
 
 class _Uvicorn(uvicorn.Server):

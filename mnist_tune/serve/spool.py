@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import make_folder
 from mnist_tune.files.home import expanded, user_folder
+from mnist_tune.files.own_folder import own_folder
 from mnist_tune.files.writable import check_folder
 
 PREFIX = "states-"
-LOCK = ".lock"
 
 
 def spool_parent(named: Path | None) -> Path:
@@ -43,30 +39,14 @@ def spool(parent: Path) -> Iterator[Path]:
 
     Folders of workers that were killed are removed: nobody holds their locks any more.
     """
-    try:
-        make_folder(parent)
-        _clear_up(parent)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise UserError(
-            f"{parent}: cannot hold states on their way to the head ({why}); name a folder with --checkpoints"
-        ) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            make_folder(parent)
+            folder = stack.enter_context(own_folder(parent, PREFIX))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UserError(
+                f"{parent}: cannot hold states on their way to the head ({why}); "
+                "name a folder with --checkpoints"
+            ) from None
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _clear_up(parent: Path) -> None:
-    for folder in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # it is another user's, or has just been made or removed
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)

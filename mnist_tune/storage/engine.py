@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeDecorator
 
 from mnist_tune.errors import UserError
 from mnist_tune.storage.filesystems import network_file_system
-from mnist_tune.storage.named import named_storage
+from mnist_tune.storage.named import DATABASES, named_storage
 from mnist_tune.storage.timeouts import Deadline
 
 # Measured with 48 workers on one file: 19 lock errors at 5 s, the driver's default, none at 120 s.
@@ -78,8 +78,10 @@ def storage_url(option: str | None = None) -> URL:
     return parse_url(*named_storage(option))
 
 
-def parse_url(text: str, source: str) -> URL:
+def parse_url(text: str, source: str, forms: str = DATABASES) -> URL:
     """The storage URL in `text`; errors call it by `source`, which says where it was written.
+
+    `forms` are those that may be written there.
 
     Raises:
         UserError: it is not a URL, or names a database that is not supported.
@@ -97,9 +99,7 @@ def parse_url(text: str, source: str) -> URL:
         url = make_url(text)  # the text of a secret's file ends with a newline
     except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text is not shown: a URL that cannot be parsed may still hold a password.
-        raise UserError(
-            f"{source}: is not a database URL; write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
-        ) from None
+        raise UserError(f"{source}: is not a database URL; write {forms}") from None
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
@@ -113,10 +113,7 @@ def parse_url(text: str, source: str) -> URL:
             f"{source}: names a head, and this needs the database itself; run it on the head's machine, "
             "with --storage sqlite:///FILE.db"
         )
-    raise UserError(
-        f"{source}: {url.drivername}:// is not supported; "
-        "write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
-    )
+    raise UserError(f"{source}: {url.drivername}:// is not supported; write {forms}")
 
 
 def shown(url: URL) -> str:

@@ -32,6 +32,9 @@ from mnist_tune.storage.timeouts import Deadline
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """The errors that any call here may raise when the database fails or is away."""
 
+CLAIMS_IN_MIND = 10_000
+"""How many claim tokens are kept at most."""
+
 
 def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
     """Open the studies at `url`; `create` makes the database and its schema where they are missing.
@@ -52,7 +55,7 @@ class GuardedStorage(ReadableStorage):
 
     def __init__(self, url: URL, deadline: Deadline | None = None) -> None:
         self.claims: dict[int, str] = {}
-        """The claim tokens of this process by trial id, for writers that name no token."""
+        """The claim tokens of this process by trial id, for writers that name none; only the last ones."""
         self.deadline = deadline or Deadline()
         """How long the server may be silent."""
         self._groups: dict[int, orm.Session] = {}
@@ -68,6 +71,13 @@ class GuardedStorage(ReadableStorage):
         except RuntimeError as error:  # the schema is older or newer than the installed Optuna's
             raise UserError(f"{shown(url)}: {error}") from None
         event.listen(self.engine, "handle_error", _lost_connection, retval=True)
+
+    def keep_claim(self, trial_id: int, token: str) -> None:
+        """Keep the token with which this process has claimed a trial. A head has those of all its workers."""
+        self.claims.pop(trial_id, None)
+        self.claims[trial_id] = token
+        if len(self.claims) > CLAIMS_IN_MIND:  # nobody tells of attempts whose study is deleted
+            del self.claims[next(iter(self.claims))]
 
     @contextmanager
     def group(self) -> Iterator[None]:

@@ -6,6 +6,10 @@ import os
 
 ENVIRONMENT_VARIABLE = "MNIST_TUNE_STORAGE"
 DEFAULT_URL = "sqlite:///mnist-tune.db"
+DATABASES = "sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
+"""What a person may write where a database is wanted."""
+STORAGES = "sqlite:///FILE.db, postgresql://USER@HOST/DATABASE, or http://HOST:PORT of 'mnist-tune serve'"
+"""What a person may write where a head will do too."""
 
 
 def named_storage(option: str | None = None) -> tuple[str, str]:

@@ -86,6 +86,11 @@ class DirectStudy:
     def state_folder(self) -> Path:
         return self._states.path
 
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `put_back_stale` would look at heartbeats now."""
+        return self._queue.is_time_to_look
+
     def check_folders(self) -> list[str]:
         return check_folders(self._folders.checkpoints.path, self._folders.artifacts.path)
 
@@ -120,7 +125,7 @@ class DirectStudy:
 
     @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:
-        self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
+        self._study.storage.keep_claim(claim.trial_id, claim.token)  # Optuna's samplers write what they draw
         if self.spec.search.grid is None:  # an earlier call may have drawn them, whose answer was lost
             claim = replace(claim, parameters=self._queue.parameters(claim))
         return self._guide().parameters(claim)

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files.atomic_write import whole_file
 from mnist_tune.files.locations import Folder, Folders
+from mnist_tune.files.own_folder import clear_up, own_folder
 from mnist_tune.files.stored_names import ARTIFACT_ID, CHECKPOINT_KEY, UID
 from mnist_tune.files.writable import nearest
 from mnist_tune.jobs.hyperparameters import Count
@@ -117,12 +118,16 @@ def _extract(archive: BinaryIO, folder: Path) -> None:
         raise MnistTuneError(f"{folder.parent}: the copy has no room: {error.strerror or error}") from None
 
 
+def clear_up_copies(folders: Folders) -> None:
+    """Remove what processes have left that were killed while they made a copy."""
+    clear_up(nearest(folders.artifacts.path.parent), PREFIX)
+
+
 @contextmanager
 def _beside(folders: Folders) -> Iterator[Path]:
     """A folder on the disk of the files, so that links to them can be made; it is gone after the block."""
-    near = nearest(folders.artifacts.path.parent)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=near) as folder:
-        yield Path(folder)
+    with own_folder(nearest(folders.artifacts.path.parent), PREFIX) as folder:
+        yield folder
 
 
 def _database(folder: Path) -> URL:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import (
     COULD_NOT_BEGIN,
     StorageAway,
@@ -24,7 +26,9 @@ from mnist_tune.worker.consent import permitted_job
 from mnist_tune.worker.loop import LEAVES, Ended, Worker
 from mnist_tune.worker.messages import SetUp
 from mnist_tune.worker.runner import Objective
-from mnist_tune.worker.signals import Interrupted, StopRequest
+from mnist_tune.worker.signals import StopRequest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ def run_worker(
     Raises:
         UserError: the device is not there, or a folder cannot keep files.
         MnistTuneError: the data is damaged, or the storage was away for too long.
+        Interrupted: the worker was asked to stop before it could begin.
     """
-    standing = study.standing()
+    standing = answer_before_work(study.standing, study.spec.lease.storage_timeout, stop, log)
     if standing in LEAVES:  # told without waiting for torch
         log(f"leaving: {LEAVES[standing].value}")
         return LEAVES[standing]
@@ -76,9 +81,6 @@ def run_worker(
     process.set_up(setup)
     try:
         ready = process.wait_until_ready(stop.check)
-    except Interrupted:
-        log(f"leaving: {stop.reason}")
-        return Ended.STOPPED
     except MnistTuneError as error:
         if pooled or not isinstance(error, UserError):  # else the person who made the mistake reads it here
             _note_in_the_study(study, equipment.device, f"{COULD_NOT_BEGIN}{error}")
@@ -87,6 +89,22 @@ def run_worker(
     log(f"worker {worker_name()} on study '{study.name}', {device}")
     objective = Objective(study.spec, process)
     return Worker(study, objective, stop, log, device=device, max_trials=max_trials).work()
+
+
+def answer_before_work(
+    call: Callable[[], T], seconds: float, stop: StopRequest, log: Callable[[str], None]
+) -> T:
+    """The answer of a call of a worker that holds no cell, for which it waits if the storage is away.
+
+    Raises:
+        MnistTuneError: the storage was away for so many seconds.
+        Interrupted: the worker was asked to stop meanwhile.
+    """
+    try:
+        return StorageRetry(seconds, log, hurry=lambda: stop.requested)(call)
+    except MnistTuneError:
+        stop.check()
+        raise
 
 
 def _note_in_the_study(study: StudyForWorkers, device: str, departure: str) -> None:

@@ -14,7 +14,7 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import StorageAway, StudyForWorkers
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, STATE, WEIGHTS
+from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, REMARK, STATE, WEIGHTS
 from mnist_tune.storage.notes import Notes
 from mnist_tune.text.wording import last_lines
 from mnist_tune.worker.attempt_log import AttemptLog
@@ -53,6 +53,8 @@ class AttemptRecord:
         """The objective's values after all epochs of the trial."""
         self.not_kept: dict[str, str] = {}
         """Why its weights, or the state for a next attempt, could not be written, by kind of file."""
+        self._remarks = 0
+        """How often it was noted what could not be written: a late call must not bring an older note back."""
         self._study = study
         self._objective = study.spec.description.objective
         self._log = log
@@ -86,7 +88,10 @@ class AttemptRecord:
         self.not_kept = {key: why for key, why in self.not_kept.items() if key != kind}
         if reason is not None:
             self.not_kept[kind] = reason
-        self.note(NOT_KEPT, self.not_kept)
+        self._remarks += 1
+        with self._lock:
+            self._unstored.user[NOT_KEPT] = self.not_kept
+            self._unstored.remark = self._remarks
 
     def note_decision(self, system: dict[str, Any]) -> None:
         """Note the attributes that the pruner wants kept with the trial; `store` stores them."""
@@ -238,10 +243,12 @@ class _Unstored:
     reports: dict[int, float] = field(default_factory=dict)
     decided: dict[str, Any] = field(default_factory=dict)
     """System attributes that the pruner wants kept with the trial."""
+    remark: int | None = None
     checkpoint: Checkpoint | None = None
 
     def notes(self, checkpoint: Checkpoint | None) -> Notes:
         """All of it in the form that the queue takes, with the pointer to this state."""
         pointer = {} if checkpoint is None else {CHECKPOINT: asdict(checkpoint)}
-        system = self.decided | pointer
+        remark = {} if self.remark is None else {REMARK: self.remark}
+        system = self.decided | pointer | remark
         return Notes(user=self.user, system=system, reports=self.reports, epochs=self.epochs)

@@ -237,10 +237,14 @@ def test_a_token_is_in_no_traceback_and_no_message(tmp_path: Path) -> None:
     )
     assert made.returncode == 0, made.stderr
     with served(tmp_path) as head:
-        for url in (f"http://127.0.0.1:{head.port}", "http://127.0.0.1:1", f"https://127.0.0.1:{head.port}"):
+        for url, asks in (
+            (f"http://127.0.0.1:{head.port}", "worker"),
+            ("http://127.0.0.1:1", "status"),  # a worker would wait for it
+            (f"https://127.0.0.1:{head.port}", "worker"),
+        ):
             environment = {"MNIST_TUNE_STORAGE": url, "MNIST_TUNE_TOKEN": token}
             done = finish(
-                pasted("mnist-tune --debug worker tiny", elsewhere(tmp_path), environment=environment)
+                pasted(f"mnist-tune --debug {asks} tiny", elsewhere(tmp_path), environment=environment)
             )
             assert done.returncode in (1, 2)
             assert token not in done.stdout + done.stderr

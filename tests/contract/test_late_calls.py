@@ -10,7 +10,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.queue.worker_registry import ask_to_drain, read_registry
 from mnist_tune.results.reading import read_results
-from mnist_tune.storage.keys import CHECKPOINT
+from mnist_tune.storage.keys import CHECKPOINT, NOT_KEPT, REMARK, STATE
 from mnist_tune.storage.notes import Notes
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.contract_calls import ME, taken
@@ -57,6 +57,25 @@ def test_an_attempts_first_state_takes_the_place_of_the_one_from_which_it_went_o
     # The name of a state counts within its attempt only.
     worker.record(second, after(second, 1))
     assert pointer(study, second) == 1
+
+
+def test_a_record_that_comes_late_does_not_bring_a_remark_back(
+    study: OpenStudy, worker: StudyForWorkers
+) -> None:
+    claim = taken(worker)
+
+    def remark(number: int, not_kept: dict[str, str]) -> Notes:
+        notes = after(claim, number)
+        return {**notes, "user": {NOT_KEPT: not_kept, "other": number}, "system": {REMARK: number}}
+
+    full = {STATE: "the disk is full"}
+    for number, not_kept in ((1, full), (2, {}), (1, full)):
+        worker.record(claim, remark(number, not_kept))
+    (attempt, _) = read_results(study).attempts
+    assert attempt.not_kept == {}
+    assert [epoch.epoch for epoch in attempt.history] == [1, 2]
+    worker.record(claim, remark(3, full))
+    assert read_results(study).attempts[0].not_kept == full
 
 
 def test_a_damaged_pointer_is_replaced(study: OpenStudy, worker: StudyForWorkers) -> None:

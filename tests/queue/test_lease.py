@@ -20,6 +20,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.heartbeat_monitor import Watch
 from mnist_tune.queue.queue import Queue
 from mnist_tune.results.reading import read_results
+from mnist_tune.storage import guarded
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import heartbeats, parameters, trials
 from mnist_tune.study.open_study import OpenStudy
@@ -80,6 +81,28 @@ def test_a_cell_is_given_back_only_by_who_holds_it(study: OpenStudy) -> None:
     assert not queue.give_back(forged, Failure("exception", "forged"))
     assert not queue.give_back(lost, Failure("exception", "late"))
     assert states(study) == [TrialState.RUNNING, TrialState.FAIL, *[TrialState.WAITING] * 6]
+
+
+def test_who_hands_cells_out_to_many_workers_forgets_those_that_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_study(tmp_path, TINY_SPEC + lease_lines(0.1, 0.5))
+    queue = study.queue()
+    silent = [take(queue), take(queue)]
+    ended = take(queue)
+    assert set(study.storage.claims) == {claim.trial_id for claim in (*silent, ended)}
+    assert queue.give_back(ended, Failure("preempted", "drained"))
+    put_back: set[int] = set()
+
+    def all_are_back() -> bool:
+        put_back.update(queue.put_back_stale())
+        return put_back == {claim.number for claim in silent}
+
+    wait_until(all_are_back)
+    assert study.storage.claims == {}
+    monkeypatch.setattr(guarded, "CLAIMS_IN_MIND", 2)
+    last = [take(queue) for _ in range(3)][1:]
+    assert list(study.storage.claims.items()) == [(claim.trial_id, claim.token) for claim in last]
 
 
 def test_a_cell_whose_worker_fell_silent_is_put_back_by_any_other(tmp_path: Path, database: str) -> None:

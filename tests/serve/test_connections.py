@@ -20,7 +20,7 @@ from mnist_tune.serve.client import IDLE_SECONDS
 from mnist_tune.serve.connections import SECONDS_TO_ASK, Connections, most_connections
 from mnist_tune.serve.opening import Encryption
 from mnist_tune.serve.roles import Role
-from tests.support.heads import RunningHead, begun, received, running, statuses, trickled
+from tests.support.heads import ASKS, NAMES, RunningHead, begun, received, running, statuses, trickled
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, opened_again
 from tests.support.waiting import wait_until
@@ -56,7 +56,7 @@ def certificate_in(folder: Path) -> tuple[Path, Path]:
 
 def asks(head: RunningHead) -> list[str]:
     with head.client(Role.WORKER, verify=False) as client:
-        return list(client.get("/api/v1/studies").json())
+        return list(client.post(NAMES, content=ASKS).json())
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -121,7 +121,7 @@ def test_connections_are_used_again_and_pipelined_requests_answered_in_their_ord
     small: RunningHead,
 ) -> None:
     with small.connect() as connection:
-        ask = begun(small, "GET", "/api/v1/studies") + b"\r\n"
+        ask = begun(small, "POST", NAMES) + b"Content-Length: 2\r\n\r\n" + ASKS
         for _ in range(3):
             connection.sendall(ask)
             assert statuses(received(connection, 0.1)) == [200]
@@ -151,7 +151,7 @@ def test_a_head_stops_at_once_although_clients_are_connected(small: RunningHead)
     with ExitStack() as stack:
         clients = [stack.enter_context(small.client(Role.WORKER, verify=False)) for _ in range(3)]
         for client in clients:
-            assert client.get("/api/v1/studies").status_code == 200
+            assert client.post(NAMES, content=ASKS).status_code == 200
         silent = stack.enter_context(small.connect())
         small.server.stop()
         assert is_closed(silent)
@@ -165,7 +165,7 @@ def test_a_thousand_workers_keep_their_connections(tmp_path: Path) -> None:
         pytest.skip("this system lets a process open too few files")
     study = opened_again(new_study(tmp_path, TWO_CELLS))
     with running(study.storage, tmp_path, roles=(Role.WORKER,)) as head, ExitStack() as stack:
-        ask = begun(head, "GET", "/api/v1/studies") + b"\r\n"
+        ask = begun(head, "POST", NAMES) + b"Content-Length: 2\r\n\r\n" + ASKS
         connections = [stack.enter_context(head.connect()) for _ in range(1000)]
         for _ in range(2):
             for connection in connections:

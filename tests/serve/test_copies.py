@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import tarfile
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from mnist_tune.serve.copying import Side, copied
 from mnist_tune.study.exchange import ABOUT, pack
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
+from tests.support.head_processes import HeadProcess
 from tests.support.heads import running_head
 from tests.support.studies import folders, new_study, open_file, opened_file, states, take
 from tests.support.study_files import fill_with_files
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -70,6 +73,25 @@ def test_a_copy_by_a_head_is_the_copy_that_is_made_without_one(
     assert files_in(folders(there)) == 2 * files_in(folders(beside)) > 0
     assert findings(there, "tiny") == findings(there, "again") == []
     assert not list(tmp_path.rglob(".mnist-tune-copy-*"))
+
+
+def test_what_a_head_leaves_that_is_killed_within_a_copy_is_removed_at_its_next_start(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    with HeadProcess(f"sqlite:///{here}/studies.db", here) as head:
+        query = f"/api/v1/copies?sha256={'0' * 64}"
+        with socket.create_connection(("127.0.0.1", head.port)) as connection:
+            connection.sendall(
+                f"PUT {query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n"
+                "Content-Type: application/octet-stream\r\n\r\nbegun".encode()
+            )
+            wait_until(lambda: any(path.name != ".lock" for path in here.glob(".mnist-tune-copy-*/*")))
+            head.kill()
+        assert any(here.glob(".mnist-tune-copy-*"))
+        head.start()
+        head.wait_until_it_answers()
+        assert not any(here.glob(".mnist-tune-copy-*"))
 
 
 def test_a_study_that_is_not_there_is_one_line(study: OpenStudy, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_database_that_cannot_be_opened_is_told_in_the_words_of_the_contract(t
     (tmp_path / "studies.db").rename(tmp_path / "elsewhere.db")
     with Writer(storage) as writer:
         desk = Desk(storage, folders(tmp_path), writer)
-        for asked in (desk.names(), desk.open("tiny"), desk.answer("tiny", study.uid, "standing", {})):
+        for asked in (desk.open("tiny"), desk.answer("tiny", study.uid, "standing", {})):
             with pytest.raises((StorageAway, StorageFailed)) as told:
                 asked.result(60)
             assert "\n" not in str(told.value)

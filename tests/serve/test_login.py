@@ -98,7 +98,7 @@ def test_a_cookie_changes_nothing_and_works_on_nothing(browser: Browser) -> None
         ("POST", "/api/v1/people/results"),
         ("POST", "/api/v1/calls/claim"),
         ("PUT", "/api/v1/copies"),
-        ("GET", "/api/v1/studies"),
+        ("POST", "/api/v1/people/study_names"),
     ):
         assert browser.client.request(method, path, content=b'{"name": "tiny"}').status_code == 401, path
 

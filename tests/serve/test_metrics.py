@@ -17,12 +17,15 @@ from mnist_tune.serve.client import Head
 from mnist_tune.serve.remote_study import RemoteStudy
 from mnist_tune.serve.request_counts import SECONDS
 from mnist_tune.serve.roles import Role
+from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.retry import put_back_holes
 from tests.support.head_pages import HOSTILE, bearer, damaged_spec, renamed, visited
 from tests.support.heads import running_head
-from tests.support.made_studies.cells import complete_cell, fail_cell
-from tests.support.specs import TINY_SPEC
+from tests.support.made_studies.cells import complete_cell, fail_all_cells, fail_cell
+from tests.support.specs import ONE_CELL, TINY_SPEC
 from tests.support.studies import folders, new_study, opened_again, take
+from tests.support.waiting import wait_until
 
 SAMPLE = re.compile(r'(mnist_tune_\w+?)(?:\{((?:\w+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? ([0-9.e+-]+)')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -81,10 +84,32 @@ def test_it_tells_how_each_study_stands(study: OpenStudy, tmp_path: Path) -> Non
     states = {state: told[of("cells", study="tiny", state=state)] for state in ("complete", "running")}
     assert states == {"complete": 2, "running": 1}
     assert sum(value for (name, _), value in told.items() if name == "mnist_tune_cells") == 8
-    assert told[of("cells_finished_total", study="tiny")] == 2
-    assert told[of("epochs_recorded_total", study="tiny")] == 5
-    assert told[of("claims_total", study="tiny")] == 4
+    assert told[of("cells_finished", study="tiny")] == 2
+    assert told[of("epochs_stored", study="tiny")] == 5
+    assert told[of("attempts_stored", study="tiny")] == 4
     assert told[of("head_info", version=__version__)] == 1
+
+
+def test_what_may_fall_is_called_no_counter(tmp_path: Path) -> None:
+    study = new_study(tmp_path, ONE_CELL)
+    fail_all_cells(study, "broken")
+    with (
+        running_head(opened_again(study).storage, tmp_path) as address,
+        httpx.Client(base_url=address.url) as client,
+    ):
+        before, text = asked(client), client.get("/metrics").text
+        put_back_holes(study)
+        wait_until(lambda: asked(client)[of("cells", study="tiny", state="waiting")] == 1)
+        delete_study(study)
+        wait_until(lambda: of("cells", study="tiny", state="waiting") not in asked(client))
+        new_study(tmp_path, ONE_CELL)
+        wait_until(lambda: of("cells", study="tiny", state="waiting") in asked(client))
+        after = asked(client)
+    fell = {name for (name, labels), value in before.items() if after.get((name, labels), 0) < value}
+    assert "mnist_tune_epochs_stored" in fell or "mnist_tune_attempts_stored" in fell
+    counters = set(re.findall("^# TYPE (\\w+) counter$", text, re.MULTILINE))
+    assert not fell & counters
+    assert all(name.endswith("_total") for name in counters)
 
 
 def test_it_tells_of_workers_by_what_they_do(study: OpenStudy, tmp_path: Path) -> None:
@@ -172,7 +197,7 @@ def test_a_hostile_name_stays_the_name_of_a_study(study: OpenStudy, tmp_path: Pa
     with visited(study, tmp_path) as (client, _):
         told = asked(client)
     quoted = name.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-    assert told[of("cells_finished_total", study=quoted)] == 2
+    assert told[of("cells_finished", study=quoted)] == 2
 
 
 def test_a_study_that_cannot_be_read_hides_none_of_the_others(study: OpenStudy, tmp_path: Path) -> None:
@@ -182,4 +207,4 @@ def test_a_study_that_cannot_be_read_hides_none_of_the_others(study: OpenStudy, 
         told = asked(client)
     assert told[of("study_readable", study="other")] == 0
     assert told[of("study_readable", study="tiny")] == 1
-    assert told[of("cells_finished_total", study="tiny")] == 2
+    assert told[of("cells_finished", study="tiny")] == 2

@@ -14,7 +14,7 @@ from mnist_tune.serve.connections import LONGEST_HEAD, MOST_HEADERS
 from mnist_tune.serve.roles import Role
 from tests.support.heads import RunningHead, begun, said, statuses, trickled
 
-HIDDEN = b"GET /api/v1/studies HTTP/1.1\r\nHost: x\r\n\r\n"
+HIDDEN = b"GET /api/v1/copies? HTTP/1.1\r\nHost: x\r\n\r\n"
 """A second request, which only one of two readers would see."""
 
 
@@ -93,7 +93,7 @@ NO_REQUESTS = (
     *(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET * HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"),
     *(b"GET http://[ HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"TRACE / HTTP/1.1\r\n\r\n"),
     b"GET /\xff\xfe HTTP/1.1\r\n\r\n",
-    b"GET /api/v1/studies HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    b"GET /api/v1/copies HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
 )
 
 

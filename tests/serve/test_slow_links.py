@@ -48,16 +48,18 @@ class SlowlyLinked:
 
     def __init__(self, study: OpenStudy, link: TcpProxy, folder: Path) -> None:
         self.study = study
-        self.remote = RemoteStudy(Head(HeadAddress(link.url)), study.name, folder / "on their way")
+        self.hurry = threading.Event()
+        head = Head(HeadAddress(link.url), hurry=self.hurry.is_set)
+        self.remote = RemoteStudy(head, study.name, folder / "on their way")
         self.remote.register(ME)
         self.lease = Lease(GRACE)
         self.attempt = Attempt(self.remote, taken(self.remote), self.lease, StopRequest(), print)
         self.kept = CheckpointFolder(folder / "checkpoints" / study.uid)
 
-    def saved(self) -> Checkpoint:
+    def saved(self, content: bytes = CONTENT) -> Checkpoint:
         claim = self.attempt.claim
         key = checkpoint_key(claim.trial_id, claim.token, 1)
-        return save(CheckpointFolder(self.remote.state_folder), key, 1, CONTENT)
+        return save(CheckpointFolder(self.remote.state_folder), key, 1, content)
 
     def is_pointed_to_with_its_lease(self) -> bool:
         self.attempt.trial.check()
@@ -116,6 +118,32 @@ def test_a_lease_outlasts_a_state_that_is_sent_after_an_outage(link: TcpProxy, w
         assert load(worker.kept, checkpoint) == CONTENT
         worker.attempt.trial.check()
     assert [attempt.state for attempt in read_results(worker.study).attempts] == ["running", "waiting"]
+
+
+def test_a_state_is_given_up_for_who_is_in_a_hurry_and_the_trial_goes_on_without(
+    link: TcpProxy, worker: SlowlyLinked
+) -> None:
+    link.slow_down(RATE / 5)  # it would take half a minute
+    with Heartbeat(worker.attempt.beat, BEAT, print):
+        sending = threading.Thread(
+            target=worker.attempt.trial.epoch_done, args=[made_epoch(1, 50.0), worker.saved()]
+        )
+        sending.start()
+        wait_until(lambda: any(worker.kept.path.glob("*")))
+        worker.hurry.set()
+        sending.join(60)
+        assert not sending.is_alive()
+    (attempt,) = [each for each in read_results(worker.study).attempts if each.state == State.RUNNING]
+    assert len(attempt.history) == 1
+    assert "told twice to stop" in attempt.not_kept["state"]
+    assert CHECKPOINT not in worker.study.storage.get_trial(worker.attempt.claim.trial_id).system_attrs
+
+
+def test_a_state_that_is_soon_sent_is_kept_in_a_hurry_too(worker: SlowlyLinked) -> None:
+    worker.hurry.set()
+    checkpoint = worker.saved(b"small")
+    worker.attempt.trial.epoch_done(made_epoch(1, 50.0), checkpoint)
+    assert load(worker.kept, checkpoint) == b"small"
 
 
 @pytest.mark.slow

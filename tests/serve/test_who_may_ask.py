@@ -12,13 +12,12 @@ import pytest
 from mnist_tune.serve.failed_logins import MOST_FAILURES
 from mnist_tune.serve.roles import Role
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.heads import RunningHead, routes_of, running, said
+from tests.support.heads import ASKS, NAMES, RunningHead, routes_of, running, said
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, opened_again
 
 NEEDED: dict[tuple[str, str], Role | None] = {
     ("GET", "/healthz"): None,
-    ("GET", "/api/v1/studies"): Role.VIEWER,
     ("POST", "/api/v1/open"): Role.VIEWER,
     ("POST", "/api/v1/calls/{call}"): Role.WORKER,
     ("GET", "/api/v1/states"): Role.WORKER,
@@ -118,18 +117,18 @@ def test_a_browser_is_sent_to_the_login_of_this_head_alone(head: RunningHead) ->
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Basic YTpi", "Bearer a b", "token"])
 def test_what_is_no_token_is_none(head: RunningHead, authorization: str) -> None:
     with elsewhere(head, {"Authorization": authorization}) as client:
-        assert client.get("/api/v1/studies").status_code == 401
+        assert client.post(NAMES, content=ASKS).status_code == 401
 
 
 def test_wrong_tokens_are_few_and_the_right_one_never_waits_for_them(head: RunningHead) -> None:
     with elsewhere(head) as client:
         wrong = {"Authorization": f"Bearer {WRONG[0]}"}
-        answers = [client.get("/api/v1/studies", headers=wrong) for _ in range(MOST_FAILURES + 2)]
+        answers = [client.post(NAMES, content=ASKS, headers=wrong) for _ in range(MOST_FAILURES + 2)]
         assert [answer.status_code for answer in answers] == [401] * MOST_FAILURES + [429] * 2
         assert 0 < int(answers[-1].headers["retry-after"]) <= 60
         right = {"Authorization": f"Bearer {head.tokens[Role.ADMIN]}"}  # of another client of the same proxy
-        assert client.get("/api/v1/studies", headers=right).json() == ["tiny"]
-        assert client.get("/api/v1/studies", headers=wrong).status_code == 429
+        assert client.post(NAMES, content=ASKS, headers=right).json() == ["tiny"]
+        assert client.post(NAMES, content=ASKS, headers=wrong).status_code == 429
 
 
 def test_a_page_of_another_site_can_embed_nothing(head: RunningHead) -> None:
@@ -142,17 +141,17 @@ def test_a_page_of_another_site_can_embed_nothing(head: RunningHead) -> None:
 def test_a_revoked_token_is_refused_at_once(head: RunningHead) -> None:
     token = head.opening.tokens.add("for-a-while", Role.VIEWER)
     with elsewhere(head, {"Authorization": f"Bearer {token}"}) as client:
-        assert client.get("/api/v1/studies").status_code == 200
+        assert client.post(NAMES, content=ASKS).status_code == 200
         head.opening.tokens.revoke("for-a-while")
-        assert client.get("/api/v1/studies").status_code == 401
+        assert client.post(NAMES, content=ASKS).status_code == 401
 
 
 def test_a_page_of_another_site_is_refused_even_with_a_token(head: RunningHead) -> None:
     with head.client(Role.ADMIN) as client:
         for origin in ("http://evil.example", "null", "", f"http://localhost:{head.port}"):
-            answer = client.get("/api/v1/studies", headers={"Origin": origin})
+            answer = client.post(NAMES, content=ASKS, headers={"Origin": origin})
             assert (answer.status_code, said(answer)) == (403, "this comes from a page of another site")
-        own = client.get("/api/v1/studies", headers={"Origin": head.address.url})
+        own = client.post(NAMES, content=ASKS, headers={"Origin": head.address.url})
         assert own.status_code == 200
 
 
@@ -168,23 +167,19 @@ def open_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHead]
 def test_without_tokens_a_foreign_name_for_this_machine_leads_nowhere(
     open_head: RunningHead, host: str
 ) -> None:
-    sent = f"GET /api/v1/studies HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    answer = open_head.answer_to(sent.encode())
+    answer = open_head.answer_to(open_head.asks(f"Host: {host}\r\n"))
     assert answer.split()[1] in (b"403", b"400")
     assert b"tiny" not in answer
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:8080", "LOCALHOST:1", "127.0.0.9"])
 def test_without_tokens_this_machine_is_let_in_by_its_own_names(open_head: RunningHead, host: str) -> None:
-    sent = f"GET /api/v1/studies HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    assert open_head.answer_to(sent.encode()).endswith(b'["tiny"]')
+    assert open_head.answer_to(open_head.asks(f"Host: {host}\r\n")).endswith(b'["tiny"]')
 
 
 def test_two_names_or_none_are_unclear_and_refused(open_head: RunningHead) -> None:
     for hosts in ("Host: localhost\r\nHost: evil.example\r\n", ""):
-        answer = open_head.answer_to(
-            f"GET /api/v1/studies HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n".encode()
-        )
+        answer = open_head.answer_to(open_head.asks(hosts))
         assert answer.split()[1] == b"403"
 
 

@@ -21,7 +21,7 @@ from mnist_tune.serve.address import HeadAddress
 from mnist_tune.serve.app import app
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
-from mnist_tune.serve.opening import Encryption, Opening, opened
+from mnist_tune.serve.opening import Encryption, Opening, door, opened
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.server import Server
@@ -30,6 +30,10 @@ from mnist_tune.serve.writer import Writer
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.storage.guarded import GuardedStorage
 from tests.support.studies import folders
+
+NAMES = "/api/v1/people/study_names"
+"""Where the names of the studies are told to whoever may look, who sends this:"""
+ASKS = b"{}"
 
 
 @dataclass
@@ -66,6 +70,11 @@ class RunningHead:
                 connection.sendall(sent)
             return received(connection, 1.0)
 
+    def asks(self, headers: str) -> bytes:
+        """A whole request for the names of the studies, with these headers beside its own."""
+        own = f"Content-Length: {len(ASKS)}\r\nConnection: close\r\n\r\n"
+        return f"POST {NAMES} HTTP/1.1\r\n{headers}{own}".encode() + ASKS
+
     def is_well(self) -> bool:
         """Whether it goes on answering."""
         with self.client() as client:
@@ -89,7 +98,8 @@ def running(
     url = storage.engine.url
     tokens = Tokens(folder / "head.tokens")
     made = {role: tokens.add(f"a-{role}", role) for role in roles}
-    opening = opened(url, host, 0, tokens.path, encryption or Encryption(), may_show_tokens=False)
+    its_door = door(url, host, 0, tokens.path, encryption or Encryption())
+    opening = opened(url, its_door, may_show_tokens=False)
     gate = Gate(opening.tokens, lines.append, without_tokens=True)
     room = room or Room([each.path for each in places], free_disk=0)
     server = Server(storage, places, gate, room, lines.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -110,6 +111,74 @@ def test_a_worker_that_is_drained_while_its_head_is_away_gives_its_cell_back_whe
     assert (answer.returncode, answer.stderr) == (0, "")
     assert place.epochs_begun() == list(range(1, EPOCHS + 1))
     assert place.findings() == []
+
+
+def test_a_worker_that_starts_while_its_head_is_away_waits_for_it(place: Place) -> None:
+    place.head.kill()
+    worker = place.worker(seconds=0.0)
+    said = until_it_waits(worker)
+    assert worker.poll() is None
+    place.head.start()
+    answer = finish(worker)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (said + answer.stdout).count("the storage does not answer (") == 1
+    assert answer.stdout.count("the storage answers again, after ") == 1
+    assert place.epochs_begun() == list(range(1, EPOCHS + 1))
+    assert place.findings() == []
+
+
+def test_a_worker_that_waits_for_its_head_leaves_when_it_is_asked_to(place: Place) -> None:
+    place.head.kill()
+    worker = place.worker()
+    until_it_waits(worker)
+    worker.send_signal(signal.SIGTERM)
+    answer = finish(worker)
+    assert (answer.returncode, answer.stderr) == (3, "")
+    assert answer.stdout.endswith("leaving: the worker was stopped by SIGTERM\n")
+
+
+@pytest.mark.parametrize(
+    ("study", "address", "told"),
+    [
+        ("none", "{address}", "no study 'none' in this storage"),
+        (NAME, "https://127.0.0.1:{port}#sha256=" + "0" * 64, "does not speak TLS"),
+    ],
+)
+def test_a_worker_does_not_wait_for_what_does_not_pass(
+    place: Place, study: str, address: str, told: str
+) -> None:
+    url = address.format(address=place.head.address, port=place.head.port)
+    answer = finish(start_command("worker", study, folder=place.folder, url=url))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    (line,) = answer.stderr.splitlines()
+    assert told in line
+
+
+def test_a_run_waits_for_a_head_that_is_being_started(place: Place) -> None:
+    place.head.kill()
+    spec = str(place.folder / f"{NAME}.toml")
+    run = start_command(
+        *("run", spec, "--workers", "1", "--checkpoints", str(place.folder / ON_THEIR_WAY)),
+        folder=place.folder,
+        url=place.head.address,
+        environment={EPOCH_SECONDS: "0.0"},
+    )
+    assert run.stderr is not None
+    said = run.stderr.readline()
+    assert "the storage does not answer (" in said
+    place.head.start()
+    answer = finish(run)
+    assert answer.returncode == 0, answer
+    assert re.match(r"the storage answers again, after \S+ s\n", answer.stderr)
+    assert place.findings() == []
+
+
+def until_it_waits(worker: subprocess.Popen[str]) -> str:
+    """The line with which a worker says that it waits."""
+    assert worker.stdout is not None
+    line = worker.stdout.readline()
+    assert "the storage does not answer (" in line, finish(worker)
+    return line
 
 
 def test_a_worker_leaves_with_one_line_when_its_head_is_away_for_too_long_and_its_cell_comes_back(

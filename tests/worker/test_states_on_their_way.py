@@ -13,7 +13,7 @@ from mnist_tune.contract.lease import Lease
 from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import LeaseLost, StorageAway
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoint_key, save
-from mnist_tune.storage.keys import CHECKPOINT
+from mnist_tune.storage.keys import CHECKPOINT, NOT_KEPT, REMARK, STATE
 from mnist_tune.storage.notes import Notes
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
@@ -182,6 +182,18 @@ def test_where_nothing_is_stored_no_lease_is_renewed(worker: Fixture) -> None:
         worker.attempt._record.store()  # nothing is left to store
         with pytest.raises(LeaseLost):
             worker.lease.check()
+
+
+def test_what_could_not_be_kept_and_what_was_kept_then_are_told_in_their_order(worker: Fixture) -> None:
+    trial = worker.attempt.trial
+    trial.no_checkpoint("the disk is full")
+    trial.epoch_done(made_epoch(1, 50.0))
+    late = Notes(user={NOT_KEPT: {STATE: "the disk is full"}}, system={REMARK: 1})
+    trial.epoch_done(made_epoch(2, 50.0), worker.saved(2))
+    worker.slow.record(worker.attempt.claim, late)  # asked again by who did not hear the answer
+    attributes = worker.study.storage.get_trial(worker.attempt.claim.trial_id)
+    assert attributes.user_attrs[NOT_KEPT] == {}
+    assert attributes.system_attrs[REMARK] == 2
 
 
 def test_a_training_ends_with_its_lease_while_a_state_is_being_sent(worker: Fixture) -> None:
