@@ -17,8 +17,8 @@ from mnist_tune.study.store import open_study, study_names
 
 T = TypeVar("T")
 
-ALONE = {"register", "parameters", "decide", "sweep", "delete_state"}
-"""Calls that cannot share a transaction: they migrate tables, have Optuna write or read, or touch files."""
+ALONE = {"parameters", "decide", "sweep", "delete_state"}
+"""Calls that cannot share a transaction: they have Optuna write or read, or touch files."""
 
 
 class Desk:

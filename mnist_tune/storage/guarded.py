@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
+from mnist_tune.storage.engine import changes_of_tables, engine_arguments, lock, shown, utc_now
 from mnist_tune.storage.migrations import VERSION, is_up_to_date, migrate, version_of
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import ReadableStorage, trials
@@ -31,6 +31,18 @@ from mnist_tune.storage.timeouts import Deadline
 
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """The errors that any call here may raise when the database fails or is away."""
+
+
+TABLES_AT = "mnist_tune:tables_at"
+"""The note on a connection after which change of the tables they were seen to be up to date."""
+
+
+OF_A_GROUP = "of_a_group"
+"""The name of the savepoints in a group."""
+
+
+class InGroup(Exception):  # noqa: N818 - no error: the same call is made again by itself
+    """What was called cannot share a transaction."""
 
 
 def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
@@ -74,7 +86,7 @@ class GuardedStorage(ReadableStorage):
         """One transaction for all that this thread begins in the block; each of them is a savepoint of it.
 
         What was done in the block is stored at its end, or nothing of it. Methods of Optuna's, and those that
-        take our locks, are not to be called in it.
+        take our locks, are not to be called in it: see `refuse_group`.
         """
         with self.transaction() as session:
             if self.engine.dialect.name == "sqlite":
@@ -85,11 +97,16 @@ class GuardedStorage(ReadableStorage):
             finally:
                 del self._groups[threading.get_ident()]
 
+    def refuse_group(self) -> None:
+        """Raise InGroup if this thread is in a group."""
+        if threading.get_ident() in self._groups:
+            raise InGroup
+
     @contextmanager
     def transaction(self) -> Iterator[orm.Session]:
         """One transaction, committed at the end of the block or rolled back by an exception in it."""
         if (whole := self._groups.get(threading.get_ident())) is not None:
-            with whole.begin_nested():
+            with _savepoint(whole):
                 yield whole
             return
         session = self.scoped_session()
@@ -144,6 +161,25 @@ class GuardedStorage(ReadableStorage):
             if not is_up_to_date(session.connection()):
                 lock(session.connection())
                 migrate(session.connection())
+
+    def have_tables(self) -> None:
+        """The same as `migrate`, which is looked at anew only when the database's tables may have changed.
+
+        On PostgreSQL, which does not count changes, it is looked at once for each connection.
+
+        Raises:
+            InGroup: something is missing, and this thread is in a group.
+            UserError: as `migrate`.
+        """
+        with self.transaction() as session:
+            connection = session.connection()
+            if connection.info.get(TABLES_AT) == (at := changes_of_tables(connection)):
+                return
+            if is_up_to_date(connection):
+                connection.info[TABLES_AT] = at
+                return
+            self.refuse_group()
+        self.migrate()
 
     def mend(self) -> None:
         """Make what is missing of our tables, in a database that is of this version and of no older one.
@@ -224,6 +260,20 @@ class GuardedStorage(ReadableStorage):
     def record_heartbeat(self, trial_id: int) -> None:
         with self.guarded(trial_id) as session:
             beat(session, trial_id)
+
+
+@contextmanager
+def _savepoint(session: orm.Session) -> Iterator[None]:
+    """A block of which all is undone if it raises; SQLAlchemy's own compiles three statements for each."""
+    connection = session.connection()
+    connection.exec_driver_sql(f"SAVEPOINT {OF_A_GROUP}")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {OF_A_GROUP}")
+        raise
+    finally:
+        connection.exec_driver_sql(f"RELEASE SAVEPOINT {OF_A_GROUP}")
 
 
 def _lost_connection(context: ExceptionContext) -> DBAPIError | None:
