@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -42,6 +42,8 @@ from mnist_tune.serve.gate import Gate
 from mnist_tune.serve.pages import Pages
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
+from mnist_tune.serve.shortcut import CALLS, Shortcut
+from mnist_tune.serve.waiting import Waiting
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.text.visible import visible
@@ -83,8 +85,13 @@ class Api:
         self._people = ForPeople(people, room)
         self._room = room
         self._log = log
+        self._waiting = Waiting()
         self._others: set[str] = set()
         """The clients of other versions, and what they have asked for."""
+
+    def shortcut(self, gate: Gate) -> Middleware:
+        """What answers the calls of workers sooner than their route does."""
+        return Middleware(Shortcut, self._for(gate, Role.WORKER, self.call))
 
     def routes(self, gate: Gate) -> list[Route]:
         """The addresses at which the requests are taken, and whose token each takes."""
@@ -92,7 +99,7 @@ class Api:
         asked = (
             (f"{at}/studies", self.studies, "GET", Role.VIEWER),
             (f"{at}/open", self.open, "POST", Role.VIEWER),
-            (f"{at}/calls/{{call}}", self.call, "POST", Role.WORKER),
+            (f"{CALLS}{{call}}", self.call, "POST", Role.WORKER),
             (f"{at}/states", self.fetch_state, "GET", Role.WORKER),
             (f"{at}/states", self.keep_state, "PUT", Role.WORKER),
             (f"{at}/files", self.keep_file, "PUT", Role.WORKER),
@@ -110,11 +117,11 @@ class Api:
 
     async def studies(self, _: Request) -> Response:
         """The names of the studies."""
-        return JSONResponse(await _answer(self._desk.names()))
+        return JSONResponse(await self._waiting.answer(self._desk.names()))
 
     async def open(self, request: Request) -> Response:
         """A study's name, uid and spec."""
-        opened = await _answer(self._desk.open(parsed(Name, await json_body(request)).study))
+        opened = await self._waiting.answer(self._desk.open(parsed(Name, await json_body(request)).study))
         return Response(opened.model_dump_json(), media_type="application/json")
 
     async def call(self, request: Request) -> Response:
@@ -125,7 +132,7 @@ class Api:
             raise HTTPException(404, "there is no such call") from None
         message: Any = parsed(call.arguments, await json_body(request))
         arguments = {each: getattr(message, each) for each in call.names}
-        answer = await _answer(self._desk.answer(message.study, message.uid, name, arguments))
+        answer = await self._waiting.answer(self._desk.answer(message.study, message.uid, name, arguments))
         return Response(call.answer.dump_json(answer), media_type="application/json")
 
     async def fetch_state(self, request: Request) -> Response:
@@ -182,7 +189,7 @@ class Api:
 
     async def _path(self, of: State | File, find: Callable[[DirectStudy], Any]) -> Any:
         try:
-            return await _answer(self._desk.with_study(of.study, of.uid, find))
+            return await self._waiting.answer(self._desk.with_study(of.study, of.uid, find))
         except ValueError as error:  # a name that leads elsewhere
             raise HTTPException(400, str(error)) from None
 
@@ -192,7 +199,7 @@ class Api:
 
         async def still_holds_its_lease() -> None:
             claim = Claim(file.trial_id, 0, file.token)
-            await _answer(self._desk.answer(file.study, file.uid, "renew", {"claim": claim}))
+            await self._waiting.answer(self._desk.answer(file.study, file.uid, "renew", {"claim": claim}))
 
         try:
             await still_holds_its_lease()
@@ -209,13 +216,14 @@ def app(
 ) -> Starlette:
     """The application of a head. Its `state.pages` are to end before it does."""
     pages = Pages(service, gate)
+    api = Api(desk, service, room, log)
     application = Starlette(
         routes=[
             Route("/healthz", _healthy),
-            *Api(desk, service, room, log).routes(gate),
+            *api.routes(gate),
             *pages.routes(),
         ],
-        middleware=[pages.counting()],
+        middleware=[pages.counting(), api.shortcut(gate)],
         exception_handlers={
             HTTPException: refused,
             ClientDisconnect: gone,
@@ -233,11 +241,6 @@ async def _healthy(_: Request) -> Response:
 
 async def _unknown(_: Request) -> Response:
     raise HTTPException(404, "there is no such request")
-
-
-async def _answer(asked: Future[Any]) -> Any:
-    """The answer of the writer. A client that has gone away changes nothing: what it asked for is done."""
-    return await asyncio.shield(asyncio.wrap_future(asked))
 
 
 def _caller(request: Request) -> str:

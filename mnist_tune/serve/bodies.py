@@ -47,16 +47,34 @@ class Body:
             now = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout_at(min(self._until, now + SECONDS_FOR_A_PIECE)):
-                    message = await self._request.receive()
+                    piece = await self._next()
             except TimeoutError:
-                raise HTTPException(
-                    408,
-                    f"the request did not arrive within {self._seconds:.0f} s, or nothing more of it came",
-                ) from None
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            self._is_over = not message.get("more_body", False)
-            yield message.get("body", b"")
+                raise self._late() from None
+            yield piece
+
+    async def whole(self) -> bytes:
+        """All of it. Raises HTTPException, and ClientDisconnect if it was cut."""
+        content = []
+        try:
+            async with asyncio.timeout_at(self._until):
+                while not self._is_over:
+                    content.append(await self._next())
+        except TimeoutError:
+            raise self._late() from None
+        return b"".join(content)
+
+    async def _next(self) -> bytes:
+        message = await self._request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._is_over = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+    def _late(self) -> HTTPException:
+        return HTTPException(
+            408, f"the request did not arrive within {self._seconds:.0f} s, or nothing more of it came"
+        )
 
     async def discard(self) -> None:
         """Take the rest of it and drop it: many clients read no answer before they have sent all."""
@@ -76,10 +94,7 @@ async def json_body(request: Request, most: int = LONGEST_JSON) -> bytes:
     Raises HTTPException, and ClientDisconnect.
     """
     declared_length(request, most)
-    content = bytearray()
-    async for piece in Body(request, SECONDS_FOR_JSON).pieces():
-        content += piece
-    return bytes(content)
+    return await Body(request, SECONDS_FOR_JSON).whole()
 
 
 async def receive_file(

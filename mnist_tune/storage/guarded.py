@@ -7,7 +7,6 @@ late write is stored all the same. Here the check is an UPDATE of the trial's ro
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Unpack
@@ -21,9 +20,10 @@ from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.storage.engine import changes_of_tables, engine_arguments, lock, shown, utc_now
+from mnist_tune.storage.groups import GroupedStorage
 from mnist_tune.storage.migrations import VERSION, is_up_to_date, migrate, version_of
 from mnist_tune.storage.notes import Notes
-from mnist_tune.storage.optuna_internals import ReadableStorage, trials
+from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.storage.schema import prepare
 from mnist_tune.storage.statements import beat, changed, end, put, touch
 from mnist_tune.storage.tables import has_table
@@ -37,14 +37,6 @@ TABLES_AT = "mnist_tune:tables_at"
 """The note on a connection after which change of the tables they were seen to be up to date."""
 
 
-OF_A_GROUP = "of_a_group"
-"""The name of the savepoints in a group."""
-
-
-class InGroup(Exception):  # noqa: N818 - no error: the same call is made again by itself
-    """What was called cannot share a transaction."""
-
-
 def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
     """Open the studies at `url`; `create` makes the database and its schema where they are missing.
 
@@ -56,7 +48,7 @@ def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
     return GuardedStorage(url, Deadline.of(create=create))
 
 
-class GuardedStorage(ReadableStorage):
+class GuardedStorage(GroupedStorage):
     """Optuna's storage, with every write of an attempt guarded by the trial's state and claim token.
 
     If a write raises `UpdateFinishedTrialError`, the lease is lost and nothing was written.
@@ -67,8 +59,6 @@ class GuardedStorage(ReadableStorage):
         """The claim tokens of this process by trial id, for writers that name no token."""
         self.deadline = deadline or Deadline()
         """How long the server may be silent."""
-        self._groups: dict[int, orm.Session] = {}
-        """The sessions of the groups that threads are in, by thread."""
         self._tables: set[str] = set()
         """The names of our own tables that were seen in the database."""
         try:
@@ -80,44 +70,6 @@ class GuardedStorage(ReadableStorage):
         except RuntimeError as error:  # the schema is older or newer than the installed Optuna's
             raise UserError(f"{shown(url)}: {error}") from None
         event.listen(self.engine, "handle_error", _lost_connection, retval=True)
-
-    @contextmanager
-    def group(self) -> Iterator[None]:
-        """One transaction for all that this thread begins in the block; each of them is a savepoint of it.
-
-        What was done in the block is stored at its end, or nothing of it. Methods of Optuna's, and those that
-        take our locks, are not to be called in it: see `refuse_group`.
-        """
-        with self.transaction() as session:
-            if self.engine.dialect.name == "sqlite":
-                lock(session.connection())  # Python's driver begins no transaction for a savepoint
-            self._groups[threading.get_ident()] = session
-            try:
-                yield
-            finally:
-                del self._groups[threading.get_ident()]
-
-    def refuse_group(self) -> None:
-        """Raise InGroup if this thread is in a group."""
-        if threading.get_ident() in self._groups:
-            raise InGroup
-
-    @contextmanager
-    def transaction(self) -> Iterator[orm.Session]:
-        """One transaction, committed at the end of the block or rolled back by an exception in it."""
-        if (whole := self._groups.get(threading.get_ident())) is not None:
-            with _savepoint(whole):
-                yield whole
-            return
-        session = self.scoped_session()
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
-        finally:
-            session.close()
 
     @contextmanager
     def guarded(self, trial_id: int, token: str | None = None) -> Iterator[orm.Session]:
@@ -260,20 +212,6 @@ class GuardedStorage(ReadableStorage):
     def record_heartbeat(self, trial_id: int) -> None:
         with self.guarded(trial_id) as session:
             beat(session, trial_id)
-
-
-@contextmanager
-def _savepoint(session: orm.Session) -> Iterator[None]:
-    """A block of which all is undone if it raises; SQLAlchemy's own compiles three statements for each."""
-    connection = session.connection()
-    connection.exec_driver_sql(f"SAVEPOINT {OF_A_GROUP}")
-    try:
-        yield
-    except BaseException:
-        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {OF_A_GROUP}")
-        raise
-    finally:
-        connection.exec_driver_sql(f"RELEASE SAVEPOINT {OF_A_GROUP}")
 
 
 def _lost_connection(context: ExceptionContext) -> DBAPIError | None:

@@ -18,7 +18,7 @@ from mnist_tune.queue.queue import Queue
 from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.trial_result import State
-from mnist_tune.storage.guarded import InGroup
+from mnist_tune.storage.groups import InGroup
 from mnist_tune.storage.tables import workers
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
