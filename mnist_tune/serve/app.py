@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,12 +19,12 @@ from starlette.routing import Route
 
 from mnist_tune import __version__
 from mnist_tune.contract import wire
-from mnist_tune.contract.claim import Claim, Token
+from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.study import StorageAway
-from mnist_tune.files.atomic_write import open_file
-from mnist_tune.jobs.hyperparameters import Count
+from mnist_tune.files.atomic_write import open_file, write_whole
 from mnist_tune.serve.answers import failed, gone, refused
 from mnist_tune.serve.bodies import (
+    PIECE,
     content_of,
     declared_length,
     file_body,
@@ -35,10 +34,12 @@ from mnist_tune.serve.bodies import (
     parsed,
     receive_file,
     refuse_compressed,
+    small_file,
 )
 from mnist_tune.serve.desk import Desk
-from mnist_tune.serve.for_people import FILE, Ask, ForPeople, Sha256
+from mnist_tune.serve.for_people import FILE, Ask, ForPeople
 from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.messages import File, Name, State
 from mnist_tune.serve.pages import Pages
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
@@ -52,29 +53,6 @@ LONGEST_PROGRAM = 60
 LONGEST_LINE = 200
 MOST_OTHERS = 100
 METHODS = ["GET", "POST", "PUT", "DELETE"]
-
-
-class Name(BaseModel):
-    """A study by its name alone."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    study: wire.StudyName
-
-
-class State(wire.OfStudy):
-    """A state of a trial."""
-
-    key: str
-
-
-class File(wire.OfStudy):
-    """A file that an attempt keeps: `name` is a state's key, or that of a final file."""
-
-    trial_id: Count
-    token: Token
-    name: str
-    sha256: Sha256
 
 
 class Api:
@@ -201,10 +179,19 @@ class Api:
             claim = Claim(file.trial_id, 0, file.token)
             await self._waiting.answer(self._desk.answer(file.study, file.uid, "renew", {"claim": claim}))
 
+        def keep(content: bytes) -> None:
+            with self._room.reserved(path.parent, length):
+                write_whole(path, content)
+
+        # Asked when all is there: nobody would delete what comes after the end of its attempt.
         try:
+            if length <= PIECE:  # a log, say: each trial has one
+                content = await small_file(body, file.sha256)
+                await still_holds_its_lease()
+                await run_in_threadpool(keep, content)
+                return
             await still_holds_its_lease()
             async with in_a_thread(self._room.reserved(path.parent, length)):
-                # Asked again when all is there: nobody would delete what comes after the end of its attempt.
                 await receive_file(body, path, file.sha256, still_holds_its_lease)
         except Exception:
             await body.discard()

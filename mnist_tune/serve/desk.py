@@ -29,7 +29,7 @@ class Desk:
         self._folders = folders
         self._writer = writer
         self._studies: dict[str, tuple[str, DirectStudy]] = {}
-        """Uid and study by name; only the writer's thread touches it."""
+        """Uid and study by name; only the writer's thread changes it."""
 
     def names(self) -> Future[list[str]]:
         """The names of the studies."""
@@ -51,8 +51,16 @@ class Desk:
         )
 
     def with_study(self, name: str, uid: str, use: Callable[[DirectStudy], T]) -> Future[T]:
-        """What `use` returns for the study with this name and uid; it runs alone."""
-        return self._alone(lambda: use(self._study(name, uid)))
+        """What `use`, which asks no database, returns for the study with this name and uid."""
+        known = self._studies.get(name)
+        if known is None or known[0] != uid:
+            return self._alone(lambda: use(self._study(name, uid)))
+        answer: Future[T] = Future()
+        try:
+            answer.set_result(use(known[1]))
+        except Exception as error:
+            answer.set_exception(error)
+        return answer
 
     def put_back_stale(self) -> dict[str, Future[dict[int, str]]]:
         """Put the cells of silent workers back, in all studies that have had workers; what happened."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import orm
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Connection, Dialect
 
 
 class _Bound(NamedTuple):
@@ -55,7 +55,12 @@ class Prepared:
         self, session: orm.Session, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] = {}
     ) -> sqlalchemy.CursorResult[Any]:
         """Execute it, with a list of parameters once for each of them."""
-        connection = session.connection()
+        return self.run(session.connection(), parameters)
+
+    def run(
+        self, connection: Connection, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> sqlalchemy.CursorResult[Any]:
+        """Execute it as `execute` does, on the connection of a transaction."""
         text = self._texts.get(connection.dialect.name)
         if text is None:
             text = _Text(self._statement, self._columns, connection.dialect)

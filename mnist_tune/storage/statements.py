@@ -104,9 +104,9 @@ def upsert(
     A row that is there keeps its `once` columns.
     """
     if rows:
-        dialect = session.connection().dialect.name
-        statement = _upsert(dialect, table, unique, tuple(rows[0]), now, once)
-        statement.execute(session, rows if len(rows) > 1 else rows[0])
+        connection = session.connection()
+        statement = _upsert(connection.dialect.name, table, unique, tuple(rows[0]), now, once)
+        statement.run(connection, rows if len(rows) > 1 else rows[0])
 
 
 @functools.cache
