@@ -108,6 +108,8 @@ def read_file(path: Path) -> bytes:
 
 def make_folder(path: Path) -> list[Path]:
     """Make a folder and its parents; returns those that were missing, innermost first. Raises OSError."""
+    if path.is_dir():  # nearly always
+        return []
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     return missing

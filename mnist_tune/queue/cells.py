@@ -26,20 +26,27 @@ from mnist_tune.storage.optuna_internals import (
     trials,
     user_attributes,
 )
+from mnist_tune.storage.prepared import Prepared, is_one_of
 from mnist_tune.storage.statements import UNFINISHED
 
-PARAMETERS_OF = select(parameters).where(parameters.c.trial_id == bindparam("of_trial"))
-ATTRIBUTE_OF = select(system_attributes.c.value_json).where(
-    system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key == bindparam("of_key")
+LOCK_STUDY = Prepared(
+    studies.update().where(studies.c.study_id == bindparam("of_study")).values(study_id=studies.c.study_id)
 )
-INHERITED_OF = select(system_attributes).where(
-    system_attributes.c.trial_id == bindparam("of_trial"), system_attributes.c.key.in_([CHECKPOINT, FAILURES])
+PARAMETERS_OF = Prepared(
+    select(parameters.c.param_name, parameters.c.param_value, parameters.c.distribution_json).where(
+        parameters.c.trial_id == bindparam("of_trial")
+    )
 )
+ATTRIBUTES_OF = select(system_attributes.c.key, system_attributes.c.value_json).where(
+    system_attributes.c.trial_id == bindparam("of_trial")
+)
+ATTRIBUTE_OF = Prepared(ATTRIBUTES_OF.where(system_attributes.c.key == bindparam("of_key")))
+INHERITED_OF = Prepared(ATTRIBUTES_OF.where(is_one_of(system_attributes.c.key, CHECKPOINT, FAILURES)))
 
 
 def lock_study(session: orm.Session, study_id: int) -> None:
     """Lock the study's list of trials against other changes; on SQLite, lock for writing before any read."""
-    session.execute(studies.update().where(studies.c.study_id == study_id).values(study_id=study_id))
+    LOCK_STUDY.execute(session, {"of_study": study_id})
 
 
 def cells_of(study_id: int, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
@@ -52,11 +59,11 @@ def cells_of_any(study_ids: Sequence[int], *states: TrialState) -> sqlalchemy.Co
     # A trial that somebody enqueued through stock Optuna has no cell: the queue neither runs nor counts it.
     named = system_attributes.alias("cell")
     is_cell = sqlalchemy.exists().where(named.c.trial_id == trials.c.trial_id, named.c.key == CELL)
-    in_studies = trials.c.study_id.in_(study_ids) if len(study_ids) > 1 else trials.c.study_id == study_ids[0]
-    return sqlalchemy.and_(in_studies, trials.c.state.in_(states), is_cell)
+    in_studies, in_states = (is_one_of(trials.c.study_id, *study_ids), is_one_of(trials.c.state, *states))
+    return sqlalchemy.and_(in_studies, in_states, is_cell)
 
 
-def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlalchemy.Executable:
+def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlalchemy.ClauseElement:
     """The statement that claims the study's first waiting cell; it returns the trial's id and number."""
     first_waiting = (
         select(trials.c.trial_id)
@@ -65,7 +72,7 @@ def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlal
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL: do not queue up behind another's claim
     )
-    statement: sqlalchemy.Executable = (
+    statement: sqlalchemy.ClauseElement = (
         trials.update()
         .where(trials.c.trial_id == first_waiting.scalar_subquery(), trials.c.state == TrialState.WAITING)
         .values(state=TrialState.RUNNING, datetime_start=utc_now())
@@ -74,14 +81,15 @@ def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlal
     return statement
 
 
-def claimed_before(study_id: int) -> sqlalchemy.Executable:
+def claimed_before(study_id: int) -> sqlalchemy.Select[Any]:
     """The statement that finds the running trial that was claimed with `token`, given as its JSON text."""
     claim = system_attributes.alias("claim")
     with_token = sqlalchemy.exists().where(
         claim.c.trial_id == trials.c.trial_id, claim.c.key == CLAIM, claim.c.value_json == bindparam("token")
     )
+    # The token first: databases ask in this order, and no other trial needs to be asked whether it is a cell.
     return select(trials.c.trial_id, trials.c.number).where(
-        cells_of(study_id, TrialState.RUNNING), with_token
+        with_token, cells_of(study_id, TrialState.RUNNING)
     )
 
 
@@ -102,12 +110,12 @@ def read_cell(session: orm.Session, trial_id: int) -> Cell:
     of_trial = {"of_trial": trial_id}
     known, left = {}, {}
     damage, problems = [], []
-    for row in session.execute(PARAMETERS_OF, of_trial):
+    for row in PARAMETERS_OF.execute(session, of_trial):
         try:
             known[row.param_name] = external(distribution(row.distribution_json), row.param_value)
         except Damaged as problem:
             damage.append(f"its {row.param_name} {problem}")
-    for row in session.execute(INHERITED_OF, of_trial):
+    for row in INHERITED_OF.execute(session, of_trial):
         try:
             left[row.key] = parse(row.key, row.value_json)
         except Damaged as problem:
@@ -131,9 +139,10 @@ def _is_older(
     """Whether the notes have an older value of this system attribute than is stored."""
     if key not in notes.get("system", {}):
         return False
-    stored = session.execute(ATTRIBUTE_OF, {"of_trial": trial_id, "of_key": key}).scalar()
+    stored = ATTRIBUTE_OF.execute(session, {"of_trial": trial_id, "of_key": key}).first()
+    texts = json.dumps(notes["system"][key]), None if stored is None else stored.value_json
     try:
-        return older(parse(key, json.dumps(notes["system"][key])), parse(key, stored))
+        return older(*(parse(key, text) for text in texts))
     except Damaged:  # there is none, or none to go on from
         return False
 

@@ -6,7 +6,7 @@ import json
 
 import sqlalchemy
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.contract.study import Control
 from mnist_tune.errors import Damaged
@@ -14,35 +14,47 @@ from mnist_tune.records.values import parse_as
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
 from mnist_tune.storage.optuna_internals import study_attributes
+from mnist_tune.storage.prepared import Prepared, is_one_of
 from mnist_tune.storage.statements import upsert
 
 CONTROLS = TypeAdapter(Control)
+CONTROL_OF = Prepared(
+    select(study_attributes.c.value_json).where(
+        study_attributes.c.study_id == bindparam("of_study"), study_attributes.c.key == CONTROL
+    )
+)
 
 
-def is_control(study_id: int, *values: Control) -> sqlalchemy.ColumnElement[bool]:
-    """The SQL condition that a row is the study's control attribute, with one of `values` if given."""
-    attribute = sqlalchemy.and_(study_attributes.c.study_id == study_id, study_attributes.c.key == CONTROL)
-    stored = [json.dumps(value) for value in values]
-    return sqlalchemy.and_(attribute, study_attributes.c.value_json.in_(stored)) if values else attribute
+def is_held_up(study_id: int) -> sqlalchemy.ColumnElement[bool]:
+    """The SQL condition that no cell of the study may be claimed now."""
+    held_up = is_one_of(study_attributes.c.value_json, *map(json.dumps, (Control.PAUSED, Control.CANCELLED)))
+    return sqlalchemy.exists().where(
+        study_attributes.c.study_id == study_id, study_attributes.c.key == CONTROL, held_up
+    )
 
 
-def stored_control(storage: GuardedStorage, study_id: int) -> Control:
+def stored_control(session: orm.Session, study_id: int) -> Control:
     """Whether the study's cells may be claimed now.
 
     Raises:
         Damaged: the stored value has no meaning.
     """
-    with storage.transaction() as session:
-        found = session.execute(select(study_attributes.c.value_json).where(is_control(study_id))).first()
+    found = CONTROL_OF.execute(session, {"of_study": study_id}).first()
     return Control.RUNNING if found is None else parse_as(CONTROLS, found.value_json)
 
 
-def read_control(storage: GuardedStorage, study_id: int) -> Control:
+def control_in(session: orm.Session, study_id: int) -> Control:
     """Whether the study's cells may be claimed now. A value without a meaning stops no worker."""
     try:
-        return stored_control(storage, study_id)
+        return stored_control(session, study_id)
     except Damaged:
         return Control.RUNNING
+
+
+def read_control(storage: GuardedStorage, study_id: int) -> Control:
+    """The same as `control_in`, in a transaction of its own."""
+    with storage.transaction() as session:
+        return control_in(session, study_id)
 
 
 def set_control(storage: GuardedStorage, study_id: int, control: Control) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import orm
 
 from mnist_tune.errors import Damaged
 from mnist_tune.records.stored_spec import spec_text, stored_spec
+from mnist_tune.records.values import Text
 from mnist_tune.spec.study_spec import Spec
 
 
@@ -15,12 +16,12 @@ class CurrentSpec:
     def __init__(self, study_id: int, spec: Spec) -> None:
         self.spec = spec
         """The spec as it was last read."""
-        self._statement = spec_text(study_id)
-        self._text: str | None = None
+        self._study_id = study_id
+        self._text: Text = None
 
     def read(self, session: orm.Session) -> Spec:
         """The spec as it is stored now, or as it was last read where it cannot be read now."""
-        text = session.execute(self._statement).scalar()
+        text = spec_text(session, self._study_id)
         if text is not None and text != self._text:
             self._text = text
             try:

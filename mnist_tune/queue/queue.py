@@ -29,7 +29,7 @@ from mnist_tune.queue.cells import (
     unexplained,
     without_what_is_older,
 )
-from mnist_tune.queue.control import is_control, read_control
+from mnist_tune.queue.control import control_in, is_held_up
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
 from mnist_tune.spec.study_spec import Spec
@@ -37,6 +37,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
+from mnist_tune.storage.prepared import Prepared
 from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
 
 TOKENS_IN_MIND = 10_000
@@ -53,9 +54,10 @@ class Queue:
         self._given: dict[str, int] = {}
         """The trials that were claimed here, by token; only the last ones."""
         self._returns = Returns(storage, study_id, self._now)
-        held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
-        self._claim_first = claim_first(study_id, ~held_up)
-        self._claimed_before = claimed_before(study_id)
+        self._claim_first = Prepared(claim_first(study_id, ~is_held_up(study_id)))
+        self._claimed_before = Prepared(claimed_before(study_id))
+        unfinished = cells_of(study_id, *UNFINISHED) | unexplained(study_id)
+        self._unfinished = Prepared(select(trials.c.trial_id).where(unfinished).limit(1))
 
     def claim(self, worker: str, token: str | None = None) -> Claim | None:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
@@ -142,19 +144,17 @@ class Queue:
         Raises:
             MnistTuneError: the study was deleted.
         """
-        come_back = unexplained(self._study_id)
-        unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED) | come_back).limit(1)
         with self._storage.transaction() as session:
-            if session.execute(unfinished).first() is None:
+            if self._unfinished.execute(session).first() is None:
                 study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
                 if session.execute(study).first() is None:
                     raise MnistTuneError("the study was deleted while this worker was on it")
                 return Standing.FINISHED
-        return {
-            Control.RUNNING: Standing.OPEN,
-            Control.PAUSED: Standing.PAUSED,
-            Control.CANCELLED: Standing.CANCELLED,
-        }[read_control(self._storage, self._study_id)]
+            return {
+                Control.RUNNING: Standing.OPEN,
+                Control.PAUSED: Standing.PAUSED,
+                Control.CANCELLED: Standing.CANCELLED,
+            }[control_in(session, self._study_id)]
 
     def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
         # Not `study.tell`: it reads the trial twice and calls the sampler, and neither is needed here.
@@ -170,7 +170,7 @@ class Queue:
                 raise
 
     def _take(self, session: orm.Session, token: str, worker: str) -> Claim | None:
-        row = session.execute(self._claim_first).one_or_none()
+        row = self._claim_first.execute(session).one_or_none()
         if row is None:
             return None
         # In the claim's transaction: a running trial without a heartbeat would never be found silent.
@@ -180,7 +180,7 @@ class Queue:
 
     def _made(self, session: orm.Session, token: str) -> Claim | None:
         """The claim that an earlier call made although its answer was lost; None if there is none."""
-        row = session.execute(self._claimed_before, {"token": json.dumps(token)}).one_or_none()
+        row = self._claimed_before.execute(session, {"token": json.dumps(token)}).one_or_none()
         return None if row is None else self._claimed(session, row.trial_id, row.number, token)
 
     def _is_spent(self, session: orm.Session, token: str) -> bool:
@@ -199,9 +199,6 @@ class Queue:
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
         limits = self._now.read(session).limits
         return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems, limits)
-
-    def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
-        return cells_of(self._study_id, *states)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this attempt was ended in this way by an earlier write whose answer was lost."""

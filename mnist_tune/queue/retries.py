@@ -89,7 +89,7 @@ def next_attempt(
     # The parameters that a sampler gave the first attempt are frozen: a retry is the same cell, not a new
     # draw. Another program that took the cell may have added parameters that are no axes: they are left out.
     searched, params = {}, {}
-    for row in session.execute(PARAMETERS_OF, of_trial):
+    for row in PARAMETERS_OF.execute(session, of_trial):
         name = row.param_name
         try:
             if name in axes and distribution(row.distribution_json) == axes[name]:

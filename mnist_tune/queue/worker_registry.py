@@ -5,6 +5,7 @@ A table of our own has one row for each worker.
 
 from __future__ import annotations
 
+import functools
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -13,25 +14,27 @@ from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy
 from pydantic import BeforeValidator, Field, TypeAdapter
-from sqlalchemy import orm, select
+from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.contract.study import Orders, WorkerFacts
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.queue.cells import lock_study
-from mnist_tune.queue.control import read_control
+from mnist_tune.queue.control import control_in
 from mnist_tune.records.columns import raw
 from mnist_tune.records.stored_spec import spec_text, stored_spec
-from mnist_tune.records.values import Moment, StoredModel, fit
+from mnist_tune.records.values import Moment, StoredModel, Text, fit
 from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import studies
-from mnist_tune.storage.statements import changed, upsert
+from mnist_tune.storage.prepared import Prepared
+from mnist_tune.storage.statements import upsert
 from mnist_tune.storage.tables import workers
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """The row of a worker that has been silent for so long is deleted when another worker registers."""
+NOW = select(utc_now())
 
 
 class _Row(StoredModel):
@@ -169,6 +172,24 @@ def ask_to_drain(
     return names
 
 
+def _mine(change: sqlalchemy.Update) -> sqlalchemy.Update:
+    """A change of one worker's row."""
+    is_mine = workers.c.worker_id == bindparam("of_worker"), workers.c.study_id == bindparam("of_study")
+    return change.where(*is_mine)
+
+
+TOLD = {
+    workers.c.last_beat: utc_now(),
+    workers.c.trial: bindparam("in_hand"),
+    workers.c.images_per_second: bindparam("rate"),
+}
+BEAT = Prepared(_mine(workers.update()).values(TOLD).returning(workers.c.drain))
+LEAVE = Prepared(
+    _mine(workers.update()).values(last_beat=utc_now(), trial=None, departure=bindparam("reason"))
+)
+FORGET = Prepared(workers.delete().where(workers.c.last_beat < bindparam("long_ago")))
+
+
 class Registration:
     """A worker's row in the registry. Every method may be repeated after a storage error."""
 
@@ -176,7 +197,7 @@ class Registration:
         self._storage = storage
         self._study_id = study_id
         self._worker = worker
-        self._mine = sqlalchemy.and_(workers.c.worker_id == worker.id, workers.c.study_id == study_id)
+        self._mine = {"of_worker": worker.id, "of_study": study_id}
 
     def register(self) -> LeaseSettings | None:
         """Write this worker's row, and forget workers that were last heard of long ago.
@@ -193,33 +214,38 @@ class Registration:
             "device": self._worker.device,
             "drain": False,
         }
-        self._storage.migrate()  # an older version, or a copy by stock Optuna, has no such table
+        self._storage.have_tables()  # an older version, or a copy by stock Optuna, has no such table
         with self._storage.transaction() as session:
             lock_study(session, self._study_id)
             # A call that a slow network delivers late must not take back what the worker was asked to do.
             once = ("started", "drain")
             upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"), once=once)
-            now = session.execute(select(utc_now())).scalar_one()
-            session.execute(workers.delete().where(workers.c.last_beat < now - FORGOTTEN_AFTER))
-            spec = session.execute(spec_text(self._study_id)).scalar()
+            now = session.execute(NOW).scalar_one()
+            FORGET.execute(session, {"long_ago": now - FORGOTTEN_AFTER})
+            text = spec_text(session, self._study_id)
         with suppress(Damaged):
-            return stored_spec(spec).lease
+            return _lease(text)
         return None
 
     def beat(self, trial: int | None, units_per_second: float | None) -> Orders:
         """Store that the worker lives and what it does; returns what it is asked to do."""
-        told = {"last_beat": utc_now(), "trial": trial, "images_per_second": units_per_second}
+        told = {"in_hand": trial, "rate": units_per_second}
         with self._storage.transaction() as session:
-            beaten = workers.update().where(self._mine).values(told).returning(workers.c.drain)
-            drain = session.execute(beaten).scalar()
+            mine = BEAT.execute(session, self._mine | told).first()
             study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
-            forgotten = drain is None and session.execute(study).first() is not None
-        if forgotten:  # the clock was set forward, and another worker has deleted this one's row
+            is_forgotten = mine is None and session.execute(study).first() is not None
+            control = control_in(session, self._study_id)
+        if is_forgotten:  # the clock was set forward, and another worker has deleted this one's row
             self.register()
-        return Orders(read_control(self._storage, self._study_id), bool(drain))
+        return Orders(control, mine is not None and bool(mine.drain))
 
     def leave(self, reason: str) -> None:
         """Store why the worker has left."""
-        told = {"last_beat": utc_now(), "trial": None, "departure": reason}
         with self._storage.transaction() as session:
-            changed(session, workers.update().where(self._mine).values(told))
+            LEAVE.execute(session, self._mine | {"reason": reason})
+
+
+@functools.lru_cache(maxsize=64)
+def _lease(spec: Text) -> LeaseSettings:
+    """The [lease] in the JSON text of a spec, which all workers of a study read. Raises Damaged."""
+    return stored_spec(spec).lease

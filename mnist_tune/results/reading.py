@@ -62,7 +62,8 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
     lost = [*stored.lost, *registry.lost]
     control = Control.RUNNING
     try:
-        control = stored_control(storage, study.study_id)
+        with storage.transaction() as session:
+            control = stored_control(session, study.study_id)
     except Damaged as problem:
         lost.append(f"the study's control {problem}; workers take it for '{control}'")
     return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)

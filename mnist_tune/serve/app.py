@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from mnist_tune import __version__
 from mnist_tune.contract import wire
-from mnist_tune.contract.claim import Claim, Token
+from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.study import StorageAway
-from mnist_tune.files.atomic_write import open_file
-from mnist_tune.jobs.hyperparameters import Count
+from mnist_tune.files.atomic_write import open_file, write_whole
 from mnist_tune.serve.answers import failed, gone, refused
 from mnist_tune.serve.bodies import (
+    PIECE,
     content_of,
     declared_length,
     file_body,
@@ -35,13 +34,17 @@ from mnist_tune.serve.bodies import (
     parsed,
     receive_file,
     refuse_compressed,
+    small_file,
 )
 from mnist_tune.serve.desk import Desk
-from mnist_tune.serve.for_people import FILE, Ask, ForPeople, Sha256
+from mnist_tune.serve.for_people import FILE, Ask, ForPeople
 from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.messages import File, Name, State
 from mnist_tune.serve.pages import Pages
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
+from mnist_tune.serve.shortcut import CALLS, Shortcut
+from mnist_tune.serve.waiting import Waiting
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.text.visible import visible
@@ -52,29 +55,6 @@ MOST_OTHERS = 100
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 
-class Name(BaseModel):
-    """A study by its name alone."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    study: wire.StudyName
-
-
-class State(wire.OfStudy):
-    """A state of a trial."""
-
-    key: str
-
-
-class File(wire.OfStudy):
-    """A file that an attempt keeps: `name` is a state's key, or that of a final file."""
-
-    trial_id: Count
-    token: Token
-    name: str
-    sha256: Sha256
-
-
 class Api:
     """The requests of version 1, one method each."""
 
@@ -83,15 +63,20 @@ class Api:
         self._people = ForPeople(people, room)
         self._room = room
         self._log = log
+        self._waiting = Waiting()
         self._others: set[str] = set()
         """The clients of other versions, and what they have asked for."""
+
+    def shortcut(self, gate: Gate) -> Middleware:
+        """What answers the calls of workers sooner than their route does."""
+        return Middleware(Shortcut, self._for(gate, Role.WORKER, self.call))
 
     def routes(self, gate: Gate) -> list[Route]:
         """The addresses at which the requests are taken, and whose token each takes."""
         at = f"/api/v{wire.API}"
         asked = (
             (f"{at}/open", self.open, "POST", Role.VIEWER),
-            (f"{at}/calls/{{call}}", self.call, "POST", Role.WORKER),
+            (f"{CALLS}{{call}}", self.call, "POST", Role.WORKER),
             (f"{at}/states", self.fetch_state, "GET", Role.WORKER),
             (f"{at}/states", self.keep_state, "PUT", Role.WORKER),
             (f"{at}/files", self.keep_file, "PUT", Role.WORKER),
@@ -109,7 +94,7 @@ class Api:
 
     async def open(self, request: Request) -> Response:
         """A study's name, uid and spec."""
-        opened = await _answer(self._desk.open(parsed(Name, await json_body(request)).study))
+        opened = await self._waiting.answer(self._desk.open(parsed(Name, await json_body(request)).study))
         return Response(opened.model_dump_json(), media_type="application/json")
 
     async def call(self, request: Request) -> Response:
@@ -120,7 +105,7 @@ class Api:
             raise HTTPException(404, "there is no such call") from None
         message: Any = parsed(call.arguments, await json_body(request))
         arguments = {each: getattr(message, each) for each in call.names}
-        answer = await _answer(self._desk.answer(message.study, message.uid, name, arguments))
+        answer = await self._waiting.answer(self._desk.answer(message.study, message.uid, name, arguments))
         return Response(call.answer.dump_json(answer), media_type="application/json")
 
     async def fetch_state(self, request: Request) -> Response:
@@ -177,7 +162,7 @@ class Api:
 
     async def _path(self, of: State | File, find: Callable[[DirectStudy], Any]) -> Any:
         try:
-            return await _answer(self._desk.with_study(of.study, of.uid, find))
+            return await self._waiting.answer(self._desk.with_study(of.study, of.uid, find))
         except ValueError as error:  # a name that leads elsewhere
             raise HTTPException(400, str(error)) from None
 
@@ -187,12 +172,21 @@ class Api:
 
         async def still_holds_its_lease() -> None:
             claim = Claim(file.trial_id, 0, file.token)
-            await _answer(self._desk.answer(file.study, file.uid, "renew", {"claim": claim}))
+            await self._waiting.answer(self._desk.answer(file.study, file.uid, "renew", {"claim": claim}))
 
+        def keep(content: bytes) -> None:
+            with self._room.reserved(path.parent, length):
+                write_whole(path, content)
+
+        # Asked when all is there: nobody would delete what comes after the end of its attempt.
         try:
+            if length <= PIECE:  # a log, say: each trial has one
+                content = await small_file(body, file.sha256)
+                await still_holds_its_lease()
+                await run_in_threadpool(keep, content)
+                return
             await still_holds_its_lease()
             async with in_a_thread(self._room.reserved(path.parent, length)):
-                # Asked again when all is there: nobody would delete what comes after the end of its attempt.
                 await receive_file(body, path, file.sha256, still_holds_its_lease)
         except Exception:
             await body.discard()
@@ -204,13 +198,14 @@ def app(
 ) -> Starlette:
     """The application of a head. Its `state.pages` are to end before it does."""
     pages = Pages(service, gate)
+    api = Api(desk, service, room, log)
     application = Starlette(
         routes=[
             Route("/healthz", _healthy),
-            *Api(desk, service, room, log).routes(gate),
+            *api.routes(gate),
             *pages.routes(),
         ],
-        middleware=[pages.counting()],
+        middleware=[pages.counting(), api.shortcut(gate)],
         exception_handlers={
             HTTPException: refused,
             ClientDisconnect: gone,
@@ -228,11 +223,6 @@ async def _healthy(_: Request) -> Response:
 
 async def _unknown(_: Request) -> Response:
     raise HTTPException(404, "there is no such request")
-
-
-async def _answer(asked: Future[Any]) -> Any:
-    """The answer of the writer. A client that has gone away changes nothing: what it asked for is done."""
-    return await asyncio.shield(asyncio.wrap_future(asked))
 
 
 def _caller(request: Request) -> str:

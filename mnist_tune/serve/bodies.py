@@ -44,19 +44,41 @@ class Body:
     async def pieces(self) -> AsyncIterator[bytes]:
         """The rest of it. Raises HTTPException, and ClientDisconnect if it was cut."""
         while not self._is_over:
-            now = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout_at(min(self._until, now + SECONDS_FOR_A_PIECE)):
-                    message = await self._request.receive()
+                async with asyncio.timeout_at(self._end_of_a_piece()):
+                    piece = await self._next()
             except TimeoutError:
-                raise HTTPException(
-                    408,
-                    f"the request did not arrive within {self._seconds:.0f} s, or nothing more of it came",
-                ) from None
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            self._is_over = not message.get("more_body", False)
-            yield message.get("body", b"")
+                raise self._late() from None
+            yield piece
+
+    async def whole(self) -> bytes:
+        """All of it. Raises HTTPException, and ClientDisconnect if it was cut."""
+        content = []
+        try:
+            async with asyncio.timeout_at(self._end_of_a_piece()) as limit:
+                while not self._is_over:
+                    content.append(await self._next())
+                    if not self._is_over:
+                        limit.reschedule(self._end_of_a_piece())
+        except TimeoutError:
+            raise self._late() from None
+        return b"".join(content)
+
+    def _end_of_a_piece(self) -> float:
+        return min(self._until, asyncio.get_running_loop().time() + SECONDS_FOR_A_PIECE)
+
+    async def _next(self) -> bytes:
+        message = await self._request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._is_over = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+    def _late(self) -> HTTPException:
+        return HTTPException(
+            408, f"the request did not arrive within {self._seconds:.0f} s, or nothing more of it came"
+        )
 
     async def discard(self) -> None:
         """Take the rest of it and drop it: many clients read no answer before they have sent all."""
@@ -76,10 +98,17 @@ async def json_body(request: Request, most: int = LONGEST_JSON) -> bytes:
     Raises HTTPException, and ClientDisconnect.
     """
     declared_length(request, most)
-    content = bytearray()
-    async for piece in Body(request, SECONDS_FOR_JSON).pieces():
-        content += piece
-    return bytes(content)
+    return await Body(request, SECONDS_FOR_JSON).whole()
+
+
+async def small_file(body: Body, sha256: str) -> bytes:
+    """The content of a file that is no longer than a piece.
+
+    Raises HTTPException: it did not arrive, or it is not what was sent; ClientDisconnect: it was cut.
+    """
+    content = await body.whole()
+    _check_hash(hashlib.sha256(content).hexdigest(), sha256)
+    return content
 
 
 async def receive_file(
@@ -108,8 +137,7 @@ async def receive_file(
             if len(held) >= PIECE:
                 await run_in_threadpool(write)
         await run_in_threadpool(write)
-        if not hmac.compare_digest(digest.hexdigest(), sha256):
-            raise HTTPException(400, "the file that arrived is not the one that was sent: its hash differs")
+        _check_hash(digest.hexdigest(), sha256)
         if is_wanted is not None:
             await is_wanted()
 
@@ -124,6 +152,11 @@ async def in_a_thread(file: AbstractContextManager[T]) -> AsyncIterator[T]:
         await run_in_threadpool(file.__exit__, type(error), error, error.__traceback__)
         raise
     await run_in_threadpool(file.__exit__, None, None, None)
+
+
+def _check_hash(arrived: str, sent: str) -> None:
+    if not hmac.compare_digest(arrived, sent):
+        raise HTTPException(400, "the file that arrived is not the one that was sent: its hash differs")
 
 
 def refuse_compressed(request: Request) -> None:

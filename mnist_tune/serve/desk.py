@@ -26,8 +26,8 @@ MOST_OPENED = 20
 """How many studies are opened at once by who watches them: a head's start must not make workers wait."""
 UNREADABLE_SECONDS = 60.0
 """When to try again to open a study that cannot be read."""
-ALONE = {"register", "parameters", "decide", "sweep", "delete_state"}
-"""Calls that cannot share a transaction: they migrate tables, have Optuna write or read, or touch files."""
+ALONE = {"parameters", "decide", "sweep", "delete_state"}
+"""Calls that cannot share a transaction: they have Optuna write or read, or touch files."""
 
 
 class Desk:
@@ -59,8 +59,16 @@ class Desk:
         )
 
     def with_study(self, name: str, uid: str, use: Callable[[DirectStudy], T]) -> Future[T]:
-        """What `use` returns for the study with this name and uid; it runs alone."""
-        return self._alone(lambda: use(self._study(name, uid)))
+        """What `use`, which asks no database, returns for the study with this name and uid."""
+        known = self._studies.get(name)
+        if known is None or known[0] != uid:
+            return self._alone(lambda: use(self._study(name, uid)))
+        answer: Future[T] = Future()
+        try:
+            answer.set_result(use(known[1]))
+        except Exception as error:
+            answer.set_exception(error)
+        return answer
 
     def attend(self) -> Future[dict[str, str]]:
         """Open all studies that have running trials, and forget those that were deleted.

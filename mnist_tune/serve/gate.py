@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -101,6 +102,7 @@ def _check_local(request: Request) -> None:
         raise HTTPException(403, "a head without tokens is for its own machine, by the name localhost")
 
 
+@functools.lru_cache(maxsize=256)
 def _is_local(name: str) -> bool:
     """Whether a name or an address is always this machine's own: other names may be led here by anybody."""
     try:
@@ -112,8 +114,14 @@ def _is_local(name: str) -> bool:
 def _host(request: Request) -> str:
     """The name by which the client calls this machine; none if it is unclear."""
     named = request.headers.getlist("host")
+    return _name_in(named[0]) if len(named) == 1 else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _name_in(host: str) -> str:
+    """The name in what a request calls its host, which may have a port; none if it is unclear."""
     try:
-        return urlsplit(f"//{named[0]}").hostname or "" if len(named) == 1 else ""
+        return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
 

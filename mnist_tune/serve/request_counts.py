@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mnist_tune.contract import wire
+from mnist_tune.serve.shortcut import CALLS
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """The upper ends of the ranges by which the times of requests are counted."""
@@ -107,5 +108,5 @@ class Counted:
 def _calls(app: Starlette) -> set[str]:
     """The addresses that there are."""
     paths = {route.path for route in app.routes if isinstance(route, Route)}
-    of_workers = {f"/api/v{wire.API}/calls/{call}" for call in wire.CALLS}
+    of_workers = {f"{CALLS}{call}" for call in wire.CALLS}
     return {path for path in paths if "{" not in path} | of_workers

@@ -191,6 +191,14 @@ def snapshot(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
+def changes_of_tables(connection: Connection) -> int:
+    """How often any process has changed the tables of an SQLite file; PostgreSQL does not count: 0."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    count: int = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    return count
+
+
 def _sqlite_path(url: URL) -> Path:
     return Path(url.database or "").absolute()
 

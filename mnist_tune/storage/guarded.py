@@ -7,7 +7,6 @@ late write is stored all the same. Here the check is an UPDATE of the trial's ro
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Unpack
@@ -20,10 +19,11 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, NoResultFound, SQLAlchemyError
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.storage.engine import engine_arguments, lock, shown, utc_now
+from mnist_tune.storage.engine import changes_of_tables, engine_arguments, lock, shown, utc_now
+from mnist_tune.storage.groups import GroupedStorage
 from mnist_tune.storage.migrations import VERSION, is_up_to_date, migrate, version_of
 from mnist_tune.storage.notes import Notes
-from mnist_tune.storage.optuna_internals import ReadableStorage, trials
+from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.storage.schema import prepare
 from mnist_tune.storage.statements import beat, changed, end, put, touch
 from mnist_tune.storage.tables import has_table
@@ -34,6 +34,10 @@ STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
 CLAIMS_IN_MIND = 10_000
 """How many claim tokens are kept at most."""
+
+
+TABLES_AT = "mnist_tune:tables_at"
+"""The note on a connection after which change of the tables they were seen to be up to date."""
 
 
 def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
@@ -47,7 +51,7 @@ def open_storage(url: URL, *, create: bool = False) -> GuardedStorage:
     return GuardedStorage(url, Deadline.of(create=create))
 
 
-class GuardedStorage(ReadableStorage):
+class GuardedStorage(GroupedStorage):
     """Optuna's storage, with every write of an attempt guarded by the trial's state and claim token.
 
     If a write raises `UpdateFinishedTrialError`, the lease is lost and nothing was written.
@@ -58,8 +62,6 @@ class GuardedStorage(ReadableStorage):
         """The claim tokens of this process by trial id, for writers that name none; only the last ones."""
         self.deadline = deadline or Deadline()
         """How long the server may be silent."""
-        self._groups: dict[int, orm.Session] = {}
-        """The sessions of the groups that threads are in, by thread."""
         self._tables: set[str] = set()
         """The names of our own tables that were seen in the database."""
         try:
@@ -78,39 +80,6 @@ class GuardedStorage(ReadableStorage):
         self.claims[trial_id] = token
         if len(self.claims) > CLAIMS_IN_MIND:  # nobody tells of attempts whose study is deleted
             del self.claims[next(iter(self.claims))]
-
-    @contextmanager
-    def group(self) -> Iterator[None]:
-        """One transaction for all that this thread begins in the block; each of them is a savepoint of it.
-
-        What was done in the block is stored at its end, or nothing of it. Methods of Optuna's, and those that
-        take our locks, are not to be called in it.
-        """
-        with self.transaction() as session:
-            if self.engine.dialect.name == "sqlite":
-                lock(session.connection())  # Python's driver begins no transaction for a savepoint
-            self._groups[threading.get_ident()] = session
-            try:
-                yield
-            finally:
-                del self._groups[threading.get_ident()]
-
-    @contextmanager
-    def transaction(self) -> Iterator[orm.Session]:
-        """One transaction, committed at the end of the block or rolled back by an exception in it."""
-        if (whole := self._groups.get(threading.get_ident())) is not None:
-            with whole.begin_nested():
-                yield whole
-            return
-        session = self.scoped_session()
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
-        finally:
-            session.close()
 
     @contextmanager
     def guarded(self, trial_id: int, token: str | None = None) -> Iterator[orm.Session]:
@@ -154,6 +123,25 @@ class GuardedStorage(ReadableStorage):
             if not is_up_to_date(session.connection()):
                 lock(session.connection())
                 migrate(session.connection())
+
+    def have_tables(self) -> None:
+        """The same as `migrate`, which is looked at anew only when the database's tables may have changed.
+
+        On PostgreSQL, which does not count changes, it is looked at once for each connection.
+
+        Raises:
+            InGroup: something is missing, and this thread is in a group.
+            UserError: as `migrate`.
+        """
+        with self.transaction() as session:
+            connection = session.connection()
+            if connection.info.get(TABLES_AT) == (at := changes_of_tables(connection)):
+                return
+            if is_up_to_date(connection):
+                connection.info[TABLES_AT] = at
+                return
+            self.refuse_group()
+        self.migrate()
 
     def mend(self) -> None:
         """Make what is missing of our tables, in a database that is of this version and of no older one.

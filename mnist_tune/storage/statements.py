@@ -1,8 +1,7 @@
 """SQL statements on the rows of a trial, inside a transaction that the caller holds.
 
 They are plain SQL: Optuna's models read a row and all that belongs to it before they change it. The
-statements that every trial needs are built once, since SQLAlchemy takes ten times as long to build one as to
-execute it.
+statements that every trial needs are prepared once.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from mnist_tune.storage.optuna_internals import (
     trials,
     user_attributes,
 )
+from mnist_tune.storage.prepared import Prepared, is_one_of
 from mnist_tune.storage.tables import epochs
 
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
@@ -40,11 +40,12 @@ CLAIMED = sqlalchemy.exists().where(
     system_attributes.c.trial_id == trials.c.trial_id, system_attributes.c.key == CLAIM
 )
 OF_TRIAL = trials.update().where(trials.c.trial_id == bindparam("of_trial"))
-SET_STATE = OF_TRIAL.values(state=bindparam("to_state"))
-END = SET_STATE.values(datetime_complete=utc_now())
-TOUCH = OF_TRIAL.where(trials.c.state.in_(UNFINISHED)).values(state=trials.c.state)
-TOUCH_CLAIMED = TOUCH.where(CLAIMED.where(system_attributes.c.value_json == bindparam("token")))
-TOUCH_UNCLAIMED = TOUCH.where(~CLAIMED)
+TO_STATE = OF_TRIAL.values(state=bindparam("to_state"))
+SET_STATE = Prepared(TO_STATE)
+END = Prepared(TO_STATE.values(datetime_complete=utc_now()))
+TOUCH = OF_TRIAL.where(is_one_of(trials.c.state, *UNFINISHED)).values(state=trials.c.state)
+TOUCH_CLAIMED = Prepared(TOUCH.where(CLAIMED.where(system_attributes.c.value_json == bindparam("token"))))
+TOUCH_UNCLAIMED = Prepared(TOUCH.where(~CLAIMED))
 
 
 def put(session: orm.Session, trial_id: int, **notes: Unpack[Notes]) -> None:
@@ -86,7 +87,8 @@ def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence
         value, kind = stored_value(result)
         rows.append({"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind})
     upsert(session, objective_values, ("trial_id", "objective"), rows)
-    session.execute(END if state.is_finished() else SET_STATE, {"of_trial": trial_id, "to_state": state})
+    set_state = END if state.is_finished() else SET_STATE
+    set_state.execute(session, {"of_trial": trial_id, "to_state": state})
 
 
 def upsert(
@@ -102,8 +104,9 @@ def upsert(
     A row that is there keeps its `once` columns.
     """
     if rows:
-        names = (*rows[0], *now)
-        session.execute(_upsert(session.get_bind().dialect.name, table, unique, names, now, once), rows)
+        connection = session.connection()
+        statement = _upsert(connection.dialect.name, table, unique, tuple(rows[0]), now, once)
+        statement.run(connection, rows if len(rows) > 1 else rows[0])
 
 
 @functools.cache
@@ -111,24 +114,23 @@ def _upsert(
     dialect: str,
     table: sqlalchemy.Table,
     unique: tuple[str, ...],
-    names: tuple[str, ...],
+    given: tuple[str, ...],
     now: tuple[str, ...],
     once: tuple[str, ...],
-) -> sqlalchemy.Executable:
+) -> Prepared:
     insert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(table)
+    names = (*given, *now)
     replaced = {name: insert.excluded[name] for name in names if name not in (*unique, *once)}
     values = {name: utc_now() for name in now}
-    statement: sqlalchemy.Executable = insert.values(values).on_conflict_do_update(
-        index_elements=unique, set_=replaced
-    )
-    return statement
+    statement = insert.values(values).on_conflict_do_update(index_elements=unique, set_=replaced)
+    return Prepared(statement.inline(), given)  # inline: PostgreSQL need not return the row's id
 
 
 def touch(session: orm.Session, trial_id: int, token: str | None) -> bool:
     """Lock an unfinished trial's row if `token` claimed it (None: no worker did); whether it could."""
     if token is None:
-        return changed(session, TOUCH_UNCLAIMED, {"of_trial": trial_id})
-    return changed(session, TOUCH_CLAIMED, {"of_trial": trial_id, "token": json.dumps(token)})
+        return TOUCH_UNCLAIMED.changed(session, {"of_trial": trial_id})
+    return TOUCH_CLAIMED.changed(session, {"of_trial": trial_id, "token": json.dumps(token)})
 
 
 def hold(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> None:

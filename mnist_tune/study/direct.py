@@ -195,5 +195,6 @@ class DirectStudy:
 
     def _guide(self) -> Guide:
         if self._known_guide is None:
+            self._study.storage.refuse_group()
             self._known_guide = self._study.guide()
         return self._known_guide

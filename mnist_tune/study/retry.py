@@ -91,7 +91,7 @@ def _put_back(session: orm.Session, study: OpenStudy, trial: StoredTrial) -> Non
     again = next_attempt(session, trial.trial_id, failures, distributions(study.spec))
     if of_others is not None:
         # The state, reason and count of failures that a worker would have stored.
-        session.execute(SET_STATE, {"of_trial": trial.trial_id, "to_state": TrialState.FAIL})
+        SET_STATE.execute(session, {"of_trial": trial.trial_id, "to_state": TrialState.FAIL})
         session.execute(objective_values.delete().where(objective_values.c.trial_id == trial.trial_id))
         put(session, trial.trial_id, user={FAILURE: of_others.stored()})
     insert_waiting(session, study.study_id, [again])

@@ -35,9 +35,10 @@ from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import create_study, open_study
 from mnist_tune.verification import verify
+from tests.benchmarks.cpu import cpu_seconds
 from tests.benchmarks.grids import balanced_grid
 from tests.support.made_studies.epochs import made_epoch
-from tests.support.served import serving
+from tests.support.served import serving_process
 
 ACCURACY = 50.0
 
@@ -61,6 +62,8 @@ class Load:
     attempts: int = 0
     broken: list[str] = field(default_factory=list)
     """The promises that `verify` finds broken."""
+    cpu: float = 0.0
+    """The CPU time of the head for each request."""
 
 
 class Connection:
@@ -164,8 +167,10 @@ def measure(workers: int, cells: int, epochs: int, epoch_seconds: float) -> Load
         create_study(storage, spec)
         opened = open_study(storage, spec.study.name)
         study = {"study": opened.name, "uid": opened.uid}
-        with serving(folder, "--free-disk", "0", url=database.render_as_string()) as url:
+        with serving_process(folder, "--free-disk", "0", url=database.render_as_string()) as (url, process):
+            before = cpu_seconds(process)
             made = asyncio.run(load(url, study, spec, workers, epoch_seconds))
+            made.cpu = 1000 * (cpu_seconds(process) - before) / made.requests
         results = read_results(opened)
         checked = verify(storage, opened.name, folder / "artifacts", folder / "checkpoints")
     made.finished, made.cells = results.cells.complete, results.cells.total
@@ -180,7 +185,8 @@ def table(made: Load) -> str:
     return "\n".join(
         (
             f"{made.workers:,} workers: {made.finished:,} of {made.cells:,} cells, {made.attempts:,} tries",
-            f"{made.requests:,} requests in {made.seconds:.0f} s, {made.requests / made.seconds:.0f}/s",
+            f"{made.requests:,} requests in {made.seconds:.0f} s, {made.requests / made.seconds:.0f}/s, "
+            f"{made.cpu:.2f} ms of the head's CPU time for each",
             f"answers: p50 {made.p50:.1f} ms, p99 {made.p99:.0f} ms, slowest {made.slowest:.0f} ms",
             f"p99 of each call, in ms: {calls}",
             f"refused: {made.refused}; promises broken: {', '.join(made.broken) or 'none'}",

@@ -29,7 +29,7 @@ from mnist_tune.worker.loop import Worker
 from mnist_tune.worker.signals import StopRequest
 from tests.benchmarks.queue_sides import Ours, Side, Stock, optimize, run_trial
 from tests.benchmarks.worker_pool import Call, Log, Work
-from tests.support.served import serving
+from tests.support.served import serving_process
 
 PROXY = "import sys; from optuna.storages import *; run_grpc_proxy_server(RDBStorage({url!r}), port={port})"
 
@@ -46,14 +46,16 @@ class OurHead(Ours):
     """The worker of this package behind a head, whose process is on the same machine."""
 
     address: HeadAddress | None = None
+    process: int | None = None
+    """The head's."""
 
     @contextmanager
     def serve(self, url: URL, folder: Path) -> Iterator[Side]:
         """A head over the database."""
         files = "--artifacts", str(folder / "artifacts"), "--checkpoints", str(folder / "checkpoints")
         text = url.render_as_string(hide_password=False)
-        with serving(folder, "--free-disk", "0", *files, url=text) as address:
-            yield OurHead(address=HeadAddress.parse(address, "the line of serve"))
+        with serving_process(folder, "--free-disk", "0", *files, url=text) as (address, process):
+            yield OurHead(address=HeadAddress.parse(address, "the line of serve"), process=process)
 
     def prepare(self, url: URL, spec: Spec, folder: Path) -> Work:  # noqa: ARG002 - the head knows them
         assert self.address is not None
@@ -89,6 +91,8 @@ class Proxy(Stock):
     """`Study.optimize` on Optuna's `GrpcStorageProxy`, before `RDBStorage` in a process of its own."""
 
     port: int = 0
+    process: int | None = None
+    """The server's."""
 
     @contextmanager
     def serve(self, url: URL, folder: Path) -> Iterator[Side]:  # noqa: ARG002 - it keeps no files
@@ -99,7 +103,7 @@ class Proxy(Stock):
         with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as server:
             try:
                 wait_for(port)
-                yield Proxy(port=port)
+                yield Proxy(port=port, process=server.pid)
             finally:
                 server.terminate()
 

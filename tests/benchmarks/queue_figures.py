@@ -43,6 +43,10 @@ class Outcome:
     """Errors of the driver about a locked database, including those that were caught."""
     dead_workers: float
     """Workers that an exception ended."""
+    worker_cpu: float
+    """The CPU time of the workers for each trial, in milliseconds."""
+    server_cpu: float
+    """The same of the server through which they reach the database; nan if there is none."""
 
 
 FIGURES = tuple(field.name for field in fields(Outcome))
@@ -50,8 +54,8 @@ EXACTNESS = ("double_claims", "surplus_trials", "lost_cells", "lock_errors", "de
 """The figures that are 0 for a queue that keeps its promises."""
 
 
-def outcome(logs: Sequence[Log], url: URL, spec: Spec) -> Outcome:
-    """The figures of one run of a study."""
+def outcome(logs: Sequence[Log], url: URL, spec: Spec, server_seconds: float = math.nan) -> Outcome:
+    """The figures of one run of a study, in which a server has used so much CPU time."""
     claims = [call for log in logs for call in log.claims]
     tells = [call for log in logs for call in log.tells]
     start = min(log.started for log in logs)
@@ -68,6 +72,8 @@ def outcome(logs: Sequence[Log], url: URL, spec: Spec) -> Outcome:
         lost_cells=spec.n_cells - complete,
         lock_errors=sum(log.lock_errors for log in logs),
         dead_workers=sum(log.death is not None for log in logs),
+        worker_cpu=1000 * sum(log.cpu_seconds for log in logs) / max(len(tells), 1),
+        server_cpu=1000 * server_seconds / max(len(tells), 1),
     )
 
 

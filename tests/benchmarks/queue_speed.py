@@ -22,12 +22,16 @@ A rate counts all completed trials, surplus ones included, up to the last. A cla
 and `Study.ask`, without parameters yet, for stock. A tell is `Queue.complete`, with the epoch in it, for ours
 and `Study.tell`, after the epoch was reported, for stock. With `--left N` all but the last N cells are
 complete at the start, which shows the cost of a study's size without running it all.
+
+On a machine whose cores the workers and a server share, a rate says little about the server: `worker cpu` and
+`server cpu` are the milliseconds of CPU time that a trial has cost each of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sqlite3
 import sys
@@ -38,6 +42,7 @@ from dataclasses import asdict, dataclass
 import optuna
 from sqlalchemy.engine import URL
 
+from tests.benchmarks.cpu import cpu_seconds
 from tests.benchmarks.databases import asked_server, fresh_database
 from tests.benchmarks.grids import balanced_grid
 from tests.benchmarks.head_sides import OurHead, Proxy, served
@@ -102,8 +107,16 @@ def run(side: Side, workers: int, cells: int, left: int, server: URL | None = No
     with fresh_database(server) as (url, folder):
         side.create(url, spec, left)
         with served(side, url, folder) as reached:
+            process = reached.process if isinstance(reached, OurHead | Proxy) else None
+            before = used(process)
             logs = run_together(workers, lambda: reached.prepare(url, spec, folder))
-        return outcome(logs, url, spec)
+            server_seconds = used(process) - before
+        return outcome(logs, url, spec, server_seconds)
+
+
+def used(process: int | None) -> float:
+    """The CPU time of a server's process; nan without one."""
+    return math.nan if process is None else cpu_seconds(process)
 
 
 def table(measurements: Sequence[Measurement]) -> str:

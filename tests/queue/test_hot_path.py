@@ -6,9 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy
 from sqlalchemy import func, select
-from sqlalchemy.engine.interfaces import CacheStats
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import RESULT
@@ -126,22 +127,24 @@ def test_an_epoch_is_one_row_of_each_table_however_many_there_were_before(tmp_pa
     assert sum(sizes) < 1000 * EPOCHS
 
 
-def test_only_the_first_trial_of_a_worker_compiles_statements(tmp_path: Path) -> None:
+def test_only_the_first_trial_of_a_worker_compiles_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = new_study(tmp_path)
     compiling: set[int] = set()
     number = 0
+    compile_statement = SQLCompiler.__init__
 
-    def note(*arguments: Any) -> None:
-        context = arguments[4]
-        if context.cache_hit is not CacheStats.CACHE_HIT:
-            compiling.add(number)
+    def note(*arguments: Any, **named: Any) -> None:
+        compiling.add(number)
+        compile_statement(*arguments, **named)
 
     def run_trial(trial: Trial) -> float:
         nonlocal number
         number = trial.claim.number
         return one_epoch(trial)
 
-    sqlalchemy.event.listen(study.storage.engine, "before_cursor_execute", note)
+    monkeypatch.setattr(SQLCompiler, "__init__", note)
     work(study, run_trial)
     assert compiling == {0, 7}  # after the last one the worker finds that the study is finished
 

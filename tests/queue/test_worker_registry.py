@@ -54,9 +54,10 @@ def rows(study: OpenStudy) -> list[WorkerRow]:
 def age(study: OpenStudy, registration: Registration, by: timedelta) -> None:
     """Make the worker's last heartbeat older by so much."""
     with study.storage.transaction() as session:
-        row = session.execute(workers.select().where(registration._mine)).one()
+        its_row = workers.c.worker_id == registration._worker.id
+        row = session.execute(workers.select().where(its_row)).one()
         older = {"started": row.started - by, "last_beat": row.last_beat - by}
-        session.execute(workers.update().where(registration._mine).values(older))
+        session.execute(workers.update().where(its_row).values(older))
 
 
 def test_a_worker_that_has_registered_is_there_and_idle(study: OpenStudy, enter: Enter) -> None:

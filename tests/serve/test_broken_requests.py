@@ -17,6 +17,7 @@ from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.study import StorageAway
 from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.serve.address import HeadAddress
+from mnist_tune.serve.bodies import PIECE
 from mnist_tune.serve.client import Head
 from mnist_tune.serve.remote_study import RemoteStudy
 from mnist_tune.study.open_study import OpenStudy
@@ -26,7 +27,9 @@ from tests.support.specs import TWO_CELLS
 from tests.support.studies import fail_behind_its_back, new_study, opened_again
 from tests.support.waiting import wait_until
 
-CONTENT = b"a state" * 1000
+CONTENT = b"a state" * (PIECE // 7 + 1)
+"""Longer than a piece, so that it is written while the rest of it arrives."""
+SHORT = b"a state"
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def asking(address: HeadAddress, request: str, body: bytes = b"") -> Iterator[so
         yield connection
 
 
-def state_of(study: OpenStudy, claim: Claim) -> tuple[str, str]:
+def state_of(study: OpenStudy, claim: Claim, content: bytes = CONTENT) -> tuple[str, str]:
     """The request that keeps a state of a claim, and the name of the state's file."""
     key = checkpoint_key(claim.trial_id, claim.token, 1)
     query = {
@@ -65,7 +68,7 @@ def state_of(study: OpenStudy, claim: Claim) -> tuple[str, str]:
         "trial_id": claim.trial_id,
         "token": claim.token,
         "name": key,
-        "sha256": hashlib.sha256(CONTENT).hexdigest(),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
     return f"PUT /api/v1/states?{urlencode(query)} HTTP/1.1", key
 
@@ -107,6 +110,30 @@ def test_a_state_whose_attempt_ends_while_it_is_sent_is_not_kept(
         connection.sendall(CONTENT[100:])
         assert b"lease_lost" in received(connection, 1.0)
     assert files_in(tmp_path / "checkpoints", f"{key}*") == []
+
+
+def test_a_short_state_whose_attempt_ends_while_it_is_sent_is_not_kept(
+    study: OpenStudy, address: HeadAddress, worker: RemoteStudy, tmp_path: Path
+) -> None:
+    claim = taken(worker)
+    put, key = state_of(study, claim, SHORT)
+    with asking(address, put, length(len(SHORT)) + SHORT[:1]) as connection:
+        worker.renew(claim)
+        fail_behind_its_back(f"sqlite:///{tmp_path}/studies.db", claim.trial_id)
+        connection.sendall(SHORT[1:])
+        assert b"lease_lost" in received(connection, 1.0)
+    assert files_in(tmp_path / "checkpoints", f"{key}*") == []
+
+
+def test_a_short_state_that_is_not_the_one_that_was_sent_is_not_kept(
+    study: OpenStudy, address: HeadAddress, worker: RemoteStudy, tmp_path: Path
+) -> None:
+    claim = taken(worker)
+    put, key = state_of(study, claim, SHORT)
+    with asking(address, put, length(len(SHORT)) + SHORT[::-1]) as connection:
+        assert b"its hash differs" in received(connection, 1.0)
+    assert files_in(tmp_path / "checkpoints", f"{key}*") == []
+    worker.renew(claim)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import sqlalchemy
 
 from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.study import LeaseLost, new_token
+from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.trial_result import State
 from mnist_tune.serve.writer import Writer
@@ -122,6 +124,17 @@ def test_calls_that_wait_together_share_a_commit_and_are_answered_after_it(fixtu
     assert len(fixture.commits) == 1
     assert set(seen) == {1}
     assert all(fixture.stored(claim) for claim in claims)
+
+
+def test_workers_that_come_together_are_registered_in_one_commit(fixture: Fixture) -> None:
+    crowd = [replace(ME, id=new_token(), name=f"far:{number}") for number in range(8)]
+    for later in (crowd[:4], crowd[4:]):  # the first to come has Optuna open the study
+        with fixture.together():
+            asked = [fixture.ask(partial(fixture.direct.register, each)) for each in later]
+        assert [each.result(60) for each in asked] == [fixture.study.spec.lease] * 4
+    assert len(fixture.commits) == 1
+    registry = read_registry(fixture.study.storage, fixture.study.study_id, 60)
+    assert {each.name for each in registry.workers} == {each.name for each in crowd}
 
 
 def test_a_lost_lease_among_them_is_told_to_its_own_worker_alone(fixture: Fixture) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy
@@ -10,12 +12,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from mnist_tune.contract.claim import Claim
+from mnist_tune.contract.study import new_token
 from mnist_tune.failures import Failure
 from mnist_tune.queue.queue import Queue
+from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.trial_result import State
+from mnist_tune.storage.groups import InGroup
+from mnist_tune.storage.tables import workers
+from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.studies import fail_behind_its_back, opened_again, states, take
+from tests.support.contract_calls import ME
+from tests.support.studies import fail_behind_its_back, folders, opened_again, states, take
 
 COMPLETE, FAIL, RUNNING, WAITING = (
     TrialState.COMPLETE,
@@ -127,3 +135,34 @@ def test_another_thread_is_not_in_the_group(study: OpenStudy, far: OpenStudy) ->
         own.join(60)
     assert seen == [[], []]
     assert begun(study) == [RUNNING]
+
+
+@pytest.fixture
+def stored_without_workers(study: OpenStudy, far: OpenStudy) -> None:
+    """The table of workers was there when `far` saw it, and another process has dropped it since."""
+    far.storage.have_tables()
+    with study.storage.transaction() as session:
+        workers.drop(session.connection())
+
+
+@pytest.mark.usefixtures("stored_without_workers")
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_table_that_has_gone_is_made_anew_but_not_in_a_group(far: OpenStudy) -> None:
+    with pytest.raises(InGroup), far.storage.group():
+        far.storage.have_tables()
+    assert not far.storage.is_up_to_date()
+    far.storage.have_tables()
+    assert far.storage.is_up_to_date()
+    with far.storage.group():
+        far.storage.have_tables()
+
+
+def test_what_has_optuna_open_the_study_is_refused_in_a_group(far: OpenStudy, tmp_path: Path) -> None:
+    direct = DirectStudy(far, folders(tmp_path))
+    with pytest.raises(InGroup), far.storage.group():
+        direct.register(ME)
+    assert read_registry(far.storage, far.study_id, 60).workers == []
+    direct.register(ME)
+    with far.storage.group():
+        direct.register(replace(ME, id=new_token()))
+    assert len(read_registry(far.storage, far.study_id, 60).workers) == 2

@@ -73,9 +73,16 @@ def served(
 @contextmanager
 def serving(folder: Path, *options: str, url: str | None = None) -> Iterator[str]:
     """The address of a head over the storage in `folder`, as its line has it; it must end well."""
+    with serving_process(folder, *options, url=url) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving_process(folder: Path, *options: str, url: str | None = None) -> Iterator[tuple[str, int]]:
+    """The address of such a head, and the id of its process."""
     head = Served(start_command("serve", "--port", "0", *options, folder=folder, url=url))
     try:
-        yield shlex.split(head.until(JOINING)[1])[0]
+        yield shlex.split(head.until(JOINING)[1])[0], head.process.pid
     finally:
         done = head.end()
     assert (done.returncode, done.stderr) == (0, ""), done
