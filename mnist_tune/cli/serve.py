@@ -56,6 +56,16 @@ def serve(
             "--free-disk", metavar="GB", min=0, help="Refuse files that would leave less of the disk free."
         ),
     ] = 1.0,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="COMMAND|URL",
+            help="Who is told when a study finishes, has a new best, or a cell fails for good; for several, "
+            "give it again. Default: $MNIST_TUNE_NOTIFY, one a line.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Let workers on other machines work on the studies of this storage. It prints the line that joins one.
 
@@ -66,12 +76,15 @@ def serve(
     """
     from mnist_tune.processes import standard_streams
     from mnist_tune.serve.gate import Gate
+    from mnist_tune.serve.notifier import notifying
     from mnist_tune.serve.opening import Encryption, opened
+    from mnist_tune.serve.receivers import named_receivers
     from mnist_tune.serve.room import Room
     from mnist_tune.serve.server import Server
     from mnist_tune.study.store import study_names
 
     standard_streams.work_on()
+    receivers = named_receivers(notify)
     kept, folders = storages.storage(storage, create=True), storages.folders(storage, checkpoints, artifacts)
     encryption = Encryption(not no_tls, tls_cert, tls_key)
     is_read = sys.stdout.isatty()
@@ -87,6 +100,9 @@ def serve(
     )
     server = Server(kept, folders, Gate(opening.tokens, log, without_tokens=opening.is_local), room, log)
     server.heed_signals()  # who reads the line may end the head at once
-    for line in opening.lines(study_names(kept)):
-        options.print_exactly(line)  # all other output hides tokens
-    server.run(opening.listener, opening.certificate)
+    with notifying(kept, receivers, log):
+        for line in opening.lines(study_names(kept)):
+            options.print_exactly(line)  # all other output hides tokens
+        if receivers:
+            options.say(f"tells of events: {', '.join(receiver.shown for receiver in receivers)}")
+        server.run(opening.listener, opening.certificate)
