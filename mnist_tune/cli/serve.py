@@ -56,6 +56,16 @@ def serve(
             "--free-disk", metavar="GB", min=0, help="Refuse files that would leave less of the disk free."
         ),
     ] = 1.0,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="COMMAND|URL",
+            help="Who is told when a study finishes, has a new best, or a cell fails for good; for several, "
+            "give it again. Default: $MNIST_TUNE_NOTIFY, one a line.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Let workers on other machines work on the studies of this storage. It prints the line that joins one.
 
@@ -66,7 +76,9 @@ def serve(
     """
     from mnist_tune.processes import standard_streams
     from mnist_tune.serve.gate import Gate
+    from mnist_tune.serve.notifier import notifying
     from mnist_tune.serve.opening import Encryption, door, opened
+    from mnist_tune.serve.receivers import named_receivers
     from mnist_tune.serve.room import Room
     from mnist_tune.serve.server import Server
     from mnist_tune.storage.engine import storage_url
@@ -76,6 +88,7 @@ def serve(
     url, folders = storage_url(storage), storages.folders(storage, checkpoints, artifacts)
     # Before a database is made: a start that fails leaves nothing.
     its_door = door(url, host, port, tokens, Encryption(not no_tls, tls_cert, tls_key))
+    receivers = named_receivers(notify)
     kept = storages.storage(storage, create=True)
     is_read = sys.stdout.isatty()
     opening = opened(url, its_door, may_show_tokens=is_read)
@@ -90,6 +103,9 @@ def serve(
     )
     server = Server(kept, folders, Gate(opening.tokens, log, without_tokens=opening.is_local), room, log)
     server.heed_signals()  # who reads the line may end the head at once
-    for line in opening.lines(study_names(kept)):
-        options.print_exactly(line)  # all other output hides tokens
-    server.run(opening.listener, opening.certificate)
+    with notifying(kept, receivers, log):
+        for line in opening.lines(study_names(kept)):
+            options.print_exactly(line)  # all other output hides tokens
+        if receivers:
+            options.say(f"tells of events: {', '.join(receiver.shown for receiver in receivers)}")
+        server.run(opening.listener, opening.certificate)

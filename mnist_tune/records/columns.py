@@ -61,9 +61,17 @@ def read_columns(
     axes: Mapping[str, BaseDistribution],
     user: Sequence[str],
     system: Sequence[str],
+    *,
+    only: Sequence[int] | None = None,
+    with_epochs: bool = True,
 ) -> list[TrialColumns]:
-    """Read the study's trials, ordered by number, with the named attributes and those of files."""
+    """Read the study's trials, ordered by number, with the named attributes and those of files.
+
+    `only` has the ids of the trials to be read, if not all are.
+    """
     in_study = trials.c.study_id == study_id
+    if only is not None:
+        in_study &= trials.c.trial_id.in_(only)
     columns = raw(trials, "trial_id", "number", "state", "datetime_start", "datetime_complete")
     found = session.execute(select(*columns).where(in_study).order_by(trials.c.number, trials.c.trial_id))
     read = {row.trial_id: TrialColumns(*row) for row in found}
@@ -86,7 +94,7 @@ def read_columns(
     of_system = in_study & (system_attributes.c.key.in_(system) | is_file)
     for trial_id, key, text in rows_of(session, system_attributes, of_system, "key", "value_json"):
         read[trial_id].system[key] = texts.setdefault(text, text)
-    for trial_id, epoch, metrics in epoch_rows(session, in_study):
+    for trial_id, epoch, metrics in epoch_rows(session, in_study) if with_epochs else ():
         read[trial_id].epochs.append((epoch, metrics))
     return list(read.values())
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.stored import StoredSpec
 
 SEED = "seed"
 """The axis whose values make replicates of a configuration."""
@@ -111,6 +112,12 @@ def ended_early(finished: Sequence[TrialResult], default_seed: int, sign: int = 
         return -one.epochs, math.inf if one.mean is None else -sign * one.mean, one.pruned[0].number
 
     return sorted(found, key=how_far)
+
+
+def seeds_wanted(spec: StoredSpec) -> int:
+    """How many seeds each configuration of the study is to have."""
+    axis = spec.search.grid and spec.search.grid.get(SEED)
+    return len(axis) if axis else 1
 
 
 def by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]:

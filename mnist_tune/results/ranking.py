@@ -101,17 +101,7 @@ def rank(
     Of equals, the earlier comes first. Configurations with a pruned seed have no place. `default_seed` is the
     seed of attempts whose search has no axis of seeds; `n_seeds` is how many seeds each is to have.
     """
-    unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed, measure.sign)}
-    ranked = []
-    for group in by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
-        candidate = Candidate(searched_fields(group[0]), {}, n_seeds)
-        for attempt in group:
-            candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
-        if key_of(candidate.parameters) not in unranked:
-            ranked.append(candidate)
-    candidates = sorted(
-        ranked, key=lambda one: (one.is_provisional, -measure.sign * one.mean, one.first.number)
-    )
+    candidates = in_order(finished, default_seed, measure.sign, n_seeds)
     shared = [len(candidates[0].attempts.keys() & other.attempts.keys()) for other in candidates]
     compared = [place for place in range(1, len(candidates)) if shared[place]]
     found = {place: p_value(candidates[0], candidates[place], measure) for place in compared}
@@ -121,3 +111,18 @@ def rank(
         Place(place + 1, candidate, shared[place], chances.get(place))
         for place, candidate in enumerate(candidates)
     ]
+
+
+def in_order(
+    finished: Sequence[TrialResult], default_seed: int, sign: int = 1, n_seeds: int = 1
+) -> list[Candidate]:
+    """The configurations in the order of `rank`, without the tests, which take longer."""
+    unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed, sign)}
+    ranked = []
+    for group in by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
+        candidate = Candidate(searched_fields(group[0]), {}, n_seeds)
+        for attempt in group:
+            candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
+        if key_of(candidate.parameters) not in unranked:
+            ranked.append(candidate)
+    return sorted(ranked, key=lambda one: (one.is_provisional, -sign * one.mean, one.first.number))

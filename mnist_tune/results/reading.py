@@ -57,7 +57,7 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         if isinstance(age, Damaged):
             trial = replace(trial, problems=(*trial.problems, f"its heartbeat {age}"))
         stale = isinstance(age, float) and age > study.spec.lease.grace_period
-        attempts.append(_trial_result(trial, tries[trial.cell], stale, study.spec.description.objective))
+        attempts.append(trial_result(trial, tries[trial.cell], stale, study.spec.description.objective))
     registry = read_registry(storage, study.study_id, study.spec.lease.grace_period)
     lost = [*stored.lost, *registry.lost]
     control = Control.RUNNING
@@ -69,7 +69,8 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
     return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
 
 
-def _trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) -> TrialResult:
+def trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) -> TrialResult:
+    """A stored trial as a row of results: the attempt of this number at its cell, counted from 1."""
     known = trial.attributes
     failure = _plain(known.get(FAILURE))
     if not trial.is_explained:

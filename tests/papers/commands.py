@@ -88,6 +88,9 @@ TOKENS = [
 ]
 """Run in tests/papers/test_head.py."""
 
+NOTIFYING = ["mnist-tune serve --notify https://chat.example.org/hooks/mnist-tune"]
+"""Run with another address in tests/serve/test_notified_head.py."""
+
 ASKING_WORKERS = [
     "mnist-tune status seed-grid --workers",
     "mnist-tune pause seed-grid",

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from mnist_tune.serve import notifier, receiver
 from mnist_tune.serve.roles import Role
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.heads import RunningHead, running
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study, opened_again
+from tests.support.webhooks import Webhook, webhook
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +38,18 @@ def nothing_on_standard_error(capfd: pytest.CaptureFixture[str]) -> Iterator[Non
     """A head in this process prints nothing by itself, least of all tracebacks, whatever clients do."""
     yield
     assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head looks for events and tells of them without pauses, and has little patience with receivers."""
+    monkeypatch.setattr(notifier, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(notifier, "PAUSES", (0.05,))
+    monkeypatch.setattr(receiver, "SECONDS", 3.0)
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    """A web server that receives events."""
+    with webhook() as hook:
+        yield hook

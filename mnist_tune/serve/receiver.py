@@ -1,0 +1,42 @@
+"""What a receiver of events is, and where those of a head are named."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from mnist_tune.serve.events import Event
+
+NOTIFY_VARIABLE = "MNIST_TUNE_NOTIFY"
+"""The environment variable that names receivers, one a line, where the option does not: URLs hold secrets."""
+SECRET_VARIABLE = "MNIST_TUNE_NOTIFY_SECRET"
+"""The environment variable with the secret by which receivers know that a head has sent an event."""
+SECONDS = 30.0
+"""How long a receiver may take."""
+
+
+class NotTold(Exception):  # noqa: N818 - an outcome more than an error
+    """A receiver was not told of an event; the message says why, without a secret."""
+
+
+class Receiver(Protocol):
+    """Somebody who is told of events."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from others, also after another start, and says nothing of it."""
+
+    @property
+    def shown(self) -> str:
+        """What to call it, without its secrets."""
+
+    async def tell(self, event: Event) -> None:
+        """Tell it of an event. Raises NotTold."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+def key_of(text: str) -> str:
+    """The key of the receiver that is named so."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
