@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mnist_tune.contract import wire
 from mnist_tune.contract.claim import Claim, Standing
-from mnist_tune.contract.study import Decision, Orders, StorageFailed, WorkerFacts
+from mnist_tune.contract.study import Decision, LeaseLost, Orders, StorageFailed, WorkerFacts
 from mnist_tune.contract.wire import OpenedStudy
 from mnist_tune.errors import Damaged
 from mnist_tune.failures import Failure
@@ -27,6 +27,8 @@ from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
+MOST_EPOCHS = 2_000
+"""So many are sent in one call: a head bounds how long a text is, and how long it may take."""
 POINTERS: TypeAdapter[dict[str, str] | None] = TypeAdapter(dict[str, str] | None)
 """The answer to a file: the attributes that point to it, if it is a final one."""
 
@@ -107,16 +109,16 @@ class RemoteStudy:
         self._call("renew", claim=claim)
 
     def record(self, claim: Claim, notes: Notes) -> None:
-        self._call("record", claim=claim, notes=notes)
+        self._call("record", claim=claim, notes=self._last_of(claim, notes))
 
     def decide(self, claim: Claim) -> Decision:
         return self._call("decide", claim=claim)  # type: ignore[no-any-return]
 
     def complete(self, claim: Claim, value: float, notes: Notes) -> None:
-        self._call("complete", claim=claim, value=value, notes=notes)
+        self._call("complete", claim=claim, value=value, notes=self._last_of(claim, notes))
 
     def prune(self, claim: Claim, value: float, notes: Notes) -> None:
-        self._call("prune", claim=claim, value=value, notes=notes)
+        self._call("prune", claim=claim, value=value, notes=self._last_of(claim, notes))
 
     def give_back(self, claim: Claim, failure: Failure, system: Mapping[str, Any]) -> None:
         self._call("give_back", claim=claim, failure=failure, system=system)
@@ -149,6 +151,16 @@ class RemoteStudy:
             self._forget_states()
             CheckpointFolder(self._folder).remove_if_empty()
 
+    def _last_of(self, claim: Claim, notes: Notes) -> Notes:
+        """What is left to send of notes, after their first epochs are recorded, if there are very many."""
+        epochs, reports = notes.get("epochs", {}), notes.get("reports", {})
+        numbers = sorted({*epochs, *reports})
+        while len(numbers) > MOST_EPOCHS:
+            page, numbers = numbers[:MOST_EPOCHS], numbers[MOST_EPOCHS:]
+            with suppress(LeaseLost):  # what comes after it tells, and knows an end whose answer was lost
+                self._call("record", claim=claim, notes=_of_epochs(notes, page))
+        return notes | _of_epochs(notes, numbers)
+
     def _forget_states(self) -> None:
         """Delete the states of attempts that are over: a worker has one attempt at a time."""
         here = CheckpointFolder(self._folder)
@@ -175,6 +187,15 @@ class RemoteStudy:
         call = wire.call(name)
         answer = self._head.post(f"/calls/{name}", call.sent(self._study | arguments))
         return self._head.understood(call.answer, answer)
+
+
+def _of_epochs(notes: Notes, numbers: Sequence[int]) -> Notes:
+    """What notes tell of these epochs alone."""
+    epochs, reports = notes.get("epochs", {}), notes.get("reports", {})
+    return Notes(
+        epochs={number: epochs[number] for number in numbers if number in epochs},
+        reports={number: reports[number] for number in numbers if number in reports},
+    )
 
 
 def _is_point(parameters: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> bool:
