@@ -25,6 +25,8 @@ from tests.support.small_data import CONFIGURATION
 from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study
 
+pytestmark = pytest.mark.slow
+
 
 def elsewhere(folder: Path) -> Path:
     """The folder of another machine, so to speak."""
@@ -42,7 +44,6 @@ def is_well(head: Served, host: str = "127.0.0.1") -> bool:
     return httpx.get(f"http://{host}:{head.port}/healthz", timeout=20).text == "ok\n"
 
 
-@pytest.mark.slow
 def test_the_printed_line_joins_a_worker_which_finishes_the_study(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
@@ -62,7 +63,6 @@ def test_the_printed_line_joins_a_worker_which_finishes_the_study(
     assert all({"model.safetensors", "trial.log"} & trial.artifacts.keys() for trial in results.attempts)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_workers_wait_while_a_head_is_away_and_go_on_when_it_is_back(
     tmp_path: Path, number: signal.Signals
@@ -86,7 +86,6 @@ def test_workers_wait_while_a_head_is_away_and_go_on_when_it_is_back(
     assert {trial.state for trial in results.attempts} == {"complete"}
 
 
-@pytest.mark.slow
 def test_files_for_which_there_is_no_room_are_missing_with_a_reason_and_results_are_not(
     tmp_path: Path, command: Command
 ) -> None:
@@ -104,7 +103,6 @@ def test_files_for_which_there_is_no_room_are_missing_with_a_reason_and_results_
     assert [path for path in tmp_path.rglob("*") if path.suffix in (".pt", ".tmp")] == []
 
 
-@pytest.mark.slow
 def test_a_port_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path, command: Command) -> None:
     new_study(tmp_path)
     with served(tmp_path) as head:
@@ -120,7 +118,6 @@ def test_a_port_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path, command: 
         assert is_well(head)
 
 
-@pytest.mark.slow
 def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how_to_make_one(
     tmp_path: Path,
 ) -> None:
@@ -135,16 +132,17 @@ def test_another_machine_is_let_in_by_tokens_and_who_has_no_terminal_is_told_how
         )
         assert not list(tmp_path.glob("*.tokens"))
         with httpx.Client(verify=False, base_url=f"https://127.0.0.1:{head.port}") as client:
-            assert client.get("/api/v1/studies").status_code == 401
+            assert client.post("/api/v1/people/study_names", json={}).status_code == 401
             add = "mnist-tune token add mine --role worker"
             made = finish(pasted(add, tmp_path, environment=storage(tmp_path)))
             (token,) = re.findall(r"mnt_[\w-]+", made.stdout)
-            answer = client.get("/api/v1/studies", headers={"Authorization": f"Bearer {token}"})
+            answer = client.post(
+                "/api/v1/people/study_names", json={}, headers={"Authorization": f"Bearer {token}"}
+            )
             assert answer.json() == ["tiny"]
         assert head.end().returncode == 0
 
 
-@pytest.mark.slow
 def test_without_tls_the_line_says_http(tmp_path: Path) -> None:
     new_study(tmp_path)
     with served(tmp_path, "--host", "0.0.0.0", "--no-tls") as head:
@@ -153,13 +151,12 @@ def test_without_tls_the_line_says_http(tmp_path: Path) -> None:
         assert is_well(head)
 
 
-@pytest.mark.slow
 def test_it_listens_on_ipv6_too(tmp_path: Path) -> None:
     new_study(tmp_path)
     with served(tmp_path, "--host", "::1") as head:
         assert f"MNIST_TUNE_STORAGE='http://[::1]:{head.port}'" in head.join
         assert is_well(head, "[::1]")
-        assert httpx.get(f"http://[::1]:{head.port}/api/v1/studies").json() == ["tiny"]
+        assert httpx.post(f"http://[::1]:{head.port}/api/v1/people/study_names", json={}).json() == ["tiny"]
 
 
 def on_a_terminal(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -186,7 +183,6 @@ def shown_on(terminal: int, end: str) -> str:
     return text.replace("\r", "")
 
 
-@pytest.mark.slow
 def test_on_a_terminal_the_first_start_shows_tokens_once_and_they_stand_nowhere_else(
     tmp_path: Path, mnist_directory: Path
 ) -> None:
@@ -228,7 +224,6 @@ def command_lines() -> bytes:
     return b"\n".join(line for line in found if not line.startswith(b"/bin/sh"))
 
 
-@pytest.mark.slow
 def test_a_token_is_in_no_traceback_and_no_message(tmp_path: Path) -> None:
     token = "mnt_" + "s" * 43
     new_study(tmp_path)

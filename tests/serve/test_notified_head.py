@@ -148,7 +148,7 @@ def test_a_receiver_that_hangs_delays_neither_answers_nor_the_end(study: OpenStu
             wait_until(lambda: bool(hook.posted) and started.is_file())
             with httpx.Client(base_url=f"http://127.0.0.1:{head.port}", timeout=10) as client:
                 for _ in range(20):
-                    assert client.get("/api/v1/studies").json() == ["tiny"]
+                    assert client.post("/api/v1/people/study_names", json={}).json() == ["tiny"]
             ended = head.end()
         # A receiver that it had waited for would be in its log.
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
