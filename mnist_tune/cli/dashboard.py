@@ -8,6 +8,8 @@ import typer
 
 from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import ArtifactsOption, CheckpointsOption, DatabaseOption
+from mnist_tune.errors import UserError
+from mnist_tune.storage.named import named_storage
 
 
 def dashboard(
@@ -35,6 +37,7 @@ def dashboard(
     from mnist_tune.processes import standard_streams
 
     standard_streams.work_on()
+    _check_storage(*named_storage(storage))
     address = find_address(host, allow_remote=allow_remote)
     opened, folders = storages.storage(storage), storages.folders(storage, checkpoints, artifacts)
     server = Server(address, port)
@@ -55,3 +58,14 @@ def dashboard(
             open_browser(url)
 
     serve(server, app, on_start)
+
+
+def _check_storage(text: str, source: str) -> None:
+    """Refuse the address of a head. Raises UserError."""
+    from mnist_tune.serve.address import is_head
+
+    if is_head(text):
+        raise UserError(
+            f"{source}: names a head, and this needs the database itself; run it on the head's machine, "
+            "or have the head show it: mnist-tune serve --dashboard"
+        )

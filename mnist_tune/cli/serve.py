@@ -22,6 +22,20 @@ def serve(
         typer.Option("--host", help="The address or name to listen on; 0.0.0.0 lets other machines in."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 is any that is free.")] = 8080,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Show optuna-dashboard too, for reading, at a port of its own."),
+    ] = False,
+    dashboard_port: Annotated[
+        int | None,
+        typer.Option(
+            "--dashboard-port",
+            min=0,
+            max=65535,
+            help="Its port. Default: the one after --port.",
+            show_default=False,
+        ),
+    ] = None,
     tokens: TokensOption = None,
     tls_cert: Annotated[
         Path | None,
@@ -75,9 +89,10 @@ def serve(
     Example: mnist-tune serve --host 0.0.0.0
     """
     from mnist_tune.processes import standard_streams
+    from mnist_tune.serve.dashboard_port import DashboardPort
     from mnist_tune.serve.gate import Gate
     from mnist_tune.serve.notifier import notifying
-    from mnist_tune.serve.opening import Encryption, door, opened
+    from mnist_tune.serve.opening import Encryption, door, opened, second_listener
     from mnist_tune.serve.receivers import named_receivers
     from mnist_tune.serve.room import Room
     from mnist_tune.serve.server import Server
@@ -88,6 +103,9 @@ def serve(
     url, folders = storage_url(storage), storages.folders(storage, checkpoints, artifacts)
     # Before a database is made: a start that fails leaves nothing.
     its_door = door(url, host, port, tokens, Encryption(not no_tls, tls_cert, tls_key))
+    beside = None
+    if dashboard or dashboard_port is not None:
+        beside = second_listener(host, dashboard_port, port)
     receivers = named_receivers(notify)
     kept = storages.storage(storage, create=True)
     is_read = sys.stdout.isatty()
@@ -101,11 +119,15 @@ def serve(
         None if file_quota is None else int(file_quota * GIGABYTE),
         int(free_disk * GIGABYTE),
     )
-    server = Server(kept, folders, Gate(opening.tokens, log, without_tokens=opening.is_local), room, log)
+    shown = None if beside is None else DashboardPort(beside, kept.engine.url, folders, log)
+    gate = Gate(opening.tokens, log, without_tokens=opening.is_local)
+    server = Server(kept, folders, gate, room, log, shown)
     server.heed_signals()  # who reads the line may end the head at once
     with notifying(kept, receivers, log):
         for line in opening.lines(study_names(kept)):
             options.print_exactly(line)  # all other output hides tokens
+        if shown is not None:
+            options.say(f"dashboard on {opening.address.at_port(shown.port)}")
         if receivers:
             options.say(f"tells of events: {', '.join(receiver.shown for receiver in receivers)}")
         server.run(opening.listener, opening.certificate)

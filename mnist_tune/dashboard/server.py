@@ -72,12 +72,12 @@ def find_address(host: str, *, allow_remote: bool) -> Address:
     return found
 
 
-def cannot_listen(url: str, port: int, error: OSError) -> UserError:
-    """The complaint about a port on which nobody can listen here."""
+def cannot_listen(url: str, port: int, error: OSError, option: str = "--port") -> UserError:
+    """The complaint about a port on which nobody can listen here, which the option names."""
     if isinstance(error, PermissionError):
-        return UserError(f"--port: {port} needs more rights; write one above 1023, or 0 for any")
+        return UserError(f"{option}: {port} needs more rights; write one above 1023, or 0 for any")
     reason = (error.strerror or str(error)).lower()
-    return UserError(f"--port: cannot listen on {url}: {reason}; write another, or 0 for any that is free")
+    return UserError(f"{option}: cannot listen on {url}: {reason}; write another, or 0 for any that is free")
 
 
 class Handler(WSGIRequestHandler):

@@ -159,6 +159,14 @@ def environment() -> dict[str, str]:
         return dict(os.environ)
 
 
+def own_imports() -> dict[str, str]:
+    """Variables with which a fresh interpreter imports only from where this one does."""
+    return {
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+    }
+
+
 @contextmanager
 def fresh_interpreter() -> Iterator[None]:
     """Prepare the environment for a fresh interpreter that is started within the block.
@@ -167,11 +175,7 @@ def fresh_interpreter() -> Iterator[None]:
     Signals stay blocked until it can handle them. One block at a time: the environment belongs to all
     threads.
     """
-    needed = {
-        "PYTHONSAFEPATH": "1",
-        STARTER: str(os.getpid()),
-        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
-    }
+    needed = own_imports() | {STARTER: str(os.getpid())}
     with _lock, in_environment(needed):
         resource_tracker.ensure_running()  # starting it unblocks signals, so it comes first
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)

@@ -32,6 +32,10 @@ class HeadAddress(NamedTuple):
             return host == "localhost" or host.endswith(".localhost")
         return address.is_loopback or address.is_unspecified
 
+    def at_port(self, port: int) -> str:
+        """The URL of another port of the same machine."""
+        return f"{self.url.rpartition(':')[0]}:{port}"
+
     @classmethod
     def parse(cls, text: str, source: str) -> Self:
         """The address in `text`; errors call it by `source`, which says where it was written.

@@ -194,10 +194,18 @@ class Api:
 
 
 def app(
-    desk: Desk, service: StudiesForPeople, room: Room, gate: Gate, log: Callable[[str], None]
+    desk: Desk,
+    service: StudiesForPeople,
+    room: Room,
+    gate: Gate,
+    log: Callable[[str], None],
+    dashboard: int | None = None,
 ) -> Starlette:
-    """The application of a head. Its `state.pages` are to end before it does."""
-    pages = Pages(service, gate)
+    """The application of a head. Its `state.pages` are to end before it does.
+
+    `dashboard`: the port at which the same head shows the dashboard, if it does.
+    """
+    pages = Pages(service, gate, dashboard)
     api = Api(desk, service, room, log)
     application = Starlette(
         routes=[

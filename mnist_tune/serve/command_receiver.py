@@ -12,9 +12,8 @@ from typing import Self
 
 from mnist_tune.errors import UserError
 from mnist_tune.serve import receiver
-from mnist_tune.serve.client import TOKEN_VARIABLE
 from mnist_tune.serve.events import Event
-from mnist_tune.serve.receiver import NOTIFY_VARIABLE, SECRET_VARIABLE, NotTold, key_of
+from mnist_tune.serve.receiver import NotTold, key_of, without_secrets
 from mnist_tune.text.visible import visible
 from mnist_tune.text.wording import first_line
 
@@ -89,8 +88,7 @@ class CommandReceiver:
 
 def _environment(event: Event) -> dict[str, str]:
     """The head's own without its secrets, and what a short script needs to know of the event."""
-    secrets = {SECRET_VARIABLE, NOTIFY_VARIABLE, TOKEN_VARIABLE}
-    return {name: value for name, value in os.environ.items() if name not in secrets} | {
+    return without_secrets(os.environ) | {
         "MNIST_TUNE_EVENT": str(event.event),
         "MNIST_TUNE_EVENT_ID": event.id,
         "MNIST_TUNE_STUDY": visible(event.study),

@@ -98,7 +98,7 @@ def _check_embedding(request: Request) -> None:
 
 def _check_local(request: Request) -> None:
     """Refuse what comes from another machine, or was led here by a foreign name for this one."""
-    if not (_is_local(_address(request)) and _is_local(_host(request))):
+    if not (_is_local(_address(request)) and _is_local(host_of(request))):
         raise HTTPException(403, "a head without tokens is for its own machine, by the name localhost")
 
 
@@ -111,7 +111,7 @@ def _is_local(name: str) -> bool:
         return False
 
 
-def _host(request: Request) -> str:
+def host_of(request: Request) -> str:
     """The name by which the client calls this machine; none if it is unclear."""
     named = request.headers.getlist("host")
     return _name_in(named[0]) if len(named) == 1 else ""

@@ -37,6 +37,8 @@ PAUSES = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 """In seconds: for how long a receiver is left alone that was told in vain once, twice, and so on."""
 MOST_TRIES = 8
 """After so many an event is given up: with these pauses, after almost two hours."""
+SECONDS_TO_FINISH = 1.0
+"""At the end of the head: how long receivers may still take, so that fewer are told twice."""
 SECONDS_TO_END = 5.0
 
 
@@ -55,9 +57,10 @@ class Notifier:
         self._receivers = receivers
         self._log = log
         self._loop = asyncio.new_event_loop()
-        self._telling: asyncio.Task[None] | None = None
-        self._is_ending = False
+        self._ending = asyncio.Event()
         self._news: dict[str, asyncio.Event] = {receiver.key: asyncio.Event() for receiver in receivers}
+        self._in_touch: set[str] = set()
+        """The receivers that are being told of something."""
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
     def __enter__(self) -> Notifier:
@@ -67,26 +70,27 @@ class Notifier:
     def __exit__(self, *_: object) -> None:
         """End it. What receivers have not been told is told after the next start."""
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._end)
+            self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join(SECONDS_TO_END)
         self._outbox.close()
 
-    def _end(self) -> None:
-        self._is_ending = True
-        if self._telling is not None:
-            self._telling.cancel()
-
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner, suppress(asyncio.CancelledError):
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._all())
 
     async def _all(self) -> None:
-        self._telling = asyncio.current_task()
-        if self._is_ending:
-            return
         with ThreadPoolExecutor(1, "notifier") as looking:
-            tasks = [self._look(looking), *(self._tell(receiver) for receiver in self._receivers)]
-            await asyncio.gather(*tasks)
+            tellers = {each.key: asyncio.create_task(self._tell(each)) for each in self._receivers}
+            tasks = [asyncio.create_task(self._look(looking)), *tellers.values()]
+            ending = asyncio.create_task(self._ending.wait())
+            await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            if in_touch := [tellers[key] for key in self._in_touch]:
+                await asyncio.wait(in_touch, timeout=SECONDS_TO_FINISH)
+            for task in (ending, *tasks):
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    self._log(f"notify: nobody is told any more: {type(result).__name__}: {result}")
 
     async def _look(self, looking: ThreadPoolExecutor) -> None:
         while True:
@@ -104,15 +108,20 @@ class Notifier:
     async def _tell(self, receiver: Receiver) -> None:
         key, in_vain, given_up = receiver.key, 0, 0
         try:
-            while True:
+            while not self._ending.is_set():
                 self._news[key].clear()
                 while (pending := self._outbox.next_for(key)) is not None:
-                    if (why := await _why_not_told(receiver, pending.event)) is None:
+                    self._in_touch.add(key)
+                    why = await _why_not_told(receiver, pending.event)
+                    self._in_touch.discard(key)
+                    if why is None:
                         self._outbox.was_told(key, pending.event.id)
                         if in_vain:
                             lost = f"; {counted(given_up, 'event')} given up" if given_up else ""
                             self._log(f"notify {receiver.shown}: is told again{lost}")
                         in_vain = given_up = 0
+                        if self._ending.is_set():
+                            return
                         continue
                     if not in_vain:
                         self._log(f"notify {receiver.shown}: {why}; it is tried again")

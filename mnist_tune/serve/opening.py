@@ -25,6 +25,7 @@ from mnist_tune.text.visible import visible
 
 SOMEWHERE = "192.0.2.1"
 """An address that no machine has (RFC 5737): the way to it begins as the way to any other."""
+LAST_PORT = 65535
 FIRST_TOKENS = {Role.WORKER: "first-worker", Role.ADMIN: "first-admin"}
 """The names of the tokens that the first start makes."""
 
@@ -139,7 +140,20 @@ def _names(at: Address) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _listener(at: Address, port: int) -> socket.socket:
+def second_listener(host: str, port: int | None, first: int) -> socket.socket:
+    """Listen at another port of the same address, by default at the one after `first`; 0 is any.
+
+    Raises:
+        UserError: nobody can listen there.
+    """
+    if port is None:
+        port = first and first + 1
+    if port > LAST_PORT:
+        raise UserError(f"--dashboard-port: there is no port {port}; name another with --dashboard-port")
+    return _listener(find_address(host, allow_remote=True), port, "--dashboard-port")
+
+
+def _listener(at: Address, port: int, option: str = "--port") -> socket.socket:
     # With its protocol named: only then asyncio turns Nagle's algorithm off, which delays answers by 40 ms.
     listener = socket.socket(at.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -148,5 +162,5 @@ def _listener(at: Address, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise cannot_listen(at.url(port), port, error) from None
+        raise cannot_listen(at.url(port), port, error, option) from None
     return listener

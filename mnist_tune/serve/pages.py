@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from mnist_tune import __version__
 from mnist_tune.errors import MnistTuneError, UserError
-from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.gate import Gate, host_of
 from mnist_tune.serve.html import FRAMELESS, GUARDED, html, rendered
 from mnist_tune.serve.login import HOME, LOGIN, Login
 from mnist_tune.serve.look import Lookout, StudyNow
@@ -42,9 +42,11 @@ SECONDS_OF_SILENCE = 15.0
 class Pages:
     """The pages of a head, and what it counts."""
 
-    def __init__(self, people: StudiesForPeople, gate: Gate) -> None:
+    def __init__(self, people: StudiesForPeople, gate: Gate, dashboard: int | None = None) -> None:
+        """`dashboard`: the port of this machine at which the dashboard is shown, if it is."""
         self._people = people
-        self._login = Login(gate)
+        self._dashboard = dashboard
+        self.login = Login(gate)
         self._lookout = Lookout(people)
         self._reports = ReportPages(people)
         self._counts = RequestCounts()
@@ -58,7 +60,7 @@ class Pages:
             Route(REPORT, self._for_people(self._report), methods=["GET"]),
             Route(EVENTS, self._for_programs(self._events), methods=["GET"]),
             Route(METRICS, self._for_programs(self._metrics), methods=["GET"]),
-            *self._login.routes(),
+            *self.login.routes(),
         ]
 
     def counting(self) -> Middleware:
@@ -73,7 +75,7 @@ class Pages:
         """A page, which is shown to whom the gate or the login lets in."""
 
         async def answer(request: Request) -> Response:
-            if not self._login.lets_in(request):
+            if not self.login.lets_in(request):
                 return RedirectResponse(LOGIN, 303)
             try:
                 return await ask(request)
@@ -87,7 +89,7 @@ class Pages:
         """What programs read, for whom the gate or the login lets in."""
 
         async def answer(request: Request) -> Response:
-            if not self._login.lets_in(request):
+            if not self.login.lets_in(request):
                 raise HTTPException(401, "this head wants a token", {"WWW-Authenticate": "Bearer"})
             return await ask(request)
 
@@ -101,7 +103,8 @@ class Pages:
             version=__version__,
             moment=local_time(datetime.now(UTC)),
             events=EVENTS,
-            can_log_out=self._login.has_session(request),
+            dashboard=self._dashboard and _at_port(request, self._dashboard),
+            can_log_out=self.login.has_session(request),
         )
 
     async def _report(self, request: Request) -> Response:
@@ -156,9 +159,15 @@ class Pages:
 
     def _still_lets_in(self, request: Request) -> bool:
         try:
-            return self._login.lets_in(request)
+            return self.login.lets_in(request)
         except HTTPException:
             return False
+
+
+def _at_port(request: Request, port: int) -> str | None:
+    """Another port of the machine, by the name by which the browser calls it; None if that is unclear."""
+    host = host_of(request)
+    return f"//{f'[{host}]' if ':' in host else host}:{port}/" if host else None
 
 
 def _now_shown(studies: Sequence[StudyNow]) -> Markup:

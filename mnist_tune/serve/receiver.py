@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Protocol
 
+from mnist_tune.serve.client import TOKEN_VARIABLE
 from mnist_tune.serve.events import Event
 
 NOTIFY_VARIABLE = "MNIST_TUNE_NOTIFY"
@@ -40,3 +42,9 @@ class Receiver(Protocol):
 def key_of(text: str) -> str:
     """The key of the receiver that is named so."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a head for the processes that it starts."""
+    secrets = {SECRET_VARIABLE, NOTIFY_VARIABLE, TOKEN_VARIABLE}
+    return {name: value for name, value in environment.items() if name not in secrets}

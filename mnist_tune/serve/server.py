@@ -15,8 +15,10 @@ from starlette.applications import Starlette
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.app import app
 from mnist_tune.serve.connections import Connections, Listener, most_connections, protocol
+from mnist_tune.serve.dashboard_port import DashboardPort
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
+from mnist_tune.serve.pages import Pages
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.watch import Watch
 from mnist_tune.serve.writer import Writer
@@ -38,13 +40,20 @@ class Server:
     """A head over a storage and its folders."""
 
     def __init__(
-        self, storage: GuardedStorage, folders: Folders, gate: Gate, room: Room, log: Callable[[str], None]
+        self,
+        storage: GuardedStorage,
+        folders: Folders,
+        gate: Gate,
+        room: Room,
+        log: Callable[[str], None],
+        dashboard: DashboardPort | None = None,
     ) -> None:
         self._storage = storage
         self._folders = folders
         self._gate = gate
         self._room = room
         self._log = log
+        self._dashboard = dashboard
         self._connections = Connections(most_connections())
         self._server: _Uvicorn | None = None
         self._is_over = False
@@ -57,10 +66,12 @@ class Server:
         with contextlib.suppress(OSError):  # what is left does no harm
             clear_up_copies(self._folders)
         with Writer(self._storage) as writer, _in_one_line(self._log):
-            config = self._config(Desk(self._storage, self._folders, writer), certificate)
-            self._server = _Uvicorn(config, self._connections)
+            port: int = listener.getsockname()[1]
+            config, pages = self._config(Desk(self._storage, self._folders, writer), certificate, port)
+            self._server = _Uvicorn(config, self._connections, pages)
             self._server.should_exit = self._is_over
-            self._server.run(sockets=[Listener(listener, self._connections)])
+            listeners = [listener, *([self._dashboard.listener] if self._dashboard is not None else [])]
+            self._server.run(sockets=[Listener(each, self._connections) for each in listeners])
 
     def heed_signals(self) -> None:
         """Stop on SIGTERM, Ctrl-C and when the terminal is closed. Call from the main thread."""
@@ -72,13 +83,19 @@ class Server:
         if self._server is not None:
             self._server.should_exit = True
 
-    def _config(self, desk: Desk, certificate: tuple[Path, Path] | None) -> uvicorn.Config:
+    def _config(
+        self, desk: Desk, certificate: tuple[Path, Path] | None, port: int
+    ) -> tuple[uvicorn.Config, Pages]:
         people = DirectStudies(self._storage, lambda: self._folders)
-        application = app(desk, people, self._room, self._gate, self._log)
+        dashboard = self._dashboard
+        application = app(
+            desk, people, self._room, self._gate, self._log, None if dashboard is None else dashboard.port
+        )
+        pages: Pages = application.state.pages
         chain, key = certificate or (None, None)
         application.router.lifespan_context = self._lifespan(desk)
-        return uvicorn.Config(
-            application,
+        config = uvicorn.Config(
+            application if dashboard is None else dashboard.in_front_of(application, port, pages.login),
             loop="asyncio",  # another one accepts connections behind the listener's back
             http=protocol(self._connections),
             ws="none",
@@ -94,17 +111,21 @@ class Server:
             ssl_certfile=chain,
             ssl_keyfile=key,
         )
+        return config, pages
 
     def _lifespan(self, desk: Desk) -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]:
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            watches = Watch(desk, self._log).keep(), self._connections.keep_watch()
+            watches = [Watch(desk, self._log).keep(), self._connections.keep_watch()]
+            if self._dashboard is not None:
+                watches.append(self._dashboard.keep())
             tasks = [asyncio.create_task(watch) for watch in watches]
             try:
                 yield
             finally:
                 for task in tasks:
                     task.cancel()
+                await asyncio.wait(tasks)
 
         return lifespan
 
@@ -112,17 +133,17 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     """Leaves signals to `Server`, and ends connections for which clients do nothing."""
 
-    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections, pages: Pages) -> None:
         super().__init__(config)
         self._connections = connections
+        self._pages = pages
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # uvicorn would end the process by the signal
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        assert isinstance(self.config.app, Starlette)
-        self.config.app.state.pages.end()  # uvicorn waits until all that was asked is answered
+        self._pages.end()  # uvicorn waits until all that was asked is answered
         self._connections.seconds = 0.0  # a client need not agree to the end of its TLS connection
         await super().shutdown(sockets)
 

@@ -45,3 +45,4 @@ def test_a_command_that_needs_the_database_itself_says_so(command: Command) -> N
     assert answer.err.startswith(
         "mnist-tune: --storage: names a head, and this needs the database itself; run it"
     )
+    assert answer.err.endswith("or have the head show it: mnist-tune serve --dashboard\n")

@@ -44,8 +44,8 @@ def check(study: OpenStudy, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_what_the_results_say_after_every_step(tmp_path: Path, seed: int) -> None:
-    study = new_study(tmp_path, MORE_SEEDS + "\n[retry]\nnon_finite = 1\n")
+def test_it_is_what_the_results_say_after_every_step(tmp_path: Path, seed: int, database: str) -> None:
+    study = new_study(tmp_path, MORE_SEEDS + "\n[retry]\nnon_finite = 1\n", database)
     luck, seen, queue = random.Random(seed), Outcomes(), study.queue()
     people = DirectStudies(opened_again(study).storage, lambda: folders(tmp_path))
     check(study, seen.now(study))
@@ -116,9 +116,9 @@ def test_a_study_that_takes_over_results_has_a_best_from_its_beginning(tmp_path:
     assert outcome.best.is_provisional
 
 
-def test_a_glance_shows_that_trials_have_ended_and_no_claim(tmp_path: Path) -> None:
-    study = new_study(tmp_path, TWO_CELLS)
-    new_study(tmp_path, TINY_SPEC.replace("tiny", "other"))
+def test_a_glance_shows_that_trials_have_ended_and_no_claim(tmp_path: Path, database: str) -> None:
+    study = new_study(tmp_path, TWO_CELLS, database)
+    new_study(tmp_path, TINY_SPEC.replace("tiny", "other"), database)
     seen = [glances(study.storage)]
     assert [glance.name for glance in seen[0].values()] == ["tiny", "other"]
     claim = take(study.queue())

@@ -13,6 +13,7 @@ from mnist_tune.serve.events import Event, Kind, Told
 from mnist_tune.serve.outbox import Outbox, outbox_file
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell
+from tests.support.specs import TWO_CELLS
 from tests.support.studies import new_study
 from tests.support.waiting import wait_until
 from tests.support.webhooks import Webhook, after_a_look, telling
@@ -82,3 +83,19 @@ def test_a_full_disk_is_logged_once_and_events_are_told_all_the_same(
     assert (
         "cannot be written: No space left on device; after a start of the head, events are told" in lines[0]
     )
+
+
+@pytest.mark.postgres
+def test_the_memory_for_a_database_server_is_in_the_users_folder(
+    tmp_path: Path, postgres: str, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    study = new_study(tmp_path, TWO_CELLS, postgres)
+    file = outbox_file(study.storage.engine.url)
+    after_a_look(study.storage, hook.url)
+    with telling(study.storage, hook.url) as lines:
+        complete_cell(study, 90.0)
+        hook.wait_for(1)
+    assert lines == []
+    assert file.is_relative_to(tmp_path / "data")
+    assert file.stat().st_mode & 0o077 == 0

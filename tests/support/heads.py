@@ -19,9 +19,10 @@ from starlette.routing import Route
 from mnist_tune.files.locations import Folders
 from mnist_tune.serve.address import HeadAddress
 from mnist_tune.serve.app import app
+from mnist_tune.serve.dashboard_port import DashboardPort
 from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.gate import Gate
-from mnist_tune.serve.opening import Encryption, Opening, door, opened
+from mnist_tune.serve.opening import Encryption, Opening, door, opened, second_listener
 from mnist_tune.serve.roles import Role
 from mnist_tune.serve.room import Room
 from mnist_tune.serve.server import Server
@@ -45,6 +46,7 @@ class RunningHead:
     folder: Path
     lines: list[str] = field(default_factory=list)
     tokens: dict[Role, str] = field(default_factory=dict)
+    dashboard_port: int | None = None
 
     @property
     def address(self) -> HeadAddress:
@@ -58,6 +60,12 @@ class RunningHead:
         """A client with the token of this role, if any."""
         headers = {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
         return httpx.Client(base_url=self.address.url, headers=headers, timeout=20, **options)
+
+    def dashboard(self, role: Role | None = None) -> httpx.Client:
+        """A client of its dashboard, with the token of this role, if any; it waits while this starts."""
+        assert self.dashboard_port is not None
+        headers = {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
+        return httpx.Client(base_url=self.address.at_port(self.dashboard_port), headers=headers, timeout=90)
 
     def connect(self) -> socket.socket:
         """A connection to it."""
@@ -91,6 +99,7 @@ def running(
     room: Room | None = None,
     encryption: Encryption | None = None,
     host: str = "127.0.0.1",
+    dashboard: bool = False,
 ) -> Iterator[RunningHead]:
     """A head over this storage that keeps its files in `folder`, with a token for each of these roles."""
     lines: list[str] = []
@@ -102,12 +111,13 @@ def running(
     opening = opened(url, its_door, may_show_tokens=False)
     gate = Gate(opening.tokens, lines.append, without_tokens=True)
     room = room or Room([each.path for each in places], free_disk=0)
-    server = Server(storage, places, gate, room, lines.append)
+    shown = DashboardPort(second_listener(host, 0, 0), url, places, lines.append) if dashboard else None
+    server = Server(storage, places, gate, room, lines.append, shown)
     with opening.listener as listener:
         thread = threading.Thread(target=server.run, args=[listener, opening.certificate])
         thread.start()
         try:
-            yield RunningHead(opening, server, folder, lines, made)
+            yield RunningHead(opening, server, folder, lines, made, shown.port if shown else None)
         finally:
             server.stop()
             thread.join()
