@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -51,12 +50,9 @@ class ReportPages:
         known = self._pages.get(name)
         if known is not None and known.mark == mark:
             return known
-        # They load plotly and Optuna, for which a head's start need not wait.
-        from mnist_tune.report.contents import contents
-        from mnist_tune.report.page import page
+        from mnist_tune.report.drawing import drawn  # it loads what a head's start need not wait for
 
-        report = contents(results, [], self._people.where, datetime.now(UTC))
-        return ReportPage(mark, page(report).encode())
+        return ReportPage(mark, drawn(results, self._people.where))
 
 
 def _mark(results: Results) -> str:
