@@ -82,14 +82,17 @@ def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlal
 
 
 def claimed_before(study_id: int) -> sqlalchemy.Select[Any]:
-    """The statement that finds the running trial that was claimed with `token`, given as its JSON text."""
+    """The statement that finds the trial that was claimed with `token`, given as its JSON text.
+
+    It is running, or failed. Whoever completes or prunes one knows of the claim, and asks no more for it.
+    """
     claim = system_attributes.alias("claim")
     with_token = sqlalchemy.exists().where(
         claim.c.trial_id == trials.c.trial_id, claim.c.key == CLAIM, claim.c.value_json == bindparam("token")
     )
     # The token first: databases ask in this order, and no other trial needs to be asked whether it is a cell.
-    return select(trials.c.trial_id, trials.c.number).where(
-        with_token, cells_of(study_id, TrialState.RUNNING)
+    return select(trials.c.trial_id, trials.c.number, trials.c.state).where(
+        with_token, cells_of(study_id, TrialState.RUNNING, TrialState.FAIL)
     )
 
 

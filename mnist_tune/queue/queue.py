@@ -66,9 +66,13 @@ class Queue:
         the answer, and if its attempt has ended there is none.
         """
         with self._storage.transaction() as session:
-            claim = self._made(session, token) if token is not None else None
-            if claim is None and (token is None or not self._is_spent(session, token)):
+            made = self._made(session, token) if token is not None else None
+            if token is None or (made is None and not self._is_spent(session, token)):
                 claim = self._take(session, token or new_token(), worker)
+            elif made is not None and made.state == TrialState.RUNNING.name:
+                claim = self._claimed(session, made.trial_id, made.number, token)
+            else:
+                claim = None
         if claim is not None:
             self._storage.keep_claim(claim.trial_id, claim.token)
             self._given[claim.token] = claim.trial_id
@@ -178,13 +182,12 @@ class Queue:
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})
         return self._claimed(session, row.trial_id, row.number, token)
 
-    def _made(self, session: orm.Session, token: str) -> Claim | None:
-        """The claim that an earlier call made although its answer was lost; None if there is none."""
-        row = self._claimed_before.execute(session, {"token": json.dumps(token)}).one_or_none()
-        return None if row is None else self._claimed(session, row.trial_id, row.number, token)
+    def _made(self, session: orm.Session, token: str) -> sqlalchemy.Row[Any] | None:
+        """The trial that an earlier call claimed although its answer was lost; None if there is none."""
+        return self._claimed_before.execute(session, {"token": json.dumps(token)}).first()
 
     def _is_spent(self, session: orm.Session, token: str) -> bool:
-        """Whether an attempt that was given out with this token has ended.
+        """Whether an attempt that was given out here with this token has ended.
 
         The call that comes now was made before it: nobody would work on another cell.
         """
