@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_tune.api.arguments import check_text, path_of
+from mnist_tune.api.arguments import check_count, check_text, growth, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
+from mnist_tune.contract.study import new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.study_results import Results
@@ -51,7 +52,12 @@ class Study:
     @property
     def spec(self) -> dict[str, Any]:
         """The tables of the study's spec with all defaults written out, as plain data."""
-        return self._spec.document()
+        return self._spec_now().document()
+
+    @property
+    def revisions(self) -> list[dict[str, Any]]:
+        """How the study has grown since it was made, oldest first: when, by which version, and by what."""
+        return self._spec_now().revisions
 
     @property
     def status(self) -> StudyStatus:
@@ -104,6 +110,33 @@ class Study:
             return history_dataframe(self._read())
 
     @told_in_python()
+    def extend(
+        self,
+        *,
+        n_trials: int | str | None = None,
+        add: Mapping[str, Any] | None = None,
+        seeds: int | str | None = None,
+        top: int | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Give the study more cells, also while workers are on it; returns what was added, as plain data.
+
+        n_trials: of a sampled search, how many trials in all, or "+50" for so many more.
+        add: of a grid, a value or a list of values by field. A field that is no axis yet becomes one; the
+            cells that are there count as having the value that they have had.
+        seeds: of a grid, how many seeds each configuration is to have, or "+2" for so many more.
+        top: only of so many configurations, the first of the ranking.
+        dry_run: change nothing, and only say what would be added.
+
+        Raises:
+            UserError: the search cannot grow in this way.
+        """
+        wanted = growth(n_trials, add, seeds)
+        if top is not None:
+            check_count("top", top)
+        return self._service.extend(self.name, wanted, new_token(), top, dry_run).as_json(self.name)
+
+    @told_in_python()
     def export(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
         """The best configuration as plain data, with its origin and how certain it is.
 
@@ -140,6 +173,10 @@ class Study:
         evaluated = [read_evaluated(path_of("models", folder), results.job) for folder in models]
         write_page(contents(results, evaluated, self.storage, datetime.now(UTC)), file)
         return file
+
+    @told_in_python()
+    def _spec_now(self) -> Spec:
+        return self._service.spec(self.name)
 
     @told_in_python()
     def _read(self) -> Results:

@@ -19,6 +19,7 @@ from mnist_tune.cli import (
     doctor,
     evaluate,
     export,
+    extend,
     init,
     launch,
     logs,
@@ -70,6 +71,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Run a study": {
         "run": run.run,
         "create-study": studies.create_study,
+        "extend": extend.extend,
         "worker": worker.worker,
         "launch": launch.launch,
         "serve": serve.serve,
