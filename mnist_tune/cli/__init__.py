@@ -17,6 +17,7 @@ from mnist_tune.cli import (
     data,
     describe,
     doctor,
+    enqueue,
     evaluate,
     export,
     extend,
@@ -71,7 +72,6 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Run a study": {
         "run": run.run,
         "create-study": studies.create_study,
-        "extend": extend.extend,
         "worker": worker.worker,
         "launch": launch.launch,
         "serve": serve.serve,
@@ -95,6 +95,10 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "drain": control.drain,
         "retry": control.retry,
         "set": control.set_,
+    },
+    "Give it more to try": {
+        "extend": extend.extend,
+        "enqueue": enqueue.enqueue,
     },
     "Use what it found": {
         "export": export.export,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
-from mnist_tune.spec.revisions import Grid, Point, Revision, is_in
+from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point
 from mnist_tune.spec.sections import AtLeast1
 from mnist_tune.spec.study_spec import Spec, differences
 
@@ -41,6 +42,11 @@ class Growth(Section):
     points: list[Point] = Field(default_factory=list)
     """Points that are known. One of a grid may name a field that is no axis yet."""
 
+    @property
+    def command(self) -> str:
+        """What a person has typed for it."""
+        return "extend" if self.n_trials or self.values or self.seeds else "enqueue"
+
 
 class Grown(NamedTuple):
     """A spec with more in it, and what that is."""
@@ -52,17 +58,29 @@ class Grown(NamedTuple):
     """Those points that were cells already."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """Who lets a study grow, and when; see `Revision`."""
+
+    id: str = "0" * 32
+    when: str = ""
+    version: str = ""
+    source: str = "extend"
+    """What errors begin with: the command."""
+
+
 def grown(
-    spec: Spec, wanted: Growth, revision: str, when: str, version: str, source: str = "extend"
+    spec: Spec, wanted: Growth, step: Step | None = None, there: Sequence[Mapping[str, Any]] = ()
 ) -> Grown:
-    """The spec with what is wanted; `revision` is the id that this step gets, and `source` begins errors.
+    """The spec with what is wanted. `there` has parameters of trials: such a point is a cell already.
 
     Raises:
         UserError: a value does not fit its field, or the search cannot grow in this way.
     """
+    step = step or Step()
     document = spec.document()
     search = document["search"]
-    points, known = _new_points(spec, wanted, source)
+    points, known = _new_points(spec, wanted, step.source, there)
     before = spec.search.enqueue or []
     added: dict[str, Any] = {"points": len(points)}
     try:
@@ -80,17 +98,17 @@ def grown(
             defaults = {name: grid[name][0] for name in added["values"] if name not in spec.search.grid}
             before, points = ([defaults | point for point in some] for some in (before, points))
     except KeyedError as error:
-        raise UserError(f"{source}: {error.key}: {error}") from None
+        raise UserError(f"{step.source}: {error.key}: {error}") from None
     if not any(added.values()):
         return Grown(spec, None, known)
     if before or points:
         search["enqueue"] = [*before, *points]
-    step = {"id": revision, "when": when, "version": version, **added}
+    added |= {"id": step.id, "when": step.when, "version": step.version, "cells": 0}
     # How many cells it adds is known only when the new search is: it is counted without that number first.
-    search["revisions"] = [*spec.revisions, step | {"cells": 0}]
-    uncounted = validate(type(spec), document, source)
-    search["revisions"][-1]["cells"] = uncounted.n_cells - spec.n_cells
-    now = validate(type(spec), document, source)
+    search["revisions"] = [*spec.revisions, added]
+    uncounted = validate(type(spec), document, step.source)
+    added["cells"] = uncounted.n_cells - spec.n_cells
+    now = validate(type(spec), document, step.source)
     return Grown(now, (now.search.revisions or [])[-1], known)
 
 
@@ -112,7 +130,7 @@ def widening(stored: Spec, given: Spec) -> Growth | None:
         }
         wanted = Growth(values={name: values for name, values in added.items() if values}, points=points)
     try:
-        now = grown(stored, wanted, "0" * 32, "", "").spec
+        now = grown(stored, wanted).spec
     except UserError:
         return None
     return wanted if not differences(in_one_order(now), in_one_order(given)) else None
@@ -147,24 +165,29 @@ def typed_point(spec: Spec, point: Mapping[str, Any]) -> Point:
             raise KeyedError(name, f"is {fixed[name]!r} in this study, and is not searched; leave it out")
         check_point(typed, search.axes, search.conditions)
     else:
+        # An axis that came later had one value before, which the cells of that time have.
+        first = {name: values[0] for name, values in search.stages[0].grid.items() if len(values) == 1}
+        typed = first | typed
         check_point(typed, dict.fromkeys([*search.grid, *typed]), {}, whole=True)
     return {name: typed[name] for name in (*search.axes, *fixed) if name in typed}
 
 
-def _new_points(spec: Spec, wanted: Growth, source: str) -> tuple[list[Point], list[Point]]:
+def _new_points(
+    spec: Spec, wanted: Growth, source: str, there: Sequence[Mapping[str, Any]]
+) -> tuple[list[Point], list[Point]]:
     """The points that are no cells yet, and those that are."""
     new: list[Point] = []
     known: list[Point] = []
+    cells = {key_of_point(point) for point in (*there, *(spec.search.enqueue or ()))}
     for point in wanted.points:
         try:
             typed = typed_point(spec, point)
         except KeyedError as error:
             raise UserError(f"{source}: {error.key}: {error}") from None
-        grid = spec.search.grid
-        is_there = (
-            typed in (spec.search.enqueue or []) or typed in new or (grid is not None and is_in(grid, typed))
-        )
+        grid, key = spec.search.grid, key_of_point(typed)
+        is_there = key in cells or (grid is not None and is_in(grid, typed))
         (known if is_there else new).append(typed)
+        cells.add(key)
     return new, known
 
 

@@ -49,7 +49,10 @@ def check_point(
         if (problem := outside(axes[name], value)) is not None:
             raise KeyedError(name, problem)
         if not holds(conditions.get(name), point):
-            when = ", ".join(f"{field} = {values}" for field, values in (conditions.get(name) or {}).items())
+            when = " and ".join(
+                f"{field} is {' or '.join(map(repr, values))}"
+                for field, values in (conditions.get(name) or {}).items()
+            )
             raise KeyedError(name, f"is searched only where {when}; name that too, or leave {name} out")
     if not point:
         raise KeyedError(next(iter(axes)), "missing: a point names a value of one field at least")

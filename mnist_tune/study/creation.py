@@ -64,4 +64,4 @@ def _extended(storage: GuardedStorage, spec: Spec) -> Revision | None:
     wanted = widening(study.spec, spec)
     if wanted is None:  # which is then refused, or the study is the same
         return None
-    return extend_study(study, wanted, secrets.token_hex(16), source="create-study").revision
+    return extend_study(study, wanted, secrets.token_hex(16), of_file=True).revision

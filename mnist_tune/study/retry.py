@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optuna.trial import TrialState
 from sqlalchemy import orm
@@ -10,11 +10,13 @@ from sqlalchemy import orm
 from mnist_tune.errors import Damaged, UserError
 from mnist_tune.queue.cells import is_last, lock_study
 from mnist_tune.queue.retries import failures_of, next_attempt
+from mnist_tune.queue.tickets import fill_tickets
 from mnist_tune.queue.trial_rows import delete_orphans, insert_waiting
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import read_trials
+from mnist_tune.spec.revisions import Point
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import FAILURE
 from mnist_tune.storage.optuna_internals import objective_values
@@ -80,7 +82,15 @@ def make_deleted_cells(study: OpenStudy) -> list[int]:
             delete_orphans(session)
             cells = waiting_cells(spec)
             insert_waiting(session, study.study_id, [cells[cell] for cell in deleted])
+            if spec.search.grid is None:
+                there = [trial.parameters for trial in read_trials(session, study.study_id, spec).trials]
+                lost = [point for point in spec.search.enqueue or () if not _is_there(point, there)]
+                fill_tickets(session, study.study_id, distributions(spec), lost[: len(deleted)])
     return deleted
+
+
+def _is_there(point: Point, there: list[dict[str, Any]]) -> bool:
+    return any(point.items() <= parameters.items() for parameters in there)
 
 
 def _put_back(session: orm.Session, study_id: int, spec: Spec, trial: StoredTrial) -> None:

@@ -57,7 +57,7 @@ def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Fin
             raise UserError(
                 f"study '{spec.study.name}' exists with fewer cells: {_lacking(stored.spec, wanted)}"
             )
-        since = ", and has grown since it was made" if stored.spec.search.is_grown else ""
+        since = ", and has grown since it was made" if stored.spec.search.revisions else ""
         raise UserError(
             f"study '{spec.study.name}' exists with another spec{since}: "
             f"{'; '.join(differences(stored.spec, spec))}; give this one another name with --name"
@@ -178,7 +178,7 @@ def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finis
 
 def _lacking(stored: Spec, wanted: Growth) -> str:
     """What a wider spec would add to a study, and how to have it added."""
-    revision = grown(stored, wanted, secrets.token_hex(16), "", __version__).revision
+    revision = grown(stored, wanted).revision
     what = "nothing" if revision is None else revision.told
     return f"this spec would add {what}; 'mnist-tune create-study SPEC --extend' does so"
 

@@ -37,11 +37,22 @@ def there(stored: Stored, cell: int) -> Iterator[str]:
 def grown(stored: Stored, _: None) -> Iterator[str]:
     """Each step of the study's growth has added as many cells as it says."""
     search = stored.spec.search
-    sizes = [math.prod(map(len, stage.grid.values())) + _beside(stage) for stage in search.stages]
+    stages = [] if search.grid is None else search.stages
+    sizes = [math.prod(map(len, stage.grid.values())) + _beside(stage) for stage in stages]
     for number, revision in enumerate(search.revisions or ()):
         cells = revision.n_trials if search.grid is None else sizes[number + 1] - sizes[number]
         if revision.cells != cells:
             yield f"step {number + 1} says that it added {revision.cells} cells; it has added {cells}"
+
+
+def enqueued(stored: Stored, _: None) -> Iterator[str]:
+    """Each known point that a sampled search was given is that of a cell."""
+    search = stored.spec.search
+    if search.grid is not None or stored.unreadable:  # those of a grid are cells of their own
+        return
+    for point in search.enqueue or ():
+        if not any(point.items() <= attempt.trial.params.items() for attempt in stored.attempts):
+            yield f"no cell has the point {shortened(point)}"
 
 
 def _beside(stage: Stage) -> int:

@@ -13,6 +13,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.spec.growth import Amount, Growth
+from mnist_tune.spec.revisions import Point
 from mnist_tune.storage.optuna_internals import TABLES
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.specs import TINY_SPEC, tiny_spec
@@ -95,6 +96,18 @@ def test_the_first_of_the_ranking_are_given_more_seeds(study: OpenStudy, service
     waiting = [trial.params for trial in study.storage.get_all_trials(study.study_id)[8:]]
     assert waiting == [best.parameters | {"seed": seed} for seed in (1, 2)]
     assert not service.verify("tiny").broken
+
+
+def test_a_known_point_becomes_a_cell_once(study: OpenStudy, service: StudiesForPeople) -> None:
+    point: Point = {"learning_rate": 0.002, "batch_size": 64, "optimizer": "Adam"}
+    in_the_grid: Point = point | {"learning_rate": 0.001}
+    added = service.extend("tiny", Growth(points=[point, in_the_grid]), ONE)
+    assert added.added is not None
+    assert (added.added.cells, added.known, len(states(study))) == (1, [in_the_grid], 9)
+    again = service.extend("tiny", Growth(points=[point]), OTHER)
+    assert (again.added, again.known, service.spec("tiny").n_cells) == (None, [point], 9)
+    with pytest.raises(UserError, match=r"^enqueue: optimizer: missing: a point of a grid names a value of "):
+        service.extend("tiny", Growth(points=[{"learning_rate": 0.1, "batch_size": 1}]), OTHER)
 
 
 def test_a_wider_spec_is_refused_with_what_it_would_add_or_added(

@@ -186,6 +186,11 @@ IN_THE_GRID = [
     ),
 ]
 IN_THE_SAMPLED_SEARCH = [
+    (
+        "known points",
+        set_in_spec("search.enqueue", """json('[{"learning_rate": 0.005}]')"""),
+        "no cell has the point {'learning_rate': 0.005}",
+    ),
     ("cells", set_system_attribute(2, "cell", "'9'"), "cell 2: no trial is for this cell"),
     (
         "parameters",
