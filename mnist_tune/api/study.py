@@ -123,7 +123,8 @@ class Study:
         n_trials: of a sampled search, how many trials in all, or "+50" for so many more.
         add: of a grid, a value or a list of values by field. A field that is no axis yet becomes one; the
             cells that are there count as having the value that they have had.
-        seeds: of a grid, how many seeds each configuration is to have, or "+2" for so many more.
+        seeds: how many seeds each configuration is to have, or "+2" for so many more; in a sampled search
+            with `top` only.
         top: only of so many configurations, the first of the ranking.
         dry_run: change nothing, and only say what would be added.
 

@@ -42,7 +42,8 @@ def extend(
         typer.Option(
             "--seeds",
             metavar="N",
-            help="More seeds of each configuration of a grid: +2, or how many in all.",
+            help="More seeds of each configuration of a grid or, with --top, of any study: +2, or how many "
+            "in all.",
             show_default=False,
         ),
     ] = None,

@@ -16,14 +16,26 @@ from optuna.samplers import GridSampler
 from optuna.trial import Trial
 
 from mnist_tune.spec.axes import Interval
-from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.revisions import Grid, Point, key_of_point
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import grid_points
 
+SEEDS = IntDistribution(0, 2**32 - 1)
+"""Of the seeds that known points have in a sampled search; the same for ever, whatever seeds are added."""
+
 
 def distributions(spec: Spec) -> dict[str, BaseDistribution]:
+    """The distribution of each parameter that a trial may have.
+
+    To the searched fields come the seeds of replicates, which no sampler draws.
+    """
+    seeds: dict[str, BaseDistribution] = {SEED: SEEDS} if spec.search.has_replicates else {}
+    return drawn(spec) | seeds
+
+
+def drawn(spec: Spec) -> dict[str, BaseDistribution]:
     """The distribution of each searched field; the axes of a grid are categorical."""
     return {
         name: _distribution(axis, is_integer=spec.description.fields[name].is_integer)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from mnist_tune.errors import UserError
-from mnist_tune.spec.axes import check_choices, check_value, field_named
+from mnist_tune.spec.axes import MAX_VALUES, check_choices, check_value, field_named
 from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.points import check_point
@@ -161,7 +161,7 @@ def typed_point(spec: Spec, point: Mapping[str, Any]) -> Point:
     fixed = {name: getattr(spec.training, name) for name in typed if name not in search.axes}
     typed = {name: value for name, value in typed.items() if name not in fixed or value != fixed[name]}
     if search.grid is None:
-        for name in typed.keys() & fixed.keys():
+        for name in (typed.keys() & fixed.keys()) - {SEED}:
             raise KeyedError(name, f"is {fixed[name]!r} in this study, and is not searched; leave it out")
         check_point(typed, search.axes, search.conditions)
     else:
@@ -196,7 +196,7 @@ def _more_trials(spec: Spec, wanted: Growth) -> int:
     for name in wanted.values:
         raise KeyedError(name, "the study samples its points; give it more trials with --n-trials")
     if wanted.seeds is not None:
-        raise KeyedError("seeds", "the study samples its points; give it more trials with --n-trials")
+        raise KeyedError("seeds", "the study samples its points; name how many of the best with --top")
     return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells)
 
 
@@ -230,9 +230,15 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
 
 
 def next_seeds(there: Sequence[Any], amount: Amount) -> list[int]:
-    """Seeds that a configuration with the seeds `there` is given: those that follow the largest."""
-    first = max(there) + 1
-    return list(range(first, first + amount.missing(len(there))))
+    """Seeds that a configuration with the seeds `there` is given: those that follow the largest.
+
+    Raises:
+        KeyedError: there would be more than an axis may have.
+    """
+    first, count = max(there) + 1, amount.missing(len(there))
+    if count > MAX_VALUES:
+        raise KeyedError(SEED, f"{count:,} more are too many; write at most {MAX_VALUES:,}")
+    return list(range(first, first + count))
 
 
 def _default(spec: Spec, name: str) -> Value:

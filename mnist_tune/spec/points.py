@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnist_tune.spec.conditions import Condition, holds
+from mnist_tune.spec.conditions import SEED, Condition, holds
 from mnist_tune.spec.documents import KeyedError, did_you_mean
 from mnist_tune.spec.revisions import Point, key_of_point
 
@@ -44,6 +44,8 @@ def check_point(
 ) -> None:
     """Check that a search can use a point. Raises KeyedError: which field of it, and what is wrong."""
     for name, value in point.items():
+        if name == SEED and SEED not in axes:  # one more seed of a configuration
+            continue
         if name not in axes:
             raise KeyedError(name, f"is not searched; {did_you_mean(name, axes)}")
         if (problem := outside(axes[name], value)) is not None:
@@ -54,7 +56,7 @@ def check_point(
                 for field, values in (conditions.get(name) or {}).items()
             )
             raise KeyedError(name, f"is searched only where {when}; name that too, or leave {name} out")
-    if not point:
+    if not point.keys() - ({SEED} - axes.keys()):
         raise KeyedError(next(iter(axes)), "missing: a point names a value of one field at least")
     if whole and (missing := [name for name in axes if name not in point]):
         raise KeyedError(missing[0], "missing: a point of a grid names a value of each axis")

@@ -6,8 +6,7 @@ the later revisions have added. An axis that a revision made had one value until
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -85,12 +84,6 @@ def all_values(grown: Iterable[Stage]) -> Grid:
             of_points = (point[name] for point in stage.points)
             found.setdefault(name, {}).update(dict.fromkeys([*values, *of_points]))
     return {name: list(values) for name, values in found.items()}
-
-
-def points_of(grid: Grid, beside: Iterable[Point]) -> Iterator[Point]:
-    """All points of a grid, in no order that means anything: its combinations, and those beside it."""
-    yield from (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
-    yield from (point for point in beside if not is_in(grid, point))
 
 
 def is_in(grid: Mapping[str, Sequence[Any]], point: Mapping[str, Any]) -> bool:

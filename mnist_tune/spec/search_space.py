@@ -19,7 +19,7 @@ from mnist_tune.spec.axes import (
     conditions_of,
     field_named,
 )
-from mnist_tune.spec.conditions import Condition, Value, check_conditions
+from mnist_tune.spec.conditions import SEED, Condition, Value, check_conditions
 from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.spec.points import check_points
 from mnist_tune.spec.revisions import Point, Revision, Stage, all_values, is_in, stages
@@ -151,6 +151,11 @@ class Search(Section):
         later = sum(revision.points for revision in self.revisions or ())
         points = self.enqueue or []
         return points[: len(points) - later]
+
+    @property
+    def has_replicates(self) -> bool:
+        """Whether known points have seeds that a sampled search does not draw."""
+        return SEED not in self.axes and any(SEED in point for point in self.enqueue or ())
 
     @property
     def stages(self) -> list[Stage]:

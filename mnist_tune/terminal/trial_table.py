@@ -94,7 +94,7 @@ class _Drawings:
         sketch = min(most, LONGEST_SKETCH)
         return [
             Column("trial", 0, len(str(spec.n_cells)), lambda attempt, _: str(attempt.number), right=True),
-            *(axis_column(name, axis, _parameters) for name, axis in spec.search.axes.items()),
+            *(axis_column(name, axis, _parameters) for name, axis in self._results.parameters.items()),
             Column("state", 1, 10, self._state),
             Column("attempt", 9, 3, self._attempt, right=True),
             Column("", 6, 6, self._bar, most=LONGEST_SKETCH),

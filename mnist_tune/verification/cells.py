@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.contract.study import Control
-from mnist_tune.records.distributions import distributions
+from mnist_tune.records.distributions import distributions, drawn
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.revisions import Stage
@@ -89,9 +89,9 @@ def at_its_point(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def _sampled(stored: Stored, trial: FrozenTrial) -> Iterator[str]:
-    axes = distributions(stored.spec)
+    axes, may_have = drawn(stored.spec), distributions(stored.spec)
     for name, distribution in trial.distributions.items():
-        if distribution != axes.get(name):
+        if distribution != may_have.get(name):
             yield f"{name} was not sampled from what the spec says"
     has = set(wanted(axes, stored.spec.search.conditions, trial.params))
     for name in axes:

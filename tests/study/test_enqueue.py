@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.distributions import IntDistribution
 
 from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.study import WorkerFacts, new_token
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
-from mnist_tune.spec.growth import Growth
+from mnist_tune.service.direct import DirectStudies
+from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.spec.revisions import Point
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.extend import Extension, extend_study
@@ -193,6 +196,32 @@ def test_a_point_of_a_grown_grid_may_leave_out_what_came_later(tmp_path: Path) -
     added = [trial.params for trial in study.storage.get_all_trials(study.study_id)[32:]]
     assert added == [point | {"weight_decay": 0.0, "seed": seed} for seed in (0, 1)]
     assert broken(study, tmp_path) == []
+
+
+def test_the_best_of_a_sampled_search_is_given_more_seeds(database: str, tmp_path: Path) -> None:
+    study = sampled(tmp_path, database, "tpe")
+    best, *_ = drawn(study, 4, tmp_path)
+    service = DirectStudies(opened_again(study).storage, lambda: folders(tmp_path))
+    seeds = Growth(seeds=Amount(number=2, more=True))
+    with pytest.raises(UserError, match=r"^extend: seeds: the study samples its points; name how many of "):
+        service.extend("tiny", seeds, new_token())
+    added = service.extend("tiny", seeds, new_token(), top=1).added
+    assert added is not None
+    assert (added.cells, len(states(study))) == (2, 6)
+    assert drawn(study, 2, tmp_path) == [best | {"seed": seed} for seed in (1, 2)]
+    results = service.results("tiny")
+    assert results.best is not None
+    assert (results.best.parameters, sorted(results.best.attempts)) == (best, [0, 1, 2])
+    assert list(results.parameters)[-1] == "seed"
+    # The sampler goes on, and draws no seed.
+    service.extend("tiny", Growth(n_trials=Amount(number=3, more=True)), new_token())
+    assert all("seed" not in parameters for parameters in drawn(study, 3, tmp_path))
+    claim = opened_again(study).storage.get_all_trials(study.study_id)[4]
+    assert claim.distributions["seed"] == IntDistribution(0, 2**32 - 1)
+    assert broken(study, tmp_path) == []
+    stock = optuna.load_study(study_name="tiny", storage=study.storage.url)
+    assert list(stock.trials_dataframe()["params_seed"].dropna()) == [1, 2]
+    assert optuna.importance.get_param_importances(stock).keys() >= {"learning_rate", "optimizer"}
 
 
 def test_more_points_than_the_spec_can_hold_are_refused(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ DECAY = Growth(values={"weight_decay": [0, 0.01]})
             Growth(values={"seed": list(range(1_000)), "batch_size": list(range(1, 900))}),
             "search.grid: has 3,596,000 cells, more than 100,000",
         ),
+        (Growth(seeds=Amount(number=10**9)), "seed: 999,999,999 more are too many; write at most 1,000"),
         (
             Growth(seeds=Amount(number=2), values={"seed": [5]}),
             "seed: values and a number of seeds are named",
