@@ -36,21 +36,31 @@ def tell_old_trials(
     cell_of = _cells_of_trials(session, study_id, before.n_cells)
     made = {name: axis for name, axis in new.items() if name not in old}
     _add_parameters(session, cell_of, made, cells)
-    attributes: dict[str, list[dict[str, Any]]] = {"grid_id": [], "search_space": [], "fixed_params": []}
-    texts: dict[int, str] = {}
+    told = _replace_search_space(session, study_id, spec)
+    attributes: list[dict[str, Any]] = []
     for trial_id, cell in cell_of.items():
-        for key, rows in attributes.items():
+        for key, value in cells[cell].system_attrs.items():
             # What a point has of its own changes only if there are new axes.
-            if key in cells[cell].system_attrs and (key != "fixed_params" or made):
-                value = cells[cell].system_attrs[key]
-                text = (
-                    texts.setdefault(id(value), json.dumps(value))
-                    if key == "search_space"
-                    else json.dumps(value)
-                )
-                rows.append({"trial_id": trial_id, "key": key, "value_json": text})
-    for rows in attributes.values():
-        upsert(session, system_attributes, ("trial_id", "key"), rows)
+            if (
+                key == "grid_id"
+                or (key == "fixed_params" and made)
+                or (key == "search_space" and trial_id not in told)
+            ):
+                attributes.append({"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
+    upsert(session, system_attributes, ("trial_id", "key"), attributes)
+
+
+def _replace_search_space(session: orm.Session, study_id: int, spec: Spec) -> set[int]:
+    """Give the trials of cells that have the grid's lists the new ones, at once; returns their ids."""
+    in_study = select(trials.c.trial_id).where(trials.c.study_id == study_id)
+    of_cell = select(system_attributes.c.trial_id).where(
+        system_attributes.c.key == CELL, system_attributes.c.trial_id.in_(in_study)
+    )
+    which = system_attributes.c.key == "search_space", system_attributes.c.trial_id.in_(of_cell)
+    told = set(session.execute(select(system_attributes.c.trial_id).where(*which)).scalars())
+    text = json.dumps(dict(sorted((spec.search.grid or {}).items())))
+    session.execute(system_attributes.update().where(*which).values(value_json=text))
+    return told
 
 
 def _replace_distribution(
