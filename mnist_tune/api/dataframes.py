@@ -97,7 +97,7 @@ def import_pandas(method: str) -> None:
 
 def _parameter_columns(results: Results) -> Sequence[str]:
     """The columns of the searched fields, even if no trial has a value of one yet."""
-    return [f"params_{visible(name)}" for name in results.spec.search.axes]
+    return [f"params_{visible(name)}" for name in results.parameters]
 
 
 def _parameters(attempt: TrialResult) -> dict[str, Any]:

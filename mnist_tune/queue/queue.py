@@ -59,6 +59,11 @@ class Queue:
         unfinished = cells_of(study_id, *UNFINISHED) | unexplained(study_id)
         self._unfinished = Prepared(select(trials.c.trial_id).where(unfinished).limit(1))
 
+    @property
+    def spec(self) -> Spec:
+        """The study's spec as it was at the last claim."""
+        return self._now.spec
+
     def claim(self, worker: str, token: str | None = None) -> Claim | None:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
 

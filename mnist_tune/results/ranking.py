@@ -21,7 +21,7 @@ the truly best one is left out less often than 5 % nevertheless, also among many
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,6 +36,9 @@ from mnist_tune.results.candidates import (
 )
 from mnist_tune.results.significance import LEVEL, Measure, holm, p_value
 from mnist_tune.results.trial_result import State, TrialResult
+
+Seeds = int | Callable[[dict[str, Any]], int]
+"""How many seeds each configuration is to have; it may depend on its parameters."""
 
 
 class Verdict(StrEnum):
@@ -94,12 +97,16 @@ class Place:
 
 
 def rank(
-    finished: Sequence[TrialResult], default_seed: int, measure: Measure, n_seeds: int = 1
+    finished: Sequence[TrialResult],
+    default_seed: int,
+    measure: Measure,
+    n_seeds: Seeds = 1,
 ) -> list[Place]:
     """Rank the configurations of finished attempts: those with all their seeds first, then by mean.
 
     Of equals, the earlier comes first. Configurations with a pruned seed have no place. `default_seed` is the
-    seed of attempts whose search has no axis of seeds; `n_seeds` is how many seeds each is to have.
+    seed of attempts whose search has no axis of seeds; `n_seeds` is how many seeds each is to have, or says
+    so of its parameters.
     """
     candidates = in_order(finished, default_seed, measure.sign, n_seeds)
     shared = [len(candidates[0].attempts.keys() & other.attempts.keys()) for other in candidates]
@@ -114,13 +121,15 @@ def rank(
 
 
 def in_order(
-    finished: Sequence[TrialResult], default_seed: int, sign: int = 1, n_seeds: int = 1
+    finished: Sequence[TrialResult], default_seed: int, sign: int = 1, n_seeds: Seeds = 1
 ) -> list[Candidate]:
     """The configurations in the order of `rank`, without the tests, which take longer."""
     unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed, sign)}
     ranked = []
     for group in by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
-        candidate = Candidate(searched_fields(group[0]), {}, n_seeds)
+        parameters = searched_fields(group[0])
+        wanted = n_seeds if isinstance(n_seeds, int) else n_seeds(parameters)
+        candidate = Candidate(parameters, {}, wanted)
         for attempt in group:
             candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
         if key_of(candidate.parameters) not in unranked:

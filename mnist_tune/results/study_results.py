@@ -12,11 +12,13 @@ from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metric import words
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
-from mnist_tune.results.candidates import Candidate, EndedEarly, ended_early, seeds_wanted
+from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early, seeds_wanted
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import Place, Verdict, rank
 from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.axes import Interval
+from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.stored import StoredSpec
 from mnist_tune.spec.study_spec import SETTINGS
 from mnist_tune.storage.keys import WEIGHTS
@@ -80,6 +82,15 @@ class Results:
     def measure(self) -> Measure:
         """How the objective is compared."""
         return measure_of(self.spec)
+
+    @property
+    def parameters(self) -> dict[str, list[Value] | Interval]:
+        """What cells have of their own: the searched fields and, if some are replicates, the seed."""
+        search = self.spec.search
+        if not search.has_replicates:
+            return search.axes
+        seeds = {one.parameters.get(SEED, self.spec.training.seed) for one in self.latest}
+        return search.axes | {SEED: sorted(seeds)}
 
     @cached_property
     def latest(self) -> list[TrialResult]:
@@ -225,6 +236,7 @@ class Results:
             "evidence": self.evidence,
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json(self.job.rate) for worker in self.workers],
+            "revisions": self.spec.revisions,
             "settings": {table: getattr(self.spec, table).model_dump() for table in SETTINGS},
             "warnings": self.warnings,
             "problems": self.problems,

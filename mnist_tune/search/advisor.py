@@ -9,7 +9,7 @@ from optuna.trial import Trial
 
 from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.study import Decision
-from mnist_tune.records.distributions import distributions, suggest
+from mnist_tune.records.distributions import distributions, drawn, suggest
 from mnist_tune.records.parameters import one_of
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.pruners import Judge
@@ -26,8 +26,8 @@ class Guide:
     def __init__(self, study: Study, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
         """`study` is Optuna's object with the spec's pruner; no other object may use it."""
         self._spec = spec
+        self._axes = drawn(spec)
         self._seen = LearntFrom(storage, study_id)
-        self._axes = distributions(spec)
         self._study = study
         use_storage(study, self._seen)
         self._judge = Judge(self._study, self._seen)
@@ -36,6 +36,11 @@ class Guide:
     def prunes(self) -> bool:
         """Whether the study has a pruner, which may end trials early."""
         return self._spec.pruner is not None
+
+    def take_up(self, spec: Spec) -> None:
+        """Go by the study's spec as it is now: the search may have grown."""
+        if spec is not self._spec:
+            self._spec, self._axes = spec, drawn(spec)
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
         """A claimed trial's parameters by name; missing ones are drawn by the study's sampler.
@@ -53,7 +58,13 @@ class Guide:
                 continue
             trial = trial or self._begin(claim)
             values[name] = suggest(trial, name, self._axes[name])
-        return {name: values[name] for name in self._axes if name in values}
+        # The seed of a replicate is given, and never drawn.
+        given = {
+            name: one_of(axis, claim.parameters[name])
+            for name, axis in distributions(self._spec).items()
+            if name not in self._axes and name in claim.parameters
+        }
+        return {name: values[name] for name in self._axes if name in values} | given
 
     def decide(self, trial_id: int) -> Decision:
         """What the pruner decides for a trial, from the values that are stored now."""

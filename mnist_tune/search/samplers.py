@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_tune.records.distributions import distributions
+from mnist_tune.records.distributions import drawn
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler, WithPruned
 
@@ -95,7 +95,7 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
 
 def _shared(spec: Spec) -> dict[str, BaseDistribution]:
     """The distributions of the fields that every trial has and that have more than one value."""
-    axes = distributions(spec)
+    axes = drawn(spec)
     return {
         name: axis
         for name, axis in sorted(axes.items())

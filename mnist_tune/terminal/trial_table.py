@@ -15,8 +15,8 @@ from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.scales import height_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
-from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.speeds import speed
@@ -94,7 +94,7 @@ class _Drawings:
         sketch = min(most, LONGEST_SKETCH)
         return [
             Column("trial", 0, len(str(spec.n_cells)), lambda attempt, _: str(attempt.number), right=True),
-            *(axis_column(name, axis, _parameters) for name, axis in spec.search.axes.items()),
+            *(axis_column(name, axis, _parameters) for name, axis in self._results.parameters.items()),
             Column("state", 1, 10, self._state),
             Column("attempt", 9, 3, self._attempt, right=True),
             Column("", 6, 6, self._bar, most=LONGEST_SKETCH),

@@ -28,6 +28,7 @@ from tests.papers.commands import (
     DASHBOARDS,
     DATABASE_SERVER,
     FROM_THE_SEARCH_TO_A_MODEL,
+    GROWING,
     LAUNCH_ON_RAY,
     LAUNCH_ON_SLURM,
     MORE_SEEDS,
@@ -62,6 +63,7 @@ TESTED = {
     *TUTORIAL,
     *DATABASE_SERVER,
     *TOKENS,
+    *GROWING,
     *NOTIFYING,
     *ASKING_WORKERS,
     LAUNCH_ON_RAY,
@@ -169,6 +171,18 @@ def test_the_commands_that_ask_workers_work_as_they_stand(
         there = line.replace("postgresql://tuner@database-host/studies", "sqlite:///server.db")
         answer = command(*shlex.split(there)[1:])
         assert (answer.code, answer.err) == (0, ""), line
+
+
+def test_the_commands_that_let_studies_grow_work_as_they_stand(tmp_path: Path, command: Command) -> None:
+    for name in ("seed-grid", "sampled"):
+        assert command("create-study", str(STUDIES / f"{name}.toml")).code == 0
+    queue = open_study(open_storage(storage_url()), "seed-grid").queue()
+    for line in GROWING:
+        while claim := queue.claim("machine:1"):  # the new cells are worked off meanwhile
+            queue.complete(claim, 90.0)
+        answer = command(*shlex.split(line)[1:])
+        assert (answer.code, answer.err) == (0, ""), line
+    assert [found["cells"]["total"] for found in command("studies", "--json").json] == [36 + 6 + 1, 151]
 
 
 def test_the_lines_of_python_work_as_they_stand_on_a_finished_study(
