@@ -12,7 +12,7 @@ from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.revisions import is_in
-from mnist_tune.spec.stored import StoredSpec
+from mnist_tune.spec.study_spec import Spec
 
 SEED = "seed"
 """The axis whose values make replicates of a configuration."""
@@ -133,7 +133,7 @@ def key_of(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(parameters.items()))
 
 
-def seeds_wanted(spec: StoredSpec) -> Callable[[dict[str, Any]], int]:
+def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
     """How many seeds a configuration is to have to be compared, as a function of its parameters.
 
     A combination of the grid needs those of the grid. Those that it is given beside them only tell more of

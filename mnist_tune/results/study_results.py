@@ -19,7 +19,7 @@ from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
-from mnist_tune.spec.stored import StoredSpec
+from mnist_tune.spec.stored import SpecOfStudy
 from mnist_tune.spec.study_spec import SETTINGS
 from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.text.wording import counted, shortened
@@ -52,7 +52,7 @@ class Cells:
 class Results:
     """Everything that a report needs to know about a study."""
 
-    spec: StoredSpec
+    spec: SpecOfStudy
     attempts: list[TrialResult]
     control: Control = Control.RUNNING
     workers: list[WorkerRow] = field(default_factory=list)

@@ -23,7 +23,7 @@ from mnist_tune.files.stored_names import checkpoint_key, inside
 from mnist_tune.serve.client import Head
 from mnist_tune.serve.spool import check_spool
 from mnist_tune.spec.sections import LeaseSettings
-from mnist_tune.spec.stored import as_stored_spec
+from mnist_tune.spec.stored import as_spec_of_study
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
@@ -53,7 +53,7 @@ class RemoteStudy:
             raise head.no_head("its answer is not a head's") from None
         self._name, self._uid = opened.study, opened.uid
         try:
-            self._spec = as_stored_spec(opened.spec)
+            self._spec = as_spec_of_study(opened.spec)
         except Damaged as problem:
             raise StorageFailed(f"the spec of study '{name}' cannot be read here: {problem}") from None
         head.wait_at_most(self._spec.lease.grace_period / 2)  # so that a worker can ask a second time

@@ -14,7 +14,7 @@ from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
 from mnist_tune.spec.growth import Growth
 from mnist_tune.spec.revisions import Revision
-from mnist_tune.spec.stored import StoredSpec
+from mnist_tune.spec.stored import SpecOfStudy, StoredSpec
 
 if TYPE_CHECKING:  # these load Optuna, which a caller elsewhere need not wait for
     from mnist_tune.results.study_results import Results
@@ -45,7 +45,7 @@ class Overview:
 class Created:
     """A study that was made, or that was there already with the same spec."""
 
-    spec: StoredSpec
+    spec: SpecOfStudy
     """The study's own spec, whose settings may differ from those that were given."""
     is_new: bool
     n_reused: int
@@ -60,7 +60,7 @@ class Created:
 class Extended:
     """What a study was given in addition, or would be."""
 
-    spec: StoredSpec
+    spec: SpecOfStudy
     """The study's spec with it."""
     added: Revision | None
     """None: all that was wanted is there."""
@@ -149,7 +149,7 @@ class StudiesForPeople(Protocol):
     def find(self, name: str) -> None:
         """Check that there is a study that can be deleted, even if its spec cannot be read."""
 
-    def spec(self, name: str) -> StoredSpec:
+    def spec(self, name: str) -> SpecOfStudy:
         """The study's spec. Raises MnistTuneError if it is damaged, as do all calls below but `delete`."""
 
     def uid(self, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator
@@ -30,6 +31,18 @@ def as_stored_spec(document: Any) -> Spec:
         return validate(spec_class(job), _within_bounds(bare), "")
     except UserError as error:
         raise Damaged(str(error)) from None
+
+
+def as_spec_of_study(document: Any) -> Spec:
+    """The spec of a study in plain data, whatever others have called the study. Raises Damaged.
+
+    By other programs a study can get a name that a new one must not have.
+    """
+    match document:
+        case {"study": {"name": str(name)} as table} if len(table) == 1:
+            spec = as_stored_spec({**document, "study": {"name": "a-study"}})
+            return spec.model_copy(update={"study": spec.study.model_copy(update={"name": name})})
+    return as_stored_spec(document)
 
 
 def _description(table: JobTable) -> JobDescription:
@@ -74,11 +87,12 @@ def _bounded(model: type[Section], key: str, value: Any) -> Any:
     return value
 
 
-def _as_spec(value: Any) -> Spec:
-    return value if isinstance(value, Spec) else as_stored_spec(value)
+def _unless_it_is_one(read: Callable[[Any], Spec]) -> PlainValidator:
+    return PlainValidator(lambda value: value if isinstance(value, Spec) else read(value))
 
 
-StoredSpec: TypeAlias = Annotated[
-    Spec, PlainSerializer(Spec.stored, return_type=dict[str, Any]), PlainValidator(_as_spec)
-]
+_WRITTEN = PlainSerializer(Spec.stored, return_type=dict[str, Any])
+StoredSpec: TypeAlias = Annotated[Spec, _WRITTEN, _unless_it_is_one(as_stored_spec)]
 """A spec of any job, which pydantic writes and reads as it is stored."""
+SpecOfStudy: TypeAlias = Annotated[Spec, _WRITTEN, _unless_it_is_one(as_spec_of_study)]
+"""The spec of a study that is there, which may have any name."""

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from mnist_tune.contract.study import StorageAway, WorkerFacts, new_token
-from mnist_tune.report import page
-from mnist_tune.report.contents import Report
+from mnist_tune.report import drawing
 from mnist_tune.results.study_results import Results
 from mnist_tune.serve import look, report_pages
 from mnist_tune.serve.look import SECONDS_OF_A_FINISHED_ONE, Lookout, StudyNow
@@ -138,11 +137,11 @@ def test_a_report_is_made_once_for_all_who_want_it_while_nothing_changes(
 ) -> None:
     made: list[str] = []
 
-    def page_of(report: Report) -> str:
-        made.append(report.name)
-        return "<!doctype html>"
+    def drawn(results: Results, _: str) -> bytes:
+        made.append(results.spec.study.name)
+        return b"<!doctype html>"
 
-    monkeypatch.setattr(page, "page", page_of)
+    monkeypatch.setattr(drawing, "drawn", drawn)
     monkeypatch.setattr(report_pages, "MOST", 2)
     pages = ReportPages(people)
     worker, direct = (

@@ -16,6 +16,7 @@ PRINTERS = {
     "mnist_tune/cli/commands.py",
     "mnist_tune/cli/options.py",
     "mnist_tune/launch/remote_worker.py",
+    "mnist_tune/serve/dashboard_process.py",  # to the head alone, which hides secrets when it logs a line
 }
 """The modules that may write text to the outside; all others use them."""
 
