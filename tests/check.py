@@ -19,9 +19,9 @@ STEPS = {
     "lint": ["ruff check ."],
     "types": ["mypy"],
     "tests": ["pytest"],
-    # Three at a time, even on two cores: many tests wait, for a lease to end or a link to be cut.
+    # Four at a time, even on two cores: many tests wait, for a lease to end or a link to be cut.
     "marked": [
-        "pytest -n 3 -m '(slow or browser or postgres) and not gpu and not campaign' -rs --durations=30"
+        "pytest -n 4 -m '(slow or browser or postgres) and not gpu and not campaign' -rs --durations=30"
     ],
 }
 """The commands of each step, as modules of this Python."""

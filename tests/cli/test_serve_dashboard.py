@@ -6,12 +6,15 @@ import re
 import socket
 from pathlib import Path
 
+import pytest
+
 from mnist_tune.errors import MISTAKE
 from tests.support.commands import Command
 from tests.support.served import served
 from tests.support.studies import new_study
 
 
+@pytest.mark.slow
 def test_it_is_at_the_next_port_unless_another_is_named(tmp_path: Path) -> None:
     new_study(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -30,6 +30,7 @@ def test_a_model_is_named_by_its_folder_or_a_file_in_it(tmp_path: Path, command:
         )
 
 
+@pytest.mark.slow
 def test_files_that_come_into_a_models_folder_leave_its_evaluation_as_it_is(
     tmp_path: Path, command: Command
 ) -> None:

@@ -58,6 +58,7 @@ def test_what_the_paper_shows_of_the_examples_stands_in_them() -> None:
     assert [line for line in script if line in shown] == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name == "diabetes" else pytest.param(name, marks=pytest.mark.slow) for name in CELLS]
 )

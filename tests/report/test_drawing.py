@@ -32,6 +32,7 @@ def study(tmp_path: Path) -> OpenStudy:
     return made
 
 
+@pytest.mark.slow
 def test_what_is_drawn_elsewhere_is_what_is_drawn_here(study: OpenStudy) -> None:
     results = read_results(study)
     where = "sqlite:///<somewhere>/studies.db"
@@ -55,6 +56,7 @@ def test_a_process_that_fails_or_takes_too_long_is_one_line(
         drawn(results, "here")
 
 
+@pytest.mark.slow
 def test_a_head_draws_no_report_itself(study: OpenStudy, tmp_path: Path) -> None:
     with (
         HeadProcess(f"sqlite:///{tmp_path}/studies.db", tmp_path) as head,

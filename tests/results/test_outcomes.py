@@ -43,6 +43,7 @@ def check(study: OpenStudy, outcome: Outcome) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_what_the_results_say_after_every_step(tmp_path: Path, seed: int, database: str) -> None:
     study = new_study(tmp_path, MORE_SEEDS + "\n[retry]\nnon_finite = 1\n", database)

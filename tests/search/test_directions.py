@@ -116,6 +116,7 @@ def test_a_pruner_ends_the_worse_trials_in_either_direction(tmp_path: Path, tabl
     assert len(pruned) in range(3, 9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["", HALVING])
 @pytest.mark.parametrize("name", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes"])
 def test_a_sampler_draws_near_the_best_in_either_direction(tmp_path: Path, name: str, table: str) -> None:

@@ -62,6 +62,7 @@ def ended(study: OpenStudy) -> list[Any]:
     return [(trial.state, trial.params, trial.value) for trial in study.optuna_study().trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [pytest.param("", marks=pytest.mark.slow), HALVING])
 @pytest.mark.parametrize("name", ["random", *LEARNING])
 def test_one_worker_draws_the_same_in_two_studies(tmp_path: Path, name: str, table: str) -> None:

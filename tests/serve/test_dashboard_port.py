@@ -192,6 +192,7 @@ def test_a_head_without_it_has_no_link_to_it(study: OpenStudy, tmp_path: Path) -
         assert "Dashboard" not in client.get("/").text
 
 
+@pytest.mark.slow
 def test_when_its_process_dies_the_head_goes_on_and_starts_it_again(study: OpenStudy, tmp_path: Path) -> None:
     others = processes(os.getpid())
     with running(opened_again(study).storage, tmp_path, dashboard=True) as head, head.dashboard() as client:
@@ -214,6 +215,7 @@ def processes(parent: int) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_head_that_is_killed_and_leaves_nothing(tmp_path: Path) -> None:
     new_study(tmp_path)
     with served(tmp_path, "--dashboard-port", "0") as head:
@@ -237,6 +239,7 @@ def is_of(pid: int, inode: str) -> bool:
     return f"socket:[{inode}]" in links
 
 
+@pytest.mark.slow
 def test_it_has_the_heads_certificate_and_login_where_others_reach_it(tmp_path: Path) -> None:
     new_study(tmp_path)
     token = Tokens(tmp_path / "studies.db.tokens").add("looks", Role.VIEWER)

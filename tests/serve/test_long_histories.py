@@ -45,6 +45,7 @@ def stored(study: OpenStudy, claim: Claim) -> tuple[int, int, dict[str, Any]]:
     return count, len(trial.intermediate_values), trial.user_attrs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["record", "complete"])
 def test_a_history_that_is_too_long_for_one_message_arrives_whole(
     study: OpenStudy, tmp_path: Path, by: str

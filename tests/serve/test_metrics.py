@@ -90,6 +90,7 @@ def test_it_tells_how_each_study_stands(study: OpenStudy, tmp_path: Path) -> Non
     assert told[of("head_info", version=__version__)] == 1
 
 
+@pytest.mark.slow
 def test_what_may_fall_is_called_no_counter(tmp_path: Path) -> None:
     study = new_study(tmp_path, ONE_CELL)
     fail_all_cells(study, "broken")

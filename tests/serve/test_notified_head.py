@@ -28,6 +28,8 @@ from tests.support.studies import new_study
 from tests.support.waiting import wait_until
 from tests.support.webhooks import SECRET, script, webhook
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> OpenStudy:

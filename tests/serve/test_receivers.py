@@ -75,6 +75,7 @@ def test_what_a_receiver_was_not_told_is_told_after_a_start(study: OpenStudy, ho
         assert hook.wait_for(before + 2)[-1].event["value"] == 95.0
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_delays_no_other_and_no_end(study: OpenStudy, hook: Webhook) -> None:
     with webhook() as other:
         after_a_look(study.storage, hook.url, other.url)

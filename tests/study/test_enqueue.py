@@ -145,6 +145,7 @@ def test_a_deleted_ticket_is_made_anew_with_its_point(tmp_path: Path) -> None:
     assert sorted(map(str, points)) == sorted(map(str, [*(trial.params for trial in lost), {}, {}]))
 
 
+@pytest.mark.slow
 def test_points_come_while_workers_claim_and_each_cell_ends_once(database: str, tmp_path: Path) -> None:
     study = sampled(tmp_path, database)
     extend_study(study, Growth.model_validate({"n_trials": {"number": 60}}), new_token())

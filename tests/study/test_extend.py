@@ -215,6 +215,7 @@ def test_two_that_extend_at_once_add_each_cell_once(study: OpenStudy, tmp_path: 
     assert broken(study, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_study_grows_under_its_workers_and_each_cell_ends_once(
     study: OpenStudy, database: str, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def test_whoever_dies_at_some_of_its_points_another_finishes(tmp_path: Path) -> 
     assert_that_another_finishes(tmp_path, first=7, step=80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
     older = StudyPlace(tmp_path / "older")
@@ -44,6 +45,7 @@ def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_pa
     assert came.died == came.tried > 60 / step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
     begun = StudyPlace(tmp_path / "begun")

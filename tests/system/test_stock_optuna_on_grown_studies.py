@@ -88,6 +88,7 @@ def test_another_sampler_goes_on_from_old_and_new_trials(grown: OpenStudy) -> No
     assert [trial.state for trial in stock(grown).trials] == [TrialState.COMPLETE] * (N_CELLS + 2)
 
 
+@pytest.mark.slow
 def test_points_beside_the_grid_are_no_part_of_it(grown: OpenStudy) -> None:
     point: Point = {
         "learning_rate": 0.002,

@@ -90,6 +90,7 @@ def attempts_beside(this: TrainedAttempts) -> TrainedAttempts:
     return attempts_in(folder, this.process, this.states.path, FIVE_EPOCHS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["damaged", pytest.param("deleted", marks=pytest.mark.slow)])
 def test_a_checkpoint_that_is_gone_or_damaged_means_the_first_epoch_and_is_said(
     attempts_of: AttemptsOf, harm: str

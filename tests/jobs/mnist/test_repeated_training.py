@@ -20,6 +20,7 @@ from tests.support.training_runs import BF16, FP32, are_the_same, numbers_of, st
 Optimizer = Literal["Adam", "SGD"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "precision"),
     [
