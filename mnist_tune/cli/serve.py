@@ -91,9 +91,9 @@ def serve(
     from mnist_tune.processes import standard_streams
     from mnist_tune.serve.dashboard_port import DashboardPort
     from mnist_tune.serve.gate import Gate
-    from mnist_tune.serve.notifier import notifying
+    from mnist_tune.serve.notify.notifier import notifying
+    from mnist_tune.serve.notify.receivers import named_receivers
     from mnist_tune.serve.opening import Encryption, door, opened, second_listener
-    from mnist_tune.serve.receivers import named_receivers
     from mnist_tune.serve.room import Room
     from mnist_tune.serve.server import Server
     from mnist_tune.storage.engine import storage_url

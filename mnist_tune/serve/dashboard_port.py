@@ -28,7 +28,7 @@ from mnist_tune.processes.fork_server import own_imports
 from mnist_tune.serve.answers import refused
 from mnist_tune.serve.dashboard_process import READY, Told
 from mnist_tune.serve.login import LOGIN, Login
-from mnist_tune.serve.receiver import without_secrets
+from mnist_tune.serve.notify.receiver import without_secrets
 from mnist_tune.text.wording import first_line
 
 AT_ONCE = 4

@@ -48,6 +48,7 @@ class Desk:
 
         def opened() -> OpenedStudy:
             study = self._open(name)
+            self._studies[name][1].prepare()
             return OpenedStudy(study=study.name, uid=study.uid, spec=study.spec.stored())
 
         return self._alone(opened)

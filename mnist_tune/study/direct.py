@@ -99,6 +99,14 @@ class DirectStudy:
         return self._queue.standing()
 
     @told_to_workers
+    def prepare(self) -> None:
+        """Have Optuna open the study, which takes longer than a call may.
+
+        A study that it cannot open is refused.
+        """
+        self._guide()
+
+    @told_to_workers
     def register(self, worker: WorkerFacts) -> LeaseSettings:
         lease = self._registration(worker).register()
         if lease is not None and lease != self.spec.lease:  # changed while this worker was starting

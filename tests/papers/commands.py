@@ -89,7 +89,7 @@ TOKENS = [
 """Run in tests/papers/test_head.py."""
 
 NOTIFYING = ["mnist-tune serve --notify https://chat.example.org/hooks/mnist-tune"]
-"""Run with another address in tests/serve/test_notified_head.py."""
+"""Run with another address in tests/serve/notify/test_notified_head.py."""
 
 GROWING = [
     "mnist-tune extend seed-grid --add learning_rate=0.003 --dry-run",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mnist_tune.serve import notifier, receiver
+from mnist_tune.serve.notify import notifier, receiver
 from mnist_tune.serve.roles import Role
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.heads import RunningHead, running

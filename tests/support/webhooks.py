@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.serve.notifier import notifying
-from mnist_tune.serve.receivers import receivers
+from mnist_tune.serve.notify.notifier import notifying
+from mnist_tune.serve.notify.receivers import receivers
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from tests.support.waiting import wait_until
 
@@ -115,7 +115,7 @@ def telling(storage: GuardedStorage, *named: str, secret: str | None = None) -> 
 
 def after_a_look(storage: GuardedStorage, *named: str) -> None:
     """Have these receivers known to the storage's heads, of which one has looked at the studies."""
-    from mnist_tune.serve.outbox import outbox_file
+    from mnist_tune.serve.notify.outbox import outbox_file
 
     file = outbox_file(storage.engine.url)
     with telling(storage, *named):

@@ -12,8 +12,8 @@ import pytest
 from mnist_tune.contract.claim import Standing
 from mnist_tune.failures import Failure
 from mnist_tune.results.reading import read_results
-from mnist_tune.serve import notifier
-from mnist_tune.serve.outbox import outbox_file
+from mnist_tune.serve.notify import notifier
+from mnist_tune.serve.notify.outbox import outbox_file
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.command_jobs import DECAY, DECAY_SPEC

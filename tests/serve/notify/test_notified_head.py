@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mnist_tune.serve.outbox import outbox_file
+from mnist_tune.serve.notify.outbox import outbox_file
 from mnist_tune.study.open_study import OpenStudy
 from tests.papers.commands import NOTIFYING
 from tests.papers.papers import HEAD_README, blocks

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.serve import notifier, receiver
-from mnist_tune.serve.outbox import outbox_file
-from mnist_tune.serve.receivers import named_receivers
-from mnist_tune.serve.web_receiver import signature
+from mnist_tune.serve.notify import notifier, receiver
+from mnist_tune.serve.notify.outbox import outbox_file
+from mnist_tune.serve.notify.receivers import named_receivers
+from mnist_tune.serve.notify.web_receiver import signature
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell
 from tests.support.studies import new_study

@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from mnist_tune.errors import Damaged, MnistTuneError
-from mnist_tune.serve.events import Event, Told, news
-from mnist_tune.serve.outbox import Outbox, outbox_file
-from mnist_tune.serve.receiver import NotTold, Receiver
+from mnist_tune.serve.notify.events import Event, Told, news
+from mnist_tune.serve.notify.outbox import Outbox, outbox_file
+from mnist_tune.serve.notify.receiver import NotTold, Receiver
 from mnist_tune.storage.database_errors import in_one_line
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
 from mnist_tune.study.open_study import OpenStudy

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from mnist_tune.serve.client import TOKEN_VARIABLE
-from mnist_tune.serve.events import Event
+from mnist_tune.serve.notify.events import Event
 
 NOTIFY_VARIABLE = "MNIST_TUNE_NOTIFY"
 """The environment variable that names receivers, one a line, where the option does not: URLs hold secrets."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.serve import outbox
-from mnist_tune.serve.events import Event, Kind, Told
-from mnist_tune.serve.outbox import Outbox, outbox_file
+from mnist_tune.serve.notify import outbox
+from mnist_tune.serve.notify.events import Event, Kind, Told
+from mnist_tune.serve.notify.outbox import Outbox, outbox_file
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.made_studies.cells import complete_cell
 from tests.support.specs import TWO_CELLS

@@ -12,9 +12,9 @@ import httpx
 
 from mnist_tune import __version__
 from mnist_tune.errors import UserError
-from mnist_tune.serve import receiver
-from mnist_tune.serve.events import Event
-from mnist_tune.serve.receiver import NotTold, key_of
+from mnist_tune.serve.notify import receiver
+from mnist_tune.serve.notify.events import Event
+from mnist_tune.serve.notify.receiver import NotTold, key_of
 from mnist_tune.text.visible import visible
 from mnist_tune.text.wording import first_line
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Self
 
 from mnist_tune.errors import UserError
-from mnist_tune.serve import receiver
-from mnist_tune.serve.events import Event
-from mnist_tune.serve.receiver import NotTold, key_of, without_secrets
+from mnist_tune.serve.notify import receiver
+from mnist_tune.serve.notify.events import Event
+from mnist_tune.serve.notify.receiver import NotTold, key_of, without_secrets
 from mnist_tune.text.visible import visible
 from mnist_tune.text.wording import first_line
 

@@ -16,7 +16,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.files.atomic_write import read_file, write_whole
 from mnist_tune.files.home import user_folder
 from mnist_tune.files.private_files import OWNER_ONLY
-from mnist_tune.serve.events import Event, Kind, Told
+from mnist_tune.serve.notify.events import Event, Kind, Told
 from mnist_tune.storage.engine import shown
 
 MOST_PENDING = 1_000

@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Sequence
 
-from mnist_tune.serve.command_receiver import CommandReceiver
-from mnist_tune.serve.receiver import NOTIFY_VARIABLE, SECRET_VARIABLE, Receiver
-from mnist_tune.serve.web_receiver import WebReceiver
+from mnist_tune.serve.notify.command_receiver import CommandReceiver
+from mnist_tune.serve.notify.receiver import NOTIFY_VARIABLE, SECRET_VARIABLE, Receiver
+from mnist_tune.serve.notify.web_receiver import WebReceiver
 
 LIKE_A_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 

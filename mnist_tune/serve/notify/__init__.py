@@ -1,0 +1,1 @@
+"""Tells people what happens in the studies of a head: commands, and addresses on the web."""
