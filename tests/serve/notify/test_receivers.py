@@ -30,6 +30,13 @@ def study(tmp_path: Path) -> OpenStudy:
     return new_study(tmp_path)
 
 
+@pytest.fixture
+def many_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pauses, the usual number would be over in a moment."""
+    monkeypatch.setattr(notifier, "MOST_TRIES", 10**6)
+
+
+@pytest.mark.usefixtures("many_tries")
 def test_a_receiver_that_fails_is_told_again_and_logged_once(study: OpenStudy, hook: Webhook) -> None:
     after_a_look(study.storage, hook.url)
     hook.status = 500
@@ -60,6 +67,7 @@ def test_after_enough_tries_an_event_is_given_up(study: OpenStudy, hook: Webhook
     assert lines[1].endswith("is told again; 1 event given up")
 
 
+@pytest.mark.usefixtures("many_tries")
 def test_what_a_receiver_was_not_told_is_told_after_a_start(study: OpenStudy, hook: Webhook) -> None:
     after_a_look(study.storage, hook.url)
     hook.status = 500
