@@ -91,7 +91,7 @@ def serve(
     from mnist_tune.processes import standard_streams
     from mnist_tune.serve.dashboard_port import DashboardPort
     from mnist_tune.serve.gate import Gate
-    from mnist_tune.serve.notify.notifier import notifying
+    from mnist_tune.serve.notify.notifier import notifying, outbox_for
     from mnist_tune.serve.notify.receivers import named_receivers
     from mnist_tune.serve.opening import Encryption, door, opened, second_listener
     from mnist_tune.serve.room import Room
@@ -100,34 +100,35 @@ def serve(
     from mnist_tune.study.store import study_names
 
     standard_streams.work_on()
+    is_read = sys.stdout.isatty()
+
+    def log(line: str) -> None:
+        options.say(f"{stamp(on_terminal=is_read)} {line}")
+
     url, folders = storage_url(storage), storages.folders(storage, checkpoints, artifacts)
-    # Before a database is made: a start that fails leaves nothing.
+    # Before a database and tokens are made: a start that fails leaves nothing.
     its_door = door(url, host, port, tokens, Encryption(not no_tls, tls_cert, tls_key))
     beside = None
     if dashboard or dashboard_port is not None:
         beside = second_listener(host, dashboard_port, port)
     receivers = named_receivers(notify)
-    kept = storages.storage(storage, create=True)
-    is_read = sys.stdout.isatty()
-    opening = opened(url, its_door, may_show_tokens=is_read)
-
-    def log(line: str) -> None:
-        options.say(f"{stamp(on_terminal=is_read)} {line}")
-
-    room = Room(
-        [folder.path for folder in folders],
-        None if file_quota is None else int(file_quota * GIGABYTE),
-        int(free_disk * GIGABYTE),
-    )
-    shown = None if beside is None else DashboardPort(beside, kept.engine.url, folders, log)
-    gate = Gate(opening.tokens, log, without_tokens=opening.is_local)
-    server = Server(kept, folders, gate, room, log, shown)
-    server.heed_signals()  # who reads the line may end the head at once
-    with notifying(kept, receivers, log):
-        for line in opening.lines(study_names(kept)):
-            options.print_exactly(line)  # all other output hides tokens
-        if shown is not None:
-            options.say(f"dashboard on {opening.address.at_port(shown.port)}")
-        if receivers:
-            options.say(f"tells of events: {', '.join(receiver.shown for receiver in receivers)}")
-        server.run(opening.listener, opening.certificate)
+    with outbox_for(url, receivers, log) as outbox:
+        kept = storages.storage(storage, create=True)
+        opening = opened(url, its_door, may_show_tokens=is_read)
+        room = Room(
+            [folder.path for folder in folders],
+            None if file_quota is None else int(file_quota * GIGABYTE),
+            int(free_disk * GIGABYTE),
+        )
+        shown = None if beside is None else DashboardPort(beside, kept.engine.url, folders, log)
+        gate = Gate(opening.tokens, log, without_tokens=opening.is_local)
+        server = Server(kept, folders, gate, room, log, shown)
+        server.heed_signals()  # who reads the line may end the head at once
+        with notifying(kept, outbox, receivers, log):
+            for line in opening.lines(study_names(kept)):
+                options.print_exactly(line)  # all other output hides tokens
+            if shown is not None:
+                options.say(f"dashboard on {opening.address.at_port(shown.port)}")
+            if receivers:
+                options.say(f"tells of events: {', '.join(receiver.shown for receiver in receivers)}")
+            server.run(opening.listener, opening.certificate)

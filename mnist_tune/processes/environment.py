@@ -1,10 +1,15 @@
-"""Sets environment variables for the processes that are started within a block."""
+"""The environment variables of processes that are started."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+
+def without_settings() -> dict[str, str]:
+    """This process's variables without ours, for one that is told what it needs: some have secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MNIST_TUNE_")}
 
 
 @contextmanager

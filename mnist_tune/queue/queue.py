@@ -32,6 +32,7 @@ from mnist_tune.queue.cells import (
 from mnist_tune.queue.control import control_in, is_held_up
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
+from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
@@ -63,6 +64,12 @@ class Queue:
     def spec(self) -> Spec:
         """The study's spec as it was at the last claim."""
         return self._now.spec
+
+    def with_lease(self, lease: LeaseSettings) -> Queue:
+        """The same queue with another lease, which was set after the study was opened."""
+        other = Queue(self._storage, self._study_id, self.spec.model_copy(update={"lease": lease}))
+        other._given = self._given
+        return other
 
     def claim(self, worker: str, token: str | None = None) -> Claim | None:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.

@@ -25,6 +25,8 @@ def fill_tickets(
     Cells are claimed in the order of their trials' ids, so that a new trial would come last. There must be as
     many such tickets as points.
     """
+    if not points:
+        return
     attributes, values = [], []
     for trial_id, point in zip(_first_blank(session, study_id, len(points)), points, strict=True):
         attributes.append({"trial_id": trial_id, "key": "fixed_params", "value_json": json.dumps(point)})
@@ -38,7 +40,8 @@ def fill_tickets(
             for name, value in point.items()
         ]
     upsert(session, system_attributes, ("trial_id", "key"), attributes)
-    session.execute(parameters.insert(), values)
+    if values:  # SQLAlchemy takes an empty list for one row of defaults
+        session.execute(parameters.insert(), values)
 
 
 def _first_blank(session: orm.Session, study_id: int, count: int) -> list[int]:

@@ -11,6 +11,8 @@ import subprocess
 import sys
 
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.processes.environment import without_settings
+from mnist_tune.processes.fork_server import own_imports
 from mnist_tune.results.study_results import Results
 from mnist_tune.service.wire import call
 
@@ -27,14 +29,13 @@ def drawn(results: Results, storage: str) -> bytes:
         MnistTuneError: the process has failed, or has taken too long.
     """
     told = json.dumps(storage).encode() + b"\n" + call("results").answer.dump_json(results)
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("MNIST_TUNE_")}
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "mnist_tune.report.drawing"],
+            [sys.executable, "-m", "mnist_tune.report.drawing"],
             input=told,
             capture_output=True,
             timeout=LONGEST,
-            env=mine,  # secrets are among the others
+            env=without_settings() | own_imports(),
             check=False,
         )
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -34,7 +35,6 @@ For so long may a part of it wait too: a system has megabytes in hand before it 
 """
 COMES_BACK = {408, 425, 429, 502, 503, 504}
 """Statuses of a head, or of what stands before it, that pass."""
-CUTS_NOTICED = {"trace": notice_cuts}
 JSON, FILE = "application/json", "application/octet-stream"
 CORRECT = "write the address that 'mnist-tune serve' has printed"
 
@@ -62,6 +62,9 @@ class Head:
             headers["Authorization"] = f"Bearer {_sendable(token.strip())}"
         self._headers = headers
         self._timeout = httpx.Timeout(answers_within, connect=CONNECT_SECONDS)
+        # Who waits for short answers asks again soon enough.
+        is_patient = answers_within > FILE_ANSWER_SECONDS
+        self._cuts = {"trace": partial(notice_cuts, is_to_take_at_once=is_patient)}
         self._http: httpx.Client | None = None
         self._has_answered = False
 
@@ -100,7 +103,7 @@ class Head:
         """Write the answer, which is a file, to `sink`. Raises as `post`, and OSError as `send`."""
         try:
             asked = self._client().stream(
-                "GET", path, params=query, timeout=self._timeout_now(), extensions=CUTS_NOTICED
+                "GET", path, params=query, timeout=self._timeout_now(), extensions=self._cuts
             )
             with asked as answer:
                 if answer.status_code != httpx.codes.OK:
@@ -137,7 +140,7 @@ class Head:
     def _ask(self, method: str, path: str, timeout: httpx.Timeout, **what: Any) -> httpx.Response:
         try:
             client = self._client()
-            answer = client.request(method, path, timeout=timeout, extensions=CUTS_NOTICED, **what)
+            answer = client.request(method, path, timeout=timeout, extensions=self._cuts, **what)
         except httpx.HTTPError as error:
             raise self._away(error) from None
         except (httpx.InvalidURL, UnicodeError):  # of a name that no machine can have

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import socket
 import sys
@@ -24,11 +23,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mnist_tune.dashboard.guards import READING
 from mnist_tune.files.locations import Folders
+from mnist_tune.processes.environment import without_settings
 from mnist_tune.processes.fork_server import own_imports
 from mnist_tune.serve.answers import refused
 from mnist_tune.serve.dashboard_process import READY, Told
 from mnist_tune.serve.login import LOGIN, Login
-from mnist_tune.serve.notify.receiver import without_secrets
 from mnist_tune.text.wording import first_line
 
 AT_ONCE = 4
@@ -93,6 +92,8 @@ class DashboardPort:
                 why = await self._run()
             except OSError as error:
                 why = f"cannot be started: {error.strerror or error}"
+            except Exception as error:  # whatever it is, it is tried again
+                why = f"failed ({type(error).__name__})"
             self._log(f"dashboard: {why}; it is started again")
             await asyncio.sleep(PAUSES[min(ends, len(PAUSES) - 1)])
             ends += 1
@@ -119,7 +120,7 @@ class DashboardPort:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=without_secrets(os.environ) | own_imports(),
+            env=without_settings() | own_imports(),
             pass_fds=[inner.fileno()],
             start_new_session=True,  # it ends with us, and not by a signal from the terminal
         )
@@ -175,7 +176,7 @@ class DashboardPort:
                 )
                 try:
                     answer = await self._client.send(asked, stream=True)
-                except (httpx.HTTPError, OSError):
+                except (httpx.HTTPError, OSError, RuntimeError):  # closed a moment ago, say
                     raise _away("the dashboard does not answer") from None
                 try:
                     yield answer

@@ -111,7 +111,7 @@ class DirectStudy:
         lease = self._registration(worker).register()
         if lease is not None and lease != self.spec.lease:  # changed while this worker was starting
             self._study = self._study.with_lease(lease)
-            self._queue = self._study.queue()
+            self._queue = self._queue.with_lease(lease)
         self._guide()  # a study that Optuna cannot open is refused before a claim
         return self.spec.lease
 

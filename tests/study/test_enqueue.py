@@ -145,6 +145,16 @@ def test_a_deleted_ticket_is_made_anew_with_its_point(tmp_path: Path) -> None:
     assert sorted(map(str, points)) == sorted(map(str, [*(trial.params for trial in lost), {}, {}]))
 
 
+def test_deleted_tickets_without_a_point_leave_no_row_behind(tmp_path: Path) -> None:
+    study = sampled(tmp_path)
+    with study.storage.transaction() as session:
+        for table in ("trial_system_attributes", "trials"):
+            session.connection().exec_driver_sql(f"DELETE FROM {table} WHERE trial_id = 1")
+    assert make_deleted_cells(study) == [0]
+    with study.storage.transaction() as session:
+        assert session.connection().exec_driver_sql("SELECT * FROM trial_params").all() == []
+
+
 @pytest.mark.slow
 def test_points_come_while_workers_claim_and_each_cell_ends_once(database: str, tmp_path: Path) -> None:
     study = sampled(tmp_path, database)

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.serve.notify.notifier import notifying
+from mnist_tune.serve.notify.notifier import notifying, outbox_for
 from mnist_tune.serve.notify.receivers import receivers
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from tests.support.waiting import wait_until
@@ -109,7 +109,11 @@ class _Closing:
 def telling(storage: GuardedStorage, *named: str, secret: str | None = None) -> Iterator[list[str]]:
     """Tell these receivers of the events of a storage, as a head does; what it logs."""
     lines: list[str] = []
-    with notifying(open_storage(storage.engine.url), receivers(named, secret), lines.append):
+    told, url = receivers(named, secret), storage.engine.url
+    with (
+        outbox_for(url, told, lines.append) as outbox,
+        notifying(open_storage(url), outbox, told, lines.append),
+    ):
         yield lines
 
 

@@ -37,7 +37,12 @@ class CommandReceiver:
             raise UserError("--notify: names nobody; write a command or https://HOST/PATH")
         self.shown = f"'{visible(self._words[0])}'"  # its arguments may be secrets
         if shutil.which(self._words[0]) is None:
-            raise UserError(f"--notify: there is no command {self.shown} here; write its whole path")
+            host, slash, _ = self._words[0].partition("/")
+            # What was to be an address may hold a secret in its path.
+            shown = self.shown if host in ("", ".", "..", "~") else f"'{visible(host)}{slash and '/...'}'"
+            raise UserError(
+                f"--notify: there is no command {shown} here; write its whole path, or https://HOST/PATH"
+            )
 
     async def tell(self, event: Event) -> None:
         """See `Receiver`. No part of the event stands in an argument, and no shell reads any."""

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.engine import URL
+
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.serve.notify.events import Event, Told, news
 from mnist_tune.serve.notify.outbox import Outbox, outbox_file
@@ -72,7 +74,6 @@ class Notifier:
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join(SECONDS_TO_END)
-        self._outbox.close()
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -129,8 +130,10 @@ class Notifier:
                     self._outbox.has_failed(key, pending.event.id)
                     if pending.tries >= MOST_TRIES:
                         given_up += 1
+                        self._log(f"notify {receiver.shown}: is never told: {pending.event.text}")
                         self._outbox.was_told(key, pending.event.id)
-                    await asyncio.sleep(PAUSES[min(in_vain, len(PAUSES)) - 1])
+                    else:
+                        await asyncio.sleep(PAUSES[min(pending.tries, len(PAUSES)) - 1])
                 await self._news[key].wait()
         finally:
             await receiver.close()
@@ -148,18 +151,35 @@ async def _why_not_told(receiver: Receiver, event: Event) -> str | None:
 
 
 @contextmanager
-def notifying(
-    storage: GuardedStorage, receivers: Sequence[Receiver], log: Callable[[str], None]
-) -> Iterator[None]:
-    """Tell these receivers, if any, of events within the block.
+def outbox_for(
+    url: URL, receivers: Sequence[Receiver], log: Callable[[str], None]
+) -> Iterator[Outbox | None]:
+    """What these receivers have been told of a database, for this process alone; None if there are none.
 
     Raises:
         UserError: the file of what was told is damaged, cannot be written, or is another head's.
     """
     if not receivers:
+        yield None
+        return
+    outbox = Outbox(outbox_file(url), [receiver.key for receiver in receivers], log)
+    try:
+        yield outbox
+    finally:
+        outbox.close()
+
+
+@contextmanager
+def notifying(
+    storage: GuardedStorage,
+    outbox: Outbox | None,
+    receivers: Sequence[Receiver],
+    log: Callable[[str], None],
+) -> Iterator[None]:
+    """Tell these receivers, if any, of events within the block."""
+    if outbox is None:
         yield
         return
-    outbox = Outbox(outbox_file(storage.engine.url), [receiver.key for receiver in receivers], log)
     with Notifier(storage, outbox, receivers, log):
         yield
 
@@ -189,7 +209,6 @@ class _Watch:
         from mnist_tune.results.outcomes import glances
 
         now = glances(self._storage)
-        self._problems.pop("the studies are not seen", None)
         self._seen = {study_id: seen for study_id, seen in self._seen.items() if study_id in now}
         found, unread = {}, False
         for study_id, glance in now.items():
@@ -199,8 +218,13 @@ class _Watch:
             name = str(glance.name)
             try:
                 uid, events, told = self._news(study_id, name, glance.mark)
-            except STORAGE_ERRORS:
-                raise
+            except STORAGE_ERRORS as error:  # what was found before is told
+                if self._outbox.is_new:  # all that is there now counts as told, or nothing yet
+                    self._seen.clear()
+                    raise
+                self._has_problem("the studies are not seen", error)
+                unread = True
+                break
             except Exception as error:  # a damaged study hides no other
                 self._has_problem(f"study '{name}' is not seen", error)
                 unread = True
@@ -208,6 +232,8 @@ class _Watch:
             self._problems.pop(f"study '{name}' is not seen", None)
             if told != self._outbox.told(uid):
                 found[uid] = ([] if self._outbox.is_new else events), told
+        else:
+            self._problems.pop("the studies are not seen", None)
         self.uids = None if unread else {study.uid for _, study, _ in self._seen.values()}
         return found
 
@@ -218,8 +244,8 @@ class _Watch:
         seen = self._seen.get(study_id)
         outcomes = seen[2] if seen is not None and seen[1].uid == study.uid else Outcomes()
         outcome = outcomes.now(study)
-        self._seen[study_id] = None if outcome.may_change_unseen else mark, study, outcomes
         events, told = news(name, study.uid, study.spec, outcome, self._outbox.told(study.uid) or Told())
+        self._seen[study_id] = None if outcome.may_change_unseen else mark, study, outcomes
         return study.uid, events, told
 
     def _has_problem(self, what: str, error: Exception) -> None:

@@ -39,12 +39,12 @@ class Receiver(Protocol):
         """Let go of what it holds."""
 
 
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a head for a command, which may ask mnist-tune for more of its storage."""
+    secrets = {SECRET_VARIABLE, NOTIFY_VARIABLE, TOKEN_VARIABLE}
+    return {name: value for name, value in environment.items() if name not in secrets}
+
+
 def key_of(text: str) -> str:
     """The key of the receiver that is named so."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a head for the processes that it starts."""
-    secrets = {SECRET_VARIABLE, NOTIFY_VARIABLE, TOKEN_VARIABLE}
-    return {name: value for name, value in environment.items() if name not in secrets}

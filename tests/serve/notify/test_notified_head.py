@@ -20,7 +20,7 @@ from mnist_tune.serve.notify.outbox import outbox_file
 from mnist_tune.study.open_study import OpenStudy
 from tests.papers.commands import NOTIFYING
 from tests.papers.papers import HEAD_README, blocks
-from tests.support.commands import BY_EXEC
+from tests.support.commands import BY_EXEC, finish, start_command
 from tests.support.made_studies.cells import complete_cell
 from tests.support.served import Served, served
 from tests.support.specs import TWO_CELLS
@@ -138,6 +138,16 @@ def test_what_happens_while_a_killed_head_is_away_is_told_once_by_the_next(
         complete_cell(new_study(tmp_path, TWO_CELLS.replace("tiny", "third")), 1.0)
         wait_until(lambda: file.read_text("utf-8") == "new_best\nfinished\nnew_best\n")
         assert head.end().returncode == 0
+
+
+def test_a_head_beside_one_that_tells_of_events_makes_no_tokens(study: OpenStudy, tmp_path: Path) -> None:
+    """They would be shown to nobody, and would shut out who works through the other head."""
+    with head_that_tells(study, tmp_path, "true"):
+        options = ["--port", "0", "--host", "0.0.0.0", "--notify", "true"]
+        answer = finish(start_command("serve", *options, folder=tmp_path, url=str(study.storage.engine.url)))
+        assert answer.returncode == 2
+        assert "another head of this storage tells of its events" in answer.stderr
+        assert list(tmp_path.glob("*.tokens")) == list(tmp_path.glob("*.pem")) == []
 
 
 def test_a_receiver_that_hangs_delays_neither_answers_nor_the_end(study: OpenStudy, tmp_path: Path) -> None:

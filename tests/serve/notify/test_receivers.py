@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.errors import UserError
-from mnist_tune.serve.notify import notifier, receiver
+from mnist_tune.serve.notify import receiver
 from mnist_tune.serve.notify.outbox import outbox_file
 from mnist_tune.serve.notify.receivers import named_receivers
 from mnist_tune.serve.notify.web_receiver import signature
@@ -28,59 +28,6 @@ pytestmark = pytest.mark.usefixtures("soon")
 @pytest.fixture
 def study(tmp_path: Path) -> OpenStudy:
     return new_study(tmp_path)
-
-
-@pytest.fixture
-def many_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pauses, the usual number would be over in a moment."""
-    monkeypatch.setattr(notifier, "MOST_TRIES", 10**6)
-
-
-@pytest.mark.usefixtures("many_tries")
-def test_a_receiver_that_fails_is_told_again_and_logged_once(study: OpenStudy, hook: Webhook) -> None:
-    after_a_look(study.storage, hook.url)
-    hook.status = 500
-    with telling(study.storage, hook.url) as lines:
-        complete_cell(study, 90.0)
-        wait_until(lambda: len(hook.posted) >= 3)
-        hook.status = 204
-        wait_until(lambda: len(lines) == 2)
-    assert len({posted.event["id"] for posted in hook.posted}) == 1
-    shown = hook.url.removesuffix("/hook")
-    assert lines == [
-        f"notify {shown}: it answers with status 500; it is tried again",
-        f"notify {shown}: is told again",
-    ]
-
-
-def test_after_enough_tries_an_event_is_given_up(study: OpenStudy, hook: Webhook) -> None:
-    after_a_look(study.storage, hook.url)
-    hook.status = 503
-    with telling(study.storage, hook.url) as lines:
-        complete_cell(study, 90.0)
-        wait_until(lambda: len(hook.posted) == notifier.MOST_TRIES)
-        complete_cell(study, 95.0)
-        wait_until(lambda: len(hook.posted) > notifier.MOST_TRIES)
-        hook.status = 204
-        wait_until(lambda: len(lines) == 2)
-    assert len({posted.event["id"] for posted in hook.posted}) == 2
-    assert lines[1].endswith("is told again; 1 event given up")
-
-
-@pytest.mark.usefixtures("many_tries")
-def test_what_a_receiver_was_not_told_is_told_after_a_start(study: OpenStudy, hook: Webhook) -> None:
-    after_a_look(study.storage, hook.url)
-    hook.status = 500
-    with telling(study.storage, hook.url):
-        complete_cell(study, 90.0)
-        wait_until(lambda: len(hook.posted) > 0)
-    hook.status, before = 204, len(hook.posted)
-    with telling(study.storage, hook.url):
-        wait_until(lambda: len(hook.posted) > before)
-    assert len({posted.event["id"] for posted in hook.posted}) == 1, "so that it can be known again"
-    with telling(study.storage, hook.url):
-        complete_cell(study, 95.0)
-        assert hook.wait_for(before + 2)[-1].event["value"] == 95.0
 
 
 @pytest.mark.slow
@@ -228,6 +175,9 @@ def test_a_command_may_read_nothing_and_leave_something_behind(study: OpenStudy,
         ("   ", "names nobody"),
         ("echo 'a", "no closing quotation"),
         ("no-such-command-anywhere --x", "there is no command 'no-such-command-anywhere' here"),
+        ("hooks.example.org/services/hunter2", "there is no command 'hooks.example.org/...' here"),
+        ("https:/hooks.example.org/hunter2", "write its whole path, or https://HOST/PATH"),
+        ("./no-such/command", "there is no command './no-such/command' here"),
         ("ftp://user:hunter2@host/x", "to http:// and https:// only"),
         ("file:///etc/passwd", "to http:// and https:// only"),
         ("http://", "http:// and https:// only"),
