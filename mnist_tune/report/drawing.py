@@ -5,10 +5,11 @@ The process is told the results as people are told them elsewhere: as JSON. It o
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import subprocess
 import sys
+from contextlib import suppress
 
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.processes.environment import without_settings
@@ -22,30 +23,42 @@ LONGEST = 600.0
 """In seconds; then it is killed."""
 
 
-def drawn(results: Results, storage: str) -> bytes:
-    """The report of a study as one HTML file; `storage` is what it says of where the study lies.
+def what_is_told(results: Results, storage: str) -> bytes:
+    """What the process is told; `storage` is what the report says of where the study lies."""
+    return json.dumps(storage).encode() + b"\n" + call("results").answer.dump_json(results)
+
+
+async def drawn(told: bytes) -> bytes:
+    """The report of a study as one HTML file. The process ends with this call, however it ends.
 
     Raises:
         MnistTuneError: the process has failed, or has taken too long.
     """
-    told = json.dumps(storage).encode() + b"\n" + call("results").answer.dump_json(results)
+    pipe = asyncio.subprocess.PIPE
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "mnist_tune.report.drawing"],
-            input=told,
-            capture_output=True,
-            timeout=LONGEST,
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mnist_tune.report.drawing"),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
             env=without_settings() | own_imports(),
-            check=False,
         )
     except OSError as error:
         raise MnistTuneError(f"the report cannot be drawn: {error.strerror or error}") from None
-    except subprocess.TimeoutExpired:
+    try:
+        async with asyncio.timeout(LONGEST):
+            report, errors = await process.communicate(told)
+    except TimeoutError:
         raise MnistTuneError(f"the report cannot be drawn within {LONGEST:g} s") from None
-    if done.returncode != 0:
-        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise MnistTuneError(f"the report cannot be drawn: {last or f'it ended with {done.returncode}'}")
-    return done.stdout
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise MnistTuneError(f"the report cannot be drawn: {last or f'it ended with {process.returncode}'}")
+    return report
 
 
 def main() -> None:

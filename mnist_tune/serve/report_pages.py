@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
+from mnist_tune.report import drawing
 from mnist_tune.service.calls import StudiesForPeople
 
 if TYPE_CHECKING:
@@ -37,22 +38,21 @@ class ReportPages:
     async def page(self, name: str) -> ReportPage:
         """The report of the study as it stands. Raises as `StudiesForPeople.results` does."""
         async with self._one_at_a_time:
-            page = await run_in_threadpool(self._page, name)
+            page = await self._page(name)
             self._pages[name] = page
             self._pages.move_to_end(name)
             if len(self._pages) > MOST:
                 self._pages.popitem(last=False)
             return page
 
-    def _page(self, name: str) -> ReportPage:
-        results = self._people.results(name)
-        mark = _mark(results)
+    async def _page(self, name: str) -> ReportPage:
+        results = await run_in_threadpool(self._people.results, name)
+        mark = await run_in_threadpool(_mark, results)
         known = self._pages.get(name)
         if known is not None and known.mark == mark:
             return known
-        from mnist_tune.report.drawing import drawn  # it loads what a head's start need not wait for
-
-        return ReportPage(mark, drawn(results, self._people.where))
+        told = await run_in_threadpool(drawing.what_is_told, results, self._people.where)
+        return ReportPage(mark, await drawing.drawn(told))
 
 
 def _mark(results: Results) -> str:
