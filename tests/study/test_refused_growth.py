@@ -10,7 +10,7 @@ from mnist_tune.contract.study import new_token
 from mnist_tune.errors import UserError
 from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.study.extend import extend_study
-from tests.support.specs import TWO_CELLS
+from tests.support.specs import TWO_CELLS, tiny_spec
 from tests.support.studies import new_study, opened_again, states
 
 RATE = Growth(values={"learning_rate": [0.003]})
@@ -57,3 +57,12 @@ def test_hyperband_keeps_the_epochs_that_divide_its_trials(tmp_path: Path) -> No
         extend_study(study, Growth(values={"epochs": [20]}), new_token())
     extend_study(study, RATE, new_token())
     assert len(states(study)) == 3
+
+
+def test_a_point_beside_a_grid_has_a_seed_only_if_the_grid_has_seeds(tmp_path: Path) -> None:
+    known = TWO_CELLS.replace(
+        "[search.grid]", "[search]\nenqueue = [{learning_rate = 0.002, seed = 3}]\n[search.grid]"
+    )
+    with pytest.raises(UserError, match=r"enqueue\.0\.seed: is no axis; write seed = \[0\] in \[search"):
+        tiny_spec(tmp_path, known)
+    assert tiny_spec(tmp_path, known + "seed = [0]\n").n_cells == 3
