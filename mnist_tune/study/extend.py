@@ -16,7 +16,7 @@ from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.trials import read_trials
-from mnist_tune.spec.growth import Growth, Step, grown
+from mnist_tune.spec.growth import Growth, Step, grown, widening
 from mnist_tune.spec.revisions import Point, Revision
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
@@ -38,13 +38,13 @@ class Extension(NamedTuple):
 
 
 def extend_study(
-    study: OpenStudy, wanted: Growth, revision: str, *, dry_run: bool = False, of_file: bool = False
+    study: OpenStudy, wanted: Growth | Spec, revision: str, *, dry_run: bool = False
 ) -> Extension:
     """Give a study more cells, also while workers are on it.
 
     `revision` is an id that the caller has made: a second call with it changes nothing, and tells what the
-    first has done. With `dry_run` nothing is changed. What is wanted `of_file` stands in a spec's file: its
-    points are added even if a sampler has drawn the same.
+    first has done. With `dry_run` nothing is changed. A spec wants what the study lacks of it, nothing if it
+    differs in more than that; its points are added even if a sampler has drawn the same.
 
     Raises:
         UserError: the search cannot grow in this way, or the study has been deleted.
@@ -58,11 +58,17 @@ def extend_study(
         if done is not None:
             return Extension(before, done, [])
         drawn: list[dict[str, Any]] = []
-        if wanted.points and before.search.grid is None and not of_file:
+        source = "create-study"
+        if isinstance(wanted, Spec):
+            # What the study lacks is known only here: another process may have let it grow just now.
+            growth = widening(before, wanted) or Growth()
+        else:
+            growth, source = wanted, wanted.command
+        if growth is wanted and growth.points and before.search.grid is None:
             drawn = [trial.parameters for trial in read_trials(session, study.study_id, before).trials]
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        step = Step(revision, now, __version__, "create-study" if of_file else wanted.command)
-        spec, added, known = grown(before, wanted, step, drawn)
+        step = Step(revision, now, __version__, source)
+        spec, added, known = grown(before, growth, step, drawn)
         text = json.dumps(spec.stored())
         if len(text) > MOST_BYTES:
             raise UserError(
