@@ -18,6 +18,8 @@ from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point
 from mnist_tune.spec.sections import AtLeast1
 from mnist_tune.spec.study_spec import Spec, differences
 
+OF_HYPERBAND = "[pruner] hyperband divides the trials by their epochs; make another study"
+
 
 class Amount(Section):
     """How many of something: so many in all or, with `more`, so many more than there are."""
@@ -109,6 +111,8 @@ def grown(
     uncounted = validate(type(spec), document, step.source)
     added["cells"] = uncounted.n_cells - spec.n_cells
     now = validate(type(spec), document, step.source)
+    if isinstance(spec.pruner, Hyperband) and now.most_epochs != spec.most_epochs:
+        raise UserError(f"{step.source}: epochs: {OF_HYPERBAND}")
     return Grown(now, (now.search.revisions or [])[-1], known)
 
 
@@ -222,9 +226,7 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
         if not (new := [value for value in typed if value not in axis]):
             continue
         if name == "epochs" and isinstance(spec.pruner, Hyperband):
-            raise KeyedError(
-                name, "[pruner] hyperband divides the trials by their epochs; make another study"
-            )
+            raise KeyedError(name, OF_HYPERBAND)
         grid[name], added[name] = [*axis, *new], new
     return grid, added
 

@@ -55,6 +55,9 @@ def test_hyperband_keeps_the_epochs_that_divide_its_trials(tmp_path: Path) -> No
     study = new_study(tmp_path, TWO_CELLS + '[pruner]\nname = "hyperband"\n')
     with pytest.raises(UserError, match=r"^extend: epochs: \[pruner\] hyperband divides the trials by"):
         extend_study(study, Growth(values={"epochs": [20]}), new_token())
+    longer = Growth(points=[{"learning_rate": 0.001, "epochs": 20}])
+    with pytest.raises(UserError, match=r"^enqueue: epochs: \[pruner\] hyperband divides the trials by"):
+        extend_study(study, longer, new_token())
     extend_study(study, RATE, new_token())
     assert len(states(study)) == 3
 
