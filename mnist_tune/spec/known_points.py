@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.spec.axes import field_named
 from mnist_tune.spec.conditions import holds
 from mnist_tune.spec.documents import KeyedError, content_of, short_value
-from mnist_tune.spec.growth_texts import typed
+from mnist_tune.spec.growth_texts import checked, typed
 from mnist_tune.spec.parsing import read_text
 from mnist_tune.spec.plain_data import NotPlainError
 from mnist_tune.spec.revisions import Point
@@ -102,12 +102,14 @@ def _header(spec: Spec, names: Sequence[str], file: Path) -> list[str]:
     return header
 
 
-def as_points(given: Any) -> list[dict[str, Any]]:
-    """One point, or a list of them, as it is given from Python. Raises UserError."""
+def as_points(spec: Spec, given: Any) -> list[Point]:
+    """One point, or a list of them, as it is given from Python; `spec` is the study's. Raises UserError."""
     points = given if isinstance(given, list | tuple) else [given]
     if not points:
         raise UserError("enqueue: has no point; give a dict of values by field, or several")
     for point in points:
-        if not isinstance(point, dict):
+        if not isinstance(point, Mapping):
             raise UserError(f"enqueue: should be a dict of values by field, not {short_value(point)}")
-    return list(points)
+    return [
+        {name: checked(spec, name, value, "enqueue:") for name, value in point.items()} for point in points
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -133,5 +134,12 @@ def test_points_are_enqueued_from_python(tmp_path: Path, monkeypatch: pytest.Mon
     assert (done["cells"], done["known"]) == (9, [point | {"learning_rate": 0.001}])
     with pytest.raises(mnist_tune.UserError, match=r"^enqueue: should be a dict of values by field, not 5$"):
         study.enqueue(5)  # type: ignore[arg-type]
+    for value, complaint in (
+        (math.nan, "should be a finite number, not nan"),
+        (None, "should be a valid number, not None"),
+        ([0.1], "should be a valid number, not a list"),
+    ):
+        with pytest.raises(mnist_tune.UserError, match=rf"^enqueue: learning_rate: {complaint}$"):
+            study.enqueue({"learning_rate": value})
     with pytest.raises(mnist_tune.UserError, match=r"^enqueue: has no point; give a dict of values by field"):
         study.enqueue([])

@@ -147,8 +147,13 @@ def test_a_study_grows_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({}, "extend: name what to add: n_trials, add or seeds"),
         ({"seeds": "many"}, "seeds many: write how many more"),
         ({"add": 3}, "add: should be a dict of values by field, not 3"),
-        ({"add": {"learning_rate": object()}}, "extend: values.learning_rate"),
+        ({"add": {"learning_rate": object()}}, "extend: learning_rate: should be a valid number, not <obj"),
+        ({"add": {"learning_rate": range(2)}}, "extend: learning_rate: should be a valid number, not range("),
+        ({"add": {1: 2}}, "extend: 1: is no field; write its name"),
+        ({"add": {"learning_rate": []}}, "extend: learning_rate: has no values; write at least one"),
+        ({"add": []}, "add: should be a dict of values by field, not a list"),
         ({"seeds": 4, "top": 0}, "top: should be at least 1, not 0"),
+        ({"add": {"learning_rate": 0.01}, "top": 3}, "top: says whose seeds are added; name seeds too"),
     ):
         with pytest.raises(mnist_tune.UserError) as told:
             study.extend(**wrong)
