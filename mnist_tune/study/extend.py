@@ -16,9 +16,10 @@ from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.trials import read_trials
-from mnist_tune.spec.growth import Growth, Step, grown, widening
+from mnist_tune.spec.growth import Growth, Step, grown
 from mnist_tune.spec.revisions import Point, Revision
 from mnist_tune.spec.study_spec import Spec
+from mnist_tune.spec.widening import widening
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.statements import upsert

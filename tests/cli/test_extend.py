@@ -104,7 +104,27 @@ def test_a_wider_spec_is_refused_with_what_it_would_add_and_added_if_asked_to(
     assert command("create-study", wider, "--extend", "--json").json["added"] is None
     narrower = command("create-study", str(tmp_path / "spec.toml"), "--extend")
     assert narrower.code == 2
-    assert "has grown since it was made: search.n_trials is 5 there and 3 here" in narrower.err
+    assert narrower.err.endswith(
+        "has grown since it was made: search.n_trials is 5 there and 3 here; "
+        "this spec has less; work on the study with 'mnist-tune worker tiny'\n"
+    )
+
+
+def test_the_first_file_of_a_study_that_has_grown_is_refused_in_a_short_line(
+    tmp_path: Path, command: Command
+) -> None:
+    new_study(tmp_path)
+    for words in (["--add", "weight_decay=0.01"], ["--seeds", "500"]):
+        assert command("extend", "tiny", *words).code == 0
+    point = ["learning_rate=0.002", "batch_size=64", "optimizer=Adam"]
+    assert command("enqueue", "tiny", *point).code == 0
+    refused = command("create-study", str(tmp_path / "spec.toml"))
+    assert refused.code == 2
+    assert "(500 values) there and absent here" in refused.err
+    assert refused.err.endswith("this spec has less; work on the study with 'mnist-tune worker tiny'\n")
+    assert len(refused.err) < 600
+    other = write_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"), "other.toml")
+    assert command("create-study", str(other)).err.endswith("give this one another name with --name\n")
 
 
 @pytest.mark.parametrize(
