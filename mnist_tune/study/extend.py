@@ -26,6 +26,9 @@ from mnist_tune.storage.statements import upsert
 from mnist_tune.study.old_trials import tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
 
+BYTES_OF_A_GROWTH = 200
+"""About how much longer the smallest growth makes the spec, which says when and by what it came."""
+
 
 class Extension(NamedTuple):
     """What a study was given, or would be."""
@@ -74,7 +77,7 @@ def extend_study(
         if len(text) > MOST_BYTES:
             raise UserError(
                 f"{step.source}: the spec would have {len(text):,} bytes, more than {MOST_BYTES:,}: "
-                "add fewer points or values"
+                f"{_instead(before)}"
             )
         if added is not None and not dry_run:
             row = {"study_id": study.study_id, "key": SPEC, "value_json": text}
@@ -87,6 +90,17 @@ def extend_study(
                 points = (spec.search.enqueue or [])[-added.points :]
                 fill_tickets(session, study.study_id, distributions(spec), points)
     return Extension(spec, added, known)
+
+
+def _instead(spec: Spec) -> str:
+    """What to do where a spec would have too many bytes; `spec` is the study's as it is."""
+    reuse = (
+        "" if spec.search.grid is None else f", which takes over its results with --reuse {spec.study.name}"
+    )
+    another = f"make another one{reuse}"
+    if len(json.dumps(spec.stored())) + BYTES_OF_A_GROWTH > MOST_BYTES:
+        return f"this study can grow no further; {another}"
+    return f"add fewer points or values to this study, or {another}"
 
 
 def _stored(session: orm.Session, study: OpenStudy) -> Spec:
