@@ -37,6 +37,20 @@ def test_extend_says_what_it_adds_and_adds_it_once(tmp_path: Path, command: Comm
     assert (in_json["cells"], in_json["known"], in_json["dry_run"]) == (48, [], False)
 
 
+@pytest.mark.parametrize(("held_up", "standing"), [("pause", "paused"), ("cancel", "cancelled")])
+def test_a_study_whose_cells_nobody_may_claim_says_so_when_it_grows(
+    tmp_path: Path, command: Command, held_up: str, standing: str
+) -> None:
+    new_study(tmp_path)
+    assert command(held_up, "tiny").code == 0
+    assert command("extend", "tiny", "--seeds", "2").out.endswith(
+        f"it is {standing}; go on with: mnist-tune resume tiny\nstart workers with: mnist-tune worker tiny\n"
+    )
+    assert "mnist-tune resume" not in command("extend", "tiny", "--seeds", "2").out
+    assert command("resume", "tiny").code == 0
+    assert "mnist-tune resume" not in command("extend", "tiny", "--seeds", "3").out
+
+
 def test_the_growth_is_told_by_status_and_in_what_is_exported(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path)
     complete_cell(study, 80.0, 90.0)
