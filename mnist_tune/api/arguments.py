@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mnist_tune.errors import UserError
-from mnist_tune.spec.documents import short_value, validate
+from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.documents import short_value
 from mnist_tune.spec.growth import Growth
-from mnist_tune.spec.growth_texts import amount
+from mnist_tune.spec.growth_texts import amount, checked
+from mnist_tune.spec.study_spec import Spec
 
 
 def check_count(argument: str, value: object) -> None:
@@ -47,22 +49,34 @@ def path_of(argument: str, value: str | os.PathLike[str]) -> Path:
         raise UserError(f"{argument}: should be a path, not {short_value(value)}") from None
 
 
-def growth(n_trials: int | str | None, add: Mapping[str, Any] | None, seeds: int | str | None) -> Growth:
-    """What a study is to be given in addition.
+def growth(
+    spec: Spec,
+    n_trials: int | str | None,
+    add: Mapping[str, Any] | None,
+    seeds: int | str | None,
+    top: object,
+) -> Growth:
+    """What a study is to be given in addition; `spec` is the study's.
 
     Raises:
         UserError: an argument is not what it should be, or none is given.
     """
-    if n_trials is None and not add and seeds is None:
-        raise UserError("extend: name what to add: n_trials, add or seeds")
     if add is not None and not isinstance(add, Mapping):
         raise UserError(f"add: should be a dict of values by field, not {short_value(add)}")
-    content = {
-        "n_trials": None if n_trials is None else amount(str(n_trials), "n_trials").model_dump(),
-        "values": {
-            name: list(some) if isinstance(some, list | tuple) else [some]
-            for name, some in (add or {}).items()
-        },
-        "seeds": None if seeds is None else amount(str(seeds), "seeds").model_dump(),
-    }
-    return validate(Growth, content, "extend")
+    if n_trials is None and not add and seeds is None:
+        raise UserError("extend: name what to add: n_trials, add or seeds")
+    if top is not None:
+        check_count("top", top)
+        if seeds is None:
+            raise UserError("top: says whose seeds are added; name seeds too")
+    values: dict[str, list[Value]] = {}
+    for name, some in (add or {}).items():
+        several = list(some) if isinstance(some, list | tuple) else [some]
+        if not several:
+            raise UserError(f"extend: {name}: has no values; write at least one")
+        values[name] = [checked(spec, name, value, "extend:") for value in several]
+    return Growth(
+        n_trials=None if n_trials is None else amount(str(n_trials), "n_trials"),
+        values=values,
+        seeds=None if seeds is None else amount(str(seeds), "seeds"),
+    )

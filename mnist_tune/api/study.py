@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_tune.api.arguments import check_count, growth, path_of
+from mnist_tune.api.arguments import growth, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
 from mnist_tune.contract.study import new_token
@@ -16,7 +16,7 @@ from mnist_tune.errors import MnistTuneError
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.study_results import Results
 from mnist_tune.service.calls import StudiesForPeople, results_again
-from mnist_tune.spec.documents import dump, format_of, validate, write
+from mnist_tune.spec.documents import dump, format_of, write
 from mnist_tune.spec.growth import Growth
 from mnist_tune.spec.known_points import as_points
 from mnist_tune.spec.study_spec import Spec
@@ -131,9 +131,7 @@ class Study:
         Raises:
             UserError: the search cannot grow in this way.
         """
-        wanted = growth(n_trials, add, seeds)
-        if top is not None:
-            check_count("top", top)
+        wanted = growth(self._service.spec(self.name), n_trials, add, seeds, top)
         return self._service.extend(self.name, wanted, new_token(), top, dry_run).as_json(self.name)
 
     @told_in_python()
@@ -150,7 +148,7 @@ class Study:
         Raises:
             UserError: the search cannot use a point.
         """
-        wanted = validate(Growth, {"points": as_points(points)}, "enqueue")
+        wanted = Growth(points=as_points(self._service.spec(self.name), points))
         return self._service.extend(self.name, wanted, new_token(), None, dry_run).as_json(self.name)
 
     @told_in_python()

@@ -81,6 +81,7 @@ def extend(
 
 def say_what_was_added(study: str, extended: Extended, *, dry_run: bool, as_json: bool) -> None:
     """Print what a study was given, or would be."""
+    from mnist_tune.contract.study import Control
     from mnist_tune.text.wording import counted, parameters_text
 
     added, total = extended.added, counted(extended.spec.n_cells, "cell")
@@ -95,4 +96,6 @@ def say_what_was_added(study: str, extended: Extended, *, dry_run: bool, as_json
         options.say(f"study '{study}' would be given {added.told}, and have {total}")
     else:
         options.say(f"gave study '{study}' {added.told}: it has {total} now")
+        if extended.control is not Control.RUNNING:
+            options.say(f"it is {extended.control}; go on with: mnist-tune resume {study}")
         options.say(f"start workers with: mnist-tune worker {study}")

@@ -137,7 +137,8 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
     """How many seeds a configuration is to have to be compared, as a function of its parameters.
 
     A combination of the grid needs those of the grid. Those that it is given beside them only tell more of
-    it: while they run, it keeps its place.
+    it: while they run, it keeps its place. A configuration beside the grid needs as many: one lucky seed is
+    not to outrank the mean of several.
     """
     grid = spec.search.grid
     if grid is None:
@@ -149,7 +150,7 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
     seeds = len(grid.get(SEED, (None,)))
 
     def of(parameters: dict[str, Any]) -> int:
-        return seeds if is_in(of_grid, parameters) else max(1, beside[key_of(parameters)])
+        return seeds if is_in(of_grid, parameters) else max(seeds, beside[key_of(parameters)])
 
     return of
 

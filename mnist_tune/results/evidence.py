@@ -65,13 +65,15 @@ def _comparison(places: Sequence[Place], spec: Spec, yet: str) -> Iterator[str]:
     best = places[0].candidate
     compared = [place for place in places[1:] if place.p_value is not None]
     tied = [place for place in compared if place.is_tied]
-    if compared:
-        seeds = _seeds(tied or compared)
-        yield from _sentences(best, [place.candidate for place in tied], seeds)
-        if not tied:
-            yield _ahead(best, compared, seeds, spec, are_all=len(compared) == len(places) - 1)
-    if best.n < 2:
-        yield f"one seed: {_one_seed(best, len(tied), spec)}{_advice(spec)}"
+    for shared in sorted({place.shared for place in tied}, reverse=True):
+        alike = [place for place in tied if place.shared == shared]
+        yield from _sentences(best, [place.candidate for place in alike], _seeds(alike))
+    if compared and not tied:
+        are_all = len(compared) == len(places) - 1
+        yield _ahead(best, compared, _seeds(compared), spec, are_all=are_all)
+    on_one = [place for place in tied if place.shared == 1]
+    if best.n < 2 or on_one:
+        yield f"one seed: {_one_seed(best, len(on_one), spec)}{_advice(spec)}"
     if unknown := [place.candidate for place in places[1:] if not place.shared]:
         whose = _named([configuration(one.parameters) for one in unknown])
         yield f"no common seed{yet} with the best, so nothing is known of how they compare: {whose}"

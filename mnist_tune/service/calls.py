@@ -66,6 +66,8 @@ class Extended:
     """None: all that was wanted is there."""
     known: list[dict[str, Any]]
     """The points that were cells already."""
+    control: Control = Control.RUNNING
+    """Whether its cells may be claimed now."""
 
     def as_json(self, name: str) -> dict[str, Any]:
         """What the study of this name was given, as plain data for JSON."""

@@ -84,6 +84,7 @@ class DirectStudies:
     def extend(
         self, name: str, wanted: Growth, revision: str, top: int | None = None, dry_run: bool = False
     ) -> Extended:
+        from mnist_tune.queue.control import read_control
         from mnist_tune.study.extend import extend_study
 
         study = self._open(name)
@@ -94,7 +95,8 @@ class DirectStudies:
             best = more_seeds(read_results(study), wanted.seeds, top)
             wanted = wanted.model_copy(update={"seeds": None, "points": [*wanted.points, *best]})
         extension = extend_study(study, wanted, revision, dry_run=dry_run)
-        return Extended(extension.spec, extension.revision, extension.known)
+        control = read_control(self._storage, study.study_id)
+        return Extended(extension.spec, extension.revision, extension.known, control)
 
     @_told_to_people
     def find(self, name: str) -> None:

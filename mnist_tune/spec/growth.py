@@ -16,7 +16,9 @@ from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
 from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point
 from mnist_tune.spec.sections import AtLeast1
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.study_spec import Spec
+
+OF_HYPERBAND = "[pruner] hyperband divides the trials by their epochs; make another study"
 
 
 class Amount(Section):
@@ -109,44 +111,9 @@ def grown(
     uncounted = validate(type(spec), document, step.source)
     added["cells"] = uncounted.n_cells - spec.n_cells
     now = validate(type(spec), document, step.source)
+    if isinstance(spec.pruner, Hyperband) and now.most_epochs != spec.most_epochs:
+        raise UserError(f"{step.source}: epochs: {OF_HYPERBAND}")
     return Grown(now, (now.search.revisions or [])[-1], known)
-
-
-def widening(stored: Spec, given: Spec) -> Growth | None:
-    """What `given` has in addition to `stored`, if it has all of that and differs in nothing else; else None.
-
-    Lists may have another order: their cells are the same.
-    """
-    ours, theirs = stored.search, given.search
-    points = [point for point in theirs.enqueue or [] if point not in (ours.enqueue or [])]
-    if ours.grid is None or theirs.grid is None:
-        more = (theirs.n_trials or 0) - (ours.n_trials or 0) - len(points)
-        amount = Amount(number=more, more=True) if more > 0 else None
-        wanted = Growth(n_trials=amount, points=points)
-    else:
-        added = {
-            name: [one for one in axis if one not in ours.grid.get(name, [])]
-            for name, axis in theirs.grid.items()
-        }
-        wanted = Growth(values={name: values for name, values in added.items() if values}, points=points)
-    try:
-        now = grown(stored, wanted).spec
-    except UserError:
-        return None
-    return wanted if not differences(in_one_order(now), in_one_order(given)) else None
-
-
-def in_one_order(spec: Spec) -> Spec:
-    """The spec with its grid's lists sorted, and without points that are combinations of the grid."""
-    search = spec.search
-    points = sorted(search.enqueue or [], key=lambda point: repr(sorted(point.items())))
-    grid = search.grid and {name: sorted(search.grid[name], key=repr) for name in sorted(search.grid)}
-    beside = [dict(sorted(point.items())) for point in points if grid is None or not is_in(grid, point)]
-    return spec.model_copy(
-        update={
-            "search": search.model_copy(update={"grid": grid, "enqueue": beside or None, "revisions": None})
-        }
-    )
 
 
 def typed_point(spec: Spec, point: Mapping[str, Any]) -> Point:
@@ -222,9 +189,7 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
         if not (new := [value for value in typed if value not in axis]):
             continue
         if name == "epochs" and isinstance(spec.pruner, Hyperband):
-            raise KeyedError(
-                name, "[pruner] hyperband divides the trials by their epochs; make another study"
-            )
+            raise KeyedError(name, OF_HYPERBAND)
         grid[name], added[name] = [*axis, *new], new
     return grid, added
 

@@ -1,4 +1,4 @@
-"""What a study is to be given in addition, as people type it."""
+"""What a study is to be given in addition, as people type it, each value checked against its field."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from mnist_tune.errors import UserError
 from mnist_tune.spec.assignments import read_as
-from mnist_tune.spec.axes import field_named
-from mnist_tune.spec.documents import KeyedError, complaint
+from mnist_tune.spec.axes import check_value, field_named
+from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.documents import KeyedError, short_value
 from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.spec.study_spec import Spec
 
@@ -42,13 +41,18 @@ def growth_from(spec: Spec, n_trials: str | None, add: Sequence[str], seeds: str
 
 def typed(spec: Spec, name: str, text: str, source: str) -> Any:
     """A text as a value of a field of the study's job. Raises UserError."""
+    fields = spec.description.fields
+    return checked(spec, name, read_as(fields[name], text) if name in fields else text, source)
+
+
+def checked(spec: Spec, name: object, value: Any, source: str) -> Value:
+    """A value in the type of the field of this name. Raises UserError, which begins with the source."""
+    if not isinstance(name, str):
+        raise UserError(f"{source} {short_value(name)}: is no field; write its name, as 'learning_rate'")
     try:
-        field = field_named(spec.description.fields, name)
-        return field.check(read_as(field, text))
+        return check_value(field_named(spec.description.fields, name), value)
     except KeyedError as error:
         raise UserError(f"{source} {name}: {error}") from None
-    except ValidationError as error:
-        raise UserError(f"{source} {name}: {complaint(error.errors()[0])}") from None
 
 
 def amount(text: str, option: str) -> Amount:

@@ -45,6 +45,8 @@ def check_point(
     """Check that a search can use a point. Raises KeyedError: which field of it, and what is wrong."""
     for name, value in point.items():
         if name == SEED and SEED not in axes:  # one more seed of a configuration
+            if whole:
+                raise KeyedError(SEED, "is no axis; write seed = [0] in [search.grid]")
             continue
         if name not in axes:
             raise KeyedError(name, f"is not searched; {did_you_mean(name, axes)}")

@@ -12,7 +12,7 @@ from mnist_tune.jobs.command.table import AnyJobTable
 from mnist_tune.jobs.description import Binomial, JobDescription
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
-from mnist_tune.spec.documents import KeyedError, Section, validate
+from mnist_tune.spec.documents import LONGEST, KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.search_space import Search
 from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
@@ -201,4 +201,6 @@ def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and len(str(value)) > LONGEST:
+        return f"{str(value)[: LONGEST - 3]}... ({len(value):,} values)"
     return "absent" if value is None else str(value)

@@ -19,11 +19,15 @@ from mnist_tune.records.trials import read_trials
 from mnist_tune.spec.growth import Growth, Step, grown
 from mnist_tune.spec.revisions import Point, Revision
 from mnist_tune.spec.study_spec import Spec
+from mnist_tune.spec.widening import widening
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.statements import upsert
 from mnist_tune.study.old_trials import tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
+
+BYTES_OF_A_GROWTH = 200
+"""About how much longer the smallest growth makes the spec, which says when and by what it came."""
 
 
 class Extension(NamedTuple):
@@ -38,13 +42,13 @@ class Extension(NamedTuple):
 
 
 def extend_study(
-    study: OpenStudy, wanted: Growth, revision: str, *, dry_run: bool = False, of_file: bool = False
+    study: OpenStudy, wanted: Growth | Spec, revision: str, *, dry_run: bool = False
 ) -> Extension:
     """Give a study more cells, also while workers are on it.
 
     `revision` is an id that the caller has made: a second call with it changes nothing, and tells what the
-    first has done. With `dry_run` nothing is changed. What is wanted `of_file` stands in a spec's file: its
-    points are added even if a sampler has drawn the same.
+    first has done. With `dry_run` nothing is changed. A spec wants what the study lacks of it, nothing if it
+    differs in more than that; its points are added even if a sampler has drawn the same.
 
     Raises:
         UserError: the search cannot grow in this way, or the study has been deleted.
@@ -58,16 +62,22 @@ def extend_study(
         if done is not None:
             return Extension(before, done, [])
         drawn: list[dict[str, Any]] = []
-        if wanted.points and before.search.grid is None and not of_file:
+        source = "create-study"
+        if isinstance(wanted, Spec):
+            # What the study lacks is known only here: another process may have let it grow just now.
+            growth = widening(before, wanted) or Growth()
+        else:
+            growth, source = wanted, wanted.command
+        if growth is wanted and growth.points and before.search.grid is None:
             drawn = [trial.parameters for trial in read_trials(session, study.study_id, before).trials]
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        step = Step(revision, now, __version__, "create-study" if of_file else wanted.command)
-        spec, added, known = grown(before, wanted, step, drawn)
+        step = Step(revision, now, __version__, source)
+        spec, added, known = grown(before, growth, step, drawn)
         text = json.dumps(spec.stored())
         if len(text) > MOST_BYTES:
             raise UserError(
                 f"{step.source}: the spec would have {len(text):,} bytes, more than {MOST_BYTES:,}: "
-                "add fewer points or values"
+                f"{_instead(before)}"
             )
         if added is not None and not dry_run:
             row = {"study_id": study.study_id, "key": SPEC, "value_json": text}
@@ -80,6 +90,17 @@ def extend_study(
                 points = (spec.search.enqueue or [])[-added.points :]
                 fill_tickets(session, study.study_id, distributions(spec), points)
     return Extension(spec, added, known)
+
+
+def _instead(spec: Spec) -> str:
+    """What to do where a spec would have too many bytes; `spec` is the study's as it is."""
+    reuse = (
+        "" if spec.search.grid is None else f", which takes over its results with --reuse {spec.study.name}"
+    )
+    another = f"make another one{reuse}"
+    if len(json.dumps(spec.stored())) + BYTES_OF_A_GROWTH > MOST_BYTES:
+        return f"this study can grow no further; {another}"
+    return f"add fewer points or values to this study, or {another}"
 
 
 def _stored(session: orm.Session, study: OpenStudy) -> Spec:

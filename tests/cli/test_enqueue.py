@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_best_of_one_study_is_a_point_of_another(tmp_path: Path, command: Co
 def test_a_table_of_points_is_added_line_by_line(tmp_path: Path, command: Command) -> None:
     assert command("create-study", str(write_spec(tmp_path, SAMPLED_SPEC.format(n_trials=3)))).code == 0
     table = tmp_path / "known.csv"
-    table.write_text('learning_rate,optimizer\n0.002,Adam\n 0.003 ,\n\n0.002,"Adam"\n', encoding="utf-8")
+    table.write_text('learning_rate, optimizer\n0.002,Adam\n 0.003 ,\n\n0.002,"Adam"\n', encoding="utf-8")
     done = command("enqueue", "tiny", "--from", str(table), "--json").json
     assert (done["added"]["points"], done["cells"]) == (2, 5)
     assert done["known"] == [{"learning_rate": 0.002, "optimizer": "Adam"}]
@@ -64,15 +65,23 @@ def test_a_table_of_points_is_added_line_by_line(tmp_path: Path, command: Comman
         ("", "its first line should name each field once"),
         ("learning_rate\n0.1,0.2\n", "line 2 has 2 values for 1 fields"),
         ("learning_rate\nfast\n", "line 2: learning_rate: should be a valid number, not 'fast'"),
-        ("lerning_rate\n0.1\n", "line 2: lerning_rate: unknown training field; did you mean"),
+        ("lerning_rate\n0.1\n", "line 1: lerning_rate: unknown training field; did you mean"),
+        (" learning_rate , optimizer\n", "has no point; write one a line below the names of the fields"),
+        ("learning_rate;batch_size\n0.1;64\n", "line 1 has ';' between its names; write commas"),
+        ("learning_rate,\n0.1,\n", "its first line should name each field once"),
+        ('learning_rate\n\n"0.1\n0.2\n', "line 4 is not valid CSV: unexpected end of data"),
+        (f"learning_rate\n{'1' * 131_073}\n", "line 2 is not valid CSV: field larger than field limit"),
+        (b"learning_rate\n0.1\xff\n", "line 2 is not UTF-8; save the file as UTF-8"),
+        ("learning_rate\n0.1\n".encode("utf-16"), "is in UTF-16; save it as UTF-8"),
+        ("learning_rate\n" + "0.1\n" * 300_000, "has more than 1 MB; "),
     ],
 )
 def test_a_table_that_cannot_be_read_gets_one_line(
-    tmp_path: Path, command: Command, content: str, complaint: str
+    tmp_path: Path, command: Command, content: str | bytes, complaint: str
 ) -> None:
     new_study(tmp_path)
     table = tmp_path / "known.csv"
-    table.write_text(content, encoding="utf-8")
+    table.write_bytes(content.encode() if isinstance(content, str) else content)
     answer = command("enqueue", "tiny", "--from", str(table))
     assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 1)
     assert answer.err.startswith(f"mnist-tune: {table}: {complaint}")
@@ -125,3 +134,12 @@ def test_points_are_enqueued_from_python(tmp_path: Path, monkeypatch: pytest.Mon
     assert (done["cells"], done["known"]) == (9, [point | {"learning_rate": 0.001}])
     with pytest.raises(mnist_tune.UserError, match=r"^enqueue: should be a dict of values by field, not 5$"):
         study.enqueue(5)  # type: ignore[arg-type]
+    for value, complaint in (
+        (math.nan, "should be a finite number, not nan"),
+        (None, "should be a valid number, not None"),
+        ([0.1], "should be a valid number, not a list"),
+    ):
+        with pytest.raises(mnist_tune.UserError, match=rf"^enqueue: learning_rate: {complaint}$"):
+            study.enqueue({"learning_rate": value})
+    with pytest.raises(mnist_tune.UserError, match=r"^enqueue: has no point; give a dict of values by field"):
+        study.enqueue([])

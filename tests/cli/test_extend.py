@@ -37,6 +37,20 @@ def test_extend_says_what_it_adds_and_adds_it_once(tmp_path: Path, command: Comm
     assert (in_json["cells"], in_json["known"], in_json["dry_run"]) == (48, [], False)
 
 
+@pytest.mark.parametrize(("held_up", "standing"), [("pause", "paused"), ("cancel", "cancelled")])
+def test_a_study_whose_cells_nobody_may_claim_says_so_when_it_grows(
+    tmp_path: Path, command: Command, held_up: str, standing: str
+) -> None:
+    new_study(tmp_path)
+    assert command(held_up, "tiny").code == 0
+    assert command("extend", "tiny", "--seeds", "2").out.endswith(
+        f"it is {standing}; go on with: mnist-tune resume tiny\nstart workers with: mnist-tune worker tiny\n"
+    )
+    assert "mnist-tune resume" not in command("extend", "tiny", "--seeds", "2").out
+    assert command("resume", "tiny").code == 0
+    assert "mnist-tune resume" not in command("extend", "tiny", "--seeds", "3").out
+
+
 def test_the_growth_is_told_by_status_and_in_what_is_exported(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path)
     complete_cell(study, 80.0, 90.0)
@@ -104,7 +118,27 @@ def test_a_wider_spec_is_refused_with_what_it_would_add_and_added_if_asked_to(
     assert command("create-study", wider, "--extend", "--json").json["added"] is None
     narrower = command("create-study", str(tmp_path / "spec.toml"), "--extend")
     assert narrower.code == 2
-    assert "has grown since it was made: search.n_trials is 5 there and 3 here" in narrower.err
+    assert narrower.err.endswith(
+        "has grown since it was made: search.n_trials is 5 there and 3 here; "
+        "this spec has less; work on the study with 'mnist-tune worker tiny'\n"
+    )
+
+
+def test_the_first_file_of_a_study_that_has_grown_is_refused_in_a_short_line(
+    tmp_path: Path, command: Command
+) -> None:
+    new_study(tmp_path)
+    for words in (["--add", "weight_decay=0.01"], ["--seeds", "500"]):
+        assert command("extend", "tiny", *words).code == 0
+    point = ["learning_rate=0.002", "batch_size=64", "optimizer=Adam"]
+    assert command("enqueue", "tiny", *point).code == 0
+    refused = command("create-study", str(tmp_path / "spec.toml"))
+    assert refused.code == 2
+    assert "(500 values) there and absent here" in refused.err
+    assert refused.err.endswith("this spec has less; work on the study with 'mnist-tune worker tiny'\n")
+    assert len(refused.err) < 600
+    other = write_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"), "other.toml")
+    assert command("create-study", str(other)).err.endswith("give this one another name with --name\n")
 
 
 @pytest.mark.parametrize(
@@ -147,8 +181,13 @@ def test_a_study_grows_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({}, "extend: name what to add: n_trials, add or seeds"),
         ({"seeds": "many"}, "seeds many: write how many more"),
         ({"add": 3}, "add: should be a dict of values by field, not 3"),
-        ({"add": {"learning_rate": object()}}, "extend: values.learning_rate"),
+        ({"add": {"learning_rate": object()}}, "extend: learning_rate: should be a valid number, not <obj"),
+        ({"add": {"learning_rate": range(2)}}, "extend: learning_rate: should be a valid number, not range("),
+        ({"add": {1: 2}}, "extend: 1: is no field; write its name"),
+        ({"add": {"learning_rate": []}}, "extend: learning_rate: has no values; write at least one"),
+        ({"add": []}, "add: should be a dict of values by field, not a list"),
         ({"seeds": 4, "top": 0}, "top: should be at least 1, not 0"),
+        ({"add": {"learning_rate": 0.01}, "top": 3}, "top: says whose seeds are added; name seeds too"),
     ):
         with pytest.raises(mnist_tune.UserError) as told:
             study.extend(**wrong)

@@ -7,6 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
+from mnist_tune.results.candidates import seeds_wanted
 from mnist_tune.results.evidence import evidence
 from mnist_tune.results.ranking import rank
 from mnist_tune.results.significance import p_value
@@ -14,7 +15,7 @@ from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.tables import ranking
-from tests.support.made_studies.results import completed_attempt, grid_spec
+from tests.support.made_studies.results import completed_attempt, grid_spec, mnist_spec
 from tests.support.ranked_attempts import MEASURE, ranked_by_accuracies
 
 
@@ -24,6 +25,8 @@ def test_a_configuration_that_lacks_seeds_is_named() -> None:
     assert list(evidence(places, grid_spec(batch_size=[64, 128], seed=[0, 1, 2]))) == [
         "provisional, ranked below what has all: batch_size=128 has 1 of 3 seeds",
         "batch_size 64 and 128 are tied on one seed",
+        "one seed: differences below 0.26 points are within the noise of 10,000 validation images and are no "
+        "evidence",
     ]
 
 
@@ -32,6 +35,32 @@ def test_a_lucky_first_seed_does_not_outrank_what_has_all_its_seeds() -> None:
     assert [place.candidate.parameters["batch_size"] for place in places] == [64, 128, 256]
     none_has_all = ranked_by_accuracies({64: [74.0], 128: [75.5]}, n_seeds=2)
     assert [place.candidate.parameters["batch_size"] for place in none_has_all] == [128, 64]
+
+
+def test_a_configuration_beside_the_grid_is_final_with_as_many_seeds_as_the_grid_has() -> None:
+    search = {
+        "grid": {"batch_size": [64], "seed": [0, 1, 2]},
+        "enqueue": [{"batch_size": 128, "seed": 0}, *({"batch_size": 32, "seed": seed} for seed in range(4))],
+    }
+    wanted = seeds_wanted(mnist_spec({"study": {"name": "study"}, "search": search}))
+    assert [wanted({"batch_size": size}) for size in (64, 128, 32)] == [3, 3, 4]
+    cells = [(64, 0, 98.0), (64, 1, 98.0), (64, 2, 98.0), (128, 0, 99.0)]
+    attempts = [
+        completed_attempt(number, value, batch_size=size, seed=seed)
+        for number, (size, seed, value) in enumerate(cells)
+    ]
+    first, second = rank(attempts, 0, MEASURE, wanted)
+    assert (first.candidate.parameters, second.candidate.is_provisional) == ({"batch_size": 64}, True)
+
+
+def test_those_that_are_tied_on_one_seed_are_told_from_those_that_are_tied_on_more() -> None:
+    places = ranked_by_accuracies({64: [98.7, 98.8, 98.9], 128: [98.8, 98.7, 98.8], 256: [98.7]})
+    assert list(evidence(places, grid_spec(batch_size=[64, 128, 256], seed=[0, 1, 2]))) == [
+        "batch_size 64 and 128 are tied on these 3 seeds",
+        "batch_size 64 and 256 are tied on one seed",
+        "one seed: differences below 0.26 points are within the noise of 10,000 validation images and are no "
+        "evidence",
+    ]
 
 
 def unfinished_study(*cells: tuple[float | None, int, int]) -> Results:

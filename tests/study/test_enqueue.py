@@ -21,6 +21,7 @@ from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.extend import Extension, extend_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import make_deleted_cells
+from mnist_tune.study.store import create_study
 from mnist_tune.verification import verify
 from tests.support.commands import finish, start_toy_worker
 from tests.support.specs import tiny_spec
@@ -232,6 +233,17 @@ def test_the_best_of_a_sampled_search_is_given_more_seeds(database: str, tmp_pat
     assert broken(study, tmp_path) == []
     stock = optuna.load_study(study_name="tiny", storage=study.storage.url)
     assert list(stock.trials_dataframe()["params_seed"].dropna()) == [1, 2]
+
+
+def test_a_spec_with_a_new_point_and_too_few_trials_says_how_many_it_needs(tmp_path: Path) -> None:
+    study = sampled(tmp_path)
+    for n_trials, complaint in (
+        (4, "; points count in n_trials: write n_trials = 6$"),
+        (6, "exists with fewer"),
+    ):
+        text = SAMPLED.format(sampler="random").replace("= 4\n", f"= {n_trials}\n{KNOWN}\n")
+        with pytest.raises(UserError, match=complaint):
+            create_study(study.storage, tiny_spec(tmp_path, text))
 
 
 def test_more_points_than_the_spec_can_hold_are_refused(tmp_path: Path) -> None:

@@ -215,6 +215,15 @@ def test_two_that_extend_at_once_add_each_cell_once(study: OpenStudy, tmp_path: 
     assert broken(study, tmp_path) == []
 
 
+def test_two_that_ask_for_the_same_wider_spec_add_what_is_missing_once(database: str, tmp_path: Path) -> None:
+    study = new_study(tmp_path, SAMPLED_SPEC.format(n_trials=3), database)
+    wider = tiny_spec(tmp_path, SAMPLED_SPEC.format(n_trials=5))
+    stale = [opened_again(study) for _ in range(3)]
+    added = [extend_study(one, wider, new_token()).revision for one in stale]
+    assert [one and one.cells for one in added] == [2, None, None]
+    assert len(states(study)) == 5
+
+
 @pytest.mark.slow
 def test_a_study_grows_under_its_workers_and_each_cell_ends_once(
     study: OpenStudy, database: str, tmp_path: Path
