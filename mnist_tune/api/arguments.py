@@ -10,7 +10,7 @@ from typing import Any
 from mnist_tune.errors import UserError
 from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.documents import short_value
-from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.spec.growth_texts import amount, checked
 from mnist_tune.spec.study_spec import Spec
 
@@ -76,7 +76,12 @@ def growth(
             raise UserError(f"extend: {name}: has no values; write at least one")
         values[name] = [checked(spec, name, value, "extend:") for value in several]
     return Growth(
-        n_trials=None if n_trials is None else amount(str(n_trials), "n_trials"),
+        n_trials=None if n_trials is None else _amount("n_trials", n_trials),
         values=values,
-        seeds=None if seeds is None else amount(str(seeds), "seeds"),
+        seeds=None if seeds is None else _amount("seeds", seeds),
     )
+
+
+def _amount(argument: str, value: object) -> Amount:
+    # Python may refuse to write a number of so many digits.
+    return amount(value if isinstance(value, str) else short_value(value), argument)

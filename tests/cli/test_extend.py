@@ -180,6 +180,7 @@ def test_a_study_grows_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for wrong, complaint in (
         ({}, "extend: name what to add: n_trials, add or seeds"),
         ({"seeds": "many"}, "seeds many: write how many more"),
+        ({"seeds": 10**5_000}, "seeds a number of more than 60 digits: write how many more"),
         ({"add": 3}, "add: should be a dict of values by field, not 3"),
         ({"add": {"learning_rate": object()}}, "extend: learning_rate: should be a valid number, not <obj"),
         ({"add": {"learning_rate": range(2)}}, "extend: learning_rate: should be a valid number, not range("),
