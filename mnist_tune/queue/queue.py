@@ -48,11 +48,13 @@ TOKENS_IN_MIND = 10_000
 class Queue:
     """The cells of one study, as one worker process sees them."""
 
-    def __init__(self, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
+    def __init__(
+        self, storage: GuardedStorage, study_id: int, spec: Spec, given: dict[str, int] | None = None
+    ) -> None:
         self._storage = storage
         self._study_id = study_id
         self._now = CurrentSpec(study_id, spec)
-        self._given: dict[str, int] = {}
+        self._given: dict[str, int] = {} if given is None else given
         """The trials that were claimed here, by token; only the last ones."""
         self._returns = Returns(storage, study_id, self._now)
         self._claim_first = Prepared(claim_first(study_id, ~is_held_up(study_id)))
@@ -67,9 +69,8 @@ class Queue:
 
     def with_lease(self, lease: LeaseSettings) -> Queue:
         """The same queue with another lease, which was set after the study was opened."""
-        other = Queue(self._storage, self._study_id, self.spec.model_copy(update={"lease": lease}))
-        other._given = self._given
-        return other
+        spec = self.spec.model_copy(update={"lease": lease})
+        return Queue(self._storage, self._study_id, spec, self._given)
 
     def claim(self, worker: str, token: str | None = None) -> Claim | None:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
