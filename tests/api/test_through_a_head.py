@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,12 +99,17 @@ def test_what_a_head_does_not_take_is_one_line_in_pythons_words(
     assert mnist_tune.study_names(head) == []
 
 
-@pytest.mark.slow
 def test_a_head_that_is_not_there_is_one_line(here: Path) -> None:
-    own_job(here, spec=SPEC)
-    for ask in (
-        lambda: mnist_tune.study_names("http://127.0.0.1:1"),
-        lambda: mnist_tune.run("fit.toml", "http://127.0.0.1:1"),
-    ):
-        with pytest.raises(mnist_tune.MnistTuneError, match=r"^http://127\.0\.0\.1:1 does not answer: .+\Z"):
-            ask()
+    with pytest.raises(mnist_tune.MnistTuneError, match=r"^http://127\.0\.0\.1:1 does not answer: .+\Z"):
+        mnist_tune.study_names("http://127.0.0.1:1")
+
+
+@pytest.mark.slow
+def test_a_run_waits_for_a_head_that_is_away_as_long_as_its_workers_would(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_job(here, spec=f"{SPEC}\n[lease]\nstorage_timeout = 1.0\n")
+    away = r"http://127\.0\.0\.1:1 does not answer: "
+    with pytest.raises(mnist_tune.MnistTuneError, match=rf"^the storage has not answered for 1 s: {away}"):
+        mnist_tune.run("fit.toml", "http://127.0.0.1:1")
+    assert re.match(rf"the storage does not answer \({away}.*\); asking again\n", capsys.readouterr().out)
