@@ -54,7 +54,7 @@ async def drawn(told: bytes) -> bytes:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await process.communicate()  # to the ends of its pipes, which are then closed
     if process.returncode != 0:
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise MnistTuneError(f"the report cannot be drawn: {last or f'it ended with {process.returncode}'}")
