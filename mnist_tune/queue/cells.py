@@ -59,8 +59,9 @@ def cells_of_any(study_ids: Sequence[int], *states: TrialState) -> sqlalchemy.Co
     # A trial that somebody enqueued through stock Optuna has no cell: the queue neither runs nor counts it.
     named = system_attributes.alias("cell")
     is_cell = sqlalchemy.exists().where(named.c.trial_id == trials.c.trial_id, named.c.key == CELL)
-    in_studies, in_states = (is_one_of(trials.c.study_id, *study_ids), is_one_of(trials.c.state, *states))
-    return sqlalchemy.and_(in_studies, in_states, is_cell)
+    # One study's statement is prepared. Of many, SQLite takes a list, but no more than a thousand conditions.
+    in_studies = trials.c.study_id.in_(study_ids) if len(study_ids) > 1 else trials.c.study_id == study_ids[0]
+    return sqlalchemy.and_(in_studies, is_one_of(trials.c.state, *states), is_cell)
 
 
 def claim_first(study_id: int, allowed: sqlalchemy.ColumnElement[bool]) -> sqlalchemy.ClauseElement:
