@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.revisions import is_in
+from mnist_tune.spec.revisions import is_in, key_of_point
 from mnist_tune.spec.study_spec import Spec
 
 SEED = "seed"
@@ -119,18 +119,13 @@ def by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]
     """The trials of each configuration, with any seed, ordered by number."""
     groups: dict[Any, list[TrialResult]] = defaultdict(list)
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
-        groups[key_of(searched_fields(attempt))].append(attempt)
+        groups[key_of_point(searched_fields(attempt))].append(attempt)
     return list(groups.values())
 
 
 def searched_fields(attempt: TrialResult) -> dict[str, Any]:
     """The configuration of a trial: its parameters without the seed."""
     return without_seed(attempt.parameters)
-
-
-def key_of(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """A hashable key for a configuration: equal for equal configurations."""
-    return tuple(sorted(parameters.items()))
 
 
 def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
@@ -145,12 +140,12 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
         return lambda _: 1
     of_grid = {name: values for name, values in grid.items() if name != SEED}
     beside = Counter(
-        key_of(without_seed(point)) for point in spec.search.enqueue or () if not is_in(grid, point)
+        key_of_point(without_seed(point)) for point in spec.search.enqueue or () if not is_in(grid, point)
     )
     seeds = len(grid.get(SEED, (None,)))
 
     def of(parameters: dict[str, Any]) -> int:
-        return seeds if is_in(of_grid, parameters) else max(seeds, beside[key_of(parameters)])
+        return seeds if is_in(of_grid, parameters) else max(seeds, beside[key_of_point(parameters)])
 
     return of
 

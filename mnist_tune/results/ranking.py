@@ -31,11 +31,11 @@ from mnist_tune.results.candidates import (
     Candidate,
     by_configuration,
     ended_early,
-    key_of,
     searched_fields,
 )
 from mnist_tune.results.significance import LEVEL, Measure, holm, p_value
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.revisions import key_of_point
 
 Seeds = int | Callable[[dict[str, Any]], int]
 """How many seeds each configuration is to have; it may depend on its parameters."""
@@ -124,7 +124,7 @@ def in_order(
     finished: Sequence[TrialResult], default_seed: int, sign: int = 1, n_seeds: Seeds = 1
 ) -> list[Candidate]:
     """The configurations in the order of `rank`, without the tests, which take longer."""
-    unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed, sign)}
+    unranked = {key_of_point(one.parameters) for one in ended_early(finished, default_seed, sign)}
     ranked = []
     for group in by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
         parameters = searched_fields(group[0])
@@ -132,6 +132,6 @@ def in_order(
         candidate = Candidate(parameters, {}, wanted)
         for attempt in group:
             candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
-        if key_of(candidate.parameters) not in unranked:
+        if key_of_point(candidate.parameters) not in unranked:
             ranked.append(candidate)
     return sorted(ranked, key=lambda one: (one.is_provisional, -sign * one.mean, one.first.number))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mnist_tune.errors import UserError
-from mnist_tune.results.candidates import SEED, key_of, searched_fields
+from mnist_tune.results.candidates import SEED, searched_fields
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import KeyedError
 from mnist_tune.spec.growth import Amount, next_seeds
-from mnist_tune.spec.revisions import Point
+from mnist_tune.spec.revisions import Point, key_of_point
 
 
 def more_seeds(results: Results, amount: Amount, top: int) -> list[Point]:
@@ -20,10 +20,13 @@ def more_seeds(results: Results, amount: Amount, top: int) -> list[Point]:
     """
     if not results.ranking:
         raise UserError("extend: --top: no configuration is ranked yet; wait for complete trials")
-    best = {key_of(place.candidate.parameters): place.candidate.parameters for place in results.ranking[:top]}
+    best = {
+        key_of_point(place.candidate.parameters): place.candidate.parameters
+        for place in results.ranking[:top]
+    }
     seeds: dict[object, list[int]] = {key: [] for key in best}
     for attempt in results.latest:
-        if (key := key_of(searched_fields(attempt))) in seeds:
+        if (key := key_of_point(searched_fields(attempt))) in seeds:
             seeds[key].append(int(attempt.parameters.get(SEED, results.spec.training.seed)))
     try:
         return [

@@ -25,8 +25,7 @@ class Guide:
 
     def __init__(self, study: Study, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
         """`study` is Optuna's object with the spec's pruner; no other object may use it."""
-        self._spec = spec
-        self._axes = drawn(spec)
+        self._go_by(spec)
         self._seen = LearntFrom(storage, study_id)
         self._study = study
         use_storage(study, self._seen)
@@ -40,7 +39,13 @@ class Guide:
     def take_up(self, spec: Spec) -> None:
         """Go by the study's spec as it is now: the search may have grown."""
         if spec is not self._spec:
-            self._spec, self._axes = spec, drawn(spec)
+            self._go_by(spec)
+
+    def _go_by(self, spec: Spec) -> None:
+        self._spec = spec
+        self._axes = drawn(spec)
+        self._given = {name: axis for name, axis in distributions(spec).items() if name not in self._axes}
+        """The seed of a replicate, which is never drawn."""
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
         """A claimed trial's parameters by name; missing ones are drawn by the study's sampler.
@@ -58,11 +63,10 @@ class Guide:
                 continue
             trial = trial or self._begin(claim)
             values[name] = suggest(trial, name, self._axes[name])
-        # The seed of a replicate is given, and never drawn.
         given = {
             name: one_of(axis, claim.parameters[name])
-            for name, axis in distributions(self._spec).items()
-            if name not in self._axes and name in claim.parameters
+            for name, axis in self._given.items()
+            if name in claim.parameters
         }
         return {name: values[name] for name in self._axes if name in values} | given
 

@@ -106,7 +106,13 @@ class Spec(Section):
 
     def stored(self) -> dict[str, Any]:
         """This spec as it is stored: with the job's description, so that no reader needs the job's code."""
-        tables = self.document() | {"job": self.job.document() | {"description": self.description.stored()}}
+        return self.grown_document() | {
+            "job": self.job.document() | {"description": self.description.stored()}
+        }
+
+    def grown_document(self) -> dict[str, Any]:
+        """This spec's document, and how it has grown: without that nobody knows which cells there are."""
+        tables = self.document()
         if self.search.revisions:
             tables["search"]["revisions"] = self.revisions
         return tables

@@ -61,15 +61,12 @@ def extend_study(
         done = next((one for one in before.search.revisions or () if one.id == revision), None)
         if done is not None:
             return Extension(before, done, [])
-        drawn: list[dict[str, Any]] = []
-        source = "create-study"
         if isinstance(wanted, Spec):
             # What the study lacks is known only here: another process may have let it grow just now.
-            growth = widening(before, wanted) or Growth()
+            growth, source, drawn = widening(before, wanted) or Growth(), "create-study", []
         else:
             growth, source = wanted, wanted.command
-        if growth is wanted and growth.points and before.search.grid is None:
-            drawn = [trial.parameters for trial in read_trials(session, study.study_id, before).trials]
+            drawn = _drawn(session, study, before) if growth.points else []
         now = datetime.now(UTC).isoformat(timespec="seconds")
         step = Step(revision, now, __version__, source)
         spec, added, known = grown(before, growth, step, drawn)
@@ -90,6 +87,13 @@ def extend_study(
                 points = (spec.search.enqueue or [])[-added.points :]
                 fill_tickets(session, study.study_id, distributions(spec), points)
     return Extension(spec, added, known)
+
+
+def _drawn(session: orm.Session, study: OpenStudy, spec: Spec) -> list[dict[str, Any]]:
+    """The parameters of the trials of a sampled search. Those of a grid follow from its spec."""
+    if spec.search.grid is not None:
+        return []
+    return [trial.parameters for trial in read_trials(session, study.study_id, spec).trials]
 
 
 def _instead(spec: Spec) -> str:
