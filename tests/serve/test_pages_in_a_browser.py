@@ -60,7 +60,7 @@ def test_a_person_logs_in_sees_a_cell_end_reads_the_report_and_logs_out(
 
         page.keyboard.press("Enter")
         # A fresh process draws it, which takes seconds, and more beside busy ones.
-        expect(page.get_by_role("heading", level=1)).to_contain_text("Study", timeout=60_000)
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Study", timeout=300_000)
         expect(page.get_by_text("95.00 %").first).to_be_visible()
         page.wait_for_selector("html[data-drawn]")
 

@@ -143,7 +143,9 @@ class Begun:
 def runs_in(folder: Path) -> dict[int, list[list[Begun]]]:
     """Each cell's runs in the order of their beginnings, each with the epochs that it has begun."""
     runs: dict[int, dict[int, list[Begun]]] = defaultdict(dict)
-    for line in (folder / EVIDENCE).read_text("utf-8").splitlines():
+    evidence = folder / EVIDENCE
+    lines = evidence.read_text("utf-8").splitlines() if evidence.exists() else []
+    for line in lines:
         begun = Begun(*json.loads(line))
         runs[begun.cell].setdefault(begun.run, []).append(begun)
     return {cell: list(of_cell.values()) for cell, of_cell in runs.items()}

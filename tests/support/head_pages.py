@@ -32,7 +32,7 @@ def visited(study: OpenStudy, folder: Path, *roles: Role) -> Iterator[tuple[http
     tokens = {role: tokens_of(folder).add(f"of-{role}", role) for role in roles}
     with (
         running_head(open_storage(study.storage.engine.url), folder) as address,
-        httpx.Client(base_url=address.url, timeout=60) as client,
+        httpx.Client(base_url=address.url, timeout=300) as client,
     ):
         yield client, tokens
 

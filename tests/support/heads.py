@@ -59,7 +59,7 @@ class RunningHead:
     def client(self, role: Role | None = None, **options: Any) -> httpx.Client:
         """A client with the token of this role, if any."""
         headers = {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
-        return httpx.Client(base_url=self.address.url, headers=headers, timeout=20, **options)
+        return httpx.Client(base_url=self.address.url, headers=headers, timeout=120, **options)
 
     def dashboard(self, role: Role | None = None) -> httpx.Client:
         """A client of its dashboard, with the token of this role, if any; it waits while this starts."""
