@@ -15,14 +15,19 @@ import alembic.util
 import psycopg
 import pytest
 import typer
+from alembic.script import ScriptDirectory
+from optuna.storages._rdb.storage import _VersionManager
 
 from mnist_tune.__main__ import main
 from mnist_tune.jobs.mnist import raw_files
+from mnist_tune.storage import schema
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
+from mnist_tune.storage.optuna_internals import ALEMBIC_FOLDER
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED, Answer, Command
 from tests.support.damaged_values import damaged_storage
 from tests.support.postgres_server import postgres_server
+from tests.support.schema_template import SchemaTemplate
 from tests.support.studies import new_study
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 
@@ -32,17 +37,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than cores, since tests also wait: for other processes, leases and disks."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def what_is_made_once() -> Iterator[None]:
     """Cache what a process of the product does once, but these tests would do for each command.
 
     It takes half the time of a short command: some twenty commands are built with all their options, and
-    Optuna's ten migrations are loaded as modules. (`env.py`, which runs them, is not cached.)
+    Optuna's ten migrations are loaded as modules. (`env.py`, which runs them, is not cached.) The tables of
+    each fresh SQLite file take a third of what is left.
     """
     load = alembic.util.load_python_file
     kept = functools.cache(load)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        patch.setattr(schema, "_create_schema", SchemaTemplate())
+        newest = functools.cache(lambda: ScriptDirectory(str(ALEMBIC_FOLDER)).get_current_head())
+        patch.setattr(_VersionManager, "get_head_version", lambda _: newest())
         patch.setattr(
             alembic.util,
             "load_python_file",
