@@ -7,10 +7,11 @@ From Python it takes three lines:
     >>> study  # shows itself in a notebook: progress, ranking, verdicts
 
 `study.status`, `.ranking` and `.best` are plain values; `.trials_dataframe()` and `.history_dataframe()` are
-tables for pandas; `.report(path)` and `.export(path)` write files. `create_study` stores a study without
-working on it, and `open_study` finds one that others work on. A job is a function with `@job`, which takes
-`Hyperparameters` and a `Trial`; studies/own_jobs.md shows one, and `try_job` runs one without a study. An
-error is a `MnistTuneError` of one line; its subclass `UserError` also says what to write instead.
+tables for pandas; `.report(path)` and `.export(path)` write files; `.extend` and `.enqueue` give it more to
+try. `create_study` stores a study without working on it, and `open_study` finds one that others work on. A
+job is a function with `@job`, which takes `Hyperparameters` and a `Trial`; studies/own_jobs.md shows one, and
+`try_job` runs one without a study. An error is a `MnistTuneError` of one line; its subclass `UserError` also
+says what to write instead.
 
 The wings, from top to bottom. Each imports only from those below it; tests/test_house.py checks that:
 
@@ -50,7 +51,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnist_tune.api.running import run
-    from mnist_tune.api.study import Study, create_study, open_study, study_names
+    from mnist_tune.api.studies import create_study, open_study, study_names
+    from mnist_tune.api.study import Study
     from mnist_tune.api.values import RankedConfiguration, StudyStatus
     from mnist_tune.errors import MnistTuneError, UserError
     from mnist_tune.jobs.description import Binomial, Normal, Reference
@@ -112,12 +114,12 @@ _LIES_IN = {
     "StudyStatus": "mnist_tune.api.values",
     "Trial": "mnist_tune.jobs.interface",
     "UserError": "mnist_tune.errors",
-    "create_study": "mnist_tune.api.study",
+    "create_study": "mnist_tune.api.studies",
     "job": "mnist_tune.jobs.interface",
-    "open_study": "mnist_tune.api.study",
+    "open_study": "mnist_tune.api.studies",
     "run": "mnist_tune.api.running",
     "shipped_specs": "mnist_tune.spec.shipped",
-    "study_names": "mnist_tune.api.study",
+    "study_names": "mnist_tune.api.studies",
     "try_job": "mnist_tune.jobs.trying",
 }
 """The module of each public name. It is imported at first use, since commands must not wait for others."""

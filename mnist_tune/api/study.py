@@ -1,25 +1,25 @@
-"""Studies from Python: create, open, run and look at them."""
+"""A study from Python: look at it, let it grow, take what it has found."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_tune.api.arguments import check_text, path_of
+from mnist_tune.api.arguments import check_count, growth, path_of
 from mnist_tune.api.error_lines import told_in_python
-from mnist_tune.api.storages import Storage, storage_at
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
+from mnist_tune.contract.study import new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.study_results import Results
 from mnist_tune.service.calls import StudiesForPeople, results_again
-from mnist_tune.spec.documents import dump, format_of, write
-from mnist_tune.spec.reading import Named, read_spec
+from mnist_tune.spec.documents import dump, format_of, validate, write
+from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.known_points import as_points
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.visible import visible
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ class Study:
     @property
     def spec(self) -> dict[str, Any]:
         """The tables of the study's spec with all defaults written out, as plain data."""
-        return self._spec.document()
+        return self._spec_now().document()
+
+    @property
+    def revisions(self) -> list[dict[str, Any]]:
+        """How the study has grown since it was made, oldest first: when, by which version, and by what."""
+        return self._spec_now().revisions
 
     @property
     def status(self) -> StudyStatus:
@@ -104,6 +109,50 @@ class Study:
             return history_dataframe(self._read())
 
     @told_in_python()
+    def extend(
+        self,
+        *,
+        n_trials: int | str | None = None,
+        add: Mapping[str, Any] | None = None,
+        seeds: int | str | None = None,
+        top: int | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Give the study more cells, also while workers are on it; returns what was added, as plain data.
+
+        n_trials: of a sampled search, how many trials in all, or "+50" for so many more.
+        add: of a grid, a value or a list of values by field. A field that is no axis yet becomes one; the
+            cells that are there count as having the value that they have had.
+        seeds: of a grid, how many seeds each configuration is to have, or "+2" for so many more.
+        top: only of so many configurations, the first of the ranking.
+        dry_run: change nothing, and only say what would be added.
+
+        Raises:
+            UserError: the search cannot grow in this way.
+        """
+        wanted = growth(n_trials, add, seeds)
+        if top is not None:
+            check_count("top", top)
+        return self._service.extend(self.name, wanted, new_token(), top, dry_run).as_json(self.name)
+
+    @told_in_python()
+    def enqueue(
+        self, points: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Give the study points that you know; returns what was added, as plain data.
+
+        points: one dict of values by field, or several. A point that is a cell already is not added again,
+            and is listed as known. In a sampled search a point is claimed first, and the sampler draws what
+            it leaves out.
+        dry_run: change nothing, and only say what would be added.
+
+        Raises:
+            UserError: the search cannot use a point.
+        """
+        wanted = validate(Growth, {"points": as_points(points)}, "enqueue")
+        return self._service.extend(self.name, wanted, new_token(), None, dry_run).as_json(self.name)
+
+    @told_in_python()
     def export(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
         """The best configuration as plain data, with its origin and how certain it is.
 
@@ -142,6 +191,10 @@ class Study:
         return file
 
     @told_in_python()
+    def _spec_now(self) -> Spec:
+        return self._service.spec(self.name)
+
+    @told_in_python()
     def _read(self) -> Results:
         return results_again(self._service, self.name)
 
@@ -161,57 +214,3 @@ class Study:
             return notebook_html(self._read())
         except MnistTuneError as error:
             return problem_html(self.name, str(error))
-
-
-@told_in_python()
-def create_study(
-    spec: Named, storage: Storage = None, *, name: str | None = None, reuse: str | None = None
-) -> Study:
-    """Store a study with all its cells, ready for workers; if the same study exists, open it.
-
-    spec: a TOML file's path, the name of a study that comes with mnist-tune ("quickstart"), or the tables of
-        such a file as a dict.
-    storage: a database URL, the address of a head of `mnist-tune serve` (with $MNIST_TUNE_TOKEN), the path
-        of an SQLite file, or None for what the commands use, which is $MNIST_TUNE_STORAGE, else
-        mnist-tune.db in the current folder.
-    name: another name than the spec's.
-    reuse: a study in this storage whose finished cells are taken over.
-
-    Raises:
-        UserError: what is wrong with the spec or the storage, or that another study has this name.
-    """
-    for argument, text in (("name", name), ("reuse", reuse)):
-        if text is not None:
-            check_text(argument, text)
-    wanted = read_spec(spec, name)
-    service = storage_at(storage).service(create=reuse is None)
-    created = service.create(wanted.spec, wanted.remarks, reuse)
-    for note in created.notes:
-        warn_at_caller(visible(note))
-    return Study(service, created.spec)
-
-
-@told_in_python()
-def open_study(name: str, storage: Storage = None) -> Study:
-    """Open the study with this name, wherever and by whomever it was made. Changes nothing.
-
-    storage: as for `create_study`.
-
-    Raises:
-        UserError: there is no such study, or no such storage.
-    """
-    check_text("name", name)
-    service = storage_at(storage).service()
-    return Study(service, service.spec(name))
-
-
-@told_in_python()
-def study_names(storage: Storage = None) -> list[str]:
-    """The names of the studies in a storage, oldest first.
-
-    storage: as for `create_study`.
-
-    Raises:
-        UserError: there is no such storage.
-    """
-    return storage_at(storage).service().study_names()

@@ -17,8 +17,10 @@ from mnist_tune.cli import (
     data,
     describe,
     doctor,
+    enqueue,
     evaluate,
     export,
+    extend,
     init,
     launch,
     logs,
@@ -93,6 +95,10 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "drain": control.drain,
         "retry": control.retry,
         "set": control.set_,
+    },
+    "Give it more to try": {
+        "extend": extend.extend,
+        "enqueue": enqueue.enqueue,
     },
     "Use what it found": {
         "export": export.export,

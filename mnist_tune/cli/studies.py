@@ -35,12 +35,16 @@ def create_study(
             show_default=False,
         ),
     ] = None,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Give a study that is there what it lacks of the spec.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Store a study with all its cells, ready for workers.
 
-    The same spec again changes nothing; another spec under the same name is refused. With --reuse more seeds
-    or another value of an axis cost only what is new.
+    The same spec again changes nothing. A spec with more values, trials or points is refused with what it
+    would add, and --extend adds it. Another spec under the same name is refused. With --reuse a study of
+    another name costs only what is new.
 
     Example: mnist-tune create-study studies/seed-grid.toml
     """
@@ -48,7 +52,7 @@ def create_study(
 
     loaded = options.spec(spec, name)
     service = storages.service(storage, create=reuse is None)
-    created = service.create(loaded.spec, loaded.remarks, reuse)
+    created = service.create(loaded.spec, loaded.remarks, reuse, extend)
     study, n_cells = created.spec.study.name, created.spec.n_cells
     options.say_notes(created.notes)
     if as_json:
@@ -57,6 +61,7 @@ def create_study(
             "cells": n_cells,
             "reused": created.n_reused,
             "created": created.is_new,
+            "added": None if created.added is None else created.added.model_dump(mode="json"),
             "storage": service.where,
             "notes": created.notes,
         }
@@ -66,6 +71,9 @@ def create_study(
         options.say(f"created study '{study}' with {counted(n_cells, 'cell')}{done} in {service.where}")
         same = " and the same --storage" if storage else ""
         options.say(f"start workers with: mnist-tune worker {study}{loaded.worker_options}{same}")
+    elif created.added is not None:
+        what = f"{created.added.told}: it has {counted(n_cells, 'cell')} now"
+        options.say(f"gave study '{study}' in {service.where} {what}")
     else:
         more = "; nothing was taken over" if reuse else ""
         options.say(f"study '{study}' is in {service.where} already, with the same spec{more}")

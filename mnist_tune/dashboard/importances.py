@@ -64,7 +64,7 @@ class OneMeasure(Plugin):
     def _measured(self, study_id: int) -> list[dict[str, Any]]:
         study = open_study(self._storage.guarded, self._storage.get_study_name_from_id(study_id))
         results = read_results(study)
-        axes = distributions(study.spec)
+        axes = distributions(results.spec)
         return [
             {"name": name, "importance": share, "distribution": type(axes[name]).__name__}
             for name, share in importances(results, stand_in(results)).shares.items()

@@ -21,7 +21,7 @@ from mnist_tune.queue.trial_rows import delete_study_rows
 from mnist_tune.records.columns import raw
 from mnist_tune.records.trained import FINISHED, TrainedTrials, trained_in
 from mnist_tune.storage.guarded import STORAGE_ERRORS, GuardedStorage
-from mnist_tune.storage.keys import CELL, UID
+from mnist_tune.storage.keys import CELL, SPEC, UID
 from mnist_tune.storage.optuna_internals import (
     CachedStorage,
     FrozenStudy,
@@ -59,7 +59,7 @@ class SnapshotStorage(CachedStorage):
 
     def get_all_studies(self) -> list[FrozenStudy]:
         found = self._readable_studies()
-        now = {study_id_of(study): study.user_attrs.get(UID, study.study_name) for study in found}
+        now = {study_id_of(study): _identity(study) for study in found}
         replaced = [
             study_id for study_id, identity in self._identities.items() if now.get(study_id) != identity
         ]
@@ -155,6 +155,17 @@ class SnapshotStorage(CachedStorage):
                 self._trained.pop(study_id, None)
                 self._next_reading.pop(study_id, None)
         self.on_replaced()
+
+
+def _identity(study: FrozenStudy) -> str:
+    """What tells a study from others of its name or id, and from itself before it grew.
+
+    Growing changes what trials that have ended tell of the search.
+    """
+    spec = study.user_attrs.get(SPEC)
+    search = spec.get("search") if isinstance(spec, dict) else None
+    revisions = search.get("revisions") if isinstance(search, dict) else None
+    return f"{study.user_attrs.get(UID, study.study_name)} {revisions}"
 
 
 def _as_shown(trials: Collection[FrozenTrial], trained: TrainedTrials) -> Iterable[FrozenTrial]:

@@ -1,16 +1,15 @@
-"""A study's spec with its present settings, which people may change while the study runs."""
+"""A study's spec as it is now: people may change its settings, and let it grow, while it runs."""
 
 from __future__ import annotations
 
 from sqlalchemy import orm
 
-from mnist_tune.errors import Damaged
-from mnist_tune.records.stored_spec import spec_text, stored_spec
+from mnist_tune.records.stored_spec import brought_up_to_date, spec_text
 from mnist_tune.spec.study_spec import Spec
 
 
 class CurrentSpec:
-    """The spec that a worker opened, with the [retry] and [limits] that are stored now."""
+    """The spec that a worker opened, with the search and the [retry] and [limits] that are stored now."""
 
     def __init__(self, study_id: int, spec: Spec) -> None:
         self.spec = spec
@@ -23,9 +22,5 @@ class CurrentSpec:
         text = session.execute(self._statement).scalar()
         if text is not None and text != self._text:
             self._text = text
-            try:
-                now = stored_spec(text)
-            except Damaged:
-                return self.spec
-            self.spec = self.spec.model_copy(update={"retry": now.retry, "limits": now.limits})
+            self.spec = brought_up_to_date(self.spec, text)
         return self.spec

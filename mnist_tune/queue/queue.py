@@ -57,6 +57,11 @@ class Queue:
         self._claim_first = claim_first(study_id, ~held_up)
         self._claimed_before = claimed_before(study_id)
 
+    @property
+    def spec(self) -> Spec:
+        """The study's spec as it was at the last claim."""
+        return self._now.spec
+
     def claim(self, worker: str, token: str | None = None) -> Claim | None:
         """Claim the next waiting cell for the worker with this name; None if no cell can be claimed.
 

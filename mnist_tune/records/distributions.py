@@ -15,8 +15,9 @@ from optuna.distributions import (
 from optuna.samplers import GridSampler
 from optuna.trial import Trial
 
+from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
-from mnist_tune.spec.search_space import Interval
+from mnist_tune.spec.revisions import Grid, Point, key_of_point
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
 from mnist_tune.storage.optuna_internals import grid_points
@@ -49,28 +50,48 @@ class Waiting(NamedTuple):
 
 
 def waiting_cells(spec: Spec) -> list[Waiting]:
-    """Every cell of the study as a WAITING trial, in the order of Optuna's own grid ids.
+    """Every cell of the study as a WAITING trial, in an order that growing does not change.
 
     A grid cell carries what stock `GridSampler` writes (`grid_id`, `search_space`), its parameters, and
-    `fixed_params`, from which dashboards show the queue. Cells of a sampled search have no parameters yet.
+    `fixed_params`, from which dashboards show the queue. A point beside the grid has no `grid_id`, so that
+    stock Optuna does not count it. Cells of a sampled search have no parameters yet, but for the points with
+    which the study was made.
     """
-    if spec.search.grid is None:
-        return [Waiting({}, {}, {CELL: cell, "fixed_params": {}}) for cell in range(spec.n_cells)]
     axes = distributions(spec)
-    grid = GridSampler(spec.search.grid)
+    if spec.search.grid is None:
+        known = [ticket(axes, cell, point) for cell, point in enumerate(spec.search.first_points)]
+        return [*known, *(ticket(axes, cell, {}) for cell in range(len(known), spec.n_cells))]
+    in_order = _in_order(spec.search.grid)
+    grid_ids = {key_of_point(point): grid_id for grid_id, point in enumerate(in_order)}
     # Optuna compares a stored search_space with its own, which is sorted by name.
     search_space = dict(sorted(spec.search.grid.items()))
     cells = []
-    for grid_id, at in enumerate(grid_points(grid)):
-        parameters = {name: at[name] for name in axes}
-        attributes = {
-            CELL: grid_id,
-            "grid_id": grid_id,
-            "search_space": search_space,
-            "fixed_params": parameters,
-        }
+    for cell, point in enumerate(_points(spec) if spec.search.is_grown else in_order):
+        parameters = {name: point[name] for name in axes}
+        attributes: dict[str, Any] = {CELL: cell, "fixed_params": parameters}
+        if (grid_id := grid_ids.get(key_of_point(point))) is not None:
+            attributes |= {"grid_id": grid_id, "search_space": search_space}
         cells.append(Waiting(parameters, axes, attributes))
     return cells
+
+
+def ticket(axes: Mapping[str, BaseDistribution], cell: int, point: Point) -> Waiting:
+    """A cell of a sampled search, with the values that are known of it before it is claimed."""
+    return Waiting(point, {name: axes[name] for name in point}, {CELL: cell, "fixed_params": point})
+
+
+def _in_order(grid: Grid) -> list[Point]:
+    """The combinations of a grid in the order of Optuna's own grid ids."""
+    return grid_points(GridSampler(grid))
+
+
+def _points(spec: Spec) -> list[Point]:
+    """The parameters of each cell of a grid: each stage appends those that were not there before."""
+    found: dict[Any, Point] = {}
+    for stage in spec.search.stages:
+        for point in (*stage.points, *_in_order(stage.grid)):
+            found.setdefault(key_of_point(point), point)
+    return list(found.values())
 
 
 def _distribution(axis: list[Value] | Interval, *, is_integer: bool) -> BaseDistribution:

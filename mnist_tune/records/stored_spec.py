@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy import orm
+from sqlalchemy.engine import Connection
 
+from mnist_tune.errors import Damaged
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
@@ -22,3 +25,24 @@ def spec_text(study_id: int) -> sqlalchemy.Select[Any]:
 def stored_spec(text: Text) -> Spec:
     """The spec in a stored JSON text. Raises Damaged."""
     return as_stored_spec(load(text))
+
+
+def brought_up_to_date(known: Spec, text: Text) -> Spec:
+    """A spec that was read before, with what people may change meanwhile, from the text as it is stored now.
+
+    These are [retry], [limits] and all that makes a search grow. A damaged text changes nothing.
+    """
+    try:
+        now = stored_spec(text)
+    except Damaged:
+        return known
+    changed: dict[str, Any] = {"retry": now.retry, "limits": now.limits}
+    if now.description == known.description:
+        changed |= {"search": now.search, "training": now.training}
+    return known.model_copy(update=changed)
+
+
+def spec_now(rows: orm.Session | Connection, study_id: int, known: Spec) -> Spec:
+    """The spec of a study as it is in the caller's transaction; see `brought_up_to_date`."""
+    text = rows.execute(spec_text(study_id)).scalar()
+    return known if text is None else brought_up_to_date(known, text)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.revisions import is_in
+from mnist_tune.spec.study_spec import Spec
 
 SEED = "seed"
 """The axis whose values make replicates of a configuration."""
@@ -123,9 +125,35 @@ def by_configuration(attempts: Sequence[TrialResult]) -> list[list[TrialResult]]
 
 def searched_fields(attempt: TrialResult) -> dict[str, Any]:
     """The configuration of a trial: its parameters without the seed."""
-    return {name: value for name, value in attempt.parameters.items() if name != SEED}
+    return without_seed(attempt.parameters)
 
 
 def key_of(parameters: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """A hashable key for a configuration: equal for equal configurations."""
     return tuple(sorted(parameters.items()))
+
+
+def n_seeds(spec: Spec) -> Callable[[dict[str, Any]], int]:
+    """How many seeds a configuration is to have to be compared, as a function of its parameters.
+
+    A combination of the grid needs those of the grid. Those that it is given beside them only tell more of
+    it: while they run, it keeps its place.
+    """
+    grid = spec.search.grid
+    if grid is None:
+        return lambda _: 1
+    of_grid = {name: values for name, values in grid.items() if name != SEED}
+    beside = Counter(
+        key_of(without_seed(point)) for point in spec.search.enqueue or () if not is_in(grid, point)
+    )
+    seeds = len(grid.get(SEED, (None,)))
+
+    def of(parameters: dict[str, Any]) -> int:
+        return seeds if is_in(of_grid, parameters) else max(1, beside[key_of(parameters)])
+
+    return of
+
+
+def without_seed(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a point of the search."""
+    return {name: value for name, value in point.items() if name != SEED}

@@ -126,6 +126,8 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         "exported_by": f"mnist-tune {__version__}",
         "environment": first.environment,
     }
+    if results.spec.revisions:
+        origin["revisions"] = results.spec.revisions
     data = results.spec.data.model_dump(exclude_none=True)
     known = {name: value for name, value in fields.items() if value is not None}
     return configuration_class(results.job).model_validate(

@@ -21,7 +21,7 @@ the truly best one is left out less often than 5 % nevertheless, also among many
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -94,17 +94,23 @@ class Place:
 
 
 def rank(
-    finished: Sequence[TrialResult], default_seed: int, measure: Measure, n_seeds: int = 1
+    finished: Sequence[TrialResult],
+    default_seed: int,
+    measure: Measure,
+    n_seeds: int | Callable[[dict[str, Any]], int] = 1,
 ) -> list[Place]:
     """Rank the configurations of finished attempts: those with all their seeds first, then by mean.
 
     Of equals, the earlier comes first. Configurations with a pruned seed have no place. `default_seed` is the
-    seed of attempts whose search has no axis of seeds; `n_seeds` is how many seeds each is to have.
+    seed of attempts whose search has no axis of seeds; `n_seeds` is how many seeds each is to have, or says
+    so of its parameters.
     """
     unranked = {key_of(one.parameters) for one in ended_early(finished, default_seed, measure.sign)}
     ranked = []
     for group in by_configuration([attempt for attempt in finished if attempt.state == State.COMPLETE]):
-        candidate = Candidate(searched_fields(group[0]), {}, n_seeds)
+        parameters = searched_fields(group[0])
+        wanted = n_seeds if isinstance(n_seeds, int) else n_seeds(parameters)
+        candidate = Candidate(parameters, {}, wanted)
         for attempt in group:
             candidate.attempts.setdefault(attempt.parameters.get(SEED, default_seed), attempt)
         if key_of(candidate.parameters) not in unranked:

@@ -48,7 +48,8 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         is_there = session.execute(select(studies.c.study_id).where(studies.c.study_id == study.study_id))
         if is_there.first() is None:
             raise UserError(f"study '{study.name}' has been deleted meanwhile")
-        stored = read_trials(session, study.study_id, study.spec, with_logs=with_logs)
+        spec = study.spec_in(session)
+        stored = read_trials(session, study.study_id, spec, with_logs=with_logs)
     tries: Counter[int] = Counter()
     attempts = []
     for trial in stored.trials:
@@ -56,16 +57,16 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         age = silent.get(trial.trial_id, 0.0)
         if isinstance(age, Damaged):
             trial = replace(trial, problems=(*trial.problems, f"its heartbeat {age}"))
-        stale = isinstance(age, float) and age > study.spec.lease.grace_period
-        attempts.append(_trial_result(trial, tries[trial.cell], stale, study.spec.description.objective))
-    registry = read_registry(storage, study.study_id, study.spec.lease.grace_period)
+        stale = isinstance(age, float) and age > spec.lease.grace_period
+        attempts.append(_trial_result(trial, tries[trial.cell], stale, spec.description.objective))
+    registry = read_registry(storage, study.study_id, spec.lease.grace_period)
     lost = [*stored.lost, *registry.lost]
     control = Control.RUNNING
     try:
         control = stored_control(storage, study.study_id)
     except Damaged as problem:
         lost.append(f"the study's control {problem}; workers take it for '{control}'")
-    return Results(study.spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
+    return Results(spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
 
 
 def _trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) -> TrialResult:

@@ -12,7 +12,7 @@ from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metric import words
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
-from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early
+from mnist_tune.results.candidates import Candidate, EndedEarly, ended_early, n_seeds
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import Place, Verdict, rank
 from mnist_tune.results.significance import Measure, measure_of
@@ -100,8 +100,7 @@ class Results:
     @cached_property
     def ranking(self) -> list[Place]:
         """The configurations of the completed cells, ordered by their mean objective over seeds."""
-        axis = self.spec.search.grid and self.spec.search.grid.get(SEED)
-        return rank(self.finished, self.spec.training.seed, self.measure, len(axis) if axis else 1)
+        return rank(self.finished, self.spec.training.seed, self.measure, n_seeds(self.spec))
 
     @cached_property
     def ended_early(self) -> list[EndedEarly]:
@@ -226,6 +225,7 @@ class Results:
             "evidence": self.evidence,
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json(self.job.rate) for worker in self.workers],
+            "revisions": self.spec.revisions,
             "settings": {table: getattr(self.spec, table).model_dump() for table in SETTINGS},
             "warnings": self.warnings,
             "problems": self.problems,

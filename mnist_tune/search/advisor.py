@@ -26,8 +26,8 @@ class Guide:
     def __init__(self, study: Study, storage: GuardedStorage, study_id: int, spec: Spec) -> None:
         """`study` is Optuna's object with the spec's pruner; no other object may use it."""
         self._spec = spec
-        self._seen = LearntFrom(storage, study_id)
         self._axes = distributions(spec)
+        self._seen = LearntFrom(storage, study_id)
         self._study = study
         use_storage(study, self._seen)
         self._judge = Judge(self._study, self._seen)
@@ -36,6 +36,11 @@ class Guide:
     def prunes(self) -> bool:
         """Whether the study has a pruner, which may end trials early."""
         return self._spec.pruner is not None
+
+    def take_up(self, spec: Spec) -> None:
+        """Go by the study's spec as it is now: the search may have grown."""
+        if spec is not self._spec:
+            self._spec, self._axes = spec, distributions(spec)
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
         """A claimed trial's parameters by name; missing ones are drawn by the study's sampler.

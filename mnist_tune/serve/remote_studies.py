@@ -12,7 +12,8 @@ from mnist_tune.contract.wire import wire_adapter
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.serve.client import Head
 from mnist_tune.service import wire
-from mnist_tune.service.calls import Created, Deletion, Missing, Overview, Retried
+from mnist_tune.service.calls import Created, Deletion, Extended, Missing, Overview, Retried
+from mnist_tune.spec.growth import Growth
 from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:
@@ -40,8 +41,17 @@ class RemoteStudies:
     def overview(self) -> list[Overview]:
         return self._call("overview")  # type: ignore[no-any-return]
 
-    def create(self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
-        return self._call("create", spec=spec, remarks=remarks, reuse=reuse)  # type: ignore[no-any-return]
+    def create(
+        self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None, extend: bool = False
+    ) -> Created:
+        wanted = {"spec": spec, "remarks": remarks, "reuse": reuse}
+        return self._call("create", **wanted, extend=extend)  # type: ignore[no-any-return]
+
+    def extend(
+        self, name: str, wanted: Growth, revision: str, top: int | None = None, dry_run: bool = False
+    ) -> Extended:
+        grows = {"wanted": wanted, "revision": revision, "top": top, "dry_run": dry_run}
+        return self._call("extend", name=name, **grows)  # type: ignore[no-any-return]
 
     def find(self, name: str) -> None:
         self._call("find", name=name)

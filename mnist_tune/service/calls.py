@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
+from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.revisions import Revision
 from mnist_tune.spec.stored import StoredSpec
 
 if TYPE_CHECKING:  # these load Optuna, which a caller elsewhere need not wait for
@@ -50,6 +52,25 @@ class Created:
     """How many cells of a new study have taken over results of another study."""
     notes: list[str]
     """For the spec's author: settings without effect, and settings that the study keeps."""
+    added: Revision | None = None
+    """What a study that was there was given in addition, since the spec has more."""
+
+
+@dataclass(frozen=True)
+class Extended:
+    """What a study was given in addition, or would be."""
+
+    spec: StoredSpec
+    """The study's spec with it."""
+    added: Revision | None
+    """None: all that was wanted is there."""
+    known: list[dict[str, Any]]
+    """The points that were cells already."""
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        """What the study of this name was given, as plain data for JSON."""
+        added = None if self.added is None else self.added.model_dump(mode="json")
+        return {"study": name, "added": added, "known": self.known, "cells": self.spec.n_cells}
 
 
 @dataclass(frozen=True)
@@ -100,12 +121,29 @@ class StudiesForPeople(Protocol):
     def overview(self) -> list[Overview]:
         """All studies, oldest first; one that cannot be read hides none of the others."""
 
-    def create(self, spec: StoredSpec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
+    def create(
+        self,
+        spec: StoredSpec,
+        remarks: Sequence[str] = (),
+        reuse: str | None = None,
+        extend: bool = False,
+    ) -> Created:
         """Make a study of this spec with all its cells, unless it is there.
 
         `remarks` are the job's about the spec: they stand among the notes. A new study takes over the
-        results that the study `reuse` has for its cells. Raises UserError if another study has this name, or
-        if `reuse` has no result that can be taken over.
+        results that the study `reuse` has for its cells. With `extend`, a study that has less than the spec
+        is given what it lacks. Raises UserError if another study has this name, or if `reuse` has no result
+        that can be taken over.
+        """
+
+    def extend(
+        self, name: str, wanted: Growth, revision: str, top: int | None = None, dry_run: bool = False
+    ) -> Extended:
+        """Give a study more cells; with `dry_run` only say which.
+
+        `revision` is an id, of 32 hexadecimal digits, that the caller has made: a second call with it adds
+        nothing. With `top`, only so many configurations, the best ones, are given the seeds. Raises
+        UserError if the search cannot grow in this way.
         """
 
     def find(self, name: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
 from mnist_tune.contract.study import Control, StorageAway, StorageFailed
 from mnist_tune.errors import FileElsewhere, FileUnavailable, MnistTuneError
-from mnist_tune.service.calls import Created, Deletion, Missing, Overview, Retried
+from mnist_tune.service.calls import Created, Deletion, Extended, Missing, Overview, Retried
+from mnist_tune.spec.growth import Growth
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import GuardedStorage
@@ -70,12 +71,30 @@ class DirectStudies:
         return overview(self._storage)
 
     @_told_to_people
-    def create(self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None) -> Created:
+    def create(
+        self, spec: Spec, remarks: Sequence[str] = (), reuse: str | None = None, extend: bool = False
+    ) -> Created:
         from mnist_tune.spec.reading import GivenSpec
         from mnist_tune.study.creation import find_or_create
 
-        made = find_or_create(self._storage, GivenSpec(spec, list(remarks)), reuse)
-        return Created(made.study.spec, made.is_new, made.n_reused, made.notes)
+        made = find_or_create(self._storage, GivenSpec(spec, list(remarks)), reuse, extend=extend)
+        return Created(made.study.spec, made.is_new, made.n_reused, made.notes, made.added)
+
+    @_told_to_people
+    def extend(
+        self, name: str, wanted: Growth, revision: str, top: int | None = None, dry_run: bool = False
+    ) -> Extended:
+        from mnist_tune.study.extend import extend_study
+
+        study = self._open(name)
+        if top is not None and wanted.seeds is not None:
+            from mnist_tune.results.reading import read_results
+            from mnist_tune.results.replicates import more_seeds
+
+            best = more_seeds(read_results(study), wanted.seeds, top)
+            wanted = wanted.model_copy(update={"seeds": None, "points": [*wanted.points, *best]})
+        extension = extend_study(study, wanted, revision, dry_run=dry_run)
+        return Extended(extension.spec, extension.revision, extension.known)
 
     @_told_to_people
     def find(self, name: str) -> None:

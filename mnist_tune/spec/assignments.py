@@ -48,7 +48,7 @@ def _assigned(
         if name in values:
             raise UserError(f"{option} {name}: is given twice; leave one out")
         try:
-            values[name] = fields[name].check(_read(fields[name], text))
+            values[name] = fields[name].check(read_as(fields[name], text))
         except ValidationError as error:
             raise UserError(f"{option} {name}: {complaint(error.errors()[0])}") from None
     for name, field in fields.items():
@@ -57,7 +57,7 @@ def _assigned(
     return {**table, **values}
 
 
-def _read(field: JobField, text: str) -> Any:
+def read_as(field: JobField, text: str) -> Any:
     """A text as a value of the field's type; one that is none stays a text, which the field refuses."""
     if field.choices is not None:
         return next((choice for choice in field.choices if _means(text, choice)), text)

@@ -10,8 +10,8 @@ from typing import Any
 from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
 
 from mnist_tune.jobs.metric import PERCENT
+from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
-from mnist_tune.spec.search_space import Interval
 from mnist_tune.spec.study_spec import Spec
 
 LEARNING: dict[str, type[Any]] = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler}

@@ -117,6 +117,12 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     reference = validate(job_table(table), table, f"{source}: job")
     if reference.description is not None:
         raise UserError(f"{source}: job.description: is made when a study is created; remove it")
+    if (
+        isinstance(content, dict)
+        and isinstance(search := content.get("search"), dict)
+        and "revisions" in search
+    ):
+        raise UserError(f"{source}: search.revisions: are written when a study is extended; remove them")
     check_modules(reference.preload, folder, source)
     at_hand: JobFile | CommandConsent | None = None
     named: str | JobFile | PermittedCommand = reference.label

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, ClassVar, Self
@@ -83,10 +82,7 @@ class Spec(Section):
     @property
     def n_cells(self) -> int:
         """How many cells the study has; each must end exactly once."""
-        if self.search.grid is not None:
-            return math.prod(len(values) for values in self.search.grid.values())
-        assert self.search.n_trials is not None
-        return self.search.n_trials
+        return self.search.n_cells
 
     def named(self, name: str | None) -> Spec:
         """This spec under another study name; None keeps its name."""
@@ -97,10 +93,10 @@ class Spec(Section):
 
     def document(self) -> dict[str, Any]:
         """This spec with its defaults written out, as plain data that reads back as the same spec."""
-        # A searched field has no value of its own in [training].
-        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": True}
+        # A searched field has no value of its own in [training], and revisions are no author's.
+        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": True, "search": {"revisions"}}
         if self.search.grid is not None:
-            exclude["search"] = {"seed"}  # a grid has no seed
+            exclude["search"].add("seed")  # a grid has no seed
         if not self.description.options:
             exclude["data"] = True
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
@@ -110,7 +106,18 @@ class Spec(Section):
 
     def stored(self) -> dict[str, Any]:
         """This spec as it is stored: with the job's description, so that no reader needs the job's code."""
-        return self.document() | {"job": self.job.document() | {"description": self.description.stored()}}
+        tables = self.document() | {"job": self.job.document() | {"description": self.description.stored()}}
+        if self.search.revisions:
+            tables["search"]["revisions"] = self.revisions
+        return tables
+
+    @property
+    def revisions(self) -> list[dict[str, Any]]:
+        """How the study has grown since it was made, oldest first, as plain data."""
+        return [
+            revision.model_dump(mode="json", exclude_defaults=True)
+            for revision in self.search.revisions or ()
+        ]
 
     def configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """The hyperparameters of the cell with these parameters, without those that nobody has set."""

@@ -1,5 +1,8 @@
 """The names of our data in the attributes of Optuna's studies and trials."""
 
+MOST_BYTES = 65_535
+"""The most bytes of an attribute: the size of MySQL's text columns, the smallest of Optuna's databases."""
+
 SPEC = "mnist_tune:spec"
 """Study, user: the whole spec. With it a worker needs only the storage and the study's name."""
 VERSION = "mnist_tune:version"

@@ -79,27 +79,29 @@ def copy_study(
         UserError: the target cannot be used or has a study of that name, or `name` is not allowed.
         MnistTuneError: the study was deleted meanwhile, or a file or a value of it cannot be copied.
     """
-    spec = study.spec.named(name)
+    copied_as = study.spec.named(name).study.name
     source, target = source or Folders.of(study.storage.engine.url), target or Folders.of(url)
     storage = open_storage(url, create=True)
     with storage.transaction() as session:
-        _refuse_second(session, url, spec.study.name)  # before files are copied in vain
+        _refuse_second(session, url, copied_as)  # before files are copied in vain
     with study.storage.engine.connect() as original, copied_files(secrets.token_hex(16)) as files:
         snapshot(original)
+        now = study.spec_in(original)
+        spec = now.named(name)
         files.take(study, original, source, target)
         with storage.transaction() as copy:
             lock(copy.connection())
-            _refuse_second(copy, url, spec.study.name)
+            _refuse_second(copy, url, copied_as)
             with _values_of(study):
-                ids = _copy_rows(original, copy, study.study_id, spec.study.name, files)
+                ids = _copy_rows(original, copy, study.study_id, copied_as, files)
             if study.study_id not in ids["study_id"]:
                 raise MnistTuneError(f"study '{study.name}' was deleted before it could be copied")
             study_id = ids["study_id"][study.study_id]
-            renamed = {} if spec == study.spec else {SPEC: spec.stored()}
+            renamed = {} if spec == now else {SPEC: spec.stored()}
             _make_its_own(copy, study_id, {UID: files.uid, **renamed})
             with _values_of(study):
                 put_back = _put_back_running(copy, study_id, spec)
-    return Copied(spec.study.name, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
+    return Copied(copied_as, len(ids["trial_id"]), put_back, len(files.made), len(files.missing))
 
 
 @contextmanager

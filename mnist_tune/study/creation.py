@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
+from mnist_tune.spec.growth import widening
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.reading import GivenSpec
-from mnist_tune.spec.study_spec import differences
+from mnist_tune.spec.revisions import Revision
+from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.guarded import GuardedStorage
+from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import create_study_reusing
-from mnist_tune.study.store import create_study, open_study
+from mnist_tune.study.store import create_study, open_study, study_names
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,23 @@ class Creation:
     """How many cells of a new study have taken over results of another study."""
     notes: list[str]
     """Settings of the spec without effect, and settings that the study keeps though the spec differs."""
+    added: Revision | None = None
+    """What a study that was there was given in addition."""
 
 
-def find_or_create(storage: GuardedStorage, given: GivenSpec, reuse: str | None = None) -> Creation:
+def find_or_create(
+    storage: GuardedStorage, given: GivenSpec, reuse: str | None = None, *, extend: bool = False
+) -> Creation:
     """The study of this spec; it is made with all its cells unless it exists.
 
-    A new study takes over the results that the study `reuse` has for its cells.
+    A new study takes over the results that the study `reuse` has for its cells. With `extend`, a study that
+    has less than the spec is given what it lacks.
 
     Raises:
         UserError: another study has this name, or `reuse` has no result that can be taken over.
     """
     spec = given.spec
+    added = _extended(storage, spec) if extend else None
     if reuse is None:
         is_new, n_reused = create_study(storage, spec), 0
     else:
@@ -43,4 +53,15 @@ def find_or_create(storage: GuardedStorage, given: GivenSpec, reuse: str | None 
     notes = [*idle_settings(spec), *given.remarks]
     if kept := differences(study.spec, spec, in_settings=True):
         notes.append(f"the study keeps its own settings: {'; '.join(kept)}; change them with mnist-tune set")
-    return Creation(study, is_new, n_reused, notes)
+    return Creation(study, is_new, n_reused, notes, added)
+
+
+def _extended(storage: GuardedStorage, spec: Spec) -> Revision | None:
+    """Give the study of this name what it lacks of the spec, if it differs in nothing else; what that was."""
+    if spec.study.name not in study_names(storage):
+        return None
+    study = open_study(storage, spec.study.name)
+    wanted = widening(study.spec, spec)
+    if wanted is None:  # which is then refused, or the study is the same
+        return None
+    return extend_study(study, wanted, secrets.token_hex(16), of_file=True).revision

@@ -121,9 +121,12 @@ class DirectStudy:
     @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:
         self._study.storage.claims[claim.trial_id] = claim.token  # Optuna's samplers write what they draw
-        if self.spec.search.grid is None:  # an earlier call may have drawn them, whose answer was lost
+        spec, guide = self._queue.spec, self._guide()
+        # An earlier call may have drawn some, whose answer was lost; or the study has got an axis meanwhile.
+        if not spec.search.axes.keys() <= claim.parameters.keys():
             claim = replace(claim, parameters=self._queue.parameters(claim))
-        return self._guide().parameters(claim)
+        guide.take_up(spec)
+        return guide.parameters(claim)
 
     @told_to_workers
     def renew(self, claim: Claim) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 
 import optuna
 from optuna.study import Study
+from sqlalchemy import orm
+from sqlalchemy.engine import Connection
 
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.files import stored_names
 from mnist_tune.queue.cells import checkpoints_in_use
 from mnist_tune.queue.queue import Queue
+from mnist_tune.records.stored_spec import spec_now
 from mnist_tune.search.advisor import Guide
 from mnist_tune.search.pruners import pruner
 from mnist_tune.search.samplers import sampler
@@ -42,6 +45,10 @@ class OpenStudy:
             MnistTuneError: what is stored is no uid.
         """
         return _checked_uid(self.name, self.stored_uid)
+
+    def spec_in(self, rows: orm.Session | Connection) -> Spec:
+        """The spec as it is in the caller's transaction: the study may have grown since it was opened."""
+        return spec_now(rows, self.study_id, self.spec)
 
     def with_lease(self, lease: LeaseSettings) -> OpenStudy:
         """The study with another lease, which was set after it was opened."""

@@ -45,13 +45,14 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
         )
     # Pruned trials are left out: they ended because of the other trials of their own study.
     with old.storage.transaction() as session:
-        stored = read_trials(session, old.study_id, old.spec)
+        old_spec = old.spec_in(session)
+        stored = read_trials(session, old.study_id, old_spec)
     complete = [trial for trial in stored.trials if trial.state is TrialState.COMPLETE]
     trained: dict[str, StoredTrial] = {}
-    for trial in complete if _trains_alike(old.spec, spec) else []:
+    for trial in complete if _trains_alike(old_spec, spec) else []:
         # A trial with damage is run anew; its damage would be copied too.
         if trial.is_trained and not trial.problems:
-            config = old.spec.configuration(trial.parameters)
+            config = old_spec.configuration(trial.parameters)
             trained.setdefault(_key(config), trial)
             # "auto" may take over the precision that it stood for, but not the other way round.
             ran_in = trial.attributes.get(ENVIRONMENT, {}).get("precision")
@@ -60,7 +61,7 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
     points = (_key(spec.configuration(dict(cell.params))) for cell in waiting_cells(spec))
     found = {cell: trained[config] for cell, config in enumerate(points) if config in trained}
     if not found:
-        why = _differing(old.spec, spec) if complete else "none of its cells has finished"
+        why = _differing(old_spec, spec) if complete else "none of its cells has finished"
         raise UserError(f"--reuse {old.name}: has no finished cell of this study; {why}")
     return {
         cell: Finished(old.name, trial.number, trial.trial_id, trial.attributes[CLAIM])

@@ -17,6 +17,7 @@ from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.documents import did_you_mean
+from mnist_tune.spec.growth import Growth, grown, in_one_order, widening
 from mnist_tune.spec.study_spec import Spec, differences
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage
@@ -51,10 +52,15 @@ def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Fin
             return True
     if stored.spec is None:
         raise UserError(f"{_foreign(spec.study.name)}; give this one another name with --name")
-    if differing := differences(stored.spec, spec):
+    if differences(in_one_order(stored.spec), in_one_order(spec)):
+        if (wanted := widening(stored.spec, spec)) is not None:
+            raise UserError(
+                f"study '{spec.study.name}' exists with fewer cells: {_lacking(stored.spec, wanted)}"
+            )
+        since = ", and has grown since it was made" if stored.spec.search.revisions else ""
         raise UserError(
-            f"study '{spec.study.name}' exists with another spec: {'; '.join(differing)}; "
-            "give this one another name with --name"
+            f"study '{spec.study.name}' exists with another spec{since}: "
+            f"{'; '.join(differences(stored.spec, spec))}; give this one another name with --name"
         )
     return False
 
@@ -168,6 +174,13 @@ def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finis
     trial_ids = insert_waiting(session, study_id, waiting_cells(spec))
     for cell, source in finished.items():
         take_over(session, trial_ids[cell], source)
+
+
+def _lacking(stored: Spec, wanted: Growth) -> str:
+    """What a wider spec would add to a study, and how to have it added."""
+    revision = grown(stored, wanted).revision
+    what = "nothing" if revision is None else revision.told
+    return f"this spec would add {what}; 'mnist-tune create-study SPEC --extend' does so"
 
 
 def _remedy(name: str, names: list[str]) -> str:

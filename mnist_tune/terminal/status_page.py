@@ -48,6 +48,9 @@ def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
     yield f"{results.name}: {totals(results)}"
     if settings := changed_settings(results.spec):
         yield f"settings: {settings}"
+    revisions = results.spec.search.revisions or []
+    told = revisions if everything else revisions[-MOST_NAMED:]
+    yield from (f"grown at {one.when} by {one.version}: {one.told}" for one in told)
     yield from _failures(results, everything)
     yield from conclusion(results, most=None if everything else MOST_RANKED)
 

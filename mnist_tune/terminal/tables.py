@@ -17,8 +17,8 @@ from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
-from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.compact_table import compact_table
 from mnist_tune.text.speeds import speed
 from mnist_tune.text.wording import clock, duration, first_line, parameter

@@ -15,8 +15,8 @@ from mnist_tune.results.eta import Pace, epochs_of
 from mnist_tune.results.scales import height_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
-from mnist_tune.spec.search_space import Interval
 from mnist_tune.terminal.column_layout import Column, Draw, Layout, T, fit, folded
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.text.speeds import speed

@@ -64,7 +64,9 @@ def _attributes(stored: Stored) -> Sequence[Attribute]:
 
 CHECKS: tuple[Check[Any], ...] = (
     Check("control", _study, cells.controlled),
+    Check("growth", _study, cells.grown),
     Check("cells", _cells, cells.there),
+    Check("known points", _study, cells.enqueued),
     Check("numbers", _attempts, cells.numbered),
     Check("parameters", _own, cells.at_its_point),
     Check("retried parameters", _attempts, cells.unchanged),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from reprlib import repr as shortened
 from typing import Any
@@ -12,6 +13,7 @@ from mnist_tune.contract.study import Control
 from mnist_tune.records.distributions import distributions
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
+from mnist_tune.spec.revisions import Stage
 from mnist_tune.storage.keys import CONTROL, FAILURES
 from mnist_tune.verification.stored import (
     Stored,
@@ -30,6 +32,32 @@ def there(stored: Stored, cell: int) -> Iterator[str]:
             yield "no trial is for this cell"
     elif not 0 <= cell < stored.spec.n_cells:
         yield f"the spec has cells 0 to {stored.spec.n_cells - 1} only"
+
+
+def grown(stored: Stored, _: None) -> Iterator[str]:
+    """Each step of the study's growth has added as many cells as it says."""
+    search = stored.spec.search
+    stages = [] if search.grid is None else search.stages
+    sizes = [math.prod(map(len, stage.grid.values())) + _beside(stage) for stage in stages]
+    for number, revision in enumerate(search.revisions or ()):
+        cells = revision.n_trials if search.grid is None else sizes[number + 1] - sizes[number]
+        if revision.cells != cells:
+            yield f"step {number + 1} says that it added {revision.cells} cells; it has added {cells}"
+
+
+def enqueued(stored: Stored, _: None) -> Iterator[str]:
+    """Each known point that a sampled search was given is that of a cell."""
+    search = stored.spec.search
+    if search.grid is not None or stored.unreadable:  # those of a grid are cells of their own
+        return
+    for point in search.enqueue or ():
+        if not any(point.items() <= attempt.trial.params.items() for attempt in stored.attempts):
+            yield f"no cell has the point {shortened(point)}"
+
+
+def _beside(stage: Stage) -> int:
+    """How many points of a stage are no combination of its grid."""
+    return sum(any(point[name] not in stage.grid[name] for name in point) for point in stage.points)
 
 
 def controlled(stored: Stored, _: None) -> Iterator[str]:

@@ -11,12 +11,10 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.errors import Damaged
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.trained import FINISHED
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, RESULT
+from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, MOST_BYTES, RESULT
 from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt
 
-MAX_BYTES = 65_535
-"""The size of MySQL's text columns, the smallest of the databases that Optuna supports."""
 PASSWORD_IN_URL = re.compile(r"\w://[^/\s:@]*:(?!\*+@)[^/\s@]+@|\w://(?:(?!\w://)\S)*[?&]password=[^\s&]")
 
 
@@ -89,7 +87,7 @@ def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def small(_: Stored, attribute: Attribute) -> Iterator[str]:
     """Every attribute fits into 64 KB, the smallest text column of Optuna's databases."""
     size = len(attribute.text)
-    if size > MAX_BYTES:
+    if size > MOST_BYTES:
         yield f"'{attribute.key}' has {size:,} bytes"
 
 

@@ -32,5 +32,5 @@ def test_create_study_answers_in_json_too(tmp_path: Path, command: Command) -> N
     spec = str(write_spec(tmp_path))
     answers = [command("create-study", spec, "--json").json for _ in range(2)]
     expected = {"study": "tiny", "cells": 8, "reused": 0, "storage": f"sqlite:///{tmp_path}/{STORED}"}
-    expected["notes"] = []
+    expected |= {"notes": [], "added": None}
     assert answers == [expected | {"created": True}, expected | {"created": False}]

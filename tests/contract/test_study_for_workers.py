@@ -17,6 +17,8 @@ from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, checkpoin
 from mnist_tune.queue.control import set_control
 from mnist_tune.queue.worker_registry import ask_to_drain
 from mnist_tune.results.reading import read_results
+from mnist_tune.spec.growth import Growth
+from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy
 from tests.contract.conftest import See
 from tests.support.contract_calls import ME, asked, taken
@@ -52,6 +54,25 @@ def test_each_cell_is_claimed_once_and_then_the_study_is_finished(
         worker.complete(claim, 90.0, {})
     assert (asked(worker), worker.standing()) == (Standing.FINISHED, Standing.FINISHED)
     assert [trial.value for trial in read_results(study).complete] == [90.0, 90.0]
+
+
+def test_a_study_that_grows_under_a_worker_gives_it_the_new_cells(
+    study: OpenStudy, worker: StudyForWorkers
+) -> None:
+    held = taken(worker)
+    extend_study(study, Growth(values={"learning_rate": [0.003], "weight_decay": [0.01]}), "0" * 32)
+    assert worker.parameters(held).items() >= held.parameters.items()
+    seen = [held.parameters | {"weight_decay": 0.0}]
+    worker.complete(held, 90.0, {})
+    while isinstance(claim := asked(worker), Claim):
+        seen.append(worker.parameters(claim))
+        worker.complete(claim, 90.0, {})
+    assert claim is Standing.FINISHED
+    assert sorted((point["learning_rate"], point["weight_decay"]) for point in seen) == [
+        (rate, decay) for rate in (0.0001, 0.001, 0.003) for decay in (0.0, 0.01)
+    ]
+    extend_study(study, Growth(values={"seed": [1]}), "1" * 32)
+    assert worker.parameters(taken(worker))["seed"] == 1
 
 
 def test_what_is_recorded_twice_is_stored_once(study: OpenStudy, worker: StudyForWorkers) -> None:

@@ -15,7 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.failures import Failure
+from mnist_tune.spec.growth import Growth
 from mnist_tune.study.delete import delete_study
+from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import create_study
 from tests.support.dashboard_client import Client, app_of
@@ -47,6 +49,24 @@ def test_a_study_is_not_read_more_often_than_its_workers_can_bear(
     assert len(snapshots.get_all_trials(study.study_id)) == 8
     take(study.queue())
     assert [trial.state for trial in snapshots.get_all_trials(study.study_id)] == [TrialState.WAITING] * 8
+
+
+@pytest.mark.usefixtures("every_answer_is_read_anew")
+def test_trials_that_have_ended_are_shown_as_they_are_after_the_study_has_grown(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    client = Client(app_of(opened_again(study), tmp_path))
+    queue = study.queue()
+    queue.complete(take(queue), 90.0)
+    assert "weight_decay" not in {one["name"] for one in client.detail(study)["trials"][0]["params"]}
+    extend_study(study, Growth(values={"weight_decay": [0.01], "learning_rate": [0.003]}), "0" * 32)
+    detail = client.detail(study)
+    assert {one["name"] for one in detail["trials"][0]["params"]} == {
+        *("learning_rate", "batch_size", "optimizer", "weight_decay")
+    }
+    for space in ("intersection_search_space", "union_search_space"):
+        choices = {one["name"]: len(one["distribution"]["choices"]) for one in detail[space]}
+        assert choices == {"learning_rate": 3, "batch_size": 2, "optimizer": 2, "weight_decay": 2}
 
 
 @pytest.mark.usefixtures("every_answer_is_read_anew")

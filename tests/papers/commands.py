@@ -88,6 +88,18 @@ TOKENS = [
 ]
 """Run in tests/papers/test_head.py."""
 
+GROWING = [
+    "mnist-tune extend seed-grid --add learning_rate=0.003 --dry-run",
+    "mnist-tune extend seed-grid --add learning_rate=0.003",
+    "mnist-tune extend seed-grid --add weight_decay=0.0001,0.001",
+    "mnist-tune extend seed-grid --seeds +2 --top 3",
+    "mnist-tune extend sampled --n-trials +50",
+    "mnist-tune enqueue seed-grid learning_rate=0.002 batch_size=64 optimizer=Adam",
+    "mnist-tune export seed-grid --output best.toml",
+    "mnist-tune enqueue sampled --from best.toml",
+]
+"""Run on studies whose cells are completed by hand."""
+
 ASKING_WORKERS = [
     "mnist-tune status seed-grid --workers",
     "mnist-tune pause seed-grid",

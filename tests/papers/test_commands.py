@@ -28,6 +28,7 @@ from tests.papers.commands import (
     DASHBOARDS,
     DATABASE_SERVER,
     FROM_THE_SEARCH_TO_A_MODEL,
+    GROWING,
     LAUNCH_ON_RAY,
     LAUNCH_ON_SLURM,
     MORE_SEEDS,
@@ -61,6 +62,7 @@ TESTED = {
     *TUTORIAL,
     *DATABASE_SERVER,
     *TOKENS,
+    *GROWING,
     *ASKING_WORKERS,
     LAUNCH_ON_RAY,
     LAUNCH_ON_SLURM,
@@ -167,6 +169,17 @@ def test_the_commands_that_ask_workers_work_as_they_stand(
         there = line.replace("postgresql://tuner@database-host/studies", "sqlite:///server.db")
         answer = command(*shlex.split(there)[1:])
         assert (answer.code, answer.err) == (0, ""), line
+
+
+def test_the_commands_that_let_studies_grow_work_as_they_stand(tmp_path: Path, command: Command) -> None:
+    for name in ("seed-grid", "sampled"):
+        assert command("create-study", str(STUDIES / f"{name}.toml")).code == 0
+    storage = open_storage(storage_url())
+    for line in GROWING:
+        complete_all_cells(open_study(storage, "seed-grid"))  # the new cells are worked off meanwhile
+        answer = command(*shlex.split(line)[1:])
+        assert (answer.code, answer.err) == (0, ""), line
+    assert [found["cells"]["total"] for found in command("studies", "--json").json] == [36 + 6 + 1, 151]
 
 
 def test_the_lines_of_python_work_as_they_stand_on_a_finished_study(

@@ -7,7 +7,7 @@ import statistics
 from typing import Any
 
 from mnist_tune.text.wording import parameter
-from tests.papers.papers import README, STUDIES_README, text_of
+from tests.papers.papers import README, RESULTS_PAPER, text_of
 from tests.support.specs import STUDIES
 
 
@@ -31,10 +31,10 @@ def test_the_results_of_the_reference_grid_are_the_stored_ones() -> None:
             f"| {parameters['learning_rate']} | {parameters['batch_size']} | {parameters['optimizer']} "
             f"| {trial['value']:.2f} % | {last['validation_loss']:.4f} | {last['training_loss']:.4f} |"
         )
-        assert row in text_of(STUDIES_README)
+        assert row in text_of(RESULTS_PAPER)
     accuracies, mean, deviation = on_the_test_images(found)
-    assert f"**{mean:.2f} % test accuracy on average**" in text_of(STUDIES_README)
-    assert f"standard deviation {deviation:.2f}, n = {len(accuracies)}" in text_of(STUDIES_README)
+    assert f"**{mean:.2f} % test accuracy on average**" in text_of(RESULTS_PAPER)
+    assert f"standard deviation {deviation:.2f}, n = {len(accuracies)}" in text_of(RESULTS_PAPER)
 
 
 def test_the_results_beyond_the_grid_are_the_stored_ones() -> None:
@@ -43,14 +43,14 @@ def test_the_results_beyond_the_grid_are_the_stored_ones() -> None:
         if trial["state"] == "complete":
             values = " | ".join(parameter(value) for value in trial["parameters"].values())
             row = f"| {trial['number']} | {values} | {trial['value']:.2f} % |"
-            assert row in text_of(STUDIES_README)
+            assert row in text_of(RESULTS_PAPER)
     assert found["cells"]["complete"] == 3
     accuracies, mean, deviation = on_the_test_images(found)
     each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
     row = f"| beyond | **{mean:.2f} %** | {each} | {deviation:.2f} |"
-    assert row in text_of(STUDIES_README)
+    assert row in text_of(RESULTS_PAPER)
     epochs = sum(len(trial["history"]) for trial in found["trials"])
-    assert f"| {epochs} epochs of {len(found['trials']) * 15}, " in text_of(STUDIES_README)
+    assert f"| {epochs} epochs of {len(found['trials']) * 15}, " in text_of(RESULTS_PAPER)
 
 
 def test_the_readmes_table_has_the_best_of_each_study_and_what_it_reaches_on_the_test_images() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from optuna.trial import TrialState
 
@@ -10,10 +12,14 @@ from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.service.calls import StudiesForPeople
+from mnist_tune.spec.growth import Amount, Growth
+from mnist_tune.spec.revisions import Point
 from mnist_tune.storage.optuna_internals import TABLES
 from mnist_tune.study.open_study import OpenStudy
+from tests.support.specs import TINY_SPEC, tiny_spec
 from tests.support.studies import states, take
 
+ONE, OTHER = "1" * 32, "2" * 32
 NO_NUMBER = Failure("non_finite", "the loss is nan")
 
 
@@ -57,6 +63,69 @@ def test_cells_that_somebody_has_deleted_are_made_anew(study: OpenStudy, service
     done = service.retry("tiny")
     assert (done.numbers, done.left, done.made_anew) == ([], {}, [3])
     assert service.results("tiny").deleted == service.retry("tiny").made_anew == []
+
+
+def test_a_study_grows_once_for_each_time_that_it_is_asked_to(
+    study: OpenStudy, service: StudiesForPeople
+) -> None:
+    wanted = Growth(values={"learning_rate": [0.003]})
+    tried = service.extend("tiny", wanted, ONE, dry_run=True)
+    assert (tried.added is not None, tried.spec.n_cells, service.spec("tiny").n_cells) == (True, 12, 8)
+    first, again = service.extend("tiny", wanted, ONE), service.extend("tiny", wanted, ONE)
+    assert first.added is not None
+    assert first.added == again.added
+    assert (first.added.cells, first.added.values, first.known) == (4, {"learning_rate": [0.003]}, [])
+    assert service.extend("tiny", wanted, OTHER).added is None
+    assert service.spec("tiny").n_cells == len(states(study)) == 12
+    with pytest.raises(UserError, match=r"^extend: learning_rate: should be greater than 0, not -1"):
+        service.extend("tiny", Growth(values={"learning_rate": [-1.0]}), OTHER)
+
+
+def test_the_first_of_the_ranking_are_given_more_seeds(study: OpenStudy, service: StudiesForPeople) -> None:
+    seeds = Growth(seeds=Amount(number=2, more=True))
+    with pytest.raises(UserError, match=r"^extend: --top: no configuration is ranked yet; wait for"):
+        service.extend("tiny", seeds, ONE, top=1)
+    queue = study.queue()
+    for value in (90.0, 95.0):
+        queue.complete(take(queue), value)
+    extended = service.extend("tiny", seeds, ONE, top=1)
+    best = service.results("tiny").best
+    assert extended.added is not None
+    assert best is not None
+    assert (extended.added.cells, best.n, best.n_wanted, best.mean) == (2, 1, 1, 95.0)
+    waiting = [trial.params for trial in study.storage.get_all_trials(study.study_id)[8:]]
+    assert waiting == [best.parameters | {"seed": seed} for seed in (1, 2)]
+    assert not service.verify("tiny").broken
+
+
+def test_a_known_point_becomes_a_cell_once(study: OpenStudy, service: StudiesForPeople) -> None:
+    point: Point = {"learning_rate": 0.002, "batch_size": 64, "optimizer": "Adam"}
+    in_the_grid: Point = point | {"learning_rate": 0.001}
+    added = service.extend("tiny", Growth(points=[point, in_the_grid]), ONE)
+    assert added.added is not None
+    assert (added.added.cells, added.known, len(states(study))) == (1, [in_the_grid], 9)
+    again = service.extend("tiny", Growth(points=[point]), OTHER)
+    assert (again.added, again.known, service.spec("tiny").n_cells) == (None, [point], 9)
+    with pytest.raises(UserError, match=r"^enqueue: optimizer: missing: a point of a grid names a value of "):
+        service.extend("tiny", Growth(points=[{"learning_rate": 0.1, "batch_size": 1}]), OTHER)
+
+
+def test_a_wider_spec_is_refused_with_what_it_would_add_or_added(
+    study: OpenStudy, service: StudiesForPeople, tmp_path: Path
+) -> None:
+    wider = tiny_spec(tmp_path, TINY_SPEC.replace("[64, 128]", "[256, 128, 64]"))
+    with pytest.raises(UserError, match=r"^study 'tiny' exists with fewer cells: .* = 256 \(4 cells\)"):
+        service.create(wider)
+    assert service.spec("tiny").n_cells == 8
+    created = service.create(wider, extend=True)
+    assert created.added is not None
+    assert (created.is_new, created.added.cells, created.spec.n_cells) == (False, 4, 12)
+    for extend in (True, False):
+        again = service.create(wider, extend=extend)
+        assert (again.is_new, again.added) == (False, None)
+    narrower = tiny_spec(tmp_path)
+    with pytest.raises(UserError, match="exists with another spec, and has grown since it was made: search"):
+        service.create(narrower, extend=True)
 
 
 def test_settings_are_changed_and_told_as_they_are_now(study: OpenStudy, service: StudiesForPeople) -> None:

@@ -10,6 +10,7 @@ from mnist_tune.contract.study import Control, StorageAway, StorageFailed, Worke
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.service.calls import StudiesForPeople
+from mnist_tune.spec.growth import Growth
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.storage_faults import away, lost_answer
@@ -30,6 +31,7 @@ WRITING: dict[str, Callable[[StudiesForPeople], object]] = {
     "set_control": lambda service: service.set_control("tiny", Control.PAUSED),
     "drain": lambda service: service.drain("tiny", host=service.results("tiny").workers[0].host),
     "retry": lambda service: service.retry("tiny"),
+    "extend": lambda service: service.extend("tiny", Growth(values={"seed": [1]}), "0" * 32),
     "change_settings": lambda service: service.change_settings("tiny", {"retry.lost": 7}),
     "delete": lambda service: service.delete("tiny"),
 }

@@ -20,7 +20,9 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.service import wire
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.service.direct import DirectStudies
+from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.spec.stored import StoredSpec
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import Verification
 from tests.support.commands import STORED
@@ -113,7 +115,16 @@ STUDIES: dict[str, Callable[[Path], OpenStudy]] = {
         without_finite_numbers,
     )
 }
+
+
+def more(spec: Spec) -> Growth:
+    """What any study can be given."""
+    amount = Amount(number=1, more=True)
+    return Growth(n_trials=amount) if spec.search.grid is None else Growth(seeds=amount)
+
+
 CALLS: dict[str, Callable[[StudiesForPeople, str], object]] = {
+    "extend": lambda service, name: service.extend(name, more(service.spec(name)), "0" * 32),
     "where": lambda service, _: service.where,
     "study_names": lambda service, _: service.study_names(),
     "overview": lambda service, _: service.overview(),

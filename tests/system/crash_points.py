@@ -31,6 +31,8 @@ from tests.system.interrupted_processes import (
     StudyPlace,
     create,
     drain,
+    extend,
+    extended_or_as_before,
     finished_by_another,
     half_done,
     migrate,
@@ -87,6 +89,7 @@ def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> It
     run_each(of_version_0, [older], at_once=1)
     for whole in (
         Run(create, whole_or_not_there, empty),
+        Run(extend, extended_or_as_before, begun),
         Run(drain, finished_by_another, begun),
         Run(work_to_the_end, finished_by_another, begun),
         Run(migrate, migrated_or_as_before, older),

@@ -19,11 +19,13 @@ from sqlalchemy.engine import make_url
 
 from mnist_tune.cli.studies import create_study
 from mnist_tune.errors import UserError
+from mnist_tune.spec.growth import Growth
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.migrations import version_of
 from mnist_tune.storage.optuna_internals import trials
 from mnist_tune.storage.tables import epochs, has_table, versions
+from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study
 from mnist_tune.verification import verify
@@ -56,6 +58,8 @@ lost = -1
 checkpoint_interval = 0
 """
 CELLS = 3
+GROWN = 8
+"""How many cells it has after `extend`: four seeds at two learning rates."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,12 @@ def work_to_the_end(place: StudyPlace) -> None:
     """Run a new cell, resume one that was given back, and take one over from a dead worker."""
     with heartbeat_in_hand() as beat:
         _work(place, lambda _: beat())
+
+
+def extend(place: StudyPlace) -> None:
+    """Give the study a value of an axis that it has, and one of a new axis."""
+    wanted = Growth(values={"seed": [3], "learning_rate": [0.003]})
+    extend_study(open_study(open_storage(storage_url(place.url)), "tiny"), wanted, "0" * 32)
 
 
 def drain(place: StudyPlace) -> None:
@@ -170,6 +180,21 @@ def whole_or_not_there(place: StudyPlace) -> list[str]:
     if before not in (0, CELLS) or after != CELLS:
         problems.append(f"{before} trials are left of the first try, {after} are there after the second")
     return problems
+
+
+def extended_or_as_before(place: StudyPlace) -> list[str]:
+    """Check after `extend`: all or nothing of it, and the study after it was extended again and finished."""
+    storage = open_storage(storage_url(place.url))
+    problems = []
+    before = open_study(storage, "tiny").spec.n_cells
+    for _ in range(2):
+        verification = verify(storage, "tiny", place.folder / "artifacts", place.folder / "checkpoints")
+        problems += [str(outcome) for outcome in verification.broken]
+        extend(place)
+    after = open_study(storage, "tiny").spec.n_cells
+    if before not in (CELLS, GROWN) or after != GROWN:
+        problems.append(f"it had {before} cells after the first try, and {after} after the second")
+    return problems + finished_by_another(place)
 
 
 def finished_by_another(place: StudyPlace) -> list[str]:

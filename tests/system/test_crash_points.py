@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked_processes import run_each
 from tests.support.postgres_server import postgres_server
 from tests.system.crash_points import Run, campaign, cut_short_everywhere
-from tests.system.interrupted_processes import StudyPlace, migrate, migrated_or_as_before, of_version_0
+from tests.system.interrupted_processes import (
+    StudyPlace,
+    extend,
+    extended_or_as_before,
+    half_done,
+    migrate,
+    migrated_or_as_before,
+    of_version_0,
+)
 
 
 def assert_that_another_finishes(folder: Path, server: str | None = None, *, first: int, step: int) -> None:
@@ -33,6 +42,17 @@ def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_pa
     print(came)
     assert came.problems == []
     assert came.died == came.tried > 60 / step
+
+
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
+    begun = StudyPlace(tmp_path / "begun")
+    begun.make()
+    run_each(half_done, [begun], at_once=1)
+    came = campaign(Run(extend, extended_or_as_before, begun), step=step)
+    print(came)
+    assert came.problems == []
+    assert came.died == came.tried > 30 / step
 
 
 @pytest.mark.slow

@@ -34,6 +34,14 @@ IN_THE_GRID = [
         "INSERT INTO study_user_attributes SELECT 99, study_id, 'mnist_tune:control', '\"off\"' FROM studies",
         "the study's control is 'off'; it should be one of running, paused, cancelled",
     ),
+    (
+        "growth",
+        set_in_spec(
+            "search.revisions",
+            """json('[{"id": "00000000000000000000000000000000", "when": "", "version": "", "cells": 3}]')""",
+        ),
+        "step 1 says that it added 3 cells; it has added 0",
+    ),
     ("numbers", "UPDATE trials SET number = 20 WHERE number = 9", "trial 20, cell 6: a trial before it"),
     (
         "parameters",
@@ -178,6 +186,11 @@ IN_THE_GRID = [
     ),
 ]
 IN_THE_SAMPLED_SEARCH = [
+    (
+        "known points",
+        set_in_spec("search.enqueue", """json('[{"learning_rate": 0.005}]')"""),
+        "no cell has the point {'learning_rate': 0.005}",
+    ),
     ("cells", set_system_attribute(2, "cell", "'9'"), "cell 2: no trial is for this cell"),
     (
         "parameters",

@@ -1,0 +1,103 @@
+"""How a search has grown: each revision says what it added, so that each stage before it is known.
+
+Values are appended to an axis, points to the list of points. So a stage is what is there now without what
+the later revisions have added. An axis that a revision made had one value until then, the first of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from mnist_tune.jobs.hyperparameters import Count
+from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.documents import Section
+
+Point = dict[str, Value]
+"""Values by the field that has them."""
+Grid = dict[str, list[Value]]
+
+
+class Revision(Section):
+    """What was added to a study at one time."""
+
+    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    """Who asks a second time, since no answer came, is known by it."""
+    when: Annotated[str, Field(max_length=40)]
+    """In ISO 8601, in UTC."""
+    version: Annotated[str, Field(max_length=100)]
+    """The version of the mnist-tune that did it."""
+    values: dict[str, list[Value]] = Field(default_factory=dict)
+    """What was appended to axes of the grid. An axis that was new had one value before."""
+    points: Count = 0
+    """How many points were appended to [search] enqueue."""
+    n_trials: Count = 0
+    """How many trials a sampled search was given."""
+    cells: Count
+    """How many cells were added by all this."""
+
+    @property
+    def told(self) -> str:
+        """What was added, in words."""
+        parts = [f"{name} = {', '.join(map(str, values))}" for name, values in self.values.items() if values]
+        parts += [f"{self.points:,} {'point' if self.points == 1 else 'points'}"] if self.points else []
+        more = self.n_trials - self.points
+        parts += [f"{more:,} {'trial' if more == 1 else 'trials'}"] if more > 0 else []
+        return f"{'; '.join(parts)} ({self.cells:,} {'cell' if self.cells == 1 else 'cells'})"
+
+
+class Stage(NamedTuple):
+    """A grid and the points beside it, as they were after one revision."""
+
+    grid: Grid
+    points: list[Point]
+
+
+def stages(grid: Grid, points: Sequence[Point], revisions: Sequence[Revision]) -> list[Stage]:
+    """Every stage of a grid, the first one first; the last is what there is now.
+
+    Raises:
+        ValueError: a revision says that something was added that is not there.
+    """
+    found = [Stage({name: list(values) for name, values in grid.items()}, list(points))]
+    for revision in reversed(revisions):
+        later = found[-1]
+        earlier = dict(later.grid)
+        for name, added in revision.values.items():
+            kept = earlier.get(name, [])[: -len(added) or None]
+            if not kept or [*kept, *added] != earlier[name]:
+                raise ValueError(f"a revision has added {name} = {added}, which the axis does not end with")
+            earlier[name] = kept
+        if revision.points > len(later.points):
+            raise ValueError(f"a revision has added {revision.points} points, more than there are")
+        found.append(Stage(earlier, later.points[: len(later.points) - revision.points]))
+    return found[::-1]
+
+
+def all_values(grown: Iterable[Stage]) -> Grid:
+    """The values of each axis, those of points too, each where it first came up: its place never changes."""
+    found: dict[str, dict[Value, None]] = {}
+    for stage in grown:
+        for name, values in stage.grid.items():
+            of_points = (point[name] for point in stage.points)
+            found.setdefault(name, {}).update(dict.fromkeys([*values, *of_points]))
+    return {name: list(values) for name, values in found.items()}
+
+
+def points_of(grid: Grid, beside: Iterable[Point]) -> Iterator[Point]:
+    """All points of a grid, in no order that means anything: its combinations, and those beside it."""
+    yield from (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+    yield from (point for point in beside if not is_in(grid, point))
+
+
+def is_in(grid: Mapping[str, Sequence[Any]], point: Mapping[str, Any]) -> bool:
+    """Whether a point is one of a grid's combinations."""
+    return point.keys() == grid.keys() and all(point[name] in values for name, values in grid.items())
+
+
+def key_of_point(point: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """A hashable key for a point: equal for equal points."""
+    return tuple(sorted(point.items()))

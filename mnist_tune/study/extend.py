@@ -1,0 +1,95 @@
+"""Lets a study grow: its spec, its new cells, and what the old ones tell of it, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import orm
+
+from mnist_tune import __version__
+from mnist_tune.errors import Damaged, MnistTuneError, UserError
+from mnist_tune.queue.cells import lock_study
+from mnist_tune.queue.tickets import fill_tickets
+from mnist_tune.queue.trial_rows import insert_waiting
+from mnist_tune.records.distributions import distributions, waiting_cells
+from mnist_tune.records.stored_spec import spec_text, stored_spec
+from mnist_tune.records.trials import read_trials
+from mnist_tune.spec.growth import Growth, Step, grown
+from mnist_tune.spec.revisions import Point, Revision
+from mnist_tune.spec.study_spec import Spec
+from mnist_tune.storage.keys import MOST_BYTES, SPEC
+from mnist_tune.storage.optuna_internals import study_attributes
+from mnist_tune.storage.statements import upsert
+from mnist_tune.study.old_trials import tell_old_trials
+from mnist_tune.study.open_study import OpenStudy
+
+
+class Extension(NamedTuple):
+    """What a study was given, or would be."""
+
+    spec: Spec
+    """The spec with it."""
+    revision: Revision | None
+    """None: all that was wanted is there."""
+    known: list[Point]
+    """Those points that were cells already."""
+
+
+def extend_study(
+    study: OpenStudy, wanted: Growth, revision: str, *, dry_run: bool = False, of_file: bool = False
+) -> Extension:
+    """Give a study more cells, also while workers are on it.
+
+    `revision` is an id that the caller has made: a second call with it changes nothing, and tells what the
+    first has done. With `dry_run` nothing is changed. What is wanted `of_file` stands in a spec's file: its
+    points are added even if a sampler has drawn the same.
+
+    Raises:
+        UserError: the search cannot grow in this way, or the study has been deleted.
+        MnistTuneError: its spec is damaged.
+    """
+    with study.storage.transaction() as session:
+        if not dry_run:
+            lock_study(session, study.study_id)
+        before = _stored(session, study)
+        done = next((one for one in before.search.revisions or () if one.id == revision), None)
+        if done is not None:
+            return Extension(before, done, [])
+        drawn: list[dict[str, Any]] = []
+        if wanted.points and before.search.grid is None and not of_file:
+            drawn = [trial.parameters for trial in read_trials(session, study.study_id, before).trials]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        step = Step(revision, now, __version__, "create-study" if of_file else wanted.command)
+        spec, added, known = grown(before, wanted, step, drawn)
+        text = json.dumps(spec.stored())
+        if len(text) > MOST_BYTES:
+            raise UserError(
+                f"{step.source}: the spec would have {len(text):,} bytes, more than {MOST_BYTES:,}: "
+                "add fewer points or values"
+            )
+        if added is not None and not dry_run:
+            row = {"study_id": study.study_id, "key": SPEC, "value_json": text}
+            upsert(session, study_attributes, ("study_id", "key"), [row])
+            cells = waiting_cells(spec)
+            if spec.search.grid is not None:
+                tell_old_trials(session, study.study_id, before, spec, cells)
+            insert_waiting(session, study.study_id, cells[before.n_cells :])
+            if spec.search.grid is None and added.points:
+                points = (spec.search.enqueue or [])[-added.points :]
+                fill_tickets(session, study.study_id, distributions(spec), points)
+    return Extension(spec, added, known)
+
+
+def _stored(session: orm.Session, study: OpenStudy) -> Spec:
+    text = session.execute(spec_text(study.study_id)).scalar()
+    if text is None:
+        raise UserError(f"study '{study.name}' has been deleted meanwhile")
+    try:
+        # Stock Optuna may have copied it under another name, which then counts.
+        return stored_spec(text).model_copy(update={"study": study.spec.study})
+    except Damaged as problem:
+        raise MnistTuneError(
+            f"the spec of study '{study.name}' has been damaged meanwhile: {problem}"
+        ) from None
