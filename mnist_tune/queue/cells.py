@@ -160,6 +160,12 @@ def unexplained(study_id: int) -> sqlalchemy.ColumnElement[bool]:
     return sqlalchemy.and_(cells_of(study_id, TrialState.FAIL), ~reason)
 
 
+def have_ended(session: orm.Session, study_id: int) -> bool:
+    """Whether no cell of the study waits, runs, or will be put back."""
+    goes_on = sqlalchemy.or_(cells_of(study_id, *UNFINISHED), unexplained(study_id))
+    return session.execute(select(trials.c.trial_id).where(goes_on).limit(1)).first() is None
+
+
 def is_last(session: orm.Session, study_id: int, trial_id: int) -> bool:
     """Whether the cell of this trial has no later trial."""
     of_trial = system_attributes.alias()

@@ -22,11 +22,10 @@ from mnist_tune.contract.study import Control, new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import (
-    cells_of,
     claim_first,
     claimed_before,
+    have_ended,
     read_cell,
-    unexplained,
     without_older_pointer,
 )
 from mnist_tune.queue.control import is_control, read_control
@@ -37,7 +36,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
-from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
+from mnist_tune.storage.statements import beat, claimed_with, end, has_attribute, put
 
 TOKENS_IN_MIND = 10_000
 """Of how many claims it is known that their tokens were used."""
@@ -142,10 +141,8 @@ class Queue:
         Raises:
             MnistTuneError: the study was deleted.
         """
-        come_back = unexplained(self._study_id)
-        unfinished = select(trials.c.trial_id).where(self._cells(*UNFINISHED) | come_back).limit(1)
         with self._storage.transaction() as session:
-            if session.execute(unfinished).first() is None:
+            if have_ended(session, self._study_id):
                 study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
                 if session.execute(study).first() is None:
                     raise MnistTuneError("the study was deleted while this worker was on it")
@@ -199,9 +196,6 @@ class Queue:
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
         limits = self._now.read(session).limits
         return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems, limits)
-
-    def _cells(self, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
-        return cells_of(self._study_id, *states)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this attempt was ended in this way by an earlier write whose answer was lost."""

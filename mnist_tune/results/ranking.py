@@ -14,6 +14,8 @@ the truly best form the tied set:
   says nothing of its noise, nothing is claimed.
 - Without a common seed nothing is known, and nothing is claimed.
 
+A study with a race over seeds is ranked as the race has judged, by its own level.
+
 Holm's correction (1979) keeps the chance of wrongly leaving out any configuration below 5 %. It does not
 consider that "the best" was chosen from the same numbers. tests/results/test_significance.py simulates that
 the truly best one is left out less often than 5 % nevertheless, also among many equals.
@@ -22,7 +24,7 @@ the truly best one is left out less often than 5 % nevertheless, also among many
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -34,6 +36,7 @@ from mnist_tune.results.candidates import (
     key_of,
     searched_fields,
 )
+from mnist_tune.results.race_standing import Contender, RaceStanding
 from mnist_tune.results.significance import LEVEL, Measure, holm, p_value
 from mnist_tune.results.trial_result import State, TrialResult
 
@@ -47,6 +50,8 @@ class Verdict(StrEnum):
     NOT_COMPARED = "no common seed"
     ONE_SEED = "one seed"
     """Nothing is known of the noise of one measurement, so that one seed tells nothing."""
+    NOT_JUDGED = "not judged"
+    """The study has a race over seeds, which has not compared it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,10 @@ class Place:
 
     None for the first, without a common seed, and where nothing is known of the noise of one seed.
     """
+    by_race: Verdict | None = None
+    """The verdict of the study's race over seeds, if it has one."""
+    judged: Contender | None = None
+    """What the race has judged of it."""
 
     @property
     def is_tied(self) -> bool:
@@ -73,6 +82,8 @@ class Place:
         """The comparison with the first, in a word."""
         if self.rank == 1:
             return Verdict.BEST
+        if self.by_race is not None:
+            return self.by_race
         if self.p_value is None:
             return Verdict.ONE_SEED if self.shared else Verdict.NOT_COMPARED
         return Verdict.TIED if self.p_value >= LEVEL else Verdict.BEHIND
@@ -127,3 +138,21 @@ def rank(
         Place(place + 1, candidate, shared[place], chances.get(place))
         for place, candidate in enumerate(candidates)
     ]
+
+
+def as_judged(places: Sequence[Place], race: RaceStanding) -> list[Place]:
+    """The places in the order of a race: who is still in, who is to be judged, who left last and before."""
+    of = {key_of(place.candidate.parameters): place for place in places}
+    found = []
+    for contender in race.contenders:
+        if (place := of.pop(key_of(contender.parameters), None)) is None:
+            continue
+        verdict = Verdict.NOT_JUDGED
+        if contender.after and (contender.compared is not None or not contender.is_out):
+            verdict = Verdict.BEHIND if contender.is_out else Verdict.TIED
+        shared = 0 if contender.compared is None else contender.compared.shared
+        found.append(replace(place, shared=shared, by_race=verdict, judged=contender))
+    found += [replace(place, shared=0, by_race=Verdict.NOT_JUDGED) for place in of.values()]
+    if not race.rounds:  # as far as nothing is judged, in the order of the means
+        found.sort(key=lambda place: place.rank)
+    return [replace(place, rank=number, p_value=None) for number, place in enumerate(found, start=1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mnist_tune.errors import UserError
 from mnist_tune.results.candidates import SEED, key_of, without_seed
 from mnist_tune.results.study_results import Results
-from mnist_tune.spec.growth import Amount, next_seeds
+from mnist_tune.spec.growth import GIVEN_BY_RACE, Amount, next_seeds
 from mnist_tune.spec.revisions import Point, points_of
 
 
@@ -18,6 +18,8 @@ def more_seeds(results: Results, amount: Amount, top: int) -> list[Point]:
         UserError: the study is no grid, or nothing is ranked yet.
     """
     spec = results.spec
+    if spec.replicates is not None:
+        raise UserError(f"extend: --seeds: {GIVEN_BY_RACE}")
     if spec.search.grid is None:
         raise UserError("extend: --top: only the configurations of a grid are given more seeds")
     if not results.ranking:

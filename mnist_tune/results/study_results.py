@@ -14,7 +14,8 @@ from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import unsaved_files
 from mnist_tune.results.candidates import Candidate, EndedEarly, ended_early, n_seeds
 from mnist_tune.results.evidence import evidence, reservations, verdict
-from mnist_tune.results.ranking import Place, Verdict, rank
+from mnist_tune.results.race_standing import RaceStanding
+from mnist_tune.results.ranking import Place, Verdict, as_judged, rank
 from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.stored import StoredSpec
@@ -99,8 +100,19 @@ class Results:
 
     @cached_property
     def ranking(self) -> list[Place]:
-        """The configurations of the completed cells, ordered by their mean objective over seeds."""
-        return rank(self.finished, self.spec.training.seed, self.measure, n_seeds(self.spec))
+        """The configurations of the completed cells, ordered by their mean objective over seeds.
+
+        Those of a race over seeds are in the order in which the race has judged them.
+        """
+        places = rank(self.finished, self.spec.training.seed, self.measure, n_seeds(self.spec))
+        return places if self.race is None else as_judged(places, self.race)
+
+    @cached_property
+    def race(self) -> RaceStanding | None:
+        """The study's race over seeds, if it has one."""
+        if self.spec.replicates is None:
+            return None
+        return RaceStanding(self.spec, self.latest, is_open=self._n_open > 0)
 
     @cached_property
     def ended_early(self) -> list[EndedEarly]:
@@ -110,12 +122,19 @@ class Results:
     @cached_property
     def evidence(self) -> list[str]:
         """What the ranking shows and what it does not, a sentence each."""
-        return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open))
+        race = None if self.race is None else list(self.race.lines())
+        return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open, race=race))
 
     @property
     def reservations(self) -> list[str]:
         """The part of the evidence that says why the ranking may change."""
         return list(reservations(self.ranking, self.spec, self._n_open))
+
+    def interval(self, place: Place) -> str:
+        """By how much a place is behind the best of a race over seeds, as the race has judged, in words."""
+        if self.race is None or place.judged is None:
+            return ""
+        return self.race.interval(place.judged)
 
     def verdict(self, place: Place) -> str:
         """A place's verdict, in the words in which all pages show it."""
@@ -151,8 +170,8 @@ class Results:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every cell has ended, with a result or as failed for good."""
-        return self._n_open == 0
+        """Whether every cell has ended, with a result or as failed for good, and so has the study's race."""
+        return self._n_open == 0 and (self.race is None or self.race.is_over)
 
     @property
     def _n_open(self) -> int:
@@ -223,6 +242,7 @@ class Results:
             "ranking": [place.as_json() for place in self.ranking],
             "ended_early": [one.as_json() for one in self.ended_early],
             "evidence": self.evidence,
+            "race": None if self.race is None else self.race.as_json(),
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json(self.job.rate) for worker in self.workers],
             "revisions": self.spec.revisions,

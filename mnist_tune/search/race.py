@@ -18,10 +18,10 @@ import math
 import statistics
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Generic, TypeVar
 
 from mnist_tune.search.spending import levels
+from mnist_tune.spec.rounds import Ending as Ending
 from mnist_tune.spec.sections import Replicates
 
 POWER = 0.8
@@ -30,17 +30,6 @@ MOST_ADVISED = 10_000
 """The most seeds that are advised; beyond, two configurations are as good as equal."""
 
 Key = TypeVar("Key", bound=Hashable)
-
-
-class Ending(StrEnum):
-    """Why a race is over."""
-
-    BEST = "one is best"
-    """One configuration is left."""
-    EQUAL = "equal for every purpose"
-    """All differences between the best and the others lie within the indifference."""
-    TIED = "tied"
-    """All seeds are spent, and several are still in the race."""
 
 
 @dataclass(frozen=True)

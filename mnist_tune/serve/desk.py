@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from mnist_tune.contract.study import StorageFailed
@@ -55,9 +56,18 @@ class Desk:
         return self._alone(lambda: use(self._study(name, uid)))
 
     def put_back_stale(self) -> dict[str, Future[dict[int, str]]]:
-        """Put the cells of silent workers back, in all studies that have had workers; what happened."""
+        """Put the cells of silent workers back, in all studies that have had workers; what happened.
+
+        Then the next round of a race is added where it is due: who has ended the last one may be gone.
+        """
+
+        def looked_after(study: DirectStudy) -> dict[int, str]:
+            happened = study.put_back_stale()
+            study.settle()
+            return happened
+
         studies = {name: study for name, (_, study) in list(self._studies.items())}
-        return {name: self._alone(study.put_back_stale) for name, study in studies.items()}
+        return {name: self._alone(partial(looked_after, study)) for name, study in studies.items()}
 
     def _alone(self, call: Callable[[], T]) -> Future[T]:
         return self._writer.ask(call, alone=True)

@@ -14,9 +14,13 @@ from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
-from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point
+from mnist_tune.spec.replicates import points_of_races, seeded
+from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point, without_seed
+from mnist_tune.spec.rounds import Round
 from mnist_tune.spec.sections import AtLeast1
 from mnist_tune.spec.study_spec import Spec, differences
+
+GIVEN_BY_RACE = "[replicates] gives the seeds of this study: its race adds them where they tell something"
 
 
 class Amount(Section):
@@ -67,6 +71,8 @@ class Step:
     version: str = ""
     source: str = "extend"
     """What errors begin with: the command."""
+    race: Round | None = None
+    """The judgement of a race that adds the points."""
 
 
 def grown(
@@ -91,19 +97,21 @@ def grown(
             grid, added["values"] = _more_values(spec, wanted)
             for name in {name: None for point in points for name in point if name not in grid}:
                 grid[name], added["values"][name] = [_default(spec, name)], []
-            search["grid"] = grid
+            search["grid"] = grid if spec.replicates is None else without_seed(grid)
             document["training"] = {
-                name: value for name, value in document["training"].items() if name not in grid
+                name: value for name, value in document["training"].items() if name not in search["grid"]
             }
             defaults = {name: grid[name][0] for name in added["values"] if name not in spec.search.grid}
             before, points = ([defaults | point for point in some] for some in (before, points))
     except KeyedError as error:
         raise UserError(f"{step.source}: {error.key}: {error}") from None
-    if not any(added.values()):
+    if not any(added.values()) and step.race is None:
         return Grown(spec, None, known)
     if before or points:
         search["enqueue"] = [*before, *points]
     added |= {"id": step.id, "when": step.when, "version": step.version, "cells": 0}
+    if step.race is not None:
+        added["race"] = step.race.model_dump(mode="json", exclude_defaults=True)
     # How many cells it adds is known only when the new search is: it is counted without that number first.
     search["revisions"] = [*spec.revisions, added]
     uncounted = validate(type(spec), document, step.source)
@@ -139,7 +147,8 @@ def widening(stored: Spec, given: Spec) -> Growth | None:
 def in_one_order(spec: Spec) -> Spec:
     """The spec with its grid's lists sorted, and without points that are combinations of the grid."""
     search = spec.search
-    points = sorted(search.enqueue or [], key=lambda point: repr(sorted(point.items())))
+    written, _ = points_of_races(search.enqueue or [], search.revisions or [])
+    points = sorted(written, key=lambda point: repr(sorted(point.items())))
     grid = search.grid and {name: sorted(search.grid[name], key=repr) for name in sorted(search.grid)}
     beside = [dict(sorted(point.items())) for point in points if grid is None or not is_in(grid, point)]
     return spec.model_copy(
@@ -179,7 +188,8 @@ def _new_points(
     new: list[Point] = []
     known: list[Point] = []
     cells = {key_of_point(point) for point in (*there, *(spec.search.enqueue or ()))}
-    for point in wanted.points:
+    seeds = spec.seeds_of_race
+    for point in seeded(wanted.points, seeds) if seeds else wanted.points:
         try:
             typed = typed_point(spec, point)
         except KeyedError as error:
@@ -208,6 +218,8 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
             "n_trials", "the study is a grid; give it more values with --add FIELD=VALUE or --seeds"
         )
     grid = {name: list(values) for name, values in spec.search.grid.items()}
+    if spec.replicates is not None and (wanted.seeds is not None or SEED in wanted.values):
+        raise KeyedError("seeds", GIVEN_BY_RACE)
     asked: dict[str, Sequence[Any]] = dict(wanted.values)
     if wanted.seeds is not None:
         if SEED in asked:

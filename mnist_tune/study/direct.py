@@ -35,6 +35,7 @@ from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.retrying import why_it_may_pass
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.settle import settle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,7 +117,16 @@ class DirectStudy:
 
     @told_to_workers
     def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
-        return self._queue.claim(worker.name, token) or self._queue.standing()
+        while (claim := self._queue.claim(worker.name, token)) is None:
+            standing = self._queue.standing()
+            if standing is not Standing.FINISHED or not settle(self._study):
+                return standing
+        return claim
+
+    @told_to_workers
+    def settle(self) -> bool:
+        """See `study.settle`; `claim` does so too."""
+        return settle(self._study)
 
     @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:

@@ -94,8 +94,8 @@ def test_one_damaged_value_hides_no_other(
             assert_answered(answer, "status --json", case)
             if answer.code == 0:
                 assert_the_others_are_shown(parse_strict_json(answer.out), whole, case)
-            # All of them in the long run; else a third of them, or every third time the next one. What deletes
-            # is last.
+            # All of them in the long run; else a third of them, or every third time the next one. What
+            # deletes is last.
             alone = [commands[n_seen // 3 % len(commands)]][n_seen % 3 :]
             chosen = commands if each > 3 else commands[n_seen % 3 :: 3] if each > 1 else alone
             for what, line in chosen:
