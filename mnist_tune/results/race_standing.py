@@ -9,8 +9,9 @@ from typing import Any
 
 from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.search.ended_cells import Ended, known_parameters
 from mnist_tune.search.race import level_of, seeds_to_decide, seeds_to_tell
-from mnist_tune.search.settling import Ended, Race, as_rival, known_parameters
+from mnist_tune.search.settling import Race, as_rival
 from mnist_tune.spec.rounds import Compared, Ending, Round
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import configuration, counted
@@ -129,7 +130,9 @@ class RaceStanding:
         """How the race stands, in sentences."""
         rules, n = self._race.rules, len(self.contenders)
         if not self.rounds:
-            if not self.is_over:
+            if not n and not self.is_over:
+                yield f"race: the best {rules.of_top} trials take part when all have ended"
+            elif not self.is_over:
                 yield f"race: {counted(n, 'configuration')} with {rules.start} seeds each are judged first"
             return
         last = self.rounds[-1]

@@ -6,56 +6,25 @@ that a study is given later catch up seed by seed, and may be out before they ha
 
 Looking at the same seeds of two configurations again costs nothing of the level: it is the same test, and its
 level never rises.
+
+Of a sampled search the best trials are chosen first. They were chosen since their values were high, by luck
+too. So the seed of these trials is not looked at in the race: each gets as many others as it starts with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from optuna.trial import TrialState
-
-from mnist_tune.records.distributions import waiting_cells
-from mnist_tune.records.stored_trial import StoredTrial
+from mnist_tune.search.ended_cells import Ended
 from mnist_tune.search.race import Judgement, Rival, judge
 from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.revisions import Point, key_of_point, without_seed
 from mnist_tune.spec.rounds import Compared, Round, rounded
 from mnist_tune.spec.sections import Replicates
 from mnist_tune.spec.study_spec import Spec
-
-
-class Ended(NamedTuple):
-    """What is known of a cell."""
-
-    cell: int
-    parameters: Mapping[str, Any]
-    value: float | None
-    """The objective's value with which it was completed."""
-    is_pruned: bool = False
-
-
-def ended_cells(spec: Spec, trials: Iterable[StoredTrial]) -> Iterator[Ended]:
-    """What the attempts of a study tell of its cells."""
-    last = {trial.cell: trial for trial in trials}
-    for cell, parameters in known_parameters(spec, {cell: trial.parameters for cell, trial in last.items()}):
-        trial = last.get(cell)
-        if trial is None or not (trial.is_trained and trial.is_sound):
-            yield Ended(cell, parameters, None)
-        else:
-            yield Ended(cell, parameters, trial.value, trial.state is TrialState.PRUNED)
-
-
-def known_parameters(
-    spec: Spec, of_trials: Mapping[int, Mapping[str, Any]]
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Each cell whose parameters are known; those of a grid are, whatever became of its trials."""
-    if spec.search.grid is not None:
-        yield from enumerate(cell.params for cell in waiting_cells(spec))
-    else:
-        yield from sorted((cell, known) for cell, known in of_trials.items() if known)
 
 
 @dataclass(frozen=True)
@@ -90,20 +59,29 @@ class Race:
         self.spec = spec
         self._ended = {each.cell: each for each in cells}
 
+    @property
+    def first_seed(self) -> int:
+        """The first of the seeds that are looked at."""
+        return int(self.spec.training.seed) + (self.spec.search.grid is None)
+
+    @cached_property
+    def _record(self) -> list[Round]:
+        return [one.race for one in self.spec.search.revisions or () if one.race is not None]
+
     @cached_property
     def rounds(self) -> list[Round]:
         """What was judged so far, oldest first."""
-        return [one.race for one in self.spec.search.revisions or () if one.race is not None]
+        return [one for one in self._record if not one.explored]
 
     @cached_property
     def entries(self) -> dict[int, Entry]:
         """The configurations that take part or did, by the cells that records name them by."""
-        first, start = self.spec.training.seed, self.rules.start
+        first, start = self.first_seed, self.rules.start
         found: dict[Any, tuple[dict[str, Any], dict[int, int]]] = {}
         for _, each in sorted(self._ended.items()):
             parameters = without_seed(each.parameters)
             _, seeds = found.setdefault(key_of_point(parameters), (parameters, {}))
-            seeds.setdefault(each.parameters.get(SEED, first), each.cell)
+            seeds.setdefault(each.parameters[SEED], each.cell)
         entries = []
         for parameters, seeds in found.values():
             n = next(n for n in range(len(seeds) + 1) if first + n not in seeds)
@@ -132,12 +110,16 @@ class Race:
     @property
     def is_over(self) -> bool:
         """Whether nothing follows any more, if all cells have ended."""
+        if self._choice is not None:
+            return False
         if not self.rounds or self.rounds[-1].ending is None:
             return not self._with_values
         return {entry.cell for entry in self.still_in} <= set(self.rounds[-1].still_in)
 
     def next_round(self) -> NextRound | None:
         """The judgement that is due now that all cells have ended; None if the race is over."""
+        if self._choice is not None:
+            return self._choice
         if self.is_over:
             return None
         n_seeds, racing = self.n_seeds, self._with_values
@@ -155,6 +137,34 @@ class Race:
         dropped = [entry.cell for entry in self.still_in if entry.cell not in values]
         judged = _as_stored(judgement, n_seeds, dropped, sorted(missing))
         return NextRound(judged, self._points(judged))
+
+    @cached_property
+    def _choice(self) -> NextRound | None:
+        """Which trials of a sampled search take part, if some of them have ended since the last choice."""
+        n_explored = self.spec.n_cells - self.spec.search.n_raced
+        if self.rules.of_top is None or any(one.explored == n_explored for one in self._record):
+            return None
+        seed = self.first_seed - 1
+        explored = {cell: each for cell, each in self._ended.items() if each.parameters[SEED] == seed}
+        known = {cell: each.value for cell, each in explored.items() if each.value is not None}
+        sign = self.spec.description.sign
+        in_order = sorted(known, key=lambda cell: (-sign * known[cell], cell))
+        distinct = {key_of_point(without_seed(explored[cell].parameters)): cell for cell in in_order[::-1]}
+        best = sorted(distinct.values(), key=in_order.index)[: self.rules.of_top]
+        if not best:
+            return None
+        there = {key_of_point(entry.parameters) for entry in self.entries.values()}
+        chosen = [cell for cell in best if key_of_point(without_seed(explored[cell].parameters)) not in there]
+        raced = self._ended.keys() - explored.keys()
+        without = [cell for cell in range(self.spec.n_cells) if cell not in raced and cell not in known]
+        missing = [cell for cell in without if cell not in explored or not explored[cell].is_pruned]
+        points = [
+            {**explored[cell].parameters, SEED: self.first_seed + n}
+            for cell in chosen
+            for n in range(self.rules.start)
+        ]
+        judged = Round(seeds=1, best=best[0], missing=missing, explored=n_explored, chosen=chosen)
+        return NextRound(judged, points)
 
     @cached_property
     def _with_values(self) -> list[int]:
@@ -176,7 +186,7 @@ class Race:
         """The next seed for those that go on and have no more than was looked at."""
         if judged.ending is not None:
             return []
-        seed = self.spec.training.seed + judged.seeds
+        seed = self.first_seed + judged.seeds
         going_on = (self.entries[cell] for cell in sorted(judged.still_in))
         return [{**entry.parameters, SEED: seed} for entry in going_on if len(entry.cells) == judged.seeds]
 

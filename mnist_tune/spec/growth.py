@@ -14,11 +14,11 @@ from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
-from mnist_tune.spec.replicates import points_of_races, seeded
+from mnist_tune.spec.replicates import seeded
 from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point, without_seed
 from mnist_tune.spec.rounds import Round
 from mnist_tune.spec.sections import AtLeast1
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.study_spec import Spec
 
 GIVEN_BY_RACE = "[replicates] gives the seeds of this study: its race adds them where they tell something"
 
@@ -86,7 +86,10 @@ def grown(
     step = step or Step()
     document = spec.document()
     search = document["search"]
-    points, known = _new_points(spec, wanted, step.source, there)
+    if step.race is None:
+        points, known = _new_points(spec, wanted, step.source, there)
+    else:  # their seeds are new
+        points, known = wanted.points, []
     before = spec.search.enqueue or []
     added: dict[str, Any] = {"points": len(points)}
     try:
@@ -118,44 +121,6 @@ def grown(
     added["cells"] = uncounted.n_cells - spec.n_cells
     now = validate(type(spec), document, step.source)
     return Grown(now, (now.search.revisions or [])[-1], known)
-
-
-def widening(stored: Spec, given: Spec) -> Growth | None:
-    """What `given` has in addition to `stored`, if it has all of that and differs in nothing else; else None.
-
-    Lists may have another order: their cells are the same.
-    """
-    ours, theirs = stored.search, given.search
-    points = [point for point in theirs.enqueue or [] if point not in (ours.enqueue or [])]
-    if ours.grid is None or theirs.grid is None:
-        more = (theirs.n_trials or 0) - (ours.n_trials or 0) - len(points)
-        amount = Amount(number=more, more=True) if more > 0 else None
-        wanted = Growth(n_trials=amount, points=points)
-    else:
-        added = {
-            name: [one for one in axis if one not in ours.grid.get(name, [])]
-            for name, axis in theirs.grid.items()
-        }
-        wanted = Growth(values={name: values for name, values in added.items() if values}, points=points)
-    try:
-        now = grown(stored, wanted).spec
-    except UserError:
-        return None
-    return wanted if not differences(in_one_order(now), in_one_order(given)) else None
-
-
-def in_one_order(spec: Spec) -> Spec:
-    """The spec with its grid's lists sorted, and without points that are combinations of the grid."""
-    search = spec.search
-    written, _ = points_of_races(search.enqueue or [], search.revisions or [])
-    points = sorted(written, key=lambda point: repr(sorted(point.items())))
-    grid = search.grid and {name: sorted(search.grid[name], key=repr) for name in sorted(search.grid)}
-    beside = [dict(sorted(point.items())) for point in points if grid is None or not is_in(grid, point)]
-    return spec.model_copy(
-        update={
-            "search": search.model_copy(update={"grid": grid, "enqueue": beside or None, "revisions": None})
-        }
-    )
 
 
 def typed_point(spec: Spec, point: Mapping[str, Any]) -> Point:
@@ -207,7 +172,7 @@ def _more_trials(spec: Spec, wanted: Growth) -> int:
         raise KeyedError(name, "the study samples its points; give it more trials with --n-trials")
     if wanted.seeds is not None:
         raise KeyedError("seeds", "the study samples its points; give it more trials with --n-trials")
-    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells)
+    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells - spec.search.n_raced)
 
 
 def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:

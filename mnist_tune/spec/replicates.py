@@ -10,7 +10,7 @@ from typing import Any
 from mnist_tune.jobs.fields import Fields
 from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.documents import KeyedError
-from mnist_tune.spec.revisions import Point, Revision, is_in, key_of_point, without_seed
+from mnist_tune.spec.revisions import Point, is_in, key_of_point, without_seed
 from mnist_tune.spec.search_space import Search
 from mnist_tune.spec.sections import MOST_SEEDS, Replicates
 from mnist_tune.storage.keys import MOST_BYTES
@@ -67,7 +67,7 @@ def check_race(rules: Replicates, search: Search, first_seed: int, bare: Mapping
     Raises:
         KeyedError: what is missing or too much.
     """
-    if first_seed + rules.max > 2**32:
+    if first_seed + rules.max + (search.grid is None) > 2**32:
         raise KeyedError(
             "replicates.max", f"the seeds after training.seed = {first_seed} are too few; make one smaller"
         )
@@ -108,15 +108,12 @@ def _bytes_of_a_point(search: Search) -> int:
     )
 
 
-def points_of_races(
-    points: Sequence[Point], revisions: Sequence[Revision]
-) -> tuple[list[Point], list[Point]]:
-    """The points that people have written, and those that a race has added."""
-    written = list(points[: len(points) - sum(revision.points for revision in revisions)])
-    raced: list[Point] = []
-    place = len(written)
-    for revision in revisions:
-        added = points[place : place + revision.points]
-        (written if revision.race is None else raced).extend(added)
+def written_points(search: Search) -> list[Point]:
+    """The points that people have written: those without what a race has added."""
+    points, place = search.enqueue or [], len(search.first_points)
+    written = list(search.first_points)
+    for revision in search.revisions or ():
+        if revision.race is None:
+            written += points[place : place + revision.points]
         place += revision.points
-    return written, raced
+    return written

@@ -105,6 +105,9 @@ def is_in(grid: Mapping[str, Sequence[Any]], point: Mapping[str, Any]) -> bool:
 
 def _told_of_race(judged: Round, cells: int) -> str:
     """What a judgement of a race has come to, in words."""
+    if judged.explored:
+        more = f"{cells:,} {'seed' if cells == 1 else 'seeds'} more"
+        return f"race: {len(judged.chosen):,} of {judged.explored:,} trials take part; {more}"
     left, n = len(judged.out), len(judged.still_in)
     of = f"race after {judged.seeds} {'seed' if judged.seeds == 1 else 'seeds'}: {left:,} out, {n:,} still in"
     if judged.ending is not None:

@@ -64,6 +64,10 @@ class Round(Section):
     """The configurations that are out without a comparison: they were pruned, or have no value."""
     missing: list[Count] = Field(default_factory=list)
     """The cells that were looked at and had no value: what a retry gives them changes no judgement."""
+    explored: Count = 0
+    """How many trials of a sampled search the best were chosen among; nothing else was judged then."""
+    chosen: list[Count] = Field(default_factory=list)
+    """The trials whose configurations were chosen to take part, the best first."""
     ending: Annotated[Ending, Field(strict=False)] | None = None
 
     @property

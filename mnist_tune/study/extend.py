@@ -22,7 +22,7 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.statements import upsert
-from mnist_tune.study.old_trials import tell_old_trials
+from mnist_tune.study.old_trials import tell_of_values, tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
 
 
@@ -83,6 +83,8 @@ def store_growth(session: orm.Session, study_id: int, before: Spec, spec: Spec, 
     cells = waiting_cells(spec)
     if spec.search.grid is not None:
         tell_old_trials(session, study_id, before, spec, cells)
+    else:
+        tell_of_values(session, study_id, before, spec)
     insert_waiting(session, study_id, cells[before.n_cells :])
     if spec.search.grid is None and added.points:
         points = (spec.search.enqueue or [])[-added.points :]

@@ -14,8 +14,9 @@ from sqlalchemy import orm
 from mnist_tune import __version__
 from mnist_tune.queue.cells import have_ended, lock_study
 from mnist_tune.records.trials import read_trials
+from mnist_tune.search.ended_cells import ended_cells
 from mnist_tune.search.race import level_of
-from mnist_tune.search.settling import Race, ended_cells
+from mnist_tune.search.settling import Race
 from mnist_tune.spec.growth import Growth, Step, grown
 from mnist_tune.spec.replicates import n_configurations
 from mnist_tune.study.extend import store_growth, stored_in

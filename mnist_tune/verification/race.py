@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from reprlib import repr as shortened
 
-from mnist_tune.search.settling import Ended, Race, ended_cells
+from mnist_tune.search.ended_cells import Ended, ended_cells
+from mnist_tune.search.settling import Race
 from mnist_tune.spec.revisions import Point, key_of_point, without_seed
 from mnist_tune.spec.rounds import Compared, Round
 from mnist_tune.verification.stored import Stored
@@ -29,7 +30,9 @@ def settled(stored: Stored, _: None) -> Iterator[str]:
     cells = list(ended_cells(spec, known.trials))
     for number, revision in enumerate(revisions):
         if revision.race is not None:
-            search = spec.search.model_copy(update={"revisions": revisions[:number]})
+            was = {"revisions": revisions[:number], "enqueue": points[:n_points]}
+            was |= {"n_trials": n_cells} if spec.search.grid is None else {}
+            search = spec.search.model_copy(update=was)
             then = spec.model_copy(update={"search": search})
             race = Race(then, _as_they_were([each for each in cells if each.cell < n_cells], revision.race))
             added = points[n_points : n_points + revision.points]
@@ -57,7 +60,7 @@ def _differing(race: Race, stored: Round, added: Sequence[Point]) -> Iterator[st
         yield "no judgement was due"
         return
     judged, points = found
-    for name in ("seeds", "best", "dropped", "missing", "out", "ending"):
+    for name in ("seeds", "best", "explored", "chosen", "dropped", "missing", "out", "ending"):
         if getattr(stored, name) != getattr(judged, name):
             yield f"{name} is {getattr(stored, name)}; it should be {getattr(judged, name)}"
     if sorted(rival.cell for rival in stored.rivals) != sorted(rival.cell for rival in judged.rivals):
