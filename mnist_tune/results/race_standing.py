@@ -76,7 +76,7 @@ class RaceStanding:
         """First those that are still in, from the best on; then those to be judged; then who left last."""
         last = self.rounds[-1] if self.rounds else None
         still_in = {entry.cell for entry in self._race.still_in}
-        judged = [cell for cell in (last.still_in if last else ()) if cell in still_in]
+        judged = [cell for cell in dict.fromkeys(last.still_in if last else ()) if cell in still_in]
         found = [self._contender(cell, last) for cell in judged]
         found += [
             Contender(entry.parameters, 0, None, is_out=False)
@@ -84,7 +84,8 @@ class RaceStanding:
             if entry.cell not in judged
         ]
         for each in reversed(self.rounds):
-            found += [self._contender(cell, each, is_out=True) for cell in each.out]
+            left = (cell for cell in each.out if cell in self._race.entries)  # a damaged one is nowhere
+            found += [self._contender(cell, each, is_out=True) for cell in left]
         return found
 
     def _contender(self, cell: int, judged: Round | None, *, is_out: bool = False) -> Contender:
@@ -145,7 +146,7 @@ class RaceStanding:
             if not self._is_open and not self.is_over:
                 yield "all cells have ended: the next worker judges them"
         elif self.ending is Ending.BEST:
-            best = configuration(self.contenders[0].parameters)
+            best = next((configuration(each.parameters) for each in self.contenders), "an unknown one")
             yield f"race over {after}: {best} is best (a better one is dropped in {level} at most)"
         elif self.ending is Ending.EQUAL:
             within = self._amount(rules.indifference)
@@ -201,7 +202,8 @@ class RaceStanding:
     def _level(self) -> float | None:
         if not self.rounds:
             return None
-        return level_of(self._race.rules, self.rounds[-1].seeds, self._race.n_rivals)
+        seeds = max(self.rounds[-1].seeds, self._race.rules.start)
+        return level_of(self._race.rules, seeds, self._race.n_rivals)
 
 
 def _ended(cell: int, parameters: Any, attempt: TrialResult | None) -> Ended:

@@ -11,7 +11,7 @@ from mnist_tune.jobs.fields import Fields
 from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.documents import KeyedError
 from mnist_tune.spec.revisions import Point, is_in, key_of_point, without_seed
-from mnist_tune.spec.search_space import Search
+from mnist_tune.spec.search_space import MAX_CELLS, Search
 from mnist_tune.spec.sections import MOST_SEEDS, Replicates
 from mnist_tune.storage.keys import MOST_BYTES
 
@@ -78,6 +78,10 @@ def check_race(rules: Replicates, search: Search, first_seed: int, bare: Mapping
             "replicates.of_top", "missing: a sampled search names how many of its best take part, e.g. 5"
         )
     n = n_configurations(search, rules)
+    if search.grid is None and search.n_cells - search.n_raced + n * rules.max > MAX_CELLS:
+        raise KeyedError(
+            "replicates.of_top", f"is {n}, which may take more than {MAX_CELLS:,} cells; name fewer"
+        )
     rounds = rules.max - rules.start + 1
     needed = len(json.dumps(bare)) + n * rounds * (_bytes_of_a_point(search) + BYTES_OF_A_COMPARISON)
     if needed > MOST_BYTES:

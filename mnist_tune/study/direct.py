@@ -92,7 +92,10 @@ class DirectStudy:
 
     @told_to_workers
     def standing(self) -> Standing:
-        return self._queue.standing()
+        # Where all cells have ended, the next round of a race over seeds may be due.
+        while (standing := self._queue.standing()) is Standing.FINISHED and settle(self._study):
+            pass
+        return standing
 
     @told_to_workers
     def register(self, worker: WorkerFacts) -> LeaseSettings:
@@ -117,15 +120,16 @@ class DirectStudy:
 
     @told_to_workers
     def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
-        while (claim := self._queue.claim(worker.name, token)) is None:
-            standing = self._queue.standing()
-            if standing is not Standing.FINISHED or not settle(self._study):
-                return standing
-        return claim
+        if (claim := self._queue.claim(worker.name, token)) is not None:
+            return claim
+        standing = self._queue.standing()
+        if standing is Standing.FINISHED and settle(self._study):
+            return self._queue.claim(worker.name, token) or self.standing()
+        return standing
 
     @told_to_workers
     def settle(self) -> bool:
-        """See `study.settle`; `claim` does so too."""
+        """See `study.settle`; `claim` and `standing` do so too."""
         return settle(self._study)
 
     @told_to_workers

@@ -21,9 +21,7 @@ from tests.support.specs import STUDIES, MnistSpec
 
 
 def test_the_studies_that_are_shown_are_the_shipped_ones() -> None:
-    for block, name in zip(
-        blocks(STUDIES_README, "toml"), ["seed-grid", "sampled"], strict=True
-    ):
+    for block, name in zip(blocks(STUDIES_README, "toml"), ["seed-grid", "sampled"], strict=True):
         shipped = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
         assert mnist_spec(tomllib.loads(block)) == mnist_spec(tomllib.loads(shipped))
 

@@ -12,8 +12,9 @@ import pytest
 from optuna.trial import TrialState
 
 from mnist_tune.contract.claim import Claim, Standing
-from mnist_tune.contract.study import new_token
+from mnist_tune.contract.study import Control, new_token
 from mnist_tune.failures import Failure
+from mnist_tune.queue.control import set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.serve.client import Head
 from mnist_tune.serve.remote_study import RemoteStudy
@@ -21,7 +22,7 @@ from mnist_tune.spec.rounds import Ending
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.settle import settle
-from tests.support.contract_calls import ME, taken
+from tests.support.contract_calls import ME, asked, taken
 from tests.support.heads import running_head
 from tests.support.settling_studies import (
     CLEAR,
@@ -118,6 +119,28 @@ def test_who_waits_takes_up_the_new_cells(study: OpenStudy, tmp_path: Path) -> N
     complete(first, last, alike_value)  # and dies before it judges
     claim = taken(waiting)
     assert waiting.parameters(claim)["seed"] == 2
+
+
+def test_who_starts_when_a_round_is_due_finds_work(study: OpenStudy, tmp_path: Path) -> None:
+    run_through(worker_of(study, tmp_path), alike_value, most=6)
+    assert worker_of(study, tmp_path).standing() is Standing.OPEN
+    assert len(rounds(study)) == 1
+    assert run_through(worker_of(study, tmp_path), alike_value) is Standing.FINISHED
+    assert worker_of(study, tmp_path).standing() is Standing.FINISHED
+    assert len(rounds(study)) == 5
+
+
+@pytest.mark.parametrize("control", [Control.PAUSED, Control.CANCELLED])
+def test_a_study_that_is_held_up_goes_on_with_its_race_later(
+    study: OpenStudy, tmp_path: Path, control: Control
+) -> None:
+    worker = worker_of(study, tmp_path)
+    run_through(worker, alike_value, most=6)
+    set_control(study.storage, study.study_id, control)
+    assert asked(worker) is {Control.PAUSED: Standing.PAUSED, Control.CANCELLED: Standing.CANCELLED}[control]
+    set_control(study.storage, study.study_id, Control.RUNNING)
+    assert run_through(worker, alike_value) is Standing.FINISHED
+    assert rounds(study)[-1].ending is Ending.TIED
 
 
 def test_a_study_is_not_finished_until_its_race_is_over(study: OpenStudy, tmp_path: Path) -> None:
