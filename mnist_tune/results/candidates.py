@@ -137,8 +137,10 @@ def n_seeds(spec: Spec) -> Callable[[dict[str, Any]], int]:
     """How many seeds a configuration is to have to be compared, as a function of its parameters.
 
     A combination of the grid needs those of the grid. Those that it is given beside them only tell more of
-    it: while they run, it keeps its place.
+    it: while they run, it keeps its place. A race over seeds gives all the same number to begin with.
     """
+    if seeds_of_race := spec.seeds_of_race:
+        return lambda _: len(seeds_of_race)
     grid = spec.search.grid
     if grid is None:
         return lambda _: 1

@@ -56,6 +56,19 @@ def test_new_configurations_catch_up_seed_by_seed(study: OpenStudy, tmp_path: Pa
     assert broken(study, tmp_path) == []
 
 
+def test_an_axis_that_comes_in_the_middle_of_a_race_brings_configurations_of_its_own(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    worker = worker_of(study, tmp_path)
+    run_through(worker, alike_value, most=8)
+    extend_study(opened_again(study), Growth(values={"weight_decay": [0.01]}), new_token())
+    assert run_through(worker, alike_value) is Standing.FINISHED
+    assert len(seeds_by_rate(study)[0.1]) == 2 * 6
+    assert rounds(study)[-1].ending is Ending.TIED
+    assert len(rounds(study)[-1].rivals) == 5
+    assert broken(study, tmp_path) == []
+
+
 def test_a_known_point_joins_with_all_the_seeds_to_start_with(study: OpenStudy, tmp_path: Path) -> None:
     extend_study(opened_again(study), Growth(points=[{"learning_rate": 0.3}]), new_token())
     assert seeds_by_rate(study)[0.3] == [0, 1]
