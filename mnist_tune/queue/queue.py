@@ -22,11 +22,10 @@ from mnist_tune.contract.study import Control, new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import (
-    cells_of,
     claim_first,
     claimed_before,
+    have_ended,
     read_cell,
-    unexplained,
     without_what_is_older,
 )
 from mnist_tune.queue.control import control_in, is_held_up
@@ -38,7 +37,7 @@ from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
 from mnist_tune.storage.prepared import Prepared
-from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
+from mnist_tune.storage.statements import beat, claimed_with, end, has_attribute, put
 
 TOKENS_IN_MIND = 10_000
 """Of how many claims it is known that their tokens were used."""
@@ -56,8 +55,6 @@ class Queue:
         self._returns = Returns(storage, study_id, self._now)
         self._claim_first = Prepared(claim_first(study_id, ~is_held_up(study_id)))
         self._claimed_before = Prepared(claimed_before(study_id))
-        unfinished = cells_of(study_id, *UNFINISHED) | unexplained(study_id)
-        self._unfinished = Prepared(select(trials.c.trial_id).where(unfinished).limit(1))
 
     @property
     def spec(self) -> Spec:
@@ -154,7 +151,7 @@ class Queue:
             MnistTuneError: the study was deleted.
         """
         with self._storage.transaction() as session:
-            if self._unfinished.execute(session).first() is None:
+            if have_ended(session, self._study_id):
                 study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
                 if session.execute(study).first() is None:
                     raise MnistTuneError("the study was deleted while this worker was on it")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.revisions import is_in
+from mnist_tune.spec.revisions import is_in, without_seed
 from mnist_tune.spec.study_spec import Spec
 
 SEED = "seed"
@@ -137,8 +137,10 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
     """How many seeds a configuration is to have to be compared, as a function of its parameters.
 
     A combination of the grid needs those of the grid. Those that it is given beside them only tell more of
-    it: while they run, it keeps its place.
+    it: while they run, it keeps its place. A race over seeds gives all the same number to begin with.
     """
+    if seeds_of_race := spec.seeds_of_race:
+        return lambda _: len(seeds_of_race)
     grid = spec.search.grid
     if grid is None:
         return lambda _: 1
@@ -152,8 +154,3 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
         return seeds if is_in(of_grid, parameters) else max(1, beside[key_of(parameters)])
 
     return of
-
-
-def without_seed(point: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a point of the search."""
-    return {name: value for name, value in point.items() if name != SEED}

@@ -17,14 +17,15 @@ from optuna.trial import TrialState
 from sqlalchemy import BigInteger, cast, func, orm, select
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.queue.cells import cells_of, unexplained
+from mnist_tune.queue.cells import have_ended
 from mnist_tune.records.columns import raw, read_columns
 from mnist_tune.records.distributions import distributions
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import trained_in
 from mnist_tune.records.trial_reader import SYSTEM, TrialReader
 from mnist_tune.results.candidates import Candidate, seeds_wanted
-from mnist_tune.results.ranking import in_order
+from mnist_tune.results.race_standing import RaceStanding
+from mnist_tune.results.ranking import as_judged, in_order
 from mnist_tune.results.reading import trial_result
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.engine import snapshot
@@ -46,7 +47,7 @@ class Outcome:
     """What has come of a study until now."""
 
     is_finished: bool
-    """Whether every cell has ended, with a result or as failed for good."""
+    """Whether every cell has ended, with a result or as failed for good, and so has the study's race."""
     finished: list[TrialResult]
     """The trials that have completed their cells, or were pruned."""
     best: Candidate | None
@@ -115,22 +116,26 @@ class Outcomes:
         with study.storage.transaction() as session:
             snapshot(session.connection())
             self._read_new(session, study)
-            is_open = cells_of(study.study_id, *UNFINISHED) | unexplained(study.study_id)
-            is_finished = session.execute(select(trials.c.trial_id).where(is_open).limit(1)).first() is None
+            has_ended = have_ended(session, study.study_id)
             finished, failed = self._by_cell(study)
             goes_on = _unfinished_cells(session, study.study_id, [each.cell for each in failed])
         holes = [each for each in failed if each.cell not in goes_on and not each.comes_back]
         spec, sound = study.spec, [each for each in finished if each.is_sound]
         ranked = in_order(sound, spec.training.seed, spec.description.sign, seeds_wanted(spec))
         ended = [*finished, *failed]
+        is_to_be_judged = False
+        if spec.replicates is not None:
+            race = RaceStanding(spec, ended, is_open=not has_ended)
+            ranked = [place.candidate for place in as_judged(ranked, race)]
+            is_to_be_judged = has_ended and not race.is_over
         return Outcome(
-            is_finished=is_finished,
+            is_finished=has_ended and not is_to_be_judged,
             finished=sound,
             best=ranked[0] if ranked else None,
             holes=holes,
             last=max(ended, key=lambda each: each.number, default=None),
             ended=max((each.ended for each in ended if each.ended is not None), default=None),
-            may_change_unseen=any(each.comes_back for each in failed),
+            may_change_unseen=is_to_be_judged or any(each.comes_back for each in failed),
         )
 
     def _read_new(self, session: orm.Session, study: OpenStudy) -> None:

@@ -14,7 +14,7 @@ from mnist_tune.records.parameters import one_of
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.pruners import Judge
 from mnist_tune.search.samplers import sampler
-from mnist_tune.spec.conditions import wanted
+from mnist_tune.spec.conditions import SEED, wanted
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import begun_trial, use_storage
@@ -56,6 +56,9 @@ class Guide:
             if name in claim.parameters:  # a grid's cell and a retry have them already
                 values[name] = one_of(self._axes[name], claim.parameters[name])
                 continue
+            if name == SEED and self._spec.replicates is not None:
+                values[name] = self._first_seed(claim)
+                continue
             trial = trial or self._begin(claim)
             values[name] = suggest(trial, name, self._axes[name])
         # The seed of a replicate is given, and never drawn.
@@ -69,6 +72,12 @@ class Guide:
     def decide(self, trial_id: int) -> Decision:
         """What the pruner decides for a trial, from the values that are stored now."""
         return self._judge.decide(trial_id)
+
+    def _first_seed(self, claim: Claim) -> int:
+        """Give a trial the first seed: the others come with the study's race."""
+        seed, axis = int(self._spec.training.seed), self._axes[SEED]
+        self._seen.set_trial_param(claim.trial_id, SEED, axis.to_internal_repr(seed), axis)
+        return seed
 
     def _begin(self, claim: Claim) -> Trial:
         self._study.sampler = sampler(self._spec, claim.number)

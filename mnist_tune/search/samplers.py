@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler, GPSampler, GridSampler, RandomSampler, 
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.records.distributions import drawn
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler, WithPruned
 
@@ -93,11 +94,16 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
     raise AssertionError(f"{search.sampler} is no sampler")
 
 
+def _is_given(spec: Spec, name: str) -> bool:
+    """Whether a field is not drawn: a race over seeds gives them."""
+    return name == SEED and spec.replicates is not None
+
+
 def _shared(spec: Spec) -> dict[str, BaseDistribution]:
     """The distributions of the fields that every trial has and that have more than one value."""
     axes = drawn(spec)
     return {
         name: axis
         for name, axis in sorted(axes.items())
-        if name not in spec.search.conditions and not axis.single()
+        if name not in spec.search.conditions and not axis.single() and not _is_given(spec, name)
     }

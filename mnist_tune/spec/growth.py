@@ -14,9 +14,13 @@ from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
-from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point
+from mnist_tune.spec.replicates import seeded
+from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point, without_seed
+from mnist_tune.spec.rounds import Round
 from mnist_tune.spec.sections import AtLeast1
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.study_spec import Spec
+
+GIVEN_BY_RACE = "[replicates] gives the seeds of this study: its race adds them where they tell something"
 
 
 class Amount(Section):
@@ -67,6 +71,8 @@ class Step:
     version: str = ""
     source: str = "extend"
     """What errors begin with: the command."""
+    race: Round | None = None
+    """The judgement of a race that adds the points."""
 
 
 def grown(
@@ -80,7 +86,10 @@ def grown(
     step = step or Step()
     document = spec.document()
     search = document["search"]
-    points, known = _new_points(spec, wanted, step.source, there)
+    if step.race is None:
+        points, known = _new_points(spec, wanted, step.source, there)
+    else:  # their seeds are new
+        points, known = wanted.points, []
     before = spec.search.enqueue or []
     added: dict[str, Any] = {"points": len(points)}
     try:
@@ -91,62 +100,27 @@ def grown(
             grid, added["values"] = _more_values(spec, wanted)
             for name in {name: None for point in points for name in point if name not in grid}:
                 grid[name], added["values"][name] = [_default(spec, name)], []
-            search["grid"] = grid
+            search["grid"] = grid if spec.replicates is None else without_seed(grid)
             document["training"] = {
-                name: value for name, value in document["training"].items() if name not in grid
+                name: value for name, value in document["training"].items() if name not in search["grid"]
             }
             defaults = {name: grid[name][0] for name in added["values"] if name not in spec.search.grid}
             before, points = ([defaults | point for point in some] for some in (before, points))
     except KeyedError as error:
         raise UserError(f"{step.source}: {error.key}: {error}") from None
-    if not any(added.values()):
+    if not any(added.values()) and step.race is None:
         return Grown(spec, None, known)
     if before or points:
         search["enqueue"] = [*before, *points]
     added |= {"id": step.id, "when": step.when, "version": step.version, "cells": 0}
+    if step.race is not None:
+        added["race"] = step.race.model_dump(mode="json", exclude_defaults=True)
     # How many cells it adds is known only when the new search is: it is counted without that number first.
     search["revisions"] = [*spec.revisions, added]
     uncounted = validate(type(spec), document, step.source)
     added["cells"] = uncounted.n_cells - spec.n_cells
     now = validate(type(spec), document, step.source)
     return Grown(now, (now.search.revisions or [])[-1], known)
-
-
-def widening(stored: Spec, given: Spec) -> Growth | None:
-    """What `given` has in addition to `stored`, if it has all of that and differs in nothing else; else None.
-
-    Lists may have another order: their cells are the same.
-    """
-    ours, theirs = stored.search, given.search
-    points = [point for point in theirs.enqueue or [] if point not in (ours.enqueue or [])]
-    if ours.grid is None or theirs.grid is None:
-        more = (theirs.n_trials or 0) - (ours.n_trials or 0) - len(points)
-        amount = Amount(number=more, more=True) if more > 0 else None
-        wanted = Growth(n_trials=amount, points=points)
-    else:
-        added = {
-            name: [one for one in axis if one not in ours.grid.get(name, [])]
-            for name, axis in theirs.grid.items()
-        }
-        wanted = Growth(values={name: values for name, values in added.items() if values}, points=points)
-    try:
-        now = grown(stored, wanted).spec
-    except UserError:
-        return None
-    return wanted if not differences(in_one_order(now), in_one_order(given)) else None
-
-
-def in_one_order(spec: Spec) -> Spec:
-    """The spec with its grid's lists sorted, and without points that are combinations of the grid."""
-    search = spec.search
-    points = sorted(search.enqueue or [], key=lambda point: repr(sorted(point.items())))
-    grid = search.grid and {name: sorted(search.grid[name], key=repr) for name in sorted(search.grid)}
-    beside = [dict(sorted(point.items())) for point in points if grid is None or not is_in(grid, point)]
-    return spec.model_copy(
-        update={
-            "search": search.model_copy(update={"grid": grid, "enqueue": beside or None, "revisions": None})
-        }
-    )
 
 
 def typed_point(spec: Spec, point: Mapping[str, Any]) -> Point:
@@ -179,7 +153,8 @@ def _new_points(
     new: list[Point] = []
     known: list[Point] = []
     cells = {key_of_point(point) for point in (*there, *(spec.search.enqueue or ()))}
-    for point in wanted.points:
+    seeds = spec.seeds_of_race
+    for point in seeded(wanted.points, seeds) if seeds else wanted.points:
         try:
             typed = typed_point(spec, point)
         except KeyedError as error:
@@ -196,8 +171,10 @@ def _more_trials(spec: Spec, wanted: Growth) -> int:
     for name in wanted.values:
         raise KeyedError(name, "the study samples its points; give it more trials with --n-trials")
     if wanted.seeds is not None:
+        if spec.replicates is not None:
+            raise KeyedError("seeds", GIVEN_BY_RACE)
         raise KeyedError("seeds", "the study samples its points; name how many of the best with --top")
-    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells)
+    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells - spec.search.n_raced)
 
 
 def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
@@ -208,6 +185,8 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
             "n_trials", "the study is a grid; give it more values with --add FIELD=VALUE or --seeds"
         )
     grid = {name: list(values) for name, values in spec.search.grid.items()}
+    if spec.replicates is not None and (wanted.seeds is not None or SEED in wanted.values):
+        raise KeyedError("seeds", GIVEN_BY_RACE)
     asked: dict[str, Sequence[Any]] = dict(wanted.values)
     if wanted.seeds is not None:
         if SEED in asked:

@@ -12,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from mnist_tune.jobs.hyperparameters import Count
-from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import Section
+from mnist_tune.spec.rounds import Round
 
 Point = dict[str, Value]
 """Values by the field that has them."""
@@ -37,10 +38,14 @@ class Revision(Section):
     """How many trials a sampled search was given."""
     cells: Count
     """How many cells were added by all this."""
+    race: Round | None = None
+    """The judgement after which a race over seeds added the points, or ended."""
 
     @property
     def told(self) -> str:
         """What was added, in words."""
+        if self.race is not None:
+            return _told_of_race(self.race, self.cells)
         parts = [f"{name} = {', '.join(map(str, values))}" for name, values in self.values.items() if values]
         parts += [f"{self.points:,} {'point' if self.points == 1 else 'points'}"] if self.points else []
         more = self.n_trials - self.points
@@ -89,6 +94,23 @@ def all_values(grown: Iterable[Stage]) -> Grid:
 def is_in(grid: Mapping[str, Sequence[Any]], point: Mapping[str, Any]) -> bool:
     """Whether a point is one of a grid's combinations."""
     return point.keys() == grid.keys() and all(point[name] in values for name, values in grid.items())
+
+
+def _told_of_race(judged: Round, cells: int) -> str:
+    """What a judgement of a race has come to, in words."""
+    if judged.explored:
+        more = f"{cells:,} {'seed' if cells == 1 else 'seeds'} more"
+        return f"race: {len(judged.chosen):,} of {judged.explored:,} trials take part; {more}"
+    left, n = len(judged.out), len(judged.still_in)
+    of = f"race after {judged.seeds} {'seed' if judged.seeds == 1 else 'seeds'}: {left:,} out, {n:,} still in"
+    if judged.ending is not None:
+        return f"{of}; it is over: {judged.ending}"
+    return f"{of}; {cells:,} {'seed' if cells == 1 else 'seeds'} more"
+
+
+def without_seed(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a point: a seed only repeats it."""
+    return {name: value for name, value in point.items() if name != SEED}
 
 
 def key_of_point(point: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

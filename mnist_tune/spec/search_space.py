@@ -171,6 +171,11 @@ class Search(Section):
         return math.prod(len(values) for values in self.grid.values()) + beside
 
     @property
+    def n_raced(self) -> int:
+        """How many of the cells a race over seeds has added."""
+        return sum(revision.points for revision in self.revisions or () if revision.race is not None)
+
+    @property
     def conditions(self) -> dict[str, Condition]:
         """The condition of each field that only some trials have."""
         return conditions_of(self.space or {})

@@ -12,10 +12,12 @@ from mnist_tune.jobs.command.table import AnyJobTable
 from mnist_tune.jobs.description import Binomial, JobDescription
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
+from mnist_tune.spec.replicates import check_race, with_seeds
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
+from mnist_tune.spec.sections import LeaseSettings, Limits, Replicates, Retry, Study
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits")
@@ -32,11 +34,17 @@ class Spec(Section):
     job: AnyJobTable = JobTable(name=BUILT_IN)
     search: Search
     pruner: SerializeAsAny[Pruner] | None = None
+    replicates: Replicates | None = None
     training: Any
     data: Any
     lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_seeds_of_its_race(cls, content: Any) -> Any:
+        return with_seeds(content, cls.description.fields)
 
     @field_validator("pruner", mode="before")
     @classmethod
@@ -46,7 +54,7 @@ class Spec(Section):
     @model_validator(mode="after")
     def _axes_are_not_also_fixed(self) -> Self:
         for name in self.search.axes:
-            if name in self.training.model_fields_set:
+            if name in self.training.model_fields_set and name not in self._given_by_race:
                 table = "grid" if self.search.grid else "space"
                 raise KeyedError(
                     f"training.{name}", f"is also searched in [search.{table}]; remove one of the two"
@@ -61,6 +69,15 @@ class Spec(Section):
         for name, field in self.description.options.items():
             if field.is_required and name not in self.data.model_fields_set:
                 raise KeyedError(f"data.{name}", "missing: the job has no default for it")
+        return self
+
+    @model_validator(mode="after")
+    def _can_settle(self) -> Self:
+        if self.replicates is not None:
+            bare = self.stored()
+            for key in ("enqueue", "revisions"):
+                bare["search"].pop(key, None)
+            check_race(self.replicates, self.search, self.training.seed, bare)
         return self
 
     @model_validator(mode="after")
@@ -80,6 +97,11 @@ class Spec(Section):
         return int(max(axis) if isinstance(axis, list) else axis.high)
 
     @property
+    def _given_by_race(self) -> set[str]:
+        """The axis that is no author's: [replicates] stands for it, and training.seed is the first seed."""
+        return set() if self.replicates is None else {SEED}
+
+    @property
     def n_cells(self) -> int:
         """How many cells the study has; each must end exactly once."""
         return self.search.n_cells
@@ -94,9 +116,18 @@ class Spec(Section):
     def document(self) -> dict[str, Any]:
         """This spec with its defaults written out, as plain data that reads back as the same spec."""
         # A searched field has no value of its own in [training], and revisions are no author's.
-        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": True, "search": {"revisions"}}
+        of_search: dict[str, Any] = {
+            "revisions": True,
+            "grid": self._given_by_race,
+            "space": self._given_by_race,
+        }
+        exclude: dict[str, Any] = {
+            "training": set(self.search.axes) - self._given_by_race,
+            "job": True,
+            "search": of_search,
+        }
         if self.search.grid is not None:
-            exclude["search"].add("seed")  # a grid has no seed
+            of_search["seed"] = True  # a grid has no seed
         if not self.description.options:
             exclude["data"] = True
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
@@ -141,6 +172,19 @@ class Spec(Section):
             training=self.training.model_dump(include=self.training.model_fields_set),
             data=self.data.model_dump(include=self.data.model_fields_set),
         )
+
+    @property
+    def seeds_of_race(self) -> list[int]:
+        """The seeds that a configuration starts with in a race; none without [replicates]."""
+        if self.replicates is None:
+            return []
+        n = 1 if self.search.grid is None else self.replicates.start
+        return list(range(self.training.seed, self.training.seed + n))
+
+    @property
+    def step(self) -> float:
+        """The least difference that two values of the objective can have; 0 if there is none."""
+        return 100 / self.n_cases if self.n_cases else 0.0
 
     @property
     def n_cases(self) -> int | None:

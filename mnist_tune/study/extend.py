@@ -22,7 +22,7 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.statements import upsert
-from mnist_tune.study.old_trials import tell_old_trials
+from mnist_tune.study.old_trials import tell_of_values, tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
 
 
@@ -53,7 +53,7 @@ def extend_study(
     with study.storage.transaction() as session:
         if not dry_run:
             lock_study(session, study.study_id)
-        before = _stored(session, study)
+        before = stored_in(session, study)
         done = next((one for one in before.search.revisions or () if one.id == revision), None)
         if done is not None:
             return Extension(before, done, [])
@@ -70,19 +70,34 @@ def extend_study(
                 "add fewer points or values"
             )
         if added is not None and not dry_run:
-            row = {"study_id": study.study_id, "key": SPEC, "value_json": text}
-            upsert(session, study_attributes, ("study_id", "key"), [row])
-            cells = waiting_cells(spec)
-            if spec.search.grid is not None:
-                tell_old_trials(session, study.study_id, before, spec, cells)
-            insert_waiting(session, study.study_id, cells[before.n_cells :])
-            if spec.search.grid is None and added.points:
-                points = (spec.search.enqueue or [])[-added.points :]
-                fill_tickets(session, study.study_id, distributions(spec), points)
+            store_growth(session, study.study_id, before, spec, added)
     return Extension(spec, added, known)
 
 
-def _stored(session: orm.Session, study: OpenStudy) -> Spec:
+def store_growth(session: orm.Session, study_id: int, before: Spec, spec: Spec, added: Revision) -> None:
+    """Store the wider spec of a locked study, with its new cells and what the old ones tell of it."""
+    row = {"study_id": study_id, "key": SPEC, "value_json": json.dumps(spec.stored())}
+    upsert(session, study_attributes, ("study_id", "key"), [row])
+    if spec.n_cells == before.n_cells:  # a race has ended
+        return
+    cells = waiting_cells(spec)
+    if spec.search.grid is not None:
+        tell_old_trials(session, study_id, before, spec, cells)
+    else:
+        tell_of_values(session, study_id, before, spec)
+    insert_waiting(session, study_id, cells[before.n_cells :])
+    if spec.search.grid is None and added.points:
+        points = (spec.search.enqueue or [])[-added.points :]
+        fill_tickets(session, study_id, distributions(spec), points)
+
+
+def stored_in(session: orm.Session, study: OpenStudy) -> Spec:
+    """The spec of a study as it is in this transaction.
+
+    Raises:
+        UserError: the study has been deleted.
+        MnistTuneError: the spec is damaged.
+    """
     text = spec_text(session, study.study_id)
     if text is None:
         raise UserError(f"study '{study.name}' has been deleted meanwhile")

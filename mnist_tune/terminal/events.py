@@ -22,6 +22,9 @@ def events(before: Results, now: Results) -> Iterator[str]:
     """What has happened between two readings of a study, one line for each event."""
     if now.control is not before.control:
         yield f"the study is {now.control}"
+    revisions = now.spec.search.revisions or []
+    for revision in revisions[len(before.spec.search.revisions or []) :]:
+        yield revision.told if revision.race is not None else f"the study has grown by {revision.told}"
     workers = {(worker.name, worker.started): worker.state for worker in before.workers}
     for worker in now.workers:
         if (worker.name, worker.started) not in workers:

@@ -174,7 +174,7 @@ def be_a_head(
         return answer(desk, name, uid, call, arguments)
 
     # Not by the clock, so that every run does the same in the same order.
-    with patch("mnist_tune.serve.server.LOOK_SECONDS", 1e6), patch.object(Desk, "answer", look_and_answer):
+    with patch("mnist_tune.serve.watch.LOOK_SECONDS", 1e6), patch.object(Desk, "answer", look_and_answer):
         gate = Gate(Tokens(place.folder / "tokens"), print, without_tokens=True)
         places = folders(place.folder)
         server = Server(place.study().storage, places, gate, Room([], free_disk=0), print)

@@ -245,5 +245,5 @@ def test_exactly_the_check_of_a_promise_of_sampled_searches_reports_it(
 def test_every_check_has_a_test_above() -> None:
     tested = {check for check, _, _ in [*IN_THE_GRID, *IN_THE_SAMPLED_SEARCH]}
     others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
-    others |= {"uid", "file names", "files elsewhere", "times", "copied epochs"}
+    others |= {"uid", "file names", "files elsewhere", "times", "copied epochs", "race"}
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}
