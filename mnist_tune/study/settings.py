@@ -75,6 +75,8 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
         lock_study(session, study.study_id)
         before = _stored(session, study)
         document = before.document()
+        if before.search.revisions:  # without them nobody knows which cells there are
+            document["search"]["revisions"] = before.revisions
         for key, value in changes.items():
             table, _, field = key.partition(".")
             document[table] = {**document.get(table, {}), field: value}
