@@ -29,9 +29,11 @@ from mnist_tune.queue.cells import (
     unexplained,
     without_older_pointer,
 )
-from mnist_tune.queue.control import is_control, read_control
+from mnist_tune.queue.control import is_control, read_control, why_stopped
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
+from mnist_tune.queue.stopping import MayNotClaimError, account_for_claim, stop_if_due
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
@@ -39,6 +41,8 @@ from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
 from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
 
+HELD_UP = (Control.PAUSED, Control.CANCELLED, Control.STOPPED)
+"""The controls with which a study gives out no cell."""
 TOKENS_IN_MIND = 10_000
 """Of how many claims it is known that their tokens were used."""
 
@@ -53,7 +57,7 @@ class Queue:
         self._given: dict[str, int] = {}
         """The trials that were claimed here, by token; only the last ones."""
         self._returns = Returns(storage, study_id, self._now)
-        held_up = sqlalchemy.exists().where(is_control(study_id, Control.PAUSED, Control.CANCELLED))
+        held_up = sqlalchemy.exists().where(is_control(study_id, *HELD_UP))
         self._claim_first = claim_first(study_id, ~held_up)
         self._claimed_before = claimed_before(study_id)
 
@@ -68,10 +72,15 @@ class Queue:
         The claim has a new token, or the given one: then a cell that an earlier call has claimed with it is
         the answer, and if its attempt has ended there is none.
         """
-        with self._storage.transaction() as session:
-            claim = self._made(session, token) if token is not None else None
-            if claim is None and (token is None or not self._is_spent(session, token)):
-                claim = self._take(session, token or new_token(), worker)
+        try:
+            with self._storage.transaction() as session:
+                claim = self._made(session, token) if token is not None else None
+                if claim is None and (token is None or not self._is_spent(session, token)):
+                    claim = self._take(session, token or new_token(), worker)
+        except MayNotClaimError:
+            with self._storage.transaction() as session:
+                stop_if_due(session, self._study_id, self.spec)
+            return None
         if claim is not None:
             self._storage.claims[claim.trial_id] = claim.token
             self._given[claim.token] = claim.trial_id
@@ -154,7 +163,12 @@ class Queue:
             Control.RUNNING: Standing.OPEN,
             Control.PAUSED: Standing.PAUSED,
             Control.CANCELLED: Standing.CANCELLED,
+            Control.STOPPED: Standing.STOPPED,
         }[read_control(self._storage, self._study_id)]
+
+    def stopped(self) -> Stopped | None:
+        """Why the study has stopped by its [stop]; None if it has not."""
+        return why_stopped(self._storage, self._study_id)
 
     def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
         # Not `study.tell`: it reads the trial twice and calls the sampler, and neither is needed here.
@@ -173,6 +187,9 @@ class Queue:
         row = session.execute(self._claim_first).one_or_none()
         if row is None:
             return None
+        spec = self._now.read(session)
+        if spec.stop.conditions:
+            account_for_claim(session, self._study_id, spec, row.trial_id)
         # In the claim's transaction: a running trial without a heartbeat would never be found silent.
         beat(session, row.trial_id)
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})

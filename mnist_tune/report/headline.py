@@ -83,6 +83,8 @@ def _standing(results: Results) -> str:
         f"{count:,} {state}"
         for state, count in cells.in_states(State.PRUNED, State.RUNNING, State.WAITING, State.FAILED)
     ]
+    if results.why_stopped:
+        return f"Stopped, since {results.why_stopped}: {', '.join(parts)}."
     return f"Not finished: {', '.join(parts)}."
 
 

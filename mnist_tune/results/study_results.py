@@ -17,6 +17,7 @@ from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.ranking import Place, Verdict, rank
 from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.stored import StoredSpec
 from mnist_tune.spec.study_spec import SETTINGS
 from mnist_tune.storage.keys import WEIGHTS
@@ -60,6 +61,8 @@ class Results:
     """Trials of other programs that do not count, and why; a line for each."""
     deleted: list[int] = field(default_factory=list)
     """The cells of which no trial is left."""
+    stopped: Stopped | None = None
+    """Why the study has stopped by its [stop]; None if it has not."""
 
     @property
     def name(self) -> str:
@@ -155,6 +158,23 @@ class Results:
         return self._n_open == 0
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens by itself: it is finished, or stopped and no trial runs any more."""
+        return self.is_finished or (self.control is Control.STOPPED and not self.cells.running)
+
+    @property
+    def why_stopped(self) -> str:
+        """Why [stop] has stopped the study, in words; empty if it has not."""
+        if self.control is not Control.STOPPED:
+            return ""
+        return "the reason cannot be read" if self.stopped is None else self.stopped.told(self.job)
+
+    @property
+    def stopped_badly(self) -> bool:
+        """Whether [stop] has stopped the study since too much went wrong."""
+        return bool(self.why_stopped) and self.stopped is not None and self.stopped.is_failure
+
+    @property
     def _n_open(self) -> int:
         return self.cells.waiting + self.cells.running
 
@@ -217,6 +237,7 @@ class Results:
         return {
             "study": self.name,
             "control": self.control,
+            "stopped": self.stopped.as_json(self.job) if self.why_stopped and self.stopped else None,
             "cells": asdict(self.cells),
             "finished": self.is_finished,
             "best": self.best_as_json(),

@@ -10,15 +10,16 @@ from pydantic import Field, SerializeAsAny, create_model, field_validator, model
 
 from mnist_tune.jobs.command.table import AnyJobTable
 from mnist_tune.jobs.description import Binomial, JobDescription
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
+from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Stop, Study
 from mnist_tune.text.wording import counted
 
-SETTINGS = ("lease", "retry", "limits")
+SETTINGS = ("lease", "retry", "limits", "stop")
 """The tables that do not affect results: they may be changed while a study runs."""
 
 
@@ -37,6 +38,7 @@ class Spec(Section):
     lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()
+    stop: Stop = Stop()
 
     @field_validator("pruner", mode="before")
     @classmethod
@@ -73,6 +75,16 @@ class Spec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _target_is_possible(self) -> Self:
+        metric = self.description.of_objective
+        if self.stop.target is not None and not metric.holds(self.stop.target):
+            what = words(self.description.objective)
+            raise KeyedError(
+                "stop.target", f"is {self.stop.target:g}, which no {what} can have; write another"
+            )
+        return self
+
     @property
     def most_epochs(self) -> int:
         """How many epochs a complete trial has, or at most has if epochs are searched."""
@@ -99,6 +111,8 @@ class Spec(Section):
             exclude["search"].add("seed")  # a grid has no seed
         if not self.description.options:
             exclude["data"] = True
+        if not self.stop.conditions:
+            exclude["stop"] = True
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
         if self.job.name == BUILT_IN:
             return tables
@@ -173,7 +187,7 @@ def spec_class(job: JobDescription) -> type[Spec]:
 
 
 def changed_settings(spec: Spec) -> str:
-    """The fields of [lease], [retry] and [limits] that differ from their default; empty if none do."""
+    """The fields of the tables of settings that differ from their default; empty if none do."""
     return ", ".join(
         f"{table}.{key}={value:g}"
         for table in SETTINGS

@@ -18,7 +18,7 @@ from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.trials import StoredTrials
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT
-from mnist_tune.verification import attempts, cells, files, records
+from mnist_tune.verification import attempts, cells, files, records, stopping
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt, failure_class, was_taken
@@ -64,6 +64,8 @@ def _attributes(stored: Stored) -> Sequence[Attribute]:
 
 CHECKS: tuple[Check[Any], ...] = (
     Check("control", _study, cells.controlled),
+    Check("stop", _study, stopping.stopped),
+    Check("begun after the stop", _attempts, stopping.begun_before),
     Check("growth", _study, cells.grown),
     Check("cells", _cells, cells.there),
     Check("known points", _study, cells.enqueued),

@@ -21,7 +21,7 @@ from mnist_tune.jobs.reference import JobFile
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.consent import permitted_job
-from mnist_tune.worker.loop import LEAVES, Ended, Worker
+from mnist_tune.worker.loop import LEAVES, Ended, Worker, words_of
 from mnist_tune.worker.messages import SetUp
 from mnist_tune.worker.runner import Objective
 from mnist_tune.worker.signals import Interrupted, StopRequest
@@ -58,7 +58,7 @@ def run_worker(
     """
     standing = study.standing()
     if standing in LEAVES:  # told without waiting for torch
-        log(f"leaving: {LEAVES[standing].value}")
+        log(f"leaving: {words_of(LEAVES[standing], study)}")
         return LEAVES[standing]
     for warning in study.check_folders():
         log(f"warning: {warning}")

@@ -149,6 +149,20 @@ def test_a_worker_is_told_to_drain_and_what_holds_for_the_study(
     assert read_results(study).workers[0].departure == "it was drained"
 
 
+def test_a_worker_is_told_that_a_study_has_stopped_and_why(database: str, tmp_path: Path, see: See) -> None:
+    study = new_study(tmp_path, TWO_CELLS + "\n[stop]\ntarget = 90.0\n", database)
+    worker = see(opened_again(study))
+    assert worker.stopped() is None
+    worker.complete(taken(worker), 95.0, {})
+    assert (asked(worker), worker.standing()) == (Standing.STOPPED, Standing.STOPPED)
+    reason = worker.stopped()
+    assert reason is not None
+    assert reason.told(study.spec.description) == "trial 0 has 95.00 %, and the target is 90.00 %"
+    assert worker.beat(ME, None, None).control is Control.STOPPED
+    set_control(study.storage, study.study_id, Control.RUNNING)
+    assert isinstance(asked(worker), Claim)
+
+
 def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path, see: See) -> None:
     lease = "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 0.3\n"
     study = new_study(tmp_path, TWO_CELLS + lease, database)
