@@ -170,6 +170,11 @@ class Results:
         return "the reason cannot be read" if self.stopped is None else self.stopped.told(self.job)
 
     @property
+    def left_out(self) -> list[str]:
+        """Why a sampled search has fewer cells than were asked for, in words."""
+        return [one.told for one in self.spec.search.revisions or () if one.closed]
+
+    @property
     def stopped_badly(self) -> bool:
         """Whether [stop] has stopped the study since too much went wrong."""
         return bool(self.why_stopped) and self.stopped is not None and self.stopped.is_failure

@@ -197,7 +197,7 @@ def _more_trials(spec: Spec, wanted: Growth) -> int:
         raise KeyedError(name, "the study samples its points; give it more trials with --n-trials")
     if wanted.seeds is not None:
         raise KeyedError("seeds", "the study samples its points; give it more trials with --n-trials")
-    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells)
+    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.search.n_trials or 0)
 
 
 def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:

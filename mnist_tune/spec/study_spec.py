@@ -19,6 +19,7 @@ from mnist_tune.spec.search_space import Search
 from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Stop, Study
 from mnist_tune.text.wording import counted
 
+DUPLICATES = "search.duplicates"
 SETTINGS = ("lease", "retry", "limits", "stop")
 """The tables that do not affect results: they may be changed while a study runs."""
 
@@ -202,7 +203,9 @@ def differences(stored: Spec, given: Spec, *, in_settings: bool = False) -> list
     return [
         f"{key} is {_shown(theirs.get(key))} there and {_shown(ours.get(key))} here"
         for key in dict.fromkeys([*theirs, *ours])
-        if theirs.get(key) != ours.get(key) and in_settings == (key.partition(".")[0] in SETTINGS)
+        if theirs.get(key) != ours.get(key)
+        and in_settings == (key.partition(".")[0] in SETTINGS)
+        and not (key == DUPLICATES and key not in theirs)  # it was made before there was the key
     ]
 
 

@@ -18,6 +18,8 @@ FORMER_RETRY = "mnist_tune:former_retry"
 
 CELL = "mnist_tune:cell"
 """Trial, system: the index of the cell that the attempt works on."""
+CLOSED = "mnist_tune:closed"
+"""Trial, system: the number of a cell that was closed, in place of `CELL`: there is no such cell any more."""
 CLAIM = "mnist_tune:claim"
 """Trial, system: the token of the worker that holds the trial's lease."""
 RESULT = "mnist_tune:result"

@@ -75,7 +75,7 @@ def extend_study(
             cells = waiting_cells(spec)
             if spec.search.grid is not None:
                 tell_old_trials(session, study.study_id, before, spec, cells)
-            insert_waiting(session, study.study_id, cells[before.n_cells :])
+            insert_waiting(session, study.study_id, cells[before.n_cells + before.search.n_closed :])
             if spec.search.grid is None and added.points:
                 points = (spec.search.enqueue or [])[-added.points :]
                 fill_tickets(session, study.study_id, distributions(spec), points)

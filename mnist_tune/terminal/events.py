@@ -86,6 +86,7 @@ def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[st
     if results.cells.failed:
         yield f"put back what is missing with: mnist-tune retry {results.name} --failed"
     yield from (f"warning: {warning}" for warning in results.warnings)
+    yield from (f"exhausted: {why}" for why in results.left_out)
     if results.why_stopped:
         yield f"stopped: {results.why_stopped}; go on with: mnist-tune resume {results.name}"
     best = results.best

@@ -48,7 +48,7 @@ def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
     yield f"{results.name}: {totals(results)}"
     if settings := changed_settings(results.spec):
         yield f"settings: {settings}"
-    revisions = results.spec.search.revisions or []
+    revisions = [one for one in results.spec.search.revisions or [] if not one.closed]
     told = revisions if everything else revisions[-MOST_NAMED:]
     yield from (f"grown at {one.when} by {one.version}: {one.told}" for one in told)
     yield from _failures(results, everything)

@@ -133,8 +133,8 @@ class Worker:
         self._in_hand = attempt
         try:
             failure = self._end(attempt)
-        except LeaseLost:
-            attempt.say("the lease is lost; abandoned, another worker has the cell")
+        except LeaseLost as lost:
+            attempt.say(str(lost) or "the lease is lost; abandoned, another worker has the cell")
         else:
             if failure is None:
                 self._failures_in_a_row = 0

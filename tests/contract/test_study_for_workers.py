@@ -189,6 +189,24 @@ def test_missing_parameters_are_drawn_and_the_same_when_asked_again(
     assert read_results(study).attempts[0].parameters == drawn
 
 
+def test_a_ticket_for_which_nothing_is_left_to_draw_is_closed_and_its_worker_hears_why(
+    database: str, tmp_path: Path, see: See
+) -> None:
+    search = '[search]\nsampler = "random"\nn_trials = 3\n[search.space]\nseed = [0]\n'
+    one_point = f'[study]\nname = "tiny"\n{search}'
+    study = new_study(tmp_path, one_point, database)
+    worker = see(opened_again(study))
+    first, second = taken(worker), taken(worker)
+    assert worker.parameters(first) == {"seed": 0}
+    with pytest.raises(LeaseLost, match=r"^2 trials left out: the space has only 1 configuration$"):
+        worker.parameters(second)
+    with pytest.raises(LeaseLost, match=r"^nothing is left to be drawn for it$"):
+        worker.parameters(second)
+    worker.complete(first, 90.0, {})
+    assert asked(worker) is Standing.FINISHED
+    assert read_results(study).cells.total == 1
+
+
 def test_the_pruner_decides_from_what_is_stored(database: str, tmp_path: Path, see: See) -> None:
     median = '\n[pruner]\nname = "median"\nn_startup_trials = 1\nn_warmup_steps = 0\n'
     study = new_study(tmp_path, TWO_CELLS + median, database)

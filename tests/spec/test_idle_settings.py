@@ -130,7 +130,7 @@ def test_a_setting_of_a_grid_without_effect_is_noted(
         (
             "learning_rate = {low = 1e-5, high = 1e-2, log = true}",
             "seed = {low = 0, high = 4}",
-            "search.n_trials: 20 trials are more than the 10 points there are: the others repeat one",
+            "search.n_trials: 20 trials are more than the 10 points there are: the others are left out",
         ),
         (
             "optimizer =",

@@ -8,6 +8,7 @@ import pytest
 
 from mnist_tune.verification import CHECKS
 from tests.support.damage_to_control import DAMAGE_TO_CONTROL
+from tests.support.damage_to_draws import DAMAGE_TO_DRAWS
 from tests.support.damaging_sql import change_database, set_in_spec, set_system_attribute, set_user_attribute
 from tests.support.verified_studies import findings_by_check, verify_folder
 
@@ -183,6 +184,7 @@ IN_THE_GRID = [
     ),
 ]
 IN_THE_SAMPLED_SEARCH = [
+    *DAMAGE_TO_DRAWS,
     (
         "known points",
         set_in_spec("search.enqueue", """json('[{"learning_rate": 0.005}]')"""),
