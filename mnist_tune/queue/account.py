@@ -28,8 +28,8 @@ from mnist_tune.storage.optuna_internals import study_attributes, system_attribu
 from mnist_tune.storage.statements import UNFINISHED, upsert
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-SOMEBODY_STOPPED_IT = "preempted"
-"""The class of failures that say nothing about the study."""
+SAYS_NOTHING = {"preempted", "closed"}
+"""The classes of failures of attempts that somebody stopped, and of tickets that were left out."""
 
 
 class Account(StoredModel):
@@ -60,7 +60,7 @@ class Account(StoredModel):
             self.resumed is not None and (_moment(row.datetime_complete) or self.resumed) <= self.resumed
         )
         if row.state == TrialState.FAIL:
-            self.failures += not is_before and _failed_as(row.failure) != SOMEBODY_STOPPED_IT
+            self.failures += not is_before and _failed_as(row.failure) not in SAYS_NOTHING
             return
         value = _result(row)
         if value is None:  # no worker of ours ended it

@@ -13,6 +13,7 @@ from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.study_spec import Spec
+from mnist_tune.text.wording import counted
 
 OTHERS = {
     "redraw": "are left out",
@@ -175,3 +176,5 @@ def _limits(spec: Spec) -> Found:
         yield "retry.timeout", "nothing times out: limits.timeout is 0"
     if limits.failures_in_a_row > spec.n_cells and "failures_in_a_row" in limits.model_fields_set:
         yield "limits.failures_in_a_row", f"no worker leaves for it: there are {spec.n_cells:,} cells in all"
+    if spec.stop.no_improvement is not None and spec.stop.no_improvement >= spec.n_cells:
+        yield "stop.no_improvement", f"stops nothing: there are {counted(spec.n_cells, 'cell')} in all"

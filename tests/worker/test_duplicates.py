@@ -25,6 +25,7 @@ from mnist_tune.terminal.events import conclusion
 from mnist_tune.verification import verify
 from mnist_tune.worker.loop import Ended
 from mnist_tune.worker.trial import Trial
+from tests.support.commands import Command
 from tests.support.contract_calls import ME, asked, taken
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
@@ -105,6 +106,29 @@ def test_what_no_configuration_is_left_for_is_closed_and_the_study_says_so(
     extend_study(opened_again(study), Growth(n_trials=Amount(number=2, more=True)), "1" * 32)
     assert work(opened_again(study), train, log=lines.append, files=tmp_path) is Ended.FINISHED
     assert without_broken_promise(study, tmp_path).cells.total == N_POINTS
+
+
+def test_what_is_left_out_is_no_failure_that_stops_a_study(tmp_path: Path) -> None:
+    study = new_study(tmp_path, space(n_trials=N_POINTS + 2) + "\n[stop]\nmax_failures = 1\n")
+    assert work(study, train) is Ended.FINISHED
+    extend_study(opened_again(study), Growth(n_trials=Amount(number=1, more=True)), "0" * 32)
+    assert work(opened_again(study), train) is Ended.FINISHED
+    assert without_broken_promise(study, tmp_path).cells.total == N_POINTS
+
+
+def test_a_copy_of_a_study_leaves_out_the_same(tmp_path: Path, command: Command) -> None:
+    study = new_study(tmp_path, space(n_trials=N_POINTS + 2))
+    work(study, train)
+    assert command("copy-study", "tiny", "--to", f"sqlite:///{tmp_path}/copy.db").code == 0
+    answer = command("verify", "tiny", "--storage", f"sqlite:///{tmp_path}/copy.db")
+    assert (answer.code, f"{N_POINTS} cells" in answer.out) == (0, True), answer.out
+    lines = command("status", "tiny").out.splitlines()
+    assert f"exhausted: 2 trials left out: the space has only {N_POINTS} configurations" in lines
+    assert f"tiny: {N_POINTS}/{N_POINTS} cells, " in command("status", "tiny").out
+    assert command("retry", "tiny").out == "no cell of 'tiny' has failed for good\n"
+    assert command("report", "tiny", "--output", str(tmp_path / "report.html")).code == 0
+    told = f"complete; 2 trials left out: the space has only {N_POINTS} configurations."
+    assert told in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_workers_that_draw_at_once_never_get_the_same(tmp_path: Path, database: str) -> None:
