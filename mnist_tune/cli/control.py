@@ -26,9 +26,9 @@ def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json:
 
 
 def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
-    """Go on with a study that was paused or cancelled, or that [stop] has stopped.
+    """Go on with a study that was paused or cancelled, or that has stopped early.
 
-    The conditions of [stop] then count anew: from now on, and a target is reached only by a better result.
+    What stops it then counts anew: from now on, and a target is reached only by a better result.
 
     Example: mnist-tune resume seed-grid
     """

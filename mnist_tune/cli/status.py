@@ -39,7 +39,7 @@ def status(
     """Show how a study stands: its cells, the ranking, and what is wrong. Changes nothing.
 
     Of a long study you see what runs, what is missing, the best, and what has ended last; all with --all.
-    Exit code 1 if the study has ended with cells missing, or [stop] has stopped it after too many failures; 3
+    Exit code 1 if the study has ended with cells missing, or has stopped after too many failures; 3
     if --watch was left before the study's end; the workers, wherever they run, do not notice.
 
     Example: mnist-tune status quickstart --watch

@@ -58,7 +58,7 @@ def worker(
 
     Ctrl-C or SIGTERM ends the trial in hand after its epoch and gives it back, to go on from there (exit code
     3); a second one gives it back at once. Exit code 1: the study has ended with cells or weights missing, or
-    [stop] has stopped it after too many failures.
+    has stopped after too many failures.
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """

@@ -7,6 +7,7 @@ another accounts for itself. Who changes what counts has the next claim count ev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -37,8 +38,8 @@ class Account(StoredModel):
 
     model_config = ConfigDict(frozen=False)
 
-    in_hand: list[Count] | None = None
-    """The ids of the trials that ran then. None: all trials are to be counted anew."""
+    in_hand: list[tuple[Count, Count]] | None = None
+    """The ids and numbers of the trials that ran then. None: all trials are to be counted anew."""
     resumed: datetime | None = None
     """When somebody went on with the study after it had stopped: what was before counts no more."""
     began: datetime | None = None
@@ -134,23 +135,43 @@ def bring_up_to_date(
     claimed: int | None = None,
 ) -> None:
     """Count what has ended since the last claim; `claimed` is the trial that this transaction claims."""
-    if account.in_hand is None:
-        ended = _read(session, cells_of(study_id, *ENDED))
-        running = _read(session, cells_of(study_id, TrialState.RUNNING))
-        own = [row for row in (*ended, *running) if row.reused is None and row.trial_id != claimed]
-        starts = [time for row in own if (time := _moment(row.datetime_start)) is not None]
-        counted = (time for time in starts if account.resumed is None or time > account.resumed)
-        account.began = min(counted, default=now)
-        before: set[int] = set()
-    else:
-        known = _read(session, trials.c.trial_id.in_(account.in_hand)) if account.in_hand else []
-        ended = [row for row in known if row.state not in UNFINISHED]
-        before = {row.trial_id for row in known if row.state in UNFINISHED}
+    known = [] if not account.in_hand else _read(session, _these(study_id, account.in_hand))
+    if account.in_hand is None or {(row.trial_id, row.number) for row in known} != set(account.in_hand):
+        # Somebody has deleted some, or has copied the study, so that its trials have other ids here.
+        _count_all(session, study_id, account, sign, now, claimed)
+        known = []
+    for row in sorted(known, key=_end):
+        if row.state not in UNFINISHED:
+            account.add(row, sign)
+    # Those that run are read after those that have ended: none is missed that ends between the two.
+    of_running = select(trials.c.trial_id, trials.c.number).where(cells_of(study_id, TrialState.RUNNING))
+    running = {(row.trial_id, row.number) for row in session.execute(of_running)}
+    account.in_hand = sorted(
+        running | {(row.trial_id, row.number) for row in known if row.state in UNFINISHED}
+    )
+
+
+def _these(study_id: int, in_hand: Sequence[tuple[int, int]]) -> sqlalchemy.ColumnElement[bool]:
+    ids = [trial_id for trial_id, _ in in_hand]
+    return sqlalchemy.and_(trials.c.study_id == study_id, trials.c.trial_id.in_(ids))
+
+
+def _count_all(
+    session: orm.Session, study_id: int, account: Account, sign: int, now: datetime, claimed: int | None
+) -> None:
+    """Count everything anew that has ended."""
+    fresh = Account(resumed=account.resumed, stopped=account.stopped)
+    for name in Account.model_fields:
+        setattr(account, name, getattr(fresh, name))
+    ended = _read(session, cells_of(study_id, *ENDED))
+    running = _read(session, cells_of(study_id, TrialState.RUNNING))
+    own = [row for row in (*ended, *running) if row.reused is None and row.trial_id != claimed]
+    starts = [time for row in own if (time := _moment(row.datetime_start)) is not None]
+    account.began = min(
+        (time for time in starts if account.resumed is None or time > account.resumed), default=now
+    )
     for row in sorted(ended, key=_end):
         account.add(row, sign)
-    # Those that run are read after those that have ended: none is missed that ends between the two.
-    still = select(trials.c.trial_id).where(cells_of(study_id, TrialState.RUNNING))
-    account.in_hand = sorted(before.union(session.execute(still).scalars()))
 
 
 def _read(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> list[Row[Any]]:

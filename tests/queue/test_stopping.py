@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy
-from sqlalchemy import select
 
 from mnist_tune.contract.claim import Claim, Standing
 from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
-from mnist_tune.failures import Failure, FailureClass
-from mnist_tune.queue.account import read_account
 from mnist_tune.queue.control import read_control, set_control
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import ACCOUNT
@@ -22,30 +18,8 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.settings import change_settings, parse_changes
 from mnist_tune.verification import verify
 from tests.support.command_jobs import DECAY_SPEC
-from tests.support.specs import TINY_SPEC
+from tests.support.stopping_studies import asked, end, fail, made
 from tests.support.studies import new_study, opened_again, states, take
-
-
-def made(folder: Path, stop: str, url: str | None = None) -> OpenStudy:
-    """A study of 8 cells that are never retried, with these lines in [stop]."""
-    return new_study(folder, f"{TINY_SPEC}\n[retry]\nexception = 0\n\n[stop]\n{stop}\n", url)
-
-
-def end(study: OpenStudy, value: float) -> None:
-    """Have a worker of its own claim a cell and complete it with this value."""
-    queue = opened_again(study).queue()
-    queue.complete(take(queue), value)
-
-
-def fail(study: OpenStudy, kind: FailureClass = "exception") -> None:
-    queue = opened_again(study).queue()
-    assert queue.give_back(take(queue), Failure(kind, "it broke"))
-
-
-def asked(study: OpenStudy) -> Claim | Standing:
-    """What a worker gets that asks for a cell."""
-    queue = opened_again(study).queue()
-    return queue.claim("worker") or queue.standing()
 
 
 def reason(study: OpenStudy) -> str:
@@ -198,62 +172,3 @@ def test_nobody_can_ask_for_what_only_a_condition_does(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     with pytest.raises(UserError, match=r"by its \[stop\] only"):
         set_control(study.storage, study.study_id, Control.STOPPED)
-
-
-@pytest.mark.parametrize("text", ['"none"', '{"in_hand": [-1]}', "{", '{"best": 1e999}'])
-def test_what_was_counted_and_is_damaged_is_counted_anew(tmp_path: Path, text: str) -> None:
-    study = made(tmp_path, "no_improvement = 2")
-    for value in (50.0, 40.0):
-        end(study, value)
-    with study.storage.transaction() as session:
-        session.execute(
-            study_attributes.update().where(study_attributes.c.key == ACCOUNT).values(value_json=text)
-        )
-    end(study, 40.0)
-    assert asked(study) is Standing.STOPPED
-
-
-def test_a_claim_reads_no_trials_but_those_that_were_in_hand(tmp_path: Path) -> None:
-    study = made(tmp_path, "no_improvement = 100")
-    for _ in range(4):
-        end(study, 50.0)
-    queue = study.queue()
-    take(queue)
-    take(queue)
-    with study.storage.transaction() as session:
-        account = read_account(session, study.study_id)
-        assert account is not None
-        running = select(sqlalchemy.text("trial_id")).select_from(
-            sqlalchemy.text("trials WHERE state='RUNNING'")
-        )
-        assert account.in_hand == list(session.execute(running).scalars())
-    assert account.without_better == 3
-
-
-def test_nothing_is_begun_after_the_stop_however_many_workers_ask_at_once(
-    tmp_path: Path, database: str
-) -> None:
-    many = TINY_SPEC.replace("[64, 128]", f"{list(range(1, 41))}") + "\n[stop]\nno_improvement = 5\n"
-    study = new_study(tmp_path, many, database)
-    queues = [opened_again(study).queue() for _ in range(6)]
-
-    def work_off(place: int) -> Standing:
-        while (standing := queues[place].standing()) is Standing.OPEN:
-            while (claim := queues[place].claim("worker")) is not None:
-                queues[place].complete(claim, float(claim.number % 20))
-        return standing
-
-    with ThreadPoolExecutor(len(queues)) as pool:
-        assert set(pool.map(work_off, range(len(queues)))) == {Standing.STOPPED}
-    assert verify(study.storage, study.name, tmp_path, tmp_path).broken == []
-    results = read_results(study)
-    assert results.stopped is not None
-    assert results.stopped.count >= 5
-    assert results.cells.complete >= 20
-
-
-def test_a_study_without_conditions_counts_nothing(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    end(study, 50.0)
-    with study.storage.transaction() as session:
-        assert read_account(session, study.study_id) is None

@@ -85,6 +85,16 @@ def test_as_many_trials_as_there_are_configurations_are_each_of_them_once(
     assert (results.cells.complete, len(set(points(results)))) == (N_POINTS, N_POINTS)
 
 
+def test_cmaes_draws_again_too(tmp_path: Path) -> None:
+    text = space("cmaes", n_trials=11).replace("[32, 64, 128]", "[32]").replace("seed = [0, 1]", "seed = [0]")
+    momentum = 'momentum = {low = 0.0, high = 0.9, step = 0.3, when = {optimizer = "SGD"}}'
+    assert momentum in text
+    study = new_study(tmp_path, text.replace(momentum, "dropout = {low = 0.0, high = 0.4, step = 0.1}"))
+    work(study, train)
+    results = without_broken_promise(study, tmp_path)
+    assert (results.cells.total, len(set(points(results)))) == (10, 10)
+
+
 def test_what_no_configuration_is_left_for_is_closed_and_the_study_says_so(
     tmp_path: Path, database: str
 ) -> None:
