@@ -28,9 +28,11 @@ from mnist_tune.queue.cells import (
     read_cell,
     without_what_is_older,
 )
-from mnist_tune.queue.control import control_in, is_held_up
+from mnist_tune.queue.control import control_in, is_held_up, why_stopped
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
+from mnist_tune.queue.stopping import MayNotClaimError, account_for_claim, stop_if_due
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
@@ -67,14 +69,19 @@ class Queue:
         The claim has a new token, or the given one: then a cell that an earlier call has claimed with it is
         the answer, and if its attempt has ended there is none.
         """
-        with self._storage.transaction() as session:
-            made = self._made(session, token) if token is not None else None
-            if token is None or (made is None and not self._is_spent(session, token)):
-                claim = self._take(session, token or new_token(), worker)
-            elif made is not None and made.state == TrialState.RUNNING.name:
-                claim = self._claimed(session, made.trial_id, made.number, token)
-            else:
-                claim = None
+        try:
+            with self._storage.transaction() as session:
+                made = self._made(session, token) if token is not None else None
+                if token is None or (made is None and not self._is_spent(session, token)):
+                    claim = self._take(session, token or new_token(), worker)
+                elif made is not None and made.state == TrialState.RUNNING.name:
+                    claim = self._claimed(session, made.trial_id, made.number, token)
+                else:
+                    claim = None
+        except MayNotClaimError:
+            with self._storage.transaction() as session:
+                stop_if_due(session, self._study_id, self.spec)
+            return None
         if claim is not None:
             self._storage.keep_claim(claim.trial_id, claim.token)
             self._given[claim.token] = claim.trial_id
@@ -160,7 +167,12 @@ class Queue:
                 Control.RUNNING: Standing.OPEN,
                 Control.PAUSED: Standing.PAUSED,
                 Control.CANCELLED: Standing.CANCELLED,
+                Control.STOPPED: Standing.STOPPED,
             }[control_in(session, self._study_id)]
+
+    def stopped(self) -> Stopped | None:
+        """Why the study has stopped by its [stop]; None if it has not."""
+        return why_stopped(self._storage, self._study_id)
 
     def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
         # Not `study.tell`: it reads the trial twice and calls the sampler, and neither is needed here.
@@ -179,6 +191,9 @@ class Queue:
         row = self._claim_first.execute(session).one_or_none()
         if row is None:
             return None
+        spec = self._now.read(session)
+        if spec.stop.conditions:
+            account_for_claim(session, self._study_id, spec, row.trial_id)
         # In the claim's transaction: a running trial without a heartbeat would never be found silent.
         beat(session, row.trial_id)
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})

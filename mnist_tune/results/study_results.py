@@ -12,6 +12,7 @@ from mnist_tune.jobs.description import JobDescription
 from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import comparability, unsaved_files
 from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early, seeds_wanted
+from mnist_tune.results.cell_counts import Cells
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.race_standing import RaceStanding
 from mnist_tune.results.ranking import Place, Verdict, as_judged, in_order, rank
@@ -19,26 +20,10 @@ from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.stored import SpecOfStudy
 from mnist_tune.spec.study_spec import SETTINGS
 from mnist_tune.storage.keys import WEIGHTS
-
-
-@dataclass(frozen=True)
-class Cells:
-    """How many cells are in each state; `failed` counts cells that nobody will try again."""
-
-    total: int
-    waiting: int
-    running: int
-    complete: int
-    pruned: int
-    failed: int
-
-    def in_states(self, *states: State) -> list[tuple[State, int]]:
-        """How many cells are in each of these states, in this order, without states that no cell is in."""
-        counts = asdict(self)
-        return [(state, counts[state]) for state in states if counts[state]]
 
 
 @dataclass(frozen=True)
@@ -55,6 +40,8 @@ class Results:
     """Trials of other programs that do not count, and why; a line for each."""
     deleted: list[int] = field(default_factory=list)
     """The cells of which no trial is left."""
+    stopped: Stopped | None = None
+    """Why the study has stopped by its [stop]; None if it has not."""
 
     @property
     def name(self) -> str:
@@ -179,6 +166,28 @@ class Results:
         return self._n_open == 0 and (self.race is None or self.race.is_over)
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens by itself: it is finished, or stopped and no trial runs any more."""
+        return self.is_finished or (self.control is Control.STOPPED and not self.cells.running)
+
+    @property
+    def why_stopped(self) -> str:
+        """Why [stop] has stopped the study, in words; empty if it has not."""
+        if self.control is not Control.STOPPED:
+            return ""
+        return "the reason cannot be read" if self.stopped is None else self.stopped.told(self.job)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Why a sampled search has fewer cells than were asked for, in words."""
+        return [one.told for one in self.spec.search.revisions or () if one.closed]
+
+    @property
+    def stopped_badly(self) -> bool:
+        """Whether [stop] has stopped the study since too much went wrong."""
+        return bool(self.why_stopped) and self.stopped is not None and self.stopped.is_failure
+
+    @property
     def _n_open(self) -> int:
         return self.cells.waiting + self.cells.running
 
@@ -223,6 +232,7 @@ class Results:
         return {
             "study": self.name,
             "control": self.control,
+            "stopped": self.stopped.as_json(self.job) if self.why_stopped and self.stopped else None,
             "cells": asdict(self.cells),
             "finished": self.is_finished,
             "best": self.best_as_json(),

@@ -161,7 +161,7 @@ class Race:
         there = {key_of_point(entry.parameters) for entry in self.entries.values()}
         chosen = [cell for cell in best if key_of_point(without_seed(explored[cell].parameters)) not in there]
         raced = self._ended.keys() - explored.keys()
-        without = [cell for cell in range(self.spec.n_cells) if cell not in raced and cell not in known]
+        without = [cell for cell in self.spec.search.cells if cell not in raced and cell not in known]
         missing = [cell for cell in without if cell not in explored or not explored[cell].is_pruned]
         points = [
             {**explored[cell].parameters, SEED: self.first_seed + n}

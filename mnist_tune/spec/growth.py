@@ -174,7 +174,8 @@ def _more_trials(spec: Spec, wanted: Growth) -> int:
         if spec.replicates is not None:
             raise KeyedError("seeds", GIVEN_BY_RACE)
         raise KeyedError("seeds", "the study samples its points; name how many of the best with --top")
-    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells - spec.search.n_raced)
+    there = (spec.search.n_trials or 0) - spec.search.n_raced
+    return 0 if wanted.n_trials is None else wanted.n_trials.missing(there)
 
 
 def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:

@@ -78,7 +78,7 @@ def check_race(rules: Replicates, search: Search, first_seed: int, bare: Mapping
             "replicates.of_top", "missing: a sampled search names how many of its best take part, e.g. 5"
         )
     n = n_configurations(search, rules)
-    if search.grid is None and search.n_cells - search.n_raced + n * rules.max > MAX_CELLS:
+    if search.grid is None and (search.n_trials or 0) - search.n_raced + n * rules.max > MAX_CELLS:
         raise KeyedError(
             "replicates.of_top", f"is {n}, which may take more than {MAX_CELLS:,} cells; name fewer"
         )

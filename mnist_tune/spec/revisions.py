@@ -22,7 +22,7 @@ Grid = dict[str, list[Value]]
 
 
 class Revision(Section):
-    """What was added to a study at one time."""
+    """What was added to a study at one time, or which of its cells were closed."""
 
     id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     """Who asks a second time, since no answer came, is known by it."""
@@ -41,11 +41,28 @@ class Revision(Section):
     race: Round | None = None
     """The judgement after which a race over seeds added the points, or ended."""
 
+    closed: list[Annotated[list[Count], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
+    """Cells for which a sampler had nothing left to draw: the first and the last of each row of them."""
+    configurations: Count = 0
+    """How many configurations the space has, all of which are cells. 0: it has others, but none with the
+    values that a closed cell was given.
+    """
+
+    @property
+    def n_closed(self) -> int:
+        """How many cells were closed."""
+        return sum(last - first + 1 for first, last in self.closed)
+
     @property
     def told(self) -> str:
         """What was added, in words."""
         if self.race is not None:
             return _told_of_race(self.race, self.cells)
+        if self.closed:
+            plural = "" if self.configurations == 1 else "s"
+            has = f"the space has only {self.configurations:,} configuration{plural}"
+            why = has if self.configurations else "every configuration with its values is a cell already"
+            return f"{self.n_closed:,} {'trial' if self.n_closed == 1 else 'trials'} left out: {why}"
         parts = [f"{name} = {', '.join(map(str, values))}" for name, values in self.values.items() if values]
         parts += [f"{self.points:,} {'point' if self.points == 1 else 'points'}"] if self.points else []
         more = self.n_trials - self.points

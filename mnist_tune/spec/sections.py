@@ -87,6 +87,24 @@ class Limits(Section):
     """The least seconds between two checkpoints, which are written at the end of an epoch."""
 
 
+class Stop(Section):
+    """[stop]: when no further cell is begun. None: never for this reason."""
+
+    target: float | None = None
+    """A value of the objective: a complete trial with this value or a better one is good enough."""
+    wall_clock: Annotated[Seconds, Field(gt=0)] | None = None
+    """Seconds since the study's first claim."""
+    no_improvement: AtLeast1 | None = None
+    """So many trials in a row that ended without a new best."""
+    max_failures: AtLeast1 | None = None
+    """So many failed attempts in all. Those that somebody stopped do not count."""
+
+    @property
+    def conditions(self) -> dict[str, float]:
+        """Those that are set, by their names."""
+        return self.model_dump(exclude_none=True)
+
+
 class Replicates(Section):
     """[replicates]: each configuration gets more seeds, until it is known which is best."""
 

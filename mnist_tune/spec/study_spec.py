@@ -10,6 +10,7 @@ from pydantic import Field, SerializeAsAny, create_model, field_validator, model
 
 from mnist_tune.jobs.command.table import AnyJobTable
 from mnist_tune.jobs.description import Binomial, JobDescription
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.spec.conditions import SEED
@@ -17,10 +18,11 @@ from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.replicates import check_race, with_seeds
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import LeaseSettings, Limits, Replicates, Retry, Study
+from mnist_tune.spec.sections import LeaseSettings, Limits, Replicates, Retry, Stop, Study
 from mnist_tune.text.wording import counted
 
-SETTINGS = ("lease", "retry", "limits")
+DUPLICATES = "search.duplicates"
+SETTINGS = ("lease", "retry", "limits", "stop")
 """The tables that do not affect results: they may be changed while a study runs."""
 
 
@@ -40,6 +42,7 @@ class Spec(Section):
     lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()
+    stop: Stop = Stop()
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +93,16 @@ class Spec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _target_is_possible(self) -> Self:
+        metric = self.description.of_objective
+        if self.stop.target is not None and not metric.holds(self.stop.target):
+            what = words(self.description.objective)
+            raise KeyedError(
+                "stop.target", f"is {self.stop.target:g}, which no {what} can have; write another"
+            )
+        return self
+
     @property
     def most_epochs(self) -> int:
         """How many epochs a complete trial has, or at most has if epochs are searched."""
@@ -130,6 +143,8 @@ class Spec(Section):
             of_search["seed"] = True  # a grid has no seed
         if not self.description.options:
             exclude["data"] = True
+        if not self.stop.conditions:
+            exclude["stop"] = True
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
         if self.job.name == BUILT_IN:
             return tables
@@ -216,23 +231,15 @@ def spec_class(job: JobDescription) -> type[Spec]:
     return _class_of(job.model_dump_json(exclude_none=True))
 
 
-def changed_settings(spec: Spec) -> str:
-    """The fields of [lease], [retry] and [limits] that differ from their default; empty if none do."""
-    return ", ".join(
-        f"{table}.{key}={value:g}"
-        for table in SETTINGS
-        for key, value in getattr(spec, table).model_dump().items()
-        if value != type(getattr(spec, table)).model_fields[key].default
-    )
-
-
 def differences(stored: Spec, given: Spec, *, in_settings: bool = False) -> list[str]:
     """What differs between two specs, one phrase for each key: in settings, or in what affects results."""
     ours, theirs = (dict(_leaves(spec.document())) for spec in (given, stored))
     return [
         f"{key} is {_shown(theirs.get(key))} there and {_shown(ours.get(key))} here"
         for key in dict.fromkeys([*theirs, *ours])
-        if theirs.get(key) != ours.get(key) and in_settings == (key.partition(".")[0] in SETTINGS)
+        if theirs.get(key) != ours.get(key)
+        and in_settings == (key.partition(".")[0] in SETTINGS)
+        and not (key == DUPLICATES and key not in theirs)  # it was made before there was the key
     ]
 
 

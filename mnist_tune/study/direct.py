@@ -28,6 +28,7 @@ from mnist_tune.files.writable import check_folders
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.search.advisor import Guide
 from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, artifact_of, pointer_to, upload
 from mnist_tune.storage.database_errors import in_one_line
@@ -116,6 +117,10 @@ class DirectStudy:
         """
         self._guide()
         foresee(self._study, self._levels)
+
+    @told_to_workers
+    def stopped(self) -> Stopped | None:
+        return self._queue.stopped()
 
     @told_to_workers
     def register(self, worker: WorkerFacts) -> LeaseSettings:

@@ -85,7 +85,7 @@ def store_growth(session: orm.Session, study_id: int, before: Spec, spec: Spec, 
         tell_old_trials(session, study_id, before, spec, cells)
     else:
         tell_of_values(session, study_id, before, spec)
-    insert_waiting(session, study_id, cells[before.n_cells :])
+    insert_waiting(session, study_id, cells[before.n_cells + before.search.n_closed :])
     if spec.search.grid is None and added.points:
         points = (spec.search.enqueue or [])[-added.points :]
         fill_tickets(session, study_id, distributions(spec), points)

@@ -15,7 +15,7 @@ from mnist_tune.results.ranking import Place
 from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.study_spec import changed_settings
+from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion
 from mnist_tune.terminal.glyphs import Pen
@@ -47,9 +47,9 @@ def status_page(results: Results, pen: Pen, width: int, *, everything: bool = Fa
 def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
     """The study's progress, failures, problems and evidence, and what to do next."""
     yield f"{results.name}: {totals(results)}"
-    if settings := changed_settings(results.spec):
+    if settings := _changed_settings(results.spec):
         yield f"settings: {settings}"
-    revisions = results.spec.search.revisions or []
+    revisions = [one for one in results.spec.search.revisions or [] if not one.closed]
     told = revisions if everything else revisions[-MOST_NAMED:]
     for one in told:
         yield f"{'grown' if one.race is None else 'judged'} at {one.when} by {one.version}: {one.told}"
@@ -154,3 +154,13 @@ def _failures(results: Results, everything: bool) -> Iterator[str]:
     for attempt in told:
         kind, reason = (first_line((attempt.failure or {})[key]) for key in ("class", "reason"))
         yield f"trial {attempt.number} failed: {kind}: {reason}"
+
+
+def _changed_settings(spec: Spec) -> str:
+    """The fields of the tables of settings that differ from their default; empty if none do."""
+    return ", ".join(
+        f"{table}.{key}={value:g}"
+        for table in SETTINGS
+        for key, value in getattr(spec, table).model_dump().items()
+        if value != type(getattr(spec, table)).model_fields[key].default
+    )

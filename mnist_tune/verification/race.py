@@ -25,7 +25,7 @@ def settled(stored: Stored, _: None) -> Iterator[str]:
         return
     revisions = spec.search.revisions or []
     points = spec.search.enqueue or []
-    n_cells = spec.n_cells - sum(revision.cells for revision in revisions)
+    n_cells = spec.n_cells + spec.search.n_closed - sum(revision.cells for revision in revisions)
     n_points = len(points) - sum(revision.points for revision in revisions)
     cells = list(ended_cells(spec, known.trials))
     for number, revision in enumerate(revisions):

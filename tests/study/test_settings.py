@@ -14,6 +14,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
+from mnist_tune.spec.growth import Growth
+from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.settings import change_settings, parse_changes
 from mnist_tune.study.store import create_study, open_study
@@ -198,3 +200,14 @@ def test_a_worker_that_comes_at_the_last_moment_before_a_change_is_seen(
     monkeypatch.setattr("mnist_tune.study.settings.lock_study", locked_after_another_came)
     with pytest.raises(UserError, match="set: 1 worker on this study would be taken for dead"):
         set_(study, "lease.heartbeat_interval=1", "lease.grace_period=5")
+
+
+def test_a_study_that_has_grown_keeps_its_cells_when_a_setting_is_changed(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    extend_study(study, Growth(values={"learning_rate": [0.01]}), "0" * 32)
+    grown = opened_again(study).spec
+    set_(opened_again(study), "limits.timeout=60")
+    now = opened_again(study).spec
+    assert now.search == grown.search
+    assert now.limits.timeout == 60
+    assert not verify(study.storage, study.name, tmp_path, tmp_path).broken
