@@ -75,7 +75,7 @@ class Queue:
                 if token is None or (made is None and not self._is_spent(session, token)):
                     claim = self._take(session, token or new_token(), worker)
                 elif made is not None and made.state == TrialState.RUNNING.name:
-                    claim = self._claimed(session, made.trial_id, made.number, token)
+                    claim = self._claimed(session, made, token, self._now.read(session))
                 else:
                     claim = None
         except MayNotClaimError:
@@ -197,7 +197,7 @@ class Queue:
         # In the claim's transaction: a running trial without a heartbeat would never be found silent.
         beat(session, row.trial_id)
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})
-        return self._claimed(session, row.trial_id, row.number, token)
+        return self._claimed(session, row, token, spec)
 
     def _made(self, session: orm.Session, token: str) -> sqlalchemy.Row[Any] | None:
         """The trial that an earlier call claimed although its answer was lost; None if there is none."""
@@ -213,12 +213,12 @@ class Queue:
         state = session.execute(select(trials.c.state).where(trials.c.trial_id == trial_id)).scalar()
         return state is not None and state.is_finished()
 
-    def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
+    def _claimed(self, session: orm.Session, trial: sqlalchemy.Row[Any], token: str, spec: Spec) -> Claim:
         """The claim on a trial, with its cell read in the claim's transaction rather than through Optuna."""
-        known, left, damage, problems = read_cell(session, trial_id)
+        known, left, damage, problems = read_cell(session, trial.trial_id)
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
-        limits = self._now.read(session).limits
-        return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems, limits)
+        of_trial = trial.trial_id, trial.number, token
+        return Claim(*of_trial, known, checkpoint, failures, damage, problems, spec.limits)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this attempt was ended in this way by an earlier write whose answer was lost."""

@@ -172,3 +172,20 @@ def test_nobody_can_ask_for_what_only_a_condition_does(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     with pytest.raises(UserError, match=r"by its \[stop\] only"):
         set_control(study.storage, study.study_id, Control.STOPPED)
+
+
+def test_a_claim_in_a_group_of_calls_stops_the_study_and_undoes_nothing_else(
+    tmp_path: Path, database: str
+) -> None:
+    study = made(tmp_path, "target = 90.0", database)
+    queue = study.queue()
+    first, second = take(queue), take(queue)
+    with study.storage.group():  # as a head does, whose workers ask at once
+        queue.complete(first, 95.0)
+        assert queue.claim("worker") is None
+        assert queue.standing() is Standing.STOPPED
+        queue.complete(second, 85.0)
+        assert queue.claim("worker") is None
+    assert asked(study) is Standing.STOPPED
+    assert reason(study) == "trial 0 has 95.00 %, and the target is 90.00 %"
+    assert [state.name for state in states(study)].count("COMPLETE") == 2

@@ -11,15 +11,26 @@ from unittest.mock import patch
 import pytest
 
 from mnist_tune.contract.claim import Claim, Standing
+from mnist_tune.contract.study import new_token
 from mnist_tune.search.race import level_of
 from mnist_tune.serve.client import Head
+from mnist_tune.serve.desk import Desk
 from mnist_tune.serve.remote_study import RemoteStudy
+from mnist_tune.serve.writer import Writer
 from mnist_tune.spec.rounds import Ending
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.contract_calls import ME, asked
 from tests.support.heads import running_head
-from tests.support.settling_studies import CLEAR, alike_value, broken, made_value, rounds, run_through
-from tests.support.studies import new_study, opened_again
+from tests.support.settling_studies import (
+    CLEAR,
+    alike_value,
+    broken,
+    made_value,
+    rounds,
+    run_through,
+    worker_of,
+)
+from tests.support.studies import folders, new_study, opened_again
 
 
 @pytest.fixture
@@ -77,3 +88,33 @@ def test_a_head_answers_while_it_computes_the_levels_of_a_race(study: OpenStudy,
                 break
             time.sleep(0.05)
     assert len(rounds(study)) == 1
+
+
+def test_claims_that_come_together_when_a_round_is_due_get_its_cells(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    run_through(worker_of(study, tmp_path), alike_value, most=6)
+    storage = opened_again(study).storage
+    with Writer(storage) as writer:
+        desk = Desk(storage, folders(tmp_path), writer)
+        assert desk.open("tiny").result(60).uid == study.uid
+
+        def asked_together(count: int) -> list[Claim | Standing]:
+            begin = threading.Event()
+            writer.ask(lambda: begin.wait(60), alone=False)
+            asked = [
+                desk.answer("tiny", study.uid, "claim", {"worker": ME, "token": new_token()})
+                for _ in range(count)
+            ]
+            begin.set()
+            return [each.result(60) for each in asked]
+
+        for _ in range(600):
+            answers = asked_together(5)
+            if not all(answer is Standing.OPEN for answer in answers):
+                break
+            time.sleep(0.05)
+        assert sum(isinstance(answer, Claim) for answer in answers) == 3
+        assert answers.count(Standing.OPEN) == 2
+    assert len(rounds(study)) == 1
+    assert broken(study, tmp_path) == []

@@ -15,6 +15,7 @@ from mnist_tune.queue.control import set_control
 from mnist_tune.results.outcomes import Outcomes
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.growth import Amount, Growth
+from mnist_tune.spec.revisions import Point
 from mnist_tune.spec.rounds import Ending
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.extend import extend_study
@@ -142,8 +143,8 @@ def test_one_more_seed_that_a_person_gives_is_no_repeat(
     study = new_study(tmp_path, SMALL.format(n_trials=N_POINTS, duplicates=duplicates, race=""), database)
     worker = worker_of(study, tmp_path)
     run_to_the_end(worker, lambda parameters: value({"seed": 0, **parameters}))
-    more = [{"batch_size": 128, "optimizer": "Adam", "seed": seed} for seed in (1, 2)]
-    extend_study(opened_again(study), Growth(points=[*more]), "a" * 32)
+    more: list[Point] = [{"batch_size": 128, "optimizer": "Adam", "seed": seed} for seed in (1, 2)]
+    extend_study(opened_again(study), Growth(points=more), "a" * 32)
     worker = worker_of(study, tmp_path)
     assert run_to_the_end(worker, value) == (Standing.FINISHED, 0)
     seeds = [
