@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from mnist_tune.jobs.interface import Trial, job
     from mnist_tune.jobs.metric import Metric
     from mnist_tune.jobs.trying import try_job
-    from mnist_tune.results.study_results import Cells
+    from mnist_tune.results.cell_counts import Cells
     from mnist_tune.spec.shipped import shipped_specs
 
 __version__ = "0.6.0.dev0"

@@ -55,12 +55,17 @@ class LocalRun:
         cells = counted(self.before.spec.n_cells, "cell")
         if self.before.is_finished:
             return f"study '{name}' is finished already in {where}: all of its {cells} have ended"
+        if self.before.why_stopped:
+            return (
+                f"study '{name}' is stopped in {where}: {self.before.why_stopped}; "
+                f"'mnist-tune resume {name}' goes on with it"
+            )
         goes = "created" if self.created.is_new else "goes on"
         return f"study '{name}' {goes} in {where}: {cells}, {counted(len(self.places), 'worker')}"
 
     def work(self, stop: StopRequest, display: Display) -> Results:
         """Have the workers finish the study, or leave when they are asked to; returns the study's results."""
-        if self.before.is_finished:
+        if self.before.is_finished or self.before.why_stopped:
             return self.before
         start = partial(self.pool.start, self.places)
         read = partial(results_again, self.service, self.before.name)

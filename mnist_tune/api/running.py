@@ -43,8 +43,9 @@ def run(
 ) -> Study:
     """Create the study unless it exists, have local processes work on it, and return it when finished.
 
-    A study that was begun goes on where it stopped, also after a crash. Cells that failed for good stay
-    missing and are counted in `status.cells.failed`.
+    A study that [stop] has stopped is returned too, unless it was for too many failures; `status.stopped`
+    says why. A study that was begun goes on where it stopped, also after a crash. Cells that failed for good
+    stay missing and are counted in `status.cells.failed`.
 
     Ctrl-C, or a notebook's 'interrupt kernel', has the workers finish their epochs and give their cells back.
     A second one has them give the cells back at once, and a third one kills them. KeyboardInterrupt follows.
@@ -98,7 +99,7 @@ def run(
         results = prepared.work(stop, Display(prepared.before, console, may_draw=False))
     for line in conclusion(results):
         console.print(line)
-    if not results.is_finished:
+    if results.stopped_badly or not results.is_over:
         unfinished = _unfinished(prepared, results)
         if stop.requested:
             console.print(unfinished)
@@ -111,6 +112,10 @@ def _unfinished(prepared: LocalRun, results: Results) -> str:
     failures = [f"; {failure}" for failure in prepared.pool.failures()]
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     why = f"{failures[0]}{more}" if failures else ""
+    if results.why_stopped:
+        return (
+            f"study '{results.name}' is stopped: {results.why_stopped}; 'mnist-tune resume' goes on with it"
+        )
     return f"study '{results.name}' is not finished: {totals(results)}{why}; the same call goes on"
 
 

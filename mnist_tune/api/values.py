@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mnist_tune.results.cell_counts import Cells
 from mnist_tune.results.ranking import Place
-from mnist_tune.results.study_results import Cells, Results
+from mnist_tune.results.study_results import Results
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class StudyStatus:
     finished: bool
     """Whether every cell has ended; failed cells will not be tried again."""
     control: str
-    """Whether workers may take cells: running, paused or cancelled."""
+    """Whether workers may take cells: running, paused, cancelled or stopped."""
+    stopped: str
+    """Why [stop] has stopped the study; empty if it has not."""
     evidence: tuple[str, ...]
     """What the ranking shows and what it does not, one sentence each."""
     warnings: tuple[str, ...]
@@ -58,6 +61,7 @@ def status_of(results: Results) -> StudyStatus:
         cells=results.cells,
         finished=results.is_finished,
         control=str(results.control),
+        stopped=results.why_stopped,
         evidence=tuple(results.evidence),
         warnings=tuple(results.warnings),
         problems=tuple(results.problems),

@@ -26,7 +26,9 @@ def pause(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json:
 
 
 def resume(study: OnlyStudyArgument = "", storage: StorageOption = None, as_json: JsonOption = False) -> None:
-    """Go on with a study that was paused or cancelled.
+    """Go on with a study that was paused or cancelled, or that has stopped early.
+
+    What stops it then counts anew: from now on, and a target is reached only by a better result.
 
     Example: mnist-tune resume seed-grid
     """
@@ -139,18 +141,19 @@ def set_(
         list[str],
         typer.Argument(
             metavar="TABLE.FIELD=VALUE...",
-            help="Fields of the tables limits, retry and lease.",
+            help="Fields of the tables limits, retry, stop and lease.",
             show_default=False,
         ),
     ],
     storage: StorageOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change the limits, the retry budgets or the lease of a study that is stored, also while it runs.
+    """Change limits, retry budgets, stopping or the lease of a study that is stored, also while it runs.
 
     No number depends on these. Running workers go by new limits from their next trial on, by new retry
-    budgets from the next failure on; a new lease holds for workers that start from then on. The spec's file
-    may say otherwise: the study keeps what it was given here.
+    budgets from the next failure on; a new lease holds for workers that start from then on. What stops the
+    study holds from the next claim on; stop.target=none takes a condition back. The spec's file may say
+    otherwise: the study keeps what it was given here.
 
     Example: mnist-tune set seed-grid limits.timeout=3600 retry.lost=5
     """
@@ -162,7 +165,7 @@ def set_(
         options.print_json({"study": study, "settings": now, "taken_up": taken_up(wanted)})
         return
     for key, value in now.items():
-        options.say(f"{key} is {value:g}")
+        options.say(f"{key} is {'none' if value is None else format(value, 'g')}")
     for sentence in taken_up(wanted):
         options.say(sentence)
 

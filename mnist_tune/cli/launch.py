@@ -120,8 +120,9 @@ def launch(
         named.only_here,
     )
     told = {"engine": on, "study": study, "storage": service.where, "workers": n_workers}
-    if results.is_finished:
-        options.console(to_stderr=as_json).print(f"study '{study}' is finished: nothing to launch")
+    if results.is_finished or results.why_stopped:
+        how = f"stopped: {results.why_stopped}" if results.why_stopped else "finished"
+        options.console(to_stderr=as_json).print(f"study '{study}' is {how}: nothing to launch")
         if as_json:
             options.print_json(told)
     elif on is EngineName.RAY:

@@ -56,7 +56,8 @@ def run(
     """Create the study, run it with local workers, and print the ranking.
 
     Started again after a stop or a crash, it goes on where it was. Exit code 1 if cells are missing in the
-    end, or weights for which there was no room; 3 if it was stopped.
+    end, or weights for which there was no room, or if it has stopped after too many failures; 3 if a person
+    stopped it.
 
     Example: mnist-tune run studies/quickstart.toml --workers 2
     """

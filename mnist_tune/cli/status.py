@@ -39,8 +39,8 @@ def status(
     """Show how a study stands: its cells, the ranking, and what is wrong. Changes nothing.
 
     Of a long study you see what runs, what is missing, the best, and what has ended last; all with --all.
-    Exit code 1 if the study has ended with cells missing, 3 if --watch was left before the study's end; the
-    workers, wherever they run, do not notice.
+    Exit code 1 if the study has ended with cells missing, or has stopped after too many failures; 3
+    if --watch was left before the study's end; the workers, wherever they run, do not notice.
 
     Example: mnist-tune status quickstart --watch
     """
@@ -53,7 +53,7 @@ def status(
     service = storages.service(storage)
     results = service.results(study)
     out = options.console()
-    if watch and not results.is_finished:
+    if watch and not results.is_over:
         results = _watched(service, results, out)
     if as_json:
         options.print_json(results.as_json())
@@ -66,7 +66,7 @@ def status(
             lines = status_page(results, pen, out.width, everything=everything)
         for line in lines:
             out.print(line)
-    if results.is_finished and results.cells.failed:
+    if results.is_over and (results.cells.failed or results.stopped_badly):
         raise typer.Exit(FAILED)
 
 
@@ -84,7 +84,7 @@ def _watched(service: StudiesForPeople, results: Results, out: Console) -> Resul
         out.print(f"{results.name}: {totals(results)}")
     read = partial(results_again, service, results.name)
     results = watch(read, results, stop, Display(results, out))
-    if not results.is_finished:
+    if not results.is_over:
         out.print(f"{results.name}: {totals(results)}")
         raise typer.Exit(STOPPED)
     return results

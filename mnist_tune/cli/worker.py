@@ -57,7 +57,8 @@ def worker(
     """Run trials of a study until it is finished. Start as many as you like, on any machine.
 
     Ctrl-C or SIGTERM ends the trial in hand after its epoch and gives it back, to go on from there (exit code
-    3); a second one gives it back at once. A study that ended with cells or weights missing is exit code 1.
+    3); a second one gives it back at once. Exit code 1: the study has ended with cells or weights missing, or
+    has stopped after too many failures.
 
     Example: mnist-tune worker seed-grid --storage postgresql://tuner@database-host/studies
     """
@@ -84,17 +85,21 @@ def worker(
         from mnist_tune.worker.consent import job_at_hand
         from mnist_tune.worker.loop import Ended
 
+        why = None
         try:
             with study_for_workers(study, storage, checkpoints, artifacts, stop, log) as opened:
                 at_hand = job_at_hand(job, allow_command, command_digest)
                 equipment = Equipment(device, threads, data_dir, at_hand)
                 ended = run_worker(opened, equipment, process, stop, log, max_trials, pooled=bool(pooled))
+                if ended is Ended.HALTED:
+                    timeout = opened.spec.lease.storage_timeout
+                    why = answer_before_work(opened.stopped, timeout, stop, log)
         except Interrupted:
             log(f"leaving: {stop.reason}")
             raise typer.Exit(STOPPED) from None
     if ended in (Ended.STOPPED, Ended.CANCELLED):
         raise typer.Exit(STOPPED)
-    if ended is Ended.FAILING:
+    if ended is Ended.FAILING or (why is not None and why.is_failure and not pooled):
         raise typer.Exit(FAILED)
     if ended is Ended.FINISHED and not pooled:
         missing = answer_before_work(  # results would load Optuna, also from a head

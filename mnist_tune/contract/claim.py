@@ -23,6 +23,7 @@ class Standing(enum.Enum):
     FINISHED = "the study is finished"
     PAUSED = "the study is paused"
     CANCELLED = "the study is cancelled"
+    STOPPED = "the study is stopped"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
 
@@ -50,6 +51,8 @@ class Control(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     CANCELLED = "cancelled"
+    STOPPED = "stopped"
+    """By a condition of its [stop]; nobody asks for it."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,9 @@ class StudyForWorkers(Protocol):
 
     def standing(self) -> Standing:
         """Why no cell can be claimed. Raises MnistTuneError if the study was deleted."""
+
+    def stopped(self) -> Stopped | None:
+        """Why the study has stopped by its [stop]; None if it has not."""
 
     def register(self, worker: WorkerFacts) -> LeaseSettings:
         """Tell that a worker is here; returns the [lease] that holds for it."""

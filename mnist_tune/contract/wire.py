@@ -15,7 +15,7 @@ from mnist_tune.errors import Damaged, FileElsewhere, FileUnavailable, MnistTune
 API = 1
 """The version of what is sent. It changes when an older program could misunderstand it."""
 CALLS = (
-    *("standing", "register", "beat", "leave", "claim", "parameters", "renew", "record", "decide"),
+    *("standing", "stopped", "register", "beat", "leave", "claim", "parameters", "renew", "record", "decide"),
     *("complete", "prune", "give_back", "delete_state", "sweep"),
 )
 """The calls that are sent as they are. Files have their own requests, and a head puts cells back itself."""

@@ -29,8 +29,12 @@ from mnist_tune.storage.optuna_internals import (
 from mnist_tune.storage.prepared import Prepared, is_one_of
 from mnist_tune.storage.statements import UNFINISHED
 
+StudyId = int | sqlalchemy.BindParameter[int]
+"""A study's id or, in a statement that is prepared, what stands for it."""
+OF_STUDY = bindparam("of_study", type_=sqlalchemy.Integer())
+
 LOCK_STUDY = Prepared(
-    studies.update().where(studies.c.study_id == bindparam("of_study")).values(study_id=studies.c.study_id)
+    studies.update().where(studies.c.study_id == OF_STUDY).values(study_id=studies.c.study_id)
 )
 PARAMETERS_OF = Prepared(
     select(parameters.c.param_name, parameters.c.param_value, parameters.c.distribution_json).where(
@@ -49,12 +53,12 @@ def lock_study(session: orm.Session, study_id: int) -> None:
     LOCK_STUDY.execute(session, {"of_study": study_id})
 
 
-def cells_of(study_id: int, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
+def cells_of(study_id: StudyId, *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
     """The SQL condition that a row of `trials` is an attempt at a cell of the study, in one of `states`."""
     return cells_of_any([study_id], *states)
 
 
-def cells_of_any(study_ids: Sequence[int], *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
+def cells_of_any(study_ids: Sequence[StudyId], *states: TrialState) -> sqlalchemy.ColumnElement[bool]:
     """The SQL condition that a row of `trials` is an attempt at a cell of one of these studies."""
     # A trial that somebody enqueued through stock Optuna has no cell: the queue neither runs nor counts it.
     named = system_attributes.alias("cell")
@@ -177,12 +181,24 @@ def checkpoint_keys(rows: orm.Session | Connection, which: sqlalchemy.ColumnElem
     return keys
 
 
-def unexplained(study_id: int) -> sqlalchemy.ColumnElement[bool]:
+def unexplained(study_id: StudyId) -> sqlalchemy.ColumnElement[bool]:
     """The SQL condition that another program ended an attempt as failed: no reason is stored for it."""
     reason = sqlalchemy.exists().where(
         user_attributes.c.trial_id == trials.c.trial_id, user_attributes.c.key == FAILURE
     )
     return sqlalchemy.and_(cells_of(study_id, TrialState.FAIL), ~reason)
+
+
+GOING_ON = Prepared(
+    select(trials.c.trial_id)
+    .where(sqlalchemy.or_(cells_of(OF_STUDY, *UNFINISHED), unexplained(OF_STUDY)))
+    .limit(1)
+)
+
+
+def have_ended(session: orm.Session, study_id: int) -> bool:
+    """Whether no cell of the study waits, runs, or will be put back."""
+    return GOING_ON.execute(session, {"of_study": study_id}).first() is None
 
 
 def is_last(session: orm.Session, study_id: int, trial_id: int) -> bool:

@@ -9,8 +9,12 @@ from pydantic import TypeAdapter
 from sqlalchemy import bindparam, orm, select
 
 from mnist_tune.contract.study import Control
-from mnist_tune.errors import Damaged
+from mnist_tune.errors import Damaged, UserError
+from mnist_tune.queue.account import count_anew, read_account
+from mnist_tune.queue.cells import lock_study
 from mnist_tune.records.values import parse_as
+from mnist_tune.spec.stopped import Stopped
+from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
 from mnist_tune.storage.optuna_internals import study_attributes
@@ -18,6 +22,8 @@ from mnist_tune.storage.prepared import Prepared, is_one_of
 from mnist_tune.storage.statements import upsert
 
 CONTROLS = TypeAdapter(Control)
+HELD_UP = (Control.PAUSED, Control.CANCELLED, Control.STOPPED)
+"""The controls with which a study gives out no cell."""
 CONTROL_OF = Prepared(
     select(study_attributes.c.value_json).where(
         study_attributes.c.study_id == bindparam("of_study"), study_attributes.c.key == CONTROL
@@ -27,7 +33,7 @@ CONTROL_OF = Prepared(
 
 def is_held_up(study_id: int) -> sqlalchemy.ColumnElement[bool]:
     """The SQL condition that no cell of the study may be claimed now."""
-    held_up = is_one_of(study_attributes.c.value_json, *map(json.dumps, (Control.PAUSED, Control.CANCELLED)))
+    held_up = is_one_of(study_attributes.c.value_json, *map(json.dumps, HELD_UP))
     return sqlalchemy.exists().where(
         study_attributes.c.study_id == study_id, study_attributes.c.key == CONTROL, held_up
     )
@@ -58,7 +64,43 @@ def read_control(storage: GuardedStorage, study_id: int) -> Control:
 
 
 def set_control(storage: GuardedStorage, study_id: int, control: Control) -> None:
-    """Store whether workers may claim cells, wait, or leave."""
-    row = {"study_id": study_id, "key": CONTROL, "value_json": json.dumps(control)}
+    """Store whether workers may claim cells, wait, or leave.
+
+    A study that has stopped by its [stop] goes on with `RUNNING`: what was before then counts no more.
+
+    Raises:
+        UserError: `STOPPED` is nothing to ask for.
+    """
+    if control is Control.STOPPED:
+        raise UserError("a study is stopped by its [stop] only; pause or cancel it")
     with storage.transaction() as session:
-        upsert(session, study_attributes, ("study_id", "key"), [row])
+        lock_study(session, study_id)
+        if control is Control.RUNNING and _has_stopped(session, study_id):
+            now = session.execute(select(utc_now())).scalar_one()
+            count_anew(session, study_id, resumed=now)
+        put_control(session, study_id, control)
+
+
+def put_control(session: orm.Session, study_id: int, control: Control) -> None:
+    """Store the control of a study that the transaction has locked."""
+    row = {"study_id": study_id, "key": CONTROL, "value_json": json.dumps(control)}
+    upsert(session, study_attributes, ("study_id", "key"), [row])
+
+
+def why_stopped(storage: GuardedStorage, study_id: int) -> Stopped | None:
+    """Why the study has stopped by its [stop]; None if it has not, or if that cannot be read."""
+    with storage.transaction() as session:
+        return why_stopped_in(session, study_id)
+
+
+def why_stopped_in(session: orm.Session, study_id: int) -> Stopped | None:
+    """The same as `why_stopped`, in the caller's transaction."""
+    try:
+        account = read_account(session, study_id)
+    except Damaged:
+        return None
+    return None if account is None else account.stopped
+
+
+def _has_stopped(session: orm.Session, study_id: int) -> bool:
+    return control_in(session, study_id) is Control.STOPPED or why_stopped_in(session, study_id) is not None

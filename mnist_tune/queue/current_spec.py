@@ -10,7 +10,7 @@ from mnist_tune.spec.study_spec import Spec
 
 
 class CurrentSpec:
-    """The spec that a worker opened, with the search and the [retry] and [limits] that are stored now."""
+    """The spec that a worker opened, with the search, [retry], [limits] and [stop] as they are stored now."""
 
     def __init__(self, study_id: int, spec: Spec) -> None:
         self.spec = spec

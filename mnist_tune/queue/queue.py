@@ -22,24 +22,25 @@ from mnist_tune.contract.study import Control, new_token
 from mnist_tune.errors import MnistTuneError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.cells import (
-    cells_of,
     claim_first,
     claimed_before,
+    have_ended,
     read_cell,
-    unexplained,
     without_what_is_older,
 )
-from mnist_tune.queue.control import control_in, is_held_up
+from mnist_tune.queue.control import control_in, is_held_up, why_stopped
 from mnist_tune.queue.current_spec import CurrentSpec
 from mnist_tune.queue.returns import Returns
+from mnist_tune.queue.stopping import MayNotClaimError, account_for_claim, stop_if_due
 from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT, CLAIM, FAILURE, FAILURES, RESULT, WORKER
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import studies, system_attributes, trials, user_attributes
 from mnist_tune.storage.prepared import Prepared
-from mnist_tune.storage.statements import UNFINISHED, beat, claimed_with, end, has_attribute, put
+from mnist_tune.storage.statements import beat, claimed_with, end, has_attribute, put
 
 TOKENS_IN_MIND = 10_000
 """Of how many claims it is known that their tokens were used."""
@@ -59,8 +60,6 @@ class Queue:
         self._returns = Returns(storage, study_id, self._now)
         self._claim_first = Prepared(claim_first(study_id, ~is_held_up(study_id)))
         self._claimed_before = Prepared(claimed_before(study_id))
-        unfinished = cells_of(study_id, *UNFINISHED) | unexplained(study_id)
-        self._unfinished = Prepared(select(trials.c.trial_id).where(unfinished).limit(1))
 
     @property
     def spec(self) -> Spec:
@@ -78,14 +77,19 @@ class Queue:
         The claim has a new token, or the given one: then a cell that an earlier call has claimed with it is
         the answer, and if its attempt has ended there is none.
         """
-        with self._storage.transaction() as session:
-            made = self._made(session, token) if token is not None else None
-            if token is None or (made is None and not self._is_spent(session, token)):
-                claim = self._take(session, token or new_token(), worker)
-            elif made is not None and made.state == TrialState.RUNNING.name:
-                claim = self._claimed(session, made.trial_id, made.number, token)
-            else:
-                claim = None
+        try:
+            with self._storage.transaction() as session:
+                made = self._made(session, token) if token is not None else None
+                if token is None or (made is None and not self._is_spent(session, token)):
+                    claim = self._take(session, token or new_token(), worker)
+                elif made is not None and made.state == TrialState.RUNNING.name:
+                    claim = self._claimed(session, made, token, self._now.read(session))
+                else:
+                    claim = None
+        except MayNotClaimError:
+            with self._storage.transaction() as session:
+                stop_if_due(session, self._study_id, self.spec)
+            return None
         if claim is not None:
             self._storage.keep_claim(claim.trial_id, claim.token)
             self._given[claim.token] = claim.trial_id
@@ -162,7 +166,7 @@ class Queue:
             MnistTuneError: the study was deleted.
         """
         with self._storage.transaction() as session:
-            if self._unfinished.execute(session).first() is None:
+            if have_ended(session, self._study_id):
                 study = select(studies.c.study_id).where(studies.c.study_id == self._study_id)
                 if session.execute(study).first() is None:
                     raise MnistTuneError("the study was deleted while this worker was on it")
@@ -171,7 +175,12 @@ class Queue:
                 Control.RUNNING: Standing.OPEN,
                 Control.PAUSED: Standing.PAUSED,
                 Control.CANCELLED: Standing.CANCELLED,
+                Control.STOPPED: Standing.STOPPED,
             }[control_in(session, self._study_id)]
+
+    def stopped(self) -> Stopped | None:
+        """Why the study has stopped by its [stop]; None if it has not."""
+        return why_stopped(self._storage, self._study_id)
 
     def _finish(self, claim: Claim, state: TrialState, value: float, **notes: Unpack[Notes]) -> None:
         # Not `study.tell`: it reads the trial twice and calls the sampler, and neither is needed here.
@@ -190,10 +199,13 @@ class Queue:
         row = self._claim_first.execute(session).one_or_none()
         if row is None:
             return None
+        spec = self._now.read(session)
+        if spec.stop.conditions:
+            account_for_claim(session, self._study_id, spec, row.trial_id)
         # In the claim's transaction: a running trial without a heartbeat would never be found silent.
         beat(session, row.trial_id)
         put(session, row.trial_id, user={WORKER: worker}, system={CLAIM: token})
-        return self._claimed(session, row.trial_id, row.number, token)
+        return self._claimed(session, row, token, spec)
 
     def _made(self, session: orm.Session, token: str) -> sqlalchemy.Row[Any] | None:
         """The trial that an earlier call claimed although its answer was lost; None if there is none."""
@@ -209,12 +221,12 @@ class Queue:
         state = session.execute(select(trials.c.state).where(trials.c.trial_id == trial_id)).scalar()
         return state is not None and state.is_finished()
 
-    def _claimed(self, session: orm.Session, trial_id: int, number: int, token: str) -> Claim:
+    def _claimed(self, session: orm.Session, trial: sqlalchemy.Row[Any], token: str, spec: Spec) -> Claim:
         """The claim on a trial, with its cell read in the claim's transaction rather than through Optuna."""
-        known, left, damage, problems = read_cell(session, trial_id)
+        known, left, damage, problems = read_cell(session, trial.trial_id)
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
-        limits = self._now.read(session).limits
-        return Claim(trial_id, number, token, known, checkpoint, failures, damage, problems, limits)
+        of_trial = trial.trial_id, trial.number, token
+        return Claim(*of_trial, known, checkpoint, failures, damage, problems, spec.limits)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this attempt was ended in this way by an earlier write whose answer was lost."""

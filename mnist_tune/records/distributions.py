@@ -72,7 +72,7 @@ def waiting_cells(spec: Spec) -> list[Waiting]:
     axes = distributions(spec)
     if spec.search.grid is None:
         known = [ticket(axes, cell, point) for cell, point in enumerate(spec.search.first_points)]
-        return [*known, *(ticket(axes, cell, {}) for cell in range(len(known), spec.n_cells))]
+        return [*known, *(ticket(axes, cell, {}) for cell in range(len(known), spec.search.n_trials or 0))]
     in_order = _in_order(spec.search.grid)
     grid_ids = {key_of_point(point): grid_id for grid_id, point in enumerate(in_order)}
     # Optuna compares a stored search_space with its own, which is sorted by name.

@@ -38,13 +38,13 @@ def stored_spec(text: Text) -> Spec:
 def brought_up_to_date(known: Spec, text: Text) -> Spec:
     """A spec that was read before, with what people may change meanwhile, from the text as it is stored now.
 
-    These are [retry], [limits] and all that makes a search grow. A damaged text changes nothing.
+    These are [retry], [limits], [stop] and all that makes a search grow. A damaged text changes nothing.
     """
     try:
         now = stored_spec(text)
     except Damaged:
         return known
-    changed: dict[str, Any] = {"retry": now.retry, "limits": now.limits}
+    changed: dict[str, Any] = {"retry": now.retry, "limits": now.limits, "stop": now.stop}
     if now.description == known.description:
         changed |= {"search": now.search, "training": now.training}
     return known.model_copy(update=changed)

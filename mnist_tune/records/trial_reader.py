@@ -58,6 +58,7 @@ class TrialReader:
         self._job = spec.description
         self._axes = axes
         self._trained = trained
+        self._cells = set(spec.search.cells)
         self._parsed: dict[tuple[str, Text], Any] = {}
 
     def read(self, columns: TrialColumns, reports: Sequence[tuple[Any, Any]]) -> StoredTrial:
@@ -136,8 +137,8 @@ class TrialReader:
             cell: int = self._value(keys.CELL, columns.system[keys.CELL])
         except Damaged as problem:
             raise Damaged(f"its cell {problem}") from None
-        if cell >= self._spec.n_cells:
-            raise Damaged(f"its cell is {cell}, but the spec has 0 to {self._spec.n_cells - 1} only")
+        if cell not in self._cells:
+            raise Damaged(f"its cell is {cell}, but the spec has {self._spec.search.cells_told} only")
         return columns.number, cell, STATES[columns.state]
 
     def _value(self, key: str, text: Text) -> Any:

@@ -37,13 +37,15 @@ class StoredTrials:
 def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: bool = False) -> StoredTrials:
     """Read all attempts at the study's cells; `with_logs` also reads workers' logs, which may be long."""
     axes = distributions(spec)
-    system = (*SYSTEM, keys.LOG) if with_logs else SYSTEM
+    system = (*SYSTEM, keys.CLOSED, *([keys.LOG] if with_logs else []))
     reader = TrialReader(spec, axes, trained_in(session, study_id, spec))
     found, lost, others, of_no_cell = [], [], [], []
     last: dict[int, StoredTrial] = {}
     all_columns = read_columns(session, study_id, axes, USER, system)
     reports = copied_reports(session, study_id, all_columns)
     for columns in all_columns:
+        if keys.CLOSED in columns.system:
+            continue
         if keys.CELL not in columns.system:  # stock Optuna made it
             of_no_cell.append(name_of(columns))
             continue
@@ -62,7 +64,7 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
         few = ", ".join(of_no_cell[:MOST_NAMED]) + (", ..." if len(of_no_cell) > MOST_NAMED else "")
         others.append(f"made by another program, of no cell, run by no worker and in no ranking: {few}")
     # A trial that cannot be read may be for any cell, so no cell is known to have none.
-    deleted = [] if lost else [cell for cell in range(spec.n_cells) if cell not in last]
+    deleted = [] if lost else [cell for cell in spec.search.cells if cell not in last]
     return StoredTrials(found, lost, others, deleted)
 
 

@@ -16,6 +16,7 @@ from mnist_tune.report.image_gallery import Gallery, gallery
 from mnist_tune.report.importances import important_fields
 from mnist_tune.report.models import check
 from mnist_tune.report.provenance import Provenance, provenance
+from mnist_tune.report.race import race
 from mnist_tune.report.searched import parallel_coordinates, slices
 from mnist_tune.report.section import Picture
 from mnist_tune.report.throughput import throughput
@@ -44,6 +45,7 @@ def contents(results: Results, models: Sequence[Evaluated], storage: str, now: d
     check(models, results)
     study = stand_in(results)
     found: list[Picture | None] = [
+        race(results),
         curves(results),
         heat_maps(results),
         parallel_coordinates(results, study),

@@ -18,8 +18,8 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.service.wire import call
 
 NICE = 5
-"""By how much it yields to others on a machine that has few cores: beside busy processes it has a third of their
-share. With 10 it had a tenth, and a person waited half a minute for the report."""
+"""By how much it yields to others on a machine that has few cores: beside busy processes it has a third of
+their share. With 10 it had a tenth, and a person waited half a minute for the report."""
 LONGEST = 600.0
 """In seconds; then it is killed."""
 

@@ -77,12 +77,15 @@ def _standing(results: Results) -> str:
     if results.is_finished:
         done = f"Finished: {cells.complete:,} of {counted(cells.total, 'cell')} complete"
         done += f", {cells.pruned:,} pruned" if cells.pruned else ""
-        return done + (f", {cells.failed:,} missing for good." if cells.failed else ".")
+        done += f", {cells.failed:,} missing for good" if cells.failed else ""
+        return "; ".join([done, *results.left_out]) + "."
     parts = [f"{cells.complete:,} of {counted(cells.total, 'cell')} complete"]
     parts += [
         f"{count:,} {state}"
         for state, count in cells.in_states(State.PRUNED, State.RUNNING, State.WAITING, State.FAILED)
     ]
+    if results.why_stopped:
+        return f"Stopped, since {results.why_stopped}: {', '.join(parts)}."
     return f"Not finished: {', '.join(parts)}."
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.revisions import is_in, key_of_point
+from mnist_tune.spec.revisions import is_in, key_of_point, without_seed
 from mnist_tune.spec.study_spec import Spec
 
 SEED = "seed"
@@ -133,8 +133,10 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
 
     A combination of the grid needs those of the grid. Those that it is given beside them only tell more of
     it: while they run, it keeps its place. A configuration beside the grid needs as many: one lucky seed is
-    not to outrank the mean of several.
+    not to outrank the mean of several. A race over seeds gives all the same number to begin with.
     """
+    if seeds_of_race := spec.seeds_of_race:
+        return lambda _: len(seeds_of_race)
     grid = spec.search.grid
     if grid is None:
         return lambda _: 1
@@ -148,8 +150,3 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
         return seeds if is_in(of_grid, parameters) else max(seeds, beside[key_of_point(parameters)])
 
     return of
-
-
-def without_seed(point: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a point of the search."""
-    return {name: value for name, value in point.items() if name != SEED}

@@ -22,6 +22,8 @@ BEFORE_THE_END = {Verdict.BEST: "best so far", Verdict.NOT_COMPARED: "no common 
 def verdict(place: Place, *, is_finished: bool) -> str:
     """A verdict in the words in which it is shown; before the end of a study it may change."""
     words: dict[Verdict, str] = {} if is_finished else BEFORE_THE_END
+    if not is_finished and place.by_race is not None:
+        words = words | {Verdict.TIED: "still in the race", Verdict.NOT_JUDGED: "not judged yet"}
     return words.get(place.verdict, place.verdict)
 
 
@@ -31,18 +33,25 @@ def seeds_of(candidate: Candidate) -> str:
 
 
 def evidence(
-    places: Sequence[Place], spec: Spec, n_ended_early: int = 0, *, n_open: int = 0
+    places: Sequence[Place],
+    spec: Spec,
+    n_ended_early: int = 0,
+    *,
+    n_open: int = 0,
+    race: Sequence[str] | None = None,
 ) -> Iterator[str]:
     """How far the best configuration is told from the others, one sentence a line.
 
-    `n_open` is the number of cells that wait or run.
+    `n_open` is the number of cells that wait or run; `race` says what a race over seeds has judged.
     """
     yield from reservations(places, spec, n_open)
     if n_ended_early:
         were = "configuration was" if n_ended_early == 1 else "configurations were"
         rest = "it is" if n_ended_early == 1 else "they are"
         yield f"{n_ended_early:,} {were} judged worse before the last epoch and pruned: {rest} not ranked"
-    if len(places) > 1:
+    if race is not None:
+        yield from race
+    elif len(places) > 1:
         yield from _comparison(places, spec, " yet" if n_open else "")
 
 

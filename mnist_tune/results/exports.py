@@ -128,6 +128,8 @@ def best_configuration(results: Results, storage: str) -> Configuration:
     }
     if results.spec.revisions:
         origin["revisions"] = results.spec.revisions
+    if results.race is not None:
+        origin["race"] = results.race.ending or "not over"
     data = results.spec.data.model_dump(exclude_none=True)
     known = {name: value for name, value in fields.items() if value is not None}
     return configuration_class(results.job).model_validate(

@@ -16,20 +16,24 @@ from typing import Any, NamedTuple
 from optuna.trial import TrialState
 from sqlalchemy import BigInteger, cast, func, orm, select
 
+from mnist_tune.contract.study import Control
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.queue.cells import cells_of, unexplained
+from mnist_tune.queue.cells import have_ended
+from mnist_tune.queue.control import control_in, why_stopped_in
 from mnist_tune.records.columns import raw, read_columns
 from mnist_tune.records.distributions import distributions
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import trained_in
 from mnist_tune.records.trial_reader import SYSTEM, TrialReader
 from mnist_tune.results.candidates import Candidate, seeds_wanted
-from mnist_tune.results.ranking import in_order
+from mnist_tune.results.race_standing import RaceStanding
+from mnist_tune.results.ranking import as_judged, in_order
 from mnist_tune.results.reading import trial_result
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.storage.engine import snapshot
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.keys import CELL, FAILURE, HISTORY, SPEC, UID
+from mnist_tune.storage.keys import CELL, CONTROL, FAILURE, HISTORY, SPEC, UID
 from mnist_tune.storage.optuna_internals import studies, study_attributes, system_attributes, trials
 from mnist_tune.storage.statements import UNFINISHED
 from mnist_tune.study.open_study import OpenStudy
@@ -46,7 +50,7 @@ class Outcome:
     """What has come of a study until now."""
 
     is_finished: bool
-    """Whether every cell has ended, with a result or as failed for good."""
+    """Whether every cell has ended, with a result or as failed for good, and so has the study's race."""
     finished: list[TrialResult]
     """The trials that have completed their cells, or were pruned."""
     best: Candidate | None
@@ -57,12 +61,17 @@ class Outcome:
     """The trial with the greatest number of those that have ended."""
     ended: datetime | None
     """When the last one ended."""
+    stopped: Stopped | None
+    """Why its [stop] has stopped the study; None if it has not, or if the reason cannot be read."""
     may_change_unseen: bool
     """Whether it may change although `Glance` does not."""
 
 
 class Glance(NamedTuple):
-    """A study as one short statement shows it: another `mark` means that trials have ended."""
+    """A study as one short statement shows it.
+
+    Another `mark` means that trials have ended, or that somebody has paused it, stopped it or gone on.
+    """
 
     name: Any
     mark: Hashable
@@ -74,12 +83,14 @@ def glances(storage: GuardedStorage) -> dict[int, Glance]:
     per_state = select(
         trials.c.study_id, state, func.count(), func.sum(cast(trials.c.trial_id, BigInteger))
     ).group_by(trials.c.study_id, state)
-    uids = study_attributes.alias("uids")
+    uids, controls = study_attributes.alias("uids"), study_attributes.alias("controls")
     is_uid = (uids.c.study_id == studies.c.study_id) & (uids.c.key == UID)
+    is_control = (controls.c.study_id == studies.c.study_id) & (controls.c.key == CONTROL)
     ours = (
-        select(studies.c.study_id, studies.c.study_name, uids.c.value_json)
+        select(studies.c.study_id, studies.c.study_name, uids.c.value_json, controls.c.value_json)
         .join(study_attributes, study_attributes.c.study_id == studies.c.study_id)
         .outerjoin(uids, is_uid)  # SQLite gives the ids of deleted studies and trials to new ones
+        .outerjoin(controls, is_control)
         .where(study_attributes.c.key == SPEC)
         .order_by(studies.c.study_id)
     )
@@ -94,8 +105,10 @@ def glances(storage: GuardedStorage) -> dict[int, Glance]:
             else:
                 marks[study_id].append((of_state, count, ids))
     return {
-        study_id: Glance(name, (name, uid, waits[study_id], tuple(sorted(marks[study_id], key=repr))))
-        for study_id, name, uid in named
+        study_id: Glance(
+            name, (name, uid, control, waits[study_id], tuple(sorted(marks[study_id], key=repr)))
+        )
+        for study_id, name, uid, control in named
     }
 
 
@@ -115,22 +128,29 @@ class Outcomes:
         with study.storage.transaction() as session:
             snapshot(session.connection())
             self._read_new(session, study)
-            is_open = cells_of(study.study_id, *UNFINISHED) | unexplained(study.study_id)
-            is_finished = session.execute(select(trials.c.trial_id).where(is_open).limit(1)).first() is None
+            has_ended = have_ended(session, study.study_id)
             finished, failed = self._by_cell(study)
             goes_on = _unfinished_cells(session, study.study_id, [each.cell for each in failed])
+            is_stopped = control_in(session, study.study_id) is Control.STOPPED
+            stopped = why_stopped_in(session, study.study_id) if is_stopped else None
         holes = [each for each in failed if each.cell not in goes_on and not each.comes_back]
         spec, sound = study.spec, [each for each in finished if each.is_sound]
         ranked = in_order(sound, spec.training.seed, spec.description.sign, seeds_wanted(spec))
         ended = [*finished, *failed]
+        is_to_be_judged = False
+        if spec.replicates is not None:
+            race = RaceStanding(spec, ended, is_open=not has_ended)
+            ranked = [place.candidate for place in as_judged(ranked, race)]
+            is_to_be_judged = has_ended and not race.is_over
         return Outcome(
-            is_finished=is_finished,
+            is_finished=has_ended and not is_to_be_judged,
             finished=sound,
             best=ranked[0] if ranked else None,
             holes=holes,
             last=max(ended, key=lambda each: each.number, default=None),
             ended=max((each.ended for each in ended if each.ended is not None), default=None),
-            may_change_unseen=any(each.comes_back for each in failed),
+            stopped=stopped,
+            may_change_unseen=is_to_be_judged or any(each.comes_back for each in failed),
         )
 
     def _read_new(self, session: orm.Session, study: OpenStudy) -> None:
@@ -159,10 +179,10 @@ class Outcomes:
 
     def _by_cell(self, study: OpenStudy) -> tuple[list[TrialResult], list[TrialResult]]:
         """The trial that has finished each cell, and the last one of each cell that no trial has."""
-        objective = study.spec.description.objective
+        objective, closed = study.spec.description.objective, study.spec.search.closed_cells
         of_cells: dict[int, list[StoredTrial]] = defaultdict(list)
         for _, trial in self._known.values():
-            if trial is not None:
+            if trial is not None and trial.cell not in closed:
                 of_cells[trial.cell].append(trial)
         finished: list[TrialResult] = []
         failed: list[TrialResult] = []

@@ -14,6 +14,8 @@ the truly best form the tied set:
   says nothing of its noise, nothing is claimed.
 - Without a common seed nothing is known, and nothing is claimed.
 
+A study with a race over seeds is ranked as the race has judged, by its own level.
+
 Holm's correction (1979) keeps the chance of wrongly leaving out any configuration below 5 %. It does not
 consider that "the best" was chosen from the same numbers. tests/results/test_significance.py simulates that
 the truly best one is left out less often than 5 % nevertheless, also among many equals.
@@ -22,7 +24,7 @@ the truly best one is left out less often than 5 % nevertheless, also among many
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +35,7 @@ from mnist_tune.results.candidates import (
     ended_early,
     searched_fields,
 )
+from mnist_tune.results.race_standing import Contender, RaceStanding
 from mnist_tune.results.significance import LEVEL, Measure, holm, p_value
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.revisions import key_of_point
@@ -50,6 +53,8 @@ class Verdict(StrEnum):
     NOT_COMPARED = "no common seed"
     ONE_SEED = "one seed"
     """Nothing is known of the noise of one measurement, so that one seed tells nothing."""
+    NOT_JUDGED = "not judged"
+    """The study has a race over seeds, which has not compared it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,10 @@ class Place:
 
     None for the first, without a common seed, and where nothing is known of the noise of one seed.
     """
+    by_race: Verdict | None = None
+    """The verdict of the study's race over seeds, if it has one."""
+    judged: Contender | None = None
+    """What the race has judged of it."""
 
     @property
     def is_tied(self) -> bool:
@@ -76,6 +85,8 @@ class Place:
         """The comparison with the first, in a word."""
         if self.rank == 1:
             return Verdict.BEST
+        if self.by_race is not None:
+            return self.by_race
         if self.p_value is None:
             return Verdict.ONE_SEED if self.shared else Verdict.NOT_COMPARED
         return Verdict.TIED if self.p_value >= LEVEL else Verdict.BEHIND
@@ -135,3 +146,24 @@ def in_order(
         if key_of_point(candidate.parameters) not in unranked:
             ranked.append(candidate)
     return sorted(ranked, key=lambda one: (one.is_provisional, -sign * one.mean, one.first.number))
+
+
+def as_judged(candidates: Sequence[Candidate], race: RaceStanding) -> list[Place]:
+    """Their places in the order of a race: who is still in, who is to be judged, who left last and before.
+
+    `candidates` are in the order of their means, which counts as long as nothing is judged.
+    """
+    of = {key_of_point(each.parameters): (number, each) for number, each in enumerate(candidates)}
+    found: list[tuple[int, Place]] = []
+    for contender in race.contenders:
+        if (known := of.pop(key_of_point(contender.parameters), None)) is None:
+            continue
+        verdict = Verdict.NOT_JUDGED
+        if contender.after and (contender.compared is not None or not contender.is_out):
+            verdict = Verdict.BEHIND if contender.is_out else Verdict.TIED
+        shared = 0 if contender.compared is None else contender.compared.shared
+        found.append((known[0], Place(0, known[1], shared, None, verdict, contender)))
+    found += [(number, Place(0, each, 0, None, Verdict.NOT_JUDGED)) for number, each in of.values()]
+    if not race.rounds:
+        found.sort(key=lambda one: one[0])
+    return [replace(place, rank=rank) for rank, (_, place) in enumerate(found, start=1)]

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from mnist_tune.contract.study import Control
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.queue.control import stored_control
+from mnist_tune.queue.control import stored_control, why_stopped
 from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
 from mnist_tune.queue.worker_registry import read_registry
 from mnist_tune.records.stored_trial import StoredTrial
@@ -67,7 +67,8 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
             control = stored_control(session, study.study_id)
     except Damaged as problem:
         lost.append(f"the study's control {problem}; workers take it for '{control}'")
-    return Results(spec, attempts, control, registry.workers, lost, stored.others, stored.deleted)
+    stopped = why_stopped(storage, study.study_id)
+    return Results(spec, attempts, control, registry.workers, lost, stored.others, stored.deleted, stopped)
 
 
 def trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) -> TrialResult:

@@ -6,7 +6,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.results.candidates import SEED, searched_fields
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import KeyedError
-from mnist_tune.spec.growth import Amount, next_seeds
+from mnist_tune.spec.growth import GIVEN_BY_RACE, Amount, next_seeds
 from mnist_tune.spec.revisions import Point, key_of_point
 
 
@@ -18,6 +18,8 @@ def more_seeds(results: Results, amount: Amount, top: int) -> list[Point]:
     Raises:
         UserError: nothing is ranked yet, or the seeds are too many.
     """
+    if results.spec.replicates is not None:
+        raise UserError(f"extend: --seeds: {GIVEN_BY_RACE}")
     if not results.ranking:
         raise UserError("extend: --top: no configuration is ranked yet; wait for complete trials")
     best = {

@@ -24,6 +24,8 @@ def totals(results: Results) -> str:
     ]
     if results.control is not Control.RUNNING:
         parts.append(results.control)
+    if results.race is not None:
+        parts.append(results.race.short)
     if results.best is not None:
         parts.append(f"{results.best_word} {objective(results.best, results.job)}")
     seconds = Pace(results, datetime.now(UTC)).seconds_left()

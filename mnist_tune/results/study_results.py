@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 from mnist_tune.contract.study import Control
 from mnist_tune.jobs.description import JobDescription
-from mnist_tune.jobs.metric import words
 from mnist_tune.queue.worker_registry import WorkerRow
-from mnist_tune.results import unsaved_files
+from mnist_tune.results import comparability, unsaved_files
 from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early, seeds_wanted
+from mnist_tune.results.cell_counts import Cells
 from mnist_tune.results.evidence import evidence, reservations, verdict
-from mnist_tune.results.ranking import Place, Verdict, rank
+from mnist_tune.results.race_standing import RaceStanding
+from mnist_tune.results.ranking import Place, Verdict, as_judged, in_order, rank
 from mnist_tune.results.significance import Measure, measure_of
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.stored import SpecOfStudy
 from mnist_tune.spec.study_spec import SETTINGS
 from mnist_tune.storage.keys import WEIGHTS
-from mnist_tune.text.wording import counted, shortened
-
-COMPARED = (
-    *("device_name", "precision", "threads", "data_sha256"),
-    *("job_sha256", "job_distribution", "mnist_tune", "torch"),
-)
-"""Parts of the environment that change the numbers, so that differing cells cannot be compared directly."""
-
-
-@dataclass(frozen=True)
-class Cells:
-    """How many cells are in each state; `failed` counts cells that nobody will try again."""
-
-    total: int
-    waiting: int
-    running: int
-    complete: int
-    pruned: int
-    failed: int
-
-    def in_states(self, *states: State) -> list[tuple[State, int]]:
-        """How many cells are in each of these states, in this order, without states that no cell is in."""
-        counts = asdict(self)
-        return [(state, counts[state]) for state in states if counts[state]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +40,8 @@ class Results:
     """Trials of other programs that do not count, and why; a line for each."""
     deleted: list[int] = field(default_factory=list)
     """The cells of which no trial is left."""
+    stopped: Stopped | None = None
+    """Why the study has stopped by its [stop]; None if it has not."""
 
     @property
     def name(self) -> str:
@@ -110,8 +90,21 @@ class Results:
 
     @cached_property
     def ranking(self) -> list[Place]:
-        """The configurations of the completed cells, ordered by their mean objective over seeds."""
-        return rank(self.finished, self.spec.training.seed, self.measure, seeds_wanted(self.spec))
+        """The configurations of the completed cells, ordered by their mean objective over seeds.
+
+        Those of a race over seeds are in the order in which the race has judged them.
+        """
+        seed, n_seeds = self.spec.training.seed, seeds_wanted(self.spec)
+        if self.race is None:
+            return rank(self.finished, seed, self.measure, n_seeds)
+        return as_judged(in_order(self.finished, seed, self.job.sign, n_seeds), self.race)
+
+    @cached_property
+    def race(self) -> RaceStanding | None:
+        """The study's race over seeds, if it has one."""
+        if self.spec.replicates is None:
+            return None
+        return RaceStanding(self.spec, self.latest, is_open=self._n_open > 0)
 
     @cached_property
     def ended_early(self) -> list[EndedEarly]:
@@ -121,12 +114,19 @@ class Results:
     @cached_property
     def evidence(self) -> list[str]:
         """What the ranking shows and what it does not, a sentence each."""
-        return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open))
+        race = None if self.race is None else list(self.race.lines())
+        return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open, race=race))
 
     @property
     def reservations(self) -> list[str]:
         """The part of the evidence that says why the ranking may change."""
         return list(reservations(self.ranking, self.spec, self._n_open))
+
+    def interval(self, place: Place) -> str:
+        """By how much a place is behind the best of a race over seeds, as the race has judged, in words."""
+        if self.race is None or place.judged is None:
+            return ""
+        return self.race.interval(place.judged)
 
     def verdict(self, place: Place) -> str:
         """A place's verdict, in the words in which all pages show it."""
@@ -162,8 +162,30 @@ class Results:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every cell has ended, with a result or as failed for good."""
-        return self._n_open == 0
+        """Whether every cell has ended, with a result or as failed for good, and so has the study's race."""
+        return self._n_open == 0 and (self.race is None or self.race.is_over)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens by itself: it is finished, or stopped and no trial runs any more."""
+        return self.is_finished or (self.control is Control.STOPPED and not self.cells.running)
+
+    @property
+    def why_stopped(self) -> str:
+        """Why [stop] has stopped the study, in words; empty if it has not."""
+        if self.control is not Control.STOPPED:
+            return ""
+        return "the reason cannot be read" if self.stopped is None else self.stopped.told(self.job)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Why a sampled search has fewer cells than were asked for, in words."""
+        return [one.told for one in self.spec.search.revisions or () if one.closed]
+
+    @property
+    def stopped_badly(self) -> bool:
+        """Whether [stop] has stopped the study since too much went wrong."""
+        return bool(self.why_stopped) and self.stopped is not None and self.stopped.is_failure
 
     @property
     def _n_open(self) -> int:
@@ -190,32 +212,14 @@ class Results:
     @property
     def warnings(self) -> list[str]:
         """Why the cells are less comparable than they look, and what does not count at all."""
-        seen: dict[str, set[str]] = defaultdict(set)
-        for attempt in self.attempts:
-            if attempt.state in (State.COMPLETE, State.PRUNED, State.RUNNING):
-                for key in COMPARED:
-                    if key in attempt.environment:
-                        seen[key].add(shortened(str(attempt.environment[key]), 40))
         deleted = [f"no trial of cell {cell} is left: somebody deleted it" for cell in self.deleted]
-        differing = [
-            f"cells differ in {key} ({', '.join(sorted(values))}): not like for like"
-            for key, values in seen.items()
-            if len(values) > 1 and key not in self.spec.search.axes
-        ]
         return [
             *self.others,
             *deleted,
-            *differing,
-            *self._copied_in_part,
+            *comparability.differing(self.attempts, self.spec.search.axes),
+            *comparability.copied_in_part(self.attempts, self.job),
             *unsaved_files.warnings(self.without_weights, self.latest),
         ]
-
-    @property
-    def _copied_in_part(self) -> list[str]:
-        in_part = sum(bool(one.history) and one.history[0].seconds is None for one in self.attempts)
-        why = "another program has copied the study without their other metrics and times"
-        known = f"of the epochs of {counted(in_part, 'trial')} only the {words(self.job.objective)} is known"
-        return [f"{known}: {why}"] if in_part else []
 
     def best_as_json(self) -> dict[str, Any] | None:
         """The first configuration of the ranking as plain data for JSON; None while there is none."""
@@ -228,12 +232,14 @@ class Results:
         return {
             "study": self.name,
             "control": self.control,
+            "stopped": self.stopped.as_json(self.job) if self.why_stopped and self.stopped else None,
             "cells": asdict(self.cells),
             "finished": self.is_finished,
             "best": self.best_as_json(),
             "ranking": [place.as_json() for place in self.ranking],
             "ended_early": [one.as_json() for one in self.ended_early],
             "evidence": self.evidence,
+            "race": None if self.race is None else self.race.as_json(),
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json(self.job.rate) for worker in self.workers],
             "revisions": self.spec.revisions,

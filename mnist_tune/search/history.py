@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import select
+from sqlalchemy import orm, select
+from sqlalchemy.exc import NoResultFound
 
+from mnist_tune.errors import Damaged
 from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.records.trained import TrainedTrials, trained_in
 from mnist_tune.storage.guarded import GuardedStorage
@@ -38,9 +42,36 @@ class LearntFrom:
         self._study_id = study_id
         self._ended: dict[int, FrozenTrial] = {}
         self._trained: TrainedTrials | None = None
+        self._draft: dict[str, float] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
+
+    @contextmanager
+    def drafting(self) -> Iterator[dict[str, float]]:
+        """A block in which the parameters that a sampler draws are only noted, as they would be stored."""
+        draft: dict[str, float] = {}
+        self._draft = draft
+        try:
+            yield draft
+        finally:
+            self._draft = None
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        """Note a parameter that is drafted, or store it."""
+        if self._draft is None:
+            self._storage.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        else:
+            self._draft[param_name] = param_value_internal
+
+    def is_trained(self, session: orm.Session, trial_id: int) -> bool:
+        """Whether a worker has trained this trial of the study to its end."""
+        self._trained = self._trained or trained_in(session, self._study_id)
+        with suppress(Damaged, NoResultFound):
+            return self._trained.has_its_result(self._storage.frozen(session, trial_id))
+        return False
 
     def get_all_trials(
         self, _study_id: int = 0, deepcopy: bool = False, states: Container[TrialState] | None = None

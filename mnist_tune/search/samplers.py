@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler, GPSampler, GridSampler, RandomSampler, 
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.records.distributions import drawn
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler, WithPruned
 
@@ -54,22 +55,22 @@ class CellGPSampler(GPSampler):
         return super().sample_relative(counted, trial, search_space)
 
 
-def sampler(spec: Spec, trial_number: int) -> BaseSampler:
-    """The sampler that draws the parameters of one trial.
+def sampler(spec: Spec, trial_number: int, draw: int = 0, *, at_random: bool = False) -> BaseSampler:
+    """The sampler that draws the parameters of one trial: the search's own, or one that draws `at_random`.
 
-    Its seed is derived from the search's seed and the trial's number, so that the parameters do not depend on
-    the worker that runs the trial.
+    Its seed is derived from the search's seed, the trial's number, and how often it was drawn before, so that
+    the parameters do not depend on the worker that runs the trial.
     """
     search = spec.search
     if search.grid is not None:
         return CellSampler(search.grid)
-    seed = int(numpy.random.SeedSequence([search.seed, trial_number]).generate_state(1)[0])
+    seed = int(seeds(spec, trial_number, draw).generate_state(1)[0])
     startup: dict[str, Any] = (
         {} if search.n_startup_trials is None else {"n_startup_trials": search.n_startup_trials}
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of no use to readers of a worker's log
-        match search.sampler:
+        match "random" if at_random else search.sampler:
             case "random":
                 return RandomSampler(seed=seed)
             case "tpe":
@@ -93,11 +94,21 @@ def sampler(spec: Spec, trial_number: int) -> BaseSampler:
     raise AssertionError(f"{search.sampler} is no sampler")
 
 
+def seeds(spec: Spec, trial_number: int, draw: int = 0) -> numpy.random.SeedSequence:
+    """From which the random numbers of one draw of a trial's parameters come."""
+    return numpy.random.SeedSequence([spec.search.seed, trial_number, *([draw] if draw else [])])
+
+
+def _is_given(spec: Spec, name: str) -> bool:
+    """Whether a field is not drawn: a race over seeds gives them."""
+    return name == SEED and spec.replicates is not None
+
+
 def _shared(spec: Spec) -> dict[str, BaseDistribution]:
     """The distributions of the fields that every trial has and that have more than one value."""
     axes = drawn(spec)
     return {
         name: axis
         for name, axis in sorted(axes.items())
-        if name not in spec.search.conditions and not axis.single()
+        if name not in spec.search.conditions and not axis.single() and not _is_given(spec, name)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from mnist_tune.contract.study import StorageAway, StorageFailed
@@ -16,6 +17,7 @@ from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.at_work import present_studies
 from mnist_tune.study.direct import DirectStudy, told_to_workers
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.settle import Beside
 from mnist_tune.study.store import open_study
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class Desk:
         self._unreadable: dict[str, tuple[str, float]] = {}
         """Why a study could not be opened, by name, and when that is to be tried again."""
         self._attend_at = 0.0
+        self._levels = Beside()
 
     def open(self, name: str) -> Future[OpenedStudy]:
         """Open a study as it is now. The answer may be a UserError: there is none of this name."""
@@ -79,10 +82,19 @@ class Desk:
         return self._alone(self._attend)
 
     def put_back_stale(self) -> dict[str, Future[dict[int, str]]]:
-        """Put the cells of silent workers back, in all open studies for which it is time; what happened."""
+        """Put the cells of silent workers back, in all open studies for which it is time; what happened.
+
+        Then the next round of a race is added where it is due: who has ended the last one may be gone.
+        """
+
+        def looked_after(study: DirectStudy) -> dict[int, str]:
+            happened = study.put_back_stale()
+            study.settle()
+            return happened
+
         studies = {name: study for name, (_, study) in list(self._studies.items())}
         return {
-            name: self._alone(study.put_back_stale)
+            name: self._alone(partial(looked_after, study))
             for name, study in studies.items()
             if study.is_time_to_look
         }
@@ -135,5 +147,5 @@ class Desk:
         study = open_study(self._storage, name)
         known = self._studies.get(name)
         if known is None or known[0] != study.uid:
-            self._studies[name] = study.uid, DirectStudy(study, self._folders)
+            self._studies[name] = study.uid, DirectStudy(study, self._folders, self._levels)
         return study

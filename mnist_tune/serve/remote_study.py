@@ -23,6 +23,7 @@ from mnist_tune.files.stored_names import checkpoint_key, inside
 from mnist_tune.serve.client import Head
 from mnist_tune.serve.spool import check_spool
 from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.stored import as_spec_of_study
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.notes import Notes
@@ -79,6 +80,9 @@ class RemoteStudy:
 
     def standing(self) -> Standing:
         return self._call("standing")  # type: ignore[no-any-return]
+
+    def stopped(self) -> Stopped | None:
+        return self._call("stopped")  # type: ignore[no-any-return]
 
     def register(self, worker: WorkerFacts) -> LeaseSettings:
         lease: LeaseSettings = self._call("register", worker=worker)

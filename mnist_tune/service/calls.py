@@ -170,7 +170,7 @@ class StudiesForPeople(Protocol):
         """
 
     def set_control(self, name: str, control: Control) -> None:
-        """Let workers claim cells, wait, or leave."""
+        """Let workers claim cells, wait, or leave. Raises UserError for what only [stop] does."""
 
     def drain(self, name: str, *, worker: str | None = None, host: str | None = None) -> list[str]:
         """Ask one worker, or all of a host, to finish their epoch and leave; returns their names.
@@ -184,8 +184,8 @@ class StudiesForPeople(Protocol):
         Raises UserError if the trial is not the last attempt at a cell that failed for good.
         """
 
-    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float]:
-        """Change fields of [lease], [retry] and [limits], by dotted key; returns the values that they have.
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float | None]:
+        """Change fields of the tables of settings, by dotted key; returns the values that they have.
 
         Raises UserError for a value that its field does not take, and for a lease that running workers
         would not survive.

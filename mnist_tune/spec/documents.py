@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -218,6 +218,6 @@ def short_value(value: Any) -> str:
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     for part in location:
         annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        model = annotation
+        of_table = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
+        model = next(one for one in of_table if issubclass(one, BaseModel))  # a table may be left out
     return list(model.model_fields)

@@ -14,11 +14,14 @@ from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
-from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point
+from mnist_tune.spec.replicates import seeded
+from mnist_tune.spec.revisions import Grid, Point, Revision, is_in, key_of_point, without_seed
+from mnist_tune.spec.rounds import Round
 from mnist_tune.spec.sections import AtLeast1
 from mnist_tune.spec.study_spec import Spec
 
 OF_HYPERBAND = "[pruner] hyperband divides the trials by their epochs; make another study"
+GIVEN_BY_RACE = "[replicates] gives the seeds of this study: its race adds them where they tell something"
 
 
 class Amount(Section):
@@ -69,6 +72,8 @@ class Step:
     version: str = ""
     source: str = "extend"
     """What errors begin with: the command."""
+    race: Round | None = None
+    """The judgement of a race that adds the points."""
 
 
 def grown(
@@ -82,7 +87,10 @@ def grown(
     step = step or Step()
     document = spec.document()
     search = document["search"]
-    points, known = _new_points(spec, wanted, step.source, there)
+    if step.race is None:
+        points, known = _new_points(spec, wanted, step.source, there)
+    else:  # their seeds are new
+        points, known = wanted.points, []
     before = spec.search.enqueue or []
     added: dict[str, Any] = {"points": len(points)}
     try:
@@ -93,19 +101,21 @@ def grown(
             grid, added["values"] = _more_values(spec, wanted)
             for name in {name: None for point in points for name in point if name not in grid}:
                 grid[name], added["values"][name] = [_default(spec, name)], []
-            search["grid"] = grid
+            search["grid"] = grid if spec.replicates is None else without_seed(grid)
             document["training"] = {
-                name: value for name, value in document["training"].items() if name not in grid
+                name: value for name, value in document["training"].items() if name not in search["grid"]
             }
             defaults = {name: grid[name][0] for name in added["values"] if name not in spec.search.grid}
             before, points = ([defaults | point for point in some] for some in (before, points))
     except KeyedError as error:
         raise UserError(f"{step.source}: {error.key}: {error}") from None
-    if not any(added.values()):
+    if not any(added.values()) and step.race is None:
         return Grown(spec, None, known)
     if before or points:
         search["enqueue"] = [*before, *points]
     added |= {"id": step.id, "when": step.when, "version": step.version, "cells": 0}
+    if step.race is not None:
+        added["race"] = step.race.model_dump(mode="json", exclude_defaults=True)
     # How many cells it adds is known only when the new search is: it is counted without that number first.
     search["revisions"] = [*spec.revisions, added]
     uncounted = validate(type(spec), document, step.source)
@@ -146,7 +156,8 @@ def _new_points(
     new: list[Point] = []
     known: list[Point] = []
     cells = {key_of_point(point) for point in (*there, *(spec.search.enqueue or ()))}
-    for point in wanted.points:
+    seeds = spec.seeds_of_race
+    for point in seeded(wanted.points, seeds) if seeds else wanted.points:
         try:
             typed = typed_point(spec, point)
         except KeyedError as error:
@@ -163,8 +174,11 @@ def _more_trials(spec: Spec, wanted: Growth) -> int:
     for name in wanted.values:
         raise KeyedError(name, "the study samples its points; give it more trials with --n-trials")
     if wanted.seeds is not None:
+        if spec.replicates is not None:
+            raise KeyedError("seeds", GIVEN_BY_RACE)
         raise KeyedError("seeds", "the study samples its points; name how many of the best with --top")
-    return 0 if wanted.n_trials is None else wanted.n_trials.missing(spec.n_cells)
+    there = (spec.search.n_trials or 0) - spec.search.n_raced
+    return 0 if wanted.n_trials is None else wanted.n_trials.missing(there)
 
 
 def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
@@ -175,6 +189,8 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
             "n_trials", "the study is a grid; give it more values with --add FIELD=VALUE or --seeds"
         )
     grid = {name: list(values) for name, values in spec.search.grid.items()}
+    if spec.replicates is not None and (wanted.seeds is not None or SEED in wanted.values):
+        raise KeyedError("seeds", GIVEN_BY_RACE)
     asked: dict[str, Sequence[Any]] = dict(wanted.values)
     if wanted.seeds is not None:
         if SEED in asked:

@@ -13,7 +13,15 @@ from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.study_spec import Spec
+from mnist_tune.text.wording import counted
 
+OTHERS = {
+    "redraw": "are left out",
+    "reuse": "take over a result",
+    "train": "repeat one, with its result",
+    None: "repeat one, with its result",
+}
+"""What becomes of trials for which there is no point of their own."""
 LEARNING: dict[str, type[Any]] = {"tpe": TPESampler, "gp": GPSampler, "cmaes": CmaEsSampler}
 
 
@@ -62,7 +70,7 @@ def _on_steps(low: float, high: float, step: float) -> int:
 
 
 def _points(spec: Spec) -> Found:
-    """Yield `n_trials` if it exceeds the number of points: equal training and seed give an equal result."""
+    """Yield `n_trials` if it exceeds the number of points."""
     if spec.search.grid is not None:
         return
     n_points = 1.0
@@ -76,8 +84,8 @@ def _points(spec: Spec) -> Found:
     if spec.n_cells > n_points:
         yield (
             "search.n_trials",
-            f"{spec.n_cells:,} trials are more than the {n_points:,.0f} points there are: the others repeat "
-            'one, with its result; sampler = "grid" tries each once',
+            f"{spec.n_cells:,} trials are more than the {n_points:,.0f} points there are: the others "
+            f'{OTHERS[spec.search.duplicates]}; sampler = "grid" tries each once',
         )
 
 
@@ -168,3 +176,5 @@ def _limits(spec: Spec) -> Found:
         yield "retry.timeout", "nothing times out: limits.timeout is 0"
     if limits.failures_in_a_row > spec.n_cells and "failures_in_a_row" in limits.model_fields_set:
         yield "limits.failures_in_a_row", f"no worker leaves for it: there are {spec.n_cells:,} cells in all"
+    if spec.stop.no_improvement is not None and spec.stop.no_improvement >= spec.n_cells:
+        yield "stop.no_improvement", f"stops nothing: there are {counted(spec.n_cells, 'cell')} in all"

@@ -123,6 +123,7 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
         and "revisions" in search
     ):
         raise UserError(f"{source}: search.revisions: are written when a study is extended; remove them")
+    content = _with_defaults_of_today(content)
     check_modules(reference.preload, folder, source)
     at_hand: JobFile | CommandConsent | None = None
     named: str | JobFile | PermittedCommand = reference.label
@@ -138,3 +139,12 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     if mistakes:
         raise UserError(mistakes[0] + (f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""))
     return GivenSpec(spec, [f"{remark.key}: {remark.text}" for remark in remarks], at_hand)
+
+
+def _with_defaults_of_today(content: Any) -> Any:
+    """The content with what an author leaves out, and what stored studies of older versions never had."""
+    if not isinstance(content, dict) or not isinstance(search := content.get("search"), dict):
+        return content
+    if search.get("sampler", "grid") == "grid" or "duplicates" in search:
+        return content
+    return {**content, "search": {**search, "duplicates": "redraw"}}

@@ -12,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from mnist_tune.jobs.hyperparameters import Count
-from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import Section
+from mnist_tune.spec.rounds import Round
 
 Point = dict[str, Value]
 """Values by the field that has them."""
@@ -21,7 +22,7 @@ Grid = dict[str, list[Value]]
 
 
 class Revision(Section):
-    """What was added to a study at one time."""
+    """What was added to a study at one time, or which of its cells were closed."""
 
     id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     """Who asks a second time, since no answer came, is known by it."""
@@ -37,10 +38,31 @@ class Revision(Section):
     """How many trials a sampled search was given."""
     cells: Count
     """How many cells were added by all this."""
+    race: Round | None = None
+    """The judgement after which a race over seeds added the points, or ended."""
+
+    closed: list[Annotated[list[Count], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
+    """Cells for which a sampler had nothing left to draw: the first and the last of each row of them."""
+    configurations: Count = 0
+    """How many configurations the space has, all of which are cells. 0: it has others, but none with the
+    values that a closed cell was given.
+    """
+
+    @property
+    def n_closed(self) -> int:
+        """How many cells were closed."""
+        return sum(last - first + 1 for first, last in self.closed)
 
     @property
     def told(self) -> str:
         """What was added, in words."""
+        if self.race is not None:
+            return _told_of_race(self.race, self.cells)
+        if self.closed:
+            plural = "" if self.configurations == 1 else "s"
+            has = f"the space has only {self.configurations:,} configuration{plural}"
+            why = has if self.configurations else "every configuration with its values is a cell already"
+            return f"{self.n_closed:,} {'trial' if self.n_closed == 1 else 'trials'} left out: {why}"
         parts = [f"{name} = {', '.join(map(str, values))}" for name, values in self.values.items() if values]
         parts += [f"{self.points:,} {'point' if self.points == 1 else 'points'}"] if self.points else []
         more = self.n_trials - self.points
@@ -89,6 +111,23 @@ def all_values(grown: Iterable[Stage]) -> Grid:
 def is_in(grid: Mapping[str, Sequence[Any]], point: Mapping[str, Any]) -> bool:
     """Whether a point is one of a grid's combinations."""
     return point.keys() == grid.keys() and all(point[name] in values for name, values in grid.items())
+
+
+def _told_of_race(judged: Round, cells: int) -> str:
+    """What a judgement of a race has come to, in words."""
+    if judged.explored:
+        more = f"{cells:,} {'seed' if cells == 1 else 'seeds'} more"
+        return f"race: {len(judged.chosen):,} of {judged.explored:,} trials take part; {more}"
+    left, n = len(judged.out), len(judged.still_in)
+    of = f"race after {judged.seeds} {'seed' if judged.seeds == 1 else 'seeds'}: {left:,} out, {n:,} still in"
+    if judged.ending is not None:
+        return f"{of}; it is over: {judged.ending}"
+    return f"{of}; {cells:,} {'seed' if cells == 1 else 'seeds'} more"
+
+
+def without_seed(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a point: a seed only repeats it."""
+    return {name: value for name, value in point.items() if name != SEED}
 
 
 def key_of_point(point: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

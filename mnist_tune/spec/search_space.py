@@ -39,6 +39,10 @@ class Search(Section):
     space: dict[str, list[Value] | Choices | Interval] | None = None
     n_trials: Annotated[int, Field(ge=1, le=MAX_CELLS)] | None = None
     seed: Seed = 0
+    duplicates: Literal["redraw", "reuse", "train"] | None = None
+    """What becomes of a trial for which a sampler draws the parameters of another one. None is as in studies
+    that were made before there was the key: it is trained too.
+    """
     n_startup_trials: AtLeast1 | None = None
     """After how many finished trials the sampler begins to learn; None is Optuna's default."""
     enqueue: list[Point] | None = None
@@ -76,7 +80,7 @@ class Search(Section):
         if self.sampler == "grid":
             if self.grid is None:
                 raise KeyedError("grid", "missing; write the axes under [search.grid]")
-            for key in ("space", "n_trials", "seed", "n_startup_trials"):
+            for key in ("space", "n_trials", "seed", "duplicates", "n_startup_trials"):
                 if key in self.model_fields_set and getattr(self, key) is not None:
                     raise KeyedError(
                         key, 'sampler = "grid" tries every cell; remove this or write sampler = "tpe"'
@@ -130,6 +134,9 @@ class Search(Section):
                 )
             if sum(revision.n_trials for revision in self.revisions or ()) >= self.n_trials:
                 raise KeyedError("revisions", "have added more trials than there are")
+            closed = self.closed_cells
+            if len(closed) != self.n_closed or max(closed, default=0) >= self.n_trials:
+                raise KeyedError("revisions", "have closed cells twice, or cells that there are not")
         return self
 
     @property
@@ -164,11 +171,39 @@ class Search(Section):
 
     @property
     def n_cells(self) -> int:
-        """How many cells there are: a grid's combinations with the points beside them, or tickets."""
+        """How many cells there are: a grid's combinations with the points beside them, or open tickets."""
         if self.grid is None:
-            return self.n_trials or 0
+            return (self.n_trials or 0) - self.n_closed
         beside = sum(not is_in(self.grid, point) for point in self.enqueue or [])
         return math.prod(len(values) for values in self.grid.values()) + beside
+
+    @property
+    def n_raced(self) -> int:
+        """How many of the cells a race over seeds has added."""
+        return sum(revision.points for revision in self.revisions or () if revision.race is not None)
+
+    @property
+    def n_closed(self) -> int:
+        """How many tickets of a sampled search were closed, since nothing was left to draw."""
+        return sum(revision.n_closed for revision in self.revisions or ())
+
+    @property
+    def closed_cells(self) -> set[int]:
+        """The cells that were closed: no number is given to a cell twice."""
+        rows = (row for revision in self.revisions or () for row in revision.closed)
+        return {cell for first, last in rows for cell in range(first, min(last, MAX_CELLS) + 1)}
+
+    @property
+    def cells(self) -> list[int]:
+        """The numbers of the cells that there are."""
+        closed = self.closed_cells
+        return [cell for cell in range(self.n_cells + len(closed)) if cell not in closed]
+
+    @property
+    def cells_told(self) -> str:
+        """Which numbers the cells have, in words."""
+        without = f", without the {self.n_closed:,} that were left out" if self.n_closed else ""
+        return f"0 to {self.n_cells + self.n_closed - 1}{without}"
 
     @property
     def conditions(self) -> dict[str, Condition]:

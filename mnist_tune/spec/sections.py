@@ -13,6 +13,7 @@ from mnist_tune.text.log_handler import FormerName
 
 AtLeast1 = Annotated[Count, Field(ge=1)]
 Budget = Annotated[int, Field(ge=-1, le=MOST)]
+MOST_SEEDS = 1_000
 Seconds = Annotated[float, Field(le=1e9)]
 """At most 30 years, since clocks and timers have a limit."""
 
@@ -84,3 +85,42 @@ class Limits(Section):
     """A worker leaves after so many failed cells in a row, of those that had not failed before."""
     checkpoint_interval: Annotated[Seconds, Field(ge=0)] = 10.0
     """The least seconds between two checkpoints, which are written at the end of an epoch."""
+
+
+class Stop(Section):
+    """[stop]: when no further cell is begun. None: never for this reason."""
+
+    target: float | None = None
+    """A value of the objective: a complete trial with this value or a better one is good enough."""
+    wall_clock: Annotated[Seconds, Field(gt=0)] | None = None
+    """Seconds since the study's first claim."""
+    no_improvement: AtLeast1 | None = None
+    """So many trials in a row that ended without a new best."""
+    max_failures: AtLeast1 | None = None
+    """So many failed attempts in all. Those that somebody stopped do not count."""
+
+    @property
+    def conditions(self) -> dict[str, float]:
+        """Those that are set, by their names."""
+        return self.model_dump(exclude_none=True)
+
+
+class Replicates(Section):
+    """[replicates]: each configuration gets more seeds, until it is known which is best."""
+
+    start: Annotated[Count, Field(ge=2, le=MOST_SEEDS)] = 2
+    """How many seeds each configuration has before the first comparison."""
+    max: Annotated[Count, Field(ge=2, le=MOST_SEEDS)] = 10
+    """How many seeds a configuration gets at most."""
+    level: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """The chance, at most, that the truly best configuration is dropped."""
+    indifference: Annotated[float, Field(ge=0)] = 0.0
+    """Differences up to this do not matter, in units of the objective: among such the race ends."""
+    of_top: Annotated[Count, Field(ge=2)] | None = None
+    """How many of the best configurations of a sampled search take part."""
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.max < self.start:
+            raise KeyedError("max", f"must be at least start ({self.start})")
+        return self

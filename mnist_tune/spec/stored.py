@@ -13,10 +13,15 @@ from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.spec.documents import Section, validate
-from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, Limits, Retry
+from mnist_tune.spec.sections import FORMER_NAMES, LeaseSettings, Limits, Retry, Stop
 from mnist_tune.spec.study_spec import Spec, spec_class
 
-SETTINGS_TABLES: dict[str, type[Section]] = {"lease": LeaseSettings, "retry": Retry, "limits": Limits}
+SETTINGS_TABLES: dict[str, type[Section]] = {
+    "lease": LeaseSettings,
+    "retry": Retry,
+    "limits": Limits,
+    "stop": Stop,
+}
 
 
 def as_stored_spec(document: Any) -> Spec:

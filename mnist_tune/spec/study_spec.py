@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -10,15 +9,18 @@ from pydantic import Field, SerializeAsAny, create_model, field_validator, model
 
 from mnist_tune.jobs.command.table import AnyJobTable
 from mnist_tune.jobs.description import Binomial, JobDescription
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
-from mnist_tune.spec.documents import LONGEST, KeyedError, Section, validate
+from mnist_tune.spec.conditions import SEED
+from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
+from mnist_tune.spec.replicates import check_race, with_seeds
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import LeaseSettings, Limits, Retry, Study
+from mnist_tune.spec.sections import LeaseSettings, Limits, Replicates, Retry, Stop, Study
 from mnist_tune.text.wording import counted
 
-SETTINGS = ("lease", "retry", "limits")
+SETTINGS = ("lease", "retry", "limits", "stop")
 """The tables that do not affect results: they may be changed while a study runs."""
 
 
@@ -32,11 +34,18 @@ class Spec(Section):
     job: AnyJobTable = JobTable(name=BUILT_IN)
     search: Search
     pruner: SerializeAsAny[Pruner] | None = None
+    replicates: Replicates | None = None
     training: Any
     data: Any
     lease: LeaseSettings = LeaseSettings()
     retry: Retry = Retry()
     limits: Limits = Limits()
+    stop: Stop = Stop()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_seeds_of_its_race(cls, content: Any) -> Any:
+        return with_seeds(content, cls.description.fields)
 
     @field_validator("pruner", mode="before")
     @classmethod
@@ -46,7 +55,7 @@ class Spec(Section):
     @model_validator(mode="after")
     def _axes_are_not_also_fixed(self) -> Self:
         for name in self.search.axes:
-            if name in self.training.model_fields_set:
+            if name in self.training.model_fields_set and name not in self._given_by_race:
                 table = "grid" if self.search.grid else "space"
                 raise KeyedError(
                     f"training.{name}", f"is also searched in [search.{table}]; remove one of the two"
@@ -64,6 +73,15 @@ class Spec(Section):
         return self
 
     @model_validator(mode="after")
+    def _can_settle(self) -> Self:
+        if self.replicates is not None:
+            bare = self.stored()
+            for key in ("enqueue", "revisions"):
+                bare["search"].pop(key, None)
+            check_race(self.replicates, self.search, self.training.seed, bare)
+        return self
+
+    @model_validator(mode="after")
     def _brackets_fit_into_a_trial(self) -> Self:
         if isinstance(self.pruner, Hyperband) and self.pruner.min_resource > self.most_epochs:
             raise KeyedError(
@@ -73,11 +91,26 @@ class Spec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _target_is_possible(self) -> Self:
+        metric = self.description.of_objective
+        if self.stop.target is not None and not metric.holds(self.stop.target):
+            what = words(self.description.objective)
+            raise KeyedError(
+                "stop.target", f"is {self.stop.target:g}, which no {what} can have; write another"
+            )
+        return self
+
     @property
     def most_epochs(self) -> int:
         """How many epochs a complete trial has, or at most has if epochs are searched."""
         axis = self.search.axes.get("epochs", [self.training.epochs])
         return int(max(axis) if isinstance(axis, list) else axis.high)
+
+    @property
+    def _given_by_race(self) -> set[str]:
+        """The axis that is no author's: [replicates] stands for it, and training.seed is the first seed."""
+        return set() if self.replicates is None else {SEED}
 
     @property
     def n_cells(self) -> int:
@@ -94,11 +127,22 @@ class Spec(Section):
     def document(self) -> dict[str, Any]:
         """This spec with its defaults written out, as plain data that reads back as the same spec."""
         # A searched field has no value of its own in [training], and revisions are no author's.
-        exclude: dict[str, Any] = {"training": set(self.search.axes), "job": True, "search": {"revisions"}}
+        of_search: dict[str, Any] = {
+            "revisions": True,
+            "grid": self._given_by_race,
+            "space": self._given_by_race,
+        }
+        exclude: dict[str, Any] = {
+            "training": set(self.search.axes) - self._given_by_race,
+            "job": True,
+            "search": of_search,
+        }
         if self.search.grid is not None:
-            exclude["search"].add("seed")  # a grid has no seed
+            of_search["seed"] = True  # a grid has no seed
         if not self.description.options:
             exclude["data"] = True
+        if not self.stop.conditions:
+            exclude["stop"] = True
         tables = self.model_dump(mode="json", exclude=exclude, exclude_none=True)
         if self.job.name == BUILT_IN:
             return tables
@@ -149,6 +193,19 @@ class Spec(Section):
         )
 
     @property
+    def seeds_of_race(self) -> list[int]:
+        """The seeds that a configuration starts with in a race; none without [replicates]."""
+        if self.replicates is None:
+            return []
+        n = 1 if self.search.grid is None else self.replicates.start
+        return list(range(self.training.seed, self.training.seed + n))
+
+    @property
+    def step(self) -> float:
+        """The least difference that two values of the objective can have; 0 if there is none."""
+        return 100 / self.n_cases if self.n_cases else 0.0
+
+    @property
     def n_cases(self) -> int | None:
         """How many cases the objective is a percentage of; None if it is none, or if that is not known."""
         noise = self.description.noise
@@ -176,37 +233,3 @@ def _class_of(description: str) -> type[Spec]:
 def spec_class(job: JobDescription) -> type[Spec]:
     """The class of the specs for a job, whose tables [training] and [data] have the job's fields."""
     return _class_of(job.model_dump_json(exclude_none=True))
-
-
-def changed_settings(spec: Spec) -> str:
-    """The fields of [lease], [retry] and [limits] that differ from their default; empty if none do."""
-    return ", ".join(
-        f"{table}.{key}={value:g}"
-        for table in SETTINGS
-        for key, value in getattr(spec, table).model_dump().items()
-        if value != type(getattr(spec, table)).model_fields[key].default
-    )
-
-
-def differences(stored: Spec, given: Spec, *, in_settings: bool = False) -> list[str]:
-    """What differs between two specs, one phrase for each key: in settings, or in what affects results."""
-    ours, theirs = (dict(_leaves(spec.document())) for spec in (given, stored))
-    return [
-        f"{key} is {_shown(theirs.get(key))} there and {_shown(ours.get(key))} here"
-        for key in dict.fromkeys([*theirs, *ours])
-        if theirs.get(key) != ours.get(key) and in_settings == (key.partition(".")[0] in SETTINGS)
-    ]
-
-
-def _leaves(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list) and len(str(value)) > LONGEST:
-        return f"{str(value)[: LONGEST - 3]}... ({len(value):,} values)"
-    return "absent" if value is None else str(value)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from mnist_tune.errors import UserError
+from mnist_tune.spec.differences import differences
 from mnist_tune.spec.growth import Amount, Growth, grown
-from mnist_tune.spec.revisions import is_in
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.replicates import written_points
+from mnist_tune.spec.revisions import Point, is_in
+from mnist_tune.spec.search_space import Search
+from mnist_tune.spec.study_spec import Spec
 
 
 def widening(stored: Spec, given: Spec) -> Growth | None:
     """What `given` has in addition to `stored`, if it has all of that and differs in nothing else; else None.
 
-    Lists may have another order: their cells are the same.
+    Lists may have another order: their cells are the same. What a race over seeds has added is left out.
     """
     ours, theirs = stored.search, given.search
-    points = [point for point in theirs.enqueue or [] if point not in (ours.enqueue or [])]
+    points = _new_points(ours, theirs)
     if ours.grid is None or theirs.grid is None:
-        more = (theirs.n_trials or 0) - (ours.n_trials or 0) - len(points)
+        more = _written_trials(theirs) - _written_trials(ours) - len(points)
         amount = Amount(number=more, more=True) if more > 0 else None
         wanted = Growth(n_trials=amount, points=points)
     else:
@@ -33,16 +36,14 @@ def widening(stored: Spec, given: Spec) -> Growth | None:
 
 
 def in_one_order(spec: Spec) -> Spec:
-    """The spec with its grid's lists sorted, and without points that are combinations of the grid."""
+    """The spec with its grid's lists sorted, without points of the grid and those that a race has added."""
     search = spec.search
-    points = sorted(search.enqueue or [], key=lambda point: repr(sorted(point.items())))
+    points = sorted(written_points(search), key=lambda point: repr(sorted(point.items())))
     grid = search.grid and {name: sorted(search.grid[name], key=repr) for name in sorted(search.grid)}
     beside = [dict(sorted(point.items())) for point in points if grid is None or not is_in(grid, point)]
-    return spec.model_copy(
-        update={
-            "search": search.model_copy(update={"grid": grid, "enqueue": beside or None, "revisions": None})
-        }
-    )
+    written = {"grid": grid, "enqueue": beside or None, "revisions": None}
+    n_trials = search.n_trials and _written_trials(search)
+    return spec.model_copy(update={"search": search.model_copy(update=written | {"n_trials": n_trials})})
 
 
 def why_not(stored: Spec, given: Spec) -> str | None:
@@ -51,11 +52,19 @@ def why_not(stored: Spec, given: Spec) -> str | None:
     if stored.search.revisions and widening(given, stored) is not None:
         return f"this spec has less; work on the study with 'mnist-tune worker {name}'"
     ours, theirs = stored.search, given.search
-    new = [point for point in theirs.enqueue or [] if point not in (ours.enqueue or [])]
+    new = _new_points(ours, theirs)
     if not new or ours.n_trials is None or theirs.n_trials is None:
         return None
-    enough = ours.n_trials + len(new)
+    enough = _written_trials(ours) + len(new)
     with_enough = given.model_copy(update={"search": theirs.model_copy(update={"n_trials": enough})})
     if theirs.n_trials < enough and widening(stored, with_enough) is not None:
         return f"points count in n_trials: write n_trials = {enough}"
     return None
+
+
+def _new_points(ours: Search, theirs: Search) -> list[Point]:
+    return [point for point in written_points(theirs) if point not in (ours.enqueue or [])]
+
+
+def _written_trials(search: Search) -> int:
+    return (search.n_trials or 0) - search.n_raced

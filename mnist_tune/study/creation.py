@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from mnist_tune.spec.differences import differences
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.reading import GivenSpec
 from mnist_tune.spec.revisions import Revision
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy

@@ -28,6 +28,7 @@ from mnist_tune.files.writable import check_folders
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.search.advisor import Guide
 from mnist_tune.spec.sections import LeaseSettings
+from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.artifacts import ArtifactFolder, artifact_of, pointer_to, upload
 from mnist_tune.storage.database_errors import in_one_line
@@ -35,6 +36,7 @@ from mnist_tune.storage.guarded import STORAGE_ERRORS
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.retrying import why_it_may_pass
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.settle import KnowsLevels, Settling, foresee, known_now, settle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,9 +64,11 @@ def told_to_workers(call: Callable[P, T]) -> Callable[P, T]:
 class DirectStudy:
     """See `contract.study.StudyForWorkers`."""
 
-    def __init__(self, study: OpenStudy, folders: Folders) -> None:
+    def __init__(self, study: OpenStudy, folders: Folders, levels: KnowsLevels = known_now) -> None:
+        """`levels` says whether those of the study's race over seeds are known."""
         self._study = study
         self._folders = folders
+        self._levels = levels
         self._queue = study.queue()
         self._states: CheckpointFolder = checkpoints_of(study.uid, folders.checkpoints)
         self._artifacts = ArtifactFolder(folders.artifacts.path)
@@ -96,7 +100,14 @@ class DirectStudy:
 
     @told_to_workers
     def standing(self) -> Standing:
-        return self._queue.standing()
+        # Where all cells have ended, the next round of a race over seeds may be due.
+        while (standing := self._queue.standing()) is Standing.FINISHED:
+            match self.settle():
+                case Settling.JUDGEMENT:
+                    return Standing.OPEN
+                case Settling.NOTHING:
+                    break
+        return standing
 
     @told_to_workers
     def prepare(self) -> None:
@@ -105,6 +116,11 @@ class DirectStudy:
         A study that it cannot open is refused.
         """
         self._guide()
+        foresee(self._study, self._levels)
+
+    @told_to_workers
+    def stopped(self) -> Stopped | None:
+        return self._queue.stopped()
 
     @told_to_workers
     def register(self, worker: WorkerFacts) -> LeaseSettings:
@@ -129,7 +145,17 @@ class DirectStudy:
 
     @told_to_workers
     def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
-        return self._queue.claim(worker.name, token) or self._queue.standing()
+        if (claim := self._queue.claim(worker.name, token)) is not None:
+            return claim
+        standing = self._queue.standing()
+        if standing is Standing.FINISHED and self.settle() is not Settling.NOTHING:
+            return self._queue.claim(worker.name, token) or self.standing()
+        return standing
+
+    @told_to_workers
+    def settle(self) -> Settling:
+        """See `study.settle`; `claim` and `standing` do so too."""
+        return settle(self._study, self._levels)
 
     @told_to_workers
     def parameters(self, claim: Claim) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from mnist_tune.spec.widening import widening
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.statements import upsert
-from mnist_tune.study.old_trials import tell_old_trials
+from mnist_tune.study.old_trials import tell_of_values, tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
 
 BYTES_OF_A_GROWTH = 200
@@ -57,7 +57,7 @@ def extend_study(
     with study.storage.transaction() as session:
         if not dry_run:
             lock_study(session, study.study_id)
-        before = _stored(session, study)
+        before = stored_in(session, study)
         done = next((one for one in before.search.revisions or () if one.id == revision), None)
         if done is not None:
             return Extension(before, done, [])
@@ -77,16 +77,44 @@ def extend_study(
                 f"{_instead(before)}"
             )
         if added is not None and not dry_run:
-            row = {"study_id": study.study_id, "key": SPEC, "value_json": text}
-            upsert(session, study_attributes, ("study_id", "key"), [row])
-            cells = waiting_cells(spec)
-            if spec.search.grid is not None:
-                tell_old_trials(session, study.study_id, before, spec, cells)
-            insert_waiting(session, study.study_id, cells[before.n_cells :])
-            if spec.search.grid is None and added.points:
-                points = (spec.search.enqueue or [])[-added.points :]
-                fill_tickets(session, study.study_id, distributions(spec), points)
+            store_growth(session, study.study_id, before, spec, added)
     return Extension(spec, added, known)
+
+
+def store_growth(session: orm.Session, study_id: int, before: Spec, spec: Spec, added: Revision) -> None:
+    """Store the wider spec of a locked study, with its new cells and what the old ones tell of it."""
+    row = {"study_id": study_id, "key": SPEC, "value_json": json.dumps(spec.stored())}
+    upsert(session, study_attributes, ("study_id", "key"), [row])
+    if spec.n_cells == before.n_cells:  # a race has ended
+        return
+    cells = waiting_cells(spec)
+    if spec.search.grid is not None:
+        tell_old_trials(session, study_id, before, spec, cells)
+    else:
+        tell_of_values(session, study_id, before, spec)
+    insert_waiting(session, study_id, cells[before.n_cells + before.search.n_closed :])
+    if spec.search.grid is None and added.points:
+        points = (spec.search.enqueue or [])[-added.points :]
+        fill_tickets(session, study_id, distributions(spec), points)
+
+
+def stored_in(session: orm.Session, study: OpenStudy) -> Spec:
+    """The spec of a study as it is in this transaction.
+
+    Raises:
+        UserError: the study has been deleted.
+        MnistTuneError: the spec is damaged.
+    """
+    text = spec_text(session, study.study_id)
+    if text is None:
+        raise UserError(f"study '{study.name}' has been deleted meanwhile")
+    try:
+        # Stock Optuna may have copied it under another name, which then counts.
+        return stored_spec(text).model_copy(update={"study": study.spec.study})
+    except Damaged as problem:
+        raise MnistTuneError(
+            f"the spec of study '{study.name}' has been damaged meanwhile: {problem}"
+        ) from None
 
 
 def _drawn(session: orm.Session, study: OpenStudy, spec: Spec) -> list[dict[str, Any]]:
@@ -105,16 +133,3 @@ def _instead(spec: Spec) -> str:
     if len(json.dumps(spec.stored())) + BYTES_OF_A_GROWTH > MOST_BYTES:
         return f"this study can grow no further; {another}"
     return f"add fewer points or values to this study, or {another}"
-
-
-def _stored(session: orm.Session, study: OpenStudy) -> Spec:
-    text = spec_text(session, study.study_id)
-    if text is None:
-        raise UserError(f"study '{study.name}' has been deleted meanwhile")
-    try:
-        # Stock Optuna may have copied it under another name, which then counts.
-        return stored_spec(text).model_copy(update={"study": study.spec.study})
-    except Damaged as problem:
-        raise MnistTuneError(
-            f"the spec of study '{study.name}' has been damaged meanwhile: {problem}"
-        ) from None

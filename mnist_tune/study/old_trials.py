@@ -29,10 +29,7 @@ def tell_old_trials(
     session: orm.Session, study_id: int, before: Spec, spec: Spec, cells: list[Waiting]
 ) -> None:
     """Bring what the trials of a grid's old cells say of the search up to date."""
-    old, new = distributions(before), distributions(spec)
-    for name in old:
-        if old[name] != new[name]:
-            _replace_distribution(session, study_id, name, old[name], new[name])
+    old, new = tell_of_values(session, study_id, before, spec)
     cell_of = _cells_of_trials(session, study_id, before.n_cells)
     made = {name: axis for name, axis in new.items() if name not in old}
     _add_parameters(session, cell_of, made, cells)
@@ -61,6 +58,17 @@ def _replace_search_space(session: orm.Session, study_id: int, spec: Spec) -> se
     text = json.dumps(dict(sorted((spec.search.grid or {}).items())))
     session.execute(system_attributes.update().where(*which).values(value_json=text))
     return told
+
+
+def tell_of_values(
+    session: orm.Session, study_id: int, before: Spec, spec: Spec
+) -> tuple[dict[str, BaseDistribution], dict[str, BaseDistribution]]:
+    """Bring the lists of values that old trials tell of up to date; returns the axes before and now."""
+    old, new = distributions(before), distributions(spec)
+    for name in old:
+        if old[name] != new[name]:
+            _replace_distribution(session, study_id, name, old[name], new[name])
+    return old, new
 
 
 def _replace_distribution(

@@ -22,6 +22,7 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import use_storage
 from mnist_tune.storage.statements import studies_with
+from mnist_tune.study.finished import take_over_within
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class OpenStudy:
 
     def guide(self) -> Guide:
         """The study's sampler and pruner, for a worker."""
-        return Guide(self.optuna_study(), self.storage, self.study_id, self.spec)
+        return Guide(self.optuna_study(), self.storage, self.study_id, self.spec, take_over_within)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from mnist_tune.jobs.reference import JobTable
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trials import read_trials
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.differences import differences
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CLAIM, ENVIRONMENT
 from mnist_tune.study.finished import Finished

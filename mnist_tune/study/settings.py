@@ -1,4 +1,4 @@
-"""Changes [lease], [retry] and [limits] of a study while it runs; results do not depend on them."""
+"""Changes [lease], [retry], [limits] and [stop] of a study while it runs; results do not depend on them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
+from mnist_tune.queue.account import count_anew
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.worker_registry import WorkerState, registry_in
 from mnist_tune.records.stored_spec import stored_spec
@@ -27,9 +28,12 @@ from mnist_tune.text.wording import counted
 
 HERE = {WorkerState.WORKING, WorkerState.IDLE, WorkerState.DRAINING}
 """The states of workers that use the lease with which they began."""
+NO_CONDITION = "none"
+"""What to write for a condition of [stop] that is to hold no more."""
 TAKEN_UP = {
     "limits": "running workers take [limits] up with their next trial",
     "retry": "[retry] holds from the next failure on; 'mnist-tune retry' puts back what has failed for good",
+    "stop": "[stop] holds from the next claim on; a study that has stopped goes on with 'mnist-tune resume'",
     "lease": "[lease] holds for workers that start from now on",
 }
 """When a change of each table takes effect."""
@@ -41,7 +45,7 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a text has another form, or names no field that may be changed.
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals or not text:
@@ -53,10 +57,13 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
         if table not in SETTINGS:
             raise UserError(
                 f"set: {key} cannot be changed: the study's numbers depend on it; make another study. "
-                "Only fields of [lease], [retry] and [limits] can"
+                "Only fields of [lease], [retry], [limits] and [stop] can"
             )
         if table == "lease" and field in FORMER_NAMES:
             key = f"{table}.{current_name(field)}"
+        if table == "stop" and text == NO_CONDITION:
+            changes[key] = None
+            continue
         try:
             changes[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -84,6 +91,8 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
             registry = registry_in(session, study.storage, study.study_id, before.lease.grace_period)
             here = [worker for worker in registry.workers if worker.state in HERE]
             _check_lease(study.name, len(here), before.lease, spec.lease)
+        if spec.stop != before.stop:
+            count_anew(session, study.study_id)  # meanwhile nobody may have counted
         rows: dict[str, Any] = {SPEC: spec.stored()}
         if spec.retry != before.retry:
             rows[FORMER_RETRY] = [*former_retry(session, study.study_id), before.retry.model_dump()]

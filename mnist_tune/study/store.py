@@ -16,9 +16,10 @@ from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Text, load
+from mnist_tune.spec.differences import differences
 from mnist_tune.spec.documents import did_you_mean
 from mnist_tune.spec.growth import Growth, grown
-from mnist_tune.spec.study_spec import Spec, differences
+from mnist_tune.spec.study_spec import Spec
 from mnist_tune.spec.widening import in_one_order, why_not, widening
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage

@@ -26,8 +26,10 @@ def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Con
         out.print(ranking(results, out.width))
     for line in [*workers.failures(), *conclusion(results)]:
         out.print(line)
-    if not results.is_finished:
+    if not results.is_over:
         out.print(f"not finished: {totals(results)}; the same command goes on")
         raise typer.Exit(STOPPED if stop.requested else workers.exit_code() or FAILED)
-    if results.cells.failed or results.without_weights:  # some of what was asked for is missing
+    if (
+        results.stopped_badly or results.cells.failed or results.without_weights
+    ):  # some of what was asked for is missing
         raise typer.Exit(FAILED)

@@ -21,7 +21,11 @@ MOST_PROBLEMS = 20
 def events(before: Results, now: Results) -> Iterator[str]:
     """What has happened between two readings of a study, one line for each event."""
     if now.control is not before.control:
-        yield f"the study is {now.control}"
+        yield f"the study is {now.control}{f': {now.why_stopped}' if now.why_stopped else ''}"
+    revisions = now.spec.search.revisions or []
+    for revision in revisions[len(before.spec.search.revisions or []) :]:
+        has_grown = revision.race is None and not revision.closed
+        yield f"the study has grown by {revision.told}" if has_grown else revision.told
     workers = {(worker.name, worker.started): worker.state for worker in before.workers}
     for worker in now.workers:
         if (worker.name, worker.started) not in workers:
@@ -86,11 +90,14 @@ def conclusion(results: Results, most: int | None = MOST_MISSING) -> Iterator[st
     if results.cells.failed:
         yield f"put back what is missing with: mnist-tune retry {results.name} --failed"
     yield from (f"warning: {warning}" for warning in results.warnings)
+    yield from (f"exhausted: {why}" for why in results.left_out)
+    if results.why_stopped:
+        yield f"stopped: {results.why_stopped}; go on with: mnist-tune resume {results.name}"
     best = results.best
     if results.is_finished and best is None and results.ended_early:
         yield "no configuration is ranked: the pruner has ended at least one trial of each"
     if best is not None:
         yield f"{results.best_word}: {configuration(best.parameters)} with {objective(best, results.job)}"
         yield from results.evidence
-    if results.is_finished and best is not None:
+    if results.is_over and best is not None:
         yield f"export it with: mnist-tune export {results.name} --output best.toml"

@@ -98,7 +98,7 @@ def watch(
     results: Results,
     stop: StopRequest,
     shown_on: Display | Tail,
-    is_over: Callable[[Results], bool] = lambda now: now.is_finished,
+    is_over: Callable[[Results], bool] = lambda now: now.is_over,
 ) -> Results:
     """Show a study whose workers run anywhere, until it is over or the user stops watching."""
     with shown_on as display:

@@ -14,12 +14,15 @@ from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
 from mnist_tune.terminal.column_layout import aside
 from mnist_tune.terminal.glyphs import ASCII, UNICODE, Pen
+from mnist_tune.terminal.race_lines import race_lines
 from mnist_tune.terminal.trial_table import cell_lines
 from mnist_tune.terminal.worker_table import worker_lines
 from mnist_tune.text.wording import duration, shortened
 
 WORKERS_SHARE = 3
 """Workers get at most a third of the screen."""
+RACES_SHARE = 4
+"""A race over seeds gets at most a quarter of it."""
 NO_ETA_YET = "ETA after the first epoch"  # the longest text in its place
 SHORTEST_BAR = 8
 
@@ -45,8 +48,9 @@ def live_view(
     workers = worker_lines(results, pen, width, height // WORKERS_SHARE - 1)
     if workers:
         workers = [Text(), *workers]
-    room = height - len(head) - len(workers) - len(foot)
-    lines = [*head, *cell_lines(results, pace, pen, width, room), *workers]
+    race = race_lines(results, pen, width, height // RACES_SHARE - 1)
+    room = height - len(head) - len(race) - len(workers) - len(foot)
+    lines = [*head, *race, *cell_lines(results, pace, pen, width, room), *workers]
     lines = [*lines[: height - len(foot)], *foot][:height]
     return Text("\n", no_wrap=True, overflow="crop", end="").join(lines)
 

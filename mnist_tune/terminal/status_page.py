@@ -15,10 +15,11 @@ from mnist_tune.results.ranking import Place
 from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
-from mnist_tune.spec.study_spec import changed_settings
+from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion
 from mnist_tune.terminal.glyphs import Pen
+from mnist_tune.terminal.race_lines import INTERVAL, WIDEST_INTERVAL
 from mnist_tune.terminal.trial_table import attempt_lines, axis_column, heading
 from mnist_tune.text.wording import counted, first_line
 
@@ -46,11 +47,12 @@ def status_page(results: Results, pen: Pen, width: int, *, everything: bool = Fa
 def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
     """The study's progress, failures, problems and evidence, and what to do next."""
     yield f"{results.name}: {totals(results)}"
-    if settings := changed_settings(results.spec):
+    if settings := _changed_settings(results.spec):
         yield f"settings: {settings}"
-    revisions = results.spec.search.revisions or []
+    revisions = [one for one in results.spec.search.revisions or [] if not one.closed]
     told = revisions if everything else revisions[-MOST_NAMED:]
-    yield from (f"grown at {one.when} by {one.version}: {one.told}" for one in told)
+    for one in told:
+        yield f"{'grown' if one.race is None else 'judged'} at {one.when} by {one.version}: {one.told}"
     yield from _failures(results, everything)
     yield from conclusion(results, most=None if everything else MOST_RANKED)
 
@@ -91,6 +93,9 @@ def _ranking(results: Results, pen: Pen, width: int, most: int | None) -> Iterat
     def error(item: Ranked, _: int) -> str:
         return metric.number(_error(item))
 
+    def interval(item: Ranked, _: int) -> str:
+        return pen.text(results.interval(item)) if isinstance(item, Place) else ""
+
     columns: list[Column[Ranked]] = [
         Column("rank", 0, len(str(len(results.ranking))), _rank, right=True),
         *(axis_column(name, axis, _parameters) for name, axis in axes.items()),
@@ -98,6 +103,7 @@ def _ranking(results: Results, pen: Pen, width: int, most: int | None) -> Iterat
         *([Column("standard\nerror", 6, WIDEST, error, right=True)] if several else []),
         *([Column("seeds", 3, len(f"{n_wanted} of {n_wanted}"), _seeds, right=True)] if several else []),
         *([Column("trial", 5, len(str(results.spec.n_cells)), _trial, right=True)] if not several else []),
+        *([Column(INTERVAL, 4, WIDEST_INTERVAL, interval)] if results.race is not None else []),
         Column("verdict", 2, 22, lambda item, _: pen.text(_verdict(results, item))),
     ]
     layout = fit(columns, width)
@@ -148,3 +154,13 @@ def _failures(results: Results, everything: bool) -> Iterator[str]:
     for attempt in told:
         kind, reason = (first_line((attempt.failure or {})[key]) for key in ("class", "reason"))
         yield f"trial {attempt.number} failed: {kind}: {reason}"
+
+
+def _changed_settings(spec: Spec) -> str:
+    """The fields of the tables of settings that differ from their default; empty if none do."""
+    return ", ".join(
+        f"{table}.{key}={value:g}"
+        for table in SETTINGS
+        for key, value in getattr(spec, table).model_dump().items()
+        if value != type(getattr(spec, table)).model_fields[key].default
+    )

@@ -94,6 +94,8 @@ def _columns(results: Results) -> Iterator[_Column]:
         lambda place: _time(list(place.candidate.attempts.values())),
         lambda one: _time(one.pruned),
     )
+    if results.race is not None:
+        yield _Column("behind by", results.interval, is_text=True)
     yield _Column("verdict", results.verdict, _pruned, is_text=True)
 
 

@@ -47,4 +47,4 @@ class Tail:
         """Whether nothing more will happen."""
         trials = {attempt.number: attempt.state for attempt in now.attempts}
         ended = self._trial is not None and trials[self._trial] not in (State.WAITING, State.RUNNING)
-        return ended or now.is_finished
+        return ended or now.is_over

@@ -18,7 +18,7 @@ from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.trials import StoredTrials
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CHECKPOINT
-from mnist_tune.verification import attempts, cells, files, records
+from mnist_tune.verification import attempts, cells, drawn, files, race, records, stopping
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt, failure_class, was_taken
@@ -29,7 +29,7 @@ def _study(_: Stored) -> Sequence[None]:
 
 
 def _cells(stored: Stored) -> Sequence[int]:
-    return sorted(stored.cells.union(range(stored.spec.n_cells)))
+    return sorted(stored.cells.union(stored.known_cells))
 
 
 def _trials(stored: Stored) -> Sequence[FrozenTrial]:
@@ -64,9 +64,15 @@ def _attributes(stored: Stored) -> Sequence[Attribute]:
 
 CHECKS: tuple[Check[Any], ...] = (
     Check("control", _study, cells.controlled),
+    Check("stop", _study, stopping.stopped),
+    Check("begun after the stop", _attempts, stopping.begun_before),
     Check("growth", _study, cells.grown),
+    Check("race", _study, race.settled),
     Check("cells", _cells, cells.there),
     Check("known points", _study, cells.enqueued),
+    Check("duplicates", _study, drawn.distinct),
+    Check("results taken over", _attempts, drawn.taken_over),
+    Check("closed cells", _study, drawn.closed),
     Check("numbers", _attempts, cells.numbered),
     Check("parameters", _own, cells.at_its_point),
     Check("retried parameters", _attempts, cells.unchanged),

@@ -14,7 +14,7 @@ from mnist_tune.records.distributions import distributions, drawn
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.revisions import Stage
-from mnist_tune.storage.keys import CONTROL, FAILURES
+from mnist_tune.storage.keys import CLOSED, CONTROL, FAILURES
 from mnist_tune.verification.stored import (
     Stored,
     StoredAttempt,
@@ -30,8 +30,8 @@ def there(stored: Stored, cell: int) -> Iterator[str]:
     if cell not in stored.cells:
         if not stored.unreadable:  # an unreadable trial may be for any cell
             yield "no trial is for this cell"
-    elif not 0 <= cell < stored.spec.n_cells:
-        yield f"the spec has cells 0 to {stored.spec.n_cells - 1} only"
+    elif cell not in stored.known_cells:
+        yield f"the spec has cells {stored.spec.search.cells_told} only"
 
 
 def grown(stored: Stored, _: None) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _is_spent(stored: Stored, trial: FrozenTrial, kind: str) -> list[bool]:
 
 def foreign(_: Stored, trial: FrozenTrial) -> Iterator[str]:
     """Every trial belongs to a cell."""
-    if cell_of(trial) is None:
+    if cell_of(trial) is None and CLOSED not in trial.system_attrs:  # `closed` checks those
         yield "is not a trial of ours: no worker runs it, no report counts it"
 
 

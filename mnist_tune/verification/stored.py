@@ -140,6 +140,11 @@ class Stored:
         return waiting_cells(self.spec)
 
     @cached_property
+    def known_cells(self) -> set[int]:
+        """The cells that the spec has."""
+        return set(self.spec.search.cells)
+
+    @cached_property
     def cells(self) -> set[int]:
         """The cells that trials belong to."""
         return {attempt.cell for attempt in self.attempts}

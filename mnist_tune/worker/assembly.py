@@ -23,7 +23,7 @@ from mnist_tune.jobs.reference import JobFile
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.child import TrainingProcess
 from mnist_tune.worker.consent import permitted_job
-from mnist_tune.worker.loop import LEAVES, Ended, Worker
+from mnist_tune.worker.loop import LEAVES, Ended, Worker, words_of
 from mnist_tune.worker.messages import SetUp
 from mnist_tune.worker.runner import Objective
 from mnist_tune.worker.signals import StopRequest
@@ -63,8 +63,9 @@ def run_worker(
     """
     standing = answer_before_work(study.standing, study.spec.lease.storage_timeout, stop, log)
     if standing in LEAVES:  # told without waiting for torch
-        log(f"leaving: {LEAVES[standing].value}")
-        return LEAVES[standing]
+        ended, timeout = LEAVES[standing], study.spec.lease.storage_timeout
+        log(f"leaving: {answer_before_work(lambda: words_of(ended, study), timeout, stop, log)}")
+        return ended
     for warning in study.check_folders():
         log(f"warning: {warning}")
     job = permitted_job(study.spec.job, equipment.job)

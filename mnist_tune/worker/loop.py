@@ -40,11 +40,26 @@ class Ended(enum.Enum):
     ENOUGH = "ran as many trials as it was asked to"
     STOPPED = "was asked to stop"
     CANCELLED = "the study is cancelled; 'mnist-tune resume' goes on with it"
+    HALTED = "the study is stopped"
     FAILING = "too many trials in a row failed here that had not failed elsewhere; see to this machine"
 
 
-LEAVES = {Standing.FINISHED: Ended.FINISHED, Standing.CANCELLED: Ended.CANCELLED}
+LEAVES = {
+    Standing.FINISHED: Ended.FINISHED,
+    Standing.CANCELLED: Ended.CANCELLED,
+    Standing.STOPPED: Ended.HALTED,
+}
 """States of a study in which a worker leaves, since there is nothing to wait for."""
+
+
+def words_of(ended: Ended, study: StudyForWorkers) -> str:
+    """Why a worker leaves, in words; a study that is stopped is asked for its reason."""
+    said: str = ended.value
+    if ended is not Ended.HALTED:
+        return said
+    reason = study.stopped()
+    why = "" if reason is None else f": {reason.told(study.spec.description)}"
+    return f"{said}{why}; 'mnist-tune resume' goes on with it"
 
 
 class Worker:
@@ -87,7 +102,7 @@ class Worker:
         why = {
             Ended.STOPPED: self._stop.reason,
             Ended.FAILING: f"{ended.value}; the last: {self._last_failure}",
-        }.get(ended, ended.value)
+        }.get(ended) or self._ask(lambda: words_of(ended, self._study))
         self._log(f"leaving: {why}")
         self._leave(why)
         return ended
@@ -118,8 +133,8 @@ class Worker:
         self._in_hand = attempt
         try:
             failure = self._end(attempt)
-        except LeaseLost:
-            attempt.say("the lease is lost; abandoned, another worker has the cell")
+        except LeaseLost as lost:
+            attempt.say(str(lost) or "the lease is lost; abandoned, another worker has the cell")
         else:
             if failure is None:
                 self._failures_in_a_row = 0

@@ -150,6 +150,20 @@ def test_a_worker_is_told_to_drain_and_what_holds_for_the_study(
     assert read_results(study).workers[0].departure == "it was drained"
 
 
+def test_a_worker_is_told_that_a_study_has_stopped_and_why(database: str, tmp_path: Path, see: See) -> None:
+    study = new_study(tmp_path, TWO_CELLS + "\n[stop]\ntarget = 90.0\n", database)
+    worker = see(opened_again(study))
+    assert worker.stopped() is None
+    worker.complete(taken(worker), 95.0, {})
+    assert (asked(worker), worker.standing()) == (Standing.STOPPED, Standing.STOPPED)
+    reason = worker.stopped()
+    assert reason is not None
+    assert reason.told(study.spec.description) == "trial 0 has 95.00 %, and the target is 90.00 %"
+    assert worker.beat(ME, None, None).control is Control.STOPPED
+    set_control(study.storage, study.study_id, Control.RUNNING)
+    assert isinstance(asked(worker), Claim)
+
+
 def test_a_silent_attempts_cell_is_put_back(database: str, tmp_path: Path, see: See) -> None:
     lease = "\n[lease]\nheartbeat_interval = 0.1\ngrace_period = 0.3\n"
     study = new_study(tmp_path, TWO_CELLS + lease, database)
@@ -174,6 +188,24 @@ def test_missing_parameters_are_drawn_and_the_same_when_asked_again(
     assert set(drawn) == set(study.spec.search.axes)
     assert worker.parameters(claim) == drawn
     assert read_results(study).attempts[0].parameters == drawn
+
+
+def test_a_ticket_for_which_nothing_is_left_to_draw_is_closed_and_its_worker_hears_why(
+    database: str, tmp_path: Path, see: See
+) -> None:
+    search = '[search]\nsampler = "random"\nn_trials = 3\n[search.space]\nseed = [0]\n'
+    one_point = f'[study]\nname = "tiny"\n{search}'
+    study = new_study(tmp_path, one_point, database)
+    worker = see(opened_again(study))
+    first, second = taken(worker), taken(worker)
+    assert worker.parameters(first) == {"seed": 0}
+    with pytest.raises(LeaseLost, match=r"^2 trials left out: the space has only 1 configuration$"):
+        worker.parameters(second)
+    with pytest.raises(LeaseLost, match=r"^nothing is left to be drawn for it$"):
+        worker.parameters(second)
+    worker.complete(first, 90.0, {})
+    assert asked(worker) is Standing.FINISHED
+    assert read_results(study).cells.total == 1
 
 
 def test_the_pruner_decides_from_what_is_stored(database: str, tmp_path: Path, see: See) -> None:

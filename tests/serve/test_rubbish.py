@@ -172,6 +172,7 @@ def messages(of_study: dict[str, str], claim: dict[str, Any]) -> dict[str, dict[
     }
     own: dict[str, dict[str, Any]] = {
         "standing": {},
+        "stopped": {},
         "register": {"worker": worker},
         "beat": {"worker": worker, "trial": 0, "units_per_second": 1.0},
         "leave": {"worker": worker, "reason": "done"},

@@ -89,6 +89,11 @@ def test_the_studies_that_come_with_the_package_say_nothing_to_no_effect(name: s
             "epochs = 9\n[limits]\nfailures_in_a_row = 4",
             "limits.failures_in_a_row: no worker leaves for it: there are 3 cells in all",
         ),
+        (
+            "epochs = 9",
+            "epochs = 9\n[stop]\nno_improvement = 3",
+            "stop.no_improvement: stops nothing: there are 3 cells in all",
+        ),
     ],
 )
 def test_a_setting_of_a_grid_without_effect_is_noted(
@@ -130,7 +135,7 @@ def test_a_setting_of_a_grid_without_effect_is_noted(
         (
             "learning_rate = {low = 1e-5, high = 1e-2, log = true}",
             "seed = {low = 0, high = 4}",
-            "search.n_trials: 20 trials are more than the 10 points there are: the others repeat one",
+            "search.n_trials: 20 trials are more than the 10 points there are: the others are left out",
         ),
         (
             "optimizer =",

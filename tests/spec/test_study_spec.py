@@ -8,9 +8,9 @@ import pytest
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.hyperparameters import TrainingConfig
+from mnist_tune.spec.differences import differences
 from mnist_tune.spec.documents import validate
 from mnist_tune.spec.reading import load_spec
-from mnist_tune.spec.study_spec import differences
 from mnist_tune.text.log_handler import FormerName
 from tests.support.made_studies.results import mnist_spec
 from tests.support.specs import STUDIES, TINY_SPEC, MnistSpec, tiny_spec, write_spec

@@ -14,8 +14,8 @@ from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist.image_sets import FASHION_MNIST, image_set
 from mnist_tune.jobs.mnist.raw_files import data_fingerprint
 from mnist_tune.results.reading import read_results
+from mnist_tune.spec.differences import differences
 from mnist_tune.spec.stored import as_stored_spec
-from mnist_tune.spec.study_spec import differences
 from mnist_tune.storage.keys import SPEC
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.reuse import finished_cells

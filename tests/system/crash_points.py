@@ -41,6 +41,7 @@ from tests.system.interrupted_processes import (
     whole_or_not_there,
     work_to_the_end,
 )
+from tests.system.interrupted_races import judge, judged_or_as_before, round_done
 from tests.system.promise_checks import STEPS
 
 FILE_OPERATIONS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "sqlite3.connect"}
@@ -80,16 +81,18 @@ class Campaign:
 
 def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> Iterator[Campaign]:
     """End every task at every `step`-th of its points, each time in a fresh place."""
-    empty, begun, older = (
-        StudyPlace(place.folder / name, place.server) for name in ("empty", "begun", "older")
+    empty, begun, older, raced = (
+        StudyPlace(place.folder / name, place.server) for name in ("empty", "begun", "older", "raced")
     )
-    for template in (empty, begun, older):
+    for template in (empty, begun, older, raced):
         template.make()
     run_each(half_done, [begun], at_once=1)
     run_each(of_version_0, [older], at_once=1)
+    run_each(round_done, [raced], at_once=1)
     for whole in (
         Run(create, whole_or_not_there, empty),
         Run(extend, extended_or_as_before, begun),
+        Run(judge, judged_or_as_before, raced),
         Run(drain, finished_by_another, begun),
         Run(work_to_the_end, finished_by_another, begun),
         Run(migrate, migrated_or_as_before, older),

@@ -18,6 +18,7 @@ from tests.system.interrupted_processes import (
     migrated_or_as_before,
     of_version_0,
 )
+from tests.system.interrupted_races import judge, judged_or_as_before, round_done
 
 
 def assert_that_another_finishes(folder: Path, server: str | None = None, *, first: int, step: int) -> None:
@@ -52,6 +53,19 @@ def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: P
     begun.make()
     run_each(half_done, [begun], at_once=1)
     came = campaign(Run(extend, extended_or_as_before, begun), step=step)
+    print(came)
+    assert came.problems == []
+    assert came.died == came.tried > 30 / step
+
+
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_who_dies_at_any_point_of_a_judgement_leaves_a_round_whole_or_not_there(
+    tmp_path: Path, step: int
+) -> None:
+    raced = StudyPlace(tmp_path / "raced")
+    raced.make()
+    run_each(round_done, [raced], at_once=1)
+    came = campaign(Run(judge, judged_or_as_before, raced), step=step)
     print(came)
     assert came.problems == []
     assert came.died == came.tried > 30 / step

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from mnist_tune.verification import CHECKS
+from tests.support.damage_to_control import DAMAGE_TO_CONTROL
+from tests.support.damage_to_draws import DAMAGE_TO_DRAWS
 from tests.support.damaging_sql import change_database, set_in_spec, set_system_attribute, set_user_attribute
 from tests.support.verified_studies import findings_by_check, verify_folder
 
@@ -25,15 +27,11 @@ def test_a_study_that_keeps_every_promise_has_no_findings(grid: Path, sampled: P
 
 LONG_TEXT = "hex(zeroblob(33000))"
 IN_THE_GRID = [
+    *DAMAGE_TO_CONTROL,
     ("spec", set_in_spec("training.epoch", "3"), "the stored spec: training.epoch: unknown key"),
     ("spec", set_in_spec("study", "'{'"), "the stored spec: study: should be a"),
     ("trials", set_user_attribute(3, "environment", "'[{'"), "trial 3: cannot be read: JSONDecodeError"),
     ("trials", "UPDATE trials SET state = 'LOST' WHERE number = 3", "trial 3: cannot be read: LookupError"),
-    (
-        "control",
-        "INSERT INTO study_user_attributes SELECT 99, study_id, 'mnist_tune:control', '\"off\"' FROM studies",
-        "the study's control is 'off'; it should be one of running, paused, cancelled",
-    ),
     (
         "growth",
         set_in_spec(
@@ -186,6 +184,7 @@ IN_THE_GRID = [
     ),
 ]
 IN_THE_SAMPLED_SEARCH = [
+    *DAMAGE_TO_DRAWS,
     (
         "known points",
         set_in_spec("search.enqueue", """json('[{"learning_rate": 0.005}]')"""),
@@ -245,5 +244,5 @@ def test_exactly_the_check_of_a_promise_of_sampled_searches_reports_it(
 def test_every_check_has_a_test_above() -> None:
     tested = {check for check, _, _ in [*IN_THE_GRID, *IN_THE_SAMPLED_SEARCH]}
     others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
-    others |= {"uid", "file names", "files elsewhere", "times", "copied epochs"}
+    others |= {"uid", "file names", "files elsewhere", "times", "copied epochs", "race"}
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}

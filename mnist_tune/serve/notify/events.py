@@ -27,6 +27,8 @@ class Kind(StrEnum):
 
     FINISHED = "finished"
     """Every cell has ended."""
+    STOPPED = "stopped"
+    """A condition of the study's [stop] holds: no further cell is begun."""
     HOLE = "hole"
     """A cell has failed for good: its retry budget is spent."""
     NEW_BEST = "new_best"
@@ -70,6 +72,8 @@ class Told(BaseModel):
 
     finished: int | None = None
     """The number of the trial that was the last one to end when the study was finished."""
+    stopped: str | None = None
+    """When the study's [stop] has stopped it, in ISO 8601; None if it goes on."""
     best: str | None = None
     """The configuration that leads, as JSON."""
     holes: frozenset[int] = frozenset()
@@ -80,6 +84,7 @@ def news(name: str, uid: str, spec: Spec, outcome: Outcome, told: Told) -> tuple
     """The events that have not been told of the study, oldest first, and what has been told after them."""
     now = Told(
         finished=outcome.last.number if outcome.is_finished and outcome.last is not None else None,
+        stopped=None if outcome.stopped is None else outcome.stopped.when.isoformat(),
         best=None if outcome.best is None else _text_of(outcome.best.parameters),
         holes=frozenset(each.number for each in outcome.holes),
     )
@@ -87,6 +92,8 @@ def news(name: str, uid: str, spec: Spec, outcome: Outcome, told: Told) -> tuple
     events = [write.hole(each) for each in outcome.holes if each.number not in told.holes]
     if now.best is not None and now.best != told.best:
         events.append(write.new_best())
+    if now.stopped is not None and now.stopped != told.stopped:
+        events.append(write.stopped())
     events.sort(key=lambda event: event.time)
     if now.finished is not None and now.finished != told.finished:
         events.append(write.finished())
@@ -145,6 +152,15 @@ class _Writer:
         return self._event(
             Kind.FINISHED, outcome.last.number, outcome.ended, text, cells=cells, **self._best()
         )
+
+    def stopped(self) -> Event:
+        stopped = self._outcome.stopped
+        assert stopped is not None
+        why = _clean(stopped.told(self._job))
+        best = f"; {self._leads()} leads" if self._outcome.best is not None else ""
+        text = f"stopped: {why}{best}"
+        which = stopped.when.isoformat()
+        return self._event(Kind.STOPPED, which, stopped.when, text, reason=why, **self._best())
 
     def _best(self) -> dict[str, Any]:
         best, metric = self._outcome.best, self._job.of_objective

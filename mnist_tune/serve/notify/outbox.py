@@ -21,7 +21,7 @@ from mnist_tune.storage.engine import shown
 
 MOST_PENDING = 1_000
 """As many events wait for a receiver at most."""
-FIRST_TO_GO = (Kind.HOLE, Kind.NEW_BEST, Kind.FINISHED)
+FIRST_TO_GO = (Kind.HOLE, Kind.NEW_BEST, Kind.STOPPED, Kind.FINISHED)
 """Of which kind the oldest is given up for a new one if there is no more room."""
 
 
