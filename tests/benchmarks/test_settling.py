@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy
 import pytest
 
 from mnist_tune.results.significance import LEVEL
@@ -36,8 +37,6 @@ def test_a_race_takes_fewer_trainings_than_a_fixed_number_of_seeds_that_is_right
 
 
 def test_a_clear_winner_is_found_alone_and_the_table_says_so() -> None:
-    import numpy
-
     outcome = raced(drawn(Setting(3, 50.0), RULES.max, numpy.random.default_rng(0)), RULES)
     assert (outcome.ending, outcome.has_dropped_the_best, outcome.is_right) == (Ending.BEST, False, True)
     row = simulated(Setting(2, 5.0, is_unequal=True), 5)
