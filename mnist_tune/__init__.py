@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from mnist_tune.api.running import run
     from mnist_tune.api.studies import create_study, open_study, study_names
     from mnist_tune.api.study import Study
-    from mnist_tune.api.values import RankedConfiguration, StudyStatus
+    from mnist_tune.api.values import RaceStatus, RankedConfiguration, StudyStatus
     from mnist_tune.errors import MnistTuneError, UserError
     from mnist_tune.jobs.description import Binomial, Normal, Reference
     from mnist_tune.jobs.evaluation import Classes, Evaluation, GreyImage, Mistake, SavedModel
@@ -78,6 +78,7 @@ __all__ = [
     "Mistake",
     "MnistTuneError",
     "Normal",
+    "RaceStatus",
     "RankedConfiguration",
     "Reference",
     "SavedModel",
@@ -107,6 +108,7 @@ _LIES_IN = {
     "Mistake": "mnist_tune.jobs.evaluation",
     "MnistTuneError": "mnist_tune.errors",
     "Normal": "mnist_tune.jobs.description",
+    "RaceStatus": "mnist_tune.api.values",
     "RankedConfiguration": "mnist_tune.api.values",
     "Reference": "mnist_tune.jobs.description",
     "SavedModel": "mnist_tune.jobs.evaluation",

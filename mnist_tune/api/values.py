@@ -6,8 +6,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnist_tune.results.cell_counts import Cells
+from mnist_tune.results.race_standing import RaceStanding
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
+
+
+@dataclass(frozen=True)
+class RaceStatus:
+    """How a study's race over seeds stands."""
+
+    seeds: int
+    """How many seeds of each configuration were compared last; 0 before the first comparison."""
+    over: bool
+    """Whether nothing follows any more."""
+    ending: str | None
+    """best, equal or tied; None while the race goes on."""
+    still_in: tuple[dict[str, Any], ...]
+    """The configurations that are still in the race, from the best on."""
+    out: tuple[dict[str, Any], ...]
+    """Those that were behind."""
+    seeds_expected: int | None
+    """About how many more seeds each will get; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,8 @@ class StudyStatus:
     """What makes the cells less comparable than they look, and what does not count at all."""
     problems: tuple[str, ...]
     """What is stored of the study but cannot be read."""
+    race: RaceStatus | None
+    """The race over seeds of a study with [replicates]."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,19 @@ def status_of(results: Results) -> StudyStatus:
         evidence=tuple(results.evidence),
         warnings=tuple(results.warnings),
         problems=tuple(results.problems),
+        race=None if results.race is None else _race(results.race),
+    )
+
+
+def _race(race: RaceStanding) -> RaceStatus:
+    contenders = race.contenders
+    return RaceStatus(
+        seeds=race.rounds[-1].seeds if race.rounds else 0,
+        over=race.is_over,
+        ending=race.ending and str(race.ending),
+        still_in=tuple(each.parameters for each in contenders if not each.is_out),
+        out=tuple(each.parameters for each in contenders if each.is_out),
+        seeds_expected=race.seeds_expected,
     )
 
 

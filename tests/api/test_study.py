@@ -19,6 +19,7 @@ from mnist_tune.study.delete import delete_study
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import Command
 from tests.support.made_studies.cells import complete_cell, fail_cell
+from tests.support.settling_studies import CLEAR, made_value, run_through, worker_of
 from tests.support.specs import SEEDS_SPEC, TWO_CELLS, tiny_spec, write_spec
 from tests.support.studies import new_study
 
@@ -122,6 +123,23 @@ def test_the_status_and_the_ranking_are_what_the_command_says(
             assert place[key] == getattr(ranked, key)
         assert (place["trials"], place["n"]) == (list(ranked.trials), len(ranked.seeds))
     assert study.ranking[0].verdict == "best so far"
+
+
+def test_the_status_of_a_study_that_settles_has_its_race(tmp_path: Path) -> None:
+    made = new_study(tmp_path, CLEAR)
+    study = mnist_tune.open_study("tiny", storage=str(made.storage.engine.url))
+    worker = worker_of(made, tmp_path)
+    run_through(worker, made_value, most=3)
+    race = study.status.race
+    assert race is not None
+    assert (race.seeds, race.over, race.ending, race.seeds_expected) == (0, False, None, None)
+    assert {one["learning_rate"] for one in race.still_in} == {0.1, 0.01, 0.001}
+    run_through(worker, made_value)
+    race = study.status.race
+    assert race is not None
+    assert (race.over, race.ending) == (True, "best")
+    assert race.still_in == ({"learning_rate": 0.01},)
+    assert {one["learning_rate"] for one in race.out} == {0.1, 0.001}
 
 
 def test_a_study_is_read_anew_at_each_look_and_not_before(opened: OpenStudy, study: mnist_tune.Study) -> None:

@@ -1,4 +1,4 @@
-"""The simulation of races over seeds, with few studies: the level is held, and repeated naive tests break it."""
+"""The simulation of races over seeds, with few studies: a race holds its level, and naive tests break it."""
 
 from __future__ import annotations
 
