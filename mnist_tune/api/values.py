@@ -20,7 +20,7 @@ class RaceStatus:
     over: bool
     """Whether nothing follows any more."""
     ending: str | None
-    """best, equal or tied; None while the race goes on."""
+    """one is best, equal for every purpose or tied; None while the race goes on."""
     still_in: tuple[dict[str, Any], ...]
     """The configurations that are still in the race, from the best on."""
     out: tuple[dict[str, Any], ...]

@@ -137,7 +137,7 @@ def test_the_status_of_a_study_that_settles_has_its_race(tmp_path: Path) -> None
     run_through(worker, made_value)
     race = study.status.race
     assert race is not None
-    assert (race.over, race.ending) == (True, "best")
+    assert (race.over, race.ending) == (True, "one is best")
     assert race.still_in == ({"learning_rate": 0.01},)
     assert {one["learning_rate"] for one in race.out} == {0.1, 0.001}
 
