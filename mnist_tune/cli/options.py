@@ -53,16 +53,13 @@ StudyArgument = Annotated[
 ]
 
 
-def only_study(context: typer.Context, parameter: Any, name: str) -> str:
-    """The name of the only study in the storage, if the name was left out.
+def only_study(storage: str | None, command: str) -> str:
+    """The name of the only study in a storage; says which it is.
 
     Raises:
         UserError: there is none, or there are several.
     """
-    source = context.get_parameter_source(parameter.name)
-    if context.resilient_parsing or source is None or source.name != "DEFAULT":
-        return name
-    asked = storages.service(context.params.get("storage"))
+    asked = storages.service(storage)
     where, names = asked.where, asked.study_names()
     if len(names) == 1:
         say(f"study '{names[0]}', the only one in {where}", err=True)
@@ -70,20 +67,27 @@ def only_study(context: typer.Context, parameter: Any, name: str) -> str:
     if not names:
         raise UserError(f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'")
     named = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    raise UserError(f"{context.command_path.partition(' ')[2]}: name the study: {where} has {named}")
+    raise UserError(f"{command}: name the study: {where} has {named}")
+
+
+def _named_or_only(context: typer.Context, parameter: Any, name: str) -> str:
+    source = context.get_parameter_source(parameter.name)
+    if context.resilient_parsing or source is None or source.name != "DEFAULT":
+        return name
+    return only_study(context.params.get("storage"), context.command_path.partition(" ")[2])
 
 
 # For commands that look at a study or work on it, or whose effect on its workers can be taken back.
-OnlyStudyArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="STUDY",
-        help="The study's name; may be left out if the storage has only one.",
-        show_default=False,
-        callback=only_study,
-        autocompletion=complete_study,
-    ),
-]
+_only_study_argument = partial(
+    typer.Argument,
+    metavar="STUDY",
+    help="The study's name; may be left out if the storage has only one.",
+    show_default=False,
+    autocompletion=complete_study,
+)
+OnlyStudyArgument = Annotated[str, _only_study_argument(callback=_named_or_only)]
+WorkersStudyArgument = Annotated[str, _only_study_argument()]
+"""A worker looks for the only study itself, since it waits for a storage that is away."""
 STORAGE_DEFAULT = "Default: $MNIST_TUNE_STORAGE, else sqlite:///mnist-tune.db in the current folder."
 _storage_option = partial(
     typer.Option, metavar="URL", help=f"{STORAGES}. {STORAGE_DEFAULT}", show_default=False

@@ -17,9 +17,9 @@ from mnist_tune.cli.options import (
     DataOption,
     DeviceOption,
     JobOption,
-    OnlyStudyArgument,
     StorageOption,
     ThreadsOption,
+    WorkersStudyArgument,
 )
 from mnist_tune.cli.storages import study_for_workers
 from mnist_tune.errors import FAILED, STOPPED, UserError
@@ -27,7 +27,7 @@ from mnist_tune.text.times import stamp
 
 
 def worker(
-    study: OnlyStudyArgument = "",
+    study: WorkersStudyArgument = "",
     storage: StorageOption = None,
     device: DeviceOption = "auto",
     max_trials: Annotated[
@@ -81,12 +81,16 @@ def worker(
 
     with TrainingProcess() as process:
         process.start()  # it loads torch while this process loads Optuna
+        from mnist_tune.spec.sections import LeaseSettings
         from mnist_tune.worker.assembly import Equipment, answer_before_work, run_worker
         from mnist_tune.worker.consent import job_at_hand
         from mnist_tune.worker.loop import Ended
 
         why = None
         try:
+            study = study or answer_before_work(
+                lambda: options.only_study(storage, "worker"), LeaseSettings().storage_timeout, stop, log
+            )
             with study_for_workers(study, storage, checkpoints, artifacts, stop, log) as opened:
                 at_hand = job_at_hand(job, allow_command, command_digest)
                 equipment = Equipment(device, threads, data_dir, at_hand)

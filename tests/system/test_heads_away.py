@@ -42,12 +42,12 @@ class Place:
         create_study(open_storage(storage_url(self.url), create=True), load_spec(spec))
         self.head = HeadProcess(self.url, folder)
 
-    def worker(self, seconds: float = 0.5) -> subprocess.Popen[str]:
+    def worker(self, seconds: float = 0.5, name: str = NAME) -> subprocess.Popen[str]:
         job = ("--job", f"{self.folder / NAME}.py:train", "--threads", "1")
         states = ("--checkpoints", str(self.folder / ON_THEIR_WAY))
         environment: Mapping[str, str] = {EPOCH_SECONDS: str(seconds)}
         return start_command(
-            *("worker", NAME, *job, *states),
+            *("worker", *([name] if name else []), *job, *states),
             folder=self.folder,
             url=self.head.address,
             environment=environment,
@@ -113,14 +113,16 @@ def test_a_worker_that_is_drained_while_its_head_is_away_gives_its_cell_back_whe
     assert place.findings() == []
 
 
-def test_a_worker_that_starts_while_its_head_is_away_waits_for_it(place: Place) -> None:
+@pytest.mark.parametrize("name", [NAME, ""], ids=["of its study", "of the only study"])
+def test_a_worker_that_starts_while_its_head_is_away_waits_for_it(place: Place, name: str) -> None:
     place.head.kill()
-    worker = place.worker(seconds=0.0)
+    worker = place.worker(seconds=0.0, name=name)
     said = until_it_waits(worker)
     assert worker.poll() is None
     place.head.start()
     answer = finish(worker)
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.returncode == 0
+    assert answer.stderr.count("the only one in") == (not name), answer.stderr
     assert (said + answer.stdout).count("the storage does not answer (") == 1
     assert answer.stdout.count("the storage answers again, after ") == 1
     assert place.epochs_begun() == list(range(1, EPOCHS + 1))
