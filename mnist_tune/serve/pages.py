@@ -68,8 +68,9 @@ class Pages:
         return Middleware(Counted, self._counts, EVENTS)
 
     def end(self) -> None:
-        """Have the streams end: the head is asked to."""
+        """Have the streams end, and nobody wait for a report: the head is asked to stop."""
         self._is_ending = True
+        self._reports.end()
 
     def _for_people(self, ask: Ask) -> Ask:
         """A page, which is shown to whom the gate or the login lets in."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
+from mnist_tune.errors import MnistTuneError
 from mnist_tune.report import drawing
 from mnist_tune.service.calls import StudiesForPeople
 
@@ -34,9 +35,17 @@ class ReportPages:
         self._people = people
         self._one_at_a_time = asyncio.Lock()
         self._pages: OrderedDict[str, ReportPage] = OrderedDict()
+        self._drawing: asyncio.Task[bytes] | None = None
+        self._is_over = False
+
+    def end(self) -> None:
+        """Have nobody wait for a report any more: the head is asked to stop. Call from its event loop."""
+        self._is_over = True
+        if self._drawing is not None:
+            self._drawing.cancel()
 
     async def page(self, name: str) -> ReportPage:
-        """The report of the study as it stands. Raises as `StudiesForPeople.results` does."""
+        """The report of the study as it stands. Raises as `StudiesForPeople.results` does, and at the end."""
         async with self._one_at_a_time:
             page = await self._page(name)
             self._pages[name] = page
@@ -52,7 +61,19 @@ class ReportPages:
         if known is not None and known.mark == mark:
             return known
         told = await run_in_threadpool(drawing.what_is_told, results, self._people.where)
-        return ReportPage(mark, await drawing.drawn(told))
+        return ReportPage(mark, await self._drawn(told))
+
+    async def _drawn(self, told: bytes) -> bytes:
+        if not self._is_over:
+            self._drawing = asyncio.create_task(drawing.drawn(told))
+            try:
+                return await self._drawing
+            except asyncio.CancelledError:
+                if not self._is_over:
+                    raise
+            finally:
+                self._drawing = None
+        raise MnistTuneError("the head is stopping; load the page again when it is back")
 
 
 def _mark(results: Results) -> str:

@@ -83,5 +83,7 @@ def test_a_head_that_stops_waits_for_no_report(study: OpenStudy, tmp_path: Path)
         (drawing_it,) = descendants(head.pid)
         os.kill(drawing_it, signal.SIGSTOP)  # so that it would never end by itself
         os.kill(head.pid, signal.SIGTERM)
-        assert asked.result().is_server_error
+        answer = asked.result()
+        assert answer.status_code == 503
+        assert "the head is stopping; load the page again when it is back" in answer.text
         wait_until(lambda: not Path(f"/proc/{drawing_it}").exists())
