@@ -20,7 +20,8 @@ from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
-from mnist_tune.storage.optuna_internals import BracketHyperbandPruner, reading_through
+from mnist_tune.storage.optuna_internals import reading_through
+from mnist_tune.storage.optuna_sampling import BracketHyperbandPruner
 
 
 def pruner(spec: Spec) -> BasePruner:

@@ -91,6 +91,8 @@ def _points(spec: Spec) -> Found:
 
 def _learning(spec: Spec) -> Found:
     search = spec.search
+    if search.sampler == "qmc" and not search.scramble and not search.conditions and search.seed:
+        yield "search.seed", 'changes no point: "qmc" uses it with scramble = true'
     if search.sampler not in LEARNING:
         return
     default = inspect.signature(LEARNING[search.sampler]).parameters["n_startup_trials"].default
