@@ -110,7 +110,8 @@ def sampler(spec: Spec, trial_number: int, draw: int = 0, *, at_random: bool = F
                     independent_sampler=RandomSampler(seed=seed),
                     warn_independent_sampling=False,
                 )
-    return own_sampler(search.sampler, search.options or {}, seed)
+            case _:
+                return own_sampler(search.sampler, search.options or {}, seed)
 
 
 def seeds(spec: Spec, trial_number: int, draw: int = 0) -> numpy.random.SeedSequence:
