@@ -14,6 +14,9 @@ from optuna.samplers import CmaEsSampler, QMCSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+PLACES = 2**20
+"""How many places of a sequence are used at most: enough for every draw of every cell of a study."""
+
 
 class WithPruned:
     """A study that shows samplers its pruned trials as complete; samplers read it by a private method.
@@ -87,7 +90,8 @@ class PlacedQMCSampler(QMCSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        self._place = self._beyond + int(trial.system_attrs.get(self._attribute, trial.number))
+        # The way to a place takes time, and a stored number may be damaged.
+        self._place = (self._beyond + int(trial.system_attrs.get(self._attribute, trial.number))) % PLACES
         return super().sample_relative(study, trial, search_space)
 
     def _find_sample_id(self, *_: Any) -> int:

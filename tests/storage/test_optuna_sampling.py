@@ -11,6 +11,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import GridSampler, TPESampler
 from optuna.trial import TrialState
 
+from mnist_tune.search.drawing import DRAWS
+from mnist_tune.spec.search_space import MAX_CELLS
 from mnist_tune.storage import optuna_internals as internals
 from mnist_tune.storage import optuna_sampling as sampling
 
@@ -120,3 +122,9 @@ def test_a_quasi_random_trial_has_its_place_by_its_attribute() -> None:
     drawn = [placed(0).sample_relative(optuna_study, trial, space) for trial in (third, first, third)]
     assert drawn == [{"x": 0.75, "y": 0.25}, {"x": 0.0, "y": 0.0}, {"x": 0.75, "y": 0.25}]
     assert placed(2).sample_relative(optuna_study, first, space) == drawn[0]
+    damaged = optuna.trial.create_trial(value=0.0, system_attrs={"cell": 10**15})
+    assert placed(0).sample_relative(optuna_study, damaged, space) != drawn[0]  # and soon
+
+
+def test_a_sequence_has_a_place_for_each_draw_of_each_cell() -> None:
+    assert MAX_CELLS * (DRAWS + 1) <= sampling.PLACES
