@@ -27,6 +27,7 @@ BY_NAME = {
 """The modules that import others by name, and what."""
 PRIVATE = {
     "storage.optuna_internals": "Optuna's",
+    "storage.optuna_sampling": "those of its samplers and pruners",
     "dashboard.internals": "optuna-dashboard's",
     "processes.fork_server": "multiprocessing's",
     "launch.slurm_engine": "submitit's",

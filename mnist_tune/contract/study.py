@@ -37,6 +37,10 @@ class LeaseLost(Exception):  # noqa: N818 - an outcome of an attempt more than a
     """The lease is gone: another worker may have the cell. Nothing more may be written for the attempt."""
 
 
+class SamplerFailed(Exception):  # noqa: N818 - what is told is a sentence
+    """The study's sampler has given no point, in one line. Another attempt may get one."""
+
+
 class StorageAway(MnistTuneError):  # noqa: N818 - a state that passes
     """The study does not answer, in one line. The same call may be answered later, and may be repeated."""
 
@@ -141,7 +145,7 @@ class StudyForWorkers(Protocol):
         """
 
     def parameters(self, claim: Claim) -> dict[str, Any]:
-        """A claimed trial's parameters; missing ones are drawn. Raises Damaged."""
+        """A claimed trial's parameters; missing ones are drawn. Raises Damaged, SamplerFailed."""
 
     def renew(self, claim: Claim) -> None:
         """Renew the lease."""

@@ -9,7 +9,14 @@ from typing import Annotated, Any, NamedTuple, NewType, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from mnist_tune.contract.study import NO_NUL, LeaseLost, StorageAway, StorageFailed, StudyForWorkers
+from mnist_tune.contract.study import (
+    NO_NUL,
+    LeaseLost,
+    SamplerFailed,
+    StorageAway,
+    StorageFailed,
+    StudyForWorkers,
+)
 from mnist_tune.errors import Damaged, FileElsewhere, FileUnavailable, MnistTuneError, UserError
 
 API = 1
@@ -100,6 +107,7 @@ class Failure(NamedTuple):
 
 FAILURES = (
     Failure(LeaseLost, "lease_lost", 409),
+    Failure(SamplerFailed, "sampler", 422),
     Failure(StorageAway, "away", 503),
     Failure(StorageFailed, "failed", 500),
     Failure(FileElsewhere, "file_elsewhere", 404),

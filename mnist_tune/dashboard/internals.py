@@ -1,7 +1,7 @@
 """Private parts of optuna-dashboard, and of Optuna's timeline, each with the reason for its use.
 
 tests/dashboard/test_internals.py says what each part is relied on for, and fails first when one changes. All
-other private parts of Optuna are in storage/optuna_internals.py.
+other private parts of Optuna are in storage/optuna_internals.py and optuna_sampling.py.
 """
 
 from __future__ import annotations

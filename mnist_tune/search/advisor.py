@@ -57,6 +57,7 @@ class Guide:
         Raises:
             Damaged: a stored parameter has a value that the spec does not have.
             LeaseLost: the trial is not to be trained, and why.
+            SamplerFailed: another package's sampler has failed.
         """
         known: dict[str, Any] = {}
         is_whole = True

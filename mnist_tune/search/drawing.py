@@ -23,6 +23,7 @@ from mnist_tune.records.distributions import suggest
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.search.finite_space import configurations, n_configurations
 from mnist_tune.search.history import LearntFrom
+from mnist_tune.search.own_samplers import naming, within
 from mnist_tune.search.samplers import sampler, seeds
 from mnist_tune.spec.conditions import SEED, wanted
 from mnist_tune.spec.study_spec import Spec
@@ -68,6 +69,7 @@ class Drawing:
         Raises:
             LeaseLost: the trial has got another one's result, or nothing is left to be drawn for it; or its
                 lease is lost.
+            SamplerFailed: another package's sampler has failed.
         """
         rule = spec.search.duplicates or "train"
         is_raced = spec.replicates is not None
@@ -122,13 +124,14 @@ class Drawing:
         missing = [name for name in wanted(axes, spec.search.conditions, values) if name not in values]
         if not missing:
             return values
-        self._study.sampler = sampler(spec, claim.number, number, at_random=at_random)
-        with self._seen.drafting():
-            # As in `ask`, the sampler sees the study as it is now, without waiting trials.
-            trial = begun_trial(self._study, claim.trial_id, self._seen.get_all_trials())
+        # As in `ask`, the sampler sees the study as it is now, without waiting trials.
+        shown = self._seen.get_all_trials()
+        with self._seen.drafting(), naming(spec.search.sampler):
+            self._study.sampler = sampler(spec, claim.number, number, at_random=at_random)
+            trial = begun_trial(self._study, claim.trial_id, shown)
             for name in wanted(axes, spec.search.conditions, values):
                 if name not in values:
-                    values[name] = suggest(trial, name, axes[name])
+                    values[name] = within(axes[name], name, suggest(trial, name, axes[name]))
         return values
 
     def _may_have(

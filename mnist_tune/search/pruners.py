@@ -11,16 +11,27 @@ from optuna.pruners import (
     MedianPruner,
     NopPruner,
     PatientPruner,
+    PercentilePruner,
     SuccessiveHalvingPruner,
+    ThresholdPruner,
 )
 from optuna.study import Study
 
 from mnist_tune.contract.study import Decision
 from mnist_tune.search.history import LearntFrom
-from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
+from mnist_tune.spec.pruner_options import (
+    Hyperband,
+    Median,
+    Patient,
+    Percentile,
+    Pruner,
+    SuccessiveHalving,
+    Threshold,
+)
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL
-from mnist_tune.storage.optuna_internals import BracketHyperbandPruner, reading_through
+from mnist_tune.storage.optuna_internals import reading_through
+from mnist_tune.storage.optuna_sampling import BracketHyperbandPruner
 
 
 def pruner(spec: Spec) -> BasePruner:
@@ -43,6 +54,10 @@ def _inner(table: Pruner, spec: Spec) -> BasePruner | None:
     match table:
         case Median():
             return MedianPruner(**own)
+        case Percentile():
+            return PercentilePruner(**own)
+        case Threshold():
+            return ThresholdPruner(**own)
         case SuccessiveHalving():
             return SuccessiveHalvingPruner(**own)
         case Hyperband():

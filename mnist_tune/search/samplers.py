@@ -13,9 +13,12 @@ from optuna.samplers import BaseSampler, GPSampler, GridSampler, RandomSampler, 
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.records.distributions import drawn
+from mnist_tune.search.own_samplers import own_sampler
 from mnist_tune.spec.conditions import SEED
+from mnist_tune.spec.search_space import MAX_CELLS
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler, WithPruned
+from mnist_tune.storage.keys import CELL
+from mnist_tune.storage.optuna_sampling import PlacedQMCSampler, RetoldCmaEsSampler, WithPruned
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -60,6 +63,9 @@ def sampler(spec: Spec, trial_number: int, draw: int = 0, *, at_random: bool = F
 
     Its seed is derived from the search's seed, the trial's number, and how often it was drawn before, so that
     the parameters do not depend on the worker that runs the trial.
+
+    Raises:
+        UserError: another package brings the sampler, and it is not installed here or cannot be made.
     """
     search = spec.search
     if search.grid is not None:
@@ -91,7 +97,21 @@ def sampler(spec: Spec, trial_number: int, draw: int = 0, *, at_random: bool = F
                     consider_pruned_trials=True,
                     **startup,
                 )
-    raise AssertionError(f"{search.sampler} is no sampler")
+            case "qmc":
+                # A cell's place in the sequence is its number, so that no worker need ask others for it. What
+                # is drawn again lies beyond the places of all cells.
+                return PlacedQMCSampler(
+                    _shared(spec),
+                    CELL,
+                    draw * MAX_CELLS,
+                    qmc_type=search.qmc_type or "sobol",
+                    scramble=bool(search.scramble),
+                    seed=search.seed,
+                    independent_sampler=RandomSampler(seed=seed),
+                    warn_independent_sampling=False,
+                )
+            case _:
+                return own_sampler(search.sampler, search.options or {}, seed)
 
 
 def seeds(spec: Spec, trial_number: int, draw: int = 0) -> numpy.random.SeedSequence:

@@ -11,7 +11,14 @@ from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
 
 from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.spec.axes import Interval
-from mnist_tune.spec.pruner_options import Hyperband, Median, Patient, Pruner, SuccessiveHalving
+from mnist_tune.spec.pruner_options import (
+    AtSomeEpochs,
+    Hyperband,
+    Patient,
+    Pruner,
+    SuccessiveHalving,
+    Threshold,
+)
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import counted
 
@@ -91,6 +98,8 @@ def _points(spec: Spec) -> Found:
 
 def _learning(spec: Spec) -> Found:
     search = spec.search
+    if search.sampler == "qmc" and not search.scramble and search.seed and not _needs_chance(spec):
+        yield "search.seed", 'changes no point: "qmc" uses it with scramble = true'
     if search.sampler not in LEARNING:
         return
     default = inspect.signature(LEARNING[search.sampler]).parameters["n_startup_trials"].default
@@ -101,6 +110,15 @@ def _learning(spec: Spec) -> Found:
         why = f'"cmaes" learns from generations of {generation}'
     if first >= spec.n_cells:
         yield key, f"{why}, and there are {spec.n_cells:,} in all: each is drawn at random"
+
+
+def _needs_chance(spec: Spec) -> bool:
+    """Whether some points of a sequence are drawn at random: by conditions, or from what is left over."""
+    is_endless = any(
+        isinstance(axis, Interval) and not axis.step and not spec.description.fields[name].is_integer
+        for name, axis in spec.search.axes.items()
+    )
+    return bool(spec.search.conditions) or not is_endless
 
 
 def _generation(spec: Spec) -> int:
@@ -119,7 +137,7 @@ def _pruner(spec: Spec) -> Found:
     if last < 1:
         yield "pruner", "ends no trial: each has one epoch, and none is judged after its last"
         return
-    if spec.n_cells == 1 and not isinstance(pruner, Patient):
+    if spec.n_cells == 1 and not isinstance(pruner, Patient | Threshold):
         yield "pruner", "ends no trial: there is only one, and none to compare it with"
         return
     for key, first in _first_judged_after(pruner, spec):
@@ -140,6 +158,8 @@ def _pruner(spec: Spec) -> Found:
         by = f"{pruner.min_delta:g} {'points' if metric.unit == PERCENT else metric.unit}".rstrip()
         verb = "falls" if spec.description.sign > 0 else "rises"
         yield "pruner.min_delta", f"ends no trial: no {name} {verb} by {by}"
+    if isinstance(pruner, Threshold):
+        yield from _thresholds(pruner, spec)
     if (bootstrap := getattr(pruner, "bootstrap_count", 0)) >= spec.n_cells:
         yield (
             "pruner.bootstrap_count",
@@ -148,12 +168,28 @@ def _pruner(spec: Spec) -> Found:
         )
 
 
+def _thresholds(pruner: Threshold, spec: Spec) -> Found:
+    metric, name = spec.description.of_objective, spec.description.short_name
+    lowest = -math.inf if metric.low is None else metric.low
+    highest = math.inf if metric.high is None else metric.high
+    if (lower := pruner.lower) is not None:
+        if lower <= lowest:
+            yield "pruner.lower", f"ends no trial: no {name} is below {metric.text(lower)}"
+        if lower > highest:
+            yield "pruner.lower", f"ends every trial: each {name} is below {metric.text(lower)}"
+    if (upper := pruner.upper) is not None:
+        if upper >= highest:
+            yield "pruner.upper", f"ends no trial: no {name} is above {metric.text(upper)}"
+        if upper < lowest:
+            yield "pruner.upper", f"ends every trial: each {name} is above {metric.text(upper)}"
+
+
 def _first_judged_after(pruner: Pruner, spec: Spec) -> Iterator[tuple[str, int]]:
     """The keys that delay the first judgement of a trial, each with the number of epochs before it."""
     if pruner.patience is not None:
         yield "patience", pruner.patience + 2
     match pruner:
-        case Median():
+        case AtSomeEpochs():
             yield "n_warmup_steps", pruner.n_warmup_steps
         case SuccessiveHalving():
             least = pruner.min_resource or max(spec.most_epochs // 100, 1)  # the same as Optuna's "auto"

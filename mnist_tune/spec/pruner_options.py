@@ -30,16 +30,55 @@ class Pruner(Section):
         return self
 
 
-class Median(Pruner):
-    """Ends a trial whose best epoch is worse than the median of the complete trials at the same epoch."""
+class AtSomeEpochs(Pruner):
+    """The fields of pruners that look at a trial after some of its epochs."""
 
-    name: Literal["median"]
-    n_startup_trials: Count = 5
-    """No trial is ended before so many trials are complete."""
     n_warmup_steps: Count = 0
     """No trial is ended before it has done so many epochs: with 2, first after its second."""
     interval_steps: AtLeast1 = 1
+
+
+class AmongComplete(AtSomeEpochs):
+    """The fields of pruners that compare a trial with those that are complete, at the same epoch."""
+
+    n_startup_trials: Count = 5
+    """No trial is ended before so many trials are complete."""
     n_min_trials: AtLeast1 = 1
+
+
+class Median(AmongComplete):
+    """Ends a trial whose best epoch is worse than the median of the complete trials at the same epoch."""
+
+    name: Literal["median"]
+
+
+class Percentile(AmongComplete):
+    """Ends a trial whose best epoch is not among the best `percentile` percent of the complete trials."""
+
+    name: Literal["percentile"]
+    percentile: Annotated[float, Field(ge=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_percentile(self) -> Self:
+        if self.percentile is None:
+            raise KeyedError("percentile", "missing; write how many percent of the trials go on, e.g. 25.0")
+        return self
+
+
+class Threshold(AtSomeEpochs):
+    """Ends a trial when the objective is below `lower` or above `upper`, whatever the other trials do."""
+
+    name: Literal["threshold"]
+    lower: float | None = None
+    upper: float | None = None
+
+    @model_validator(mode="after")
+    def _has_a_threshold(self) -> Self:
+        if self.lower is None and self.upper is None:
+            raise KeyedError("lower", "missing; write lower or upper, in the unit of the objective")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise KeyedError("lower", f"must be at most upper ({self.upper:g})")
+        return self
 
 
 class SuccessiveHalving(Pruner):
@@ -90,7 +129,13 @@ PRUNERS: dict[str, type[Pruner]] = {
     "successive_halving": SuccessiveHalving,
     "hyperband": Hyperband,
     "patient": Patient,
+    "percentile": Percentile,
+    "threshold": Threshold,
 }
+WILCOXON = (
+    '"wilcoxon" tests the seeds of a configuration again and again at one level, which then does not hold; '
+    "a table [replicates] compares seeds at a level that does"
+)
 
 
 def as_pruner(table: Any) -> Any:
@@ -104,6 +149,8 @@ def as_pruner(table: Any) -> Any:
     if "name" not in table:
         raise KeyedError("name", f"missing; write one of {', '.join(PRUNERS)}")
     name = table["name"]
+    if name == "wilcoxon":  # Optuna's steps are its seeds, and ours are epochs
+        raise KeyedError("name", WILCOXON)
     if not isinstance(name, str) or name not in PRUNERS:
         raise KeyedError("name", f"{short_value(name)} is not known; {did_you_mean(str(name), PRUNERS)}")
     model = PRUNERS[name]

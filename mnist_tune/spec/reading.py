@@ -18,6 +18,7 @@ from mnist_tune.spec.documents import content_of, short_value, validate
 from mnist_tune.spec.parsing import plain
 from mnist_tune.spec.plain_data import NotPlainError
 from mnist_tune.spec.preloading import check_modules
+from mnist_tune.spec.sampler_options import check_spelling
 from mnist_tune.spec.shipped import find_spec
 from mnist_tune.spec.study_spec import Spec, spec_class
 
@@ -117,12 +118,10 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     reference = validate(job_table(table), table, f"{source}: job")
     if reference.description is not None:
         raise UserError(f"{source}: job.description: is made when a study is created; remove it")
-    if (
-        isinstance(content, dict)
-        and isinstance(search := content.get("search"), dict)
-        and "revisions" in search
-    ):
-        raise UserError(f"{source}: search.revisions: are written when a study is extended; remove them")
+    if isinstance(content, dict) and isinstance(search := content.get("search"), dict):
+        if "revisions" in search:
+            raise UserError(f"{source}: search.revisions: are written when a study is extended; remove them")
+        check_spelling(search.get("sampler"), source)
     content = _with_defaults_of_today(content)
     check_modules(reference.preload, folder, source)
     at_hand: JobFile | CommandConsent | None = None

@@ -23,6 +23,7 @@ from mnist_tune.spec.conditions import SEED, Condition, Value, check_conditions
 from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.spec.points import check_points
 from mnist_tune.spec.revisions import Point, Revision, Stage, all_values, is_in, stages
+from mnist_tune.spec.sampler_options import OF_SAMPLERS, Options, SamplerName, check_options
 from mnist_tune.spec.sections import AtLeast1
 
 MAX_CELLS = 100_000
@@ -34,7 +35,7 @@ class Search(Section):
     fields: ClassVar[Fields]
     """The fields of the job; each job has a class of its own."""
 
-    sampler: Literal["grid", "random", "tpe", "gp", "cmaes"] = "grid"
+    sampler: SamplerName = "grid"
     grid: dict[str, list[Value]] | None = None
     space: dict[str, list[Value] | Choices | Interval] | None = None
     n_trials: Annotated[int, Field(ge=1, le=MAX_CELLS)] | None = None
@@ -45,6 +46,12 @@ class Search(Section):
     """
     n_startup_trials: AtLeast1 | None = None
     """After how many finished trials the sampler begins to learn; None is Optuna's default."""
+    qmc_type: Literal["sobol", "halton"] | None = None
+    """Which sequence "qmc" follows; None is Optuna's default, Sobol's."""
+    scramble: bool | None = None
+    """Whether `seed` shifts that sequence; None is Optuna's default, not."""
+    options: Options | None = None
+    """What an installed sampler is given by name."""
     enqueue: list[Point] | None = None
     """Known points: the first trials of a sampled search, or cells of a grid beside its combinations."""
     revisions: list[Revision] | None = None
@@ -80,7 +87,7 @@ class Search(Section):
         if self.sampler == "grid":
             if self.grid is None:
                 raise KeyedError("grid", "missing; write the axes under [search.grid]")
-            for key in ("space", "n_trials", "seed", "duplicates", "n_startup_trials"):
+            for key in ("space", "n_trials", "seed", "duplicates", *OF_SAMPLERS):
                 if key in self.model_fields_set and getattr(self, key) is not None:
                     raise KeyedError(
                         key, 'sampler = "grid" tries every cell; remove this or write sampler = "tpe"'
@@ -96,8 +103,7 @@ class Search(Section):
             raise KeyedError(
                 "n_trials", f'missing; sampler = "{self.sampler}" needs a number of trials, e.g. 20'
             )
-        if self.sampler == "random" and self.n_startup_trials is not None:
-            raise KeyedError("n_startup_trials", 'sampler = "random" never learns; remove this')
+        check_options(self.sampler, {key for key in OF_SAMPLERS if getattr(self, key) is not None})
         ranges = [name for name, axis in self.axes.items() if isinstance(axis, Interval) and not axis.when]
         if self.sampler == "cmaes" and not ranges:
             raise KeyedError(

@@ -1,30 +1,27 @@
 """Optuna's private parts that mnist-tune uses: each is here, once, with its reason.
 
-Nothing else in the package imports a private module of Optuna or reads a private attribute of its objects.
-tests/storage/test_optuna_internals.py and test_optuna_sampling.py say what each part is relied on for, and
-fail first when one of them changes. The private parts of optuna-dashboard are in dashboard/internals.py.
+Nothing else in the package imports a private module of Optuna or reads a private attribute of its objects,
+but optuna_sampling.py for samplers and pruners. tests/storage/test_optuna_internals.py and
+test_optuna_sampling.py say what each part is relied on for, and fail first when one of them changes. The
+private parts of optuna-dashboard are in dashboard/internals.py.
 """
 
 from __future__ import annotations
 
-import binascii
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from optuna._transform import _SearchSpaceTransform
 from optuna.artifacts import _upload
 from optuna.distributions import BaseDistribution
-from optuna.pruners import HyperbandPruner
-from optuna.samplers import CmaEsSampler, GridSampler
+from optuna.samplers import GridSampler
 from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
 from optuna.study._frozen import FrozenStudy as FrozenStudy
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 from sqlalchemy import orm
 
 from mnist_tune.storage.engine import utc
@@ -178,77 +175,3 @@ def begun_trial(study: Study, trial_id: int, seen: list[FrozenTrial]) -> Trial:
     """
     study._thread_local.cached_all_trials = seen
     return Trial(study, trial_id)
-
-
-class WithPruned:
-    """A study that shows samplers its pruned trials as complete; samplers read it by a private method.
-
-    The value of a pruned trial is the one it had when it was ended.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def _get_trials(self, *, states: Sequence[TrialState], **_: Any) -> list[FrozenTrial]:
-        found = self._study._get_trials(deepcopy=False, states=(*states, TrialState.PRUNED))
-        shown = [copy.copy(trial) for trial in found]  # Optuna's cache must keep its states
-        for trial in shown:
-            trial.state = TrialState.COMPLETE if trial.state == TrialState.PRUNED else trial.state
-        return shown
-
-
-class RetoldCmaEsSampler(CmaEsSampler):
-    """CMA-ES over given ranges, with a distribution that is computed anew from all finished generations.
-
-    Stock pickles the distribution into the storage and unpickles what it finds there: whoever can write to
-    the database could have workers run their code. Trials are told in the order in which they ended, and
-    running ones are left out: the members of a generation are drawn independently from one distribution.
-    """
-
-    def __init__(self, ranges: dict[str, BaseDistribution], sign: int, **arguments: Any) -> None:
-        """`sign` is 1 if larger values are better, else -1."""
-        super().__init__(**arguments)
-        self._ranges = ranges
-        self._sign = sign
-
-    def infer_relative_search_space(self, *_: Any) -> dict[str, BaseDistribution]:
-        return self._ranges
-
-    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
-        space = _SearchSpaceTransform(self._ranges, transform_0_1=True)
-        direction = StudyDirection.MAXIMIZE if self._sign > 0 else StudyDirection.MINIMIZE
-        optimizer = self._init_optimizer(space, direction)
-        ended = sorted(completed_trials, key=lambda trial: (trial.datetime_complete, trial.number))
-        size = optimizer.population_size
-        # Only whole generations, so that stock finds none left to tell, and nothing to store.
-        while len(members := self._get_solution_trials(ended, optimizer.generation)) >= size:
-            pairs = ((space.transform(trial.params), trial.values) for trial in members[:size])
-            optimizer.tell([(point, -self._sign * values[0]) for point, values in pairs])  # it minimises
-        return optimizer
-
-
-class BracketHyperbandPruner(HyperbandPruner):
-    """Optuna's Hyperband pruner, in which a number in a trial's attributes chooses its bracket.
-
-    Stock uses the study's name and the trial's number, so that a retry would be in another bracket.
-    """
-
-    def __init__(self, seed: int, attribute: str, **arguments: Any) -> None:
-        """`attribute` names the trial's system attribute with the number that chooses the bracket."""
-        super().__init__(**arguments)
-        self._seed = seed
-        self._attribute = attribute
-        # Optuna sets the brackets up at the first decision, but samplers ask for them before that.
-        self._try_initialization(None)  # type: ignore[arg-type]  # of use for an unknown maximum only
-
-    def _get_bracket_id(self, _: Study, trial: FrozenTrial) -> int:
-        number = trial.system_attrs.get(self._attribute, trial.number)
-        place = binascii.crc32(f"{self._seed}_{number}".encode()) % self._total_trial_allocation_budget
-        for bracket, budget in enumerate(self._trial_allocation_budgets):
-            place -= budget
-            if place < 0:
-                return bracket
-        raise AssertionError("the budgets add up to their total")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from mnist_tune.search.own_samplers import check_options
 from mnist_tune.spec.differences import differences
 from mnist_tune.spec.idle_settings import idle_settings
 from mnist_tune.spec.reading import GivenSpec
@@ -41,16 +42,18 @@ def find_or_create(
     has less than the spec is given what it lacks.
 
     Raises:
-        UserError: another study has this name, or `reuse` has no result that can be taken over.
+        UserError: another study has this name, `reuse` has no result that can be taken over, or the search's
+            sampler is another package's and is not installed here, where it would run.
     """
     spec = given.spec
+    unused = check_options(spec)
     added = _extended(storage, spec) if extend else None
     if reuse is None:
         is_new, n_reused = create_study(storage, spec), 0
     else:
         is_new, n_reused = create_study_reusing(storage, spec, reuse)
     study = open_study(storage, spec.study.name)
-    notes = [*idle_settings(spec), *given.remarks]
+    notes = [*idle_settings(spec), *unused, *given.remarks]
     if kept := differences(study.spec, spec, in_settings=True):
         notes.append(f"the study keeps its own settings: {'; '.join(kept)}; change them with mnist-tune set")
     return Creation(study, is_new, n_reused, notes, added)

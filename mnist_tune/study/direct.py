@@ -27,6 +27,7 @@ from mnist_tune.files.stored_names import inside
 from mnist_tune.files.writable import check_folders
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.search.advisor import Guide
+from mnist_tune.search.own_samplers import check_installed
 from mnist_tune.spec.sections import LeaseSettings
 from mnist_tune.spec.stopped import Stopped
 from mnist_tune.spec.study_spec import Spec
@@ -115,6 +116,7 @@ class DirectStudy:
 
         A study that it cannot open is refused.
         """
+        check_installed(self.spec)
         self._guide()
         foresee(self._study, self._levels)
 
@@ -128,6 +130,7 @@ class DirectStudy:
         if lease is not None and lease != self.spec.lease:  # changed while this worker was starting
             self._study = self._study.with_lease(lease)
             self._queue = self._queue.with_lease(lease)
+        check_installed(self.spec)
         self._guide()  # a study that Optuna cannot open is refused before a claim
         return self.spec.lease
 
@@ -145,6 +148,7 @@ class DirectStudy:
 
     @told_to_workers
     def claim(self, worker: WorkerFacts, token: str) -> Claim | Standing:
+        check_installed(self.spec)  # a head may have been started anew where it is not installed
         if (claim := self._queue.claim(worker.name, token)) is not None:
             return claim
         standing = self._queue.standing()

@@ -13,6 +13,7 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import (
     Control,
     LeaseLost,
+    SamplerFailed,
     StorageAway,
     StudyForWorkers,
     WorkerFacts,
@@ -167,6 +168,8 @@ class Worker:
             failure = Failure("preempted", str(interruption))
         except AttemptFailed as failed:
             failure = failed.failure
+        except SamplerFailed as failed:
+            failure = Failure("exception", str(failed))
         except (LeaseLost, MnistTuneError):
             raise  # not the trial's fault
         except Exception as error:

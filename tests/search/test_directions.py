@@ -14,7 +14,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.loop import RunTrial
 from mnist_tune.worker.trial import Trial
 from tests.support.own_jobs import own_job
-from tests.support.pruned_studies import HALVING, MEDIAN
+from tests.support.pruned_studies import HALVING, MEDIAN, PERCENTILE
 from tests.support.studies import new_study, work
 
 JOB = """
@@ -98,6 +98,7 @@ def ends(study: OpenStudy, direction: str) -> list[Any]:
         MEDIAN,
         MEDIAN + "patience = 1\nmin_delta = 0.5\n",
         HALVING,
+        PERCENTILE,
         '[pruner]\nname = "hyperband"\n',
         '[pruner]\nname = "patient"\npatience = 2\nmin_delta = 1.5\n',
     ],

@@ -18,7 +18,7 @@ from mnist_tune.search.pruners import pruner
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
-from tests.support.pruned_studies import HALVING, MEDIAN, SEEDS, pruned_study
+from tests.support.pruned_studies import HALVING, MEDIAN, PERCENTILE, SEEDS, THRESHOLD, pruned_study
 from tests.support.specs import tiny_spec
 from tests.support.studies import new_study, states, work
 
@@ -51,6 +51,17 @@ def epochs_run(study: OpenStudy) -> list[int]:
         (HALVING.replace("min_resource = 1\n", ""), [9, 9, 1]),  # "auto": the first has left no rungs
         ('[pruner]\nname = "patient"\npatience = 1\n', [9, 9, 9]),
         (MEDIAN + "patience = 1\n", [9, 9, 9]),  # all rise
+        (PERCENTILE, [9, 1, 1]),
+        (PERCENTILE + "n_warmup_steps = 2\ninterval_steps = 3\n", [9, 2, 2]),
+        (PERCENTILE + "n_min_trials = 2\n", [9, 9, 1]),
+        (THRESHOLD + "lower = 45.0\n", [9, 1, 1]),  # they begin with 51, 41 and 31
+        (THRESHOLD + "lower = 41.0\n", [9, 9, 1]),
+        (THRESHOLD + "upper = 52.0\n", [3, 9, 9]),
+        (THRESHOLD + "lower = 35.0\nupper = 55.5\n", [6, 9, 1]),
+        (THRESHOLD + "lower = 45.0\nn_warmup_steps = 4\n", [9, 4, 4]),
+        (THRESHOLD + "lower = 43.0\nn_warmup_steps = 1\ninterval_steps = 4\n", [9, 1, 1]),
+        (THRESHOLD + "upper = 47.5\ninterval_steps = 5\n", [1, 9, 9]),
+        (THRESHOLD + "lower = 45.0\npatience = 1\n", [9, 9, 9]),
     ],
 )
 def test_a_trial_is_ended_when_the_table_says(tmp_path: Path, table: str, expected: list[int]) -> None:
@@ -156,6 +167,18 @@ def test_a_study_in_which_every_configuration_was_pruned_has_no_winner(tmp_path:
     [
         ('name = "medan"', "pruner.name: 'medan' is not known; did you mean 'median'?"),
         ("n_warmup_steps = 2", "pruner.name: missing; write one of median, successive_halving,"),
+        ('name = "percentile"', "pruner.percentile: missing; write how many percent of the trials go on"),
+        ('name = "percentile"\npercentile = 101.0', "pruner.percentile: should be less than or equal to 100"),
+        ('name = "percentile"\npercentile = -1.0', "pruner.percentile: should be greater than or equal to 0"),
+        ('name = "percentile"\npercentile = nan', "pruner.percentile: should be a finite number"),
+        ('name = "threshold"', "pruner.lower: missing; write lower or upper, in the unit of the objective"),
+        ('name = "threshold"\nlower = 2.0\nupper = 1.0', "pruner.lower: must be at most upper (1)"),
+        ('name = "threshold"\nlower = inf', "pruner.lower: should be a finite number"),
+        ('name = "threshold"\nlower = 2.0\nn_min_trials = 2', 'pruner.n_min_trials: name = "threshold" does'),
+        (
+            'name = "wilcoxon"\np_threshold = 0.1',
+            "at one level, which then does not hold; a table [replicates] ",
+        ),
         ('name = "median"\nmin_resource = 2', 'pruner.min_resource: name = "median" does not know it, but'),
         ('name = "median"\nn_warmup_stps = 2', "unknown key; did you mean 'n_warmup_steps'?"),
         ('name = "median"\nn_warmup_steps = -1', "pruner.n_warmup_steps: should be greater than or equal"),

@@ -14,7 +14,7 @@ from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.samplers import sampler
 from mnist_tune.storage.keys import CELL
-from mnist_tune.storage.optuna_internals import RetoldCmaEsSampler
+from mnist_tune.storage.optuna_sampling import RetoldCmaEsSampler
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.worker.trial import Trial
 from tests.support.made_studies.epochs import made_epoch
@@ -64,7 +64,7 @@ def ended(study: OpenStudy) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", [pytest.param("", marks=pytest.mark.slow), HALVING])
-@pytest.mark.parametrize("name", ["random", *LEARNING])
+@pytest.mark.parametrize("name", ["random", "qmc", *LEARNING])
 def test_one_worker_draws_the_same_in_two_studies(tmp_path: Path, name: str, table: str) -> None:
     one, two = (searched(tmp_path / folder, name, table) for folder in ("one", "two"))
     work(one, toy)

@@ -48,12 +48,14 @@ def any_spec(draw: random.Random) -> dict[str, Any]:
         draw.choice(list(TrainingConfig.model_fields)): any_axis(draw) for _ in range(draw.randint(0, 1))
     }
     search = {
-        "sampler": draw.choice(["random", "tpe", "gp", "cmaes"]),
+        "sampler": draw.choice(["random", "tpe", "gp", "cmaes", "qmc"]),
         "n_trials": draw.choice([1, 5, 20, 100]),
         "space": axes,
     }
     if draw.random() < 0.2:
         search["n_startup_trials"] = draw.choice(VALUES)
+    if draw.random() < 0.1:
+        search[draw.choice(["qmc_type", "scramble", "options"])] = draw.choice([*VALUES, "sobol", {"x": [1]}])
     if draw.random() < 0.2:
         search = {
             "grid": {

@@ -165,6 +165,8 @@ def falling(trial: Trial) -> float:
     return accuracy
 
 
+PERCENTILE = 'name = "percentile"\npercentile = 0.0\nn_startup_trials = 1\n'
+THRESHOLD = 'name = "threshold"\n'
 MEDIAN = 'name = "median"\nn_startup_trials = 1\n'
 HALVING = 'name = "successive_halving"\nreduction_factor = 2\n'
 
@@ -181,6 +183,15 @@ HALVING = 'name = "successive_halving"\nreduction_factor = 2\n'
         (HALVING + "min_early_stopping_rate = 3", HALVING + "min_early_stopping_rate = 4", "min_early"),
         ('name = "hyperband"\nmin_resource = 8', 'name = "hyperband"\nmin_resource = 9', "min_resource"),
         ('name = "patient"\npatience = 6', 'name = "patient"\npatience = 7', "patience"),
+        (PERCENTILE + "n_warmup_steps = 8", PERCENTILE + "n_warmup_steps = 9", "n_warmup_steps"),
+        (PERCENTILE.replace("= 1", "= 2"), PERCENTILE.replace("= 1", "= 3"), "n_startup_trials"),
+        (
+            THRESHOLD + "upper = 50.0\nn_warmup_steps = 8",
+            THRESHOLD + "upper = 50.0\nn_warmup_steps = 9",
+            "n_warm",
+        ),
+        (THRESHOLD + "upper = 88.9", THRESHOLD + "upper = 100.0", "upper"),
+        (THRESHOLD + "lower = 62.5", THRESHOLD + "lower = 0.0", "lower"),
         (MEDIAN + "patience = 6", MEDIAN + "patience = 7", "patience"),
         (MEDIAN + "patience = 1\nmin_delta = 1.5", MEDIAN + "patience = 1\nmin_delta = 100.0", "min_delta"),
     ],
@@ -203,6 +214,22 @@ def test_a_pruner_that_ends_every_trial_at_its_first_rung_is_noted(tmp_path: Pat
     study = new_study(tmp_path, table)
     work(study, falling)
     assert states(study) == [TrialState.PRUNED] * 3
+
+
+@pytest.mark.parametrize("table", ["lower = 100.5", "upper = -0.5"])
+def test_a_threshold_that_ends_every_trial_is_noted(tmp_path: Path, table: str) -> None:
+    study = new_study(tmp_path, f"{GRID}\n[pruner]\n{THRESHOLD}{table}\n")
+    (note,) = idle_settings(study.spec)
+    assert note.startswith(f"pruner.{table[:5]}: ends every trial: each accuracy is ")
+    work(study, falling)
+    assert states(study) == [TrialState.PRUNED] * 3
+
+
+def test_a_threshold_for_a_single_trial_is_not_noted(tmp_path: Path) -> None:
+    study = new_study(tmp_path, f"{GRID}\n[pruner]\n{THRESHOLD}upper = 88.0\n".replace("[0, 1, 2]", "[0]"))
+    assert [line for line in idle_settings(study.spec) if line.startswith("pruner")] == []
+    work(study, falling)
+    assert states(study) == [TrialState.PRUNED]
 
 
 @pytest.mark.parametrize("change", [("epochs = 9", "epochs = 1"), ("[0, 1, 2]", "[0]")])

@@ -11,7 +11,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import GridSampler, TPESampler
 from optuna.trial import TrialState
 
+from mnist_tune.search.drawing import DRAWS
+from mnist_tune.spec.search_space import MAX_CELLS
 from mnist_tune.storage import optuna_internals as internals
+from mnist_tune.storage import optuna_sampling as sampling
 
 CHOICE = CategoricalDistribution(["Adam", "SGD"])
 
@@ -72,7 +75,7 @@ def test_a_begun_trial_draws_from_the_trials_that_it_is_shown(optuna_study: optu
 
 def test_samplers_take_pruned_trials_for_complete_ones(optuna_study: optuna.Study) -> None:
     states = (TrialState.COMPLETE,)
-    shown = internals.WithPruned(optuna_study)._get_trials(states=states)
+    shown = sampling.WithPruned(optuna_study)._get_trials(states=states)
     assert [(trial.number, trial.state) for trial in shown] == [
         (0, TrialState.COMPLETE),
         (1, TrialState.COMPLETE),
@@ -87,7 +90,7 @@ def test_cma_es_neither_stores_nor_reads_a_pickle(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pickle, "loads", refuse)
     monkeypatch.setattr(pickle, "dumps", refuse)
     ranges: dict[str, Any] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
-    sampler = internals.RetoldCmaEsSampler(ranges, 1, seed=0, n_startup_trials=1)
+    sampler = sampling.RetoldCmaEsSampler(ranges, 1, seed=0, n_startup_trials=1)
     optuna_study = optuna.create_study(sampler=sampler, direction="maximize")
     optuna_study.optimize(
         lambda trial: sum(trial.suggest_float(name, 0.0, 1.0) for name in ranges), n_trials=15
@@ -97,7 +100,7 @@ def test_cma_es_neither_stores_nor_reads_a_pickle(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_trial_is_in_its_bracket_by_its_attribute() -> None:
-    pruner = internals.BracketHyperbandPruner(0, "cell", min_resource=1, max_resource=27, reduction_factor=3)
+    pruner = sampling.BracketHyperbandPruner(0, "cell", min_resource=1, max_resource=27, reduction_factor=3)
     optuna_study = optuna.create_study(pruner=pruner)
     trials = [optuna.trial.create_trial(value=0.0, system_attrs={"cell": cell}) for cell in range(40)]
     brackets = [pruner._get_bracket_id(optuna_study, trial) for trial in trials]
@@ -106,3 +109,22 @@ def test_a_trial_is_in_its_bracket_by_its_attribute() -> None:
     again.number = 99
     other = optuna.create_study(study_name="other", pruner=pruner)
     assert pruner._get_bracket_id(other, again) == brackets[7]
+
+
+def test_a_quasi_random_trial_has_its_place_by_its_attribute() -> None:
+    space: dict[str, Any] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
+    optuna_study = optuna.create_study()
+    first, third = (optuna.trial.create_trial(value=0.0, system_attrs={"cell": cell}) for cell in (0, 2))
+
+    def placed(beyond: int) -> sampling.PlacedQMCSampler:
+        return sampling.PlacedQMCSampler(space, "cell", beyond)
+
+    drawn = [placed(0).sample_relative(optuna_study, trial, space) for trial in (third, first, third)]
+    assert drawn == [{"x": 0.75, "y": 0.25}, {"x": 0.0, "y": 0.0}, {"x": 0.75, "y": 0.25}]
+    assert placed(2).sample_relative(optuna_study, first, space) == drawn[0]
+    damaged = optuna.trial.create_trial(value=0.0, system_attrs={"cell": 10**15})
+    assert placed(0).sample_relative(optuna_study, damaged, space) != drawn[0]  # and soon
+
+
+def test_a_sequence_has_a_place_for_each_draw_of_each_cell() -> None:
+    assert MAX_CELLS * (DRAWS + 1) <= sampling.PLACES

@@ -106,7 +106,7 @@ def test_a_point_that_is_a_cell_already_is_not_added_again(database: str, tmp_pa
     assert broken(study, tmp_path) == []
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "cmaes"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "cmaes", "qmc"])
 def test_the_points_of_a_spec_come_first_with_every_sampler(tmp_path: Path, sampler: str) -> None:
     study = sampled(tmp_path, sampler=sampler, known=KNOWN)
     assert len(states(study)) == 4

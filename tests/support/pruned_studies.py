@@ -18,6 +18,8 @@ seed = {seeds}
 epochs = 9
 """
 MEDIAN = '[pruner]\nname = "median"\nn_startup_trials = 1\n'
+PERCENTILE = '[pruner]\nname = "percentile"\npercentile = 25.0\nn_startup_trials = 1\n'
+THRESHOLD = '[pruner]\nname = "threshold"\n'
 HALVING = '[pruner]\nname = "successive_halving"\nmin_resource = 1\nreduction_factor = 2\n'
 
 
