@@ -139,8 +139,10 @@ def _complete(results: Results, number: int) -> TrialResult:
 
 
 def _check_alike(there: Spec, wanted: Spec) -> None:
-    """Raise UserError if the two confirm different things."""
-    if differing := differences(there, wanted):
+    """Raise UserError if the two confirm different things; any trial may stand for its configuration."""
+    assert there.confirm is not None and wanted.confirm is not None  # noqa: PT018 - both are confirmations
+    alike = wanted.confirm.model_copy(update={"trial": there.confirm.trial})
+    if differing := differences(there, wanted.model_copy(update={"confirm": alike})):
         raise UserError(
             f"study '{there.study.name}' exists with another spec: {'; '.join(differing)}; give this one "
             "another name with --name"
