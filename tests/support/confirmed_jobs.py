@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from mnist_tune.results.reading import read_results
+from mnist_tune.study.store import open_study
 from tests.support.commands import Command
 from tests.support.own_jobs import own_job
+from tests.support.studies import open_file
 
 NAME = "own"
 """The name of the study, of the job's file, and of the spec."""
@@ -104,6 +107,13 @@ def searched(folder: Path, command: Command, arguments: str = BOTH, saves: str =
         MADE[arguments, saves] = made
     else:
         shutil.copytree(made, folder, dirs_exist_ok=True)
+
+
+def choice(folder: Path) -> int:
+    """The number of the trial that the study has chosen; cells run in any order."""
+    best = read_results(open_study(open_file(folder), NAME)).best
+    assert best is not None
+    return best.first.number
 
 
 def readings(folder: Path) -> list[int]:
