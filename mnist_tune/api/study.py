@@ -13,7 +13,8 @@ from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
 from mnist_tune.contract.study import new_token
 from mnist_tune.errors import MnistTuneError
-from mnist_tune.models.confirm import SEEDS, confirm
+from mnist_tune.models import SEEDS
+from mnist_tune.models.confirm import confirm
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.study_results import Results
 from mnist_tune.service.calls import StudiesForPeople, results_again

@@ -8,11 +8,12 @@ import typer
 
 from mnist_tune.cli import options, storages
 from mnist_tune.cli.options import JsonOption, StorageOption, StudyArgument
+from mnist_tune.models import SEEDS
 
 
 def confirm(
     study: StudyArgument,
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=2, help="With how many seeds.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=2, help="With how many seeds.")] = SEEDS,
     name: Annotated[
         str | None,
         typer.Option("--name", help="The new study's name. Default: STUDY-confirm.", show_default=False),

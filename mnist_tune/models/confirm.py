@@ -8,6 +8,7 @@ from itertools import count, islice
 from typing import Any
 
 from mnist_tune.errors import UserError
+from mnist_tune.models import SEEDS
 from mnist_tune.results.candidates import SEED
 from mnist_tune.results.exports import best_trial, hyperparameters
 from mnist_tune.results.study_results import Results
@@ -20,8 +21,6 @@ from mnist_tune.spec.study_spec import Spec, spec_class
 from mnist_tune.storage.keys import WEIGHTS
 from mnist_tune.worker.attempt_record import LOG_FILE
 
-SEEDS = 5
-"""How many seeds a confirmation has unless somebody says otherwise."""
 OF_THE_PARENT = ("lease", "retry", "limits")
 """The tables of settings that it takes over: [stop] is about a search."""
 
