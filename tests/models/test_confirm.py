@@ -116,6 +116,7 @@ def test_its_mean_deviation_and_interval_stand_in_status_report_and_export(
     assert all(f"{value:.4f}" in shown for value in values)
 
 
+@pytest.mark.slow
 def test_before_its_end_a_confirmation_says_how_many_seeds_it_has(tmp_path: Path, command: Command) -> None:
     searched(tmp_path, command)
     command("confirm", "own")
@@ -130,6 +131,7 @@ def test_before_its_end_a_confirmation_says_how_many_seeds_it_has(tmp_path: Path
     assert ", n = 2 of 5, 95 % interval " in command("status", "own").out
 
 
+@pytest.mark.slow
 def test_more_seeds_are_given_by_extend_and_nothing_else_is(tmp_path: Path, command: Command) -> None:
     confirmed(tmp_path, command)
     refused = command("confirm", "own", "--seeds", "4")
@@ -180,6 +182,7 @@ def test_another_choice_is_confirmed_under_another_name(tmp_path: Path, command:
     assert refused.err == "mnist-tune: --trial 9: is not there in study 'own'; name a complete trial of it\n"
 
 
+@pytest.mark.slow
 def test_a_study_of_the_same_name_with_other_trials_is_not_confirmed_by_it(
     tmp_path: Path, command: Command
 ) -> None:

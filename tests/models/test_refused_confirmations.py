@@ -47,6 +47,7 @@ def test_a_job_that_cannot_be_confirmed_is_refused_in_one_line(
     assert command("studies").out.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_command_is_refused_too(tmp_path: Path, command: Command) -> None:
     own_job(tmp_path, DECAY, DECAY_SPEC, "decay")
     assert command("run", "decay.toml", "--workers", "1").code == 0
@@ -55,6 +56,7 @@ def test_a_command_is_refused_too(tmp_path: Path, command: Command) -> None:
     assert "the job cannot measure a model on test data" in refused.err
 
 
+@pytest.mark.slow
 def test_a_study_that_may_change_its_choice_is_confirmed_with_a_warning(
     tmp_path: Path, command: Command
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_metric_that_evaluate_does_not_return_fails_its_cells_with_advice(
     assert "test loss 2.0000, standard deviation 0.0000, n = 2" in command("status", "own").out
 
 
+@pytest.mark.slow
 def test_a_result_that_is_no_number_fails_the_cell(tmp_path: Path, command: Command) -> None:
     searched(tmp_path, command)
     command("confirm", "own", "--seeds", "2")
@@ -99,6 +102,7 @@ def test_a_result_that_is_no_number_fails_the_cell(tmp_path: Path, command: Comm
     assert command("verify", "own-confirm").code == 0
 
 
+@pytest.mark.slow
 def test_no_confirmation_takes_over_the_results_of_a_search(tmp_path: Path, command: Command) -> None:
     searched(tmp_path, command)
     spec = """

@@ -81,6 +81,7 @@ def test_another_training_does_not_go_on_there(tmp_path: Path, command: Command)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out" / ".unfinished").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_not_used_and_a_damaged_pointer_is_named(tmp_path: Path, command: Command) -> None:
     exported(tmp_path, command)
     stopped_after_an_epoch(tmp_path, signal.SIGKILL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
@@ -52,6 +54,7 @@ def test_a_worker_that_is_killed_in_a_cell_loses_an_epoch_and_reads_no_test_data
     assert command("verify", "own-confirm").code == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_in_its_measurement_measures_the_same_model_again(
     tmp_path: Path, command: Command
 ) -> None:

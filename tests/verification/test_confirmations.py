@@ -50,6 +50,7 @@ def test_a_result_that_is_gone_or_another_is_found(confirmed: Path) -> None:
     assert found.endswith(": is complete, but has no results on test data")
 
 
+@pytest.mark.slow
 def test_damaged_results_are_named_and_hide_nothing_else(confirmed: Path, command: Command) -> None:
     change_database(confirmed, f"UPDATE trial_system_attributes SET value_json = '[1' WHERE {OF_TRIAL}")
     answer = command("status", "own-confirm")
@@ -59,6 +60,7 @@ def test_damaged_results_are_named_and_hide_nothing_else(confirmed: Path, comman
     assert command("status", "own").code == 0
 
 
+@pytest.mark.slow
 def test_results_of_an_attempt_that_is_not_complete_are_found(confirmed: Path) -> None:
     moved = "UPDATE trial_system_attributes SET trial_id = (SELECT trial_id FROM trials NATURAL JOIN studies "
     change_database(confirmed, f"{moved} WHERE study_name = 'own' AND number = 0) WHERE {OF_TRIAL}")
