@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_tune.api.arguments import growth, path_of
+from mnist_tune.api.arguments import check_count, growth, path_of
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
 from mnist_tune.contract.study import new_token
 from mnist_tune.errors import MnistTuneError
+from mnist_tune.models import SEEDS
+from mnist_tune.models.confirm import confirm
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.study_results import Results
 from mnist_tune.service.calls import StudiesForPeople, results_again
@@ -167,6 +169,33 @@ class Study:
             file = path_of("path", path)
             write(file, dump(content, format_of(file)))
         return content
+
+    @told_in_python()
+    def confirm(
+        self,
+        seeds: int = SEEDS,
+        *,
+        name: str | None = None,
+        trial: int | None = None,
+        metric: str | None = None,
+    ) -> Study:
+        """Make the study that trains the best configuration on all data and measures it on test data.
+
+        Workers run it as any study; its `status.evidence` then tells the mean, the deviation and the
+        interval. The same again changes nothing.
+
+        seeds: with how many seeds that the search has not used.
+        name: of the new study, by default this one's with "-confirm".
+        trial: the number of a trial, if its configuration is to be confirmed instead of the best.
+        metric: the metric of the job's `evaluate` that counts, if it is not called as the objective is.
+
+        Raises:
+            UserError: there is nothing to choose, the job cannot train on all data or measure a model, or
+                another study has the name.
+        """
+        check_count("seeds", seeds)
+        made = confirm(self._service, self.name, seeds=seeds, name=name, trial=trial, metric=metric)
+        return Study(self._service, made.spec)
 
     @told_in_python()
     def report(

@@ -12,6 +12,7 @@ import typer
 
 from mnist_tune import __version__
 from mnist_tune.cli import (
+    confirm,
     control,
     dashboard,
     data,
@@ -101,6 +102,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "enqueue": enqueue.enqueue,
     },
     "Use what it found": {
+        "confirm": confirm.confirm,
         "export": export.export,
         "train": train.train,
         "evaluate": evaluate.evaluate,

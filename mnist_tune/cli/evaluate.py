@@ -28,7 +28,7 @@ def evaluate(
 ) -> None:
     """Measure a model on its job's test data: metrics and, of a classifier, which classes are confused.
 
-    This alone reads the test data: no trial is chosen by them. MNIST has 10,000 test images.
+    No trial of a search reads the test data or is chosen by them. MNIST has 10,000 test images.
 
     Example: mnist-tune evaluate models/best
     """

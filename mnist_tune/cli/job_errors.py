@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from bdb import BdbQuit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import typer
@@ -16,7 +16,7 @@ from mnist_tune.worker.signals import SIGNALS, ignored_signals, take_over
 
 
 @contextmanager
-def job_errors(when_stopped: str, *, as_json: bool = False) -> Iterator[None]:
+def job_errors(when_stopped: str | Callable[[], str], *, as_json: bool = False) -> Iterator[None]:
     """Show an error in the job with its traceback; exit code 1 if the job failed, 3 if it was stopped.
 
     SIGTERM and the closing of the terminal stop it at once, as Ctrl-C does. With `as_json`, what is printed
@@ -28,7 +28,7 @@ def job_errors(when_stopped: str, *, as_json: bool = False) -> Iterator[None]:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             yield
     except (KeyboardInterrupt, BdbQuit):
-        options.say(when_stopped, err=True)
+        options.say(when_stopped if isinstance(when_stopped, str) else when_stopped(), err=True)
         raise typer.Exit(STOPPED) from None
     except typer.Exit:
         raise

@@ -45,7 +45,8 @@ def train(
 ) -> None:
     """Train one configuration and keep the files that its job saves, its config and its metrics.
 
-    An error in the job shows its traceback. Exit code 1 if the job fails, 3 if it was stopped.
+    Stopped or killed, the same command goes on from the last epoch whose state it has kept. An error in the
+    job shows its traceback. Exit code 1 if the job fails, 3 if it was stopped.
 
     Example: mnist-tune train best.toml --output models/best --seed 1
     """
@@ -53,7 +54,16 @@ def train(
     from mnist_tune.worker.consent import job_at_hand
 
     standard_streams.work_on()
-    with job_errors("stopped before the last epoch; no model was saved"):
+    folder = output
+
+    def when_stopped() -> str:
+        from mnist_tune.models.unfinished import epochs_kept
+
+        done = 0 if folder is None else epochs_kept(folder)
+        goes_on = f"; the same command goes on after epoch {done}" if done else ""
+        return f"stopped before the last epoch; no model was saved{goes_on}"
+
+    with job_errors(when_stopped):
         made = chosen(config, job_at_hand(job, allow_command))  # before torch is loaded
         configuration = made.configuration
         folder = output or Path("models") / f"{config.stem}-seed-{configuration.training_config(seed).seed}"

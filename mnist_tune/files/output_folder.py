@@ -11,15 +11,19 @@ from mnist_tune.files.atomic_write import make_folder, write_whole
 
 
 @contextmanager
-def output_folder(path: Path, remedy: str, *, must_be_empty: bool = False) -> Iterator[None]:
+def output_folder(
+    path: Path, remedy: str, *, must_be_empty: bool = False, besides: str = ""
+) -> Iterator[None]:
     """Make the folder before the block; if the block fails, remove the folders that were made.
+
+    What is called `besides` may be in a folder that must be empty.
 
     Raises:
         UserError: it cannot be made, or holds something although it must be empty; `remedy` ends the message.
     """
     try:
         made = make_folder(path)
-        is_taken = must_be_empty and any(path.iterdir())
+        is_taken = must_be_empty and any(each.name != besides for each in path.iterdir())
     except OSError as error:
         raise UserError(f"{path}: cannot be made: {error.strerror}; {remedy}") from None
     if is_taken:

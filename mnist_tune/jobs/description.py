@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from mnist_tune.jobs.fields import Described, Fields, fields_of
-from mnist_tune.jobs.metric import SECONDS, Metric, MetricName, words
+from mnist_tune.jobs.metric import MOST_OF_A_TITLE, SECONDS, Metric, MetricName, words
 from mnist_tune.text.speeds import speed
 
 Direction = Literal["minimize", "maximize"]
@@ -72,6 +72,9 @@ class JobDescription(Described):
     direction: Direction
     objective_epoch: ObjectiveEpoch = "last"
     """Whether the objective's value after the last epoch counts, or the best of all epochs."""
+    test_metric: MetricName | None = None
+    """The metric of the job's `evaluate` that is the objective of a confirmation: no epoch has it, and it is
+    measured once, after the last. None in a search."""
     metrics: dict[MetricName, Metric] = Field(default_factory=dict, max_length=MOST_METRICS)
     """The metrics that were declared, in the order in which people see them; others may be reported."""
     only_declared: bool = False
@@ -127,6 +130,29 @@ class JobDescription(Described):
                 if name not in fields:
                     return f"'{name}', which is no field of [{table}]"
         return None
+
+    def measured_by(self, metric: str | None) -> JobDescription:
+        """The job as a confirmation runs it, whose objective is this metric on test data.
+
+        None is the one that is called as the objective is, without `validation_`.
+
+        Raises:
+            ValueError: the objective cannot be called so.
+        """
+        name = metric or self.objective.removeprefix("validation_")
+        alike = self.metric(self.on_test_data(name))
+        title = f"test {alike.title or words(name)}"
+        of_test = alike.model_copy(update={"title": title if len(title) <= MOST_OF_A_TITLE else ""})
+        others = {known: self.metrics[known] for known in self.metrics if known != self.objective}
+        changes = {
+            "objective": f"test_{name}",
+            "objective_epoch": "last",
+            "test_metric": name,
+            "metrics": {**others, f"test_{name}": of_test},
+            "noise": None,  # it is that of validation data
+            "reference": None,
+        }
+        return JobDescription.model_validate(self.model_dump() | changes)
 
     def stored(self) -> dict[str, Any]:
         """The description as it is stored with a study."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,6 +139,17 @@ class Evaluation(Described):
         """Reasons why the results are worthless; empty if there are none."""
         found = ((words(name), value) for name, value in self.metrics.items())
         return [f"the {name} is {value}" for name, value in found if not math.isfinite(value)]
+
+    def without_pictures(self, most_bytes: int) -> Evaluation:
+        """The results without the single mistakes, and without the classes if they would take more bytes."""
+        bare = self.model_copy(update={"mistakes": ()})
+        if len(bare.model_dump_json(exclude_none=True)) <= most_bytes:
+            return bare
+        return bare.model_copy(update={"classes": None})
+
+    def stored(self) -> dict[str, Any]:
+        """The results as they are stored: plain data that JSON can hold."""
+        return json.loads(self.model_dump_json(exclude_none=True))  # type: ignore[no-any-return]
 
     def as_json(self) -> dict[str, Any]:
         """The results as plain data, without pictures."""

@@ -200,9 +200,10 @@ def job(
             in each training process before the first trial, so that data that is missing ends the worker and
             no trial. What it raises as a MnistTuneError is shown as it is.
         evaluate: Measures a model on test data, given its settings and a `SavedModel`: metrics by name, or an
-            `Evaluation`. Nothing but the command `evaluate` calls it: no trial is chosen by test data.
-        all_data: Changes the data options so that nothing is held back for validation. `train` then trains
-            on all data, and the objective need not be reported.
+            `Evaluation`. Nothing but the commands `evaluate` and `confirm` calls it: no trial is chosen by
+            test data.
+        all_data: Changes the data options so that nothing is held back for validation. `train` and `confirm`
+            then train on all data, and the objective need not be reported.
         reference: A result that is known from elsewhere, which reports show beside the winner.
 
     Raises:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +14,9 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.jobs.evaluation import Evaluation, SavedModel
 from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.host import in_one_line
-from mnist_tune.jobs.interface import Job, JobMistake
+from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
+from mnist_tune.jobs.metric import words
+from mnist_tune.jobs.model_files import beside_ours
 from mnist_tune.jobs.states import seed_everything
 
 
@@ -30,6 +35,43 @@ def measure(job: Job, settings: Any, model: SavedModel) -> Evaluation:
         return _as_evaluation(job.evaluate(settings, model))
     except (JobMistake, SystemExit) as error:
         raise MnistTuneError(in_one_line(error)) from None
+
+
+def measure_files(
+    job: Job,
+    settings: Any,
+    files: Mapping[str, bytes],
+    *,
+    device: str,
+    data: Any,
+    data_directory: Path | None,
+    metric: str,
+) -> Evaluation:
+    """The job's results of the files that it has just saved, which must have this metric.
+
+    Raises:
+        JobMistake: the job saves no file, or returns something else than results with this metric.
+        NonFiniteMetric: the metric is inf or nan.
+        OSError: the files cannot be written for the job to read.
+        Exception: what the job has raised.
+    """
+    if not files:
+        raise JobMistake("it saves no file (trial.save), so that there is no model to measure")
+    with tempfile.TemporaryDirectory(prefix="mnist-tune-model-") as folder:
+        for name, content in beside_ours(files).items():
+            Path(folder, name).write_bytes(content)
+        try:
+            found = measure(job, settings, SavedModel(Path(folder), device, data, data_directory))
+        except MnistTuneError as error:
+            raise JobMistake(str(error)) from None
+    if metric not in found.metrics:
+        raise JobMistake(
+            f"evaluate returns no '{metric}', but {', '.join(found.metrics)}; name one of these with "
+            "'mnist-tune confirm --metric'"
+        )
+    if not math.isfinite(value := found.metrics[metric]):
+        raise NonFiniteMetric(f"{words(metric)} is {value} on test data")
+    return found
 
 
 def _as_evaluation(returned: Any) -> Evaluation:

@@ -22,6 +22,7 @@ TAKEN = {
 """Names that stand beside metrics in tables of epochs and in exports; no metric may have them."""
 PERCENT = "%"
 """A unit whose numbers have few digits: less than one in the last place is nothing."""
+MOST_OF_A_TITLE = 20
 WIDEST = 8
 """The most characters of a value, besides its sign and its unit."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
@@ -82,7 +83,7 @@ class Metric(Described):
     unit: Annotated[str, Field(max_length=10), AfterValidator(fits_a_line), AfterValidator(_is_no_markup)] = (
         ""
     )
-    title: Annotated[str, Field(max_length=20), AfterValidator(fits_a_line)] = ""
+    title: Annotated[str, Field(max_length=MOST_OF_A_TITLE), AfterValidator(fits_a_line)] = ""
     """A short name for narrow columns; without it, the metric's name is taken."""
     digits: Annotated[int, Field(ge=0, le=12)] = 4
     low: float | None = None

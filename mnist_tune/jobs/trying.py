@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -64,6 +64,20 @@ class Tried:
         }
 
 
+class States(Protocol):
+    """Keeps the states of a run, so that the same run goes on from the last one if it was stopped."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to save a state."""
+
+    def saved(self) -> tuple[bytes | None, str | None]:
+        """The state to go on from; or why there is none although there should be one."""
+
+    def keep(self, epoch: int, state: bytes) -> None:
+        """Save the state after an epoch."""
+
+
 @dataclass
 class Alone:
     """Stands where a host has its worker: nothing is stored, and nobody asks the trial to stop."""
@@ -73,13 +87,25 @@ class Alone:
     on_line: Callable[[str], None]
     problem_of: Callable[[bytes], str | None] = lambda _: None
     """Why no retry could go on from a state."""
+    states: States | None = None
+    """Where its states are kept; None if nothing goes on after a stop."""
     is_to_drain: bool = False
 
-    def began(self, facts: dict[str, Any], _history: list[EpochMetrics], _problem: str | None) -> None:
+    def began(self, facts: dict[str, Any], history: list[EpochMetrics], problem: str | None) -> None:
         self.tried.facts = dict(facts)
+        self.tried.epochs = list(history)
+        if problem is not None:
+            self.on_line(f"begins at the first epoch: {problem}")
+        elif history:
+            self.on_line(f"goes on after epoch {len(history)}")
 
     def epoch_done(self, metrics: EpochMetrics, state: Callable[[], bytes | None] | None, **_: bool) -> bool:
         self.tried.epochs.append(metrics)
+        if self.states is not None:
+            if state is not None and self.states.is_due and (content := state()) is not None:
+                self.states.keep(metrics.epoch, content)
+            self.on_epoch(metrics)  # told later, since from now on a stop loses no epoch
+            return False
         self.on_epoch(metrics)
         # One shows whether states can be saved; there is none if the command is epochs ahead.
         if state is not None and self.tried.state_bytes is None and (content := state()) is not None:
@@ -87,7 +113,7 @@ class Alone:
         return False
 
     def saved_state(self) -> tuple[bytes | None, str | None]:
-        return None, None
+        return (None, None) if self.states is None else self.states.saved()
 
     def save_state(self, _epoch: int, _state: Callable[[], bytes | None]) -> None:
         pass
@@ -111,6 +137,7 @@ def try_job(
     on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
     on_line: Callable[[str], None] = lambda _: None,
     all_data: bool = False,
+    states: States | None = None,
 ) -> Tried:
     """Run a job once, here and now, with the numbers that a trial of a study has with these settings.
 
@@ -125,6 +152,7 @@ def try_job(
         on_epoch: Is told each epoch when it is done.
         on_line: Is told each line of the trial's log.
         all_data: Whether nothing is held back for validation, so that the objective may be missing.
+        states: What keeps the run's states, if it is to go on after a stop.
 
     Raises:
         UserError: a setting is wrong, the device is not there, the folder is not empty, or the job cannot
@@ -142,13 +170,15 @@ def try_job(
     with completing(tried, save):
         if job.prepare is not None:
             job.prepare(job.options(data, all_data=all_data), runtime.device, data_directory)
+        alone = Alone(tried, on_epoch, on_line, problem_of, states)
+        saved, problem = alone.saved_state()
+        kept = KeptStates(None, problem) if saved is None else KeptStates(lambda: saved)
         begin = partial(
             hosted_trial,
             job,
             tried.job,
             runtime,
-            Alone(tried, on_epoch, on_line, problem_of),
-            KeptStates(None),
+            alone,
             settings=settings,
             data=data,
             threads=threads,
@@ -156,7 +186,10 @@ def try_job(
             all_data=all_data,
         )
         try:
-            trial = run_job(job, lambda _: begin())
+            trial = run_job(
+                job,
+                lambda may_resume: begin(states=kept if may_resume else KeptStates(None, kept.problem)),
+            )
         except (JobMistake, NonFiniteMetric, SystemExit) as error:
             raise MnistTuneError(in_one_line(error)) from None
         tried.settings, tried.files = trial.settings.model_dump(mode="json"), trial.files

@@ -13,11 +13,12 @@ from mnist_tune.jobs.evaluation import SavedModel
 from mnist_tune.jobs.interface import Job
 from mnist_tune.jobs.loading import load_installed
 from mnist_tune.jobs.measuring import measure
+from mnist_tune.jobs.model_files import CONFIGURATION_FILE, METRICS_FILE
 from mnist_tune.jobs.reference import BUILT_IN, JobFile
 from mnist_tune.jobs.trying import check_fields
 from mnist_tune.models.chosen import Chosen, chosen
 from mnist_tune.models.evaluation_file import Measured
-from mnist_tune.models.folder import CONFIGURATION_FILE, METRICS_FILE, hashes
+from mnist_tune.models.folder import hashes
 from mnist_tune.results.exports import Configuration, configured_job, vouching
 
 CONFIGURATION_SUFFIXES = {".toml", ".json", ".yaml", ".yml"}

@@ -14,7 +14,8 @@ from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.fields import first_mistake
-from mnist_tune.models.folder import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE, hashes, trained_on
+from mnist_tune.jobs.model_files import CONFIGURATION_FILE, EVALUATION_FILE, METRICS_FILE
+from mnist_tune.models.folder import hashes, trained_on
 from mnist_tune.results.exports import Configuration, load_configuration, vouching
 from mnist_tune.spec.documents import dump
 

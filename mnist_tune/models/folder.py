@@ -13,16 +13,9 @@ from mnist_tune.files.output_folder import write_files
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.jobs.metrics import EpochMetrics
+from mnist_tune.jobs.model_files import CONFIGURATION_FILE, METRICS_FILE, OURS, beside_ours
 from mnist_tune.results.exports import Configuration
 from mnist_tune.spec.documents import dump
-
-CONFIGURATION_FILE = "config.toml"
-"""The configuration with which the model was trained. It is written last: with it, the folder is whole."""
-METRICS_FILE = "metrics.json"
-"""The metrics of the model's training."""
-EVALUATION_FILE = "evaluation.json"
-"""The results of the model on test data."""
-OURS = (CONFIGURATION_FILE, METRICS_FILE, EVALUATION_FILE)
 
 
 def write_model(
@@ -34,8 +27,6 @@ def write_model(
     environment: Mapping[str, Any],
 ) -> None:
     """Write a model into a folder that is there.
-
-    A file of the job that has the name of one of ours is called job-NAME there.
 
     Raises:
         MnistTuneError: a file cannot be written.
@@ -49,9 +40,7 @@ def write_model(
         METRICS_FILE: dump(metrics, "json").encode(),
         CONFIGURATION_FILE: dump(configuration.document(), "toml").encode(),
     }
-    # Not every file system tells capital letters from small ones.
-    theirs = {f"job-{name}" if name.casefold() in OURS else name: files[name] for name in files}
-    write_files(folder, {**theirs, **ours})
+    write_files(folder, {**beside_ours(files), **ours})
 
 
 def trained_on(folder: Path, unit: str | None) -> int | None:

@@ -15,6 +15,7 @@ from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.trying import try_job
 from mnist_tune.models.chosen import Chosen
 from mnist_tune.models.folder import write_model
+from mnist_tune.models.unfinished import FOLDER, UnfinishedTraining
 from mnist_tune.worker.provenance import environment
 
 
@@ -32,8 +33,11 @@ def retrain(
 ) -> list[str]:
     """Train with nothing held back, or as in the search; returns the names of the files that the job saved.
 
+    After a stop or a crash the same call goes on from the last state that it has kept in `output`.
+
     Raises:
-        UserError: `output` is not empty, or cannot be made; the job cannot train on all data.
+        UserError: `output` is not empty, has another training, or cannot be made; the job cannot train on all
+            data.
         MnistTuneError: the job uses its trial wrongly, leaves early, or a metric became inf or nan.
         Exception: what the job has raised.
     """
@@ -43,11 +47,20 @@ def retrain(
     training = configuration.training_config(seed)
     settings = training.model_dump(exclude_none=True)
     how: dict[str, Any] = {"device": device, "threads": threads, "on_epoch": on_epoch, "on_line": on_line}
-    with output_folder(output, "name another with --output", must_be_empty=True):
+    options = configuration.data.model_dump(exclude_none=True)
+    recipe = {
+        "job": configuration.job.document(),
+        "source": chosen.description.source.sha256,
+        "training": settings,
+        "data": options,
+        "all_data": all_data,
+    }
+    with output_folder(output, "name another with --output", must_be_empty=True, besides=FOLDER):
+        states = UnfinishedTraining(output, recipe, on_line)
+        how["states"] = states
         if isinstance(job, PermittedCommand):
             tried = try_command(job, settings, **how)
         else:
-            options = configuration.data.model_dump(exclude_none=True)
             how |= {"data_directory": data, "all_data": all_data}
             tried = try_job(job, settings, options, **how)
         runtime = resolve_runtime(device, threads=threads)
@@ -59,4 +72,5 @@ def retrain(
             tried.epochs,
             environment(runtime, chosen.description.source) | tried.facts,
         )
+        states.clear()
     return list(tried.files)

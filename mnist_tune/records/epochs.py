@@ -82,7 +82,7 @@ def history_of(rows: Sequence[tuple[Any, Any]], job: JobDescription) -> list[Epo
             raise Damaged(f"has the epoch {epoch!r}")
     numbers = _numbers_of(rows)
     for (epoch, _), found in zip(rows, numbers, strict=True):
-        if found.get(job.objective) is None:
+        if found.get(job.objective) is None and job.test_metric is None:
             raise Damaged(f"is damaged in epoch {epoch}: {job.objective}: missing")
     return _possible(
         [EpochMetrics(epoch, found) for (epoch, _), found in zip(rows, numbers, strict=True)], job

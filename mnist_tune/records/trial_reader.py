@@ -33,15 +33,16 @@ USER = (
     keys.FAILURE,
 )
 """The user attributes that are read."""
-SYSTEM = (keys.CELL, keys.CLAIM, keys.RESULT)
+SYSTEM = (keys.CELL, keys.CLAIM, keys.RESULT, keys.EVALUATION)
 """The system attributes that are read."""
-APART = (keys.HISTORY, keys.LOG)
+APART = (keys.HISTORY, keys.LOG, keys.EVALUATION)
 """Attributes that differ in every trial, so that caching them is of no use."""
 LONGEST_PROBLEM = 240
 """The most characters that the text of one problem may have."""
 STATES = {state.name: state for state in TrialState}
 NAMES = {
     keys.LOG: "its log",
+    keys.EVALUATION: "its results on test data:",
     keys.FAILURE: "why it failed",
     keys.RESUMED: "where it went on",
     keys.REUSED: "where it ran",

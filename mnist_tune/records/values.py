@@ -30,6 +30,7 @@ from mnist_tune.failures import FailureClass
 from mnist_tune.files import stored_names
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.hyperparameters import MOST, Count
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.metric import words
@@ -136,6 +137,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         keys.CELL: Count,
         keys.CLAIM: str,
         keys.RESULT: Result,
+        keys.EVALUATION: Evaluation,
         keys.FAILURES: dict[FailureClass, Count],
         keys.CHECKPOINT: Pointer,
         keys.REMARK: Count,

@@ -61,6 +61,12 @@ def contents(results: Results, models: Sequence[Evaluated], storage: str, now: d
         if first.classes is not None:
             found += [picture(first, first.classes, whose) for picture in (confusion, per_class)]
             examples = gallery(first, first.classes, whose)
+    for each in results.confirmations[:1] if not models else ():
+        if each.evaluation is not None and each.evaluation.classes is not None:
+            whose = f"'{each.study}', seed {each.evaluated_seed}, the first of {len(each.values)} models"
+            found += [
+                picture(each.evaluation, each.evaluation.classes, whose) for picture in (confusion, per_class)
+            ]
     return Report(
         results.name,
         headline(results, models, storage),

@@ -45,8 +45,9 @@ class _Panel:
 
 
 def _panels(results: Results) -> list[_Panel]:
-    """A panel for each metric; the objective's is the last."""
-    units = ((name, results.job.metric(name).unit) for name in results.metrics)
+    """A panel for each metric; the objective's is the last, unless it is measured after all epochs."""
+    names = results.metrics if results.job.test_metric is None else results.metrics[:-1]
+    units = ((name, results.job.metric(name).unit) for name in names)
     return [_Panel(words(name), name, f" {unit}" if unit else "") for name, unit in units]
 
 
@@ -71,6 +72,8 @@ def curves(results: Results) -> Picture:
     groups = _groups(results, drawn)
     epochs = max(attempt.history[-1].epoch for attempt in drawn)
     shown, closer = _panels(results), close_up(drawn, results)
+    if not shown:
+        return Picture("curves", question, "No epoch has a metric.", tables=[_table(results, drawn)])
     if closer is not None:
         shown.append(replace(shown[-1], title=f"{shown[-1].title}, close up", range=closer))
     figure = panels([panel.title for panel in shown], least_width=400, height=300, most=2 if closer else 3)
@@ -224,6 +227,10 @@ def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
     def goodness(attempt: TrialResult) -> list[float]:
         return [job.sign * value for value in attempt.objective_values[-1:]]
 
+    def last(attempt: TrialResult, name: str) -> float | None:
+        is_measured = name == job.objective and job.test_metric is not None
+        return attempt.value if is_measured else attempt.history[-1][name]
+
     ranked = sorted(drawn, key=goodness, reverse=True)
     rows = [
         [
@@ -231,7 +238,7 @@ def _table(results: Results, drawn: Sequence[TrialResult]) -> Any:
             *(number(attempt.parameters.get(name, ""), choices(results, name)) for name in names),
             attempt.state,
             str(attempt.history[-1].epoch),
-            *(job.metric(name).text(attempt.history[-1][name]) for name in results.metrics),
+            *(job.metric(name).text(last(attempt, name)) for name in results.metrics),
         ]
         for attempt in ranked
     ]

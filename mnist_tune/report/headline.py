@@ -11,6 +11,7 @@ from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.section import Table, of_field, table, worded
 from mnist_tune.report.test_data import (
     Figure,
+    confirmed_figure,
     reference_figure,
     reference_of,
     seeds_in_words,
@@ -55,7 +56,9 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
             f"mnist-tune worker {results.name}", None,
         )  # fmt: skip
     configuration = best_configuration(results, storage)
-    numbers = [_validation(results, best)]
+    confirmed = [confirmed_figure(each) for each in results.confirmations if each.values]
+    is_confirmation = results.spec.confirm is not None
+    numbers = confirmed if is_confirmation else [_validation(results, best), *confirmed]
     if models:
         numbers.append(test_figure(models, results))
     if (reference := reference_of(results)) is not None:
@@ -67,7 +70,7 @@ def headline(results: Results, models: Sequence[Evaluated], storage: str) -> Hea
         vouching(configuration.job),
         numbers,
         results.evidence,
-        "" if models or not results.job.evaluates else _to_the_test_data(results),
+        "" if models or confirmed or not results.job.evaluates else _to_the_test_data(results),
         _ranking(results),
     )
 
@@ -109,6 +112,12 @@ def _validation(results: Results, best: Candidate) -> Figure:
 
 def _to_the_test_data(results: Results) -> str:
     whose = vouching(results.spec.job)
+    if results.job.holds_back:
+        return (
+            f"mnist-tune confirm {results.name}\n"
+            f"mnist-tune worker {results.name}-confirm{whose}\n"
+            f"mnist-tune report {results.name}"
+        )
     return (
         f"mnist-tune export {results.name} --output best.toml\n"
         f"mnist-tune train best.toml --output models/best{whose}\n"

@@ -8,12 +8,9 @@ from typing import Any
 from mnist_tune.errors import UserError
 from mnist_tune.models.evaluation_file import Evaluated
 from mnist_tune.report.test_data import data_field
-from mnist_tune.results.candidates import SEED
+from mnist_tune.results.candidates import NOT_THE_RECIPE
 from mnist_tune.results.study_results import Results
 from mnist_tune.text.wording import parameters_text
-
-NOT_THE_RECIPE = {SEED, "precision"}
-"""Fields in which a model may differ from the winner and still have the same configuration."""
 
 
 def check(models: Sequence[Evaluated], results: Results) -> None:

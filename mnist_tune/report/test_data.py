@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mnist_tune.jobs.description import Binomial, JobDescription, Reference
-from mnist_tune.jobs.metric import words
+from mnist_tune.jobs.metric import Metric, words
 from mnist_tune.models.evaluation_file import Evaluated
+from mnist_tune.results.confirmation import Confirmation
 from mnist_tune.results.intervals import Reading, read
 from mnist_tune.results.significance import Measure
 from mnist_tune.results.study_results import Results
@@ -68,17 +69,35 @@ def test_figure(models: Sequence[Evaluated], results: Results) -> Figure:
     if reading is None:
         why = "How much another seed would change is not known: measure models of more seeds."
         return Figure(label, metric.text(first.evaluation.metrics[name]), "one run", f"{trained}{why}")
-    spread = ""
-    if reading.deviation is not None:
-        points = " points" if metric.unit == "%" else f" {metric.unit}".rstrip()
-        spread = f"Standard deviation {metric.number(reading.deviation)}{points}, n = {reading.n_seeds}. "
     return Figure(
         label,
         metric.text(reading.value),
         f"95 % interval {metric.number(reading.low)} to {metric.text(reading.high)}",
-        f"{spread}{trained}The interval covers {reading.covers}."
+        f"{spread_of(reading, metric)}{trained}The interval covers {reading.covers}."
         + _beside_the_reference(models, reading, results, name),
     )
+
+
+def confirmed_figure(confirmation: Confirmation) -> Figure:
+    """The mean of a confirmation that has values; it says what `Confirmation.told` says."""
+    job, n = confirmation.spec.description, len(confirmation.values)
+    reading, metric = confirmation.reading, confirmation.metric
+    label = f"{words(job.objective)}, {seeds_in_words(n)}"
+    how = f"'{confirmation.study}': trained on all data, each model measured once on test data. "
+    if reading is None:
+        value = next(iter(confirmation.values.values()))
+        return Figure(label, metric.text(value), "one run", f"{how}One seed tells nothing of its luck.")
+    interval = f"95 % interval {metric.number(reading.low)} to {metric.text(reading.high)}"
+    said = f"{how}{spread_of(reading, metric)}The interval covers {reading.covers}."
+    return Figure(label, metric.text(reading.value), interval, said)
+
+
+def spread_of(reading: Reading, metric: Metric) -> str:
+    """The standard deviation between seeds as a sentence; empty for a single seed."""
+    if reading.deviation is None:
+        return ""
+    points = " points" if metric.unit == "%" else f" {metric.unit}".rstrip()
+    return f"Standard deviation {metric.number(reading.deviation)}{points}, n = {reading.n_seeds}. "
 
 
 def _measure(model: Evaluated, results: Results, name: str) -> Measure:

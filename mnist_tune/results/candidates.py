@@ -16,6 +16,8 @@ from mnist_tune.spec.study_spec import Spec
 
 SEED = "seed"
 """The axis whose values make replicates of a configuration."""
+NOT_THE_RECIPE = {SEED, "precision"}
+"""Fields in which a model may differ from the winner and still have the same configuration."""
 
 
 @dataclass(frozen=True)

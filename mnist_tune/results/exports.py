@@ -16,6 +16,7 @@ from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.loading import built_in_description
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.results.study_results import Results
+from mnist_tune.results.trial_result import TrialResult
 from mnist_tune.spec.documents import Section, content_of, validate
 
 
@@ -95,8 +96,8 @@ def load_configuration(path: Path, job: JobDescription | None = None) -> Configu
     return validate(configuration_class(job or built_in_description()), content_of(path), str(path))
 
 
-def best_configuration(results: Results, storage: str) -> Configuration:
-    """The best configuration, with the precision and the seed of its first trial.
+def best_trial(results: Results) -> TrialResult:
+    """The first trial of the best configuration.
 
     Raises:
         UserError: no trial is complete yet, or none is ranked.
@@ -110,10 +111,25 @@ def best_configuration(results: Results, storage: str) -> Configuration:
     if best is None:
         remedy = f"retry {results.name} --failed" if results.is_finished else f"worker {results.name}"
         raise UserError(f"study '{results.name}' has no complete trial yet; run 'mnist-tune {remedy}' first")
-    first = best.first
-    fields = results.spec.training.model_dump() | first.parameters
-    if fields.get("precision") == "auto":  # take what it stood for
-        fields["precision"] = first.environment.get("precision", "auto")
+    return best.first
+
+
+def hyperparameters(results: Results, trial: TrialResult) -> dict[str, Any]:
+    """All hyperparameters with which a trial was trained, and the precision that "auto" stood for."""
+    fields = results.spec.training.model_dump() | trial.parameters
+    if fields.get("precision") == "auto":
+        fields["precision"] = trial.environment.get("precision", "auto")
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def best_configuration(results: Results, storage: str) -> Configuration:
+    """The best configuration, with the precision and the seed of its first trial.
+
+    Raises:
+        UserError: no trial is complete yet, or none is ranked.
+    """
+    first, best = best_trial(results), results.best
+    assert best is not None  # there is a trial of it
     origin = {
         "study": results.name,
         "trial": first.number,
@@ -130,8 +146,17 @@ def best_configuration(results: Results, storage: str) -> Configuration:
         origin["revisions"] = results.spec.revisions
     if results.race is not None:
         origin["race"] = results.race.ending or "not over"
+    if results.confirmations:
+        origin["confirmations"] = [
+            {key: value for key, value in each.as_json().items() if value is not None}
+            for each in results.confirmations
+        ]
     data = results.spec.data.model_dump(exclude_none=True)
-    known = {name: value for name, value in fields.items() if value is not None}
     return configuration_class(results.job).model_validate(
-        {"job": results.spec.job.document(), "training": known, "data": data, "origin": origin}
+        {
+            "job": results.spec.job.document(),
+            "training": hyperparameters(results, first),
+            "data": data,
+            "origin": origin,
+        }
     )

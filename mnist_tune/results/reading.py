@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 
 from mnist_tune.contract.study import Control
-from mnist_tune.errors import Damaged, UserError
+from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.control import stored_control, why_stopped
 from mnist_tune.queue.heartbeat_monitor import seconds_since_heartbeat
 from mnist_tune.queue.worker_registry import read_registry
@@ -18,12 +19,15 @@ from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import UNEXPLAINED, UNTRAINED
 from mnist_tune.records.trials import read_trials
 from mnist_tune.records.values import StoredModel
+from mnist_tune.results.candidates import NOT_THE_RECIPE
+from mnist_tune.results.confirmation import Confirmation, confirmation_of
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.engine import snapshot
-from mnist_tune.storage.keys import ENVIRONMENT, FAILURE, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
+from mnist_tune.storage.keys import ENVIRONMENT, EVALUATION, FAILURE, LOG, NOT_KEPT, RESUMED, REUSED, WORKER
 from mnist_tune.storage.optuna_internals import studies
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.study.store import names_confirming, open_study
 
 STATES = {
     TrialState.WAITING: State.WAITING,
@@ -68,7 +72,31 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
     except Damaged as problem:
         lost.append(f"the study's control {problem}; workers take it for '{control}'")
     stopped = why_stopped(storage, study.study_id)
-    return Results(spec, attempts, control, registry.workers, lost, stored.others, stored.deleted, stopped)
+    found = Results(spec, attempts, control, registry.workers, lost, stored.others, stored.deleted, stopped)
+    return replace(found, confirmations=_confirmations(study, found))
+
+
+def _confirmations(study: OpenStudy, chosen: Results) -> list[Confirmation]:
+    """What the study's confirmations tell, oldest first, or the study itself if it is one.
+
+    One that cannot be read is left out.
+    """
+    if chosen.spec.confirm is not None:
+        return [confirmation_of(chosen.spec, chosen.complete)]
+    storage, found = study.storage, []
+    for name in names_confirming(storage, study.name):
+        with suppress(MnistTuneError):  # deleted meanwhile, or damaged: its own pages say so
+            found += read_results(open_study(storage, name)).confirmations
+    return [each for each in found if _is_of(each, chosen)]
+
+
+def _is_of(confirmation: Confirmation, chosen: Results) -> bool:
+    """Whether it confirms a configuration that the study has: another one may have had the study's name."""
+    table, training = confirmation.spec.confirm, confirmation.spec.training.model_dump()
+    trial = next((one for one in chosen.attempts if table is not None and one.number == table.trial), None)
+    return trial is not None and all(
+        training.get(name) == value for name, value in trial.parameters.items() if name not in NOT_THE_RECIPE
+    )
 
 
 def trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) -> TrialResult:
@@ -96,6 +124,7 @@ def trial_result(trial: StoredTrial, attempt: int, stale: bool, objective: str) 
         stale=stale,
         artifacts=trial.files,
         reused=_plain(known.get(REUSED)),
+        evaluation=known.get(EVALUATION),
         not_kept=_plain(known.get(NOT_KEPT)) or {},
         log=known.get(LOG),
         problems=trial.problems,

@@ -13,6 +13,7 @@ from mnist_tune.queue.worker_registry import WorkerRow
 from mnist_tune.results import comparability, unsaved_files
 from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early, seeds_wanted
 from mnist_tune.results.cell_counts import Cells
+from mnist_tune.results.confirmation import Confirmation, told_on_test_data
 from mnist_tune.results.evidence import evidence, reservations, verdict
 from mnist_tune.results.race_standing import RaceStanding
 from mnist_tune.results.ranking import Place, Verdict, as_judged, in_order, rank
@@ -42,6 +43,8 @@ class Results:
     """The cells of which no trial is left."""
     stopped: Stopped | None = None
     """Why the study has stopped by its [stop]; None if it has not."""
+    confirmations: list[Confirmation] = field(default_factory=list)
+    """What the studies tell that confirm its choice; or what it tells itself, if it is a confirmation."""
 
     @property
     def name(self) -> str:
@@ -115,7 +118,8 @@ class Results:
     def evidence(self) -> list[str]:
         """What the ranking shows and what it does not, a sentence each."""
         race = None if self.race is None else list(self.race.lines())
-        return list(evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open, race=race))
+        found = evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open, race=race)
+        return [*found, *told_on_test_data(self.confirmations, self.spec)]
 
     @property
     def reservations(self) -> list[str]:
@@ -239,6 +243,7 @@ class Results:
             "ranking": [place.as_json() for place in self.ranking],
             "ended_early": [one.as_json() for one in self.ended_early],
             "evidence": self.evidence,
+            "confirmations": [each.as_json() for each in self.confirmations],
             "race": None if self.race is None else self.race.as_json(),
             "trials": [attempt.as_json() for attempt in self.attempts],
             "workers": [worker.as_json(self.job.rate) for worker in self.workers],

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.metrics import EpochMetrics
 
 
@@ -52,6 +53,8 @@ class TrialResult:
     """What is stored of the trial and cannot be read, and why."""
     is_sound: bool = True
     """Whether its parameters are known and, if it is complete, its result too."""
+    evaluation: Evaluation | None = None
+    """Of a complete trial of a confirmation: its model's results on test data, without pictures."""
     objective: str = ""
     """The name of the metric by which trials are compared."""
     comes_back: bool = False
@@ -74,6 +77,7 @@ class TrialResult:
         """The trial as plain data without the log; times are in ISO 8601, in UTC."""
         plain = asdict(self)
         del plain["log"], plain["is_sound"], plain["comes_back"], plain["objective"]
+        plain["evaluation"] = self.evaluation and self.evaluation.as_json()
         plain["history"] = [epoch.as_json() for epoch in self.history]
         times = {key: getattr(self, key) for key in ("started", "ended")}
         return plain | {key: time and time.isoformat() for key, time in times.items()}

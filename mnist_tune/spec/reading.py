@@ -14,6 +14,7 @@ from mnist_tune.jobs.command.permitted import CommandConsent, PermittedCommand, 
 from mnist_tune.jobs.command.table import CommandTable, job_table
 from mnist_tune.jobs.describing import described
 from mnist_tune.jobs.reference import BUILT_IN, JobFile, job_file, job_named
+from mnist_tune.spec.confirmations import described_for
 from mnist_tune.spec.documents import content_of, short_value, validate
 from mnist_tune.spec.parsing import plain
 from mnist_tune.spec.plain_data import NotPlainError
@@ -132,7 +133,8 @@ def _given(content: Any, source: str, folder: Path) -> GivenSpec:
     elif reference.file is not None:
         named = at_hand = job_file(reference.file, folder)
     with described(named) as job:
-        spec = validate(spec_class(job.description), content, source)
+        described_as = described_for(content, job.description, f"{source}: confirm")
+        spec = validate(spec_class(described_as), content, source)
         remarks = job.remarks(spec.plan)
     mistakes = [f"{source}: {remark.key}: {remark.text}" for remark in remarks if remark.is_mistake]
     if mistakes:

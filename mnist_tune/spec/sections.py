@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from mnist_tune.jobs.hyperparameters import MOST, Count
+from mnist_tune.jobs.metric import MetricName
 from mnist_tune.spec.documents import KeyedError, Section
 from mnist_tune.text.at_caller import warn_at_caller
 from mnist_tune.text.log_handler import FormerName
@@ -124,3 +125,14 @@ class Replicates(Section):
         if self.max < self.start:
             raise KeyedError("max", f"must be at least start ({self.start})")
         return self
+
+
+class Confirm(Section):
+    """[confirm]: the choice of a study is trained on all data, and measured on test data."""
+
+    study: Annotated[str, Field(min_length=1, max_length=512)]
+    """The study that has chosen it."""
+    trial: Annotated[Count, Field(le=MOST)]
+    """The number of a trial of that study with this configuration."""
+    metric: MetricName | None = None
+    """The metric of the job's `evaluate` that counts: without it, the one called as the objective is."""

@@ -13,11 +13,12 @@ from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.plan import Plan, Range
 from mnist_tune.jobs.reference import BUILT_IN, JobTable
 from mnist_tune.spec.conditions import SEED
+from mnist_tune.spec.confirmations import check_confirmation
 from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.replicates import check_race, with_seeds
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import LeaseSettings, Limits, Replicates, Retry, Stop, Study
+from mnist_tune.spec.sections import Confirm, LeaseSettings, Limits, Replicates, Retry, Stop, Study
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits", "stop")
@@ -35,6 +36,7 @@ class Spec(Section):
     search: Search
     pruner: SerializeAsAny[Pruner] | None = None
     replicates: Replicates | None = None
+    confirm: Confirm | None = None
     training: Any
     data: Any
     lease: LeaseSettings = LeaseSettings()
@@ -79,6 +81,15 @@ class Spec(Section):
             for key in ("enqueue", "revisions"):
                 bare["search"].pop(key, None)
             check_race(self.replicates, self.search, self.training.seed, bare)
+        return self
+
+    @model_validator(mode="after")
+    def _can_confirm(self) -> Self:
+        if self.confirm is not None or self.description.test_metric is not None:
+            check_confirmation(self.confirm, self.search, self.description)
+            for name in ("pruner", "replicates"):
+                if getattr(self, name) is not None:
+                    raise KeyedError(name, "a confirmation trains its one configuration whole; remove this")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import UserError
-from mnist_tune.storage.keys import CLAIM, LEFT_BEHIND, LOG, RESULT, REUSED
+from mnist_tune.storage.keys import CLAIM, EVALUATION, LEFT_BEHIND, LOG, RESULT, REUSED
 from mnist_tune.storage.optuna_internals import (
     ARTIFACTS_ATTR_PREFIX,
     intermediate_values,
@@ -27,7 +27,7 @@ OF_THE_FILES = sqlalchemy.or_(
     system_attributes.c.key.in_([LOG, LEFT_BEHIND]),
     system_attributes.c.key.startswith(ARTIFACTS_ATTR_PREFIX, autoescape=True),
 )
-OF_THE_RESULT = sqlalchemy.or_(system_attributes.c.key == CLAIM, OF_THE_FILES)
+OF_THE_RESULT = sqlalchemy.or_(system_attributes.c.key.in_([CLAIM, EVALUATION]), OF_THE_FILES)
 
 
 class Finished(NamedTuple):

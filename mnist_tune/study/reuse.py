@@ -76,6 +76,7 @@ def _trains_alike(old: Spec, new: Spec) -> bool:
     return (
         _read_alike(old.job) == _read_alike(new.job)
         and jobs[0].sha256 == jobs[1].sha256
+        and old.description.test_metric == new.description.test_metric
         and old.data.model_dump() == new.data.model_dump()
     )
 

@@ -23,7 +23,7 @@ from mnist_tune.spec.study_spec import Spec
 from mnist_tune.spec.widening import in_one_order, why_not, widening
 from mnist_tune.storage.engine import lock
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.keys import SPEC, UID, VERSION
+from mnist_tune.storage.keys import CONFIRMS, SPEC, UID, VERSION
 from mnist_tune.storage.optuna_internals import (
     studies,
     study_attributes,
@@ -98,6 +98,18 @@ def study_names(storage: GuardedStorage) -> list[str]:
         return [name if isinstance(name, str) else repr(name) for name in session.execute(ours).scalars()]
 
 
+def names_confirming(storage: GuardedStorage, name: str) -> list[str]:
+    """The names of the studies that confirm the choice of the study with this name, oldest first."""
+    with storage.transaction() as session:
+        confirming = (
+            select(studies.c.study_name)
+            .join(study_attributes, study_attributes.c.study_id == studies.c.study_id)
+            .where(study_attributes.c.key == CONFIRMS, study_attributes.c.value_json == json.dumps(name))
+            .order_by(studies.c.study_id)
+        )
+        return [name for name in session.execute(confirming).scalars() if isinstance(name, str)]
+
+
 def find_study(storage: GuardedStorage, name: str) -> OpenStudy | UnreadableStudy:
     """Find a study by its name, even if its spec cannot be read.
 
@@ -162,6 +174,8 @@ def _foreign(name: str) -> str:
 
 def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finished]) -> None:
     attributes = {SPEC: spec.stored(), VERSION: __version__, UID: secrets.token_hex(16)}
+    if spec.confirm is not None:
+        attributes[CONFIRMS] = spec.confirm.study
     # Optuna's own key: dashboards and plots label the objective with it.
     system_attributes = {"study:metric_names": [spec.description.objective]}
     new = studies.insert().values(study_name=spec.study.name).returning(studies.c.study_id)

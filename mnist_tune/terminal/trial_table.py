@@ -144,6 +144,11 @@ class _Drawings:
         title = self._pen.text(metric.title or heading(name))
         rank = 3 if is_objective else 8
         last = _last(lambda epoch: self._pen.text(metric.text(epoch[name])))
+        if is_objective and job.test_metric is not None:  # no epoch has it
+
+            def last(attempt: TrialResult, _: int) -> str:
+                return metric.text(attempt.value)
+
         return Column(title, rank, metric.room, last, right=True)
 
     def _speed(self) -> list[Column[TrialResult]]:

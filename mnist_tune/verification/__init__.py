@@ -85,6 +85,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("claim tokens", _attempts, attempts.claimed_once),
     Check("heartbeats", _in(TrialState.RUNNING), attempts.beaten),
     Check("values", _in(*FINISHED), records.finite),
+    Check("results on test data", _attempts, records.measured),
     Check("pruning", _in(TrialState.PRUNED), records.pruned),
     Check("histories", _own, records.gapless),
     Check("reports", _own, records.reported),

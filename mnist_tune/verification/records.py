@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.errors import Damaged
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.trained import FINISHED
-from mnist_tune.storage.keys import ENVIRONMENT, HISTORY, MOST_BYTES, RESULT
+from mnist_tune.records.values import parse
+from mnist_tune.storage.keys import ENVIRONMENT, EVALUATION, HISTORY, MOST_BYTES, RESULT
 from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt
 
@@ -26,7 +28,7 @@ def finite(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
         return
     if len(values) != 1 or not math.isfinite(values[0]):
         yield f"its value is {values}"
-    elif history and values[0] != (counted := _counted(stored, history)):
+    elif _has_objective(stored) and history and values[0] != (counted := _counted(stored, history)):
         which = stored.spec.description.objective_epoch
         yield f"its value is {values[0]}, but its {which} epoch had {counted}"
     elif stored.trained.was_trained(attempt.trial) and not stored.trained.has_its_result(attempt.trial):
@@ -74,6 +76,10 @@ def reported(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     found = _history(stored, attempt.trial)
     if found is None or not (found or HISTORY in attempt.trial.user_attrs):
         return  # not a job with epochs, or `gapless` reports it
+    if not _has_objective(stored):
+        if attempt.trial.intermediate_values:
+            yield f"its reports are {attempt.trial.intermediate_values}, but no epoch has the objective"
+        return
     history = {metrics.epoch: metrics[stored.spec.description.objective] for metrics in found}
     reports = attempt.trial.intermediate_values
     if attempt.trial.state in FINISHED:
@@ -95,6 +101,33 @@ def without_password(_: Stored, attribute: Attribute) -> Iterator[str]:
     """No attribute holds a URL with a password."""
     if PASSWORD_IN_URL.search(attribute.text):
         yield f"'{attribute.key}' holds a URL with a password; change the password"
+
+
+def measured(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
+    """Each complete attempt of a confirmation has results on test data, with its value; no other has any."""
+    trial, metric = attempt.trial, stored.spec.description.test_metric
+    found = trial.system_attrs.get(EVALUATION)
+    if metric is None or trial.state != TrialState.COMPLETE:
+        if found is not None:
+            yield "has results on test data, which only a complete attempt of a confirmation has"
+        return
+    if not stored.trained.was_trained(trial):  # `claimed` reports it
+        return
+    if found is None:
+        yield "is complete, but has no results on test data"
+        return
+    try:
+        value = parse(EVALUATION, json.dumps(found)).metrics.get(metric)
+    except Damaged as problem:
+        yield f"its results on test data: {problem}"
+        return
+    if trial.values != [value]:
+        yield f"its value is {trial.values}, but its {metric} on test data is {value}"
+
+
+def _has_objective(stored: Stored) -> bool:
+    """Whether epochs have the objective; in a confirmation it is measured after the last."""
+    return stored.spec.description.test_metric is None
 
 
 def _history(stored: Stored, trial: FrozenTrial) -> list[EpochMetrics] | None:

@@ -77,6 +77,7 @@ def run_worker(
         equipment.data_directory,
         study.spec.data.model_dump(exclude_none=True),
         study.state_folder,
+        study.spec.description.test_metric,
         job,
     )
     process.set_up(setup)

@@ -10,6 +10,7 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import StudyForWorkers
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metric import words
+from mnist_tune.storage.keys import EVALUATION
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.attempt_record import AttemptRecord
 from mnist_tune.worker.signals import StopRequest
@@ -50,7 +51,9 @@ class Attempt:
             LeaseLost: another worker has the cell.
         """
         self.say(f"complete: {words(self._job.objective)} {self._job.text(value)}")
-        self._record.finish(self._study.complete, value, ask, self.trial.files, {})
+        found = self.trial.evaluation
+        results = {} if found is None else {EVALUATION: found.stored()}
+        self._record.finish(self._study.complete, value, ask, self.trial.files, results)
 
     def prune(self, ask: StorageRetry) -> None:
         """End the trial and its cell as pruned; its value is that of the epochs that it had.

@@ -147,7 +147,7 @@ class AttemptRecord:
         files: dict[str, bytes],
         decided: dict[str, Any],
     ) -> None:
-        """Store all that is left, together with the trial's end. Raises LeaseLost."""
+        """Store all that is left, and `decided`, together with the trial's end. Raises LeaseLost."""
         kept = self.upload(files, ask) | decided
 
         def write() -> None:

@@ -29,6 +29,7 @@ from mnist_tune.jobs.description import JobDescription, Source
 from mnist_tune.jobs.host import Abandoned, Drained, HostedTrial, hosted_trial, in_one_line, run_job
 from mnist_tune.jobs.interface import Job, JobMistake, NonFiniteMetric
 from mnist_tune.jobs.loading import load_job
+from mnist_tune.jobs.measuring import measure_files
 from mnist_tune.jobs.states import KeptStates
 from mnist_tune.processes import standard_streams
 from mnist_tune.worker.messages import (
@@ -123,9 +124,29 @@ class HostedFunction:
                 data=self.setup.data,
                 threads=self.setup.threads,
                 data_directory=self.setup.data_directory,
+                all_data=self.setup.test_metric is not None,
             )
 
-        return run_job(self.job, trial).files
+        trained = run_job(self.job, trial)
+        if self.setup.test_metric is not None:
+            self._measure(attempt, trained, self.setup.test_metric)
+        return trained.files
+
+    def _measure(self, attempt: RunningAttempt, trained: HostedTrial, metric: str) -> None:
+        if attempt.epoch < trained.settings.epochs:  # the worker refuses it
+            return
+        attempt.check()  # who has lost the lease reads no test data
+        attempt.say("measures the model on test data")
+        found = measure_files(
+            self.job,
+            trained.settings,
+            trained.files,
+            device=self.runtime.device,
+            data=self.job.options(self.setup.data),
+            data_directory=self.setup.data_directory,
+            metric=metric,
+        )
+        attempt.measured(found)
 
 
 def load(setup: SetUp, runtime: Runtime) -> HostedJob:
@@ -134,7 +155,8 @@ def load(setup: SetUp, runtime: Runtime) -> HostedJob:
         return HostedCommand(setup.job, runtime.device, runtime.threads)
     job, description = load_job(setup.job)
     if job.prepare is not None:
-        job.prepare(job.options(setup.data), runtime.device, setup.data_directory)
+        options = job.options(setup.data, all_data=setup.test_metric is not None)
+        job.prepare(options, runtime.device, setup.data_directory)
     return HostedFunction(setup, runtime, job, description)
 
 

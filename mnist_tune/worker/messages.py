@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.command.permitted import PermittedCommand
+from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.jobs.reference import BUILT_IN, JobFile
 
@@ -32,6 +33,8 @@ class SetUp:
     data_directory: Path | None
     data: dict[str, Any]
     checkpoints: Path
+    test_metric: str | None = None
+    """What to measure once on test data, after a training with nothing held back; None in a search."""
     job: str | JobFile | PermittedCommand = BUILT_IN
 
 
@@ -112,6 +115,13 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """From the training process, before Trained: the results of the model on test data, without pictures."""
+
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
 class Trained:
     """From the training process: the job is done, with these files by name."""
 
@@ -136,7 +146,7 @@ KINDS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
     for kind in (
         *(SetUp, Run, Drain, Abandon),
-        *(Ready, Refused, Began, EpochDone, StateSaved, Said, Trained, Stopped, Failed),
+        *(Ready, Refused, Began, EpochDone, StateSaved, Said, Measured, Trained, Stopped, Failed),
     )
 }
 

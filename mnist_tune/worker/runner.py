@@ -8,6 +8,7 @@ import time
 from mnist_tune.failures import AttemptFailed, Failure
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.metrics import EpochMetrics, unfinished
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
@@ -17,6 +18,7 @@ from mnist_tune.worker.messages import (
     Drain,
     EpochDone,
     Failed,
+    Measured,
     Ready,
     Refused,
     Run,
@@ -71,7 +73,7 @@ class Objective:
         began = time.monotonic()
         if self._process.is_ready:
             self._run(trial)
-        values: list[float] = []
+        values: list[float | None] = []
         told_to_drain = False
         while True:
             trial.check()
@@ -105,13 +107,15 @@ class Objective:
                     trial.state_saved(checkpoint)
                 case Said(line):
                     trial.say(line)
+                case Measured(evaluation):
+                    trial.measured(evaluation)
                 case Trained(files):
                     if early := unfinished(len(values), epochs):
                         self._process.kill()
                         raise AttemptFailed(Failure("exception", early))
                     for name, content in files.items():
                         trial.keep_file(name, content)
-                    return job.counted_value(values)
+                    return _counted(trial, values, job)
                 case Stopped(epoch):
                     reason = f"{trial.stop_reason}; stopped after epoch {epoch}"
                     raise AttemptFailed(Failure("preempted", reason))
@@ -168,9 +172,24 @@ def _note_beginning(trial: Trial, message: Began, epochs: int) -> None:
         trial.resumed(message.history, note, last=len(message.history) == epochs)
 
 
-def _value(metrics: EpochMetrics, job: JobDescription) -> float:
+def _value(metrics: EpochMetrics, job: JobDescription) -> float | None:
     value = metrics[job.objective]
-    assert value is not None  # the host refuses a report without it
+    assert value is not None or job.test_metric is not None  # the host refuses a report without it
+    return value
+
+
+def _counted(trial: Trial, values: list[float | None], job: JobDescription) -> float:
+    """The value with which a trial of these epochs ends. Raises AttemptFailed."""
+    if job.test_metric is None:
+        return job.counted_value([value for value in values if value is not None])
+    if trial.evaluation is None:
+        raise AttemptFailed(Failure("exception", "the job was not measured on test data"))
+    value = trial.evaluation.metrics[job.test_metric]
+    if not job.of_objective.holds(value):
+        name = words(job.objective)
+        raise AttemptFailed(
+            Failure("exception", f"the {name} is {value:g}, outside the limits of the metric")
+        )
     return value
 
 

@@ -17,8 +17,10 @@ from mnist_tune.files.checkpoints import (
 )
 from mnist_tune.hardware.devices import Runtime
 from mnist_tune.jobs.description import Source
+from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.worker.messages import Began, EpochDone, Run, Said, SetUp, StateSaved, send
+from mnist_tune.storage.keys import MOST_BYTES
+from mnist_tune.worker.messages import Began, EpochDone, Measured, Run, Said, SetUp, StateSaved, send
 from mnist_tune.worker.provenance import environment
 
 
@@ -92,6 +94,10 @@ class RunningAttempt:
                 self._tell(StateSaved(self._save(epoch, content)))
         except OSError as error:  # the state before it is still there
             self.say(f"no checkpoint was saved: {error.strerror or error}")
+
+    def measured(self, evaluation: Evaluation) -> None:
+        """Tell what the model has reached on test data."""
+        self._tell(Measured(evaluation.without_pictures(MOST_BYTES)))
 
     @property
     def is_to_drain(self) -> bool:

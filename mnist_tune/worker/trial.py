@@ -10,6 +10,7 @@ from mnist_tune.contract.study import Decision, StorageAway
 from mnist_tune.failures import Pruned
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
+from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.storage.keys import ENVIRONMENT, RESUMED, STATE
 from mnist_tune.worker.attempt_record import AttemptRecord
@@ -31,6 +32,8 @@ class Trial:
         self.units_per_second: float | None = None
         self.files: dict[str, bytes] = {}
         """The final files by name; they become artifacts of the trial when it is complete."""
+        self.evaluation: Evaluation | None = None
+        """The results of its model on test data, if the study measures them; stored with its end."""
         self.decided: dict[str, Any] = {}
         """System attributes that the pruner wants kept with a trial that it has ended."""
         self._record = record
@@ -116,6 +119,10 @@ class Trial:
     def discard(self, checkpoint: Checkpoint) -> None:
         """Delete a state that was saved after the worker had given the trial up."""
         self._record.delete(checkpoint)
+
+    def measured(self, evaluation: Evaluation) -> None:
+        """Take the results of the model on test data."""
+        self.evaluation = evaluation
 
     def keep_file(self, name: str, content: bytes) -> None:
         """Keep a final file, which becomes an artifact when the trial is complete."""

@@ -103,6 +103,12 @@ GROWING = [
 ]
 """Run on studies whose cells are completed by hand."""
 
+CONFIRMING = [
+    "mnist-tune confirm seed-grid --seeds 5",
+    "mnist-tune worker seed-grid-confirm",
+]
+"""Run after a smaller search."""
+
 ASKING_WORKERS = [
     "mnist-tune status seed-grid --workers",
     "mnist-tune pause seed-grid",

@@ -16,6 +16,7 @@ from mnist_tune.cli import app
 from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.errors import MISTAKE
 from mnist_tune.queue.worker_registry import Registration
+from mnist_tune.results.reading import read_results
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.study.store import open_study
@@ -25,6 +26,7 @@ from tests.papers.commands import (
     BEYOND_IT,
     CAMPAIGNS,
     CHECKS,
+    CONFIRMING,
     DASHBOARDS,
     DATABASE_SERVER,
     FROM_THE_SEARCH_TO_A_MODEL,
@@ -64,6 +66,7 @@ TESTED = {
     *DATABASE_SERVER,
     *TOKENS,
     *GROWING,
+    *CONFIRMING,
     *NOTIFYING,
     *ASKING_WORKERS,
     LAUNCH_ON_RAY,
@@ -226,6 +229,27 @@ def smaller(name: str, folder: Path, lines: list[str]) -> list[str]:
 def test_the_reference_grids_commands_work_on_a_smaller_study(tmp_path: Path) -> None:
     printed = smaller("seed-grid", tmp_path, THE_REFERENCE_GRID)
     assert json.loads(printed[-1])["metrics"]["accuracy"] > 90
+
+
+@pytest.mark.slow
+def test_the_choice_of_a_smaller_study_is_confirmed_on_all_images_of_mnist(tmp_path: Path) -> None:
+    smaller("seed-grid", tmp_path, ["mnist-tune run studies/seed-grid.toml", *CONFIRMING])
+    storage = open_storage(storage_url(f"sqlite:///{tmp_path}/mnist-tune.db"))
+    results = read_results(open_study(storage, "seed-grid-confirm"))
+    assert sorted(trial.parameters["seed"] for trial in results.complete) == [1, 2, 3, 4, 5]
+    for trial in results.complete:
+        evaluation = trial.evaluation
+        assert evaluation is not None
+        assert evaluation.classes is not None
+        assert (evaluation.n_cases, evaluation.dataset) == (10_000, "MNIST")
+        right = sum(row[digit] for digit, row in enumerate(evaluation.classes.confusion_matrix))
+        assert trial.final_value == evaluation.metrics["accuracy"] == pytest.approx(right / 100)
+        assert trial.final_value > 95
+        rate, seconds = trial.history[-1]["images_per_second"], trial.history[-1].seconds
+        assert round((rate or 0) * (seconds or 0)) == 60_000
+        assert trial.history[-1]["validation_accuracy"] is None
+    (line,) = results.evidence
+    assert re.search(r"test accuracy [\d.]+ %, standard deviation [\d.]+ points, n = 5, 95 % interval", line)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from mnist_tune.errors import MISTAKE, STOPPED
 from mnist_tune.serve.client import TOKEN_VARIABLE
 from mnist_tune.spec.pruner_options import PRUNERS
 from mnist_tune.spec.reading import load_spec
-from mnist_tune.spec.sections import Replicates
+from mnist_tune.spec.sections import Confirm, Replicates
 from mnist_tune.spec.shipped import shipped_specs
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
 from tests.papers.papers import LAUNCH_README, STUDIES_README, WORKERS_README, blocks, text_of
@@ -36,6 +36,7 @@ def test_every_field_of_a_spec_stands_in_a_table() -> None:
     stored_only = {"job.description", "search.revisions"}
     tables["pruner"] = list(PRUNERS.values())
     tables["replicates"] = [Replicates]
+    tables["confirm"] = [Confirm]
     for table, models in tables.items():
         for field in [field for model in models if model is not None for field in model.model_fields]:
             key = f"{table}.{field}"

@@ -51,4 +51,4 @@ def test_seeds_that_agree_to_the_image_are_not_certain() -> None:
 def test_without_a_model_the_report_says_how_to_measure_the_test_accuracy(study: OpenStudy) -> None:
     complete_cell(study, 90.0)
     steps = report_of(study).headline.next_step.splitlines()
-    assert [step.split()[1] for step in steps] == ["export", "train", "evaluate", "report"]
+    assert [step.split()[1] for step in steps] == ["confirm", "worker", "report"]

@@ -16,8 +16,8 @@ from PIL import Image
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.evaluation import Classes
 from mnist_tune.jobs.mnist.network import MODEL_FILE
+from mnist_tune.jobs.model_files import EVALUATION_FILE
 from mnist_tune.models.evaluation_file import Measured, read_evaluated
-from mnist_tune.models.folder import EVALUATION_FILE
 from mnist_tune.report import test_data
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.open_study import OpenStudy

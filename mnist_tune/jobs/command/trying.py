@@ -15,7 +15,7 @@ from mnist_tune.jobs.command.permitted import PermittedCommand
 from mnist_tune.jobs.host import in_one_line
 from mnist_tune.jobs.interface import JobMistake, NonFiniteMetric
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.jobs.trying import Alone, Tried, completing
+from mnist_tune.jobs.trying import Alone, States, Tried, completing
 from mnist_tune.text.wording import first_line
 
 
@@ -28,13 +28,14 @@ def try_command(
     save: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
     on_line: Callable[[str], None] = lambda _: None,
+    states: States | None = None,
 ) -> Tried:
     """Run a command once, here and now; what it prints goes to standard error.
 
     Args:
         command: The command and its folder.
         settings: The hyperparameters that differ from their defaults.
-        device, threads, save, on_epoch, on_line: See `jobs.trying.try_job`.
+        device, threads, save, on_epoch, on_line, states: See `jobs.trying.try_job`.
 
     Raises:
         UserError: there is no such program or device, or the folder is not empty.
@@ -50,7 +51,7 @@ def try_command(
         signal.signal(number, handler)
     with completing(tried, save):
         try:
-            tried.files = hosted.run(Alone(tried, on_epoch, on_line), tried.settings)
+            tried.files = hosted.run(Alone(tried, on_epoch, on_line, states=states), tried.settings)
         except CommandFailed as failed:
             raise MnistTuneError(first_line(failed.failure.reason)) from None
         except (JobMistake, NonFiniteMetric) as error:

@@ -9,8 +9,9 @@ from typing import Any
 from mnist_tune.jobs.evaluation import Classes, Evaluation, GreyImage, Mistake
 from mnist_tune.jobs.mnist.image_sets import MNIST, ImageSet
 from mnist_tune.jobs.mnist.network import MODEL_FILE
+from mnist_tune.jobs.model_files import CONFIGURATION_FILE, METRICS_FILE
 from mnist_tune.models.evaluation_file import Evaluated, Measured, read_evaluated
-from mnist_tune.models.folder import CONFIGURATION_FILE, METRICS_FILE, hashes
+from mnist_tune.models.folder import hashes
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.documents import dump
