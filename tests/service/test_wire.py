@@ -124,10 +124,9 @@ def more(spec: Spec) -> Growth:
     return Growth(n_trials=amount) if spec.search.grid is None else Growth(seeds=amount)
 
 
-ELSEWHERE = Import(source="known.csv", results=[])
 CALLS: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "extend": lambda service, name: service.extend(name, more(service.spec(name)), "0" * 32),
-    "import_trials": lambda service, name: service.import_trials(name, ELSEWHERE, "0" * 32),
+    "import_trials": lambda of, name: of.import_trials(name, Import(source="x", results=[]), "0" * 32),
     "where": lambda service, _: service.where,
     "study_names": lambda service, _: service.study_names(),
     "overview": lambda service, _: service.overview(),

@@ -3,56 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
-from mnist_tune.contract.claim import Standing
-from mnist_tune.contract.study import WorkerFacts, new_token
 from mnist_tune.errors import UserError
 from mnist_tune.results.exports import best_configuration
 from mnist_tune.results.outcomes import Outcomes
 from mnist_tune.results.reading import read_results
-from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.growth import Growth
 from mnist_tune.spec.imports import Import, ResultElsewhere
-from mnist_tune.spec.revisions import Point
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
 from mnist_tune.storage.keys import IMPORTED
 from mnist_tune.study.copy import copy_study
 from mnist_tune.study.delete import delete_study
-from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.extend import extend_study
 from mnist_tune.study.imports import import_results
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.store import open_study, study_names
+from tests.support.imported_results import ONE, OTHER, POINT, results, work_off
 from tests.support.specs import SAMPLED_SPEC, TINY_SPEC
 from tests.support.stock_optuna import broken_promises_of
-from tests.support.studies import folders, new_study, opened_again, states
+from tests.support.studies import new_study, opened_again, states
 
-ONE, OTHER = "1" * 32, "2" * 32
-POINT: Point = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam"}
 TPE = SAMPLED_SPEC.replace('"random"', '"tpe"')
-
-
-def results(*values: float, source: str = "known.csv", **changes: Any) -> Import:
-    """Results of one point, which may differ from the usual one."""
-    found = [ResultElsewhere(parameters={**POINT, **changes}, value=value) for value in values]
-    return Import(source=source, results=found)
-
-
-def work_off(study: OpenStudy, most: int = 1000) -> list[dict[str, Any]]:
-    """Have a worker draw and complete tickets; returns what was drawn."""
-    direct, seen = DirectStudy(opened_again(study), folders(Path("/nowhere"))), list[dict[str, Any]]()
-    worker = WorkerFacts.of_this_process("cpu")
-    while len(seen) < most and not isinstance(claim := direct.claim(worker, new_token()), Standing):
-        seen.append(direct.parameters(claim))
-        direct.complete(claim, 90.0 + claim.number / 100, {})
-    return seen
 
 
 def test_what_was_imported_is_no_cell_and_in_no_ranking(database: str, tmp_path: Path) -> None:
@@ -126,58 +103,6 @@ def test_one_that_does_not_fit_leaves_the_study_as_it_is(study: OpenStudy) -> No
     with pytest.raises(UserError, match=r"^import-trials: result 1: .*: missing"):
         import_results(study, Import(source="x", results=short), ONE)
     assert states(study) == [TrialState.WAITING] * 8
-
-
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random"])
-def test_samplers_see_what_was_imported(tmp_path: Path, sampler: str) -> None:
-    text = SAMPLED_SPEC.replace('"random"', f'"{sampler}"').format(n_trials=4)
-    study = new_study(tmp_path, text)
-    wanted = [
-        ResultElsewhere(
-            parameters={"learning_rate": 10 ** (-1 - n / 5), "batch_size": 16 + n, "optimizer": "SGD"},
-            value=50.0 + n,
-        )
-        for n in range(12)
-    ]
-    assert import_results(study, Import(source="x", results=wanted), ONE) == (12, 0)
-    learnt = LearntFrom(study.storage, study.study_id).get_all_trials()
-    assert [(trial.params, trial.value) for trial in learnt] == [
-        (one.parameters, one.value) for one in wanted
-    ]
-    drawn = work_off(study)
-    assert len(drawn) == 4
-    assert read_results(study).is_finished
-    assert broken_promises_of(study, tmp_path) == []
-    # Trials of one number draw from the same random numbers: only what was learnt differs.
-    without = new_study(tmp_path, text.replace('"tiny"', '"without"'))
-    is_other = drawn != work_off(without)
-    # CMA-ES learns from its own points alone, but draws none at random before, as it knows results.
-    assert is_other is (sampler != "random")
-
-
-def test_a_point_that_was_only_obtained_elsewhere_may_be_drawn(tmp_path: Path) -> None:
-    text = SAMPLED_SPEC.format(n_trials=2)
-    text = "\n".join(line for line in text.splitlines() if not line.startswith(("learning", "batch")))
-    study = new_study(tmp_path, text)
-    elsewhere = [ResultElsewhere(parameters={"optimizer": name}, value=50.0) for name in ("Adam", "SGD")]
-    import_results(study, Import(source="x", results=elsewhere), ONE)
-    assert {point["optimizer"] for point in work_off(study)} == {"Adam", "SGD"}
-    assert broken_promises_of(study, tmp_path) == []
-
-
-def test_a_pruner_compares_with_nothing_that_was_imported(tmp_path: Path) -> None:
-    text = TINY_SPEC + '\n[pruner]\nname = "median"\nn_startup_trials = 2\n'
-    study = new_study(tmp_path, text)
-    import_results(study, results(99.0, 98.0, 97.0), ONE)
-    direct, worker = DirectStudy(study, folders(tmp_path)), WorkerFacts.of_this_process("cpu")
-    decisions = []
-    for value in (90.0, 10.0, 5.0):
-        claim = direct.claim(worker, new_token())
-        assert not isinstance(claim, Standing)
-        direct.record(claim, {"reports": {1: value}})
-        decisions.append(direct.decide(claim).prune)
-        direct.complete(claim, value, {"reports": {2: value}})
-    assert decisions == [False, False, True]  # only the third has two to compare with
 
 
 def test_a_target_is_not_reached_by_what_was_imported(tmp_path: Path) -> None:
