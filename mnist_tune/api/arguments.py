@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.spec.conditions import Value
@@ -13,6 +13,10 @@ from mnist_tune.spec.documents import short_value
 from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.spec.growth_texts import amount, checked
 from mnist_tune.spec.study_spec import Spec
+
+if TYPE_CHECKING:
+    from mnist_tune.service.calls import StudiesForPeople
+    from mnist_tune.spec.imports import Import
 
 
 def check_count(argument: str, value: object) -> None:
@@ -80,6 +84,32 @@ def growth(
         values=values,
         seeds=None if seeds is None else _amount("seeds", seeds),
     )
+
+
+def results_elsewhere(
+    service: StudiesForPeople,
+    name: str,
+    file: str | os.PathLike[str] | None,
+    from_optuna: str | None,
+    study: str | None,
+) -> tuple[Import, int]:
+    """The results for the study `name` that a file or a study of Optuna's has, and how many are left out.
+
+    Raises:
+        UserError: neither or both are named, a result does not fit, or what is named cannot be read.
+    """
+    if file is not None and from_optuna is None and study is None:
+        from mnist_tune.spec.results_table import results_in
+
+        return results_in(service.spec(name), path_of("file", file))
+    if file is not None or from_optuna is None:
+        raise UserError("import-trials: name either a CSV file, or --from-optuna URL with or without --study")
+    for argument, text in (("from_optuna", from_optuna), ("study", study)):
+        if text is not None:
+            check_text(argument, text)
+    from mnist_tune.study.other_optuna import results_at
+
+    return results_at(service.spec(name), service.uid(name), from_optuna, study)
 
 
 def _amount(argument: str, value: object) -> Amount:

@@ -28,7 +28,8 @@ def create_study(
         of an SQLite file, or None for what the commands use, which is $MNIST_TUNE_STORAGE, else
         mnist-tune.db in the current folder.
     name: another name than the spec's.
-    reuse: a study in this storage whose finished cells are taken over.
+    reuse: a study in this storage whose finished cells are taken over. A sampled search takes its complete
+        trials that it could have drawn, which count in n_trials.
     extend: give a study that is there what it lacks of the spec, and has less than it otherwise.
 
     Raises:

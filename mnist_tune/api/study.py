@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_tune.api.arguments import check_count, growth, path_of
+from mnist_tune.api.arguments import check_count, growth, path_of, results_elsewhere
 from mnist_tune.api.error_lines import told_in_python
 from mnist_tune.api.values import RankedConfiguration, StudyStatus, ranking_of, status_of
 from mnist_tune.contract.study import new_token
@@ -152,6 +152,32 @@ class Study:
         """
         wanted = Growth(points=as_points(self._service.spec(self.name), points))
         return self._service.extend(self.name, wanted, new_token(), None, dry_run).as_json(self.name)
+
+    @told_in_python()
+    def import_trials(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        from_optuna: str | None = None,
+        study: str | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Give the study results that were obtained elsewhere; returns how many, as plain data.
+
+        Its sampler learns from them. They count as no trial of it, and are never ranked.
+
+        file: a table in CSV with a column for each searched field and one for the objective, as
+            `trials_dataframe().to_csv()` writes it.
+        from_optuna: instead of a file, the URL of another storage of Optuna's, which is only read.
+        study: the study there; may be left out if there is only one.
+        dry_run: change nothing, and only say how many would be imported.
+
+        Raises:
+            UserError: no trial of the study could have had one of the results.
+        """
+        wanted, left_out = results_elsewhere(self._service, self.name, file, from_optuna, study)
+        done = self._service.import_trials(self.name, wanted, new_token(), dry_run)
+        return {"study": self.name, "source": wanted.source} | done.as_json(left_out)
 
     @told_in_python()
     def export(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:

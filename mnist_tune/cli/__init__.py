@@ -22,6 +22,7 @@ from mnist_tune.cli import (
     evaluate,
     export,
     extend,
+    import_trials,
     init,
     launch,
     logs,
@@ -100,6 +101,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Give it more to try": {
         "extend": extend.extend,
         "enqueue": enqueue.enqueue,
+        "import-trials": import_trials.import_trials,
     },
     "Use what it found": {
         "confirm": confirm.confirm,

@@ -31,7 +31,8 @@ def create_study(
         typer.Option(
             "--reuse",
             metavar="STUDY",
-            help="Take over the finished cells of this study that the new one has too.",
+            help="Take over the finished cells of this study that the new one has too. A sampled search "
+            "takes its complete trials that it could have drawn: they count in n_trials.",
             show_default=False,
         ),
     ] = None,

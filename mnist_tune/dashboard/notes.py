@@ -19,7 +19,7 @@ from mnist_tune.records.values import parse
 from mnist_tune.results.importances import EVALUATOR
 from mnist_tune.spec.documents import dump
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.keys import CELL, ENVIRONMENT, FAILURE, HISTORY, RESUMED, WORKER
+from mnist_tune.storage.keys import CELL, ENVIRONMENT, FAILURE, HISTORY, IMPORTED, RESUMED, WORKER
 from mnist_tune.text.visible import visible, visible_lines
 from mnist_tune.text.wording import clock, counted
 
@@ -52,6 +52,21 @@ def trial_note(trial: FrozenTrial, attempt: int, spec: Spec, last: tuple[Any, An
     if environment := trial.user_attrs.get(ENVIRONMENT):
         lines += ["**Environment**", "", *_items(environment)]
     return "\n".join(lines).strip()
+
+
+def imported_note(trial: FrozenTrial, spec: Spec) -> str:
+    """The note about a result that was obtained elsewhere, which the page shows as no complete trial."""
+    origin = parse(IMPORTED, json.dumps(trial.system_attrs[IMPORTED]))
+    job, value = spec.description, (trial.values or [None])[0]
+    lines = [
+        f"Trial {trial.number} **did not run here**: a {words(job.objective)} of **{job.text(value)}** was "
+        f"imported from {code(origin.source)} at {code(origin.when)}.",
+        "",
+        *_items(trial.params),
+        "",
+        "The sampler learns from it. It is in no ranking, and so is shown as a trial without a value.",
+    ]
+    return "\n".join(lines)
 
 
 def study_note(spec: Spec) -> str:

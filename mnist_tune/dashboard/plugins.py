@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from bottle import Route, request, response
 from optuna.trial import FrozenTrial
 
-from mnist_tune.dashboard.notes import study_note, trial_note
+from mnist_tune.dashboard.notes import imported_note, study_note, trial_note
 from mnist_tune.dashboard.snapshots import SnapshotStorage
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.files.locations import Folders
 from mnist_tune.records.epochs import last_epochs
+from mnist_tune.records.imported import is_imported
 from mnist_tune.spec.stored import as_stored_spec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.keys import CELL, SPEC
@@ -93,6 +95,9 @@ class TrialNotes(Plugin):
             if (trial_id := shown["trial_id"]) in attempts:
                 note = self._note(trials[trial_id], attempts[trial_id], spec, last.get(trial_id))
                 _fill(shown["note"], note)
+            elif trial_id in trials and is_imported(trials[trial_id]):
+                with suppress(Damaged):
+                    _fill(shown["note"], imported_note(trials[trial_id], spec))
 
     def _note(self, trial: FrozenTrial, attempt: int, spec: Spec, last: tuple[Any, Any] | None) -> str:
         about, note = self._written.get(trial_id_of(trial), (None, ""))

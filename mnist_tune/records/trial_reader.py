@@ -12,6 +12,7 @@ from mnist_tune.errors import Damaged
 from mnist_tune.jobs.hyperparameters import MOST
 from mnist_tune.records.columns import OWN, TrialColumns
 from mnist_tune.records.epochs import history_of, reported
+from mnist_tune.records.imported import ImportedTrial
 from mnist_tune.records.parameters import distribution, external, one_of
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trained import FINISHED, UNREADABLE, EndedTrial, TrainedTrials
@@ -129,18 +130,44 @@ class TrialReader:
             is_explained=state is not TrialState.FAIL or keys.FAILURE in columns.user,
         )
 
+    def imported(self, columns: TrialColumns) -> ImportedTrial:
+        """Read a trial whose result was obtained elsewhere.
+
+        Raises:
+            Damaged: a value of it cannot be read.
+        """
+        number, state = self._number_and_state(columns)
+        if state is not TrialState.COMPLETE:
+            raise Damaged(f"its state is {state.name}")
+        parameters, problems = self._parameters(columns.parameters)
+        if problems:
+            raise Damaged(problems[0])
+        try:
+            value = objective(columns.values, self._job)
+        except Damaged as problem:
+            raise Damaged(f"its value {problem}") from None
+        try:
+            origin = self._value(keys.IMPORTED, columns.system[keys.IMPORTED])
+        except Damaged as problem:
+            raise Damaged(f"its origin {problem}") from None
+        return ImportedTrial(number, parameters, value, origin)
+
     def _identity(self, columns: TrialColumns) -> tuple[int, int, TrialState]:
-        if not (isinstance(columns.number, int) and 0 <= columns.number <= MOST):
-            raise Damaged(f"its number is {columns.number!r}")
-        if columns.state not in STATES:
-            raise Damaged(f"its state is {columns.state!r}")
+        number, state = self._number_and_state(columns)
         try:
             cell: int = self._value(keys.CELL, columns.system[keys.CELL])
         except Damaged as problem:
             raise Damaged(f"its cell {problem}") from None
         if cell not in self._cells:
             raise Damaged(f"its cell is {cell}, but the spec has {self._spec.search.cells_told} only")
-        return columns.number, cell, STATES[columns.state]
+        return number, cell, state
+
+    def _number_and_state(self, columns: TrialColumns) -> tuple[int, TrialState]:
+        if not (isinstance(columns.number, int) and 0 <= columns.number <= MOST):
+            raise Damaged(f"its number is {columns.number!r}")
+        if columns.state not in STATES:
+            raise Damaged(f"its state is {columns.state!r}")
+        return columns.number, STATES[columns.state]
 
     def _value(self, key: str, text: Text) -> Any:
         if key in APART:

@@ -37,6 +37,7 @@ from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.metrics import EpochMetrics, epoch_from
 from mnist_tune.records.version_0_5_0 import EpochOf050
 from mnist_tune.spec.documents import complaint
+from mnist_tune.spec.imports import LONGEST_SOURCE
 from mnist_tune.storage import keys
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX
 
@@ -78,6 +79,16 @@ class Reused(StoredModel):
 
     study: str
     trial: Count
+
+
+class Origin(StoredModel):
+    """Where a result comes from that no worker of the study obtained, and when it was imported."""
+
+    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    """Of the import: who asks a second time, since no answer came, is known by it."""
+    source: Annotated[str, Field(max_length=LONGEST_SOURCE)]
+    when: Annotated[str, Field(max_length=40)]
+    version: Annotated[str, Field(max_length=100)]
 
 
 class NotKept(StoredModel):
@@ -135,6 +146,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
     for key, kind in {
         keys.UID: Uid,
         keys.CELL: Count,
+        keys.IMPORTED: Origin,
         keys.CLAIM: str,
         keys.RESULT: Result,
         keys.EVALUATION: Evaluation,

@@ -10,6 +10,7 @@ from datetime import datetime
 from mnist_tune import __version__
 from mnist_tune.report.section import Table
 from mnist_tune.report.taken_over import ran_here, taken_over
+from mnist_tune.results.imported import told
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump
 from mnist_tune.text.times import local_time
@@ -41,6 +42,7 @@ def provenance(results: Results, storage: str, now: datetime) -> Provenance:
     """The facts about how the study was run."""
     rows = [["study", results.name], ["storage", storage], *_times(results, now)]
     rows.append(["not run anew", taken_over(results)])
+    rows.append(["imported", told(results.imported, results.job)])
     rows += [[title, _values(results, key)] for key, title in TITLES.items()]
     known = [key for attempt in results.attempts for key in attempt.environment if key not in TITLES]
     rows += [[first_line(key), _values(results, key)] for key in dict.fromkeys(known)]

@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.axes import Interval
+from mnist_tune.spec.conditions import Value
 from mnist_tune.spec.revisions import is_in, key_of_point, without_seed
 from mnist_tune.spec.study_spec import Spec
 
@@ -152,3 +154,11 @@ def seeds_wanted(spec: Spec) -> Callable[[dict[str, Any]], int]:
         return seeds if is_in(of_grid, parameters) else max(seeds, beside[key_of_point(parameters)])
 
     return of
+
+
+def varied(spec: Spec, latest: Sequence[TrialResult]) -> dict[str, list[Value] | Interval]:
+    """What cells have of their own: the searched fields and, if some are replicates, the seed."""
+    if not spec.search.has_replicates:
+        return spec.search.axes
+    seeds = {one.parameters.get(SEED, spec.training.seed) for one in latest}
+    return spec.search.axes | {SEED: sorted(seeds)}

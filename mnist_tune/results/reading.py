@@ -64,7 +64,7 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
         stale = isinstance(age, float) and age > spec.lease.grace_period
         attempts.append(trial_result(trial, tries[trial.cell], stale, spec.description.objective))
     registry = read_registry(storage, study.study_id, spec.lease.grace_period)
-    lost = [*stored.lost, *registry.lost]
+    lost = [*stored.lost, *stored.lost_imports, *registry.lost]
     control = Control.RUNNING
     try:
         with storage.transaction() as session:
@@ -72,7 +72,8 @@ def read_results(study: OpenStudy, *, with_logs: bool = False) -> Results:
     except Damaged as problem:
         lost.append(f"the study's control {problem}; workers take it for '{control}'")
     stopped = why_stopped(storage, study.study_id)
-    found = Results(spec, attempts, control, registry.workers, lost, stored.others, stored.deleted, stopped)
+    others, deleted, imported = stored.others, stored.deleted, stored.imported
+    found = Results(spec, attempts, control, registry.workers, lost, others, deleted, stopped, imported)
     return replace(found, confirmations=_confirmations(study, found))
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from mnist_tune.contract.study import Control
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.queue.worker_registry import WorkerRow
+from mnist_tune.records.imported import ImportedTrial
 from mnist_tune.results import comparability, unsaved_files
-from mnist_tune.results.candidates import SEED, Candidate, EndedEarly, ended_early, seeds_wanted
+from mnist_tune.results.candidates import Candidate, EndedEarly, ended_early, seeds_wanted, varied
 from mnist_tune.results.cell_counts import Cells
 from mnist_tune.results.confirmation import Confirmation, told_on_test_data
 from mnist_tune.results.evidence import evidence, reservations, verdict
+from mnist_tune.results.imported import better_than
 from mnist_tune.results.race_standing import RaceStanding
 from mnist_tune.results.ranking import Place, Verdict, as_judged, in_order, rank
 from mnist_tune.results.significance import Measure, measure_of
@@ -43,6 +45,8 @@ class Results:
     """The cells of which no trial is left."""
     stopped: Stopped | None = None
     """Why the study has stopped by its [stop]; None if it has not."""
+    imported: list[ImportedTrial] = field(default_factory=list)
+    """Results that were obtained elsewhere, which are in no ranking."""
     confirmations: list[Confirmation] = field(default_factory=list)
     """What the studies tell that confirm its choice; or what it tells itself, if it is a confirmation."""
 
@@ -69,11 +73,7 @@ class Results:
     @property
     def parameters(self) -> dict[str, list[Value] | Interval]:
         """What cells have of their own: the searched fields and, if some are replicates, the seed."""
-        search = self.spec.search
-        if not search.has_replicates:
-            return search.axes
-        seeds = {one.parameters.get(SEED, self.spec.training.seed) for one in self.latest}
-        return search.axes | {SEED: sorted(seeds)}
+        return varied(self.spec, self.latest)
 
     @cached_property
     def latest(self) -> list[TrialResult]:
@@ -118,13 +118,15 @@ class Results:
     def evidence(self) -> list[str]:
         """What the ranking shows and what it does not, a sentence each."""
         race = None if self.race is None else list(self.race.lines())
-        found = evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open, race=race)
-        return [*found, *told_on_test_data(self.confirmations, self.spec)]
+        shown = evidence(self.ranking, self.spec, len(self.ended_early), n_open=self._n_open, race=race)
+        on_test_data = told_on_test_data(self.confirmations, self.spec)
+        return [*better_than(self.best, self.imported, self.job), *shown, *on_test_data]
 
     @property
     def reservations(self) -> list[str]:
-        """The part of the evidence that says why the ranking may change."""
-        return list(reservations(self.ranking, self.spec, self._n_open))
+        """The part of the evidence that says why the ranking may change, or is not all that is known."""
+        may_change = reservations(self.ranking, self.spec, self._n_open)
+        return [*better_than(self.best, self.imported, self.job), *may_change]
 
     def interval(self, place: Place) -> str:
         """By how much a place is behind the best of a race over seeds, as the race has judged, in words."""
@@ -246,6 +248,7 @@ class Results:
             "confirmations": [each.as_json() for each in self.confirmations],
             "race": None if self.race is None else self.race.as_json(),
             "trials": [attempt.as_json() for attempt in self.attempts],
+            "imported": [one.as_json() for one in self.imported],
             "workers": [worker.as_json(self.job.rate) for worker in self.workers],
             "revisions": self.spec.revisions,
             "settings": {table: getattr(self.spec, table).model_dump() for table in SETTINGS},

@@ -1,4 +1,7 @@
-"""The trials that samplers and pruners see: all attempts except failed ones, each read once."""
+"""The trials that samplers and pruners see: all attempts except failed ones, each read once.
+
+Samplers also see the results that were imported, pruners do not: these have no epochs.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from sqlalchemy.exc import NoResultFound
 
 from mnist_tune.errors import Damaged
 from mnist_tune.jobs.hyperparameters import MOST
+from mnist_tune.records.imported import is_imported
 from mnist_tune.records.trained import TrainedTrials, trained_in
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CELL
@@ -93,10 +97,12 @@ class LearntFrom:
         self._ended |= {key: trial for key, trial in read.items() if trial.state.is_finished()}
         current = (self._ended.get(trial_id) or read.get(trial_id) for trial_id in numbered)
         readable = (trial for trial in current if trial is not None and trial.state in asked)
-        shown = [trial for trial in readable if _is_ours(trial, trained)]
+        shown = [trial for trial in readable if _is_instructive(trial, trained)]
         return copy.deepcopy(shown) if deepcopy else shown
 
 
-def _is_ours(trial: FrozenTrial, trained: TrainedTrials) -> bool:
-    """Whether the trial is a running attempt at a cell, or a worker has trained it to its end."""
-    return CELL in trial.system_attrs and (trial.state == TrialState.RUNNING or trained.has_its_result(trial))
+def _is_instructive(trial: FrozenTrial, trained: TrainedTrials) -> bool:
+    """Whether the trial runs for a cell, was trained to its end by a worker, or was imported."""
+    if CELL not in trial.system_attrs:
+        return is_imported(trial)
+    return trial.state == TrialState.RUNNING or trained.has_its_result(trial)

@@ -16,8 +16,10 @@ from optuna.pruners import (
     ThresholdPruner,
 )
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from mnist_tune.contract.study import Decision
+from mnist_tune.records.imported import is_imported
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.spec.pruner_options import (
     Hyperband,
@@ -101,6 +103,10 @@ class _DecisionStorage:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._seen, name)
+
+    def get_all_trials(self, *arguments: Any, **named: Any) -> list[FrozenTrial]:
+        """The trials that ran in this study: what was imported has no epochs to compare with."""
+        return [trial for trial in self._seen.get_all_trials(*arguments, **named) if not is_imported(trial)]
 
     def set_trial_system_attr(self, _trial_id: int, key: str, value: Any) -> None:
         self.system[key] = value

@@ -12,8 +12,9 @@ from mnist_tune.contract.wire import wire_adapter
 from mnist_tune.errors import Damaged, MnistTuneError
 from mnist_tune.serve.client import Head
 from mnist_tune.service import wire
-from mnist_tune.service.calls import Created, Deletion, Extended, Missing, Overview, Retried
+from mnist_tune.service.calls import Created, Deletion, Extended, Imported, Missing, Overview, Retried
 from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.imports import Import
 from mnist_tune.spec.study_spec import Spec
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class RemoteStudies:
     ) -> Extended:
         grows = {"wanted": wanted, "revision": revision, "top": top, "dry_run": dry_run}
         return self._call("extend", name=name, **grows)  # type: ignore[no-any-return]
+
+    def import_trials(self, name: str, wanted: Import, import_id: str, dry_run: bool = False) -> Imported:
+        given = {"wanted": wanted, "import_id": import_id, "dry_run": dry_run}
+        return self._call("import_trials", name=name, **given)  # type: ignore[no-any-return]
 
     def find(self, name: str) -> None:
         self._call("find", name=name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from mnist_tune.contract.study import Control
 from mnist_tune.errors import UserError
 from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.imports import Import
 from mnist_tune.spec.revisions import Revision
 from mnist_tune.spec.stored import SpecOfStudy, StoredSpec
 
@@ -73,6 +74,19 @@ class Extended:
         """What the study of this name was given, as plain data for JSON."""
         added = None if self.added is None else self.added.model_dump(mode="json")
         return {"study": name, "added": added, "known": self.known, "cells": self.spec.n_cells}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many results that were obtained elsewhere a study was given, or would be."""
+
+    added: int
+    known: int
+    """How many it had already."""
+
+    def as_json(self, left_out: int) -> dict[str, Any]:
+        """The numbers as plain data for JSON, with how many trials were not taken."""
+        return {"imported": self.added, "known": self.known, "left_out": left_out}
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,13 @@ class StudiesForPeople(Protocol):
         `revision` is an id, of 32 hexadecimal digits, that the caller has made: a second call with it adds
         nothing. With `top`, only so many configurations, the best ones, are given the seeds. Raises
         UserError if the search cannot grow in this way.
+        """
+
+    def import_trials(self, name: str, wanted: Import, import_id: str, dry_run: bool = False) -> Imported:
+        """Give a study results that were obtained elsewhere; with `dry_run` only say how many.
+
+        `import_id` is an id, of 32 hexadecimal digits, that the caller has made: a second call with it adds
+        nothing. Raises UserError, and adds none, if no trial of the study could have had one of them.
         """
 
     def find(self, name: str) -> None:

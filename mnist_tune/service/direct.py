@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
 from mnist_tune.contract.study import Control, StorageAway, StorageFailed
 from mnist_tune.errors import FileElsewhere, FileUnavailable, MnistTuneError
-from mnist_tune.service.calls import Created, Deletion, Extended, Missing, Overview, Retried
+from mnist_tune.service.calls import Created, Deletion, Extended, Imported, Missing, Overview, Retried
 from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.imports import Import
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.guarded import GuardedStorage
@@ -97,6 +98,12 @@ class DirectStudies:
         extension = extend_study(study, wanted, revision, dry_run=dry_run)
         control = read_control(self._storage, study.study_id)
         return Extended(extension.spec, extension.revision, extension.known, control)
+
+    @_told_to_people
+    def import_trials(self, name: str, wanted: Import, import_id: str, dry_run: bool = False) -> Imported:
+        from mnist_tune.study.imports import import_results
+
+        return Imported(*import_results(self._open(name), wanted, import_id, dry_run=dry_run))
 
     @_told_to_people
     def find(self, name: str) -> None:

@@ -9,7 +9,7 @@ from mnist_tune.contract.wire import Call, Message, call_of
 from mnist_tune.service.calls import StudiesForPeople
 
 LOOKING = ("study_names", "overview", "find", "spec", "uid", "missing", "results", "verify")
-CHANGING = ("create", "extend", "set_control", "drain", "retry", "change_settings", "delete")
+CHANGING = ("create", "extend", "import_trials", "set_control", "drain", "retry", "change_settings", "delete")
 """The calls that are sent as they are; `where` is no call, and a file is fetched in another way."""
 
 

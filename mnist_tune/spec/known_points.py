@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,9 @@ from typing import Any
 from mnist_tune.errors import UserError
 from mnist_tune.spec.axes import field_named
 from mnist_tune.spec.conditions import holds
+from mnist_tune.spec.csv_table import lines_of
 from mnist_tune.spec.documents import KeyedError, content_of, short_value
 from mnist_tune.spec.growth_texts import checked, typed
-from mnist_tune.spec.parsing import read_text
-from mnist_tune.spec.plain_data import NotPlainError
 from mnist_tune.spec.revisions import Point
 from mnist_tune.spec.study_spec import Spec
 
@@ -61,37 +58,19 @@ def points_in(spec: Spec, file: Path) -> list[Point]:
 
 
 def _rows(spec: Spec, file: Path) -> Iterator[Point]:
-    try:
-        text = read_text(file)
-    except NotPlainError as error:
-        raise UserError(f"{file}: {error}") from None
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror or error}") from None
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        header = _header(spec, next(reader, []), file)
-        is_empty = True
-        for row in filter(None, reader):
-            is_empty, line = False, f"line {reader.line_num}"
-            if len(row) != len(header):
-                raise UserError(f"{file}: {line} has {len(row)} values for {len(header)} fields")
-            yield {
-                name: typed(spec, name, text.strip(), f"{file}: {line}:")
-                for name, text in zip(header, row, strict=True)
-                if text.strip()
-            }
-    except csv.Error as error:
-        raise UserError(f"{file}: line {reader.line_num} is not valid CSV: {error}") from None
-    if is_empty:
-        raise UserError(f"{file}: has no point; write one a line below the names of the fields")
+    lines = lines_of(file, "point")
+    header = next(lines).texts
+    _check_header(spec, header, file)
+    for line in lines:
+        yield {
+            name: typed(spec, name, text, f"{file}: line {line.number}:")
+            for name, text in zip(header, line.texts, strict=True)
+            if text
+        }
 
 
-def _header(spec: Spec, names: Sequence[str], file: Path) -> list[str]:
-    """The fields that the first line of a table names. Raises UserError."""
-    header = [name.strip() for name in names]
-    for other in ";\t":
-        if len(header) == 1 and other in header[0]:
-            raise UserError(f"{file}: line 1 has {other!r} between its names; write commas, in all lines")
+def _check_header(spec: Spec, header: Sequence[str], file: Path) -> None:
+    """Check that the first line of a table names fields. Raises UserError."""
     if not all(header or [""]) or len(set(header)) < len(header):
         raise UserError(f"{file}: its first line should name each field once, as learning_rate,batch_size")
     for name in header:
@@ -99,7 +78,6 @@ def _header(spec: Spec, names: Sequence[str], file: Path) -> list[str]:
             field_named(spec.description.fields, name)
         except KeyedError as error:
             raise UserError(f"{file}: line 1: {name}: {error}") from None
-    return header
 
 
 def as_points(spec: Spec, given: Any) -> list[Point]:

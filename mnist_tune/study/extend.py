@@ -126,10 +126,7 @@ def _drawn(session: orm.Session, study: OpenStudy, spec: Spec) -> list[dict[str,
 
 def _instead(spec: Spec) -> str:
     """What to do where a spec would have too many bytes; `spec` is the study's as it is."""
-    reuse = (
-        "" if spec.search.grid is None else f", which takes over its results with --reuse {spec.study.name}"
-    )
-    another = f"make another one{reuse}"
+    another = f"make another one, which takes over its results with --reuse {spec.study.name}"
     if len(json.dumps(spec.stored())) + BYTES_OF_A_GROWTH > MOST_BYTES:
         return f"this study can grow no further; {another}"
     return f"add fewer points or values to this study, or {another}"

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from sqlalchemy import orm, select
 
 from mnist_tune.errors import UserError
+from mnist_tune.spec.revisions import Point
 from mnist_tune.storage.keys import CLAIM, EVALUATION, LEFT_BEHIND, LOG, RESULT, REUSED
 from mnist_tune.storage.optuna_internals import (
     ARTIFACTS_ATTR_PREFIX,
@@ -38,6 +39,8 @@ class Finished(NamedTuple):
     trial_id: int
     token: str
     """The token of its claim. SQLite reuses ids, so that the id alone may mean another trial by now."""
+    point: Point | None = None
+    """The parameters that the cell is to have, if it has none of its own: those of a ticket."""
 
 
 def take_over(session: orm.Session, trial_id: int, source: Finished) -> None:

@@ -20,7 +20,7 @@ from mnist_tune.records.distributions import Waiting, distributions
 from mnist_tune.records.parameters import distribution
 from mnist_tune.records.values import parse
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.keys import CELL
+from mnist_tune.storage.keys import CELL, IMPORTED
 from mnist_tune.storage.optuna_internals import parameters, system_attributes, trials
 from mnist_tune.storage.statements import upsert
 
@@ -32,7 +32,9 @@ def tell_old_trials(
     old, new = tell_of_values(session, study_id, before, spec)
     cell_of = _cells_of_trials(session, study_id, before.n_cells)
     made = {name: axis for name, axis in new.items() if name not in old}
-    _add_parameters(session, cell_of, made, cells)
+    # What was imported has had the same value of it as all cells of that time.
+    of_no_cell = dict.fromkeys(_imported(session, study_id), 0) if made else {}
+    _add_parameters(session, cell_of | of_no_cell, made, cells)
     told = _replace_search_space(session, study_id, spec)
     attributes: list[dict[str, Any]] = []
     for trial_id, cell in cell_of.items():
@@ -98,6 +100,16 @@ def _cells_of_trials(session: orm.Session, study_id: int, n_cells: int) -> dict[
             if (cell := parse(CELL, row.value_json)) < n_cells:
                 found[row.trial_id] = cell
     return found
+
+
+def _imported(session: orm.Session, study_id: int) -> list[int]:
+    """The ids of the trials whose results were obtained elsewhere."""
+    marked = (
+        select(system_attributes.c.trial_id)
+        .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
+        .where(trials.c.study_id == study_id, system_attributes.c.key == IMPORTED)
+    )
+    return list(session.execute(marked).scalars())
 
 
 def _add_parameters(

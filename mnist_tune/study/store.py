@@ -13,7 +13,7 @@ from sqlalchemy import orm, select
 from mnist_tune import __version__
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.trial_rows import insert_waiting
-from mnist_tune.records.distributions import waiting_cells
+from mnist_tune.records.distributions import distributions, ticket, waiting_cells
 from mnist_tune.records.stored_spec import stored_spec
 from mnist_tune.records.values import Text, load
 from mnist_tune.spec.differences import differences
@@ -188,7 +188,11 @@ def _insert_study(session: orm.Session, spec: Spec, finished: Mapping[int, Finis
         session.execute(table.insert(), rows)
     # SQLite reuses ids, and stock Optuna does not clear our table when it deletes a study there.
     session.execute(workers.delete().where(workers.c.study_id == study_id))
-    trial_ids = insert_waiting(session, study_id, waiting_cells(spec))
+    cells, axes = waiting_cells(spec), distributions(spec)
+    for cell, source in finished.items():
+        if source.point is not None:
+            cells[cell] = ticket(axes, cell, source.point)
+    trial_ids = insert_waiting(session, study_id, cells)
     for cell, source in finished.items():
         take_over(session, trial_ids[cell], source)
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from mnist_tune.jobs.metric import WIDEST
 from mnist_tune.results.candidates import SEED, EndedEarly
 from mnist_tune.results.evidence import seeds_of
+from mnist_tune.results.imported import told
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
@@ -50,9 +51,10 @@ def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
     if settings := _changed_settings(results.spec):
         yield f"settings: {settings}"
     revisions = [one for one in results.spec.search.revisions or [] if not one.closed]
-    told = revisions if everything else revisions[-MOST_NAMED:]
-    for one in told:
+    for one in revisions if everything else revisions[-MOST_NAMED:]:
         yield f"{'grown' if one.race is None else 'judged'} at {one.when} by {one.version}: {one.told}"
+    if elsewhere := told(results.imported, results.job):
+        yield f"imported: {elsewhere}"
     yield from _failures(results, everything)
     yield from conclusion(results, most=None if everything else MOST_RANKED)
 
@@ -146,12 +148,12 @@ def _failures(results: Results, everything: bool) -> Iterator[str]:
     """Why attempts failed, one line each for the last; `conclusion` tells of cells that failed for good."""
     holes = {attempt.number for attempt in results.holes}
     failed = [one for one in results.attempts if one.failure is not None and one.number not in holes]
-    told = failed if everything else failed[-MOST_NAMED:]
-    if earlier := failed[: len(failed) - len(told)]:
+    shown = failed if everything else failed[-MOST_NAMED:]
+    if earlier := failed[: len(failed) - len(shown)]:
         kinds = Counter(first_line((attempt.failure or {})["class"]) for attempt in earlier)
         classes = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common())
         yield f"{counted(len(earlier), 'earlier attempt')} failed: {classes}; --all names each"
-    for attempt in told:
+    for attempt in shown:
         kind, reason = (first_line((attempt.failure or {})[key]) for key in ("class", "reason"))
         yield f"trial {attempt.number} failed: {kind}: {reason}"
 

@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.trials import StoredTrials
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.keys import CHECKPOINT
-from mnist_tune.verification import attempts, cells, drawn, files, race, records, stopping
+from mnist_tune.storage.keys import CHECKPOINT, IMPORTED
+from mnist_tune.verification import attempts, cells, drawn, files, imported, race, records, stopping
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
 from mnist_tune.verification.stored import Attribute, Stored, StoredAttempt, failure_class, was_taken
@@ -34,6 +34,10 @@ def _cells(stored: Stored) -> Sequence[int]:
 
 def _trials(stored: Stored) -> Sequence[FrozenTrial]:
     return stored.trials
+
+
+def _imported(stored: Stored) -> Sequence[FrozenTrial]:
+    return [trial for trial in stored.trials if IMPORTED in trial.system_attrs]
 
 
 def _attempts(stored: Stored) -> Sequence[StoredAttempt]:
@@ -101,6 +105,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("files elsewhere", _study, files.here, remark=True),
     Check("checkpoints", _with_checkpoint, files.resumable, remark=True),
     Check("copied epochs", _own, records.came_along, remark=True),
+    Check("imported results", _imported, imported.marked),
     Check("other trials", _trials, cells.foreign, remark=True),
 )
 """Each promise with its subjects and the function that checks it; `read` checks the rest."""
@@ -155,7 +160,10 @@ def _size(stored: Stored | None) -> str:
     tried = stored.attempts
     ended = Counter(_word(attempt.trial.state) for attempt in tried if attempt.following is None)
     lost = Counter(kind for attempt in tried if (kind := failure_class(attempt.trial)) is not None)
-    return f"{many(ended.total(), 'cell')}{_among(ended)}, {many(len(tried), 'attempt')}{_among(lost)}"
+    cells_told, attempts_told = many(ended.total(), "cell"), many(len(tried), "attempt")
+    n_imported = len(_imported(stored))
+    elsewhere = f", {many(n_imported, 'imported result')}" if n_imported else ""
+    return f"{cells_told}{_among(ended)}, {attempts_told}{_among(lost)}{elsewhere}"
 
 
 def _values(stored: Stored | None, outcomes: Sequence[Outcome]) -> Outcome:

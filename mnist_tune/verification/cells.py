@@ -14,7 +14,7 @@ from mnist_tune.records.distributions import distributions, drawn
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
 from mnist_tune.spec.revisions import Stage
-from mnist_tune.storage.keys import CLOSED, CONTROL, FAILURES
+from mnist_tune.storage.keys import CLOSED, CONTROL, FAILURES, IMPORTED
 from mnist_tune.verification.stored import (
     Stored,
     StoredAttempt,
@@ -151,8 +151,9 @@ def _is_spent(stored: Stored, trial: FrozenTrial, kind: str) -> list[bool]:
 
 
 def foreign(_: Stored, trial: FrozenTrial) -> Iterator[str]:
-    """Every trial belongs to a cell."""
-    if cell_of(trial) is None and CLOSED not in trial.system_attrs:  # `closed` checks those
+    """Every trial belongs to a cell, or is a result that was imported."""
+    checked = {CLOSED, IMPORTED}  # by `drawn.closed` and `imported.marked`
+    if cell_of(trial) is None and not checked & trial.system_attrs.keys():
         yield "is not a trial of ours: no worker runs it, no report counts it"
 
 

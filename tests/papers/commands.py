@@ -100,6 +100,9 @@ GROWING = [
     "mnist-tune enqueue seed-grid learning_rate=0.002 batch_size=64 optimizer=Adam",
     "mnist-tune export seed-grid --output best.toml",
     "mnist-tune enqueue sampled --from best.toml",
+    "mnist-tune import-trials sampled known.csv --dry-run",
+    "mnist-tune import-trials sampled known.csv",
+    "mnist-tune import-trials sampled --from-optuna sqlite:///old.db --study cnn",
 ]
 """Run on studies whose cells are completed by hand."""
 

@@ -9,8 +9,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import typer
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from mnist_tune.cli import app
 from mnist_tune.contract.study import WorkerFacts
@@ -180,12 +182,24 @@ def test_the_commands_that_let_studies_grow_work_as_they_stand(tmp_path: Path, c
     for name in ("seed-grid", "sampled"):
         assert command("create-study", str(STUDIES / f"{name}.toml")).code == 0
     queue = open_study(open_storage(storage_url()), "seed-grid").queue()
+    results_from_elsewhere(tmp_path)
     for line in GROWING:
         while claim := queue.claim("machine:1"):  # the new cells are worked off meanwhile
             queue.complete(claim, 90.0)
         answer = command(*shlex.split(line)[1:])
         assert (answer.code, answer.err) == (0, ""), line
     assert [found["cells"]["total"] for found in command("studies", "--json").json] == [36 + 6 + 1, 151]
+    assert len(command("status", "sampled", "--json").json["imported"]) == 3
+
+
+def results_from_elsewhere(folder: Path) -> None:
+    """A table of two results, and a study of stock Optuna with another one."""
+    rows = "learning_rate,optimizer,momentum,nesterov,value\n0.001,Adam,,,98.5\n0.01,SGD,0.9,true,98\n"
+    (folder / "known.csv").write_text(rows, encoding="utf-8")
+    stock = optuna.create_study(study_name="cnn", storage=f"sqlite:///{folder}/old.db", direction="maximize")
+    axes = {"learning_rate": FloatDistribution(1e-4, 1e-2), "optimizer": CategoricalDistribution(["Adam"])}
+    known = {"learning_rate": 0.002, "optimizer": "Adam"}
+    stock.add_trial(optuna.trial.create_trial(params=known, distributions=axes, value=98.7))
 
 
 def test_the_lines_of_python_work_as_they_stand_on_a_finished_study(

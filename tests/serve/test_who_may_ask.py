@@ -32,7 +32,16 @@ NEEDED: dict[tuple[str, str], Role | None] = {
     },
     **{
         ("POST", f"/api/v1/people/{call}"): Role.ADMIN
-        for call in ("create", "extend", "set_control", "drain", "retry", "change_settings", "delete")
+        for call in (
+            "create",
+            "extend",
+            "import_trials",
+            "set_control",
+            "drain",
+            "retry",
+            "change_settings",
+            "delete",
+        )
     },
     **{(method, "/api/v1/{rest:path}"): Role.VIEWER for method in ("DELETE", "GET", "POST", "PUT")},
     **{(method, "/api/{rest:path}"): Role.VIEWER for method in ("DELETE", "GET", "POST", "PUT")},

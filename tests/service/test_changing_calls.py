@@ -11,8 +11,9 @@ from mnist_tune.contract.study import Control, WorkerFacts
 from mnist_tune.errors import UserError
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
-from mnist_tune.service.calls import StudiesForPeople
+from mnist_tune.service.calls import Imported, StudiesForPeople
 from mnist_tune.spec.growth import Amount, Growth
+from mnist_tune.spec.imports import Import, ResultElsewhere
 from mnist_tune.spec.revisions import Point
 from mnist_tune.storage.optuna_internals import TABLES
 from mnist_tune.study.open_study import OpenStudy
@@ -108,6 +109,28 @@ def test_a_known_point_becomes_a_cell_once(study: OpenStudy, service: StudiesFor
     assert (again.added, again.known, service.spec("tiny").n_cells) == (None, [point], 9)
     with pytest.raises(UserError, match=r"^enqueue: optimizer: missing: a point of a grid names a value of "):
         service.extend("tiny", Growth(points=[{"learning_rate": 0.1, "batch_size": 1}]), OTHER)
+
+
+def test_results_from_elsewhere_are_imported_once_all_or_none(
+    study: OpenStudy, service: StudiesForPeople
+) -> None:
+    point: Point = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam"}
+    good = [ResultElsewhere(parameters=point, value=value) for value in (99.0, 98.0)]
+    wanted = Import(source="known.csv", results=good)
+    assert service.import_trials("tiny", wanted, ONE, dry_run=True) == Imported(2, 0)
+    assert service.import_trials("tiny", wanted, ONE) == Imported(2, 0)
+    assert service.import_trials("tiny", wanted, ONE) == Imported(2, 0)
+    assert service.import_trials("tiny", wanted, OTHER) == Imported(0, 2)
+    assert [(one.parameters, one.value) for one in service.results("tiny").imported] == [
+        (point, 99.0),
+        (point, 98.0),
+    ]
+    new = ResultElsewhere(parameters=point, value=97.0)
+    bad = ResultElsewhere(parameters=point | {"batch_size": 7}, value=99.5)
+    with pytest.raises(UserError, match=r"^import-trials: result 2: batch_size: 7 is none of its values; "):
+        service.import_trials("tiny", Import(source="known.csv", results=[new, bad]), OTHER)
+    assert len(states(study)) == 10
+    assert not service.verify("tiny").broken
 
 
 def test_a_wider_spec_is_refused_with_what_it_would_add_or_added(

@@ -17,6 +17,7 @@ from mnist_tune.serve.remote_studies import RemoteStudies
 from mnist_tune.service.calls import Missing, StudiesForPeople, results_again
 from mnist_tune.service.wire import CHANGING, LOOKING
 from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.imports import Import
 from mnist_tune.storage.artifacts import ArtifactFolder
 from mnist_tune.storage.engine import shown
 from mnist_tune.storage.keys import NOT_KEPT, SPEC, WEIGHTS
@@ -31,6 +32,7 @@ from tests.support.study_files import fill_with_files
 OTHER = TINY_SPEC.replace('"tiny"', '"other"')
 NO_NUMBER = Failure("non_finite", "the loss is nan")
 MORE = Growth(values={"learning_rate": [0.003]})
+ELSEWHERE = Import(source="known.csv", results=[])
 OF_A_STUDY: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "find": lambda service, name: service.find(name),
     "spec": lambda service, name: service.spec(name),
@@ -41,6 +43,7 @@ OF_A_STUDY: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "drain": lambda service, name: service.drain(name, host="machine"),
     "retry": lambda service, name: service.retry(name),
     "extend": lambda service, name: service.extend(name, MORE, "0" * 32),
+    "import_trials": lambda service, name: service.import_trials(name, ELSEWHERE, "0" * 32),
     "change_settings": lambda service, name: service.change_settings(name, {"retry.lost": 1}),
     "verify": lambda service, name: service.verify(name),
     "delete": lambda service, name: service.delete(name),

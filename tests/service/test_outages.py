@@ -11,6 +11,8 @@ from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.spec.growth import Growth
+from mnist_tune.spec.imports import Import, ResultElsewhere
+from mnist_tune.spec.revisions import Point
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.storage_faults import away, lost_answer
@@ -26,12 +28,15 @@ READING: dict[str, Callable[[StudiesForPeople], object]] = {
     "results": lambda service: service.results("tiny"),
     "verify": lambda service: service.verify("tiny"),
 }
+POINT: Point = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam"}
+ELSEWHERE = Import(source="known.csv", results=[ResultElsewhere(parameters=POINT, value=90.0)])
 WRITING: dict[str, Callable[[StudiesForPeople], object]] = {
     "create": lambda service: service.create(service.spec("tiny").named("other")),
     "set_control": lambda service: service.set_control("tiny", Control.PAUSED),
     "drain": lambda service: service.drain("tiny", host=service.results("tiny").workers[0].host),
     "retry": lambda service: service.retry("tiny"),
     "extend": lambda service: service.extend("tiny", Growth(values={"seed": [1]}), "0" * 32),
+    "import_trials": lambda service: service.import_trials("tiny", ELSEWHERE, "0" * 32),
     "change_settings": lambda service: service.change_settings("tiny", {"retry.lost": 7}),
     "delete": lambda service: service.delete("tiny"),
 }

@@ -21,6 +21,7 @@ from mnist_tune.service import wire
 from mnist_tune.service.calls import StudiesForPeople
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.spec.growth import Amount, Growth
+from mnist_tune.spec.imports import Import
 from mnist_tune.spec.stored import StoredSpec
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.study.open_study import OpenStudy
@@ -125,6 +126,7 @@ def more(spec: Spec) -> Growth:
 
 CALLS: dict[str, Callable[[StudiesForPeople, str], object]] = {
     "extend": lambda service, name: service.extend(name, more(service.spec(name)), "0" * 32),
+    "import_trials": lambda of, name: of.import_trials(name, Import(source="x", results=[]), "0" * 32),
     "where": lambda service, _: service.where,
     "study_names": lambda service, _: service.study_names(),
     "overview": lambda service, _: service.overview(),

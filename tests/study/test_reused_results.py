@@ -66,14 +66,6 @@ def test_auto_precision_counts_as_what_it_turned_out_to_be(tmp_path: Path) -> No
                 finished_cells(auto, spec)
 
 
-def test_a_sampled_search_takes_over_nothing(old_study: OpenStudy, tmp_path: Path) -> None:
-    text = TINY_SPEC.replace('"tiny"', '"sampled"').replace(
-        "[search.grid]", '[search]\nsampler = "random"\nn_trials = 4\n\n[search.space]'
-    )
-    with pytest.raises(UserError, match="a sampled search draws its own points"):
-        finished_cells(old_study, tiny_spec(tmp_path, text))
-
-
 def test_a_trial_that_cannot_be_read_is_run_anew(old_study: OpenStudy, tmp_path: Path) -> None:
     with old_study.storage.transaction() as session:
         session.execute(epochs.update().where(epochs.c.trial_id == 1).values(metrics="{"))

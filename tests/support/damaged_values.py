@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_tune.contract.study import WorkerFacts
+from mnist_tune.contract.study import WorkerFacts, new_token
 from mnist_tune.failures import Failure
 from mnist_tune.files.checkpoints import checkpoint_key
 from mnist_tune.queue.worker_registry import Registration
+from mnist_tune.spec.imports import Import, ResultElsewhere
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LOG, RESUMED
+from mnist_tune.study.imports import import_results
 from mnist_tune.study.store import create_study, open_study
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.specs import tiny_spec
@@ -89,7 +91,17 @@ def damaged_storage(folder: Path) -> Path:
         _work_on(folder, name)
     study.storage.remove_session()
     study.storage.engine.dispose()
+    _import_into(folder, DAMAGED)
     return folder / "studies.db"
+
+
+def _import_into(folder: Path, name: str) -> None:
+    """Give a study a result that was obtained elsewhere."""
+    study = open_study(open_file(folder), name)
+    one = ResultElsewhere(parameters={"learning_rate": 0.001, "optimizer": "Adam"}, value=85.0)
+    assert import_results(study, Import(source="known.csv", results=[one]), new_token()) == (1, 0)
+    study.storage.remove_session()
+    study.storage.engine.dispose()
 
 
 def _work_on(folder: Path, name: str) -> None:

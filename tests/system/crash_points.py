@@ -27,6 +27,7 @@ from sqlalchemy.pool import Pool
 
 from tests.support.forked_processes import FORK, run_each
 from tests.support.postgres_server import postgres_server
+from tests.system.interrupted_imports import import_three, imported_or_as_before
 from tests.system.interrupted_processes import (
     StudyPlace,
     create,
@@ -92,6 +93,7 @@ def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> It
     for whole in (
         Run(create, whole_or_not_there, empty),
         Run(extend, extended_or_as_before, begun),
+        Run(import_three, imported_or_as_before, begun),
         Run(judge, judged_or_as_before, raced),
         Run(drain, finished_by_another, begun),
         Run(work_to_the_end, finished_by_another, begun),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import FrozenTrial
 
+from mnist_tune.records.imported import is_imported
 from mnist_tune.storage.keys import CELL, CLAIM
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.verification import verify
@@ -34,6 +35,9 @@ def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
         steps[step.trial].append(step)
     attempts: dict[int, list[Attempt]] = {cell: [] for cell in range(study.spec.n_cells)}
     for trial in study.optuna_study().trials:
+        if is_imported(trial):  # `verify` has checked it; no worker may have logged a step of it
+            problems += [f"trial {trial.number} was imported, but ran" for _ in steps[trial._trial_id]]
+            continue
         n_epochs = len(stored_numbers(study.storage, trial._trial_id))
         attempts[trial.system_attrs[CELL]].append(Attempt(trial, steps[trial._trial_id], n_epochs))
     for cell, tried in attempts.items():

@@ -9,6 +9,7 @@ import pytest
 from tests.support.forked_processes import run_each
 from tests.support.postgres_server import postgres_server
 from tests.system.crash_points import Run, campaign, cut_short_everywhere
+from tests.system.interrupted_imports import import_three, imported_or_as_before
 from tests.system.interrupted_processes import (
     StudyPlace,
     extend,
@@ -56,6 +57,18 @@ def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: P
     print(came)
     assert came.problems == []
     assert came.died == came.tried > 30 / step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_import_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
+    begun = StudyPlace(tmp_path / "begun")
+    begun.make()
+    run_each(half_done, [begun], at_once=1)
+    came = campaign(Run(import_three, imported_or_as_before, begun), step=step)
+    print(came)
+    assert came.problems == []
+    assert came.died == came.tried > 20 / step
 
 
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])

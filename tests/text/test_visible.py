@@ -14,18 +14,20 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import insert
 
-from mnist_tune.contract.study import WorkerFacts
+from mnist_tune.contract.study import WorkerFacts, new_token
 from mnist_tune.failures import Failure
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.results.reading import read_results
 from mnist_tune.results.study_results import Results
 from mnist_tune.spec.documents import dump, to_json
+from mnist_tune.spec.imports import Import, ResultElsewhere
 from mnist_tune.spec.parsing import parse
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LOG, REUSED, SPEC, WORKER
-from mnist_tune.storage.optuna_internals import parameters, studies, study_attributes
+from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, IMPORTED, LOG, REUSED, SPEC, WORKER
+from mnist_tune.storage.optuna_internals import parameters, studies, study_attributes, system_attributes
 from mnist_tune.storage.statements import put
 from mnist_tune.storage.tables import workers
+from mnist_tune.study.imports import import_results
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.terminal.events import events
 from mnist_tune.text.console import VisibleConsole
@@ -65,6 +67,7 @@ def study(tmp_path: Path) -> OpenStudy:
         for trial_id in (complete.trial_id, failed.trial_id):
             session.execute(insert(parameters).values(row | {"trial_id": trial_id}))
         session.execute(insert(studies).values(study_name=HOSTILE))
+    _import_from_hostile(study)
     registration = Registration(study.storage, study.study_id, WorkerFacts.of_this_process(HOSTILE))
     registration.register()
     Registration(study.storage, study.study_id, WorkerFacts.of_this_process(HOSTILE)).register()
@@ -72,6 +75,16 @@ def study(tmp_path: Path) -> OpenStudy:
     with study.storage.transaction() as session:
         session.execute(workers.update().values(name=HOSTILE, host=HOSTILE))
     return study
+
+
+def _import_from_hostile(study: OpenStudy) -> None:
+    """Give the study a result that is better than its best, from a source with a hostile name."""
+    one = ResultElsewhere(parameters={"learning_rate": 0.001}, value=99.0)
+    import_results(study, Import(source="known.csv", results=[one]), new_token())
+    with study.storage.transaction() as session:
+        told = {"id": "0" * 32, "source": HOSTILE, "when": HOSTILE[:40], "version": HOSTILE}
+        is_it = system_attributes.c.key == IMPORTED
+        session.execute(system_attributes.update().where(is_it).values(value_json=json.dumps(told)))
 
 
 COMMANDS = [
@@ -96,6 +109,9 @@ COMMANDS = [
     "retry tiny",
     "copy-study tiny --to sqlite:///copy.db",
     "create-study spec.toml --reuse HOSTILE --name other",
+    "import-trials tiny HOSTILE.csv",
+    "import-trials tiny --from-optuna sqlite:///HOSTILE",
+    "import-trials tiny --from-optuna sqlite:///studies.db --study HOSTILE",
     "status HOSTILE",
     "status tino",
     "verify HOSTILE",
@@ -135,6 +151,7 @@ def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, command: Comman
     for line in ("status tiny", "status tiny --workers", "logs tiny", "verify tiny", "run HOSTILE"):
         assert r"\x1b" in told[line], line
     assert SHOWN in told["logs tiny"]
+    assert f"of {SHOWN}; the best has 99.00 %" in told["status tiny"]
     assert f"\ntrial 1: {' ' * 8}{SHOWN}\n" in told["logs tiny"]
 
 

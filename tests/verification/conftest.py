@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mnist_tune.contract.study import new_token
 from mnist_tune.failures import Failure
+from mnist_tune.spec.imports import Import, ResultElsewhere
+from mnist_tune.spec.revisions import Point
+from mnist_tune.study.imports import import_results
 from tests.support.made_studies.cells_with_files import CellsByHand
 from tests.support.verified_studies import PATIENT_SPEC, SAMPLED_SPEC
 
@@ -17,7 +21,7 @@ def grid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A grid with cells in every state.
 
     Trial 0 was lost and is complete as trial 8, 1 failed for good, 2 to 4 are complete, 5 is complete by
-    another job, 6 was stopped and waits as trial 9, 7 runs.
+    another job, 6 was stopped and waits as trial 9, 7 runs. Trial 10 is a result that was imported.
     """
     folder = tmp_path_factory.mktemp("grid")
     build = CellsByHand(folder, PATIENT_SPEC)
@@ -37,6 +41,9 @@ def grid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             build.complete(claim)
     build.complete(build.claim())
+    point: Point = {"learning_rate": 0.001, "batch_size": 64, "optimizer": "Adam"}
+    elsewhere = Import(source="known.csv", results=[ResultElsewhere(parameters=point, value=99.0)])
+    assert import_results(build.study, elsewhere, new_token()) == (1, 0)
     build.study.storage.engine.dispose()
     return folder
 

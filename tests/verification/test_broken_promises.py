@@ -9,6 +9,7 @@ import pytest
 from mnist_tune.verification import CHECKS
 from tests.support.damage_to_control import DAMAGE_TO_CONTROL
 from tests.support.damage_to_draws import DAMAGE_TO_DRAWS
+from tests.support.damage_to_imports import DAMAGE_TO_IMPORTS
 from tests.support.damaging_sql import change_database, set_in_spec, set_system_attribute, set_user_attribute
 from tests.support.verified_studies import findings_by_check, verify_folder
 
@@ -18,7 +19,7 @@ def test_a_study_that_keeps_every_promise_has_no_findings(grid: Path, sampled: P
     assert findings_by_check(verification) == {}
     assert verification.verdict == (
         "study 'tiny' keeps every promise: 8 cells (5 complete, 1 failed, 1 waiting, 1 running), "
-        "10 attempts (1 lost, 1 non_finite, 1 preempted)"
+        "10 attempts (1 lost, 1 non_finite, 1 preempted), 1 imported result"
     )
     # Each check had something to look at: none is clean for want of it.
     assert [outcome.check for outcome in verification.outcomes if not outcome.checked] == ["pruning"]
@@ -28,6 +29,7 @@ def test_a_study_that_keeps_every_promise_has_no_findings(grid: Path, sampled: P
 LONG_TEXT = "hex(zeroblob(33000))"
 IN_THE_GRID = [
     *DAMAGE_TO_CONTROL,
+    *DAMAGE_TO_IMPORTS,
     ("spec", set_in_spec("training.epoch", "3"), "the stored spec: training.epoch: unknown key"),
     ("spec", set_in_spec("study", "'{'"), "the stored spec: study: should be a"),
     ("trials", set_user_attribute(3, "environment", "'[{'"), "trial 3: cannot be read: JSONDecodeError"),

@@ -67,7 +67,7 @@ from tests.support.verified_studies import findings_by_check, verify_folder
         (
             "other trials",
             lambda folder: open_study(open_file(folder), "tiny").optuna_study().enqueue_trial({}),
-            "trial 10: is not a trial of ours",
+            "trial 11: is not a trial of ours",
         ),
     ],
 )
