@@ -13,14 +13,14 @@ too. So the seed of these trials is not looked at in the race: each gets as many
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from mnist_tune.search.ended_cells import Ended
 from mnist_tune.search.race import Judgement, Rival, judge
-from mnist_tune.spec.conditions import SEED
+from mnist_tune.spec.conditions import SEED, holds
 from mnist_tune.spec.revisions import Point, key_of_point, without_seed
 from mnist_tune.spec.rounds import Compared, Round, rounded
 from mnist_tune.spec.sections import Replicates
@@ -57,7 +57,7 @@ class Race:
         assert spec.replicates is not None
         self.rules: Replicates = spec.replicates
         self.spec = spec
-        self._ended = {each.cell: each for each in cells}
+        self._ended = {each.cell: each for each in _whole(spec, cells)}
 
     @property
     def first_seed(self) -> int:
@@ -159,14 +159,16 @@ class Race:
         if not best:
             return None
         there = {key_of_point(entry.parameters) for entry in self.entries.values()}
+        cells = {key_of_point(each.parameters) for each in self._ended.values()}  # people may give seeds too
         chosen = [cell for cell in best if key_of_point(without_seed(explored[cell].parameters)) not in there]
         raced = self._ended.keys() - explored.keys()
         without = [cell for cell in self.spec.search.cells if cell not in raced and cell not in known]
         missing = [cell for cell in without if cell not in explored or not explored[cell].is_pruned]
         points = [
-            {**explored[cell].parameters, SEED: self.first_seed + n}
+            point
             for cell in chosen
             for n in range(self.rules.start)
+            if key_of_point(point := {**explored[cell].parameters, SEED: self.first_seed + n}) not in cells
         ]
         judged = Round(seeds=1, best=best[0], missing=missing, explored=n_explored, chosen=chosen)
         return NextRound(judged, points)
@@ -194,6 +196,18 @@ class Race:
         seed = self.first_seed + judged.seeds
         going_on = (self.entries[cell] for cell in sorted(judged.still_in))
         return [{**entry.parameters, SEED: seed} for entry in going_on if len(entry.cells) == judged.seeds]
+
+
+def _whole(spec: Spec, cells: Iterable[Ended]) -> Iterator[Ended]:
+    """Those with all their parameters: where one is missing, it is another configuration, or none."""
+    if spec.search.grid is not None:
+        yield from cells
+        return
+    axes, conditions = spec.search.axes, spec.search.conditions
+    for each in cells:
+        known = each.parameters
+        if all(name in known for name in axes if holds(conditions.get(name), known)):
+            yield each
 
 
 def _as_stored(judgement: Judgement[int], n_seeds: int, dropped: list[int], missing: list[int]) -> Round:
