@@ -117,8 +117,10 @@ class Race:
         """Whether nothing follows any more, if all cells have ended."""
         if self.is_to_choose:
             return False
+        if not self._with_values:  # nothing can be compared
+            return True
         if not self.rounds or self.rounds[-1].ending is None:
-            return not self._with_values
+            return False
         return {entry.cell for entry in self.still_in} <= set(self.rounds[-1].still_in)
 
     def next_round(self) -> NextRound | None:
