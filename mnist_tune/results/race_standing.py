@@ -144,7 +144,7 @@ class RaceStanding:
             return
         last = self.rounds[-1]
         after = f"after {counted(last.seeds, 'seed')}"
-        level = f"{100 * rules.level:g} %"
+        level = f"{100 * self._race.level_in_all:.3g} %"
         if self.has_nobody_left:
             yield f"race over {after}: no configuration is left: those still in were pruned or have no value"
         elif self.ending is None:

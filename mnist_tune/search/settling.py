@@ -13,14 +13,14 @@ too. So the seed of these trials is not looked at in the race: each gets as many
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from mnist_tune.search.ended_cells import Ended
+from mnist_tune.search.ended_cells import Ended, whole
 from mnist_tune.search.race import Judgement, Rival, judge
-from mnist_tune.spec.conditions import SEED, holds
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.revisions import Point, key_of_point, without_seed
 from mnist_tune.spec.rounds import Compared, Round, rounded
 from mnist_tune.spec.sections import Replicates
@@ -57,7 +57,7 @@ class Race:
         assert spec.replicates is not None
         self.rules: Replicates = spec.replicates
         self.spec = spec
-        self._ended = {each.cell: each for each in _whole(spec, cells)}
+        self._ended = {each.cell: each for each in whole(spec, cells)}
 
     @property
     def first_seed(self) -> int:
@@ -99,8 +99,25 @@ class Race:
     @property
     def n_rivals(self) -> int:
         """How many others each configuration had when the race was largest."""
-        entered = {cell for judged in self.rounds for cell in (judged.best, *(r.cell for r in judged.rivals))}
+        entered = {cell for judged in self.rounds for cell in judged.compared}
         return len(entered | set(self._with_values)) - 1
+
+    @property
+    def level_in_all(self) -> float:
+        """The chance, at most, that the truly best configuration was dropped, in all rounds so far together.
+
+        It is the level as long as all have entered at once. Those that join later have an equal part of the
+        level each, but the others' parts are spent by then.
+        """
+        entered: set[int] = set()
+        parts = 0.0
+        for judged in self.rounds:
+            new = set(judged.compared) - entered
+            n_rivals = len(entered | new) - 1
+            if n_rivals:
+                parts += len(new) / n_rivals if entered else 1.0
+            entered |= new
+        return min(1.0, self.rules.level * parts) if self.rounds else self.rules.level
 
     @property
     def is_to_choose(self) -> bool:
@@ -198,18 +215,6 @@ class Race:
         seed = self.first_seed + judged.seeds
         going_on = (self.entries[cell] for cell in sorted(judged.still_in))
         return [{**entry.parameters, SEED: seed} for entry in going_on if len(entry.cells) == judged.seeds]
-
-
-def _whole(spec: Spec, cells: Iterable[Ended]) -> Iterator[Ended]:
-    """Those with all their parameters: where one is missing, it is another configuration, or none."""
-    if spec.search.grid is not None:
-        yield from cells
-        return
-    axes, conditions = spec.search.axes, spec.search.conditions
-    for each in cells:
-        known = each.parameters
-        if all(name in known for name in axes if holds(conditions.get(name), known)):
-            yield each
 
 
 def _as_stored(judgement: Judgement[int], n_seeds: int, dropped: list[int], missing: list[int]) -> Round:
