@@ -144,8 +144,7 @@ def bring_up_to_date(
     known = [] if not account.in_hand else _read(session, _these(study_id, account.in_hand))
     if account.in_hand is None or {(row.trial_id, row.number) for row in known} != set(account.in_hand):
         # Somebody has deleted some, or has copied the study, so that its trials have other ids here.
-        _count_all(session, study_id, account, sign, now, claimed)
-        known = []
+        known = _count_all(session, study_id, account, sign, now, claimed)
     for row in sorted(known, key=_end):
         if row.state not in UNFINISHED:
             account.add(row, sign)
@@ -164,13 +163,16 @@ def _these(study_id: int, in_hand: Sequence[tuple[int, int]]) -> sqlalchemy.Colu
 
 def _count_all(
     session: orm.Session, study_id: int, account: Account, sign: int, now: datetime, claimed: int | None
-) -> None:
-    """Count everything anew that has ended."""
+) -> list[Row[Any]]:
+    """Count everything anew that has ended; returns what still runs.
+
+    What runs is read first: what ends just then is read as ended too, and is not missed.
+    """
     fresh = Account(resumed=account.resumed, stopped=account.stopped)
     for name in Account.model_fields:
         setattr(account, name, getattr(fresh, name))
-    ended = _read(session, cells_of(study_id, *ENDED))
     running = _read(session, cells_of(study_id, TrialState.RUNNING))
+    ended = _read(session, cells_of(study_id, *ENDED))
     own = [row for row in (*ended, *running) if row.reused is None and row.trial_id != claimed]
     starts = [time for row in own if (time := _moment(row.datetime_start)) is not None]
     account.began = min(
@@ -178,6 +180,8 @@ def _count_all(
     )
     for row in sorted(ended, key=_end):
         account.add(row, sign)
+    counted = {row.trial_id for row in ended}
+    return [row for row in running if row.trial_id not in counted]
 
 
 def _read(session: orm.Session, which: sqlalchemy.ColumnElement[bool]) -> list[Row[Any]]:

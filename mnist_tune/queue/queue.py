@@ -88,7 +88,7 @@ class Queue:
                     claim = None
         except MayNotClaimError:
             with self._storage.transaction() as session:
-                stop_if_due(session, self._study_id, self.spec)
+                stop_if_due(session, self._study_id, self._now.read(session))
             return None
         if claim is not None:
             self._storage.keep_claim(claim.trial_id, claim.token)

@@ -71,15 +71,21 @@ class RaceStanding:
         """How the race ended; None while it goes on, and if nobody is left in it."""
         return self.rounds[-1].ending if self.is_over and self.rounds else None
 
+    @property
+    def has_nobody_left(self) -> bool:
+        """Whether the race is over without an ending: those still in were pruned, or have no value."""
+        return self.is_over and bool(self.rounds) and self.ending is None
+
     @cached_property
     def contenders(self) -> list[Contender]:
         """First those that are still in, from the best on; then those to be judged; then who left last."""
         last = self.rounds[-1] if self.rounds else None
         still_in = {entry.cell for entry in self._race.still_in}
         judged = [cell for cell in dict.fromkeys(last.still_in if last else ()) if cell in still_in]
-        found = [self._contender(cell, last) for cell in judged]
+        are_out = self.has_nobody_left
+        found = [self._contender(cell, last, is_out=are_out) for cell in judged]
         found += [
-            Contender(entry.parameters, 0, None, is_out=False)
+            Contender(entry.parameters, 0, None, is_out=are_out)
             for entry in self._race.still_in
             if entry.cell not in judged
         ]
@@ -106,7 +112,7 @@ class RaceStanding:
 
         At most as many as [replicates] allows.
         """
-        if not self.rounds or self.rounds[-1].ending is not None:
+        if self.is_over or not self.rounds or self.rounds[-1].ending is not None:
             return None
         most = self._race.rules.max
         decided = [
@@ -138,12 +144,14 @@ class RaceStanding:
             return
         last = self.rounds[-1]
         after = f"after {counted(last.seeds, 'seed')}"
-        level = f"{100 * rules.level:g} %"
-        if self.ending is None:
+        level = f"{100 * self._race.level_in_all:.3g} %"
+        if self.has_nobody_left:
+            yield f"race over {after}: no configuration is left: those still in were pruned or have no value"
+        elif self.ending is None:
             yield f"race {after}: {self.n_still_in:,} of {counted(n, 'configuration')} are still in"
             if (more := self.seeds_expected) is not None:
                 yield f"about {counted(more, 'more seed')} each are expected, and {rules.max} in all at most"
-            if not self._is_open and not self.is_over:
+            if not self._is_open:
                 yield "all cells have ended: the next worker judges them"
         elif self.ending is Ending.BEST:
             best = next((configuration(each.parameters) for each in self.contenders), "an unknown one")
@@ -179,7 +187,9 @@ class RaceStanding:
     def short(self) -> str:
         """The race in a few words."""
         if not self.rounds:
-            return "race not judged yet"
+            return "race without a value" if self.is_over else "race not judged yet"
+        if self.has_nobody_left:
+            return "race over, none left"
         return (
             self.ending or f"{self.n_still_in:,} in the race after {counted(self.rounds[-1].seeds, 'seed')}"
         )

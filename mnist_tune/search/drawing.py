@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 from optuna.distributions import BaseDistribution, distribution_to_json
@@ -21,7 +23,7 @@ from mnist_tune.queue.taken_points import TakenPoints, cell_of_trial
 from mnist_tune.queue.tickets import close_tickets, unfinished_tickets
 from mnist_tune.records.distributions import suggest
 from mnist_tune.records.trained import FINISHED
-from mnist_tune.search.finite_space import configurations, n_configurations
+from mnist_tune.search.finite_space import MOST_LISTED, any_value, configurations, n_configurations
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.own_samplers import naming, within
 from mnist_tune.search.samplers import sampler, seeds
@@ -44,7 +46,9 @@ TakeOver: TypeAlias = Callable[[orm.Session, int, int], int]
 DRAWS = 8
 """How often the study's sampler draws for a ticket."""
 DRAWS_AT_RANDOM = 100
-"""How often a point is drawn at random after that, if the space cannot be listed."""
+"""How often a point is drawn at random after that, if the space cannot be listed. It may have a small part in
+which nearly all points are drawn: then one that is free is looked for.
+"""
 
 
 class Drawing:
@@ -86,14 +90,13 @@ class Drawing:
             if self._may_have(axes, claim, point, stored, may_reuse=rule == "reuse"):
                 return point
         size = n_configurations(axes, spec.search.conditions, known)
-        if size is not None:
-            otherwise = point if rule == "reuse" else None
-            return self._left(spec, axes, claim, known, stored, size, otherwise)
-        for number in range(DRAWS, DRAWS + DRAWS_AT_RANDOM):
-            point = self._drafted(spec, axes, claim, known, number, at_random=True)
-            if self._may_have(axes, claim, point, stored, may_reuse=rule == "reuse"):
-                return point
-        raise AssertionError("more than half of all points are free, and none was drawn")
+        if size is None:
+            for number in range(DRAWS, DRAWS + DRAWS_AT_RANDOM):
+                point = self._drafted(spec, axes, claim, known, number, at_random=True)
+                if self._may_have(axes, claim, point, stored, may_reuse=rule == "reuse"):
+                    return point
+        otherwise = point if rule == "reuse" else None
+        return self._left(spec, axes, claim, known, stored, size or 0, otherwise)
 
     def use_result(self, axes: Mapping[str, BaseDistribution], claim: Claim, point: Point) -> None:
         """Take over the result of another cell with the same point, if there is one.
@@ -168,14 +171,18 @@ class Drawing:
         size: int,
         otherwise: Point | None,
     ) -> Point:
-        """One of the points that no cell has, each with the same chance; without any, `otherwise`."""
+        """One of the points that no cell has, each with the same chance; without any, `otherwise`.
+
+        Of more than can be listed, it is one of the first ones.
+        """
         chance = random.Random(int(seeds(spec, claim.number, DRAWS).generate_state(1)[0]))
         with self._storage.transaction() as session:
             taken = self._lock(session, claim)
             cell = cell_of_trial(session, claim.trial_id)
             found, n_free = otherwise, 0
             replicate = {name: value for name, value in known.items() if name not in axes}
-            for configuration in configurations(axes, spec.search.conditions, known):
+            found_all = configurations(axes, spec.search.conditions, known, partial(any_value, chance))
+            for configuration in islice(found_all, MOST_LISTED):
                 point = configuration | replicate
                 if not taken.of_others(taken.key_of(point), cell):
                     n_free += 1
@@ -187,7 +194,8 @@ class Drawing:
             closed = [claim.trial_id]
             if not stored:
                 unfinished = unfinished_tickets(session, self._study_id)
-                closed += [one for one in unfinished if not self._is_whole(spec, axes, taken.point(one))]
+                points = ((one, taken.point(one)) for one in unfinished)
+                closed += [one for one, point in points if self._has_none_left(spec, axes, point, known)]
             why = close_tickets(session, self._study_id, list(dict.fromkeys(closed)), 0 if stored else size)
         raise LeaseLost(why)
 
@@ -216,8 +224,16 @@ class Drawing:
         trained = [one for one in found.scalars() if self._seen.is_trained(session, one)]
         return trained[0] if trained else None
 
-    def _is_whole(self, spec: Spec, axes: Mapping[str, BaseDistribution], point: Point) -> bool:
-        return all(name in point for name in wanted(axes, spec.search.conditions, point))
+    def _has_none_left(
+        self, spec: Spec, axes: Mapping[str, BaseDistribution], point: Point, known: Point
+    ) -> bool:
+        """Whether something is to be drawn for a ticket with these values, and nothing is left with `known`.
+
+        Of another seed there may be some left.
+        """
+        is_whole = all(name in point for name in wanted(axes, spec.search.conditions, point))
+        is_alike = SEED not in point or (SEED in axes and point[SEED] == known.get(SEED, point[SEED]))
+        return not is_whole and is_alike
 
     def _write(
         self,

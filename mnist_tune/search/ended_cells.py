@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
+from mnist_tune.spec.conditions import holds
 from mnist_tune.spec.study_spec import Spec
 
 
@@ -41,3 +42,15 @@ def known_parameters(
         yield from enumerate(cell.params for cell in waiting_cells(spec))
     else:
         yield from sorted((cell, known) for cell, known in of_trials.items() if known)
+
+
+def whole(spec: Spec, cells: Iterable[Ended]) -> Iterator[Ended]:
+    """Those with all their parameters: where one is missing, it is another configuration, or none."""
+    if spec.search.grid is not None:
+        yield from cells
+        return
+    axes, conditions = spec.search.axes, spec.search.conditions
+    for each in cells:
+        known = each.parameters
+        if all(name in known for name in axes if holds(conditions.get(name), known)):
+            yield each

@@ -7,7 +7,8 @@ says that it is behind.
 A level is held, however often one looks: each rival that was ever in the race has an equal part of it, and
 each round spends an equal share of this part (see `spending`). The truly best configuration can be out only
 if some rival seems to be ahead of it by more than its part allows. By the union bound (Boole's inequality)
-the chance of this is at most the level, whoever has the best mean in each round.
+the chance of this is at most the level, whoever has the best mean in each round. Rivals that join later add
+their parts to what is spent by then: `settling.Race.level_in_all` says how much it is in all.
 
 tests/benchmarks/settling.py simulates that this holds, and what it saves.
 """

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from mnist_tune.search.ended_cells import Ended
+from mnist_tune.search.ended_cells import Ended, whole
 from mnist_tune.search.race import Judgement, Rival, judge
 from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.revisions import Point, key_of_point, without_seed
@@ -57,7 +57,7 @@ class Race:
         assert spec.replicates is not None
         self.rules: Replicates = spec.replicates
         self.spec = spec
-        self._ended = {each.cell: each for each in cells}
+        self._ended = {each.cell: each for each in whole(spec, cells)}
 
     @property
     def first_seed(self) -> int:
@@ -99,8 +99,25 @@ class Race:
     @property
     def n_rivals(self) -> int:
         """How many others each configuration had when the race was largest."""
-        entered = {cell for judged in self.rounds for cell in (judged.best, *(r.cell for r in judged.rivals))}
+        entered = {cell for judged in self.rounds for cell in judged.compared}
         return len(entered | set(self._with_values)) - 1
+
+    @property
+    def level_in_all(self) -> float:
+        """The chance, at most, that the truly best configuration was dropped, in all rounds so far together.
+
+        It is the level as long as all have entered at once. Those that join later have an equal part of the
+        level each, but the others' parts are spent by then.
+        """
+        entered: set[int] = set()
+        parts = 0.0
+        for judged in self.rounds:
+            new = set(judged.compared) - entered
+            n_rivals = len(entered | new) - 1
+            if n_rivals:
+                parts += len(new) / n_rivals if entered else 1.0
+            entered |= new
+        return min(1.0, self.rules.level * parts) if self.rounds else self.rules.level
 
     @property
     def is_to_choose(self) -> bool:
@@ -117,8 +134,10 @@ class Race:
         """Whether nothing follows any more, if all cells have ended."""
         if self.is_to_choose:
             return False
+        if not self._with_values:  # nothing can be compared
+            return True
         if not self.rounds or self.rounds[-1].ending is None:
-            return not self._with_values
+            return False
         return {entry.cell for entry in self.still_in} <= set(self.rounds[-1].still_in)
 
     def next_round(self) -> NextRound | None:
@@ -159,14 +178,16 @@ class Race:
         if not best:
             return None
         there = {key_of_point(entry.parameters) for entry in self.entries.values()}
+        cells = {key_of_point(each.parameters) for each in self._ended.values()}  # people may give seeds too
         chosen = [cell for cell in best if key_of_point(without_seed(explored[cell].parameters)) not in there]
         raced = self._ended.keys() - explored.keys()
         without = [cell for cell in self.spec.search.cells if cell not in raced and cell not in known]
         missing = [cell for cell in without if cell not in explored or not explored[cell].is_pruned]
         points = [
-            {**explored[cell].parameters, SEED: self.first_seed + n}
+            point
             for cell in chosen
             for n in range(self.rules.start)
+            if key_of_point(point := {**explored[cell].parameters, SEED: self.first_seed + n}) not in cells
         ]
         judged = Round(seeds=1, best=best[0], missing=missing, explored=n_explored, chosen=chosen)
         return NextRound(judged, points)

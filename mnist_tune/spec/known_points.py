@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.spec.axes import field_named
-from mnist_tune.spec.conditions import holds
+from mnist_tune.spec.conditions import SEED, holds
 from mnist_tune.spec.csv_table import lines_of
 from mnist_tune.spec.documents import KeyedError, content_of, short_value
 from mnist_tune.spec.growth_texts import checked, typed
@@ -39,7 +39,8 @@ def typed_points(spec: Spec, assignments: Sequence[str], file: Path | None) -> l
 def points_in(spec: Spec, file: Path) -> list[Point]:
     """The points in a file: one configuration as `export` writes it, or a table in CSV with a header.
 
-    A configuration has a value of every field: those that the study does not search are left out.
+    A configuration has a value of every field: those that the study does not search are left out, and so is
+    the seed where a race gives the seeds.
 
     Raises:
         UserError: the file cannot be read, or has something else in it.
@@ -53,7 +54,8 @@ def points_in(spec: Spec, file: Path) -> list[Point]:
             f"{file}: holds no configuration; name one that 'mnist-tune export' has written, or a CSV file"
         )
     axes, conditions = spec.search.axes, spec.search.conditions
-    searched = {name: value for name, value in table.items() if name in axes}
+    given = {SEED} if spec.replicates is not None else set()
+    searched = {name: value for name, value in table.items() if name in axes and name not in given}
     return [{name: value for name, value in searched.items() if holds(conditions.get(name), searched)}]
 
 

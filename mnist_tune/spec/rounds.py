@@ -71,6 +71,11 @@ class Round(Section):
     ending: Annotated[Ending, Field(strict=False)] | None = None
 
     @property
+    def compared(self) -> list[int]:
+        """The configurations that were compared: the best of the round, and its rivals."""
+        return [self.best, *(rival.cell for rival in self.rivals)] if not self.explored else []
+
+    @property
     def out(self) -> list[int]:
         """The configurations that left the race in this round."""
         return [*(rival.cell for rival in self.rivals if rival.is_out), *self.dropped]

@@ -113,7 +113,7 @@ class Replicates(Section):
     """How many seeds each configuration has before the first comparison."""
     max: Annotated[Count, Field(ge=2, le=MOST_SEEDS)] = 10
     """How many seeds a configuration gets at most."""
-    level: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    level: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.05
     """The chance, at most, that the truly best configuration is dropped."""
     indifference: Annotated[float, Field(ge=0)] = 0.0
     """Differences up to this do not matter, in units of the objective: among such the race ends."""

@@ -11,6 +11,7 @@ from mnist_tune.records.distributions import drawn
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.search.finite_space import n_configurations
 from mnist_tune.spec.conditions import SEED, wanted
+from mnist_tune.spec.revisions import key_of_point
 from mnist_tune.storage.keys import CLOSED, REUSED
 from mnist_tune.verification.stored import Stored, StoredAttempt, was_taken
 
@@ -19,10 +20,12 @@ def distinct(stored: Stored, _: None) -> Iterator[str]:
     """Where a sampler draws again what is a cell already, no two cells have the same parameters."""
     if stored.spec.search.duplicates != "redraw":
         return
-    known = [_key(point) for point in stored.spec.search.enqueue or ()]  # those are tried when they are named
+    known = [
+        key_of_point(point) for point in stored.spec.search.enqueue or ()
+    ]  # those are tried when they are named
     first: dict[Any, int] = {}
     for attempt in _whole(stored):
-        key = _key(attempt.trial.params)
+        key = key_of_point(attempt.trial.params)
         cell = first.setdefault(key, attempt.cell)
         if cell != attempt.cell and key not in known:
             yield f"cells {cell} and {attempt.cell} have the same parameters"
@@ -63,7 +66,7 @@ def closed(stored: Stored, _: None) -> Iterator[str]:
         size = n_configurations(drawn(stored.spec), search.conditions, given)
         is_replicated = bool(given) or search.has_replicates
         points = {
-            _key(attempt.trial.params)
+            key_of_point(attempt.trial.params)
             for attempt in _whole(stored)
             if not is_replicated or attempt.trial.params.get(SEED, first) == first
         }
@@ -82,7 +85,3 @@ def _whole(stored: Stored) -> Iterator[StoredAttempt]:
         is_whole = set(wanted(axes, conditions, parameters)) <= parameters.keys()
         if is_whole and attempt.following is None and not was_taken(attempt.trial):
             yield attempt
-
-
-def _key(point: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(point.items()))

@@ -10,6 +10,7 @@ import pytest
 import mnist_tune
 from tests.support.commands import Command
 from tests.support.made_studies.cells import complete_cell
+from tests.support.settling_studies import CLEAR
 from tests.support.specs import SAMPLED_SPEC, TINY_SPEC, write_spec
 from tests.support.stored_content import database_content
 from tests.support.studies import new_study
@@ -45,6 +46,17 @@ def test_the_best_of_one_study_is_a_point_of_another(tmp_path: Path, command: Co
     assert exported is not None
     assert first["parameters"] == exported.parameters
     assert "a cell already: " in command("enqueue", "other", "--from", str(best)).out
+
+
+def test_the_best_of_one_study_joins_the_race_of_another(tmp_path: Path, command: Command) -> None:
+    complete_cell(new_study(tmp_path), 80.0, 90.0)
+    best = tmp_path / "best.toml"
+    assert command("export", "tiny", "--output", str(best)).code == 0
+    other = CLEAR.replace('"tiny"', '"other"').replace("[0.1, 0.01, 0.001]", "[0.3, 0.2]")
+    assert command("create-study", str(write_spec(tmp_path, other))).code == 0
+    assert command("enqueue", "other", "--from", str(best)).code == 0
+    trials = command("status", "other", "--json").json["trials"]
+    assert [trial["parameters"]["seed"] for trial in trials[4:]] == [0, 1]
 
 
 def test_a_table_of_points_is_added_line_by_line(tmp_path: Path, command: Command) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
 
 from mnist_tune.contract.claim import Claim, Standing
-from mnist_tune.queue.account import read_account
+from mnist_tune.queue import account as account_room
+from mnist_tune.queue.account import count_anew, read_account
 from mnist_tune.results.reading import read_results
 from mnist_tune.storage.keys import ACCOUNT
 from mnist_tune.storage.optuna_internals import study_attributes
@@ -97,3 +99,28 @@ def test_a_study_without_conditions_counts_nothing(tmp_path: Path) -> None:
     end(study, 50.0)
     with study.storage.transaction() as session:
         assert read_account(session, study.study_id) is None
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("reads", [1, 2])
+def test_a_trial_that_ends_while_all_are_counted_anew_is_counted(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    study = made(tmp_path, "target = 90.0", postgres)
+    other = opened_again(study).queue()
+    claim = take(other)
+    with study.storage.transaction() as session:
+        count_anew(session, study.study_id)
+    done = []
+    read = account_room._read
+
+    def read_and_end(*arguments: Any) -> Any:
+        found = read(*arguments)
+        done.append(found)
+        if len(done) == reads:
+            other.complete(claim, 95.0)
+        return found
+
+    monkeypatch.setattr(account_room, "_read", read_and_end)
+    assert not isinstance(asked(study), Standing) or reads == 1
+    assert asked(study) is Standing.STOPPED

@@ -40,6 +40,10 @@ def test_a_spec_with_a_race_reads_back_as_it_was(tmp_path: Path) -> None:
         ),
         (CLEAR.replace("start = 2", "start = 7"), "replicates.max: must be at least start (7)"),
         (CLEAR.replace("start = 2", "start = 1"), "replicates.start: should be greater than or equal to 2"),
+        (
+            CLEAR.replace("max = 6", "max = 6\nlevel = 1e-12"),
+            "replicates.level: should be greater than or equal to 0.000001, not 1e-12",
+        ),
         (CLEAR.replace("start = 2", "begin = 2"), "replicates.begin: unknown key; write one of start, max"),
         (CLEAR.replace("max = 6", "of_top = 2"), "replicates.of_top: all configurations of a grid take part"),
         (

@@ -213,3 +213,20 @@ def test_a_pruned_configuration_is_out(database: str, tmp_path: Path) -> None:
     assert seeds_by_rate(study)[0.01] == [0, 1]
     assert seeds_by_rate(study)[0.1] == list(range(6))
     assert broken(study, tmp_path) == []
+
+
+def test_a_race_in_which_all_are_pruned_is_over_and_says_so(database: str, tmp_path: Path) -> None:
+    study = new_study(tmp_path, CLEAR + '\n[pruner]\nname = "median"\n', database)
+    worker = worker_of(study, tmp_path)
+    run_through(worker, alike_value, most=6)
+    while isinstance(claim := worker.claim(ME, new_token()), Claim):
+        worker.parameters(claim)
+        worker.prune(claim, 50.0, {"reports": {1: 50.0}})
+    assert claim is Standing.FINISHED
+    results = read_results(opened_again(study))
+    assert results.race is not None
+    told = "race over after 2 seeds: no configuration is left: those still in were pruned or have no value"
+    assert list(results.race.lines()) == [told]
+    assert (results.race.n_still_in, results.race.seeds_expected, results.is_finished) == (0, None, True)
+    assert (results.race.short, results.ranking) == ("race over, none left", [])
+    assert broken(study, tmp_path) == []

@@ -22,6 +22,7 @@ from tests.support.settling_studies import (
     CLEAR,
     alike_value,
     broken,
+    made_value,
     rounds,
     run_through,
     seeds_by_rate,
@@ -54,6 +55,25 @@ def test_new_configurations_catch_up_seed_by_seed(study: OpenStudy, tmp_path: Pa
     assert [one.seeds for one in rounds(study)] == [2, 3, 4, 5, 6, 2, 3, 4, 5, 6]
     assert rounds(study)[-1].ending is Ending.TIED
     assert broken(study, tmp_path) == []
+
+
+def test_what_joins_later_adds_to_the_chance_that_the_best_is_dropped(
+    study: OpenStudy, tmp_path: Path
+) -> None:
+    worker = worker_of(study, tmp_path)
+    assert run_through(worker, made_value) is Standing.FINISHED
+    before = read_results(opened_again(study)).race
+    assert before is not None
+    assert [line.partition("(")[2] for line in before.lines()] == ["a better one is dropped in 5 % at most)"]
+    extend_study(opened_again(study), Growth(values={"learning_rate": [0.5]}), new_token())
+    assert run_through(worker, made_value) is Standing.FINISHED
+    after = read_results(opened_again(study)).race
+    assert after is not None
+    assert rounds(study)[-1].ending is Ending.BEST
+    # Three at first, with two rivals each, spend 5 %; a fourth, with three, adds a third of that.
+    assert [line.partition("(")[2] for line in after.lines()] == [
+        "a better one is dropped in 6.67 % at most)"
+    ]
 
 
 def test_an_axis_that_comes_in_the_middle_of_a_race_brings_configurations_of_its_own(

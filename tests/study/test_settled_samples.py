@@ -21,6 +21,7 @@ from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.study.retry import put_back_holes
 from mnist_tune.study.store import create_study
 from tests.support.contract_calls import ME
+from tests.support.damaging_sql import change_database
 from tests.support.settling_studies import broken, complete, rounds, run_through, worker_of
 from tests.support.specs import SAMPLED_SPEC, tiny_spec
 from tests.support.studies import new_study, opened_again
@@ -134,3 +135,33 @@ def test_pruned_and_failed_trials_are_not_chosen(database: str, tmp_path: Path) 
     assert run_through(worker, value) is Standing.FINISHED
     assert chosen(study) == [(10, 2)]
     assert broken(study, tmp_path) == []
+
+
+def test_a_seed_that_a_person_has_given_is_not_given_again(database: str, tmp_path: Path) -> None:
+    best = 'learning_rate = 0.01, batch_size = 512, optimizer = "Adam"'
+    points = f"enqueue = [{{{best}}}, {{{best}, seed = 1}}]"
+    study = new_study(tmp_path, SPEC.replace("\n[search.space]", f"{points}\n\n[search.space]"), database)
+    assert run_through(worker_of(study, tmp_path), value) is Standing.FINISHED
+    assert seeds_of(study)[512, 0.01][:3] == [0, 1, 2]
+    assert rounds(study)[-1].ending is not None
+    assert broken(study, tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["seed", "learning_rate"])
+def test_a_trial_of_which_a_parameter_is_gone_takes_no_part(tmp_path: Path, name: str) -> None:
+    study = new_study(tmp_path, SPEC)
+    worker = worker_of(study, tmp_path)
+    run_through(worker, value, most=10)
+    best = max(study.storage.get_all_trials(study.study_id), key=lambda trial: trial.params["batch_size"])
+    change_database(
+        tmp_path,
+        f"DELETE FROM trial_params WHERE trial_id = {best.number + 1} AND param_name = '{name}'",
+    )
+    told = read_results(opened_again(study)).race
+    assert told is not None
+    assert list(told.lines()) == ["race: the best 3 trials take part when all have ended"]
+    assert run_through(worker, value) is Standing.FINISHED
+    raced = [trial.params for trial in study.storage.get_all_trials(study.study_id)[10:]]
+    assert raced
+    assert best.params["batch_size"] not in {params["batch_size"] for params in raced}
+    assert read_results(opened_again(study)).race is not None
