@@ -82,9 +82,7 @@ def check_race(rules: Replicates, search: Search, first_seed: int, bare: Mapping
         raise KeyedError(
             "replicates.of_top", f"is {n}, which may take more than {MAX_CELLS:,} cells; name fewer"
         )
-    rounds = rules.max - rules.start + 1
-    needed = len(json.dumps(bare)) + n * rounds * (_bytes_of_a_point(search) + BYTES_OF_A_COMPARISON)
-    if needed > MOST_BYTES:
+    if len(json.dumps(bare)) + bytes_of_race(rules, search) > MOST_BYTES:
         raise KeyedError(
             "replicates.max",
             f"{n:,} configurations with up to {rules.max} seeds are more than a study can keep; make max "
@@ -101,6 +99,12 @@ def n_configurations(search: Search, rules: Replicates) -> int:
         key_of_point(each) for each in map(without_seed, search.enqueue or ()) if not is_in(of_grid, each)
     }
     return math.prod(map(len, of_grid.values())) + len(beside)
+
+
+def bytes_of_race(rules: Replicates, search: Search) -> int:
+    """How long the record of a race and its points gets at most, if it begins now."""
+    rounds = rules.max - rules.start + 1
+    return n_configurations(search, rules) * rounds * (_bytes_of_a_point(search) + BYTES_OF_A_COMPARISON)
 
 
 def _bytes_of_a_point(search: Search) -> int:

@@ -17,6 +17,7 @@ from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.trials import read_trials
 from mnist_tune.spec.growth import Growth, Step, grown
+from mnist_tune.spec.replicates import bytes_of_race
 from mnist_tune.spec.revisions import Point, Revision
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.spec.widening import widening
@@ -70,10 +71,10 @@ def extend_study(
         now = datetime.now(UTC).isoformat(timespec="seconds")
         step = Step(revision, now, __version__, source)
         spec, added, known = grown(before, growth, step, drawn)
-        text = json.dumps(spec.stored())
-        if len(text) > MOST_BYTES:
+        needed = len(json.dumps(spec.stored())) + _bytes_to_come(spec)
+        if needed > MOST_BYTES:
             raise UserError(
-                f"{step.source}: the spec would have {len(text):,} bytes, more than {MOST_BYTES:,}: "
+                f"{step.source}: the spec would have {needed:,} bytes, more than {MOST_BYTES:,}: "
                 f"{_instead(before)}"
             )
         if added is not None and not dry_run:
@@ -124,9 +125,19 @@ def _drawn(session: orm.Session, study: OpenStudy, spec: Spec) -> list[dict[str,
     return [trial.parameters for trial in read_trials(session, study.study_id, spec).trials]
 
 
+def _bytes_to_come(spec: Spec) -> int:
+    """How much a race may add to the spec that has judged before: what joins now runs through all rounds.
+
+    A race that has judged nothing yet was reckoned with when the spec was checked.
+    """
+    if spec.replicates is None or not any(one.race for one in spec.search.revisions or ()):
+        return 0
+    return bytes_of_race(spec.replicates, spec.search)
+
+
 def _instead(spec: Spec) -> str:
     """What to do where a spec would have too many bytes; `spec` is the study's as it is."""
     another = f"make another one, which takes over its results with --reuse {spec.study.name}"
-    if len(json.dumps(spec.stored())) + BYTES_OF_A_GROWTH > MOST_BYTES:
+    if len(json.dumps(spec.stored())) + _bytes_to_come(spec) + BYTES_OF_A_GROWTH > MOST_BYTES:
         return f"this study can grow no further; {another}"
     return f"add fewer points or values to this study, or {another}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from mnist_tune.contract.study import new_token
 from mnist_tune.errors import UserError
 from mnist_tune.results.reading import read_results
 from mnist_tune.spec.growth import Amount, Growth
+from mnist_tune.spec.replicates import bytes_of_race
 from mnist_tune.spec.rounds import Ending
 from mnist_tune.storage.engine import storage_url
+from mnist_tune.study import extend
 from mnist_tune.study.copy import copy_study
 from mnist_tune.study.extend import extend_study
 from mnist_tune.study.open_study import OpenStudy
@@ -55,6 +58,24 @@ def test_new_configurations_catch_up_seed_by_seed(study: OpenStudy, tmp_path: Pa
     assert [one.seeds for one in rounds(study)] == [2, 3, 4, 5, 6, 2, 3, 4, 5, 6]
     assert rounds(study)[-1].ending is Ending.TIED
     assert broken(study, tmp_path) == []
+
+
+def test_what_joins_is_refused_if_the_record_of_its_race_would_be_too_long(
+    study: OpenStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, more = worker_of(study, tmp_path), Growth(values={"learning_rate": [0.5]})
+    run_through(worker, alike_value)
+    raced = opened_again(study)
+    length = len(json.dumps(raced.spec.stored()))
+    monkeypatch.setattr(extend, "MOST_BYTES", length + 1000)
+    with pytest.raises(UserError, match=r"^extend: the spec would have .* this study can grow no further"):
+        extend_study(raced, more, new_token())
+    monkeypatch.undo()
+    spec = extend_study(raced, more, new_token()).spec
+    run_through(worker, alike_value)
+    assert (rules := spec.replicates) is not None
+    grown = len(json.dumps(opened_again(study).spec.stored()))
+    assert len(json.dumps(spec.stored())) < grown <= length + bytes_of_race(rules, spec.search)
 
 
 def test_what_joins_later_adds_to_the_chance_that_the_best_is_dropped(
