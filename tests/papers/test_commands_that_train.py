@@ -17,7 +17,10 @@ from tests.papers.commands import BEYOND_IT, CONFIRMING, FROM_THE_SEARCH_TO_A_MO
 from tests.support.commands import finish, start_command
 from tests.support.specs import STUDIES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+LONGEST = 3600.0
+"""How long a command may take, in seconds: some train on 60,000 images, and the machine may be busy."""
 
 
 def run_in(folder: Path, lines: list[str]) -> list[str]:
@@ -25,7 +28,8 @@ def run_in(folder: Path, lines: list[str]) -> list[str]:
     (folder / "studies").symlink_to(STUDIES)
     printed = []
     for line in lines:
-        answer = finish(start_command(*shlex.split(line)[1:], folder=folder, url="sqlite:///mnist-tune.db"))
+        begun = start_command(*shlex.split(line)[1:], folder=folder, url="sqlite:///mnist-tune.db")
+        answer = finish(begun, LONGEST)
         assert (answer.returncode, answer.stderr) == (0, ""), line
         printed.append(answer.stdout)
     return printed

@@ -107,9 +107,9 @@ def start_toy_worker(
     return _start(["-m", "tests.support.toy_worker", name, str(seconds), *options], folder, url, environment)
 
 
-def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a started process, and collect its output."""
-    out, err = process.communicate(timeout=LONGEST)
+def finish(process: subprocess.Popen[str], longest: float = LONGEST) -> subprocess.CompletedProcess[str]:
+    """Wait for a started process, for so many seconds at most, and collect its output."""
+    out, err = process.communicate(timeout=longest)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
