@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnist_tune.errors import MnistTuneError, UserError
+from mnist_tune.files.atomic_write import write_whole
 from mnist_tune.jobs.evaluation import Evaluation, SavedModel
 from mnist_tune.jobs.fields import first_mistake
 from mnist_tune.jobs.host import in_one_line
@@ -59,7 +60,7 @@ def measure_files(
         raise JobMistake("it saves no file (trial.save), so that there is no model to measure")
     with tempfile.TemporaryDirectory(prefix="mnist-tune-model-") as folder:
         for name, content in beside_ours(files).items():
-            Path(folder, name).write_bytes(content)
+            write_whole(Path(folder, name), content)
         try:
             found = measure(job, settings, SavedModel(Path(folder), device, data, data_directory))
         except MnistTuneError as error:

@@ -9,6 +9,8 @@ from mnist_tune.results.significance import LEVEL
 from mnist_tune.search.race import Ending
 from tests.benchmarks.settling import RULES, Row, Setting, drawn, raced, simulated, table
 
+pytestmark = pytest.mark.slow
+
 STUDIES = 200
 MARGIN = 0.03
 """Two standard deviations of a share of 0.05 of so many studies."""

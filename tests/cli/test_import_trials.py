@@ -148,6 +148,7 @@ def test_another_storage_is_only_read(tmp_path: Path, command: Command) -> None:
     assert "2 of study 'old'" in command("status", "tiny").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -84,6 +84,7 @@ def test_the_best_race_with_new_seeds_until_one_is_best(study: OpenStudy, tmp_pa
     assert not create_study(study.storage, tiny_spec(tmp_path, SPEC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "qmc"])
 def test_no_sampler_draws_seeds(tmp_path: Path, sampler: str) -> None:
     study = new_study(tmp_path, SPEC.replace('"random"', f'"{sampler}"'))

@@ -34,6 +34,7 @@ def undisturbed(folder: Path, command: Command) -> dict[int, float]:
     return values(results(folder))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_a_cell_loses_an_epoch_and_reads_no_test_data_twice(
     tmp_path: Path, command: Command
 ) -> None:

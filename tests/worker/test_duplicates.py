@@ -74,6 +74,7 @@ def without_broken_promise(study: OpenStudy, folder: Path) -> Results:
     return read_results(opened_again(study))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
 def test_as_many_trials_as_there_are_configurations_are_each_of_them_once(
     tmp_path: Path, sampler: str
