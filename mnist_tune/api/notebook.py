@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from mnist_tune.jobs.metric import words
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.terminal.events import conclusion
 from mnist_tune.text.visible import visible
 from mnist_tune.text.wording import counted, parameter

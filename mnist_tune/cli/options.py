@@ -18,6 +18,7 @@ from mnist_tune.errors import MnistTuneError, UserError
 from mnist_tune.processes import standard_streams
 from mnist_tune.storage.named import DATABASES, STORAGES
 from mnist_tune.text.visible import visible
+from mnist_tune.text.wording import listed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,8 +67,7 @@ def only_study(storage: str | None, command: str) -> str:
         return names[0]
     if not names:
         raise UserError(f"{where}: holds no studies; make one with 'mnist-tune create-study SPEC'")
-    named = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    raise UserError(f"{command}: name the study: {where} has {named}")
+    raise UserError(f"{command}: name the study: {where} has {listed(names, 10)}")
 
 
 def _named_or_only(context: typer.Context, parameter: Any, name: str) -> str:

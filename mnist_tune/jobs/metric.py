@@ -114,6 +114,10 @@ class Metric(Described):
             return ""
         return f"{self.number(value)} {self.unit}" if self.unit else self.number(value)
 
+    def difference(self, number: str) -> str:
+        """A difference between values, written as `number`, with its unit: of percentages, points."""
+        return f"{number} {'points' if self.unit == PERCENT else self.unit}".rstrip()
+
     def number(self, value: float | None) -> str:
         """The value without its unit; empty for None."""
         if value is None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from mnist_tune.errors import UserError
 from mnist_tune.models import SEEDS
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.exports import best_trial, hyperparameters
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.service.calls import StudiesForPeople
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.confirmations import confirmed
 from mnist_tune.spec.differences import differences
 from mnist_tune.spec.documents import validate

@@ -33,6 +33,8 @@ FOLDER = ".unfinished"
 """The name of the hidden folder."""
 POINTER = "training.json"
 """The file in it that names the training, and the state to go on from."""
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, RecursionError, ValidationError)
+"""What reading that file may raise."""
 CHECKPOINT: TypeAdapter[Checkpoint] = TypeAdapter(Checkpoint)
 
 
@@ -94,11 +96,10 @@ class UnfinishedTraining:
     def _found(self, model: Path) -> Checkpoint | None:
         remedy = f"name another with --output, or delete {self._folder}"
         try:
-            stored = json.loads((self._folder / POINTER).read_text(encoding="utf-8"))
-            training, state = stored["training"], _checkpoint(stored)
+            training, state = _stored(model)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError, ValidationError):
+        except UNREADABLE:
             raise UserError(f"{self._folder / POINTER}: cannot be read; {remedy}") from None
         if training != self._recipe:
             raise UserError(
@@ -110,11 +111,12 @@ class UnfinishedTraining:
 def epochs_kept(model: Path) -> int:
     """After how many epochs the same training would go on; 0 if it would begin anew."""
     try:
-        stored = json.loads((model / FOLDER / POINTER).read_text(encoding="utf-8"))
-        return _checkpoint(stored).epoch
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, ValidationError):
+        return _stored(model)[1].epoch
+    except UNREADABLE:
         return 0
 
 
-def _checkpoint(stored: Any) -> Checkpoint:
-    return CHECKPOINT.validate_json(json.dumps(stored["state"]), strict=True)
+def _stored(model: Path) -> tuple[Any, Checkpoint]:
+    """The training that is unfinished, and the state to go on from. Raises one of UNREADABLE."""
+    stored = json.loads((model / FOLDER / POINTER).read_text(encoding="utf-8"))
+    return stored["training"], CHECKPOINT.validate_json(json.dumps(stored["state"]), strict=True)

@@ -22,14 +22,15 @@ from mnist_tune.errors import Damaged
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.queue.cells import OF_STUDY, cells_of, lock_study
 from mnist_tune.records.columns import raw
+from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.values import StoredModel, Text, moment, parse, parse_as
 from mnist_tune.spec.stopped import Stopped
 from mnist_tune.storage.keys import ACCOUNT, FAILURE, RESULT, REUSED
 from mnist_tune.storage.optuna_internals import study_attributes, system_attributes, trials, user_attributes
 from mnist_tune.storage.prepared import Prepared
-from mnist_tune.storage.statements import UNFINISHED, upsert
+from mnist_tune.storage.statements import UNFINISHED, put_in_study
 
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+ENDED = (*FINISHED, TrialState.FAIL)
 SAYS_NOTHING = {"preempted", "closed"}
 """The classes of failures of attempts that somebody stopped, and of tickets that were left out."""
 
@@ -116,13 +117,7 @@ def account_to_change(session: orm.Session, study_id: int) -> Account:
 
 def write_account(session: orm.Session, study_id: int, account: Account) -> None:
     """Store a study's account, which the transaction has locked."""
-    text = account.model_dump_json(exclude_defaults=True)
-    upsert(
-        session,
-        study_attributes,
-        ("study_id", "key"),
-        [{"study_id": study_id, "key": ACCOUNT, "value_json": text}],
-    )
+    put_in_study(session, study_id, {ACCOUNT: account.model_dump(mode="json", exclude_defaults=True)})
 
 
 def count_anew(session: orm.Session, study_id: int, *, resumed: datetime | None = None) -> None:

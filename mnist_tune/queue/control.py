@@ -14,12 +14,11 @@ from mnist_tune.queue.account import count_anew, read_account
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.records.values import parse_as
 from mnist_tune.spec.stopped import Stopped
-from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CONTROL
 from mnist_tune.storage.optuna_internals import study_attributes
 from mnist_tune.storage.prepared import Prepared, is_one_of
-from mnist_tune.storage.statements import upsert
+from mnist_tune.storage.statements import database_time, put_in_study
 
 CONTROLS = TypeAdapter(Control)
 HELD_UP = (Control.PAUSED, Control.CANCELLED, Control.STOPPED)
@@ -76,15 +75,13 @@ def set_control(storage: GuardedStorage, study_id: int, control: Control) -> Non
     with storage.transaction() as session:
         lock_study(session, study_id)
         if control is Control.RUNNING and _has_stopped(session, study_id):
-            now = session.execute(select(utc_now())).scalar_one()
-            count_anew(session, study_id, resumed=now)
+            count_anew(session, study_id, resumed=database_time(session))
         put_control(session, study_id, control)
 
 
 def put_control(session: orm.Session, study_id: int, control: Control) -> None:
     """Store the control of a study that the transaction has locked."""
-    row = {"study_id": study_id, "key": CONTROL, "value_json": json.dumps(control)}
-    upsert(session, study_attributes, ("study_id", "key"), [row])
+    put_in_study(session, study_id, {CONTROL: control})
 
 
 def why_stopped(storage: GuardedStorage, study_id: int) -> Stopped | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import orm, select
+from sqlalchemy import orm
 
 from mnist_tune.contract.study import Control
 from mnist_tune.queue.account import (
@@ -18,7 +18,7 @@ from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.control import control_in, put_control
 from mnist_tune.spec.stopped import Condition, Stopped
 from mnist_tune.spec.study_spec import Spec
-from mnist_tune.storage.engine import utc_now
+from mnist_tune.storage.statements import database_time
 
 
 class MayNotClaimError(Exception):
@@ -32,7 +32,7 @@ def account_for_claim(session: orm.Session, study_id: int, spec: Spec, trial_id:
         MayNotClaimError: one of them holds, or the study has stopped already.
     """
     account = account_to_change(session, study_id)
-    now = _now(session)
+    now = database_time(session)
     bring_up_to_date(session, study_id, account, spec.description.sign, now, trial_id)
     if account.stopped is not None or condition_of(account, spec, now) is not None:
         raise MayNotClaimError
@@ -45,7 +45,7 @@ def stop_if_due(session: orm.Session, study_id: int, spec: Spec) -> None:
     if control_in(session, study_id) is not Control.RUNNING:
         return
     account = account_to_change(session, study_id)
-    now = _now(session)
+    now = database_time(session)
     if account.stopped is not None:  # a program that knows no [stop] has gone on with it
         count_anew(session, study_id, resumed=now)
         return
@@ -82,9 +82,3 @@ def _stopped(account: Account, condition: Condition, limit: float, now: datetime
         value=account.best,
         count=count,
     )
-
-
-def _now(session: orm.Session) -> datetime:
-    """The database's time."""
-    now: datetime = session.execute(select(utc_now())).scalar_one()
-    return now

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import TrialState
 from sqlalchemy import bindparam, orm, select
 
-from mnist_tune import __version__
 from mnist_tune.queue.cells import cells_of
 from mnist_tune.queue.taken_points import cell_of_trial
 from mnist_tune.records.stored_spec import spec_text, stored_spec
@@ -23,12 +20,11 @@ from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.keys import CELL, CLOSED, FAILURE, FAILURES, SPEC
 from mnist_tune.storage.optuna_internals import (
     parameters,
-    study_attributes,
     system_attributes,
     trials,
     user_attributes,
 )
-from mnist_tune.storage.statements import UNFINISHED, upsert
+from mnist_tune.storage.statements import UNFINISHED, put_in_study, upsert
 
 
 def fill_tickets(
@@ -89,12 +85,11 @@ def close_tickets(session: orm.Session, study_id: int, trial_ids: Sequence[int],
         Damaged: the spec cannot be read.
     """
     cells = {trial_id: cell_of_trial(session, trial_id) for trial_id in trial_ids}
-    step = Step(secrets.token_hex(16), datetime.now(UTC).isoformat(timespec="seconds"), __version__, "worker")
+    step = Step.now("worker")
     before = stored_spec(spec_text(session, study_id))
     spec = without_cells(before, cells.values(), configurations, step)
     why = (spec.search.revisions or [])[-1].told
-    row = {"study_id": study_id, "key": SPEC, "value_json": json.dumps(spec.stored())}
-    upsert(session, study_attributes, ("study_id", "key"), [row])
+    put_in_study(session, study_id, {SPEC: spec.stored()})
     session.execute(_END, [{"of_trial": trial_id} for trial_id in cells])
     told = json.dumps({"class": "closed", "reason": why})
     reasons = [{"trial_id": trial_id, "key": FAILURE, "value_json": told} for trial_id in cells]

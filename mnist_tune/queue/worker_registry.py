@@ -29,12 +29,11 @@ from mnist_tune.storage.engine import utc_now
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.optuna_internals import studies
 from mnist_tune.storage.prepared import Prepared
-from mnist_tune.storage.statements import upsert
+from mnist_tune.storage.statements import database_time, upsert
 from mnist_tune.storage.tables import workers
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """The row of a worker that has been silent for so long is deleted when another worker registers."""
-NOW = select(utc_now())
 
 
 class _Row(StoredModel):
@@ -220,7 +219,7 @@ class Registration:
             # A call that a slow network delivers late must not take back what the worker was asked to do.
             once = ("started", "drain")
             upsert(session, workers, ("worker_id",), [row], now=("started", "last_beat"), once=once)
-            now = session.execute(NOW).scalar_one()
+            now = database_time(session)
             FORGET.execute(session, {"long_ago": now - FORGOTTEN_AFTER})
             text = spec_text(session, self._study_id)
         with suppress(Damaged):

@@ -16,7 +16,7 @@ from mnist_tune.records.trained import trained_in
 from mnist_tune.records.trial_reader import LONGEST_PROBLEM, SYSTEM, USER, TrialReader
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage import keys
-from mnist_tune.text.wording import shortened
+from mnist_tune.text.wording import listed, shortened
 
 MOST_NAMED = 5
 """How many trials without a cell are named in a message."""
@@ -75,7 +75,7 @@ def read_trials(session: orm.Session, study_id: int, spec: Spec, *, with_logs: b
         last[trial.cell] = trial
         found.append(trial)
     if of_no_cell:
-        few = ", ".join(of_no_cell[:MOST_NAMED]) + (", ..." if len(of_no_cell) > MOST_NAMED else "")
+        few = listed(of_no_cell, MOST_NAMED)
         others.append(f"made by another program, of no cell, run by no worker and in no ranking: {few}")
     # A trial that cannot be read may be for any cell, so no cell is known to have none.
     deleted = [] if lost else [cell for cell in spec.search.cells if cell not in last]

@@ -21,10 +21,10 @@ from mnist_tune.report.section import (
     table,
 )
 from mnist_tune.report.theme import colour
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.scales import OF_AN_AXIS, is_logarithmic
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.text.wording import counted
 
 MOST_NAMED = 12

@@ -17,12 +17,13 @@ from mnist_tune.report.test_data import (
     seeds_in_words,
     test_figure,
 )
-from mnist_tune.results.candidates import SEED, Candidate
+from mnist_tune.results.candidates import Candidate
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.exports import best_configuration, vouching
 from mnist_tune.results.intervals import read
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.documents import dump
 from mnist_tune.text.wording import counted
 

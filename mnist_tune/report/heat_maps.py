@@ -14,9 +14,10 @@ from mnist_tune.jobs.metric import PERCENT, Metric, words
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, choices, ends, number, plain, rounded, short_name, table
 from mnist_tune.report.theme import colour, scale
-from mnist_tune.results.candidates import SEED, Candidate
+from mnist_tune.results.candidates import Candidate
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.study_results import Results
+from mnist_tune.spec.conditions import SEED
 
 MOST_MAPS = 12
 MISSING = "\N{EN DASH}"

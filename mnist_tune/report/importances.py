@@ -9,9 +9,9 @@ import optuna
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, left_out
 from mnist_tune.report.theme import colour
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.importances import EVALUATOR, importances
 from mnist_tune.results.study_results import Results
+from mnist_tune.spec.conditions import SEED
 
 FEW = 50
 """With fewer cells, only the order of the fields has a meaning, not the numbers."""

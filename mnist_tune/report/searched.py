@@ -26,9 +26,9 @@ from mnist_tune.report.section import (
     table,
 )
 from mnist_tune.report.theme import colour
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.spec.conditions import SEED
 
 FEWEST = 2
 """The fewest completed cells that can be compared."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import TrialResult
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.text.wording import shortened
 
 MOST_ROWS = 100

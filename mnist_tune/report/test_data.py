@@ -96,8 +96,8 @@ def spread_of(reading: Reading, metric: Metric) -> str:
     """The standard deviation between seeds as a sentence; empty for a single seed."""
     if reading.deviation is None:
         return ""
-    points = " points" if metric.unit == "%" else f" {metric.unit}".rstrip()
-    return f"Standard deviation {metric.number(reading.deviation)}{points}, n = {reading.n_seeds}. "
+    deviation = metric.difference(metric.number(reading.deviation))
+    return f"Standard deviation {deviation}, n = {reading.n_seeds}. "
 
 
 def _measure(model: Evaluated, results: Results, name: str) -> Measure:

@@ -12,12 +12,10 @@ from typing import Any
 
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.axes import Interval
-from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.revisions import is_in, key_of_point, without_seed
 from mnist_tune.spec.study_spec import Spec
 
-SEED = "seed"
-"""The axis whose values make replicates of a configuration."""
 NOT_THE_RECIPE = {SEED, "precision"}
 """Fields in which a model may differ from the winner and still have the same configuration."""
 

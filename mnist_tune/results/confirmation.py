@@ -63,8 +63,7 @@ class Confirmation:
             return f"{name} {metric.text(*self.values.values())}, n = 1{some}"
         spread = ""
         if reading.deviation is not None:
-            points = " points" if metric.unit == PERCENT else f" {metric.unit}".rstrip()
-            spread = f"standard deviation {metric.number(reading.deviation)}{points}, "
+            spread = f"standard deviation {metric.difference(metric.number(reading.deviation))}, "
         low, high = metric.number(reading.low), metric.text(reading.high)
         return (
             f"{name} {metric.text(reading.value)}, {spread}n = {reading.n_seeds}{some}, "

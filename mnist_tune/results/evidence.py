@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mnist_tune.jobs.description import Binomial
-from mnist_tune.results.candidates import SEED, Candidate
+from mnist_tune.results.candidates import Candidate
 from mnist_tune.results.ranking import Place, Verdict
 from mnist_tune.results.significance import LEVEL, measure_of, noise_margin
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.text.wording import configuration, counted, parameter, parameters_text
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.search.ended_cells import Ended, known_parameters
 from mnist_tune.search.race import level_of, seeds_to_decide, seeds_to_tell
@@ -157,21 +156,17 @@ class RaceStanding:
             best = next((configuration(each.parameters) for each in self.contenders), "an unknown one")
             yield f"race over {after}: {best} is best (a better one is dropped in {level} at most)"
         elif self.ending is Ending.EQUAL:
-            within = self._amount(rules.indifference)
+            within = self._metric.difference(f"{rules.indifference:g}")
             yield f"race over {after}: {self.n_still_in} are equal for every purpose, within {within}"
         else:
             yield f"race over {after}: {self.n_still_in} configurations are tied"
             yield from self._what_it_would_take()
 
     def _what_it_would_take(self) -> Iterator[str]:
-        within = self._race.rules.indifference
-        if within and (n := self.seeds_to_tell) is not None:
-            yield f"to tell a difference of {self._amount(within)} takes about {n:,} seeds each"
-
-    def _amount(self, difference: float) -> str:
-        """A difference of the objective; those of percentages are called points."""
-        number = f"{difference:g}"
-        return f"{number} points" if self._metric.unit == PERCENT else f"{number} {self._metric.unit}".strip()
+        indifference = self._race.rules.indifference
+        if indifference and (n := self.seeds_to_tell) is not None:
+            within = self._metric.difference(f"{indifference:g}")
+            yield f"to tell a difference of {within} takes about {n:,} seeds each"
 
     def interval(self, contender: Contender) -> str:
         """By how much a configuration is behind the best, with the interval of the difference, in words."""

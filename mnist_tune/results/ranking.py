@@ -28,16 +28,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from mnist_tune.results.candidates import (
-    SEED,
-    Candidate,
-    by_configuration,
-    ended_early,
-    searched_fields,
-)
+from mnist_tune.results.candidates import Candidate, by_configuration, ended_early, searched_fields
 from mnist_tune.results.race_standing import Contender, RaceStanding
 from mnist_tune.results.significance import LEVEL, Measure, holm, p_value
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.revisions import key_of_point
 
 Seeds = int | Callable[[dict[str, Any]], int]

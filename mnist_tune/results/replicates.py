@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mnist_tune.errors import UserError
-from mnist_tune.results.candidates import SEED, searched_fields
+from mnist_tune.results.candidates import searched_fields
 from mnist_tune.results.study_results import Results
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.documents import KeyedError
 from mnist_tune.spec.growth import GIVEN_BY_RACE, Amount, next_seeds
 from mnist_tune.spec.revisions import Point, key_of_point

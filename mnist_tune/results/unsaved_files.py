@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.storage.keys import STATE, WEIGHTS
-from mnist_tune.text.wording import first_line
+from mnist_tune.text.wording import first_line, listed
 
 NOT_KEPT = {WEIGHTS: "its weights could not be kept", STATE: "no state to go on from could be kept"}
 KEPT_NOTHING = {WEIGHTS: "no weights were kept of", STATE: "no state to go on from was kept of"}
@@ -41,7 +41,6 @@ def first_events(before: Sequence[TrialResult], now: Sequence[TrialResult]) -> I
 def _warning(kind: str, attempts: Sequence[TrialResult]) -> Iterator[str]:
     without = [attempt for attempt in attempts if kind in attempt.not_kept]
     if without:
-        numbers = ", ".join(str(attempt.number) for attempt in without[:MOST_NUMBERS])
-        more = ", ..." if len(without) > MOST_NUMBERS else ""
+        numbers = listed([str(attempt.number) for attempt in without], MOST_NUMBERS)
         why = ", ".join(sorted({first_line(attempt.not_kept[kind]) for attempt in without}))
-        yield f"{KEPT_NOTHING[kind]} {'trials' if len(without) > 1 else 'trial'} {numbers}{more}: {why}"
+        yield f"{KEPT_NOTHING[kind]} {'trials' if len(without) > 1 else 'trial'} {numbers}: {why}"

@@ -27,7 +27,7 @@ from mnist_tune.search.finite_space import MOST_LISTED, any_value, configuration
 from mnist_tune.search.history import LearntFrom
 from mnist_tune.search.own_samplers import naming, within
 from mnist_tune.search.samplers import sampler, seeds
-from mnist_tune.spec.conditions import SEED, wanted
+from mnist_tune.spec.conditions import SEED, is_whole, wanted
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.storage.guarded import GuardedStorage
 from mnist_tune.storage.keys import CLOSED, REUSED
@@ -231,9 +231,8 @@ class Drawing:
 
         Of another seed there may be some left.
         """
-        is_whole = all(name in point for name in wanted(axes, spec.search.conditions, point))
         is_alike = SEED not in point or (SEED in axes and point[SEED] == known.get(SEED, point[SEED]))
-        return not is_whole and is_alike
+        return is_alike and not is_whole(axes, spec.search.conditions, point)
 
     def _write(
         self,

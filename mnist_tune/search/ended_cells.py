@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
-from mnist_tune.spec.conditions import holds
+from mnist_tune.spec.conditions import is_whole
 from mnist_tune.spec.study_spec import Spec
 
 
@@ -50,7 +50,4 @@ def whole(spec: Spec, cells: Iterable[Ended]) -> Iterator[Ended]:
         yield from cells
         return
     axes, conditions = spec.search.axes, spec.search.conditions
-    for each in cells:
-        known = each.parameters
-        if all(name in known for name in axes if holds(conditions.get(name), known)):
-            yield each
+    yield from (each for each in cells if is_whole(axes, conditions, each.parameters))

@@ -9,6 +9,7 @@ from typing import Any
 from mnist_tune.spec.documents import KeyedError, did_you_mean, short_value
 
 SEED = "seed"
+"""The field whose values make replicates of a configuration."""
 Value = bool | int | float | str
 Condition = dict[str, list[Value]]
 """Allowed values by the field that must have one of them; all fields must."""
@@ -79,3 +80,10 @@ def wanted(
     The fields come one by one, and the caller may add each one's value to `parameters` before the next.
     """
     return (field for field in in_order(fields, conditions) if holds(conditions.get(field), parameters))
+
+
+def is_whole(
+    fields: Mapping[str, Any], conditions: Mapping[str, Condition], parameters: Mapping[str, Any]
+) -> bool:
+    """Whether a trial with these parameters has all of its fields, so that nothing is to be drawn for it."""
+    return all(field in parameters for field in wanted(fields, conditions, parameters))

@@ -20,7 +20,7 @@ from mnist_tune.jobs.hyperparameters import STRICT
 from mnist_tune.spec.parsing import Format, parse, read_text
 from mnist_tune.spec.plain_data import NotPlainError, TextLikeNumber
 from mnist_tune.text.visible import spelt_out
-from mnist_tune.text.wording import first_line
+from mnist_tune.text.wording import first_line, listed
 
 MOST_NAMED = 20
 LONGEST = 60
@@ -153,8 +153,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     near = get_close_matches(word.lower(), by_lower, n=1)
     if near:
         return f"did you mean '{first_line(by_lower[near[0]])}'?"
-    more = ", ..." if len(candidates) > MOST_NAMED else ""
-    return f"write one of {', '.join(map(first_line, candidates[:MOST_NAMED]))}{more}"
+    return f"write one of {listed([first_line(candidate) for candidate in candidates], MOST_NAMED)}"
 
 
 def describe(details: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:

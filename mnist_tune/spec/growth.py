@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from mnist_tune import __version__
 from mnist_tune.errors import UserError
 from mnist_tune.spec.axes import MAX_VALUES, check_choices, check_value, field_named
 from mnist_tune.spec.conditions import SEED, Value
@@ -74,6 +77,12 @@ class Step:
     """What errors begin with: the command."""
     race: Round | None = None
     """The judgement of a race that adds the points."""
+
+    @classmethod
+    def now(cls, source: str, revision: str | None = None, race: Round | None = None) -> Step:
+        """A step at this moment by this version, with the id that a caller has made, or a new one."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(revision or secrets.token_hex(16), when, __version__, source, race)
 
 
 def grown(

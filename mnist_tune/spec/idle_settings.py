@@ -9,7 +9,6 @@ from typing import Any
 
 from optuna.samplers import CmaEsSampler, GPSampler, TPESampler
 
-from mnist_tune.jobs.metric import PERCENT
 from mnist_tune.spec.axes import Interval
 from mnist_tune.spec.pruner_options import (
     AtSomeEpochs,
@@ -155,7 +154,7 @@ def _pruner(spec: Spec) -> Found:
             )
     metric, name = spec.description.of_objective, spec.description.short_name
     if pruner.min_delta is not None and pruner.min_delta >= metric.width:
-        by = f"{pruner.min_delta:g} {'points' if metric.unit == PERCENT else metric.unit}".rstrip()
+        by = metric.difference(f"{pruner.min_delta:g}")
         verb = "falls" if spec.description.sign > 0 else "rises"
         yield "pruner.min_delta", f"ends no trial: no {name} {verb} by {by}"
     if isinstance(pruner, Threshold):

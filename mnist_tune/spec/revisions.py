@@ -15,6 +15,7 @@ from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import Section
 from mnist_tune.spec.rounds import Round
+from mnist_tune.text.wording import counted
 
 Point = dict[str, Value]
 """Values by the field that has them."""
@@ -59,15 +60,14 @@ class Revision(Section):
         if self.race is not None:
             return _told_of_race(self.race, self.cells)
         if self.closed:
-            plural = "" if self.configurations == 1 else "s"
-            has = f"the space has only {self.configurations:,} configuration{plural}"
+            has = f"the space has only {counted(self.configurations, 'configuration')}"
             why = has if self.configurations else "every configuration with its values is a cell already"
-            return f"{self.n_closed:,} {'trial' if self.n_closed == 1 else 'trials'} left out: {why}"
+            return f"{counted(self.n_closed, 'trial')} left out: {why}"
         parts = [f"{name} = {', '.join(map(str, values))}" for name, values in self.values.items() if values]
-        parts += [f"{self.points:,} {'point' if self.points == 1 else 'points'}"] if self.points else []
+        parts += [counted(self.points, "point")] if self.points else []
         more = self.n_trials - self.points
-        parts += [f"{more:,} {'trial' if more == 1 else 'trials'}"] if more > 0 else []
-        return f"{'; '.join(parts)} ({self.cells:,} {'cell' if self.cells == 1 else 'cells'})"
+        parts += [counted(more, "trial")] if more > 0 else []
+        return f"{'; '.join(parts)} ({counted(self.cells, 'cell')})"
 
 
 class Stage(NamedTuple):
@@ -116,13 +116,13 @@ def is_in(grid: Mapping[str, Sequence[Any]], point: Mapping[str, Any]) -> bool:
 def _told_of_race(judged: Round, cells: int) -> str:
     """What a judgement of a race has come to, in words."""
     if judged.explored:
-        more = f"{cells:,} {'seed' if cells == 1 else 'seeds'} more"
+        more = f"{counted(cells, 'seed')} more"
         return f"race: {len(judged.chosen):,} of {judged.explored:,} trials take part; {more}"
     left, n = len(judged.out), len(judged.still_in)
-    of = f"race after {judged.seeds} {'seed' if judged.seeds == 1 else 'seeds'}: {left:,} out, {n:,} still in"
+    of = f"race after {counted(judged.seeds, 'seed')}: {left:,} out, {n:,} still in"
     if judged.ending is not None:
         return f"{of}; it is over: {judged.ending}"
-    return f"{of}; {cells:,} {'seed' if cells == 1 else 'seeds'} more"
+    return f"{of}; {counted(cells, 'seed')} more"
 
 
 def without_seed(point: Mapping[str, Any]) -> dict[str, Any]:

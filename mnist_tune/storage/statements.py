@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Unpack
 
 import sqlalchemy
@@ -34,6 +35,7 @@ from mnist_tune.storage.optuna_internals import (
 from mnist_tune.storage.prepared import Prepared, is_one_of
 from mnist_tune.storage.tables import epochs
 
+NOW = sqlalchemy.select(utc_now())
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 CLAIMED = sqlalchemy.exists().where(
@@ -89,6 +91,21 @@ def end(session: orm.Session, trial_id: int, state: TrialState, values: Sequence
     upsert(session, objective_values, ("trial_id", "objective"), rows)
     set_state = END if state.is_finished() else SET_STATE
     set_state.execute(session, {"of_trial": trial_id, "to_state": state})
+
+
+def put_in_study(session: orm.Session, study_id: int, attributes: Mapping[str, Any]) -> None:
+    """Store user attributes of a study, by name; each replaces what was there."""
+    rows = [
+        {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in attributes.items()
+    ]
+    upsert(session, study_attributes, ("study_id", "key"), rows)
+
+
+def database_time(session: orm.Session) -> datetime:
+    """The database's present time, in UTC."""
+    now: datetime = session.execute(NOW).scalar_one()
+    return now
 
 
 def upsert(

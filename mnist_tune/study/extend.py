@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import orm
 
-from mnist_tune import __version__
 from mnist_tune.errors import Damaged, MnistTuneError, UserError
 from mnist_tune.queue.cells import lock_study
 from mnist_tune.queue.tickets import fill_tickets
@@ -22,8 +20,7 @@ from mnist_tune.spec.revisions import Point, Revision
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.spec.widening import widening
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
-from mnist_tune.storage.optuna_internals import study_attributes
-from mnist_tune.storage.statements import upsert
+from mnist_tune.storage.statements import put_in_study
 from mnist_tune.study.old_trials import tell_of_values, tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
 
@@ -68,8 +65,7 @@ def extend_study(
         else:
             growth, source = wanted, wanted.command
             drawn = _drawn(session, study, before) if growth.points else []
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        step = Step(revision, now, __version__, source)
+        step = Step.now(source, revision)
         spec, added, known = grown(before, growth, step, drawn)
         needed = len(json.dumps(spec.stored())) + _bytes_to_come(spec)
         if needed > MOST_BYTES:
@@ -84,8 +80,7 @@ def extend_study(
 
 def store_growth(session: orm.Session, study_id: int, before: Spec, spec: Spec, added: Revision) -> None:
     """Store the wider spec of a locked study, with its new cells and what the old ones tell of it."""
-    row = {"study_id": study_id, "key": SPEC, "value_json": json.dumps(spec.stored())}
-    upsert(session, study_attributes, ("study_id", "key"), [row])
+    put_in_study(session, study_id, {SPEC: spec.stored()})
     if spec.n_cells == before.n_cells:  # a race has ended
         return
     cells = waiting_cells(spec)

@@ -18,6 +18,7 @@ from mnist_tune.storage.guarded import GuardedStorage, open_storage
 from mnist_tune.storage.optuna_internals import studies, trials
 from mnist_tune.storage.statements import studies_with
 from mnist_tune.text.visible import visible
+from mnist_tune.text.wording import listed
 
 OPTION = "--from-optuna"
 
@@ -85,8 +86,7 @@ def _study(storage: GuardedStorage, where: str, name: str | None) -> tuple[int, 
     if not named:
         raise UserError(f"{where}: holds no studies")
     if name is None:
-        few = ", ".join(list(named)[:10]) + (", ..." if len(named) > 10 else "")
-        raise UserError(f"{where}: has several studies; name one with --study: {few}")
+        raise UserError(f"{where}: has several studies; name one with --study: {listed(list(named), 10)}")
     if name not in named:
         raise UserError(f"no study '{name}' in {where}; {did_you_mean(name, named)}")
     return named[name], name

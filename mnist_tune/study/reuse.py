@@ -13,7 +13,7 @@ from mnist_tune.jobs.reference import JobTable
 from mnist_tune.records.distributions import waiting_cells
 from mnist_tune.records.stored_trial import StoredTrial
 from mnist_tune.records.trials import read_trials
-from mnist_tune.spec.conditions import SEED, wanted
+from mnist_tune.spec.conditions import SEED, is_whole, wanted
 from mnist_tune.spec.differences import differences
 from mnist_tune.spec.points import outside
 from mnist_tune.spec.revisions import Point, key_of_point
@@ -64,10 +64,11 @@ def finished_cells(old: OpenStudy, spec: Spec) -> dict[int, Finished]:
                 config = config | {"precision": ran_in}
                 trained.setdefault(_key(config), _Trained(trial, config))
     points = [dict(cell.params) for cell in waiting_cells(spec)]
+    axes, conditions = spec.search.axes, spec.search.conditions
     found = {
         cell: trained[key].finished(old.name)
         for cell, point in enumerate(points)
-        if _is_whole(spec, point) and (key := _key(spec.configuration(point))) in trained
+        if is_whole(axes, conditions, point) and (key := _key(spec.configuration(point))) in trained
     }
     if spec.search.grid is None:
         found |= _tickets(old.name, spec, trained.values(), found)
@@ -108,12 +109,6 @@ def _tickets(
             f"write n_trials = {needed} or, to try something new, more"
         )
     return dict(enumerate(of_points.values(), start=first))
-
-
-def _is_whole(spec: Spec, point: Mapping[str, Any]) -> bool:
-    """Whether a cell with these values has all that it needs, so that nothing is drawn for it."""
-    axes, conditions = spec.search.axes, spec.search.conditions
-    return all(name in point for name in wanted(axes, conditions, point))
 
 
 def _point_of(spec: Spec, configuration: dict[str, Any]) -> Point | None:

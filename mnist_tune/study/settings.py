@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +21,7 @@ from mnist_tune.spec.stored import SETTINGS_TABLES
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.storage.keys import FORMER_RETRY, SPEC
 from mnist_tune.storage.optuna_internals import study_attributes
-from mnist_tune.storage.statements import upsert
+from mnist_tune.storage.statements import put_in_study
 from mnist_tune.study.open_study import OpenStudy
 from mnist_tune.text.wording import counted
 
@@ -96,11 +95,7 @@ def change_settings(study: OpenStudy, changes: Mapping[str, Any]) -> Spec:
         rows: dict[str, Any] = {SPEC: spec.stored()}
         if spec.retry != before.retry:
             rows[FORMER_RETRY] = [*former_retry(session, study.study_id), before.retry.model_dump()]
-        stored = [
-            {"study_id": study.study_id, "key": key, "value_json": json.dumps(value)}
-            for key, value in rows.items()
-        ]
-        upsert(session, study_attributes, ("study_id", "key"), stored)
+        put_in_study(session, study.study_id, rows)
     return spec
 
 

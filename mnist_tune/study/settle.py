@@ -9,15 +9,12 @@ configuration may get, for which nobody holds a transaction.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from enum import Enum, auto
 
 from sqlalchemy import orm
 
-from mnist_tune import __version__
 from mnist_tune.queue.cells import have_ended, lock_study
 from mnist_tune.records.trials import read_trials
 from mnist_tune.search.ended_cells import ended_cells
@@ -115,8 +112,7 @@ def _add_round(session: orm.Session, study: OpenStudy, race: Race) -> bool:
     found = race.next_round()
     if found is None:
         return False
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    step = Step(secrets.token_hex(16), now, __version__, "the race", found.judged)
+    step = Step.now("the race", race=found.judged)
     spec, added, _ = grown(race.spec, Growth(points=found.points), step)
     assert added is not None
     store_growth(session, study.study_id, race.spec, spec, added)

@@ -29,7 +29,6 @@ def tell_the_end(results: Results, workers: Workers, stop: StopRequest, out: Con
     if not results.is_over:
         out.print(f"not finished: {totals(results)}; the same command goes on")
         raise typer.Exit(STOPPED if stop.requested else workers.exit_code() or FAILED)
-    if (
-        results.stopped_badly or results.cells.failed or results.without_weights
-    ):  # some of what was asked for is missing
+    is_short = results.cells.failed or results.without_weights  # some of what was asked for is missing
+    if is_short or results.stopped_badly:
         raise typer.Exit(FAILED)

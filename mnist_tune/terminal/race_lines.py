@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.text import Text
 
-from mnist_tune.results.candidates import SEED
 from mnist_tune.results.race_standing import Contender
 from mnist_tune.results.study_results import Results
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.terminal.trial_table import axis_column

@@ -9,13 +9,14 @@ from typing import Any
 from rich.text import Text
 
 from mnist_tune.jobs.metric import WIDEST
-from mnist_tune.results.candidates import SEED, EndedEarly
+from mnist_tune.results.candidates import EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.imported import told
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.standing import totals
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
+from mnist_tune.spec.conditions import SEED
 from mnist_tune.spec.study_spec import SETTINGS, Spec
 from mnist_tune.terminal.column_layout import Column, fit
 from mnist_tune.terminal.events import conclusion

@@ -12,13 +12,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mnist_tune.jobs.metric import Metric, words
-from mnist_tune.results.candidates import SEED, EndedEarly
+from mnist_tune.results.candidates import EndedEarly
 from mnist_tune.results.evidence import seeds_of
 from mnist_tune.results.ranking import Place
 from mnist_tune.results.study_results import Results
 from mnist_tune.results.trial_result import State, TrialResult
 from mnist_tune.spec.axes import Interval
-from mnist_tune.spec.conditions import Value
+from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.terminal.compact_table import compact_table
 from mnist_tune.text.speeds import speed
 from mnist_tune.text.wording import clock, duration, first_line, parameter

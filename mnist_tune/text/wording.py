@@ -36,6 +36,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """The first of some names, and whether there are more."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
 def last_lines(lines: Sequence[str], length: int) -> str:
     """The last lines of a log, as many as fit into `length` bytes when stored as JSON."""
     kept = 0
