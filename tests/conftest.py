@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import signal
@@ -11,21 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import alembic.util
 import psycopg
 import pytest
-import typer
-from alembic.script import ScriptDirectory
-from optuna.storages._rdb.storage import _VersionManager
 
 from mnist_tune.__main__ import main
 from mnist_tune.jobs.mnist import raw_files
 from mnist_tune.storage import schema
 from mnist_tune.storage.named import ENVIRONMENT_VARIABLE
-from mnist_tune.storage.optuna_internals import ALEMBIC_FOLDER
 from mnist_tune.study.open_study import OpenStudy
 from tests.support.commands import STORED, Answer, Command
 from tests.support.damaged_values import damaged_storage
+from tests.support.made_once import keep_what_is_made_once
 from tests.support.postgres_server import postgres_server
 from tests.support.schema_template import SchemaTemplate
 from tests.support.studies import new_study
@@ -44,24 +39,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def what_is_made_once() -> Iterator[None]:
-    """Cache what a process of the product does once, but these tests would do for each command.
+    """Keep what tests would otherwise have made for each command.
 
-    It takes half the time of a short command: some twenty commands are built with all their options, and
-    Optuna's ten migrations are loaded as modules. (`env.py`, which runs them, is not cached.) The tables of
-    each fresh SQLite file take a third of what is left.
+    The tables of each fresh SQLite file take a third of what is left.
     """
-    load = alembic.util.load_python_file
-    kept = functools.cache(load)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        keep_what_is_made_once(patch)
         patch.setattr(schema, "_create_schema", SchemaTemplate())
-        newest = functools.cache(lambda: ScriptDirectory(str(ALEMBIC_FOLDER)).get_current_head())
-        patch.setattr(_VersionManager, "get_head_version", lambda _: newest())
-        patch.setattr(
-            alembic.util,
-            "load_python_file",
-            lambda folder, name: (load if name == "env.py" else kept)(folder, name),
-        )
         yield
 
 

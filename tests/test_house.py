@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
@@ -41,7 +42,8 @@ PUBLIC = {"_asdict", "_replace", "_mapping", "_exit", "_typeshed"}
 """Names with an underscore that are documented."""
 
 
-def read() -> dict[str, ast.Module]:
+@functools.cache
+def modules() -> dict[str, ast.Module]:
     """The package's modules by their names within it."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -49,9 +51,6 @@ def read() -> dict[str, ast.Module]:
         parts = folders if name == "__init__" else (*folders, name)
         found[".".join(parts)] = ast.parse(path.read_text("utf-8"))
     return found
-
-
-MODULES = read()
 
 
 def imported(module: ast.Module) -> Iterator[str]:
@@ -67,7 +66,7 @@ def of_the_package(module: ast.Module) -> set[str]:
     """The modules of the package that one imports."""
     names = {name for name in imported(module) if name.startswith((".", "mnist_tune"))} - {VERSION}
     within = {name.removeprefix("mnist_tune.") for name in names}
-    return {name if name in MODULES else name.rpartition(".")[0] for name in within}
+    return {name if name in modules() else name.rpartition(".")[0] for name in within}
 
 
 def upward(name: str, module: ast.Module) -> list[str]:
@@ -114,31 +113,31 @@ def test_the_map_names_every_wing() -> None:
 
 
 def test_imports_go_down_the_list_only() -> None:
-    assert [fault for name, module in MODULES.items() if name for fault in upward(name, module)] == []
+    assert [fault for name, module in modules().items() if name for fault in upward(name, module)] == []
 
 
 def test_imports_make_no_circle() -> None:
-    graph = {name: of_the_package(module) - {name} for name, module in MODULES.items()}
-    assert set(TopologicalSorter(graph).static_order()) == set(MODULES)
+    graph = {name: of_the_package(module) - {name} for name, module in modules().items()}
+    assert set(TopologicalSorter(graph).static_order()) == set(modules())
 
 
 def test_modules_are_imported_by_name_in_a_few_places_only() -> None:
-    assert {name for name, module in MODULES.items() if by_name(module)} == set(BY_NAME)
+    assert {name for name, module in modules().items() if by_name(module)} == set(BY_NAME)
 
 
 def test_torch_is_imported_where_something_is_computed_only() -> None:
     assert [
-        name for name, module in MODULES.items() if loads_torch(module) and not name.startswith(TORCH)
+        name for name, module in modules().items() if loads_torch(module) and not name.startswith(TORCH)
     ] == []
 
 
 def test_the_built_in_job_is_known_by_its_name_only() -> None:
-    others = {name: module for name, module in MODULES.items() if not name.startswith("jobs.mnist")}
+    others = {name: module for name, module in modules().items() if not name.startswith("jobs.mnist")}
     assert {name for name, module in others.items() if knows_images(module)} == OF_ITS_DATA.keys()
 
 
 def test_private_parts_of_libraries_are_touched_in_their_rooms_only() -> None:
-    assert {name for name, module in MODULES.items() if private_parts(module)} == PRIVATE.keys()
+    assert {name for name, module in modules().items() if private_parts(module)} == PRIVATE.keys()
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,7 @@ def test_only_the_first_trial_of_a_worker_compiles_statements(
         number = trial.claim.number
         return one_epoch(trial)
 
+    study.storage.engine.clear_compiled_cache()  # which tests of this process share
     monkeypatch.setattr(SQLCompiler, "__init__", note)
     work(study, run_trial)
     assert compiling == {0, 7}  # after the last one the worker finds that the study is finished

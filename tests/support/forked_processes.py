@@ -19,7 +19,10 @@ FORK = get_context("fork")
 """For children of processes that were started here: those have no threads, so that forking is safe."""
 _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["tests.system.interrupted_processes", "mnist_tune.serve.server", "mnist_tune.serve.remote_study"]
+    [
+        *("tests.system.interrupted_processes", "mnist_tune.serve.server", "mnist_tune.serve.remote_study"),
+        "tests.support.warmed_up",
+    ]
 )
 
 

@@ -65,7 +65,7 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [
                     *(self.binaries / "postgres", "-D", self.data),
-                    *("-h", "127.0.0.1", "-p", str(self._port), "-k", self.data),
+                    *("-h", "127.0.0.1", "-p", str(self._port), "-k", self.data, "-c", "fsync=off"),
                 ],
                 cwd=self.data,
                 stdout=log,

@@ -3,4 +3,9 @@
 from mnist_tune.processes.preload import load, workers
 
 assert workers
-load("tests.support.child_functions", "tests.support.toy_worker", "tests.system.interrupted_processes")
+load(
+    "tests.support.child_functions",
+    "tests.support.toy_worker",
+    "tests.system.interrupted_processes",
+    "tests.support.warmed_up",
+)

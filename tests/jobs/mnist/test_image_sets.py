@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision.datasets
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.mnist import dataset, raw_files
@@ -23,6 +22,7 @@ from mnist_tune.jobs.mnist.image_sets import (
     RawFile,
 )
 from mnist_tune.jobs.mnist.network import ConvNet, load_trained, model_bytes
+from mnist_tune.jobs.mnist.torchvision_import import torchvision_module
 from mnist_tune.jobs.saved_files import as_file
 from tests.support.commands import Command
 from tests.support.image_files import as_labels, linked_set, write_file, write_set
@@ -41,7 +41,7 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("images", IMAGE_SETS.values(), ids=list(IMAGE_SETS))
 def test_the_names_are_those_of_torchvision(images: ImageSet) -> None:
-    theirs = getattr(torchvision.datasets, images.name)
+    theirs = getattr(torchvision_module("datasets"), images.name)
     parts = [theirs.resources["train"], theirs.resources["test"]] if images is QMNIST else [theirs.resources]
     names = [Path(url).stem for part in parts for url, _ in part]
     assert [file.name for file in images.files] == names
@@ -52,7 +52,7 @@ def test_the_names_are_those_of_torchvision(images: ImageSet) -> None:
 def test_a_set_is_read_as_torchvision_reads_it(fashion: Path) -> None:
     for train, load in ((True, dataset.load_training_images), (False, dataset.load_test_images)):
         ours = load(fashion, "cpu", FASHION_MNIST)
-        theirs = torchvision.datasets.FashionMNIST(fashion, train=train)
+        theirs = torchvision_module("datasets").FashionMNIST(fashion, train=train)
         assert len(ours) == (60_000 if train else 10_000)
         assert torch.equal(ours.pixels[:, 0], theirs.data)
         assert torch.equal(ours.labels, theirs.targets)
@@ -62,7 +62,7 @@ def test_the_test_images_of_qmnist_are_the_first_10_000_of_its_60_000(tmp_path: 
     write_set(tmp_path, QMNIST, zipped=True)
     for what, load in (("train", dataset.load_training_images), ("test10k", dataset.load_test_images)):
         ours = load(tmp_path, "cpu", QMNIST)
-        theirs = torchvision.datasets.QMNIST(tmp_path, what=what)
+        theirs = torchvision_module("datasets").QMNIST(tmp_path, what=what)
         assert torch.equal(ours.pixels[:, 0], theirs.data)
         assert torch.equal(ours.labels, theirs.targets[:, 0])
 
