@@ -46,6 +46,7 @@ def test_every_format_of_an_export_reads_back_as_the_same_configuration(
     assert configuration.origin["environment"]["threads"] == 1
 
 
+@pytest.mark.slow
 def test_the_format_option_wins_over_the_suffix(
     tmp_path: Path, command: Command, finished: FinishedRun
 ) -> None:
@@ -54,6 +55,7 @@ def test_the_format_option_wins_over_the_suffix(
     assert json.loads(path.read_text(encoding="utf-8"))["origin"]["study"] == "tiny"
 
 
+@pytest.mark.slow
 def test_an_export_into_a_missing_folder_is_refused(
     tmp_path: Path, command: Command, finished: FinishedRun
 ) -> None:

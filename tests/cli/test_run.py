@@ -43,6 +43,7 @@ def test_run_of_a_finished_study_says_so_and_prints_the_ranking_again(finished: 
     assert "validation accuracy" in again.stdout
 
 
+@pytest.mark.slow
 def test_one_cell_and_one_worker_are_one(tmp_path: Path, command: Command, mnist_directory: Path) -> None:
     spec = write_spec(tmp_path, ONE_CELL + "[training]\nepochs = 1\n[data]\ntrain_size = 100\n")
     created = command("create-study", str(spec))

@@ -35,12 +35,13 @@ def run_as_a_stranger(folder: Path, *arguments: str, **environment: str) -> subp
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "instead"),
     [
         ("data check", "--data-dir or $MNIST_TUNE_DATA"),
         ("run spec.toml", "--data-dir or $MNIST_TUNE_DATA"),
-        pytest.param("train config.toml", "--data-dir or $MNIST_TUNE_DATA", marks=pytest.mark.slow),
+        ("train config.toml", "--data-dir or $MNIST_TUNE_DATA"),
         (
             "verify tiny --artifacts . --storage postgresql://user@127.0.0.1:1/x",
             "--checkpoints or $MNIST_TUNE_CHECKPOINTS",

@@ -59,6 +59,7 @@ def test_a_file_with_one_of_our_names_is_kept_under_another(tmp_path: Path, comm
     assert "history" in json.loads((tmp_path / "again" / "metrics.json").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_a_field_that_came_after_the_export_is_one_line(tmp_path: Path, command: Command) -> None:
     finished_study(tmp_path, command)
     command("export", "own", "--files", "best")

@@ -15,6 +15,7 @@ from tests.support.own_jobs import own_job
 from tests.support.studies import open_file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "saves", "why"),
     [
@@ -125,26 +126,29 @@ def test_no_confirmation_takes_over_the_results_of_a_search(tmp_path: Path, comm
     assert command("verify", "mine").code == 0
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        ("search = {grid = {seed = [0], learning_rate = [1.0]}}", "search.grid: a confirmation has one"),
-        (
-            "search = {sampler = 'random', n_trials = 2, space = {seed = [0, 1]}}",
-            "search.grid: a confirmation",
-        ),
-        ("search = {grid = {seed = [0]}}\npruner = {name = 'median'}", "pruner: a confirmation trains"),
-        ("search = {grid = {seed = [0]}}\nconfirm.metric = 'a b'", "confirm: metric 'a b' cannot be"),
-    ],
-)
+MORE_THAN_ONE = [
+    ("search = {grid = {seed = [0], learning_rate = [1.0]}}", "search.grid: a confirmation has one"),
+    (
+        "search = {sampler = 'random', n_trials = 2, space = {seed = [0, 1]}}",
+        "search.grid: a confirmation",
+    ),
+    ("search = {grid = {seed = [0]}}\npruner = {name = 'median'}", "pruner: a confirmation trains"),
+    ("search = {grid = {seed = [0]}}\nconfirm.metric = 'a b'", "confirm: metric 'a b' cannot be"),
+]
+"""Lines of a spec, and what is wrong with each."""
+
+
+@pytest.mark.slow
 def test_a_spec_that_confirms_more_than_one_configuration_is_refused(
-    tmp_path: Path, command: Command, line: str, problem: str
+    tmp_path: Path, command: Command
 ) -> None:
     searched(tmp_path, command)
-    spec = (
-        f"study.name = 'mine'\njob.file = 'own.py:train'\nconfirm.study = 'own'\nconfirm.trial = 2\n{line}\n"
-    )
-    (tmp_path / "mine.toml").write_text(spec, encoding="utf-8")
-    refused = command("create-study", "mine.toml")
-    assert (refused.code, refused.out) == (2, "")
-    assert f"mine.toml: {problem}" in refused.err
+    for line, problem in MORE_THAN_ONE:
+        (tmp_path / "mine.toml").write_text(
+            "study.name = 'mine'\njob.file = 'own.py:train'\n"
+            f"confirm.study = 'own'\nconfirm.trial = 2\n{line}\n",
+            encoding="utf-8",
+        )
+        refused = command("create-study", "mine.toml")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"mine.toml: {problem}" in refused.err

@@ -37,10 +37,8 @@ def history(folder: Path) -> list[dict[str, float]]:
     return [{name: epoch[name] for name in epoch if name != "seconds"} for epoch in stored]
 
 
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_same_command_goes_on_to_the_same_model(
     tmp_path: Path, command: Command, number: signal.Signals
 ) -> None:
@@ -67,6 +65,7 @@ def test_the_same_command_goes_on_to_the_same_model(
     )
 
 
+@pytest.mark.slow
 def test_another_training_does_not_go_on_there(tmp_path: Path, command: Command) -> None:
     exported(tmp_path, command)
     stopped_after_an_epoch(tmp_path, signal.SIGINT)

@@ -136,6 +136,7 @@ def test_a_trial_that_is_not_there_is_refused_in_one_line(command: Command) -> N
     assert answer.err == "mnist-tune: study 'tiny' has no trial 9; it has 0 to 8\n"
 
 
+@pytest.mark.slow
 def test_follow_goes_on_to_the_end_of_the_trial_and_tells_nothing_twice(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     claim = claimed(study)

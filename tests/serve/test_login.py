@@ -63,6 +63,7 @@ def test_who_has_not_logged_in_is_led_to_the_login(browser: Browser) -> None:
     assert re.search('<input [^>]*name="token"', asked_for.text)
 
 
+@pytest.mark.slow
 def test_a_token_opens_the_pages(browser: Browser) -> None:
     answer = browser.log_in()
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

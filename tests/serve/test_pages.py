@@ -190,6 +190,7 @@ def test_a_page_says_that_the_storage_does_not_answer(
     assert "the database is <locked>" in Tags(answer.text).text
 
 
+@pytest.mark.slow
 def test_a_hostile_name_is_text_on_every_page(study: OpenStudy, tmp_path: Path) -> None:
     register(study, tmp_path, HOSTILE)
     complete_cell(study, 80.0, 91.0, worker=HOSTILE, device_name=HOSTILE)
@@ -220,6 +221,7 @@ def test_a_study_that_cannot_be_read_hides_none_of_the_others(study: OpenStudy, 
         assert client.get("/studies?name=other").status_code == 503
 
 
+@pytest.mark.slow
 def test_browsers_are_told_to_run_our_scripts_only_and_to_put_no_page_into_a_frame(
     client: httpx.Client,
 ) -> None:
@@ -238,6 +240,7 @@ def test_browsers_are_told_to_run_our_scripts_only_and_to_put_no_page_into_a_fra
     assert home.startswith("default-src 'none'; script-src 'sha256-")
 
 
+@pytest.mark.slow
 def test_the_report_is_the_one_that_the_command_writes(
     study: OpenStudy, client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -249,6 +252,7 @@ def test_the_report_is_the_one_that_the_command_writes(
     assert "timeline" in titles
 
 
+@pytest.mark.slow
 def test_a_report_is_made_anew_when_there_is_something_new(study: OpenStudy, client: httpx.Client) -> None:
     first = client.get("/studies?name=tiny")
     mark = {"If-None-Match": first.headers["etag"]}

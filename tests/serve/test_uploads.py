@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -53,8 +53,13 @@ class Attempt:
         return begun(self.head, "PUT", f"/api/v1/files?{query}") + b"Content-Length: %d\r\n\r\n" % length
 
     def kept(self) -> list[bytes]:
-        """The contents of all files, also of half written ones."""
-        return [path.read_bytes() for path in self.head.folder.rglob("*") if path.parent in self.folders()]
+        """The contents of all files, also of half written ones, but of those that the head deletes now."""
+        contents = []
+        for path in self.head.folder.rglob("*"):
+            if path.parent in self.folders():
+                with suppress(FileNotFoundError):
+                    contents.append(path.read_bytes())
+        return contents
 
     def folders(self) -> list[Path]:
         return [self.artifacts, *(self.head.folder / "checkpoints").glob("*")]

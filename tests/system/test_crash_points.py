@@ -30,55 +30,44 @@ def assert_that_another_finishes(folder: Path, server: str | None = None, *, fir
         assert came.died >= 0.9 * came.tried
 
 
-def assert_it_is_whole_or_not_there(run: Run, step: int, *, points: int) -> None:
-    """End the task at every `step`-th of its points, which are more than `points`, and check each time."""
-    came = campaign(run, step=step)
+def assert_it_is_whole_or_not_there(run: Run, *, points: int) -> None:
+    """End the task at each of its points, which are more than `points`, and check each time."""
+    came = campaign(run)
     print(came)
     assert came.problems == []
-    assert came.died == came.tried > points / step
+    assert came.died == came.tried > points
 
 
 @pytest.mark.slow
-def test_whoever_dies_at_some_of_its_points_another_finishes(tmp_path: Path) -> None:
-    assert_that_another_finishes(tmp_path, first=7, step=80)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
+def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path) -> None:
     older = StudyPlace(tmp_path / "older")
     older.make()
     of_version_0(older)
-    assert_it_is_whole_or_not_there(Run(migrate, migrated_or_as_before, older), step, points=60)
+    assert_it_is_whole_or_not_there(Run(migrate, migrated_or_as_before, older), points=60)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
+def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path) -> None:
     begun = StudyPlace(tmp_path / "begun")
     begun.make()
     run_each(half_done, [begun], at_once=1)
-    assert_it_is_whole_or_not_there(Run(extend, extended_or_as_before, begun), step, points=30)
+    assert_it_is_whole_or_not_there(Run(extend, extended_or_as_before, begun), points=30)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_an_import_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path, step: int) -> None:
+def test_an_import_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path) -> None:
     begun = StudyPlace(tmp_path / "begun")
     begun.make()
     run_each(half_done, [begun], at_once=1)
-    assert_it_is_whole_or_not_there(Run(import_three, imported_or_as_before, begun), step, points=20)
+    assert_it_is_whole_or_not_there(Run(import_three, imported_or_as_before, begun), points=20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_who_dies_at_any_point_of_a_judgement_leaves_a_round_whole_or_not_there(
-    tmp_path: Path, step: int
-) -> None:
+def test_who_dies_at_any_point_of_a_judgement_leaves_a_round_whole_or_not_there(tmp_path: Path) -> None:
     raced = StudyPlace(tmp_path / "raced")
     raced.make()
     run_each(round_done, [raced], at_once=1)
-    assert_it_is_whole_or_not_there(Run(judge, judged_or_as_before, raced), step, points=30)
+    assert_it_is_whole_or_not_there(Run(judge, judged_or_as_before, raced), points=30)
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def confirmed(tmp_path: Path, command: Command) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_result_that_is_gone_or_another_is_found(confirmed: Path) -> None:
     check = "results on test data"
     changed = "json_set(value_json, '$.metrics.error', 0.125)"

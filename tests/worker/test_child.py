@@ -52,6 +52,7 @@ def test_a_trial_ends_with_its_value_history_log_and_weights(attempts_of: Attemp
     assert len(load_model(tmp_path / MODEL_FILE).state_dict()) == 8
 
 
+@pytest.mark.slow
 def test_a_drained_trial_goes_on_to_the_same_bits(attempts_of: AttemptsOf) -> None:
     this = attempts_of(FIVE_EPOCHS)
     whole = this.attempt()

@@ -45,6 +45,7 @@ def test_a_ticket_is_closed_where_only_others_have_a_range(tmp_path: Path) -> No
     assert told == "1 trial left out: every configuration with its values is a cell already"
 
 
+@pytest.mark.slow
 def test_a_point_is_found_in_a_small_part_of_the_space_where_all_others_are_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
