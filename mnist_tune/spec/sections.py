@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -78,7 +79,7 @@ class Retry(Section):
 
 
 class Limits(Section):
-    """[limits]: what ends an attempt or a worker early. 0 means without limit."""
+    """[limits]: what ends an attempt or a worker early, and what is kept. 0 means without limit."""
 
     timeout: Annotated[Seconds, Field(ge=0)] = 86_400.0
     """The most seconds of wall-clock for one attempt: by default a day, so that no step hangs for ever."""
@@ -86,6 +87,11 @@ class Limits(Section):
     """A worker leaves after so many failed cells in a row, of those that had not failed before."""
     checkpoint_interval: Annotated[Seconds, Field(ge=0)] = 10.0
     """The least seconds between two checkpoints, which are written at the end of an epoch."""
+    keep_last: Annotated[bool, Field(exclude_if=operator.not_)] = False
+    """Whether a complete trial keeps its last checkpoint, from which more epochs can go on.
+
+    Without it, a spec is written as before there was the key.
+    """
 
 
 class Stop(Section):

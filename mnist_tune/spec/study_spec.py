@@ -49,6 +49,20 @@ class Spec(Section):
     def _has_the_seeds_of_its_race(cls, content: Any) -> Any:
         return with_seeds(content, cls.description.fields)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_states_by_its_limits(cls, content: Any) -> Any:
+        """`keep_last` may stand in [training]. It is no hyperparameter: no number depends on it."""
+        match content:
+            case {"training": {"keep_last": keep_last, **training}} if (
+                "keep_last" not in cls.description.fields
+            ):
+                limits = content.get("limits", {})
+                if isinstance(limits, dict) and "keep_last" not in limits:
+                    return {**content, "training": training, "limits": {**limits, "keep_last": keep_last}}
+                raise KeyedError("training.keep_last", "stands in [limits] too; remove one of the two")
+        return content
+
     @field_validator("pruner", mode="before")
     @classmethod
     def _is_the_pruner_it_names(cls, pruner: Any) -> Any:

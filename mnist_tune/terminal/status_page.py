@@ -23,7 +23,7 @@ from mnist_tune.terminal.events import conclusion
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.terminal.race_lines import INTERVAL, WIDEST_INTERVAL
 from mnist_tune.terminal.trial_table import attempt_lines, axis_column, heading
-from mnist_tune.text.wording import counted, first_line
+from mnist_tune.text.wording import counted, first_line, setting
 
 MOST_CELLS = 20
 """The most lines of cells, unless every attempt is asked for."""
@@ -162,7 +162,7 @@ def _failures(results: Results, everything: bool) -> Iterator[str]:
 def _changed_settings(spec: Spec) -> str:
     """The fields of the tables of settings that differ from their default; empty if none do."""
     return ", ".join(
-        f"{table}.{key}={value:g}"
+        f"{table}.{key}={setting(value)}"
         for table in SETTINGS
         for key, value in getattr(spec, table).model_dump().items()
         if value != type(getattr(spec, table)).model_fields[key].default

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.trials import StoredTrials
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.keys import CHECKPOINT, IMPORTED
+from mnist_tune.storage.keys import IMPORTED
 from mnist_tune.verification import attempts, cells, drawn, files, imported, race, records, stopping
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
@@ -58,8 +58,7 @@ def _with_files(stored: Stored) -> Sequence[StoredAttempt]:
 
 
 def _with_checkpoint(stored: Stored) -> Sequence[StoredAttempt]:
-    unfinished = _in(TrialState.WAITING, TrialState.RUNNING)(stored)
-    return [attempt for attempt in unfinished if attempt.trial.system_attrs.get(CHECKPOINT)]
+    return [attempt for attempt in stored.attempts if files.pointer_of(attempt.trial)]
 
 
 def _attributes(stored: Stored) -> Sequence[Attribute]:

@@ -127,8 +127,9 @@ class Objective:
         """Have the process run the trial. What it has printed by now, as it loaded the job, is no trial's."""
         claim = trial.claim
         self._process.prints_to(trial.printed)
-        settings, interval = self._spec.configuration(trial.parameters), claim.limits.checkpoint_interval
-        self._process.send(Run(settings, claim.checkpoint, claim.trial_id, claim.token, interval))
+        settings, limits = self._spec.configuration(trial.parameters), claim.limits
+        states = limits.checkpoint_interval, limits.keep_last
+        self._process.send(Run(settings, claim.checkpoint, claim.trial_id, claim.token, *states))
 
     def _bury_if_broken(self, failure: Failure) -> None:
         if failure.kind != "non_finite":
