@@ -6,7 +6,7 @@ the later revisions have added. An axis that a revision made had one value until
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -37,6 +37,10 @@ class Revision(Section):
     """How many points were appended to [search] enqueue."""
     n_trials: Count = 0
     """How many trials a sampled search was given."""
+    epochs: Count = 0
+    """How many more epochs each trial has since."""
+    going_on: Count = 0
+    """How many trials that were complete go on for them, each as a new attempt at its cell."""
     cells: Count
     """How many cells were added by all this."""
     race: Round | None = None
@@ -67,7 +71,17 @@ class Revision(Section):
         parts += [counted(self.points, "point")] if self.points else []
         more = self.n_trials - self.points
         parts += [counted(more, "trial")] if more > 0 else []
+        parts += self._epochs_told
+        if self.epochs and not self.cells:
+            return "; ".join(parts)
         return f"{'; '.join(parts)} ({counted(self.cells, 'cell')})"
+
+    @property
+    def _epochs_told(self) -> Iterator[str]:
+        if self.epochs:
+            yield f"{counted(self.epochs, 'more epoch')} for each trial"
+        if self.going_on:
+            yield f"{counted(self.going_on, 'complete one')} to go on"
 
 
 class Stage(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Container
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -92,6 +93,21 @@ class Limits(Section):
 
     Without it, a spec is written as before there was the key.
     """
+
+
+def with_keep_last(content: Any, fields: Container[str]) -> Any:
+    """A document whose `keep_last` stands in [limits], also if it was written in [training].
+
+    It is no hyperparameter, since no number depends on it. `fields` are those of the job, which come first.
+    Raises KeyedError.
+    """
+    match content:
+        case {"training": {"keep_last": keep_last, **training}} if "keep_last" not in fields:
+            limits = content.get("limits", {})
+            if isinstance(limits, dict) and "keep_last" not in limits:
+                return {**content, "training": training, "limits": {**limits, "keep_last": keep_last}}
+            raise KeyedError("training.keep_last", "stands in [limits] too; remove one of the two")
+    return content
 
 
 class Stop(Section):

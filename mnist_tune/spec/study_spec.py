@@ -18,7 +18,16 @@ from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.replicates import check_race, with_seeds
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import Confirm, LeaseSettings, Limits, Replicates, Retry, Stop, Study
+from mnist_tune.spec.sections import (
+    Confirm,
+    LeaseSettings,
+    Limits,
+    Replicates,
+    Retry,
+    Stop,
+    Study,
+    with_keep_last,
+)
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits", "stop")
@@ -46,22 +55,9 @@ class Spec(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _has_the_seeds_of_its_race(cls, content: Any) -> Any:
-        return with_seeds(content, cls.description.fields)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keeps_states_by_its_limits(cls, content: Any) -> Any:
-        """`keep_last` may stand in [training]. It is no hyperparameter: no number depends on it."""
-        match content:
-            case {"training": {"keep_last": keep_last, **training}} if (
-                "keep_last" not in cls.description.fields
-            ):
-                limits = content.get("limits", {})
-                if isinstance(limits, dict) and "keep_last" not in limits:
-                    return {**content, "training": training, "limits": {**limits, "keep_last": keep_last}}
-                raise KeyedError("training.keep_last", "stands in [limits] too; remove one of the two")
-        return content
+    def _says_each_thing_in_its_place(cls, content: Any) -> Any:
+        fields = cls.description.fields
+        return with_seeds(with_keep_last(content, fields), fields)
 
     @field_validator("pruner", mode="before")
     @classmethod

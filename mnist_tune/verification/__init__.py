@@ -82,6 +82,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("order", _attempts, cells.one_at_a_time),
     Check("budgets", _in(TrialState.FAIL), cells.within_budget),
     Check("failure counts", _attempts, cells.counted),
+    Check("more epochs", _in(TrialState.FAIL), cells.extended),
     Check("states", _attempts, attempts.accepted),
     Check("reasons", _in(TrialState.FAIL), attempts.reasoned),
     Check("claims", _attempts, attempts.claimed),

@@ -83,7 +83,7 @@ def test_the_growth_is_told_by_status_and_in_what_is_exported(tmp_path: Path, co
         (["--n-trials", "+2"], "extend: n_trials: the study is a grid; give it more values with --add "),
         (["--top", "2", "--add", "seed=1"], "--top: says whose seeds --seeds adds; name --seeds too"),
         (["--seeds", "+2", "--top", "3"], "extend: --top: no configuration is ranked yet; wait for complete"),
-        ([], "extend: name what to add: --n-trials +N, --add FIELD=VALUE or --seeds +N"),
+        ([], "extend: name what to add: --n-trials +N, --add FIELD=VALUE, --seeds +N or --epochs +N"),
     ],
 )
 def test_what_cannot_be_added_gets_one_line_and_changes_nothing(
@@ -143,7 +143,11 @@ def test_the_first_file_of_a_study_that_has_grown_is_refused_in_a_short_line(
 
 @pytest.mark.parametrize(
     "change",
-    [("epochs = 2", "epochs = 3"), ('"SGD"]', '"SGD"]\nweight_decay = [0.1]'), ("0.0001]", "0.003]")],
+    [
+        ('precision = "fp32"', 'precision = "bf16"'),
+        ('"SGD"]', '"SGD"]\nweight_decay = [0.1]'),
+        ("0.0001]", "0.003]"),
+    ],
     ids=["a job's setting", "without the value of old cells", "without a value"],
 )
 def test_a_spec_that_differs_in_more_is_refused_as_before(
@@ -178,7 +182,7 @@ def test_a_study_grows_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "seed" not in study.spec["training"]
     assert mnist_tune.create_study(study.spec, "studies.db").status.cells.total == 32
     for wrong, complaint in (
-        ({}, "extend: name what to add: n_trials, add or seeds"),
+        ({}, "extend: name what to add: n_trials, add, seeds or epochs"),
         ({"seeds": "many"}, "seeds many: write how many more"),
         ({"seeds": 10**5_000}, "seeds a number of more than 60 digits: write how many more"),
         ({"add": 3}, "add: should be a dict of values by field, not 3"),
