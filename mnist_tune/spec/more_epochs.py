@@ -36,8 +36,8 @@ def why_none(spec: Spec) -> str | None:
         return OF_HYPERBAND
     if job.more_epochs is None:
         return (
-            "the job does not say that a trial of few epochs is the beginning of a longer one; "
-            "make another study of it with 'more_epochs', or with more epochs"
+            "the job does not say by 'more_epochs' that a trial of few epochs is the beginning of a longer "
+            "one; make another study, with more epochs or once it says so"
         )
     for field, values in job.more_epochs.items():
         for value in values:
