@@ -106,6 +106,8 @@ def say_what_was_added(study: str, extended: Extended, *, dry_run: bool, as_json
         options.say(f"study '{study}' would be given {added.told}, and have {total}")
     else:
         options.say(f"gave study '{study}' {added.told}: it has {total} now")
+        if added.epochs and extended.spec.pruner is not None:
+            options.say("cells that were pruned stay so")
         if extended.control is not Control.RUNNING:
             options.say(f"it is {extended.control}; go on with: mnist-tune resume {study}")
         options.say(f"start workers with: mnist-tune worker {study}")

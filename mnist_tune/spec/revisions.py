@@ -6,7 +6,7 @@ the later revisions have added. An axis that a revision made had one value until
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -71,17 +71,12 @@ class Revision(Section):
         parts += [counted(self.points, "point")] if self.points else []
         more = self.n_trials - self.points
         parts += [counted(more, "trial")] if more > 0 else []
-        parts += self._epochs_told
-        if self.epochs and not self.cells:
-            return "; ".join(parts)
-        return f"{'; '.join(parts)} ({counted(self.cells, 'cell')})"
-
-    @property
-    def _epochs_told(self) -> Iterator[str]:
-        if self.epochs:
-            yield f"{counted(self.epochs, 'more epoch')} for each trial"
-        if self.going_on:
-            yield f"{counted(self.going_on, 'complete one')} to go on"
+        parts += [f"{counted(self.epochs, 'more epoch')} for each trial"] if self.epochs else []
+        notes = [counted(self.cells, "cell")] if self.cells or not self.epochs else []
+        notes += (
+            [f"{self.going_on:,} {'was' if self.going_on == 1 else 'were'} complete"] if self.going_on else []
+        )
+        return f"{'; '.join(parts)} ({', '.join(notes)})" if notes else "; ".join(parts)
 
 
 class Stage(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 import mnist_tune
 from mnist_tune.study.store import open_study
 from tests.support.commands import Command
+from tests.support.longer_studies import SPEC, go_through
 from tests.support.made_studies.cells import complete_cell
 from tests.support.specs import SAMPLED_SPEC, TINY_SPEC, write_spec
 from tests.support.stored_content import database_content
@@ -35,6 +36,32 @@ def test_extend_says_what_it_adds_and_adds_it_once(tmp_path: Path, command: Comm
     in_json = command("extend", "tiny", "--add", "batch_size=32", "--json").json
     assert (in_json["added"]["values"], in_json["added"]["cells"]) == ({"batch_size": [32]}, 16)
     assert (in_json["cells"], in_json["known"], in_json["dry_run"]) == (48, [], False)
+
+
+def test_more_epochs_are_given_and_told_and_given_once(tmp_path: Path, command: Command) -> None:
+    pruner = '[pruner]\nname = "threshold"\nlower = 0.0\n'
+    study = new_study(tmp_path, SPEC + pruner)
+    go_through(study, tmp_path)
+    words = ["extend", "tiny", "--epochs", "6"]
+    stored = database_content(tmp_path)
+    tried = command(*words, "--dry-run")
+    told = "4 more epochs for each trial (3 were complete)"
+    assert tried.out == f"study 'tiny' would be given {told}, and have 3 cells\n"
+    assert database_content(tmp_path) == stored
+    assert command(*words).out == (
+        f"gave study 'tiny' {told}: it has 3 cells now\ncells that were pruned stay so\n"
+        "start workers with: mnist-tune worker tiny\n"
+    )
+    assert command(*words).out == "study 'tiny' has all that already: 3 cells, nothing was added\n"
+    assert command("verify", "tiny").code == 0
+    go_through(study, tmp_path)
+    again = mnist_tune.open_study("tiny", "studies.db").extend(epochs="+1")
+    assert (again["added"]["epochs"], again["added"]["going_on"], again["cells"]) == (1, 3, 3)
+    lines = command("status", "tiny").out.splitlines()
+    assert [line.partition(": ")[2] for line in lines if line.startswith("grown at ")] == [
+        told,
+        "1 more epoch for each trial (3 were complete)",
+    ]
 
 
 @pytest.mark.parametrize(("held_up", "standing"), [("pause", "paused"), ("cancel", "cancelled")])
@@ -184,6 +211,7 @@ def test_a_study_grows_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for wrong, complaint in (
         ({}, "extend: name what to add: n_trials, add, seeds or epochs"),
         ({"seeds": "many"}, "seeds many: write how many more"),
+        ({"epochs": "many"}, "epochs many: write how many more"),
         ({"seeds": 10**5_000}, "seeds a number of more than 60 digits: write how many more"),
         ({"add": 3}, "add: should be a dict of values by field, not 3"),
         ({"add": {"learning_rate": object()}}, "extend: learning_rate: should be a valid number, not <obj"),

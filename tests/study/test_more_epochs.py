@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
 from mnist_tune.contract.study import new_token
+from mnist_tune.errors import UserError
 from mnist_tune.failures import EXTENDED, Failure
 from mnist_tune.spec.growth import Amount, Growth
 from mnist_tune.storage.engine import storage_url
@@ -34,6 +36,7 @@ from tests.support.longer_studies import (
     values_of,
 )
 from tests.support.studies import folders, new_study, opened_again, states, take, work
+from tests.support.waiting import wait_until
 
 
 def test_each_cell_goes_on_from_where_it_ended_as_if_it_had_had_all_epochs(
@@ -205,5 +208,27 @@ def never(_: Trial) -> float:
 def test_a_dry_run_says_it_and_changes_nothing(ended: OpenStudy, tmp_path: Path) -> None:
     revision = extend_study(opened_again(ended), SIX, new_token(), dry_run=True).revision
     assert revision is not None
-    assert revision.told == "4 more epochs for each trial; 3 complete ones to go on"
+    assert revision.told == "4 more epochs for each trial (3 were complete)"
     assert work(opened_again(ended), never, files=tmp_path) is Ended.FINISHED
+
+
+def test_what_is_given_between_the_claims_of_workers_reaches_every_cell(
+    database: str, tmp_path: Path
+) -> None:
+    study = new_study(tmp_path, SPEC.replace("[0, 1, 2]", str(list(range(12)))), database)
+    opened = [opened_again(study) for _ in range(3)]
+    with ThreadPoolExecutor(2) as threads:
+        workers = [threads.submit(go_through, one, tmp_path) for one in opened[:2]]
+        wait_until(lambda: results_of(study).cells.complete > 1)
+        given = 0
+        while not all(worker.done() for worker in workers):
+            with suppress(UserError):  # a trial runs
+                extend_study(opened[2], Growth(epochs=Amount(number=1, more=True)), new_token())
+                given += 1
+            if given == 10:
+                break
+        assert [worker.result() for worker in workers] == [Ended.FINISHED] * 2
+    go_through(opened_again(study), tmp_path)
+    assert given
+    assert values_of(study) == {seed: expected(seed, 2 + given) for seed in range(12)}
+    assert broken(study, tmp_path) == []
