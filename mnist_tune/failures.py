@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 FailureClass = Literal["lost", "preempted", "exception", "out_of_memory", "non_finite", "timeout"]
+EXTENDED = "extended"
+"""Stored in place of a class for an attempt that was complete until its study was given more epochs.
+
+Nothing went wrong, so that it has no budget and counts nowhere: the next attempt goes on from its end.
+"""
 
 # Stored attributes stay well under 64 KB, the smallest text column of the databases Optuna supports.
 MAX_REASON_LENGTH = 8_000

@@ -59,6 +59,7 @@ def growth(
     add: Mapping[str, Any] | None,
     seeds: int | str | None,
     top: object,
+    epochs: int | str | None,
 ) -> Growth:
     """What a study is to be given in addition; `spec` is the study's.
 
@@ -67,8 +68,8 @@ def growth(
     """
     if add is not None and not isinstance(add, Mapping):
         raise UserError(f"add: should be a dict of values by field, not {short_value(add)}")
-    if n_trials is None and not add and seeds is None:
-        raise UserError("extend: name what to add: n_trials, add or seeds")
+    if n_trials is None and not add and seeds is None and epochs is None:
+        raise UserError("extend: name what to add: n_trials, add, seeds or epochs")
     if top is not None:
         check_count("top", top)
         if seeds is None:
@@ -83,6 +84,7 @@ def growth(
         n_trials=None if n_trials is None else _amount("n_trials", n_trials),
         values=values,
         seeds=None if seeds is None else _amount("seeds", seeds),
+        epochs=None if epochs is None else _amount("epochs", epochs),
     )
 
 

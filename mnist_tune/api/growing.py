@@ -36,6 +36,7 @@ class Growing:
         add: Mapping[str, Any] | None = None,
         seeds: int | str | None = None,
         top: int | None = None,
+        epochs: int | str | None = None,
         dry_run: bool = False,
     ) -> dict[str, Any]:
         """Give the study more cells, also while workers are on it; returns what was added, as plain data.
@@ -46,12 +47,14 @@ class Growing:
         seeds: how many seeds each configuration is to have, or "+2" for so many more; in a sampled search
             with `top` only.
         top: only of so many configurations, the first of the ranking.
+        epochs: how many each trial is to have, or "+10" for so many more. Trials that are complete go on
+            where they have ended, from the checkpoint that `[limits] keep_last` has kept.
         dry_run: change nothing, and only say what would be added.
 
         Raises:
             UserError: the search cannot grow in this way.
         """
-        wanted = growth(self._service.spec(self.name), n_trials, add, seeds, top)
+        wanted = growth(self._service.spec(self.name), n_trials, add, seeds, top, epochs)
         return self._service.extend(self.name, wanted, new_token(), top, dry_run).as_json(self.name)
 
     @told_in_python()

@@ -158,6 +158,7 @@ def set_(
     Example: mnist-tune set seed-grid limits.timeout=3600 retry.lost=5
     """
     from mnist_tune.study.settings import parse_changes, taken_up
+    from mnist_tune.text.wording import setting
 
     wanted = parse_changes(changes)
     now = storages.service(storage).change_settings(study, wanted)
@@ -165,7 +166,7 @@ def set_(
         options.print_json({"study": study, "settings": now, "taken_up": taken_up(wanted)})
         return
     for key, value in now.items():
-        options.say(f"{key} is {'none' if value is None else format(value, 'g')}")
+        options.say(f"{key} is {setting(value)}")
     for sentence in taken_up(wanted):
         options.say(sentence)
 

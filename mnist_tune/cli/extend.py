@@ -57,6 +57,16 @@ def extend(
             show_default=False,
         ),
     ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            help="More epochs of each trial: +10, or how many in all. Complete ones go on where they have "
+            "ended, from checkpoints that [limits] keep_last has kept.",
+            show_default=False,
+        ),
+    ] = None,
     storage: StorageOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -74,7 +84,7 @@ def extend(
     if top is not None and seeds is None:
         raise UserError("--top: says whose seeds --seeds adds; name --seeds too")
     service = storages.service(storage)
-    wanted = growth_from(service.spec(study), n_trials, add or [], seeds)
+    wanted = growth_from(service.spec(study), n_trials, add or [], seeds, epochs)
     extended = service.extend(study, wanted, new_token(), top, dry_run)
     say_what_was_added(study, extended, dry_run=dry_run, as_json=as_json)
 
@@ -96,6 +106,8 @@ def say_what_was_added(study: str, extended: Extended, *, dry_run: bool, as_json
         options.say(f"study '{study}' would be given {added.told}, and have {total}")
     else:
         options.say(f"gave study '{study}' {added.told}: it has {total} now")
+        if added.epochs and extended.spec.pruner is not None:
+            options.say("cells that were pruned stay so")
         if extended.control is not Control.RUNNING:
             options.say(f"it is {extended.control}; go on with: mnist-tune resume {study}")
         options.say(f"start workers with: mnist-tune worker {study}")

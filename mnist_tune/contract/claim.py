@@ -42,3 +42,5 @@ class Claim:
     """Other values that cannot be read; the attempt runs without them."""
     limits: Limits = field(default_factory=Limits)
     """The study's [limits] when the trial was claimed."""
+    epochs: Annotated[Count, Field(ge=1)] | None = None
+    """How many epochs the trials of the study had then; None: its spec or its parameters say so."""

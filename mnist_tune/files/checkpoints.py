@@ -122,7 +122,7 @@ def load(store: CheckpointStore, checkpoint: Checkpoint) -> bytes:
 
 
 def sweep(store: CheckpointStore, names: Iterable[str], referenced: set[str], running: set[int]) -> int:
-    """Delete blobs that no unfinished trial points to and that no running trial may soon point to.
+    """Delete blobs that no trial points to that needs them, and that no running trial may soon point to.
 
     `names` must have been listed before `referenced` and `running` were read. Returns how many were deleted.
     """

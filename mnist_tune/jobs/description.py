@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from mnist_tune.jobs.fields import Described, Fields, fields_of
+from mnist_tune.jobs.fields import KINDS, Described, Fields, fields_of
 from mnist_tune.jobs.metric import MOST_OF_A_TITLE, SECONDS, Metric, MetricName, words
 from mnist_tune.text.speeds import speed
 
@@ -16,6 +16,13 @@ Direction = Literal["minimize", "maximize"]
 ObjectiveEpoch = Literal["last", "best"]
 WORD = r"^[a-z][a-z0-9_]{0,29}$"
 MOST_METRICS = 50
+
+
+def as_more_epochs(said: bool | Mapping[str, Iterable[KINDS]]) -> dict[str, list[KINDS]] | None:
+    """What an author has said of more epochs, as it is described."""
+    if isinstance(said, bool):
+        return {} if said else None
+    return {name: list(values) for name, values in said.items()}
 
 
 class Binomial(Described):
@@ -91,6 +98,12 @@ class JobDescription(Described):
     holds_back: bool = False
     """Whether the job can also train on the data that it holds back for validation."""
     reference: Reference | None = None
+    more_epochs: dict[str, list[KINDS]] | None = None
+    """Whether a trial of few epochs is the beginning of one of more, so that it may be given more.
+
+    None: it is not. Otherwise it is, except with these values of hyperparameters, such as a schedule's that
+    runs over all epochs.
+    """
     source: Source = Source()
 
     @field_validator("hyperparameters", "data_options")
@@ -122,13 +135,16 @@ class JobDescription(Described):
 
     @property
     def field_that_is_missing(self) -> str | None:
-        """A field that the reference names and that is not there; None if there is none."""
+        """A field that is named and that is not there, and by what; None if there is none."""
+        for name in self.more_epochs or ():
+            if name not in self.fields:
+                return f"more_epochs names '{name}', which is no field of [training]"
         if self.reference is None:
             return None
         for table, fields in (("training", self.fields), ("data", self.options)):
             for name in getattr(self.reference, table):
                 if name not in fields:
-                    return f"'{name}', which is no field of [{table}]"
+                    return f"reference names '{name}', which is no field of [{table}]"
         return None
 
     def measured_by(self, metric: str | None) -> JobDescription:

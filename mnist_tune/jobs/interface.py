@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mnist_tune.errors import UserError
 from mnist_tune.jobs.description import (
@@ -20,12 +20,13 @@ from mnist_tune.jobs.description import (
     ObjectiveEpoch,
     Reference,
     Source,
+    as_more_epochs,
 )
 from mnist_tune.jobs.evaluation import Evaluation, SavedModel
-from mnist_tune.jobs.fields import first_mistake
+from mnist_tune.jobs.fields import KINDS, first_mistake
 from mnist_tune.jobs.hyperparameters import DataOptions, Hyperparameters
 from mnist_tune.jobs.metric import Metric
-from mnist_tune.jobs.plan import Plan, Remark
+from mnist_tune.jobs.plan import Plan, Remark, mistakes_in
 
 
 class CannotResume(Exception):  # noqa: N818 - an outcome more than an error
@@ -119,6 +120,7 @@ class Job:
     evaluate: Evaluate | None = None
     all_data: Callable[[Any], Any] | None = None
     reference: Reference | None = None
+    more_epochs: bool | Mapping[str, Iterable[KINDS]] = False
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         self.train(*arguments, **named)
@@ -140,12 +142,13 @@ class Job:
                 evaluates=self.evaluate is not None,
                 holds_back=self.all_data is not None,
                 reference=self.reference,
+                more_epochs=as_more_epochs(self.more_epochs),
                 source=source,
             )
         except ValidationError as error:
             raise UserError(f"job {name}: {first_mistake(error)}") from None
         if (wrong := described.field_that_is_missing) is not None:
-            raise UserError(f"job {name}: its reference names {wrong}")
+            raise UserError(f"job {name}: its {wrong}")
         return described
 
     def options(self, given: Mapping[str, Any], *, all_data: bool = False) -> Any:
@@ -158,9 +161,9 @@ class Job:
 
     def remarks(self, plan: Plan) -> list[Remark]:
         """What is wrong with a plan; if nothing is, which of its settings have no effect."""
-        mistakes = [*_mistakes(self.settings, "training", plan.training)]
+        mistakes = [*mistakes_in(self.settings, "training", plan.training)]
         if self.data_options is not None:
-            mistakes += _mistakes(self.data_options, "data", plan.data)
+            mistakes += mistakes_in(self.data_options, "data", plan.data)
         if mistakes or self.check is None:
             return mistakes
         settings = self.settings.model_construct(**plan.training)
@@ -181,6 +184,7 @@ def job(
     evaluate: Evaluate | None = None,
     all_data: Callable[[Any], Any] | None = None,
     reference: Reference | None = None,
+    more_epochs: bool | Mapping[str, Iterable[KINDS]] = False,
 ) -> Callable[[Callable[..., None]], Job]:
     """Make a training function a job.
 
@@ -205,6 +209,9 @@ def job(
         all_data: Changes the data options so that nothing is held back for validation. `train` and `confirm`
             then train on all data, and the objective need not be reported.
         reference: A result that is known from elsewhere, which reports show beside the winner.
+        more_epochs: Whether the first epochs of a trial are the same however many are to come, so that one
+            which has ended may be given more. If only some values of hyperparameters forbid that, name them:
+            {"schedule": ["cosine"]}.
 
     Raises:
         TypeError: the function does not take (settings, trial), or its settings are no Hyperparameters.
@@ -228,22 +235,10 @@ def job(
             evaluate=evaluate,
             all_data=all_data,
             reference=reference,
+            more_epochs=more_epochs,
         )
 
     return mark
-
-
-def _mistakes(model: type[BaseModel], table: str, given: dict[str, Any]) -> Iterator[Remark]:
-    """The mistakes in a table that only the job's own class can see: those of its validators."""
-    try:
-        model.model_validate(given)
-    except ValidationError as error:
-        for one in error.errors():
-            if one["type"] == "missing":  # it may be searched
-                continue
-            problem = one.get("ctx", {}).get("error")
-            text = str(problem) if one["type"] == "value_error" else one["msg"]
-            yield Remark(key=".".join([table, *map(str, one["loc"])]), text=text, is_mistake=True)
 
 
 def _settings_of(function: Callable[..., None]) -> type[Hyperparameters]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 EXACT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -57,3 +58,16 @@ class Remark(BaseModel):
     text: str
     """What is wrong and what to write instead, or why the setting has no effect."""
     is_mistake: bool = False
+
+
+def mistakes_in(model: type[BaseModel], table: str, given: dict[str, Any]) -> Iterator[Remark]:
+    """The mistakes in a table that only the job's own class can see: those of its validators."""
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] == "missing":  # it may be searched
+                continue
+            problem = one.get("ctx", {}).get("error")
+            text = str(problem) if one["type"] == "value_error" else one["msg"]
+            yield Remark(key=".".join([table, *map(str, one["loc"])]), text=text, is_mistake=True)

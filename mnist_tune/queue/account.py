@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, orm, select
 from sqlalchemy.engine import Row
 
 from mnist_tune.errors import Damaged
+from mnist_tune.failures import EXTENDED
 from mnist_tune.jobs.hyperparameters import Count
 from mnist_tune.queue.cells import OF_STUDY, cells_of, lock_study
 from mnist_tune.records.columns import raw
@@ -31,8 +32,8 @@ from mnist_tune.storage.prepared import Prepared
 from mnist_tune.storage.statements import UNFINISHED, put_in_study
 
 ENDED = (*FINISHED, TrialState.FAIL)
-SAYS_NOTHING = {"preempted", "closed"}
-"""The classes of failures of attempts that somebody stopped, and of tickets that were left out."""
+SAYS_NOTHING = {"preempted", "closed", EXTENDED}
+"""The classes of failures of attempts that somebody stopped or gave more epochs, and of closed tickets."""
 
 
 class Account(StoredModel):

@@ -17,7 +17,16 @@ from mnist_tune.files.checkpoints import is_older
 from mnist_tune.records.parameters import distribution, external
 from mnist_tune.records.values import parse
 from mnist_tune.storage.engine import utc_now
-from mnist_tune.storage.keys import CELL, CHECKPOINT, CLAIM, FAILURE, FAILURES, NOT_KEPT, REMARK
+from mnist_tune.storage.keys import (
+    CELL,
+    CHECKPOINT,
+    CLAIM,
+    FAILURE,
+    FAILURES,
+    LAST_CHECKPOINT,
+    NOT_KEPT,
+    REMARK,
+)
 from mnist_tune.storage.notes import Notes
 from mnist_tune.storage.optuna_internals import (
     parameters,
@@ -160,24 +169,31 @@ def _without(key: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checkpoints_in_use(session: orm.Session, study_ids: Sequence[int]) -> tuple[set[str], set[int]]:
-    """The keys of the checkpoints that unfinished trials point to, and the ids of the trials that run."""
-    unfinished = cells_of_any(study_ids, *UNFINISHED)
-    states = session.execute(select(trials.c.trial_id, trials.c.state).where(unfinished))
-    running = {row.trial_id for row in states if row.state == TrialState.RUNNING}
-    return checkpoint_keys(session, unfinished), running
+    """The keys of the checkpoints that trials of these studies need, and the ids of the trials that run."""
+    running = select(trials.c.trial_id).where(cells_of_any(study_ids, TrialState.RUNNING))
+    ids = set(session.execute(running).scalars())  # first: what ends from now on has its pointer below
+    return checkpoint_keys(session, study_ids), ids
 
 
-def checkpoint_keys(rows: orm.Session | Connection, which: sqlalchemy.ColumnElement[bool]) -> set[str]:
-    """The keys of the checkpoints that the trials with the condition `which` point to."""
+def checkpoint_keys(rows: orm.Session | Connection, study_ids: Sequence[int]) -> set[str]:
+    """The keys of the checkpoints that trials of these studies need.
+
+    Unfinished ones may go on from theirs, and complete ones keep those that are kept for more epochs.
+    """
+    # One statement: a complete trial may become a waiting one meanwhile, which points to the same state.
+    needed = sqlalchemy.or_(
+        sqlalchemy.and_(trials.c.state.in_(UNFINISHED), system_attributes.c.key == CHECKPOINT),
+        sqlalchemy.and_(trials.c.state == TrialState.COMPLETE, system_attributes.c.key == LAST_CHECKPOINT),
+    )
     pointers = (
-        select(system_attributes.c.value_json)
+        select(system_attributes.c.key, system_attributes.c.value_json)
         .join(trials, trials.c.trial_id == system_attributes.c.trial_id)
-        .where(which, system_attributes.c.key == CHECKPOINT)
+        .where(trials.c.study_id.in_(study_ids), needed)
     )
     keys = set()
-    for pointer in rows.execute(pointers).scalars():
+    for row in rows.execute(pointers):
         with suppress(Damaged):  # no attempt can go on from a pointer that cannot be read
-            keys.add(parse(CHECKPOINT, pointer).key)
+            keys.add(parse(row.key, row.value_json).key)
     return keys
 
 

@@ -226,7 +226,8 @@ class Queue:
         known, left, damage, problems = read_cell(session, trial.trial_id)
         checkpoint, failures = left.get(CHECKPOINT), left.get(FAILURES, {})
         of_trial = trial.trial_id, trial.number, token
-        return Claim(*of_trial, known, checkpoint, failures, damage, problems, spec.limits)
+        epochs = None if "epochs" in spec.search.axes else int(spec.training.epochs)
+        return Claim(*of_trial, known, checkpoint, failures, damage, problems, spec.limits, epochs)
 
     def _ended_as(self, claim: Claim, state: TrialState, left: sqlalchemy.ColumnElement[bool]) -> bool:
         """Whether this attempt was ended in this way by an earlier write whose answer was lost."""

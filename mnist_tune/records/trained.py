@@ -83,6 +83,12 @@ class TrainedTrials:
             EndedTrial(trial.number, trial.state, values, trial.params, is_claimed, _result(trial), history)
         )
 
+    def has_ended(self, trial: FrozenTrial) -> bool:
+        """Whether a worker has trained a trial to its end, whatever has become of it since."""
+        result = _result(trial)
+        is_its_own = result is UNREADABLE or (result is not None and result[0] == trial.number)
+        return CLAIM in trial.system_attrs and is_its_own
+
     def has_its_result(self, trial: FrozenTrial) -> bool:
         """Whether a worker trained the trial and the trial's value is the one that the worker stored."""
         if not self.was_trained(trial):

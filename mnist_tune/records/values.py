@@ -152,6 +152,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
         keys.EVALUATION: Evaluation,
         keys.FAILURES: dict[FailureClass, Count],
         keys.CHECKPOINT: Pointer,
+        keys.LAST_CHECKPOINT: Pointer,
         keys.REMARK: Count,
         keys.LOG: str,
         keys.WORKER: str,

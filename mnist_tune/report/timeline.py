@@ -42,7 +42,7 @@ def timeline(results: Results, now: datetime) -> Picture:
         return Picture("timeline", question, f"No worker has begun yet. {others}".rstrip())
     workers = list(dict.fromkeys(attempt.worker or "unknown" for attempt in shown))
     figure = _figure(results, shown, workers, now)
-    failed = [attempt for attempt in shown if attempt.failure is not None]
+    failed = [one for one in shown if one.failure is not None and not one.was_extended]
     tables = [_attempts(shown, now)]
     answer = f"{_answer(shown, workers, failed, now)} {others}".rstrip()
     return Picture("timeline", question, answer, figure, tables)
@@ -53,7 +53,7 @@ def _figure(
 ) -> go.Figure:
     rows = {worker: index for index, worker in enumerate(workers)}
     zone = zone_at(min(map(_started, shown)))
-    failed = [attempt for attempt in shown if attempt.failure is not None]
+    failed = [one for one in shown if one.failure is not None and not one.was_extended]
     labelled = 0 < len(failed) <= MOST_LABELLED and len(workers) <= MOST_ROOMY
     tall = ROOM if labelled else max(6, min(34, 900 // len(workers)))
     figure = panels([""], height=max(70, tall * len(workers)))

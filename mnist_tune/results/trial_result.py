@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from mnist_tune.failures import EXTENDED
 from mnist_tune.jobs.evaluation import Evaluation
 from mnist_tune.jobs.metrics import EpochMetrics
 
@@ -59,6 +60,11 @@ class TrialResult:
     """The name of the metric by which trials are compared."""
     comes_back: bool = False
     """Whether another program ended it as failed, so that any worker will put its cell back."""
+
+    @property
+    def was_extended(self) -> bool:
+        """Whether it was complete until the study was given more epochs, for which its cell goes on."""
+        return self.failure is not None and self.failure["class"] == EXTENDED
 
     @property
     def final_value(self) -> float:

@@ -85,7 +85,7 @@ class RemoteStudies:
     def retry(self, name: str, trial: int | None = None) -> Retried:
         return self._call("retry", name=name, trial=trial)  # type: ignore[no-any-return]
 
-    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float | None]:
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, bool | int | float | None]:
         return self._call("change_settings", name=name, changes=changes)  # type: ignore[no-any-return]
 
     def verify(self, name: str) -> Verification:

@@ -205,7 +205,7 @@ class StudiesForPeople(Protocol):
         Raises UserError if the trial is not the last attempt at a cell that failed for good.
         """
 
-    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float | None]:
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, bool | int | float | None]:
         """Change fields of the tables of settings, by dotted key; returns the values that they have.
 
         Raises UserError for a value that its field does not take, and for a lease that running workers

@@ -164,7 +164,7 @@ class DirectStudies:
         return Retried(numbers, left, make_deleted_cells(study) if trial is None else [])
 
     @_told_to_people
-    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, int | float | None]:
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> dict[str, bool | int | float | None]:
         from mnist_tune.study.settings import change_settings
 
         spec = change_settings(self._open(name), changes)

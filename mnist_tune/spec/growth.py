@@ -15,6 +15,7 @@ from mnist_tune.errors import UserError
 from mnist_tune.spec.axes import MAX_VALUES, check_choices, check_value, field_named
 from mnist_tune.spec.conditions import SEED, Value
 from mnist_tune.spec.documents import KeyedError, Section, validate
+from mnist_tune.spec.more_epochs import EPOCHS, OF_HYPERBAND, why_none
 from mnist_tune.spec.points import check_point
 from mnist_tune.spec.pruner_options import Hyperband
 from mnist_tune.spec.replicates import seeded
@@ -23,7 +24,6 @@ from mnist_tune.spec.rounds import Round
 from mnist_tune.spec.sections import AtLeast1
 from mnist_tune.spec.study_spec import Spec
 
-OF_HYPERBAND = "[pruner] hyperband divides the trials by their epochs; make another study"
 GIVEN_BY_RACE = "[replicates] gives the seeds of this study: its race adds them where they tell something"
 
 
@@ -49,11 +49,13 @@ class Growth(Section):
     """Seeds of each configuration of a grid."""
     points: list[Point] = Field(default_factory=list)
     """Points that are known. One of a grid may name a field that is no axis yet."""
+    epochs: Amount | None = None
+    """Epochs of each trial, also of those that have ended."""
 
     @property
     def command(self) -> str:
         """What a person has typed for it."""
-        return "extend" if self.n_trials or self.values or self.seeds else "enqueue"
+        return "extend" if self.n_trials or self.values or self.seeds or self.epochs else "enqueue"
 
 
 class Grown(NamedTuple):
@@ -103,6 +105,9 @@ def grown(
     before = spec.search.enqueue or []
     added: dict[str, Any] = {"points": len(points)}
     try:
+        if wanted.epochs is not None:
+            added[EPOCHS] = _more_epochs(spec, wanted)
+            document["training"][EPOCHS] += added[EPOCHS]
         if spec.search.grid is None:
             added["n_trials"] = _more_trials(spec, wanted) + len(points)
             search["n_trials"] += added["n_trials"]
@@ -133,6 +138,12 @@ def grown(
     if isinstance(spec.pruner, Hyperband) and now.most_epochs != spec.most_epochs:
         raise UserError(f"{step.source}: epochs: {OF_HYPERBAND}")
     return Grown(now, (now.search.revisions or [])[-1], known)
+
+
+def with_last_revision(spec: Spec, revision: Revision) -> Spec:
+    """The spec with another account of its last revision."""
+    revisions = [*(spec.search.revisions or ())[:-1], revision]
+    return spec.model_copy(update={"search": spec.search.model_copy(update={"revisions": revisions})})
 
 
 def typed_point(spec: Spec, point: Mapping[str, Any]) -> Point:
@@ -217,6 +228,16 @@ def _more_values(spec: Spec, wanted: Growth) -> tuple[Grid, Grid]:
             raise KeyedError(name, OF_HYPERBAND)
         grid[name], added[name] = [*axis, *new], new
     return grid, added
+
+
+def _more_epochs(spec: Spec, wanted: Growth) -> int:
+    """How many more epochs each trial is given. Raises KeyedError."""
+    assert wanted.epochs is not None
+    if (why := why_none(spec)) is not None:
+        raise KeyedError(EPOCHS, why)
+    if EPOCHS in wanted.values:
+        raise KeyedError(EPOCHS, "values and a number of epochs are named; leave out one of the two")
+    return wanted.epochs.missing(spec.training.epochs)
 
 
 def next_seeds(there: Sequence[Any], amount: Amount) -> list[int]:

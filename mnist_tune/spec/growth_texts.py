@@ -17,14 +17,20 @@ from mnist_tune.spec.study_spec import Spec
 AMOUNT = re.compile(r"(\+?)([0-9]{1,9})", re.ASCII)
 
 
-def growth_from(spec: Spec, n_trials: str | None, add: Sequence[str], seeds: str | None) -> Growth:
-    """The growth that is meant by the texts after --n-trials, --add and --seeds; `spec` is the study's.
+def growth_from(
+    spec: Spec, n_trials: str | None, add: Sequence[str], seeds: str | None, epochs: str | None
+) -> Growth:
+    """The growth that is meant by the texts after --n-trials, --add, --seeds and --epochs.
+
+    `spec` is the study's.
 
     Raises:
         UserError: a text has another form, names no field, or its value does not fit the field.
     """
-    if not (n_trials or add or seeds):
-        raise UserError("extend: name what to add: --n-trials +N, --add FIELD=VALUE or --seeds +N")
+    if not (n_trials or add or seeds or epochs):
+        raise UserError(
+            "extend: name what to add: --n-trials +N, --add FIELD=VALUE, --seeds +N or --epochs +N"
+        )
     values: dict[str, list[Any]] = {}
     for assignment in add:
         name, equals, texts = (part.strip() for part in assignment.partition("="))
@@ -36,6 +42,7 @@ def growth_from(spec: Spec, n_trials: str | None, add: Sequence[str], seeds: str
         n_trials=None if n_trials is None else amount(n_trials, "--n-trials"),
         values=values,
         seeds=None if seeds is None else amount(seeds, "--seeds"),
+        epochs=None if epochs is None else amount(epochs, "--epochs"),
     )
 
 

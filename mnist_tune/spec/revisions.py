@@ -37,6 +37,10 @@ class Revision(Section):
     """How many points were appended to [search] enqueue."""
     n_trials: Count = 0
     """How many trials a sampled search was given."""
+    epochs: Count = 0
+    """How many more epochs each trial has since."""
+    going_on: Count = 0
+    """How many trials that were complete go on for them, each as a new attempt at its cell."""
     cells: Count
     """How many cells were added by all this."""
     race: Round | None = None
@@ -67,7 +71,12 @@ class Revision(Section):
         parts += [counted(self.points, "point")] if self.points else []
         more = self.n_trials - self.points
         parts += [counted(more, "trial")] if more > 0 else []
-        return f"{'; '.join(parts)} ({counted(self.cells, 'cell')})"
+        parts += [f"{counted(self.epochs, 'more epoch')} for each trial"] if self.epochs else []
+        notes = [counted(self.cells, "cell")] if self.cells or not self.epochs else []
+        notes += (
+            [f"{self.going_on:,} {'was' if self.going_on == 1 else 'were'} complete"] if self.going_on else []
+        )
+        return f"{'; '.join(parts)} ({', '.join(notes)})" if notes else "; ".join(parts)
 
 
 class Stage(NamedTuple):

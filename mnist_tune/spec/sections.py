@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Container
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -78,7 +80,7 @@ class Retry(Section):
 
 
 class Limits(Section):
-    """[limits]: what ends an attempt or a worker early. 0 means without limit."""
+    """[limits]: what ends an attempt or a worker early, and what is kept. 0 means without limit."""
 
     timeout: Annotated[Seconds, Field(ge=0)] = 86_400.0
     """The most seconds of wall-clock for one attempt: by default a day, so that no step hangs for ever."""
@@ -86,6 +88,26 @@ class Limits(Section):
     """A worker leaves after so many failed cells in a row, of those that had not failed before."""
     checkpoint_interval: Annotated[Seconds, Field(ge=0)] = 10.0
     """The least seconds between two checkpoints, which are written at the end of an epoch."""
+    keep_last: Annotated[bool, Field(exclude_if=operator.not_)] = False
+    """Whether a complete trial keeps its last checkpoint, from which more epochs can go on.
+
+    Without it, a spec is written as before there was the key.
+    """
+
+
+def with_keep_last(content: Any, fields: Container[str]) -> Any:
+    """A document whose `keep_last` stands in [limits], also if it was written in [training].
+
+    It is no hyperparameter, since no number depends on it. `fields` are those of the job, which come first.
+    Raises KeyedError.
+    """
+    match content:
+        case {"training": {"keep_last": keep_last, **training}} if "keep_last" not in fields:
+            limits = content.get("limits", {})
+            if isinstance(limits, dict) and "keep_last" not in limits:
+                return {**content, "training": training, "limits": {**limits, "keep_last": keep_last}}
+            raise KeyedError("training.keep_last", "stands in [limits] too; remove one of the two")
+    return content
 
 
 class Stop(Section):

@@ -18,7 +18,16 @@ from mnist_tune.spec.documents import KeyedError, Section, validate
 from mnist_tune.spec.pruner_options import Hyperband, Pruner, as_pruner
 from mnist_tune.spec.replicates import check_race, with_seeds
 from mnist_tune.spec.search_space import Search
-from mnist_tune.spec.sections import Confirm, LeaseSettings, Limits, Replicates, Retry, Stop, Study
+from mnist_tune.spec.sections import (
+    Confirm,
+    LeaseSettings,
+    Limits,
+    Replicates,
+    Retry,
+    Stop,
+    Study,
+    with_keep_last,
+)
 from mnist_tune.text.wording import counted
 
 SETTINGS = ("lease", "retry", "limits", "stop")
@@ -46,8 +55,9 @@ class Spec(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _has_the_seeds_of_its_race(cls, content: Any) -> Any:
-        return with_seeds(content, cls.description.fields)
+    def _says_each_thing_in_its_place(cls, content: Any) -> Any:
+        fields = cls.description.fields
+        return with_seeds(with_keep_last(content, fields), fields)
 
     @field_validator("pruner", mode="before")
     @classmethod

@@ -32,7 +32,6 @@ from mnist_tune.storage.optuna_internals import (
     system_attributes,
     trials,
 )
-from mnist_tune.storage.statements import UNFINISHED
 from mnist_tune.study.open_study import OpenStudy
 
 
@@ -59,8 +58,7 @@ class CopiedFiles:
             MnistTuneError: a file cannot be copied.
         """
         self.folders = target
-        unfinished = trials.c.study_id == study.study_id, trials.c.state.in_(UNFINISHED)
-        keys = checkpoint_keys(rows, sqlalchemy.and_(*unfinished))
+        keys = checkpoint_keys(rows, [study.study_id])
         try:
             states = checkpoints_of(study.uid, source.checkpoints).path
         except MnistTuneError:  # the uid is damaged, so it names no folder

@@ -14,13 +14,14 @@ from mnist_tune.queue.trial_rows import insert_waiting
 from mnist_tune.records.distributions import distributions, waiting_cells
 from mnist_tune.records.stored_spec import spec_text, stored_spec
 from mnist_tune.records.trials import read_trials
-from mnist_tune.spec.growth import Growth, Step, grown
+from mnist_tune.spec.growth import Growth, Step, grown, with_last_revision
 from mnist_tune.spec.replicates import bytes_of_race
 from mnist_tune.spec.revisions import Point, Revision
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.spec.widening import widening
 from mnist_tune.storage.keys import MOST_BYTES, SPEC
 from mnist_tune.storage.statements import put_in_study
+from mnist_tune.study.more_epochs import Ended, go_on, to_go_on
 from mnist_tune.study.old_trials import tell_of_values, tell_old_trials
 from mnist_tune.study.open_study import OpenStudy
 
@@ -73,15 +74,21 @@ def extend_study(
                 f"{step.source}: the spec would have {needed:,} bytes, more than {MOST_BYTES:,}: "
                 f"{_instead(before)}"
             )
+        going_on: list[Ended] = []
+        if added is not None and added.epochs:
+            going_on = to_go_on(session, study.study_id, before, held=not dry_run)
+            added = added.model_copy(update={"going_on": len(going_on)})
+            spec = with_last_revision(spec, added)
         if added is not None and not dry_run:
             store_growth(session, study.study_id, before, spec, added)
+            go_on(session, study.study_id, spec, going_on)
     return Extension(spec, added, known)
 
 
 def store_growth(session: orm.Session, study_id: int, before: Spec, spec: Spec, added: Revision) -> None:
     """Store the wider spec of a locked study, with its new cells and what the old ones tell of it."""
     put_in_study(session, study_id, {SPEC: spec.stored()})
-    if spec.n_cells == before.n_cells:  # a race has ended
+    if spec.n_cells == before.n_cells:  # a race has ended, or the cells are given more epochs
         return
     cells = waiting_cells(spec)
     if spec.search.grid is not None:

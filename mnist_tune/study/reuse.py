@@ -137,7 +137,8 @@ def _trains_alike(old: Spec, new: Spec) -> bool:
 
 def _read_alike(job: JobTable) -> dict[str, Any]:
     """What makes the results of two commands comparable: not their hyperparameters, which cells compare."""
-    return {key: value for key, value in job.document().items() if key != "hyperparameters"}
+    apart = ("hyperparameters", "more_epochs")
+    return {key: value for key, value in job.document().items() if key not in apart}
 
 
 def _key(configuration: dict[str, Any]) -> str:

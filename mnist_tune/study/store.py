@@ -56,8 +56,9 @@ def create_study(storage: GuardedStorage, spec: Spec, finished: Mapping[int, Fin
         raise UserError(f"{_foreign(spec.study.name)}; give this one another name with --name")
     if differences(in_one_order(stored.spec), in_one_order(spec)):
         if (wanted := widening(stored.spec, spec)) is not None:
+            fewer = "cells" if wanted.epochs is None else "epochs"
             raise UserError(
-                f"study '{spec.study.name}' exists with fewer cells: {_lacking(stored.spec, wanted)}"
+                f"study '{spec.study.name}' exists with fewer {fewer}: {_lacking(stored.spec, wanted)}"
             )
         since = ", and has grown since it was made" if stored.spec.search.revisions else ""
         remedy = why_not(stored.spec, spec) or "give this one another name with --name"

@@ -23,7 +23,7 @@ from mnist_tune.terminal.events import conclusion
 from mnist_tune.terminal.glyphs import Pen
 from mnist_tune.terminal.race_lines import INTERVAL, WIDEST_INTERVAL
 from mnist_tune.terminal.trial_table import attempt_lines, axis_column, heading
-from mnist_tune.text.wording import counted, first_line
+from mnist_tune.text.wording import counted, first_line, setting
 
 MOST_CELLS = 20
 """The most lines of cells, unless every attempt is asked for."""
@@ -56,6 +56,7 @@ def summary(results: Results, *, everything: bool = False) -> Iterator[str]:
         yield f"{'grown' if one.race is None else 'judged'} at {one.when} by {one.version}: {one.told}"
     if elsewhere := told(results.imported, results.job):
         yield f"imported: {elsewhere}"
+    yield from _going_on(results, everything)
     yield from _failures(results, everything)
     yield from conclusion(results, most=None if everything else MOST_RANKED)
 
@@ -145,10 +146,29 @@ def _verdict(results: Results, item: Ranked) -> str:
     return results.verdict(item) if isinstance(item, Place) else f"pruned after epoch {item.epochs}"
 
 
+def _going_on(results: Results, everything: bool) -> Iterator[str]:
+    """How many cells are on their way to more epochs, and what they had reached before."""
+    extended = {attempt.cell: attempt for attempt in results.attempts if attempt.was_extended}
+    unfinished = (State.WAITING, State.RUNNING)
+    ahead = [extended[one.cell] for one in results.latest if one.cell in extended and one.state in unfinished]
+    if values := [results.job.counted_value(one.objective_values) for one in ahead if one.objective_values]:
+        n, job = len(ahead), results.job
+        yield (
+            f"more epochs: {counted(n, 'cell')} that had ended {'goes' if n == 1 else 'go'} on to "
+            f"{results.spec.training.epochs}; the best of them had {job.text(job.best(values))} before"
+        )
+    for attempt in extended.values() if everything else ():
+        yield f"trial {attempt.number} was extended: {first_line((attempt.failure or {})['reason'])}"
+
+
 def _failures(results: Results, everything: bool) -> Iterator[str]:
     """Why attempts failed, one line each for the last; `conclusion` tells of cells that failed for good."""
     holes = {attempt.number for attempt in results.holes}
-    failed = [one for one in results.attempts if one.failure is not None and one.number not in holes]
+    failed = [
+        one
+        for one in results.attempts
+        if one.failure is not None and one.number not in holes and not one.was_extended
+    ]
     shown = failed if everything else failed[-MOST_NAMED:]
     if earlier := failed[: len(failed) - len(shown)]:
         kinds = Counter(first_line((attempt.failure or {})["class"]) for attempt in earlier)
@@ -162,7 +182,7 @@ def _failures(results: Results, everything: bool) -> Iterator[str]:
 def _changed_settings(spec: Spec) -> str:
     """The fields of the tables of settings that differ from their default; empty if none do."""
     return ", ".join(
-        f"{table}.{key}={value:g}"
+        f"{table}.{key}={setting(value)}"
         for table in SETTINGS
         for key, value in getattr(spec, table).model_dump().items()
         if value != type(getattr(spec, table)).model_fields[key].default

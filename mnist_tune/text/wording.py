@@ -31,6 +31,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def setting(value: bool | float | None) -> str:
+    """A setting as a spec has it; `none` for one that is not set."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}"
+
+
 def counted(number: int, what: str) -> str:
     """A number of things: 1 cell, 2,000 cells."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.records.trials import StoredTrials
 from mnist_tune.storage.guarded import GuardedStorage
-from mnist_tune.storage.keys import CHECKPOINT, IMPORTED
+from mnist_tune.storage.keys import IMPORTED
 from mnist_tune.verification import attempts, cells, drawn, files, imported, race, records, stopping
 from mnist_tune.verification.findings import Check, Finding, Outcome, many
 from mnist_tune.verification.reading import read
@@ -58,8 +58,7 @@ def _with_files(stored: Stored) -> Sequence[StoredAttempt]:
 
 
 def _with_checkpoint(stored: Stored) -> Sequence[StoredAttempt]:
-    unfinished = _in(TrialState.WAITING, TrialState.RUNNING)(stored)
-    return [attempt for attempt in unfinished if attempt.trial.system_attrs.get(CHECKPOINT)]
+    return [attempt for attempt in stored.attempts if files.pointer_of(attempt.trial)]
 
 
 def _attributes(stored: Stored) -> Sequence[Attribute]:
@@ -83,6 +82,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check("order", _attempts, cells.one_at_a_time),
     Check("budgets", _in(TrialState.FAIL), cells.within_budget),
     Check("failure counts", _attempts, cells.counted),
+    Check("more epochs", _in(TrialState.FAIL), cells.extended),
     Check("states", _attempts, attempts.accepted),
     Check("reasons", _in(TrialState.FAIL), attempts.reasoned),
     Check("claims", _attempts, attempts.claimed),

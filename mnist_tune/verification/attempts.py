@@ -26,7 +26,7 @@ def accepted(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 
 
 def reasoned(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """Each failed attempt has its reason, in one of the classes that have retry budgets."""
+    """Each failed attempt has its reason, in one of the classes that have retry budgets, or was extended."""
     failure = attempt.trial.user_attrs.get(FAILURE)
     if failure is None:
         yield "failed without a reason: not by a worker of ours; any worker puts the cell back"

@@ -10,11 +10,14 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.contract.study import Control
+from mnist_tune.failures import EXTENDED
 from mnist_tune.records.distributions import distributions, drawn
 from mnist_tune.records.trained import FINISHED
 from mnist_tune.spec.conditions import wanted
+from mnist_tune.spec.more_epochs import EPOCHS
 from mnist_tune.spec.revisions import Stage
 from mnist_tune.storage.keys import CLOSED, CONTROL, FAILURES, IMPORTED
+from mnist_tune.storage.optuna_internals import trial_id_of
 from mnist_tune.verification.stored import (
     Stored,
     StoredAttempt,
@@ -118,7 +121,7 @@ def one_at_a_time(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
 def within_budget(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     """A failed cell is tried again until the budget of [retry] is spent, and no longer."""
     kind = failure_class(attempt.trial)
-    if kind is None:  # `reasoned` reports it
+    if kind is None or kind == EXTENDED:  # `reasoned` and `extended` report on these
         return
     budget = f"the budget of retry.{kind} = {getattr(stored.spec.retry, kind)}"
     spent = _is_spent(stored, attempt.trial, kind)
@@ -136,12 +139,31 @@ def counted(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     if attempt.previous is None:
         expected = [{}]
     elif (kind := failure_class(attempt.previous)) is not None:
-        expected = [failures_with(attempt.previous, kind)]
-        if any(_is_spent(stored, attempt.previous, kind)):
+        # Nothing had gone wrong with one that was extended.
+        expected = [{} if kind == EXTENDED else failures_with(attempt.previous, kind)]
+        if kind != EXTENDED and any(_is_spent(stored, attempt.previous, kind)):
             expected.append({})  # somebody gave the failed cell a fresh budget
     counts = attempt.trial.system_attrs.get(FAILURES, {})
     if expected and counts not in expected:
         yield f"has {counts} for failures so far, but there were {expected[0]}"
+
+
+def extended(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
+    """An attempt was extended after its last epoch only: its cell goes on, as no other does, to more."""
+    trial = attempt.trial
+    if failure_class(trial) != EXTENDED:
+        return
+    given = [one.epochs for one in stored.spec.search.revisions or () if one.epochs]
+    if not given:
+        yield "was extended, but the study was never given more epochs"
+    if not stored.trained.has_ended(trial):
+        yield "was extended, but no worker had trained it to its end"
+    epochs, history = stored.spec.epochs(trial.params), stored.histories[trial_id_of(trial)]
+    before = [epochs - sum(given[first:]) for first in range(len(given))]
+    if EPOCHS not in stored.spec.search.axes and isinstance(history, list) and len(history) not in before:
+        yield f"was extended after {len(history)} epochs, which its trials never had for their last"
+    if attempt.following is None:
+        yield "was extended, but no other trial goes on for its cell"
 
 
 def _is_spent(stored: Stored, trial: FrozenTrial, kind: str) -> list[bool]:

@@ -7,14 +7,24 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from optuna.artifacts import ArtifactMeta
+from optuna.trial import FrozenTrial, TrialState
 from safetensors import SafetensorError, safe_open
 
 from mnist_tune.files import stored_names
 from mnist_tune.files.atomic_write import open_file
 from mnist_tune.files.checkpoints import Checkpoint, CheckpointFolder, CheckpointUnusable, load
-from mnist_tune.storage.keys import CHECKPOINT, ENVIRONMENT, LEFT_BEHIND, NOT_KEPT, UID, WEIGHTS
+from mnist_tune.storage.keys import (
+    CHECKPOINT,
+    ENVIRONMENT,
+    LAST_CHECKPOINT,
+    LEFT_BEHIND,
+    NOT_KEPT,
+    UID,
+    WEIGHTS,
+)
 from mnist_tune.storage.optuna_internals import ARTIFACTS_ATTR_PREFIX, trial_id_of
 from mnist_tune.verification.stored import Stored, StoredAttempt, host_of
 
@@ -88,8 +98,9 @@ def named(_: Stored, attempt: StoredAttempt) -> Iterator[str]:
             yield from _wrong(stored_names.artifact_id, listed)
             if listed != key.removeprefix(ARTIFACTS_ATTR_PREFIX):
                 yield from _wrong(stored_names.artifact_id, key.removeprefix(ARTIFACTS_ATTR_PREFIX))
-    if CHECKPOINT in attributes:
-        yield from _wrong(stored_names.checkpoint_key, attributes[CHECKPOINT]["key"])
+    for key in (CHECKPOINT, LAST_CHECKPOINT):
+        if key in attributes:
+            yield from _wrong(stored_names.checkpoint_key, attributes[key]["key"])
 
 
 def identified(stored: Stored, _: None) -> Iterator[str]:
@@ -98,9 +109,18 @@ def identified(stored: Stored, _: None) -> Iterator[str]:
         yield from _wrong(stored_names.study_uid, uid)
 
 
+def pointer_of(trial: FrozenTrial) -> dict[str, Any] | None:
+    """The pointer to the state that an unfinished trial goes on from, or that a complete one keeps."""
+    complete, unfinished = trial.state is TrialState.COMPLETE, not trial.state.is_finished()
+    key = LAST_CHECKPOINT if complete else CHECKPOINT
+    found: dict[str, Any] | None = trial.system_attrs.get(key) if complete or unfinished else None
+    return found
+
+
 def resumable(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
-    """The checkpoint of each unfinished attempt is there and unchanged."""
-    pointer = attempt.trial.system_attrs[CHECKPOINT]
+    """The checkpoint of each unfinished attempt, and each that is kept, is there and unchanged."""
+    pointer = pointer_of(attempt.trial)
+    assert pointer is not None
     uid = stored.study_attributes.get(UID) or stored.spec.study.name
     try:
         folder = CheckpointFolder(stored_names.inside(stored.checkpoints, str(uid)))
@@ -111,7 +131,7 @@ def resumable(stored: Stored, attempt: StoredAttempt) -> Iterator[str]:
     except CheckpointUnusable as problem:
         now = stored.trial_now(trial_id_of(attempt.trial))
         # If its worker has gone on meanwhile, the file was deleted after its pointer.
-        if not now.state.is_finished() and now.system_attrs.get(CHECKPOINT) == pointer:
+        if pointer_of(now) == pointer:
             yield f"{problem}; the cell would begin at the first epoch"
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_tune.errors import Damaged, UserError
-from mnist_tune.failures import FailureClass
+from mnist_tune.failures import EXTENDED, FailureClass
 from mnist_tune.files.stored_names import is_artifact_id
 from mnist_tune.jobs.metrics import EpochMetrics
 from mnist_tune.records.distributions import Waiting, waiting_cells
@@ -181,7 +181,8 @@ def failure_class(trial: FrozenTrial) -> str | None:
     """The class of a trial's failure; None if it has not failed, or its class is unknown."""
     failure = trial.user_attrs.get(FAILURE)
     kind = failure.get("class") if isinstance(failure, dict) else None
-    return kind if trial.state == TrialState.FAIL and kind in get_args(FailureClass) else None
+    is_known = kind == EXTENDED or kind in get_args(FailureClass)
+    return kind if trial.state == TrialState.FAIL and is_known else None
 
 
 def was_taken(trial: FrozenTrial) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 from mnist_tune.contract.claim import Claim
 from mnist_tune.contract.lease import Lease
@@ -10,7 +12,7 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import StudyForWorkers
 from mnist_tune.failures import Failure
 from mnist_tune.jobs.metric import words
-from mnist_tune.storage.keys import EVALUATION
+from mnist_tune.storage.keys import EVALUATION, LAST_CHECKPOINT
 from mnist_tune.text.wording import first_line
 from mnist_tune.worker.attempt_record import AttemptRecord
 from mnist_tune.worker.signals import StopRequest
@@ -52,8 +54,11 @@ class Attempt:
         """
         self.say(f"complete: {words(self._job.objective)} {self._job.text(value)}")
         found = self.trial.evaluation
-        results = {} if found is None else {EVALUATION: found.stored()}
-        self._record.finish(self._study.complete, value, ask, self.trial.files, results)
+        results: dict[str, Any] = {} if found is None else {EVALUATION: found.stored()}
+        last = self._record.last_state(ask) if self.claim.limits.keep_last else None
+        if last is not None:
+            results[LAST_CHECKPOINT] = asdict(last)
+        self._record.finish(self._study.complete, value, ask, self.trial.files, results, last)
 
     def prune(self, ask: StorageRetry) -> None:
         """End the trial and its cell as pruned; its value is that of the epochs that it had.

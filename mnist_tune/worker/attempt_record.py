@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mnist_tune.contract.claim import Claim
@@ -14,11 +13,12 @@ from mnist_tune.contract.retrying import StorageRetry
 from mnist_tune.contract.study import StorageAway, StudyForWorkers
 from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.metrics import EpochMetrics
-from mnist_tune.storage.keys import CHECKPOINT, LOG, NOT_KEPT, REMARK, STATE, WEIGHTS
+from mnist_tune.storage.keys import LOG, NOT_KEPT, STATE, WEIGHTS
 from mnist_tune.storage.notes import Notes
 from mnist_tune.text.wording import last_lines
 from mnist_tune.worker.attempt_log import AttemptLog
 from mnist_tune.worker.background_call import BackgroundCall
+from mnist_tune.worker.unstored import Unstored
 
 LOG_FILE = "log.txt"
 STORED_SOON = 1 / 6
@@ -61,7 +61,7 @@ class AttemptRecord:
         self._lock = threading.Lock()
         self._sending = threading.RLock()
         """Held while a state is sent and all else is stored, which must wait for it."""
-        self._unstored = _Unstored()
+        self._unstored = Unstored()
         self._stored_checkpoint = claim.checkpoint
         self._kept: Checkpoint | None = None
         """The state that was kept last, to which the trial may point already."""
@@ -146,8 +146,12 @@ class AttemptRecord:
         ask: StorageRetry,
         files: dict[str, bytes],
         decided: dict[str, Any],
+        last: Checkpoint | None = None,
     ) -> None:
-        """Store all that is left, and `decided`, together with the trial's end. Raises LeaseLost."""
+        """Store all that is left, and `decided`, together with the trial's end. Raises LeaseLost.
+
+        The trial's states are deleted, all but `last`.
+        """
         kept = self.upload(files, ask) | decided
 
         def write() -> None:
@@ -158,8 +162,14 @@ class AttemptRecord:
         with self._sending, self._lock:  # a state that is on its way would arrive after it was deleted
             self.lease.renew(lambda: ask(write))
             old = [self._stored_checkpoint, *self._overtaken, self._unstored.checkpoint]
-            self._unstored = _Unstored()  # a heartbeat that comes now has nothing to store
-        self.delete(*old)
+            self._unstored = Unstored()  # a heartbeat that comes now has nothing to store
+        self.delete(*(state for state in old if state != last))
+
+    def last_state(self, ask: StorageRetry) -> Checkpoint | None:
+        """The state after the last epoch, once it is kept; None if there is none. Raises LeaseLost."""
+        ask(self.store)
+        state, last = self._stored_checkpoint, self.last_epoch
+        return state if state is not None and last is not None and state.epoch == last.epoch else None
 
     def upload(self, files: dict[str, bytes], ask: StorageRetry) -> dict[str, str]:
         """Write the final files; returns the attributes that point to them, and the log as an attribute."""
@@ -198,7 +208,7 @@ class AttemptRecord:
             record = self._unstored
             self._study.record(self.claim, record.notes(kept))
             newer = record.checkpoint if record.checkpoint != kept else None  # added while this one was kept
-            self._unstored = _Unstored(checkpoint=newer)
+            self._unstored = Unstored(checkpoint=newer)
             if kept is None:
                 return
             # Nothing points to these now.
@@ -231,24 +241,3 @@ class AttemptRecord:
             return ask(lambda: self._study.keep_files(self.claim, files)), None
         except OSError as error:
             return {}, error.strerror or str(error)
-
-
-@dataclass
-class _Unstored:
-    """Everything about an attempt that is not stored yet."""
-
-    user: dict[str, Any] = field(default_factory=dict)
-    epochs: dict[int, dict[str, float | None]] = field(default_factory=dict)
-    """Metrics by epoch, also of epochs that an earlier attempt has done: a trial has rows for all of them."""
-    reports: dict[int, float] = field(default_factory=dict)
-    decided: dict[str, Any] = field(default_factory=dict)
-    """System attributes that the pruner wants kept with the trial."""
-    remark: int | None = None
-    checkpoint: Checkpoint | None = None
-
-    def notes(self, checkpoint: Checkpoint | None) -> Notes:
-        """All of it in the form that the queue takes, with the pointer to this state."""
-        pointer = {} if checkpoint is None else {CHECKPOINT: asdict(checkpoint)}
-        remark = {} if self.remark is None else {REMARK: self.remark}
-        system = self.decided | pointer | remark
-        return Notes(user=self.user, system=system, reports=self.reports, epochs=self.epochs)

@@ -59,7 +59,7 @@ class Run:
     """To the training process: train with these settings, from the checkpoint if there is one.
 
     At the end of an epoch the state is saved if `checkpoint_interval` seconds have passed since the last
-    time.
+    time; after the last epoch in any case if `keep_last` says so.
     """
 
     settings: dict[str, Any]
@@ -67,6 +67,7 @@ class Run:
     trial_id: int
     token: str
     checkpoint_interval: float
+    keep_last: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mnist_tune.files.checkpoints import Checkpoint
 from mnist_tune.jobs.description import JobDescription
 from mnist_tune.jobs.metric import words
 from mnist_tune.jobs.metrics import EpochMetrics, unfinished
+from mnist_tune.spec.more_epochs import with_epochs
 from mnist_tune.spec.study_spec import Spec
 from mnist_tune.worker.child import ANSWER_SECONDS, LOOK_SECONDS, ProcessDied, TrainingProcess
 from mnist_tune.worker.messages import (
@@ -69,7 +70,7 @@ class Objective:
 
     def _follow(self, trial: Trial) -> float:
         limits = trial.claim.limits
-        job, epochs = self._spec.description, self._spec.epochs(trial.parameters)
+        job, epochs = self._spec.description, self._spec_of(trial).epochs(trial.parameters)
         began = time.monotonic()
         if self._process.is_ready:
             self._run(trial)
@@ -127,8 +128,13 @@ class Objective:
         """Have the process run the trial. What it has printed by now, as it loaded the job, is no trial's."""
         claim = trial.claim
         self._process.prints_to(trial.printed)
-        settings, interval = self._spec.configuration(trial.parameters), claim.limits.checkpoint_interval
-        self._process.send(Run(settings, claim.checkpoint, claim.trial_id, claim.token, interval))
+        settings, limits = self._spec_of(trial).configuration(trial.parameters), claim.limits
+        states = limits.checkpoint_interval, limits.keep_last
+        self._process.send(Run(settings, claim.checkpoint, claim.trial_id, claim.token, *states))
+
+    def _spec_of(self, trial: Trial) -> Spec:
+        """The spec with the epochs that the study had when the trial was claimed: it may be given more."""
+        return with_epochs(self._spec, trial.claim.epochs)
 
     def _bury_if_broken(self, failure: Failure) -> None:
         if failure.kind != "non_finite":

@@ -71,7 +71,8 @@ class RunningAttempt:
     ) -> bool:
         self.epoch = metrics.epoch
         drains = self._orders.drain and not is_last
-        is_due = drains or time.monotonic() - self._saved >= self._run.checkpoint_interval
+        is_kept = is_last and self._run.keep_last
+        is_due = drains or is_kept or time.monotonic() - self._saved >= self._run.checkpoint_interval
         if state is None or not is_due:
             self._tell(EpochDone(metrics))
             return drains

@@ -10,6 +10,7 @@ import pytest
 import mnist_tune
 from mnist_tune.study.store import open_study
 from tests.support.commands import Command
+from tests.support.longer_studies import SPEC, go_through
 from tests.support.made_studies.cells import complete_cell
 from tests.support.specs import SAMPLED_SPEC, TINY_SPEC, write_spec
 from tests.support.stored_content import database_content
@@ -35,6 +36,32 @@ def test_extend_says_what_it_adds_and_adds_it_once(tmp_path: Path, command: Comm
     in_json = command("extend", "tiny", "--add", "batch_size=32", "--json").json
     assert (in_json["added"]["values"], in_json["added"]["cells"]) == ({"batch_size": [32]}, 16)
     assert (in_json["cells"], in_json["known"], in_json["dry_run"]) == (48, [], False)
+
+
+def test_more_epochs_are_given_and_told_and_given_once(tmp_path: Path, command: Command) -> None:
+    pruner = '[pruner]\nname = "threshold"\nlower = 0.0\n'
+    study = new_study(tmp_path, SPEC + pruner)
+    go_through(study, tmp_path)
+    words = ["extend", "tiny", "--epochs", "6"]
+    stored = database_content(tmp_path)
+    tried = command(*words, "--dry-run")
+    told = "4 more epochs for each trial (3 were complete)"
+    assert tried.out == f"study 'tiny' would be given {told}, and have 3 cells\n"
+    assert database_content(tmp_path) == stored
+    assert command(*words).out == (
+        f"gave study 'tiny' {told}: it has 3 cells now\ncells that were pruned stay so\n"
+        "start workers with: mnist-tune worker tiny\n"
+    )
+    assert command(*words).out == "study 'tiny' has all that already: 3 cells, nothing was added\n"
+    assert command("verify", "tiny").code == 0
+    go_through(study, tmp_path)
+    again = mnist_tune.open_study("tiny", "studies.db").extend(epochs="+1")
+    assert (again["added"]["epochs"], again["added"]["going_on"], again["cells"]) == (1, 3, 3)
+    lines = command("status", "tiny").out.splitlines()
+    assert [line.partition(": ")[2] for line in lines if line.startswith("grown at ")] == [
+        told,
+        "1 more epoch for each trial (3 were complete)",
+    ]
 
 
 @pytest.mark.parametrize(("held_up", "standing"), [("pause", "paused"), ("cancel", "cancelled")])
@@ -83,7 +110,7 @@ def test_the_growth_is_told_by_status_and_in_what_is_exported(tmp_path: Path, co
         (["--n-trials", "+2"], "extend: n_trials: the study is a grid; give it more values with --add "),
         (["--top", "2", "--add", "seed=1"], "--top: says whose seeds --seeds adds; name --seeds too"),
         (["--seeds", "+2", "--top", "3"], "extend: --top: no configuration is ranked yet; wait for complete"),
-        ([], "extend: name what to add: --n-trials +N, --add FIELD=VALUE or --seeds +N"),
+        ([], "extend: name what to add: --n-trials +N, --add FIELD=VALUE, --seeds +N or --epochs +N"),
     ],
 )
 def test_what_cannot_be_added_gets_one_line_and_changes_nothing(
@@ -143,7 +170,11 @@ def test_the_first_file_of_a_study_that_has_grown_is_refused_in_a_short_line(
 
 @pytest.mark.parametrize(
     "change",
-    [("epochs = 2", "epochs = 3"), ('"SGD"]', '"SGD"]\nweight_decay = [0.1]'), ("0.0001]", "0.003]")],
+    [
+        ('precision = "fp32"', 'precision = "bf16"'),
+        ('"SGD"]', '"SGD"]\nweight_decay = [0.1]'),
+        ("0.0001]", "0.003]"),
+    ],
     ids=["a job's setting", "without the value of old cells", "without a value"],
 )
 def test_a_spec_that_differs_in_more_is_refused_as_before(
@@ -178,8 +209,9 @@ def test_a_study_grows_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "seed" not in study.spec["training"]
     assert mnist_tune.create_study(study.spec, "studies.db").status.cells.total == 32
     for wrong, complaint in (
-        ({}, "extend: name what to add: n_trials, add or seeds"),
+        ({}, "extend: name what to add: n_trials, add, seeds or epochs"),
         ({"seeds": "many"}, "seeds many: write how many more"),
+        ({"epochs": "many"}, "epochs many: write how many more"),
         ({"seeds": 10**5_000}, "seeds a number of more than 60 digits: write how many more"),
         ({"add": 3}, "add: should be a dict of values by field, not 3"),
         ({"add": {"learning_rate": object()}}, "extend: learning_rate: should be a valid number, not <obj"),

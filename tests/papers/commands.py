@@ -103,6 +103,8 @@ GROWING = [
     "mnist-tune import-trials sampled known.csv --dry-run",
     "mnist-tune import-trials sampled known.csv",
     "mnist-tune import-trials sampled --from-optuna sqlite:///old.db --study cnn",
+    "mnist-tune set seed-grid limits.keep_last=true",
+    "mnist-tune extend seed-grid --epochs 20",
 ]
 """Run on studies whose cells are completed by hand."""
 

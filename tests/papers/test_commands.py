@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from mnist_tune.cli import app
 from mnist_tune.contract.study import WorkerFacts
 from mnist_tune.errors import MISTAKE
+from mnist_tune.files.checkpoints import Checkpoint, checkpoint_key
 from mnist_tune.queue.worker_registry import Registration
 from mnist_tune.storage.engine import storage_url
 from mnist_tune.storage.guarded import open_storage
+from mnist_tune.storage.keys import LAST_CHECKPOINT
 from mnist_tune.study.store import open_study
 from tests.check import STEPS
 from tests.papers.commands import (
@@ -172,7 +175,8 @@ def test_the_commands_that_let_studies_grow_work_as_they_stand(tmp_path: Path, c
     results_from_elsewhere(tmp_path)
     for line in GROWING:
         while claim := queue.claim("machine:1"):  # the new cells are worked off meanwhile
-            queue.complete(claim, 90.0)
+            state = Checkpoint(checkpoint_key(claim.trial_id, claim.token, 10), "0" * 64, 10)
+            queue.complete(claim, 90.0, system={LAST_CHECKPOINT: asdict(state)})
         answer = command(*shlex.split(line)[1:])
         assert (answer.code, answer.err) == (0, ""), line
     assert [found["cells"]["total"] for found in command("studies", "--json").json] == [36 + 6 + 1, 151]

@@ -9,9 +9,12 @@ import pytest
 from mnist_tune.storage.artifacts import ArtifactFolder, upload
 from mnist_tune.storage.keys import ENVIRONMENT
 from mnist_tune.study.open_study import OpenStudy
+from mnist_tune.worker.loop import Ended
 from tests.support.copied_studies import fill_with_every_kind_of_trial, new_study_at
+from tests.support.longer_studies import SPEC, go_through
 from tests.support.made_studies.epochs import made_epoch
 from tests.support.stored_epochs import numbers
+from tests.support.studies import new_study
 
 
 @pytest.fixture
@@ -45,4 +48,12 @@ def old_study(study: OpenStudy, tmp_path: Path) -> OpenStudy:
             reports={epoch: value - 2 + epoch for epoch in (1, 2)},
         )
     assert queue.claim("machine:2") is not None
+    return study
+
+
+@pytest.fixture
+def ended(database: str, tmp_path: Path) -> OpenStudy:
+    """A study whose three cells are complete, with a kept state each."""
+    study = new_study(tmp_path, SPEC, database)
+    assert go_through(study, tmp_path) is Ended.FINISHED
     return study

@@ -99,13 +99,14 @@ class Job:
     """Epochs that each depend on the one before, with a checkpoint after each to go on from."""
 
     def __init__(self, spec: Spec, states: Path, steps: StepLog, in_epoch: InEpoch) -> None:
-        self._epochs = spec.training.epochs
+        self._spec = spec
         self._states = CheckpointFolder(states)
         self._steps = steps
         self._in_epoch = in_epoch
 
     def __call__(self, trial: Trial) -> float:
         claim, cell = trial.claim, trial.parameters["seed"]
+        self._epochs = claim.epochs or self._spec.training.epochs
         pointed = claim.checkpoint.epoch if claim.checkpoint else 0
         self._steps.note("begin", claim.trial_id, claim.token, pointed)
         accuracies = self._resume(trial, cell)

@@ -28,6 +28,7 @@ from sqlalchemy.pool import Pool
 from tests.support.forked_processes import FORK, run_each
 from tests.support.postgres_server import postgres_server
 from tests.system.interrupted_imports import import_three, imported_or_as_before
+from tests.system.interrupted_more_epochs import all_ended, give_more, given_or_as_before
 from tests.system.interrupted_processes import (
     StudyPlace,
     create,
@@ -82,17 +83,20 @@ class Campaign:
 
 def cut_short_everywhere(place: StudyPlace, first: int = 0, step: int = 1) -> Iterator[Campaign]:
     """End every task at every `step`-th of its points, each time in a fresh place."""
-    empty, begun, older, raced = (
-        StudyPlace(place.folder / name, place.server) for name in ("empty", "begun", "older", "raced")
+    empty, begun, older, raced, ended = (
+        StudyPlace(place.folder / name, place.server)
+        for name in ("empty", "begun", "older", "raced", "ended")
     )
-    for template in (empty, begun, older, raced):
+    for template in (empty, begun, older, raced, ended):
         template.make()
     run_each(half_done, [begun], at_once=1)
     run_each(of_version_0, [older], at_once=1)
     run_each(round_done, [raced], at_once=1)
+    run_each(all_ended, [ended], at_once=1)
     for whole in (
         Run(create, whole_or_not_there, empty),
         Run(extend, extended_or_as_before, begun),
+        Run(give_more, given_or_as_before, ended),
         Run(import_three, imported_or_as_before, begun),
         Run(judge, judged_or_as_before, raced),
         Run(drain, finished_by_another, begun),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import FrozenTrial
 
+from mnist_tune.queue.cells import checkpoint_keys
 from mnist_tune.records.imported import is_imported
 from mnist_tune.storage.keys import CELL, CLAIM
 from mnist_tune.study.open_study import OpenStudy
@@ -43,7 +44,10 @@ def broken_promises(study: OpenStudy, folder: Path) -> list[str]:
     for cell, tried in attempts.items():
         checks = (_wrong_end(tried, study), _overlaps(tried), _lost_epochs(tried))
         problems += [f"cell {cell}: {problem}" for check in checks for problem in check]
-    left_over = [str(path) for path in (folder / "checkpoints").rglob("*")]
+    with study.storage.transaction() as session:
+        kept = checkpoint_keys(session, [study.study_id])
+    places = {study.uid, *kept} if kept else set()
+    left_over = [path for path in (folder / "checkpoints").rglob("*") if path.name not in places]
     return problems + [f"left over: {path}" for path in left_over]
 
 

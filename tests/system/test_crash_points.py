@@ -10,6 +10,7 @@ from tests.support.forked_processes import run_each
 from tests.support.postgres_server import postgres_server
 from tests.system.crash_points import Run, campaign, cut_short_everywhere
 from tests.system.interrupted_imports import import_three, imported_or_as_before
+from tests.system.interrupted_more_epochs import all_ended, give_more, given_or_as_before
 from tests.system.interrupted_processes import (
     StudyPlace,
     extend,
@@ -52,6 +53,14 @@ def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: P
     begun.make()
     run_each(half_done, [begun], at_once=1)
     assert_it_is_whole_or_not_there(Run(extend, extended_or_as_before, begun), points=30)
+
+
+@pytest.mark.slow
+def test_more_epochs_that_die_at_any_point_are_given_to_all_cells_or_none(tmp_path: Path) -> None:
+    ended = StudyPlace(tmp_path / "ended")
+    ended.make()
+    run_each(all_ended, [ended], at_once=1)
+    assert_it_is_whole_or_not_there(Run(give_more, given_or_as_before, ended), points=60)
 
 
 @pytest.mark.slow

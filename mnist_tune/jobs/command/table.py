@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Field,
     SerializeAsAny,
@@ -18,72 +17,34 @@ from pydantic import (
 )
 
 from mnist_tune.jobs.command.arguments import ALL_ARGUMENTS, FOLDERS, placeholders
-from mnist_tune.jobs.description import Binomial, Direction, JobDescription, Normal, ObjectiveEpoch, Source
-from mnist_tune.jobs.fields import TYPES, JobField, first_mistake
-from mnist_tune.jobs.hyperparameters import STRICT, Hyperparameters
+from mnist_tune.jobs.command.hyperparameter import CommandHyperparameter
+from mnist_tune.jobs.description import (
+    Binomial,
+    Direction,
+    JobDescription,
+    Normal,
+    ObjectiveEpoch,
+    Source,
+    as_more_epochs,
+)
+from mnist_tune.jobs.fields import KINDS, first_mistake
+from mnist_tune.jobs.hyperparameters import Hyperparameters
 from mnist_tune.jobs.metric import Metric, MetricName
 from mnist_tune.jobs.plan import Plan, Remark
 from mnist_tune.jobs.reference import JobTable
 
-JSON_NAMES = {kind.__name__: name for name, kind in TYPES.items()}
-"""The names of types in a JSON schema, by Python's names."""
-READ = ("objective", "direction", "objective_epoch", "metrics", "only_declared", "unit", "noise")
+READ = (
+    "objective",
+    "direction",
+    "objective_epoch",
+    "metrics",
+    "only_declared",
+    "unit",
+    "noise",
+    "more_epochs",
+)
 """What a table says of how a command's reports are read."""
 Argument = Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")]
-
-
-class CommandHyperparameter(BaseModel):
-    """One hyperparameter of a command: its type, its range and its default."""
-
-    model_config = STRICT
-
-    type: Literal["float", "int", "bool", "str"]
-    default: int | float | bool | str | None = None
-    low: int | float | None = None
-    """The lowest value."""
-    high: int | float | None = None
-    choices: list[int | float | bool | str] | None = None
-    """All values, if there are only some."""
-
-    @model_validator(mode="after")
-    def _default_is_possible(self) -> Self:
-        bounds = [bound for bound in (self.low, self.high) if bound is not None]
-        if self.choices is not None and (not self.choices or bounds):
-            raise ValueError("choices should be a list of values, without low and high")
-        if bounds and self.type not in ("int", "float"):
-            raise ValueError(f"low and high are for numbers, not for type = '{self.type}'")
-        if self.type == "int" and any(bound != int(bound) for bound in bounds):
-            raise ValueError("low and high of an int should be whole numbers")
-        if bounds != sorted(bounds):
-            raise ValueError(f"low = {self.low} is above high = {self.high}")
-        self._check_choices()
-        if self.default is None:
-            return self
-        try:
-            JobField("default", self.schema_, is_required=False).check(self.default)
-        except ValidationError as error:
-            raise ValueError(f"default = {self.default!r}: {error.errors()[0]['msg']}") from None
-        return self
-
-    def _check_choices(self) -> None:
-        of_type = JobField("choices", {"type": JSON_NAMES[self.type]}, is_required=False)
-        for choice in self.choices or ():
-            try:
-                of_type.check(choice)
-            except ValidationError:
-                raise ValueError(f"choices: {choice!r} is no {self.type}") from None
-
-    @property
-    def schema_(self) -> dict[str, Any]:
-        """The hyperparameter as JSON schema."""
-        known = {
-            "type": JSON_NAMES[self.type],
-            "default": self.default,
-            "minimum": self.low,
-            "maximum": self.high,
-            "enum": self.choices,
-        }
-        return {name: value for name, value in known.items() if value is not None}
 
 
 class CommandTable(JobTable):
@@ -99,6 +60,7 @@ class CommandTable(JobTable):
     unit: str | None = None
     metrics: dict[MetricName, Metric] = Field(default_factory=dict)
     noise: Annotated[Binomial | Normal, Field(discriminator="kind")] | None = None
+    more_epochs: bool | dict[str, list[KINDS]] = False
     hyperparameters: dict[str, CommandHyperparameter] = Field(default_factory=dict)
 
     @field_validator("pattern", mode="before")
@@ -161,9 +123,11 @@ class CommandTable(JobTable):
     @model_validator(mode="after")
     def _can_be_described(self) -> Self:
         try:
-            self.describe()
+            described = self.describe()
         except ValidationError as error:
             raise ValueError(first_mistake(error)) from None
+        if (wrong := described.field_that_is_missing) is not None:
+            raise ValueError(wrong)
         return self
 
     @model_validator(mode="after")
@@ -205,6 +169,7 @@ class CommandTable(JobTable):
             unit=self.unit,
             hyperparameters={"properties": {**common, **own}, "required": required},
             noise=self.noise,
+            more_epochs=as_more_epochs(self.more_epochs),
             source=source or Source(),
         )
 

@@ -78,6 +78,7 @@ def prepare(data: DataConfig, device: str, directory: Path | None) -> None:
     evaluate=evaluate,
     all_data=all_data,
     reference=REFERENCE,
+    more_epochs={"scheduler": ["cosine", "one_cycle"]},
 )
 def train(settings: TrainingConfig, trial: Trial) -> None:
     """Train the CNN and keep its weights."""
