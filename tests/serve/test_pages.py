@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +21,12 @@ from mnist_tune.serve import pages
 from mnist_tune.service.direct import DirectStudies
 from mnist_tune.study.direct import DirectStudy
 from mnist_tune.study.open_study import OpenStudy
-from tests.support.head_pages import HOSTILE, damaged_spec, renamed, visited
+from tests.support.head_pages import HOSTILE, Tags, damaged_spec, renamed, visited
 from tests.support.heads import running_head
 from tests.support.made_studies.cells import complete_cell
 from tests.support.specs import TINY_SPEC
 from tests.support.studies import folders, new_study, opened_again
 from tests.support.waiting import wait_until
-
-
-class Tags(HTMLParser):
-    """The elements of a page, and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.elements)
 
 
 @pytest.fixture
