@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import PoolProxiedConnection
 
 from mnist_tune.storage.guarded import GuardedStorage
@@ -25,19 +26,35 @@ def away(storage: GuardedStorage) -> Iterator[None]:
 
 @contextmanager
 def lost_answer(storage: GuardedStorage) -> Iterator[None]:
-    """Make the next commit succeed but raise an error, as if the link broke before the answer."""
+    """Make the next commit of something written succeed but raise an error, as if the answer was lost.
+
+    Readers of the same storage, such as those of a head, commit too.
+    """
     dialect = storage.engine.dialect
     commit = dialect.do_commit
     error = _worth_waiting_for(dialect.name)
+    have_written: set[int] = set()
+
+    def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.lstrip().startswith(("INSERT", "UPDATE", "DELETE")):
+            have_written.add(id(connection.connection.dbapi_connection))
+
     with pytest.MonkeyPatch.context() as patch:
 
         def commit_and_fail(connection: PoolProxiedConnection) -> None:
+            if id(connection.dbapi_connection) not in have_written:
+                commit(connection)
+                return
             patch.undo()
             commit(connection)
             raise error
 
         patch.setattr(dialect, "do_commit", commit_and_fail)
-        yield
+        sqlalchemy.event.listen(storage.engine, "before_cursor_execute", note)
+        try:
+            yield
+        finally:
+            sqlalchemy.event.remove(storage.engine, "before_cursor_execute", note)
     assert error.__traceback__ is not None, "nobody has asked"
 
 
