@@ -202,7 +202,8 @@ def _lacking(stored: Spec, wanted: Growth) -> str:
     """What a wider spec would add to a study, and how to have it added."""
     revision = grown(stored, wanted).revision
     what = "nothing" if revision is None else revision.told
-    return f"this spec would add {what}; 'mnist-tune create-study SPEC --extend' does so"
+    other = "" if wanted.epochs is None else ", and --name makes another study of it"
+    return f"this spec would add {what}; 'mnist-tune create-study SPEC --extend' does so{other}"
 
 
 def _remedy(name: str, names: list[str]) -> str:

@@ -33,7 +33,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory, mnist_directory: Path) ->
     study.storage.engine.dispose()
     write_spec(folder, TINY_SPEC.replace("[study]", "[study"), "broken.toml")
     write_spec(folder, TINY_SPEC.replace("epochs", "epoch"), "misspelt.toml")
-    write_spec(folder, TINY_SPEC.replace("epochs = 2", "epochs = 3"), "differing.toml")
+    write_spec(folder, TINY_SPEC.replace("fp32", "bf16"), "differing.toml")
     write_spec(folder, CONFIGURATION, "config.toml")
     write_spec(folder, CONFIGURATION.replace("epochs", "epoch"), "misspelt-config.toml")
     (folder / "bomb.pt").write_bytes(pickle.dumps(Bomb()))
@@ -59,9 +59,12 @@ BAD_INPUTS = [
     ("run misspelt.toml", "misspelt.toml: training.epoch: unknown key; did you mean 'epochs'?"),
     (
         "create-study differing.toml",
-        "study 'tiny' exists with another spec: training.epochs is 2 there and 3",
+        "study 'tiny' exists with another spec: training.precision is fp32 there and bf16",
     ),
-    ("run differing.toml", "study 'tiny' exists with another spec: training.epochs is 2 there and 3"),
+    (
+        "run differing.toml",
+        "study 'tiny' exists with another spec: training.precision is fp32 there and bf16",
+    ),
     ("create-study spec.toml --name a/b", "--name: name: 'a/b' is not allowed"),
     ("create-study bomb.pt", "bomb.pt: is not a text file"),
     ("create-study empty-folder", "empty-folder: is a folder"),

@@ -232,3 +232,17 @@ def test_what_is_given_between_the_claims_of_workers_reaches_every_cell(
     assert given
     assert values_of(study) == {seed: expected(seed, 2 + given) for seed in range(12)}
     assert broken(study, tmp_path) == []
+
+
+def test_a_sampled_search_keeps_its_points_and_draws_the_others(database: str, tmp_path: Path) -> None:
+    search = '[search]\nsampler = "tpe"\nn_trials = 4\n[search.space]\nseed = {low = 0, high = 99}\n'
+    study = new_study(tmp_path, SPEC.replace("[search.grid]\nseed = [0, 1, 2]\n", search), database)
+    go_through(study, tmp_path, max_trials=2)
+    before = set(values_of(study))
+    extend(study)
+    go_through(study, tmp_path)
+    values = values_of(study)
+    assert values == {seed: expected(seed, 6) for seed in values}
+    assert len(values) == 4
+    assert before < values.keys()
+    assert broken(study, tmp_path) == []

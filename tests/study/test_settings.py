@@ -143,8 +143,8 @@ def test_the_original_file_is_not_refused_for_settings_alone(tmp_path: Path, com
         "change them with mnist-tune set\n"
     )
     assert opened_again(study).spec.limits.timeout == 3600
-    other = tiny_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 3"))
-    with pytest.raises(UserError, match=r"exists with another spec: training.epochs is 2 there and 3 here;"):
+    other = tiny_spec(tmp_path, TINY_SPEC.replace("fp32", "bf16"))
+    with pytest.raises(UserError, match=r"another spec: training.precision is fp32 there and bf16 here;"):
         create_study(study.storage, other)
 
 

@@ -46,8 +46,8 @@ def test_creating_it_again_after_a_lost_answer_makes_one_study(database: str, tm
 def test_another_spec_under_the_same_name_is_refused_naming_what_differs(
     study: OpenStudy, tmp_path: Path
 ) -> None:
-    other = tiny_spec(tmp_path, TINY_SPEC.replace("epochs = 2", "epochs = 1"))
-    with pytest.raises(UserError, match=r"training\.epochs is 2 there and 1 here; give this one"):
+    other = tiny_spec(tmp_path, TINY_SPEC.replace("fp32", "bf16"))
+    with pytest.raises(UserError, match=r"training\.precision is fp32 there and bf16 here; give this one"):
         create_study(study.storage, other)
     assert open_study(study.storage, "tiny").spec == study.spec
 

@@ -248,4 +248,5 @@ def test_every_check_has_a_test_above() -> None:
     others = {"files", "kept files", "signs of life", "artifact folder", "checkpoints", "other trials"}
     others |= {"uid", "file names", "files elsewhere", "times", "copied epochs", "race"}
     others |= {"results on test data"}  # in test_confirmations.py
+    others |= {"more epochs"}  # in tests/study/test_refused_more_epochs.py
     assert {check.name for check in CHECKS} == (tested | others) - {"spec", "trials"}
