@@ -207,6 +207,11 @@ def _limits(spec: Spec) -> Found:
             "limits.checkpoint_interval",
             f"no attempt has a checkpoint to go on from: limits.timeout ends it after {limits.timeout:g} s",
         )
+    if limits.keep_last and spec.description.more_epochs is None:
+        yield (
+            "limits.keep_last",
+            "nothing goes on from what is kept: the job does not say so by 'more_epochs'",
+        )
     if limits.timeout == 0 and "timeout" in spec.retry.model_fields_set:
         yield "retry.timeout", "nothing times out: limits.timeout is 0"
     if limits.failures_in_a_row > spec.n_cells and "failures_in_a_row" in limits.model_fields_set:

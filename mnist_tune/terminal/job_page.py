@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -40,6 +40,8 @@ def job_page(job: JobDescription, *, as_tables: bool) -> Iterator[str | Renderab
         yield f"unit: {job.unit}"
     if job.noise is not None:
         yield f"noise: {_noise(job.noise)}"
+    if job.more_epochs is not None:
+        yield f"more epochs: {_more_epochs(job.more_epochs)}"
     for table, fields in (("training", job.fields), ("data", job.options)):
         if fields:
             yield from _in_a_table(table, fields) if as_tables else _in_lines(table, fields)
@@ -101,6 +103,11 @@ def _noise(noise: Binomial | Normal) -> str:
         return f"one value has a standard deviation of {noise.deviation:g}"
     cases = f"data.{noise.of}" if isinstance(noise.of, str) else f"{noise.of:,}"
     return f"a value is a percentage of {cases} {noise.cases}"
+
+
+def _more_epochs(unless: Mapping[str, Sequence[Any]]) -> str:
+    values = [f"{name} = {', '.join(map(str, some))}" for name, some in unless.items()]
+    return ", but not with ".join(["a complete trial can go on", *filter(None, ["; ".join(values)])])
 
 
 def _source(source: Source) -> str:

@@ -63,6 +63,7 @@ def test_the_built_in_job_is_described_with_its_metrics_and_its_noise(command: C
     lines = command("describe", "mnist").out.splitlines()
     assert "metric: validation_accuracy, in %, at least 0, at most 100" in lines
     assert "noise: a value is a percentage of data.validation_size images" in lines
+    assert "more epochs: a complete trial can go on, but not with scheduler = cosine, one_cycle" in lines
     assert "training.momentum: float, at least 0, below 1, default 0" in lines
     assert lines[-1] == "source: comes with mnist-tune"
 

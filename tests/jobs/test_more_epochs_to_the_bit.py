@@ -117,8 +117,11 @@ def test_what_goes_on_has_the_numbers_and_the_files_of_a_longer_training(tmp_pat
 def test_a_job_that_does_not_say_so_is_given_no_more(
     tmp_path: Path, name: str, kept: str, complaint: str
 ) -> None:
-    path = own_job(tmp_path, kept, FIT_SPEC, name)
-    assert run_command("create-study", str(path), folder=tmp_path).returncode == 0
+    path = own_job(tmp_path, kept, FIT_SPEC.replace(EVERY_STATE, "[limits]\nkeep_last = true"), name)
+    created = run_command("create-study", str(path), folder=tmp_path)
+    assert created.returncode == 0
+    note = "note: limits.keep_last: nothing goes on from what is kept: the job does not say so"
+    assert (note in created.stdout + created.stderr) is (kept is FIT)
     refused = run_command("extend", name, "--epochs", "+2", folder=tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith(f"mnist-tune: extend: epochs: {complaint}")

@@ -141,6 +141,11 @@ def test_more_seeds_are_given_by_extend_and_nothing_else_is(tmp_path: Path, comm
         "own-confirm --seeds 4\n"
     )
     assert command("extend", "own-confirm", "--seeds", "4").code == 0
+    refused = command("extend", "own-confirm", "--epochs", "+1")
+    assert refused.code == 2
+    assert refused.err.startswith(
+        "mnist-tune: extend: epochs: a confirmation has the epochs of the study whose"
+    )
     assert command("confirm", "own", "--seeds", "4").code == 0
     assert command("worker", "own-confirm", *VOUCHING).code == 0
     assert sorted(readings(tmp_path)) == [2, 3, 4, 5]
