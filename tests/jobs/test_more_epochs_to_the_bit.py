@@ -73,6 +73,7 @@ def files_of(folder: Path, attempt: TrialResult) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(JOBS))
 @pytest.mark.usefixtures("mnist_directory")
 def test_what_goes_on_has_the_numbers_and_the_files_of_a_longer_training(tmp_path: Path, name: str) -> None:

@@ -68,6 +68,7 @@ def test_a_complete_trial_keeps_the_state_after_its_last_epoch_and_no_other(
     assert_whole(study, place_of(study))
 
 
+@pytest.mark.slow
 def test_a_copy_has_states_of_its_own_and_deleting_a_study_deletes_its_states(tmp_path: Path) -> None:
     study = trained(tmp_path)
     url = storage_url(f"sqlite:///{tmp_path}/copy.db")
@@ -82,6 +83,7 @@ def test_a_copy_has_states_of_its_own_and_deleting_a_study_deletes_its_states(tm
         assert_whole(open_study(type(study.storage)(url), name), folders(tmp_path / "copy"))
 
 
+@pytest.mark.slow
 def test_verify_remarks_a_kept_state_that_is_gone(tmp_path: Path) -> None:
     study = trained(tmp_path)
     (first, _), places = pointers(study), place_of(study)

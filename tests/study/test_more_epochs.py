@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from optuna.samplers import GridSampler
 from optuna.trial import TrialState
 
@@ -212,6 +213,7 @@ def test_a_dry_run_says_it_and_changes_nothing(ended: OpenStudy, tmp_path: Path)
     assert work(opened_again(ended), never, files=tmp_path) is Ended.FINISHED
 
 
+@pytest.mark.slow
 def test_what_is_given_between_the_claims_of_workers_reaches_every_cell(
     database: str, tmp_path: Path
 ) -> None:
