@@ -13,7 +13,7 @@ from mnist_tune.text.wording import counted, first_line
 
 def failures(results: Results) -> Picture | None:
     """The table of all failed attempts; None if none has failed."""
-    failed = [one for one in results.attempts if one.failure is not None and not one.was_extended]
+    failed = [attempt for attempt in results.attempts if attempt.has_failed]
     if not failed:
         return None
     holes = {attempt.number for attempt in results.holes}

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 import plotly.graph_objects as go
 
+from mnist_tune.failures import EXTENDED
 from mnist_tune.report.failures import by_class
 from mnist_tune.report.panels import finish, panels
 from mnist_tune.report.section import Picture, Table, plain, table, worded
@@ -22,6 +23,7 @@ STYLES = {
     State.RUNNING: ("series4", "."),
     "silent": ("series5", "-"),
     State.PRUNED: ("others", "x"),
+    EXTENDED: ("tied", "\\"),
     State.FAILED: ("winner", "/"),
 }
 """The colour of each state, and its pattern for people who do not see colours."""
@@ -42,7 +44,7 @@ def timeline(results: Results, now: datetime) -> Picture:
         return Picture("timeline", question, f"No worker has begun yet. {others}".rstrip())
     workers = list(dict.fromkeys(attempt.worker or "unknown" for attempt in shown))
     figure = _figure(results, shown, workers, now)
-    failed = [one for one in shown if one.failure is not None and not one.was_extended]
+    failed = [attempt for attempt in shown if attempt.has_failed]
     tables = [_attempts(shown, now)]
     answer = f"{_answer(shown, workers, failed, now)} {others}".rstrip()
     return Picture("timeline", question, answer, figure, tables)
@@ -53,7 +55,7 @@ def _figure(
 ) -> go.Figure:
     rows = {worker: index for index, worker in enumerate(workers)}
     zone = zone_at(min(map(_started, shown)))
-    failed = [one for one in shown if one.failure is not None and not one.was_extended]
+    failed = [attempt for attempt in shown if attempt.has_failed]
     labelled = 0 < len(failed) <= MOST_LABELLED and len(workers) <= MOST_ROOMY
     tall = ROOM if labelled else max(6, min(34, 900 // len(workers)))
     figure = panels([""], height=max(70, tall * len(workers)))
@@ -122,7 +124,13 @@ def _mark_failures(
 
 
 def _state(attempt: TrialResult) -> str:
+    if attempt.was_extended:
+        return EXTENDED
     return "silent" if attempt.state == State.RUNNING and attempt.stale else attempt.state
+
+
+def _class_of_failure(attempt: TrialResult) -> str:
+    return f": {first_line((attempt.failure or {})['class'])}" if attempt.has_failed else ""
 
 
 def _seconds(attempt: TrialResult, now: datetime) -> float:
@@ -136,7 +144,8 @@ def _words(results: Results, attempt: TrialResult, now: datetime) -> str:
         f"{_state(attempt)}, {duration(_seconds(attempt, now))}",
     ]
     if attempt.failure is not None:
-        parts.append(f"{plain(attempt.failure['class'])}: {plain(attempt.failure['reason'])}")
+        kind = f"{plain(attempt.failure['class'])}: " if attempt.has_failed else ""
+        parts.append(f"{kind}{plain(attempt.failure['reason'])}")
     return "<br>".join(parts)
 
 
@@ -172,7 +181,7 @@ def _attempts(shown: Sequence[TrialResult], now: datetime) -> Table:
             str(attempt.number),
             str(attempt.cell),
             attempt.worker or "unknown",
-            _state(attempt) + (f": {first_line(attempt.failure['class'])}" if attempt.failure else ""),
+            _state(attempt) + _class_of_failure(attempt),
             local_time(_started(attempt)),
             duration(_seconds(attempt, now)),
         ]

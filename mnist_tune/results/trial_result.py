@@ -67,6 +67,11 @@ class TrialResult:
         return self.failure is not None and self.failure["class"] == EXTENDED
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it ended by a failure. One that was extended is stored as failed, and was complete."""
+        return self.failure is not None and not self.was_extended
+
+    @property
     def final_value(self) -> float:
         """The value with which the trial ended. Raises ValueError if it has none."""
         if self.value is None:

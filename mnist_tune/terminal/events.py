@@ -58,9 +58,11 @@ def attempt_events(
     yield from unsaved_files.events(old, attempt)
     if attempt.stale and not (old and old.stale):
         yield f"trial {attempt.number} is stale: its worker has fallen silent"
-    if attempt.state in (State.COMPLETE, State.PRUNED, State.FAILED) and (
-        old is None or old.state != attempt.state
-    ):
+    if old is not None and old.state == attempt.state:
+        return
+    if attempt.was_extended:
+        yield f"trial {attempt.number} is extended: it {first_line((attempt.failure or {})['reason'])}"
+    elif attempt.state in (State.COMPLETE, State.PRUNED, State.FAILED):
         reason = f": {first_line(attempt.failure['class'])}" if attempt.failure else ""
         yield f"trial {attempt.number} {attempt.state}{reason}; {standing}"
 

@@ -164,11 +164,7 @@ def _going_on(results: Results, everything: bool) -> Iterator[str]:
 def _failures(results: Results, everything: bool) -> Iterator[str]:
     """Why attempts failed, one line each for the last; `conclusion` tells of cells that failed for good."""
     holes = {attempt.number for attempt in results.holes}
-    failed = [
-        one
-        for one in results.attempts
-        if one.failure is not None and one.number not in holes and not one.was_extended
-    ]
+    failed = [one for one in results.attempts if one.has_failed and one.number not in holes]
     shown = failed if everything else failed[-MOST_NAMED:]
     if earlier := failed[: len(failed) - len(shown)]:
         kinds = Counter(first_line((attempt.failure or {})["class"]) for attempt in earlier)
