@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CLEARING_UP_SECONDS = 1.0
+"""How long an interpreter that ends waits for it; it goes on by itself if it takes longer."""
+
+
 class Watchdog:
     """The process that watches. It ends when we do."""
 
     def __init__(self) -> None:
-        self._process = _start()
+        self._process = _start_for(self)
         self._told = ""
 
     def watch(self, folder: Path, group: int = 0) -> None:
@@ -36,7 +40,7 @@ class Watchdog:
     def look(self) -> None:
         """Start the process anew if somebody has killed it. Call this often."""
         if self._process.poll() is not None:
-            self._process = _start()
+            self._process = _start_for(self)
             self._tell(self._told)
 
     def _tell(self, line: str) -> None:
@@ -50,16 +54,27 @@ class Watchdog:
             self.look()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start_for(owner: Watchdog) -> subprocess.Popen[bytes]:
+    """Start the process that watches until its owner is gone, or the interpreter ends."""
     import subprocess
+    import weakref
 
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-I", "-S", __file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # a signal for our group does not reach it
     )
+
+    def end() -> None:
+        assert process.stdin is not None
+        process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(CLEARING_UP_SECONDS)
+
+    weakref.finalize(owner, end)
+    return process
 
 
 def main() -> None:
