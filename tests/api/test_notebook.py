@@ -88,6 +88,7 @@ def test_a_fresh_study_shows_that_nothing_has_been_done(tmp_path: Path) -> None:
     assert "table" not in fresh.elements
 
 
+@pytest.mark.slow
 def test_of_many_configurations_the_best_are_shown_and_the_others_counted(tmp_path: Path) -> None:
     rates = [rate / 10_000 for rate in range(1, 26)]
     opened = new_study(

@@ -122,7 +122,9 @@ def test_a_job_that_keeps_nothing_begins_anew_and_says_so(tmp_path: Path) -> Non
     assert "the job keeps no state (trial.keep): after a loss, a trial begins anew" in logs.stdout
 
 
-@pytest.mark.parametrize(("which", "expected"), [("last", 1.0), ("best", 5.0)])
+@pytest.mark.parametrize(
+    ("which", "expected"), [("last", 1.0), pytest.param("best", 5.0, marks=pytest.mark.slow)]
+)
 def test_the_last_or_the_best_epoch_counts(tmp_path: Path, which: str, expected: float) -> None:
     job = f'''
 from mnist_tune import Hyperparameters, Trial, job

@@ -27,7 +27,12 @@ def share_wrong(of_looks: tuple[float, ...], first: int, studies: int, shift: fl
 
 @pytest.mark.parametrize(
     ("first", "last", "total"),
-    [(2, 10, 0.05), (2, 10, 0.05 / 7), (5, 8, 0.2), pytest.param(2, 30, 0.05, marks=pytest.mark.slow)],
+    [
+        (2, 10, 0.05),
+        pytest.param(2, 10, 0.05 / 7, marks=pytest.mark.slow),
+        (5, 8, 0.2),
+        pytest.param(2, 30, 0.05, marks=pytest.mark.slow),
+    ],
 )
 def test_a_level_is_spent_evenly_over_the_looks(first: int, last: int, total: float) -> None:
     """With 400,000 studies: as exact as these can say, by three standard errors."""

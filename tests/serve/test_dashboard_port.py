@@ -178,6 +178,7 @@ def test_neither_port_answers_for_the_other(head: RunningHead) -> None:
         assert client.get("/static/bundle.js").status_code == 404
 
 
+@pytest.mark.slow
 def test_without_tokens_it_is_for_this_machine_by_its_own_names(study: OpenStudy, tmp_path: Path) -> None:
     with running(opened_again(study).storage, tmp_path, dashboard=True) as head, head.dashboard() as client:
         assert client.get("/login").headers["location"] == "/"

@@ -21,7 +21,7 @@ from tests.support.studies import folders, new_study, opened_again
 TPE = SAMPLED_SPEC.replace('"random"', '"tpe"')
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes", "random"])
 def test_samplers_see_what_was_imported(tmp_path: Path, sampler: str) -> None:
     text = SAMPLED_SPEC.replace('"random"', f'"{sampler}"').format(n_trials=4)
     study = new_study(tmp_path, text)

@@ -74,6 +74,7 @@ def test_old_and_new_trials_are_of_one_search_in_tables_importances_and_plots(gr
     assert optuna.visualization.plot_parallel_coordinate(study).data
 
 
+@pytest.mark.slow
 def test_another_sampler_goes_on_from_old_and_new_trials(grown: OpenStudy) -> None:
     finish(grown)
     study = stock(grown)

@@ -119,6 +119,7 @@ def test_what_no_configuration_is_left_for_is_closed_and_the_study_says_so(
     assert without_broken_promise(study, tmp_path).cells.total == N_POINTS
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_no_failure_that_stops_a_study(tmp_path: Path) -> None:
     study = new_study(tmp_path, space(n_trials=N_POINTS + 2) + "\n[stop]\nmax_failures = 1\n")
     assert work(study, train) is Ended.FINISHED
@@ -127,6 +128,7 @@ def test_what_is_left_out_is_no_failure_that_stops_a_study(tmp_path: Path) -> No
     assert without_broken_promise(study, tmp_path).cells.total == N_POINTS
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_study_leaves_out_the_same(tmp_path: Path, command: Command) -> None:
     study = new_study(tmp_path, space(n_trials=N_POINTS + 2))
     work(study, train)
@@ -153,6 +155,7 @@ def test_workers_that_draw_at_once_never_get_the_same(tmp_path: Path, database: 
     assert len(set(points(results))) == N_POINTS
 
 
+@pytest.mark.slow
 def test_a_ticket_that_has_failed_keeps_its_point_and_others_get_others(tmp_path: Path) -> None:
     study = new_study(tmp_path, space(n_trials=N_POINTS))
     worker = DirectStudy(study, folders(tmp_path))

@@ -34,6 +34,7 @@ epochs = 1
 """
 
 
+@pytest.mark.slow
 def test_a_ticket_is_closed_where_only_others_have_a_range(tmp_path: Path) -> None:
     study = new_study(tmp_path, ENDLESS.format(n_trials=30, sizes=[32, 64]))
     work(study, train)
