@@ -25,20 +25,40 @@ def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            _remove(folder)
         os.close(lock)
 
 
 def clear_up(parent: Path, prefix: str) -> None:
     """Remove the folders of processes that were killed: nobody holds their locks any more."""
     for folder in parent.glob(f"{prefix}*"):
+        if folder.is_symlink():
+            continue
         with suppress(OSError):  # it is another user's, or has just been made or removed
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
             finally:
                 os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which a child of its killed owner may still write. Raises OSError.
+
+    It is renamed first, so that whoever writes there by its name finds no folder any more. The lock goes
+    last: if this process is killed here, the next one sees that the folder is abandoned.
+    """
+    doomed = folder.with_name(f"{folder.name}-")
+    folder.rename(doomed)
+    for each in doomed.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        elif each.name != LOCK:
+            each.unlink()
+    (doomed / LOCK).unlink(missing_ok=True)
+    doomed.rmdir()
 
 
 def _made(parent: Path, prefix: str) -> tuple[Path, int]:

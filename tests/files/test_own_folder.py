@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -58,6 +59,29 @@ def test_what_a_killed_process_has_left_is_removed_and_what_another_uses_is_not(
         assert (living / "content").exists()
     clear_up(tmp_path, PREFIX)
     assert not living.exists()
+
+
+def test_nothing_is_left_where_a_child_of_a_killed_process_still_writes(tmp_path: Path) -> None:
+    for number in range(30):
+        folder = tmp_path / f"{PREFIX}{number}"
+        folder.mkdir()
+        (folder / ".lock").touch()
+        has_begun, has_ended = threading.Event(), threading.Event()
+
+        def write(folder: Path, has_begun: threading.Event, has_ended: threading.Event) -> None:
+            try:
+                for name in itertools.count():
+                    (folder / f"{name}.tmp").touch()
+                    has_begun.set()
+            except FileNotFoundError:
+                has_ended.set()
+
+        threading.Thread(target=write, args=(folder, has_begun, has_ended)).start()
+        assert has_begun.wait(60)
+        clear_up(tmp_path, PREFIX)
+        assert has_ended.wait(60)
+        clear_up(tmp_path, PREFIX)  # what was written while the first was at it
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_with_the_prefix_leads_nowhere(tmp_path: Path) -> None:

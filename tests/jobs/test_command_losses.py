@@ -81,7 +81,7 @@ def test_a_watchdog_that_is_killed_is_replaced_while_the_command_runs(tmp_path: 
     )
 
     def watchdogs() -> list[int]:
-        return [pid for pid in descendants(worker.pid) if "watchdog.py" in command_line(pid)[-1]]
+        return [pid for pid in descendants(worker.pid) if "watchdog.py" in " ".join(command_line(pid))]
 
     def scripts() -> list[int]:
         return started_with_prefix("MNIST_TUNE_CHECKPOINTS", str(temporary))

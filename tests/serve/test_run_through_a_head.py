@@ -65,7 +65,9 @@ def results_of(home: Path) -> Results:
 
 
 def files_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """The files in a folder, without those in which Python keeps what it has compiled."""
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if not name.startswith("__pycache__/")}
 
 
 @pytest.mark.slow

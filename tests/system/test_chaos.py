@@ -11,7 +11,7 @@ from tests.support.postgres_server import postgres_server
 from tests.system.chaos import HARSH, campaigns, run_campaign
 from tests.system.process_pool import Treatment
 
-CELLS = 16
+CELLS = 24
 AT_ONCE = 3
 MANY_WORKERS = Treatment(workers=32)
 

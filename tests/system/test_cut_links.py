@@ -51,7 +51,7 @@ def test_a_short_cut_loses_nothing_and_does_not_stop_the_training(
     postgres: str, proxy: TcpProxy, tmp_path: Path, reset: bool, forget: bool
 ) -> None:
     # A worker waits for a silent server for half of the grace period.
-    study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 12.0), postgres)
+    study = new_study(tmp_path, ONE_CELL + lease_lines(0.5, 30.0), postgres)
     steps = tmp_path / "steps"
     worker = start_toy_worker(
         tmp_path, seconds=8, url=proxy.url, options=["--epochs", "16", "--steps", str(steps)]
