@@ -8,6 +8,7 @@ from pathlib import Path
 from mnist_tune.results.reading import read_results
 from mnist_tune.study.store import open_study
 from tests.support.commands import Command
+from tests.support.copied_folders import copy_folder
 from tests.support.own_jobs import own_job
 from tests.support.studies import open_file
 
@@ -104,7 +105,7 @@ def searched(folder: Path, command: Command, arguments: str = BOTH, saves: str =
         ran = command("run", "own.toml", "--workers", "1")
         assert ran.code == 0, ran.err
         made = folder.with_name(f"{folder.name}-made")
-        shutil.copytree(folder, made)
+        copy_folder(folder, made)
         MADE[arguments, saves] = made
     else:
         shutil.copytree(made, folder, dirs_exist_ok=True)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.support.commands import Command
+from tests.support.copied_folders import copy_folder
 from tests.support.own_jobs import own_job
 
 JOB = """
@@ -76,7 +77,7 @@ def finished_study(folder: Path, command: Command, arguments: str = BOTH) -> Non
         ran = command("run", "own.toml", "--workers", "1")
         assert ran.code == 0, ran.err
         made = folder.with_name(f"{folder.name}-made")
-        shutil.copytree(folder, made)
+        copy_folder(folder, made)
         MADE[arguments] = made
     else:
         shutil.copytree(MADE[arguments], folder, dirs_exist_ok=True)
