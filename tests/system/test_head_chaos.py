@@ -17,7 +17,8 @@ def test_a_study_behind_a_head_survives_kills_of_the_head_and_of_its_workers(tmp
     assert report.problems == []
     assert report.kills >= 40
     assert report.stalls >= 1
-    assert report.cuts + report.lost >= 6  # how many of each is a matter of chance
+    assert report.cuts >= 1
+    assert report.lost >= 5
     assert report.attempts > 60
 
 

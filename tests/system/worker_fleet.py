@@ -58,7 +58,7 @@ class WorkerFleet:
         """The workers that were killed or asked to leave."""
         self._lasting: list[tuple[float, Callable[[], object], Deed]] = []
         """When each stall and cut is to end, and how."""
-        self._is_finished = False
+        self._is_finished = self._owes_a_cut = False
         self._acts = self._in_rounds()
 
     def torment(self, grace: float) -> None:
@@ -90,7 +90,9 @@ class WorkerFleet:
 
     def _do_something(self, grace: float) -> None:
         act, may_last = next(self._acts), not self._lasting
-        if act == "cut" and may_last:
+        self._owes_a_cut |= act == "cut"  # while something else lasts, it has to wait
+        if self._owes_a_cut and may_last:
+            self._owes_a_cut = False
             self._cut(grace)
         elif act == "drain":
             self._drain()
