@@ -5,7 +5,7 @@ from __future__ import annotations
 from mnist_tune.errors import UserError
 from mnist_tune.spec.differences import differences
 from mnist_tune.spec.growth import Amount, Growth, grown
-from mnist_tune.spec.more_epochs import why_none
+from mnist_tune.spec.more_epochs import EPOCHS, why_none
 from mnist_tune.spec.replicates import written_points
 from mnist_tune.spec.revisions import Point, is_in
 from mnist_tune.spec.search_space import Search
@@ -29,8 +29,8 @@ def widening(stored: Spec, given: Spec) -> Growth | None:
             for name, axis in theirs.grid.items()
         }
         wanted = Growth(values={name: values for name, values in added.items() if values}, points=points)
-    if "epochs" not in ours.axes and given.training.epochs > stored.training.epochs:
-        wanted = wanted.model_copy(update={"epochs": Amount(number=given.training.epochs)})
+    if EPOCHS not in ours.axes and given.training.epochs > stored.training.epochs:
+        wanted = wanted.model_copy(update={EPOCHS: Amount(number=given.training.epochs)})
     try:
         now = grown(stored, wanted).spec
     except UserError:
@@ -56,7 +56,7 @@ def why_not(stored: Spec, given: Spec) -> str | None:
         return f"this spec has less; work on the study with 'mnist-tune worker {name}'"
     ours, theirs = stored.search, given.search
     if given.training.epochs > stored.training.epochs and (why := why_none(stored)) is not None:
-        return f"epochs: {why}"
+        return f"{EPOCHS}: {why}"
     new = _new_points(ours, theirs)
     if not new or ours.n_trials is None or theirs.n_trials is None:
         return None

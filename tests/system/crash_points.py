@@ -131,7 +131,7 @@ class Outcome:
 def points(whole: Run) -> list[str]:
     """The points of a task that nothing ends."""
     (outcome,) = run_each(_see, [whole], 1)
-    assert outcome.problems == []
+    assert outcome.problems == [], outcome.problems
     assert outcome.passed is not None
     return outcome.passed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,19 @@ def assert_that_another_finishes(folder: Path, server: str | None = None, *, fir
         assert came.died >= 0.9 * came.tried
 
 
-def assert_it_is_whole_or_not_there(run: Run, *, points: int) -> None:
-    """End the task at each of its points, which are more than `points`, and check each time."""
-    came = campaign(run)
+def assert_it_is_whole_or_not_there(
+    folder: Path,
+    made: Callable[[StudyPlace], None],
+    task: Callable[[StudyPlace], None],
+    check: Callable[[StudyPlace], list[str]],
+    *,
+    points: int,
+) -> None:
+    """End a task at each of its more than `points` points, each time in a copy of what was made before it."""
+    before = StudyPlace(folder / "before")
+    before.make()
+    run_each(made, [before], at_once=1)
+    came = campaign(Run(task, check, before))
     print(came)
     assert came.problems == []
     assert came.died == came.tried > points
@@ -41,42 +52,27 @@ def assert_it_is_whole_or_not_there(run: Run, *, points: int) -> None:
 
 @pytest.mark.slow
 def test_a_migration_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path) -> None:
-    older = StudyPlace(tmp_path / "older")
-    older.make()
-    of_version_0(older)
-    assert_it_is_whole_or_not_there(Run(migrate, migrated_or_as_before, older), points=60)
+    assert_it_is_whole_or_not_there(tmp_path, of_version_0, migrate, migrated_or_as_before, points=60)
 
 
 @pytest.mark.slow
 def test_growth_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path) -> None:
-    begun = StudyPlace(tmp_path / "begun")
-    begun.make()
-    run_each(half_done, [begun], at_once=1)
-    assert_it_is_whole_or_not_there(Run(extend, extended_or_as_before, begun), points=30)
+    assert_it_is_whole_or_not_there(tmp_path, half_done, extend, extended_or_as_before, points=30)
 
 
 @pytest.mark.slow
 def test_more_epochs_that_die_at_any_point_are_given_to_all_cells_or_none(tmp_path: Path) -> None:
-    ended = StudyPlace(tmp_path / "ended")
-    ended.make()
-    run_each(all_ended, [ended], at_once=1)
-    assert_it_is_whole_or_not_there(Run(give_more, given_or_as_before, ended), points=60)
+    assert_it_is_whole_or_not_there(tmp_path, all_ended, give_more, given_or_as_before, points=60)
 
 
 @pytest.mark.slow
 def test_an_import_that_dies_at_any_of_its_points_is_whole_or_not_there(tmp_path: Path) -> None:
-    begun = StudyPlace(tmp_path / "begun")
-    begun.make()
-    run_each(half_done, [begun], at_once=1)
-    assert_it_is_whole_or_not_there(Run(import_three, imported_or_as_before, begun), points=20)
+    assert_it_is_whole_or_not_there(tmp_path, half_done, import_three, imported_or_as_before, points=20)
 
 
 @pytest.mark.slow
 def test_who_dies_at_any_point_of_a_judgement_leaves_a_round_whole_or_not_there(tmp_path: Path) -> None:
-    raced = StudyPlace(tmp_path / "raced")
-    raced.make()
-    run_each(round_done, [raced], at_once=1)
-    assert_it_is_whole_or_not_there(Run(judge, judged_or_as_before, raced), points=30)
+    assert_it_is_whole_or_not_there(tmp_path, round_done, judge, judged_or_as_before, points=30)
 
 
 @pytest.mark.slow
